@@ -1,0 +1,177 @@
+// The one typed cluster object: resolved once from what was asked, what is recorded and the defaults.
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { type Config, defaults, type KeyAlgorithm, type Settings } from './config.ts'
+import { home } from './environment.ts'
+import { OperationError, UsageError } from './errors.ts'
+import { readFileIfThere, writeFileIfChanged } from './files.ts'
+
+export type ProviderName = 'local'
+
+/** One host of the cluster, and the etcd member that lives on it. */
+export interface Host {
+  name: string
+  address: string
+  clientURL: string
+  peerURL: string
+  /** How Ansible reaches it, as inventory variables; there once phase vms has brought the host up. */
+  connection?: Record<string, string | number | boolean> | undefined
+}
+
+/** The cluster as every phase sees it. Paths are absolute, periods in days. */
+export interface Cluster {
+  name: string
+  provider: ProviderName
+  /** Why this provider: one clause for the terminal. */
+  providerReason: string
+  subnet: string
+  hosts: Host[]
+  etcd: {
+    /** The version asked for or recorded; undefined: whatever this machine offers. */
+    version: string | undefined
+    /** A folder of the person's own with etcd and etcdctl. */
+    binaries: string | undefined
+    clientPort: number
+    peerPort: number
+    environment: Record<string, string>
+  }
+  pki: { keyAlgorithm: KeyAlgorithm; caDays: number; leafDays: number; renewBeforeDays: number; extraSans: string[] }
+  paths: ClusterPaths
+  /** True when cluster.json was there before this run. */
+  recorded: boolean
+}
+
+export interface ClusterPaths {
+  certs: string
+  state: string
+  record: string
+  inventory: string
+  logs: string
+  hosts: string
+  backups: string
+}
+
+const recordSchema = v.object({
+  name: v.string(),
+  provider: v.literal('local'),
+  subnet: v.string(),
+  clientPort: v.number(),
+  peerPort: v.number(),
+  members: v.pipe(v.array(v.object({ name: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]*$/)), address: v.pipe(v.string(), v.ip()), connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))) })), v.minLength(1)),
+  etcd: v.object({ version: v.optional(v.string()) }),
+})
+
+type ClusterRecord = v.InferOutput<typeof recordSchema>
+
+/** Where a cluster's things are. */
+export function clusterPaths(name: string): ClusterPaths {
+  const state = join(home, '.cluster', name)
+  return { certs: join(home, 'certs', name), state, record: join(state, 'cluster.json'), inventory: join(state, 'inventory.yml'), logs: join(state, 'logs'), hosts: join(state, 'hosts'), backups: join(state, 'backups') }
+}
+
+/** The names of all clusters that are recorded here. */
+export function recordedClusters(): string[] {
+  const folder = join(home, '.cluster')
+  return existsSync(folder) ? readdirSync(folder).filter((name) => existsSync(join(folder, name, 'cluster.json'))) : []
+}
+
+/**
+ * Builds the cluster from the settings and its record; touches nothing.
+ * @throws UsageError when what is asked contradicts the record
+ */
+export async function resolveCluster({ asked }: Settings): Promise<Cluster> {
+  const name = asked.cluster ?? defaults.cluster
+  const paths = clusterPaths(name)
+  const record = readRecord(paths.record)
+  if (record) refuseContradiction(asked, record)
+  const clientPort = asked.etcd?.clientPort ?? record?.clientPort ?? defaults.etcd.clientPort
+  const peerPort = asked.etcd?.peerPort ?? record?.peerPort ?? defaults.etcd.peerPort
+  const subnet = record?.subnet ?? asked.subnet ?? (await freeLoopbackSubnet(name, [clientPort, peerPort]))
+  const members = record?.members ?? membersIn(subnet, asked.masters ?? defaults.masters)
+  return {
+    name,
+    provider: 'local',
+    providerReason: record ? 'as recorded when the cluster was made' : asked.provider === 'local' ? 'as asked' : 'masters on this machine',
+    subnet,
+    hosts: members.map((member) => ({ ...member, clientURL: `https://${member.address}:${clientPort}`, peerURL: `https://${member.address}:${peerPort}` })),
+    etcd: { version: asked.etcd?.version ?? record?.etcd.version, binaries: asked.etcd?.binaries, clientPort, peerPort, environment: asked.etcd?.environment ?? {} },
+    pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },
+    paths,
+    recorded: record !== undefined,
+  }
+}
+
+/** Records what was resolved, so that every later run sees the same cluster. Writes only when it changed. */
+export function recordCluster(cluster: Cluster): void {
+  const record: ClusterRecord = {
+    name: cluster.name,
+    provider: cluster.provider,
+    subnet: cluster.subnet,
+    clientPort: cluster.etcd.clientPort,
+    peerPort: cluster.etcd.peerPort,
+    members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, ...(connection && { connection }) })),
+    etcd: cluster.etcd.version ? { version: cluster.etcd.version } : {},
+  }
+  writeFileIfChanged(cluster.paths.record, `${JSON.stringify(record, null, 2)}\n`, 0o600)
+}
+
+function readRecord(path: string): ClusterRecord | undefined {
+  const source = readFileIfThere(path)
+  if (source === undefined) return undefined
+  let content: unknown
+  try {
+    content = JSON.parse(source)
+  } catch {
+    throw corrupt(path, 'it is not JSON')
+  }
+  const result = v.safeParse(recordSchema, content)
+  if (!result.success) throw corrupt(path, `${v.getDotPath(result.issues[0]) ?? 'it'}: ${result.issues[0].message}`)
+  return result.output
+}
+
+const corrupt = (path: string, why: string): OperationError =>
+  new UsageError(`${path} cannot be understood: ${why}.`, { hint: 'Put a good copy back. If the cluster is gone, remove that file.' })
+
+function refuseContradiction(asked: Config, record: ClusterRecord): void {
+  const refuse = (what: string, was: unknown, now: unknown): never => {
+    throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, { hint: `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.` })
+  }
+  if (asked.masters !== undefined && asked.masters !== record.members.length) refuse('masters', record.members.length, asked.masters)
+  if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider) refuse('provider', record.provider, asked.provider)
+  if (asked.subnet && asked.subnet !== record.subnet) refuse('subnet', record.subnet, asked.subnet)
+  if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort) refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
+  if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort) refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
+  if (asked.etcd?.version && record.etcd.version && asked.etcd.version !== record.etcd.version) refuse('etcd.version', record.etcd.version, asked.etcd.version)
+}
+
+/** master01, master02, … at .101 and up, as the original had them. */
+function membersIn(subnet: string, masters: number): { name: string; address: string }[] {
+  const prefix = subnet.slice(0, subnet.lastIndexOf('.'))
+  return Array.from({ length: masters }, (_, index) => ({ name: `master${String(index + 1).padStart(2, '0')}`, address: `${prefix}.${101 + index}` }))
+}
+
+/** A 127.x.y.0/24 that no recorded cluster has and whose first address has the ports free; the name decides where the search starts. */
+async function freeLoopbackSubnet(name: string, ports: number[]): Promise<string> {
+  const taken = recordedClusters().map((other) => /127\.\d+\.\d+\.0\/24/.exec(readFileIfThere(clusterPaths(other).record) ?? '')?.[0])
+  const start = createHash('sha256').update(join(home, name)).digest().readUInt16BE()
+  for (let step = 0; step < 256; step++) {
+    const place = (start + step * 257) % 65536
+    const prefix = `127.${1 + (place % 254)}.${place >> 8}`
+    if (taken.includes(`${prefix}.0/24`)) continue
+    const free = await Promise.all(ports.map((port) => canListen(`${prefix}.101`, port)))
+    if (free.every((answer) => answer !== 'EADDRINUSE')) return `${prefix}.0/24`
+  }
+  throw new OperationError('No free 127.x.y.0/24 network was found on this machine.', { hint: 'Name one with subnet: in the configuration.' })
+}
+
+/** Tries to listen: true, or the system's error code (EADDRINUSE, EADDRNOTAVAIL, …). */
+export function canListen(address: string, port: number): Promise<true | string> {
+  return new Promise((done) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message))
+    server.listen({ host: address, port, exclusive: true }, () => server.close(() => done(true)))
+  })
+}

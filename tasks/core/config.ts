@@ -1,0 +1,166 @@
+// What a person may configure: the schema of cluster.yaml, its defaults, and the merge of all sources.
+import { existsSync, readFileSync } from 'node:fs'
+import { isIP, isIPv4 } from 'node:net'
+import { join, resolve } from 'node:path'
+import * as v from 'valibot'
+import { parseDocument } from 'yaml'
+import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
+import { UsageError } from './errors.ts'
+import type { Flags } from './flags.ts'
+import { suggest } from './suggest.ts'
+
+export const keyAlgorithms = ['ecdsa-p256', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
+export const providers = ['auto', 'local'] as const
+const masterCounts = [1, 3, 5, 7, 9]
+
+export type KeyAlgorithm = (typeof keyAlgorithms)[number]
+
+const wholeNumber = (what: string, least: number, most: number) =>
+  v.pipe(v.number(`must be ${what} from ${least} to ${most}`), v.integer(`must be ${what} from ${least} to ${most}`), v.minValue(least, `must be ${what} from ${least} to ${most}`), v.maxValue(most, `must be ${what} from ${least} to ${most}`))
+const days = wholeNumber('a whole number of days', 1, 36500)
+const port = wholeNumber('a port', 1, 65535)
+const text = v.string('must be text')
+
+const subnet = v.pipe(
+  v.string('must be an IPv4 /24 network such as 127.10.20.0/24'),
+  v.check((value) => isIPv4(value.replace('.0/24', '.1')) && value.endsWith('.0/24'), 'must be an IPv4 /24 network such as 127.10.20.0/24'),
+)
+
+const subjectAltName = v.pipe(
+  v.string('must be a DNS name or an IP address'),
+  v.check((value) => isIP(value) > 0 || (!/^[\d.:]+$/.test(value) && /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(value)), 'must be a DNS name or an IP address'),
+)
+
+const environmentValue = v.pipe(
+  v.union([v.string(), v.number(), v.boolean()], 'must be text, a number or true or false'),
+  v.transform(String),
+  v.check((value) => ![...value].some((character) => character < ' '), 'must be on one line, without control characters'),
+)
+
+const schema = v.strictObject({
+  cluster: v.optional(v.pipe(text, v.regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits, dots and dashes, and start with a letter or digit'))),
+  provider: v.optional(v.picklist(providers, `must be one of ${providers.join(', ')}`)),
+  masters: v.optional(
+    v.pipe(
+      v.number('must be 1, 3, 5, 7 or 9'),
+      v.check((value) => value % 2 !== 0 || !Number.isInteger(value), 'must be odd (1, 3, 5, 7 or 9): an even number tolerates no more failures than the odd number below it'),
+      v.check((value) => masterCounts.includes(value), 'must be 1, 3, 5, 7 or 9'),
+    ),
+  ),
+  subnet: v.optional(subnet),
+  etcd: v.optional(
+    v.strictObject({
+      version: v.optional(v.pipe(text, v.regex(/^3\.\d{1,2}\.\d{1,3}$/, 'must be an etcd version such as 3.6.14'))),
+      binaries: v.optional(text),
+      clientPort: v.optional(port),
+      peerPort: v.optional(port),
+      environment: v.optional(v.record(v.pipe(v.string(), v.regex(/^ETCD_[A-Z0-9_]+$/, 'must be an ETCD_* variable')), environmentValue)),
+    }),
+  ),
+  pki: v.optional(
+    v.strictObject({
+      keyAlgorithm: v.optional(v.picklist(keyAlgorithms, `must be one of ${keyAlgorithms.join(', ')}`)),
+      caDays: v.optional(days),
+      leafDays: v.optional(days),
+      renewBeforeDays: v.optional(wholeNumber('a whole number of days', 0, 36500)),
+      extraSans: v.optional(v.array(subjectAltName, 'must be a list of DNS names and IP addresses')),
+    }),
+  ),
+})
+
+export type Config = v.InferOutput<typeof schema>
+
+/** Everything that was asked for, before recorded state and defaults fill the gaps. */
+export interface Settings {
+  asked: Config
+  /** For messages: the configuration file that was read. */
+  configFile: string | undefined
+  yes: boolean
+  json: boolean
+  verbose: boolean
+}
+
+/** Merges flags, environment and configuration file, in that order of precedence. @throws UsageError */
+export function loadSettings(flags: Flags): Settings {
+  const environment = settingsFromEnvironment()
+  const { config, file } = readConfig((flags.config as string | undefined) ?? environment.config)
+  const asked: Config = {
+    ...config,
+    ...fromWords(environment, (name) => `HA_ETCD_${name.toUpperCase()}`),
+    ...fromWords({ cluster: flags.cluster, provider: flags.provider, masters: flags.masters }, (name) => `--${name}`),
+  }
+  checkTogether(asked)
+  return { asked, configFile: file, yes: flags.yes === true, json: flags.json === true, verbose: flags.verbose === true }
+}
+
+function readConfig(given: string | undefined): { config: Config; file: string | undefined } {
+  const file = given ? resolve(given) : join(home, 'cluster.yaml')
+  if (!given && !existsSync(file)) return { config: {}, file: undefined }
+  let source: string
+  try {
+    source = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UsageError(`The configuration file ${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`)
+  }
+  const document = parseDocument(source)
+  const mistake = document.errors[0]
+  if (mistake) throw new UsageError(`${file} is not valid YAML: ${mistake.message.split('\n')[0]}`)
+  return { config: validate(document.toJS() ?? {}, (path) => `${file}: ${path || 'the file'}`), file }
+}
+
+/** Settings given as words (flags, environment), through the same schema as the file. */
+function fromWords(words: Record<string, unknown>, nameOf: (key: string) => string): Config {
+  const given = Object.entries(words).filter(([, value]) => value !== undefined)
+  const values = given.map(([key, value]) => [key, key === 'masters' && /^\d{1,4}$/.test(String(value)) ? Number(value) : value])
+  return validate(Object.fromEntries(values.filter(([key]) => key !== 'config')), nameOf)
+}
+
+function validate(input: unknown, nameOf: (path: string) => string): Config {
+  const result = v.safeParse(schema, input, { abortEarly: true })
+  if (result.success) return result.output
+  const issue = result.issues[0]
+  const keys = (issue.path ?? []).map((item) => String(item.key))
+  if (issue.type === 'strict_object' && issue.expected === 'never') {
+    const parent = keys.slice(0, -1)
+    throw new UsageError(`${nameOf(keys.join('.'))} is not a known key.${suggest(keys.at(-1) ?? '', keysAt(parent))}`)
+  }
+  if (issue.type === 'strict_object') throw new UsageError(`${nameOf(keys.join('.'))} must be a list of keys and values.`)
+  const near = issue.type === 'picklist' && typeof issue.input === 'string' && keys.at(-1) === 'provider' ? suggest(issue.input, providers) : ''
+  throw new UsageError(`${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near.startsWith(' Did') ? near : ''}`)
+}
+
+/** The keys the schema knows below a path, for suggestions. */
+function keysAt(path: string[]): string[] {
+  const entries = path.reduce<Record<string, unknown>>((level, key) => (level[key] as { wrapped: { entries: Record<string, unknown> } }).wrapped.entries, schema.entries)
+  return Object.keys(entries)
+}
+
+/** Rules that span keys. */
+function checkTogether(asked: Config): void {
+  const { caDays = defaults.pki.caDays, leafDays = defaults.pki.leafDays, renewBeforeDays = defaults.pki.renewBeforeDays } = asked.pki ?? {}
+  if (leafDays > caDays) throw new UsageError(`pki.leafDays (${leafDays}) must not exceed pki.caDays (${caDays}): a certificate ends with its authority.`)
+  if (renewBeforeDays >= leafDays) throw new UsageError(`pki.renewBeforeDays (${renewBeforeDays}) must be less than pki.leafDays (${leafDays}), or every run would renew.`)
+  const { clientPort = defaults.etcd.clientPort, peerPort = defaults.etcd.peerPort, version, binaries } = asked.etcd ?? {}
+  if (clientPort === peerPort) throw new UsageError(`etcd.clientPort and etcd.peerPort must differ (both are ${clientPort}).`)
+  if (version && Number(version.split('.')[1]) < 4) throw new UsageError(`etcd.version ${version} is too old: 3.4 or later is needed.`)
+  if (version && binaries) throw new UsageError('etcd.version and etcd.binaries exclude each other: the binaries say which version they are.')
+  if (binaries && !existsSync(join(binaries, 'etcd'))) throw new UsageError(`etcd.binaries: there is no etcd in ${binaries}.`)
+  if (asked.subnet && !asked.subnet.startsWith('127.')) throw new UsageError(`subnet ${asked.subnet} is not on the loopback interface: local hosts need a network in 127.0.0.0/8.`)
+  const derived = asked.etcd?.environment ? derivedVariables() : []
+  const clash = Object.keys(asked.etcd?.environment ?? {}).find((name) => derived.includes(name))
+  if (clash) throw new UsageError(`etcd.environment: ${clash} is derived from the cluster and cannot be set.`)
+}
+
+/** The ETCD_* variables that the role derives: its own mapping is the one source. */
+function derivedVariables(): string[] {
+  const vars = parseDocument(readFileSync(join(projectFolder, 'templates/ansible/roles/etcd/vars/main.yml'), 'utf8')).toJS() as { etcd_derived_environment: object }
+  return Object.keys(vars.etcd_derived_environment)
+}
+
+/** What holds when nobody says otherwise. */
+export const defaults = {
+  cluster: 'etcd-cluster-1',
+  masters: 3,
+  etcd: { version: '3.6.14', clientPort: 2379, peerPort: 2380 },
+  pki: { keyAlgorithm: 'ecdsa-p256' as KeyAlgorithm, caDays: 3650, leafDays: 365, renewBeforeDays: 30, extraSans: [] as string[] },
+}

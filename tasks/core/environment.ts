@@ -1,0 +1,37 @@
+// The only reader of the environment: what it may say, and where the project keeps its things.
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { UsageError } from './errors.ts'
+import { suggest } from './suggest.ts'
+
+/** Every variable of ours, with what it means; `--help` and the docs show this table. */
+export const environmentVariables = {
+  HA_ETCD_CLUSTER: 'as --cluster',
+  HA_ETCD_PROVIDER: 'as --provider',
+  HA_ETCD_MASTERS: 'as --masters (MASTER_COUNT means the same)',
+  HA_ETCD_CONFIG: 'as --config',
+  HA_ETCD_HOME: 'the folder that holds certs/, .cluster/ and .tools/ (default: the project)',
+  HA_ETCD_CA_PASSPHRASE: "the passphrase of the CA's key: with it, a new CA key is kept encrypted",
+} as const
+
+/** The checkout itself: templates and scripts are found from here. */
+export const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
+
+/** Where certs/, .cluster/ and .tools/ are. */
+export const home = resolve(process.env.HA_ETCD_HOME || projectFolder)
+
+/** The passphrase of the CA's key, if there is one. Never logged. */
+export const caPassphrase = (): string | undefined => process.env.HA_ETCD_CA_PASSPHRASE || undefined
+
+/** True where nobody can answer a prompt and a CI system has said so. */
+export const isContinuousIntegration = (): boolean => !process.stdin.isTTY && !!process.env.CI && process.env.CI !== 'false'
+
+/** The settings that the environment gives, as text. Unknown HA_ETCD_ names are refused. */
+export function settingsFromEnvironment(env: NodeJS.ProcessEnv = process.env): { cluster?: string; provider?: string; masters?: string; config?: string } {
+  const known = Object.keys(environmentVariables)
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('HA_ETCD_') && !known.includes(name)) throw new UsageError(`Unknown environment variable ${name}.${suggest(name, known)}`)
+  }
+  const given = { cluster: env.HA_ETCD_CLUSTER, provider: env.HA_ETCD_PROVIDER, masters: env.HA_ETCD_MASTERS || env.MASTER_COUNT, config: env.HA_ETCD_CONFIG }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''))
+}

@@ -1,0 +1,58 @@
+// Command lines: strict parsing, and the help text made from the same table.
+import { parseArgs } from 'node:util'
+import { UsageError } from './errors.ts'
+import { suggest } from './suggest.ts'
+
+/** One flag: its meaning for --help, and the name of its value (none: it is a switch). */
+export interface Flag {
+  summary: string
+  value?: string
+}
+
+export type Flags = Record<string, string | boolean | undefined>
+
+/** The flags that every verb about a cluster has. */
+export const clusterFlags: Record<string, Flag> = {
+  cluster: { value: 'NAME', summary: 'which cluster (default etcd-cluster-1)' },
+  provider: { value: 'NAME', summary: 'where the hosts are: auto or local (default auto)' },
+  masters: { value: 'N', summary: 'how many masters: 1, 3, 5, 7 or 9 (default 3)' },
+  config: { value: 'FILE', summary: 'configuration in YAML (default cluster.yaml, if there is one)' },
+  json: { summary: 'data on standard output, and nothing else there' },
+  verbose: { summary: "the tools' own output, line by line" },
+  yes: { summary: 'answer yes to every question' },
+  help: { summary: 'this text' },
+}
+
+/** Parses the command line against the table. @throws UsageError for anything the table does not have. */
+export function parseFlags(args: string[], table: Record<string, Flag>): Flags {
+  const options = Object.fromEntries(Object.entries(table).map(([name, flag]) => [name, { type: flag.value ? 'string' : 'boolean' } as const]))
+  const { tokens, values } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
+  const seen = new Set<string>()
+  for (const token of tokens) {
+    if (token.kind === 'option-terminator') continue
+    if (token.kind === 'positional') throw new UsageError(`Unexpected argument ${JSON.stringify(token.value)}.`)
+    const flag = table[token.name]
+    if (!flag || token.rawName.length < 3) throw new UsageError(`Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table)).replace(/(mean |Valid: |, )(?=\w)/g, '$1--')}`)
+    if (flag.value && (token.value === undefined || token.value === '' || (!token.inlineValue && token.value.startsWith('-')))) throw new UsageError(`--${token.name} needs a value: --${token.name} ${flag.value}.`)
+    if (!flag.value && token.value !== undefined) throw new UsageError(`--${token.name} takes no value.`)
+    if (seen.has(token.name)) throw new UsageError(`--${token.name} is given twice.`)
+    seen.add(token.name)
+  }
+  return values as Flags
+}
+
+/** A flag's value as a number of at least `least`. @throws UsageError */
+export function numberFlag(flags: Flags, name: string, least: number): number | undefined {
+  const given = flags[name]
+  if (given === undefined) return undefined
+  const value = Number(given)
+  if (!/^\d+(\.\d+)?$/.test(String(given)) || value < least) throw new UsageError(`--${name} must be a number of at least ${least}, not ${JSON.stringify(given)}.`)
+  return value
+}
+
+/** The help text of one verb. */
+export function helpText(verb: string, summary: string, table: Record<string, Flag>, more: string): string {
+  const rows = Object.entries(table).map(([name, flag]) => [`  --${name}${flag.value ? ` ${flag.value}` : ''}`, flag.summary] as const)
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2
+  return `${summary}\n\nUsage: npx zx scripts/${verb}.ts [flags]\n\n${rows.map(([left, right]) => left.padEnd(width) + right).join('\n')}\n\n${more.trim()}\n`
+}

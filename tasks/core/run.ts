@@ -1,0 +1,41 @@
+// This run of a script: its stop signal, and how much it should say.
+import { Interrupted } from './errors.ts'
+
+const controller = new AbortController()
+let stoppedBy: NodeJS.Signals | undefined
+
+/** Shared by everything that waits or starts a program. */
+export const run = {
+  signal: controller.signal,
+  verbose: false,
+  json: false,
+  yes: false,
+  /** The log of this run: what every tool printed. */
+  log: undefined as string | undefined,
+
+  /** Asks everything that runs to end. */
+  stop(signal: NodeJS.Signals): void {
+    stoppedBy ??= signal
+    controller.abort(new Interrupted(stoppedBy))
+  },
+
+  /** @throws Interrupted once the run was asked to stop */
+  throwIfStopped(): void {
+    if (stoppedBy) throw new Interrupted(stoppedBy)
+  },
+}
+
+/** Waits. @throws Interrupted when the run is stopped meanwhile */
+export async function sleep(ms: number): Promise<void> {
+  run.throwIfStopped()
+  await new Promise<void>((wake) => {
+    const done = (): void => {
+      clearTimeout(timer)
+      run.signal.removeEventListener('abort', done)
+      wake()
+    }
+    const timer = setTimeout(done, ms)
+    run.signal.addEventListener('abort', done, { once: true })
+  })
+  run.throwIfStopped()
+}

@@ -1,0 +1,107 @@
+// What every script does around its own few lines: flags, help, signals, the lock, the log, and how it ends.
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { type Cluster, resolveCluster } from './cluster.ts'
+import { loadSettings } from './config.ts'
+import { environmentVariables, isContinuousIntegration } from './environment.ts'
+import { UsageError } from './errors.ts'
+import { clusterFlags, type Flag, type Flags, helpText, parseFlags } from './flags.ts'
+import { takeLock } from './lock.ts'
+import { run } from './run.ts'
+import { presentError } from './terminal.ts'
+
+export interface Verb {
+  name: string
+  summary: string
+  /** Flags of this verb's own. */
+  flags?: Record<string, Flag>
+  /** Lines below the flags in --help; an example at least. */
+  help: string
+  /** True when it changes the cluster or its files: then it holds the cluster's lock. */
+  writes?: boolean
+}
+
+const keptLogs = 30
+
+/** Runs a script: parses its flags, resolves the cluster, calls `main`, and ends the process with the right exit code. */
+export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags) => Promise<void>): Promise<void> {
+  // tsx came in through NODE_OPTIONS; the programs we start must not inherit it.
+  delete process.env.NODE_OPTIONS
+  const table = { ...verb.flags, ...clusterFlags }
+  let release: (() => void) | undefined
+  try {
+    const flags = parseFlags(process.argv.slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1), table)
+    run.verbose = flags.verbose === true
+    if (flags.help) {
+      process.stdout.write(helpText(verb.name, verb.summary, table, `${verb.help}\n\nEnvironment:\n${environmentHelp()}`))
+      return
+    }
+    listenForSignals()
+    const settings = loadSettings(flags)
+    run.json = settings.json
+    run.yes = settings.yes || isContinuousIntegration()
+    let cluster = await resolveCluster(settings)
+    if (verb.writes) {
+      release = await takeLock(cluster.paths.state, verb.name)
+      cluster = await resolveCluster(settings) // what an earlier run recorded while we waited to know
+      run.log = newLog(cluster, verb.name)
+    }
+    await main(cluster, flags)
+    run.throwIfStopped()
+  } catch (error) {
+    const { text, exitCode } = presentError(error, run.verbose)
+    process.stderr.write(`${text}\n`)
+    process.exitCode = exitCode
+  } finally {
+    release?.()
+    clearTimeout(lastResort)
+  }
+  await flushed(process.stdout)
+  await flushed(process.stderr)
+  process.exit()
+}
+
+/**
+ * Asks a person yes or no. `--yes`, or a CI system, answers yes.
+ * @throws UsageError when there is nobody to ask
+ */
+export async function confirm(question: string): Promise<boolean> {
+  if (run.yes) return true
+  if (!process.stdin.isTTY || run.json) throw new UsageError(`${question} There is nobody to ask here.`, { hint: 'Say --yes to agree.' })
+  const prompt = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    const answer = await prompt.question(`${question} [y/N] `, { signal: run.signal })
+    return /^y(es)?$/i.test(answer.trim())
+  } finally {
+    prompt.close()
+  }
+}
+
+let lastResort: NodeJS.Timeout | undefined
+
+/** The first signal asks everything to end; the second, or 1.8 s, ends the process. */
+function listenForSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      const code = signal === 'SIGINT' ? 130 : 143
+      if (run.signal.aborted) process.exit(code)
+      run.stop(signal)
+      lastResort = setTimeout(() => process.exit(code), 1800)
+    })
+  }
+}
+
+function newLog(cluster: Cluster, verb: string): string {
+  const { logs } = cluster.paths
+  mkdirSync(logs, { recursive: true, mode: 0o700 })
+  for (const old of readdirSync(logs).sort().slice(0, -keptLogs)) rmSync(join(logs, old), { force: true })
+  return join(logs, `${new Date().toISOString().replace(/[:.]/g, '-')}-${verb}.log`)
+}
+
+function environmentHelp(): string {
+  const width = Math.max(...Object.keys(environmentVariables).map((name) => name.length)) + 2
+  return Object.entries(environmentVariables).map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`).join('\n')
+}
+
+const flushed = (stream: NodeJS.WriteStream): Promise<void> => new Promise((done) => stream.write('', () => done()))

@@ -1,0 +1,76 @@
+// Running other programs: logged, interruptible, and never a raw failure to the person.
+import { appendFileSync, rmSync } from 'node:fs'
+import { $, quote } from 'zx'
+import { OperationError } from './errors.ts'
+import { endGroup, toolPidFile } from './lock.ts'
+import { run } from './run.ts'
+import { chalk } from './terminal.ts'
+
+/** What a program left: its two streams and how it ended. */
+export interface Result {
+  stdout: string
+  stderr: string
+  exitCode: number
+}
+
+export interface ToolOptions {
+  /** The cluster's state folder, so that the next run can end the program should this one be killed. */
+  state?: string
+  env?: Record<string, string>
+  cwd?: string
+  /** Called with each line of standard output, while the program runs. */
+  onLine?: (line: string) => void
+}
+
+/**
+ * Runs a short program to its end and returns what it printed, whatever its exit code.
+ * @param timeout milliseconds after which it is killed (exit code 124)
+ * @throws OperationError when there is no such program
+ */
+export async function ask(program: string, args: string[], options: { env?: Record<string, string>; timeout?: number; input?: string } = {}): Promise<Result> {
+  const { env, timeout, input } = options
+  const child = $({
+    quiet: true,
+    nothrow: true,
+    signal: run.signal,
+    detached: true,
+    ...(env && { env: { ...process.env, ...env } }),
+    ...(input !== undefined && { input }),
+  })`exec ${program} ${args}`
+  const timer = timeout ? setTimeout(() => child.pid && void endGroup(child.pid), timeout) : undefined
+  const { stdout, stderr, exitCode, signal } = await child
+  clearTimeout(timer)
+  run.throwIfStopped()
+  if (exitCode === 127 && /not found|No such file/.test(stderr)) throw new OperationError(`${program} was not found.`, { hint: 'npx zx scripts/doctor.ts says what is missing and gets it.' })
+  return { stdout, stderr, exitCode: exitCode ?? (signal ? 124 : 1) }
+}
+
+/** As `ask`, for a tool that works for a while (ansible-playbook, vagrant, apt): streamed line by line to the log. */
+export async function work(program: string, args: string[], options: ToolOptions): Promise<Result> {
+  const { state, env, cwd, onLine } = options
+  const pidFile = state ? toolPidFile(state) : undefined
+  const child = $({
+    quiet: true,
+    nothrow: true,
+    detached: true,
+    ...(cwd && { cwd }),
+    env: { ...process.env, ...env },
+    prefix: `${$.prefix ?? ''}${pidFile ? `echo $$ > ${quote(pidFile)};` : ''}`,
+  })`exec ${program} ${args}`
+  const stop = (): void => void (child.pid && endGroup(child.pid))
+  run.signal.addEventListener('abort', stop, { once: true })
+  try {
+    for await (const line of child) {
+      if (run.log) appendFileSync(run.log, `${line}\n`)
+      if (run.verbose) process.stderr.write(`${chalk.dim(`${program.split('/').at(-1)} |`)} ${line}\n`)
+      onLine?.(line)
+    }
+    const { stdout, stderr, exitCode } = await child
+    if (stderr && run.log) appendFileSync(run.log, stderr)
+    run.throwIfStopped()
+    return { stdout, stderr, exitCode: exitCode ?? 1 }
+  } finally {
+    run.signal.removeEventListener('abort', stop)
+    if (pidFile) rmSync(pidFile, { force: true })
+  }
+}

@@ -1,0 +1,48 @@
+// Terminal policy, decided once: colour, tables, and how a failure looks.
+import { stripVTControlCharacters } from 'node:util'
+import chalk from 'chalk'
+import { describeSystemError, isSystemError, OperationError } from './errors.ts'
+
+if (process.env.NO_COLOR) chalk.level = 0
+
+export { chalk }
+
+/** Rows as aligned columns, two spaces apart; colours do not count for the width. */
+export function table(rows: string[][]): string {
+  const length = (cell: string): number => stripVTControlCharacters(cell).length
+  const widths = rows.reduce<number[]>((all, row) => row.map((cell, column) => Math.max(all[column] ?? 0, length(cell))), [])
+  return rows.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell + ' '.repeat((widths[column] ?? 0) - length(cell)))).join('  ')).join('\n')
+}
+
+/** Milliseconds as people read them: 840 ms, 3.2 s, 2 min 5 s. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+}
+
+/** Bytes as people read them. */
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = count > 0 ? Math.min(units.length - 1, Math.floor(Math.log2(count) / 10)) : 0
+  return `${(count / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+}
+
+/**
+ * A failure as text for standard error and the exit code it means. A bug of ours says that it is one;
+ * its stack is shown with `verbose` only.
+ */
+export function presentError(error: unknown, verbose: boolean): { text: string; exitCode: number } {
+  const failure = isSystemError(error) ? describeSystemError(error) : error
+  if (!(failure instanceof OperationError)) {
+    const message = error instanceof Error ? (verbose ? error.stack : error.message) : String(error)
+    return { text: `${chalk.red('Bug:')} ${message}\nThis is a mistake in ha-etcd, not yours. Run again with --verbose and report what it prints.`, exitCode: 1 }
+  }
+  const { output, hint, log } = failure.details
+  const lines = [`${chalk.red('Error:')} ${failure.message}`]
+  if (output) lines.push(...output.trim().split('\n').slice(-6).map((line) => chalk.dim(`  ${line}`)))
+  if (hint) lines.push(`${chalk.yellow('Next:')} ${hint}`)
+  if (log) lines.push(`${chalk.dim('Log:')} ${log}`)
+  if (verbose && failure.stack) lines.push(chalk.dim(failure.stack))
+  return { text: lines.join('\n'), exitCode: failure.exitCode }
+}
