@@ -1,0 +1,54 @@
+// A check of doctor: one question about this machine or a host, and what gets it right.
+import { OperationError } from './errors.ts'
+import type { Task } from './pipeline.ts'
+import { run } from './run.ts'
+
+/** What is wrong, in a sentence, and the command or change that helps. */
+export interface Finding {
+  detail: string
+  remedy: string
+  /** A warning is shown; it stops nothing. */
+  warning?: boolean
+}
+
+export interface Check {
+  title: string
+  /** What was found well, in a few words, or what is wrong. */
+  look: () => Promise<string | Finding>
+  /** Gets what is missing; says what it did. Runs when `look` found something wrong. */
+  mend?: {
+    /** Asked before anything is done; none: it changes nothing outside the project's own folders. */
+    question?: string
+    /** Why it cannot be done here: the finding then stands. */
+    impossible?: () => string | undefined
+    run: (report: (line: string) => void) => Promise<string>
+  }
+}
+
+/** The checks as tasks, each looked at and, where it can, mended. @throws OperationError naming the remedy */
+export function checkTasks(checks: Check[]): Task[] {
+  return checks.map((check) => ({
+    title: check.title,
+    task: async (_, task) => {
+      const answer = await check.look()
+      const finding = typeof answer === 'string' ? undefined : answer
+      if (!finding) {
+        task.title = `${check.title}: ${answer as string}`
+      } else if (check.mend && !check.mend.impossible?.()) {
+        task.title = `${check.title}: ${await check.mend.run((line) => { task.output = line })}`
+      } else if (finding.warning) {
+        task.title = `${check.title}: warning, ${finding.detail}`
+        run.warnings.push(`${finding.detail} ${finding.remedy}`)
+      } else {
+        throw new OperationError(finding.detail, { hint: check.mend?.impossible?.() ?? finding.remedy })
+      }
+    },
+  }))
+}
+
+/** The questions that must be answered before the checks may mend something. */
+export async function questionsOf(checks: Check[]): Promise<string[]> {
+  const asked = checks.filter((check) => check.mend?.question && !check.mend.impossible?.())
+  const answers = await Promise.all(asked.map(async (check) => (typeof (await check.look()) === 'string' ? [] : [check.mend?.question ?? ''])))
+  return answers.flat()
+}

@@ -1,0 +1,132 @@
+// Programs this project needs: where they are, which version, and getting what is missing on Debian's kin.
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { home } from './environment.ts'
+import { OperationError } from './errors.ts'
+import { ask, work } from './shell.ts'
+
+/** Programs fetched for this project, a folder for each program and version. */
+export const toolsFolder = join(home, '.tools')
+
+/** The program's path: on PATH, else (for a tool that we fetch) in .tools/<tool>-<version>/; undefined where there is none. */
+export function findProgram(name: string, tool?: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
+  return [...folders, ...(tool ? fetchedFolders(tool) : [])].map((folder) => join(folder, name)).find(isExecutable)
+}
+
+/** As findProgram, for a program that must be there by now. @throws OperationError */
+export function requireProgram(name: string, tool?: string): string {
+  const path = findProgram(name, tool)
+  if (!path) throw new OperationError(`${name} was not found.`, { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
+  return path
+}
+
+/** .tools/<name>-<version> folders, the highest version first. */
+export function fetchedFolders(name: string): string[] {
+  const found = existsSync(toolsFolder) ? readdirSync(toolsFolder).filter((entry) => entry.startsWith(`${name}-`) && /^\d/.test(entry.slice(name.length + 1)) && !entry.includes('.part')) : []
+  return found.sort((a, b) => compareVersions(b.slice(name.length + 1), a.slice(name.length + 1))).map((entry) => join(toolsFolder, entry))
+}
+
+/** Negative, zero or positive, as a is lower than, equal to or higher than b. Versions are numbers with dots. */
+export function compareVersions(a: string, b: string): number {
+  const [left, right] = [a, b].map((version) => version.split('.').map(Number))
+  for (let place = 0; place < 3; place++) {
+    const difference = (left?.[place] ?? 0) - (right?.[place] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+const versions = new Map<string, Promise<string | undefined>>()
+
+/** The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run. */
+export function versionOf(program: string, args = ['--version']): Promise<string | undefined> {
+  const key = [program, ...args].join(' ')
+  const known = versions.get(key)
+  if (known) return known
+  const answer = ask(program, args, { env: { ETCDCTL_API: '3' }, timeout: 10_000 }).then(({ stdout, stderr, exitCode }) => (exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined))
+  versions.set(key, answer)
+  return answer
+}
+
+/** Whether Debian's package tools are here. */
+export const hasApt = (): boolean => findProgram('apt-get') !== undefined && findProgram('dpkg') !== undefined
+
+export const isRoot = (): boolean => process.getuid?.() === 0
+
+/** Installs packages through apt; needs root. @throws OperationError with apt's last words */
+export async function aptInstall(packages: string[], report: (line: string) => void): Promise<void> {
+  await refreshPackageLists(packages[0] ?? '')
+  await apt(['install', '--yes', '--no-install-recommends', ...packages], { onLine: report })
+}
+
+/**
+ * Unpacks packages' files into a folder, without installing them: no root, no service started.
+ * @returns the version of the first package, as its number with dots
+ */
+export async function aptUnpack(packages: string[], into: string): Promise<string> {
+  await refreshPackageLists(packages[0] ?? '')
+  const downloads = join(into, 'packages')
+  mkdirSync(downloads, { recursive: true })
+  await apt(['download', ...packages], { cwd: downloads })
+  const files = readdirSync(downloads)
+  for (const file of files) {
+    const { exitCode, stderr } = await ask('dpkg', ['-x', join(downloads, file), into])
+    if (exitCode !== 0) throw new OperationError(`The package ${file} could not be unpacked.`, { output: stderr })
+  }
+  rmSync(downloads, { recursive: true })
+  return /_(?:\d+%3a)?(\d+\.\d+(\.\d+)?)/.exec(files.find((file) => file.startsWith(`${packages[0]}_`)) ?? '')?.[1] ?? '0.0.0'
+}
+
+/**
+ * Makes .tools/<name>-<version> whole or not at all: `fill` gets a folder beside it, and says which
+ * folder inside is to become the tool's, and the version.
+ */
+export async function fetchTool(name: string, fill: (folder: string) => Promise<{ from: string; version: string }>): Promise<string> {
+  mkdirSync(toolsFolder, { recursive: true })
+  const part = mkdtempSync(join(toolsFolder, `${name}-.part`))
+  try {
+    const { from, version } = await fill(part)
+    const target = join(toolsFolder, `${name}-${version}`)
+    chmodSync(from, 0o755)
+    if (!existsSync(target)) renameSync(from, target)
+    return target
+  } finally {
+    rmSync(part, { recursive: true, force: true })
+  }
+}
+
+/** Writes a small shell program. */
+export function writeLauncher(path: string, body: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+}
+
+/** A machine may have no package lists yet. Only root can fetch them. */
+async function refreshPackageLists(name: string): Promise<void> {
+  const { stdout } = await ask('apt-cache', ['show', '--no-all-versions', name])
+  if (stdout === '' && isRoot()) await apt(['update'])
+}
+
+let aptIsBusy: Promise<unknown> = Promise.resolve()
+
+/** One apt-get at a time: it holds locks of its own, and not all of its commands wait for them. */
+function apt(args: string[], options: { cwd?: string; onLine?: (line: string) => void } = {}): Promise<void> {
+  const turn = aptIsBusy.then(() => runApt(args, options))
+  aptIsBusy = turn.catch(() => undefined)
+  return turn
+}
+
+async function runApt(args: string[], options: { cwd?: string; onLine?: (line: string) => void }): Promise<void> {
+  const { exitCode, stdout, stderr } = await work('apt-get', ['-o', 'DPkg::Lock::Timeout=60', '-o', 'APT::Sandbox::User=root', ...args], { ...options, env: { DEBIAN_FRONTEND: 'noninteractive' } })
+  if (exitCode !== 0) throw new OperationError(`apt-get ${args.filter((word) => !word.startsWith('-')).join(' ')} failed.`, { output: stderr || stdout, hint: 'Run apt-get update as root, then the same command again.' })
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,129 @@
+// etcd's own programs: which ones this cluster runs, and fetching them when there are none.
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { defaults } from '../core/config.ts'
+import { projectFolder } from '../core/environment.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { aptUnpack, compareVersions, fetchedFolders, fetchTool, findProgram, hasApt, versionOf } from '../core/programs.ts'
+import { run } from '../core/run.ts'
+import { ask } from '../core/shell.ts'
+
+/** A folder with etcd and etcdctl, and their version. */
+export interface EtcdBinaries {
+  folder: string
+  version: string
+}
+
+const oldest = '3.4.0'
+const found = new Map<string, EtcdBinaries>()
+
+/**
+ * The programs this cluster runs: the person's own folder; else the version asked for or recorded,
+ * on PATH or in .tools/; else what PATH has; else the newest in .tools/. Undefined: none, fetchEtcd gets them.
+ * @throws UsageError when the person's own programs are too old, incomplete, or another version than recorded
+ */
+export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
+  const { binaries, version } = cluster.etcd
+  const key = `${binaries} ${version}`
+  const known = found.get(key)
+  if (known) return known
+  const answer = binaries ? await own(binaries, version) : await search(version)
+  if (answer) found.set(key, answer)
+  return answer
+}
+
+/** As findEtcd, where they must be there. @throws OperationError */
+export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {
+  const answer = await findEtcd(cluster)
+  if (answer) return answer
+  throw new OperationError(`etcd${cluster.etcd.version ? ` ${cluster.etcd.version}` : ''} and etcdctl were not found.`, { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
+}
+
+/** The path of etcdctl, of the version that the cluster runs. */
+export const etcdctlPath = async (cluster: Cluster): Promise<string> => join((await requireEtcd(cluster)).folder, 'etcdctl')
+
+/**
+ * Gets etcd into .tools/: the official release, checked against its pinned SHA-256; where that cannot be
+ * reached, the distribution's package, unpacked there.
+ * @returns what was got and, in words, from where
+ * @throws OperationError when the version asked for cannot be had
+ */
+export async function fetchEtcd(cluster: Cluster): Promise<EtcdBinaries & { source: string }> {
+  const wanted = cluster.etcd.version
+  const version = wanted ?? defaults.etcd.version
+  const release = await fetchRelease(version)
+  if ('folder' in release) return { folder: release.folder, version, source: `the official release ${version}, SHA-256 checked` }
+  const hint = `Put etcd and etcdctl ${wanted ?? '(3.4 or later)'} on PATH, or name their folder with etcd.binaries in the configuration.`
+  if (!hasApt()) throw new OperationError(`etcd ${version} could not be fetched: ${release.unavailable}.`, { hint })
+  const folder = await fetchTool('etcd', async (part) => {
+    const packaged = await aptUnpack(['etcd-server', 'etcd-client'], part)
+    if (wanted && packaged !== wanted) throw new OperationError(`etcd ${wanted} could not be fetched (${release.unavailable}), and the distribution's package is ${packaged}.`, { hint })
+    mkdirSync(join(part, 'etcd'))
+    for (const program of ['etcd', 'etcdctl']) renameSync(join(part, 'usr/bin', program), join(part, 'etcd', program))
+    return { from: join(part, 'etcd'), version: packaged }
+  })
+  return { folder, version: folder.slice(folder.lastIndexOf('-') + 1), source: `the distribution's package, since the official release ${version} cannot be reached` }
+}
+
+async function own(folder: string, version: string | undefined): Promise<EtcdBinaries> {
+  const mine = await binariesIn(folder)
+  if (!mine) throw new UsageError(`etcd.binaries: ${folder} does not have both etcd and etcdctl that run on this machine.`)
+  refuseOld(mine)
+  if (version && mine.version !== version) throw new UsageError(`etcd.binaries: ${folder} has etcd ${mine.version}, but this cluster runs ${version}.`, { hint: 'A cluster changes its version by an upgrade only; name a folder with the version it runs.' })
+  return mine
+}
+
+async function search(version: string | undefined): Promise<EtcdBinaries | undefined> {
+  const path = findProgram('etcd')
+  const onPath = path ? await binariesIn(dirname(path)) : undefined
+  if (!version && onPath) {
+    refuseOld(onPath)
+    return onPath
+  }
+  if (onPath && onPath.version === version) return onPath
+  const fetched = fetchedFolders('etcd').map((folder) => ({ folder, version: folder.slice(folder.lastIndexOf('-') + 1) }))
+  return fetched.find((candidate) => !version || candidate.version === version)
+}
+
+function refuseOld({ folder, version }: EtcdBinaries): void {
+  if (compareVersions(version, oldest) < 0) throw new UsageError(`etcd in ${folder} is ${version}, which is too old: 3.4 or later is needed.`, { hint: 'Put a newer etcd first on PATH, or name its folder with etcd.binaries in the configuration.' })
+}
+
+async function binariesIn(folder: string): Promise<EtcdBinaries | undefined> {
+  if (!existsSync(join(folder, 'etcdctl'))) return undefined
+  const [etcd, etcdctl] = await Promise.all([versionOf(join(folder, 'etcd')), versionOf(join(folder, 'etcdctl'), ['version'])])
+  return etcd && etcdctl ? { folder, version: etcd } : undefined
+}
+
+/** The official release, or why it is not to be had. @throws OperationError when what came is not what was pinned */
+async function fetchRelease(version: string): Promise<{ folder: string } | { unavailable: string }> {
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch
+  const sums = JSON.parse(readFileSync(join(projectFolder, 'tasks/etcd/releases.json'), 'utf8')) as Record<string, Record<string, string>>
+  const expected = process.platform === 'linux' ? sums[version]?.[architecture] : undefined
+  if (!expected) return { unavailable: `no checksum of etcd ${version} for ${process.platform}/${architecture} is pinned here` }
+  const name = `etcd-v${version}-linux-${architecture}`
+  const url = `https://github.com/etcd-io/etcd/releases/download/v${version}/${name}.tar.gz`
+  const archive = await download(url)
+  if (!archive) return { unavailable: `${new URL(url).host} cannot be reached` }
+  const sum = createHash('sha256').update(archive).digest('hex')
+  if (sum !== expected) throw new OperationError(`What came from ${url} is not the release: its SHA-256 is ${sum}, not ${expected}.`, { hint: 'Something on the way changed the file. Do not use it; try another network.' })
+  const folder = await fetchTool('etcd', async (part) => {
+    writeFileSync(join(part, 'etcd.tar.gz'), archive)
+    const { exitCode, stderr } = await ask('tar', ['-xzf', join(part, 'etcd.tar.gz'), '-C', part, '--no-same-owner'])
+    if (exitCode !== 0) throw new OperationError(`The release of etcd ${version} could not be unpacked.`, { output: stderr })
+    return { from: join(part, name), version }
+  })
+  return { folder }
+}
+
+async function download(url: string): Promise<Buffer | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.any([run.signal, AbortSignal.timeout(300_000)]) })
+    return response.ok ? Buffer.from(await response.arrayBuffer()) : undefined
+  } catch {
+    run.throwIfStopped()
+    return undefined
+  }
+}

@@ -1,0 +1,93 @@
+"""What a run is going to do, decided from what every host looks like and who the live members are.
+
+Pure functions, so that each rule can be read and tested on its own. A "look" is what the module
+etcd_host returned for a host with action=look.
+"""
+
+from __future__ import annotations
+
+import json
+
+
+def etcd_changes(looks):
+    """Whether anything is to be done on any host."""
+    return any(look.get("drift") or not look.get("running") for look in looks.values())
+
+
+def etcd_plan(looks, peer_urls, answers):
+    """The plan: refusal (a sentence or ''), state, converge, settle and restart.
+
+    looks: host -> look; peer_urls: host -> peer URL of every host in the inventory group;
+    answers: the member lists (etcdctl's JSON) of those members that answered.
+    """
+    members = _members(answers[0]) if answers else None
+    refusal = _refusal(looks, peer_urls, members)
+    bootstrapping = not any(look.get("state") == "existing" for look in looks.values()) and not _joins(looks, peer_urls, members)
+    state = {host: "new" if bootstrapping else "existing" for host in looks}
+    restart = [host for host, look in looks.items() if look.get("restart") and look.get("running")]
+    return {
+        "refusal": refusal,
+        "state": state,
+        "converge": [host for host, look in looks.items() if (look.get("drift") or not look.get("running")) and host not in restart],
+        "settle": [host for host, look in looks.items() if host not in restart and (not look.get("running") or look.get("state") == "new")],
+        "restart": sorted(restart, key=lambda host: (looks[host].get("healthy", True), looks[host].get("leader", False), host)),
+    }
+
+
+def _members(listed):
+    """peer URL -> {id, name, started}."""
+    return {
+        url: {"id": "%x" % member["ID"], "name": member.get("name", ""), "started": bool(member.get("clientURLs"))}
+        for member in json.loads(listed)["members"]
+        for url in member.get("peerURLs", [])
+    }
+
+
+def _joins(looks, peer_urls, members):
+    """Whether a host without data was added to a live cluster and is awaited there."""
+    if members is None:
+        return False
+    return any(not look.get("has_data") and members.get(peer_urls[host], {}).get("name") == "" for host, look in looks.items())
+
+
+def _refusal(looks, peer_urls, members):
+    """The first reason to touch nothing, with the command that helps; '' where there is none."""
+    empty = [host for host in sorted(looks) if not looks[host].get("has_data")]
+    settled = [host for host in sorted(looks) if looks[host].get("state") == "existing"]
+    if members is not None and set(members) != set(peer_urls.values()):
+        strange = sorted(set(members) - set(peer_urls.values()))
+        absent = sorted(host for host, url in peer_urls.items() if url not in members)
+        parts = []
+        if strange:
+            parts.append("the cluster has %s, which the inventory lacks" % " and ".join("%s (%s)" % (members[url]["name"] or "an unstarted member", url) for url in strange))
+        if absent:
+            parts.append("the inventory has %s, which the cluster lacks" % " and ".join(absent))
+        return "The inventory and the live members differ: %s. Correct the inventory, or the membership with: etcdctl member add|remove." % "; ".join(parts)
+    for host in empty:
+        if members is not None:
+            member = members[peer_urls[host]]
+            if member["started"]:
+                return (
+                    "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could lose writes. "
+                    "Replace it: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again."
+                    % (host, member["id"], member["id"], host, peer_urls[host])
+                )
+        elif looks[host].get("neighbours"):
+            return (
+                "%s has no data, but etcd already answers at %s, and no member could be asked who belongs to the cluster. "
+                "Run this for all hosts at once, and make the cluster healthy first." % (host, ", ".join(looks[host]["neighbours"]))
+            )
+        elif settled:
+            return (
+                "%s has no data, but %s belonged to a formed cluster that does not answer now: starting %s afresh could lose writes. "
+                "Start the other members first, or restore the cluster from a snapshot." % (host, " and ".join(settled), host)
+            )
+    return ""
+
+
+class FilterModule:
+    """The filters of this role."""
+
+    def filters(self):
+        """Their names in templates."""
+        return {"etcd_changes": etcd_changes, "etcd_plan": etcd_plan}

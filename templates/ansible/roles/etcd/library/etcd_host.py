@@ -1,0 +1,277 @@
+#!/usr/bin/python
+"""One etcd host, in one step: what differs, put it in place, start, settle, restart."""
+
+from __future__ import annotations
+
+import os
+import socket
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl
+from ansible.module_utils.etcd_files import differs, ids_of, make_directory, needs_restart, put, read
+from ansible.module_utils.etcd_service import ServiceError, service_of
+
+DOCUMENTATION = r"""
+module: etcd_host
+short_description: Keep one etcd host as it should be
+description:
+  - Compares everything that the role puts on a host in one call, and puts in place what differs.
+  - A running etcd is restarted by I(action=restart) only, after the other members were found healthy.
+options:
+  action:
+    description:
+      - V(look) reports what differs and whether etcd runs; it changes nothing.
+      - V(ask) reports the live members by this member's word.
+      - V(converge) puts files in place and starts etcd where it does not run.
+      - V(settle) waits until the member is healthy and marks the cluster as formed in its configuration.
+      - V(restart) puts files in place, hands leadership over, restarts etcd and waits until it has caught up.
+    choices: [look, ask, converge, settle, restart]
+    required: true
+    type: str
+  state:
+    description: The initial cluster state for a member without data.
+    choices: [new, existing]
+    default: existing
+    type: str
+  wanted:
+    description: What the host must hold; C(etcd_wanted) in the role's vars.
+    required: true
+    type: dict
+"""
+
+RETURN = r"""
+drift:
+  description: What differs, a line for each file or folder.
+  returned: always
+  type: list
+running:
+  description: Whether etcd runs.
+  returned: with action=look
+  type: bool
+has_data:
+  description: Whether the data directory holds a member.
+  returned: with action=look
+  type: bool
+state:
+  description: The initial cluster state in the configuration; V(existing) once the cluster was formed.
+  returned: with action=look
+  type: str
+restart:
+  description: Whether a running etcd must start again to know what differs.
+  returned: with action=look
+  type: bool
+"""
+
+FILE = {"path": {"type": "str"}, "content": {"type": "str"}, "restart": {"type": "bool", "default": False}}
+SPEC = {
+    "action": {"choices": ["look", "ask", "converge", "settle", "restart"], "required": True},
+    "state": {"choices": ["new", "existing"], "default": "existing"},
+    "wanted": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "user": {"type": "str"},
+            "data_directory": {"type": "path"},
+            "directories": {"type": "list", "elements": "path"},
+            "config": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}, "first_content": {"type": "str"}}},
+            "files": {"type": "list", "elements": "dict", "options": FILE},
+            "private_keys": {"type": "list", "elements": "dict", "no_log": False, "options": {"path": {"type": "str"}, "content": {"type": "str", "no_log": True}}},
+            "unit": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
+            "service": {"type": "dict", "options": {"manager": {"choices": ["systemd", "supervisor"]}, "name": {"type": "str"}, "socket": {"type": "str"}}},
+            "etcdctl": {
+                "type": "dict",
+                "options": {"program": {"type": "str"}, "endpoint": {"type": "str"}, "endpoints": {"type": "list", "elements": "str"}, "ssl_directory": {"type": "str"}, "timeout": {"type": "int"}},
+            },
+        },
+    },
+}
+
+
+class Host:
+    """The host as the module's arguments describe it."""
+
+    def __init__(self, module):
+        wanted = module.params["wanted"]
+        self.module = module
+        self.wanted = wanted
+        self.ids = ids_of(wanted["user"])
+        self.config = wanted["config"]
+        self.data = wanted["data_directory"]
+        service = wanted["service"]
+        self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
+        etcdctl = wanted["etcdctl"]
+        self.etcdctl = Etcdctl(module.run_command, etcdctl["program"], etcdctl["ssl_directory"], etcdctl["endpoint"], etcdctl["endpoints"], etcdctl["timeout"])
+
+    def has_data(self):
+        """Whether the data directory holds a member."""
+        return os.path.isdir(os.path.join(self.data, "member"))
+
+    def state(self):
+        """The initial cluster state that the configuration gives: '', 'new' or 'existing'."""
+        there = read(self.config["path"]) or ""
+        return "new" if there == self.config["first_content"] or "ETCD_INITIAL_CLUSTER_STATE=new" in there.replace('"', "") else "existing" if there else ""
+
+    def config_content(self, state):
+        """The configuration's text for that state."""
+        return self.config["first_content"] if state == "new" else self.config["content"]
+
+    def directories(self):
+        """(path, mode) of every folder that is ours to keep; only the data and the keys are private."""
+        return [(self.data, 0o700)] + [(path, 0o755) for path in self.wanted["directories"]]
+
+    def all_files(self, state):
+        """(path, content, mode, ids, does a running etcd need to start again for it)."""
+        root = (os.geteuid(), os.getegid())
+        files = [(entry["path"], entry["content"], 0o644, self.ids, entry["restart"]) for entry in self.wanted["files"]]
+        files += [(entry["path"], entry["content"], 0o600, self.ids, False) for entry in self.wanted["private_keys"]]
+        if self.wanted["unit"]["path"]:
+            files.append((self.wanted["unit"]["path"], self.wanted["unit"]["content"], 0o644, root, True))
+        there = read(self.config["path"])
+        files.append((self.config["path"], self.config_content(state), 0o644, root, needs_restart(there, self.config["content"])))
+        return files
+
+    def drift(self, state):
+        """(lines, restart, diffs): what differs and what it means for a running etcd."""
+        lines, diffs, restart = [], [], False
+        for path, mode in self.directories():
+            why = differs(path, None, mode, self.ids if path == self.data or path == self.etcdctl.ssl_directory else os_ids(path))
+            if why:
+                lines.append("%s: %s" % (path, why))
+        for path, content, mode, ids, needs in self.all_files(state):
+            why = differs(path, content, mode, ids)
+            if why:
+                lines.append("%s: %s" % (path, why))
+                restart = restart or (needs and why != "permissions")
+                diffs.append(diff_of(path, content, mode))
+        return lines, restart, diffs
+
+    def write(self, state):
+        """Puts in place what differs."""
+        for path, mode in self.directories():
+            owned = path in (self.data, self.etcdctl.ssl_directory)
+            if differs(path, None, mode, self.ids if owned else os_ids(path)):
+                make_directory(path, mode, self.ids if owned else os_ids(os.path.dirname(path)))
+        for path, content, mode, ids, needs in self.all_files(state):
+            if differs(path, content, mode, ids):
+                put(path, content, mode, ids, keep_time=not needs)
+
+    def stale(self, since):
+        """Whether a file that etcd reads at its start only was written after this etcd started."""
+        paths = [path for path, _content, _mode, _ids, needs in self.all_files("existing") if needs or path == self.config["path"]]
+        return any(os.path.exists(path) and int(os.stat(path).st_mtime) > since for path in paths)
+
+    def neighbours(self):
+        """The other members' client endpoints at which somebody listens."""
+        return [url for url in self.etcdctl.endpoints if url != self.etcdctl.endpoint and listens(url)]
+
+
+def os_ids(path):
+    """The owner that a folder has, or that we would give it."""
+    try:
+        status = os.stat(path)
+        return status.st_uid, status.st_gid
+    except FileNotFoundError:
+        return os.geteuid(), os.getegid()
+
+
+def listens(url):
+    """Whether a TCP connection to the URL's host and port is accepted."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=0.5).close()
+        return True
+    except OSError:
+        return False
+
+
+def diff_of(path, content, mode):
+    """One file's difference for --diff; a private key's is not shown."""
+    if mode == 0o600:
+        return {"header": path, "prepared": "a private key differs; it is not shown\n"}
+    return {"before_header": path, "after_header": path, "before": read(path) or "", "after": content}
+
+
+def look(host):
+    """What the host is like; changes nothing."""
+    running, since, enabled = host.service.status()
+    has_data = host.has_data()
+    state = host.state()
+    lines, restart, diffs = host.drift("new" if state == "new" and not has_data else "existing")
+    if running and host.stale(since):
+        lines, restart = lines + ["etcd has run since before its configuration was written"], True
+    if not enabled:
+        lines.append("etcd is not started at boot")
+    status = host.etcdctl.status(host.etcdctl.endpoint) if running and restart else None
+    return {
+        "changed": False,
+        "drift": lines,
+        "diff": diffs,
+        "running": running,
+        "has_data": has_data,
+        "state": state,
+        "restart": restart,
+        "healthy": status is not None,
+        "leader": bool(status and status["leader"] == status["member_id"]),
+        "neighbours": host.neighbours() if not has_data and not running else [],
+    }
+
+
+def ask(host):
+    """Who the members are, by this member's word; '' when it cannot say."""
+    code, out, _err = host.etcdctl.call(host.etcdctl.endpoint, "member", "list", "--write-out=json")
+    return {"changed": False, "members": out if code == 0 else ""}
+
+
+def converge(host):
+    """Files in place, etcd started where it does not run. A member of a formed cluster stays that."""
+    running, _since, enabled = host.service.status()
+    state = host.module.params["state"]
+    lines, _restart, diffs = host.drift(state)
+    if not host.module.check_mode:
+        host.write(state)
+        if not running or not enabled:
+            host.service.start()
+        elif lines:
+            host.service.reload()
+    return {"changed": bool(lines) or not running, "drift": lines, "diff": diffs}
+
+
+def settle(host):
+    """Waits for health, then marks in the configuration that the cluster is formed."""
+    host.etcdctl.wait_until_healthy()
+    lines, _restart, _diffs = host.drift("existing")
+    if lines:
+        host.write("existing")
+        host.service.reload()
+    return {"changed": bool(lines), "drift": lines}
+
+
+def restart(host):
+    """Files in place and etcd started again, when the other members can spare it."""
+    lines, _restart, diffs = host.drift("existing")
+    if not host.module.check_mode:
+        host.etcdctl.require_others_healthy()
+        host.etcdctl.hand_leadership_over()
+        host.write("existing")
+        host.service.restart()
+        host.etcdctl.wait_until_healthy(caught_up=True)
+    return {"changed": True, "drift": lines, "diff": diffs}
+
+
+def main():
+    """Runs the action that the task asks for."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    try:
+        host = Host(module)
+        module.exit_json(**{"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart}[module.params["action"]](host))
+    except (ClusterError, ServiceError) as error:
+        module.fail_json(msg=str(error))
+    except KeyError as error:
+        module.fail_json(msg="There is no user %s on this host." % error)
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename or "the host", error.strerror))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Files of an etcd host: what differs from what is wanted, and putting it in place whole."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import tempfile
+
+# etcd reads these only while its data directory is empty: a member with data needs no restart for them.
+BOOTSTRAP = re.compile(r"^.*\bETCD_INITIAL_(?:CLUSTER|CLUSTER_STATE|CLUSTER_TOKEN)=.*$", re.MULTILINE)
+
+
+def ids_of(user):
+    """(uid, gid) that files shall have; '' means whoever we are."""
+    if not user:
+        return os.geteuid(), os.getegid()
+    entry = pwd.getpwnam(user)
+    return entry.pw_uid, entry.pw_gid
+
+
+def read(path):
+    """The file's text, or None where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def differs(path, content, mode, ids):
+    """What differs: '', 'missing', 'content', or 'permissions'."""
+    if content is not None:
+        there = read(path)
+        if there is None:
+            return "missing"
+        if there != content:
+            return "content"
+    elif not os.path.isdir(path):
+        return "missing"
+    status = os.stat(path)
+    return "" if (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, *ids) else "permissions"
+
+
+def needs_restart(old, new):
+    """Whether a running etcd must start again to know the new text."""
+    return old is None or BOOTSTRAP.sub("", old) != BOOTSTRAP.sub("", new)
+
+
+def make_directory(path, mode, ids):
+    """Makes the folder, or corrects its owner and mode."""
+    os.makedirs(path, mode=mode, exist_ok=True)
+    os.chmod(path, mode)
+    os.chown(path, *ids)
+
+
+def put(path, content, mode, ids, keep_time=False):
+    """Writes the file whole or not at all. keep_time: the running etcd need not know of it."""
+    before = os.stat(path).st_mtime if keep_time and os.path.exists(path) else None
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".etcd-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fchown(file.fileno(), *ids)
+            os.fsync(file.fileno())
+        if before is not None:
+            os.utime(temporary, (before, before))
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
