@@ -1,0 +1,4 @@
+#!/usr/bin/env -S npx zx
+import { phaseScript } from '../tasks/phases.ts'
+
+await phaseScript('pki')

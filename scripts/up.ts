@@ -1,0 +1,22 @@
+#!/usr/bin/env -S npx zx
+import { script } from '../tasks/core/script.ts'
+import { phases, runPhases, selectPhases } from '../tasks/phases.ts'
+import { printSummary } from '../tasks/summary.ts'
+
+await script(
+  {
+    name: 'up',
+    summary: 'Bring a cluster up and prove that it works; run again, it changes nothing.',
+    writes: true,
+    flags: {
+      from: { value: 'PHASE', summary: 'start with this phase' },
+      skip: { value: 'PHASES', summary: 'leave these phases out (with commas)' },
+    },
+    help: `Phases:\n${phases.map((phase) => `  ${phase.name.padEnd(11)}${phase.summary}`).join('\n')}\n\nExample: npx zx scripts/up.ts --masters 5 --yes`,
+  },
+  async (cluster, flags) => {
+    const started = Date.now()
+    await runPhases(cluster, selectPhases(flags.from as string | undefined, flags.skip as string | undefined))
+    await printSummary(cluster, Date.now() - started)
+  },
+)

@@ -1,0 +1,37 @@
+// The end of a cluster: its hosts and data go; its certificates and backups only when asked.
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Cluster, recordedClusters } from './core/cluster.ts'
+import { OperationError, UsageError } from './core/errors.ts'
+import { runPipeline } from './core/pipeline.ts'
+import { run } from './core/run.ts'
+import { confirm } from './core/script.ts'
+import { suggest } from './core/suggest.ts'
+import { downTasks } from './vms/index.ts'
+
+/** Asks, stops the hosts, removes their data and the cluster's record; `purge`: certificates and backups too. */
+export async function down(cluster: Cluster, purge: boolean): Promise<void> {
+  const keepsSomething = purge && (existsSync(cluster.paths.certs) || existsSync(cluster.paths.backups))
+  if (!cluster.recorded && !keepsSomething) {
+    const others = recordedClusters()
+    if (others.length > 0) throw new UsageError(`There is no cluster ${cluster.name}.${suggest(cluster.name, others)}`)
+    return say(cluster, `There is no cluster ${cluster.name}; nothing to stop.`)
+  }
+  const what = `the ${cluster.hosts.length} hosts of ${cluster.name} and all of their data${purge ? ', its certificates and its backups' : ''}`
+  if (!(await confirm(`Stop and remove ${what}?`))) throw new OperationError('Nothing was removed.')
+  await runPipeline([
+    ...downTasks(cluster),
+    {
+      title: purge ? 'Remove the record, the certificates and the backups' : 'Remove the record; certificates and backups stay',
+      task: () => {
+        for (const entry of readdirSync(cluster.paths.state)) if (purge || !['backups', 'lock'].includes(entry)) rmSync(join(cluster.paths.state, entry), { recursive: true, force: true })
+        if (purge) rmSync(cluster.paths.certs, { recursive: true, force: true })
+      },
+    },
+  ])
+  say(cluster, `${cluster.name} is down.${purge ? '' : ' Its certificates stay in certs/; remove them too with --purge.'}`)
+}
+
+function say(cluster: Cluster, message: string): void {
+  process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, down: true })}\n` : `${message}\n`)
+}

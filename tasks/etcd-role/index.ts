@@ -1,0 +1,77 @@
+// Phase etcd-role: the Ansible role on every host.
+import { readFileSync } from 'node:fs'
+import type { Check } from '../core/check.ts'
+import { type Cluster, recordCluster } from '../core/cluster.ts'
+import type { Task } from '../core/pipeline.ts'
+import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgram, versionOf } from '../core/programs.ts'
+import { fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
+import { writeInventory } from './inventory.ts'
+import { runPlaybook } from './playbook.ts'
+
+/** Writes the inventory and runs the role; the title says what changed. */
+export function tasks(cluster: Cluster): Task[] {
+  return [
+    {
+      title: 'Write the inventory',
+      task: async () => {
+        const binaries = await requireEtcd(cluster)
+        writeInventory(cluster, binaries)
+        cluster.etcd.version = binaries.version
+        recordCluster(cluster)
+      },
+    },
+    {
+      title: 'Run the Ansible role etcd',
+      task: async (_, task) => {
+        const recap = await runPlaybook(cluster, (name) => { task.output = name })
+        const changed = recap.filter((row) => row.changed > 0)
+        task.title = changed.length > 0 ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}` : `Run the Ansible role etcd: nothing to do, changed=0 on ${recap.length} ${recap.length === 1 ? 'host' : 'hosts'}`
+      },
+    },
+  ]
+}
+
+/** What the role needs of this machine. */
+export const checks = (cluster: Cluster): Check[] => [ansibleCheck, etcdCheck(cluster)]
+
+const ansibleCheck: Check = {
+  title: 'Check Ansible',
+  look: async () => {
+    const program = findProgram('ansible-playbook')
+    const version = program && (await ansibleVersion(program))
+    if (!version) return { detail: 'ansible-playbook was not found.', remedy: 'Install ansible-core 2.14 or later.' }
+    return compareVersions(version, '2.14.0') < 0 ? { detail: `${program} is Ansible ${version}, which is too old: 2.14 or later is needed.`, remedy: 'Put a newer one first on PATH, for example with: pipx install ansible-core' } : `ansible-core ${version}`
+  },
+  mend: {
+    question: 'Ansible is missing. Install the package ansible-core with apt-get?',
+    impossible: () => {
+      if (findProgram('ansible-playbook')) return 'Put ansible-core 2.14 or later first on PATH, for example with: pipx install ansible-core'
+      if (!hasApt()) return 'Install ansible-core 2.14 or later, for example with: pipx install ansible-core'
+      return isRoot() ? undefined : 'Install it with: sudo apt-get install --no-install-recommends ansible-core'
+    },
+    run: async (report) => {
+      await aptInstall(['ansible-core'], report)
+      return `ansible-core ${await ansibleVersion(requireProgram('ansible-playbook'))} installed with apt-get`
+    },
+  },
+}
+
+const etcdCheck = (cluster: Cluster): Check => ({
+  title: 'Check etcd',
+  look: async () => {
+    const binaries = await findEtcd(cluster)
+    return binaries ? `etcd ${binaries.version} in ${binaries.folder}` : { detail: `etcd ${cluster.etcd.version ?? ''} was not found.`, remedy: 'Put etcd and etcdctl on PATH.' }
+  },
+  mend: {
+    run: async () => {
+      const { version, source } = await fetchEtcd(cluster)
+      return `etcd ${version} fetched from ${source}`
+    },
+  },
+})
+
+/** `--version` takes Ansible half a second; its own Python knows it at once. */
+async function ansibleVersion(program: string): Promise<string | undefined> {
+  const python = /^#!\s*(\/\S+python\S*)\s*$/.exec(readFileSync(program, 'utf8').split('\n', 1)[0] ?? '')?.[1]
+  return (python && (await versionOf(python, ['-c', 'import ansible.release; print(ansible.release.__version__)']))) || versionOf(program)
+}

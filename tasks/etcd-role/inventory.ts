@@ -1,0 +1,39 @@
+// The Ansible inventory of a cluster: what the role needs to know, in the form a person can use by hand.
+import { stringify } from 'yaml'
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { writeFileIfChanged } from '../core/files.ts'
+import type { EtcdBinaries } from '../etcd/binaries.ts'
+import { commonNames } from '../etcd/certificates.ts'
+
+/** Writes .cluster/<cluster>/inventory.yml; leaves it alone when nothing changed. @throws OperationError when a host is not up */
+export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
+  const header = `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand:\n# ansible-playbook -i ${cluster.paths.inventory} templates/ansible/playbooks/etcd.yml\n`
+  writeFileIfChanged(cluster.paths.inventory, header + stringify(inventory(cluster, binaries), { lineWidth: 0 }), 0o600)
+}
+
+/** The inventory as a value. The group's name and private_ipv4 are the original's. */
+export function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
+  const down = cluster.hosts.find((host) => !host.connection)
+  if (down) throw new OperationError(`${down.name} is not up yet.`, { hint: 'Bring the hosts up with: npx zx scripts/vms.ts' })
+  const local = cluster.provider === 'local'
+  return {
+    all: {
+      children: {
+        'role=master': {
+          hosts: Object.fromEntries(cluster.hosts.map((host) => [host.name, { ...host.connection, private_ipv4: host.address }])),
+          vars: {
+            etcd_cluster_token: cluster.name,
+            etcd_client_port: cluster.etcd.clientPort,
+            etcd_peer_port: cluster.etcd.peerPort,
+            etcd_pki_directory: cluster.paths.certs,
+            etcd_peer_common_name: commonNames.peer,
+            etcd_environment: cluster.etcd.environment,
+            // Local hosts share this machine: its programs, and its 127.0.0.1.
+            ...(local ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [] } : { etcd_binaries_source: binaries.folder }),
+          },
+        },
+      },
+    },
+  }
+}

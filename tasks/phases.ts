@@ -1,0 +1,73 @@
+// THE table of phases. Scripts, --help, --from, --skip and the order of `up` all come from it.
+import { type Check, checkTasks, questionsOf } from './core/check.ts'
+import { type Cluster, recordCluster } from './core/cluster.ts'
+import { OperationError, UsageError } from './core/errors.ts'
+import { concurrently, inOrder, runPipeline, type Task } from './core/pipeline.ts'
+import { run } from './core/run.ts'
+import { confirm, script } from './core/script.ts'
+import { suggest } from './core/suggest.ts'
+import * as etcdRole from './etcd-role/index.ts'
+import * as pki from './pki/index.ts'
+import * as verify from './verify/index.ts'
+import * as vms from './vms/index.ts'
+
+export interface Phase {
+  name: string
+  summary: string
+  /** The phases that must have been run before; `up` runs those that need the same at the same time. */
+  needs: string[]
+  tasks: (cluster: Cluster) => Task[]
+}
+
+export const phases: Phase[] = [
+  { name: 'doctor', summary: 'check this machine, and get what is missing', needs: [], tasks: (cluster) => [concurrently('Check what is needed', checkTasks(doctorChecks(cluster)))] },
+  { name: 'pki', summary: 'make the certificate authority and every certificate that is due', needs: ['doctor'], tasks: pki.tasks },
+  { name: 'vms', summary: 'bring the hosts up', needs: ['doctor'], tasks: vms.tasks },
+  { name: 'etcd-role', summary: 'install, configure and start etcd with Ansible', needs: ['pki', 'vms'], tasks: etcdRole.tasks },
+  { name: 'verify', summary: 'prove that the cluster works, and refuses what it must', needs: ['etcd-role'], tasks: verify.tasks },
+]
+
+/** Everything that doctor looks at, gathered from the phases that need it. */
+export const doctorChecks = (cluster: Cluster): Check[] => [...etcdRole.checks(cluster), ...vms.checks(cluster)]
+
+/** The phase of that name. @throws UsageError naming the nearest one */
+export function phaseNamed(name: string): Phase {
+  const phase = phases.find((candidate) => candidate.name === name)
+  if (!phase) throw new UsageError(`There is no phase ${name}.${suggest(name, phases.map((candidate) => candidate.name))}`)
+  return phase
+}
+
+/** The phases that `--from` and `--skip` leave. @throws UsageError for an unknown name */
+export function selectPhases(from: string | undefined, skip: string | undefined): Phase[] {
+  const first = from ? phases.indexOf(phaseNamed(from)) : 0
+  const skipped = skip?.split(',').map((name) => phaseNamed(name.trim()))
+  const selected = phases.slice(first).filter((phase) => !skipped?.includes(phase))
+  if (selected.length === 0) throw new UsageError('--from and --skip leave no phase to run.')
+  return selected
+}
+
+/** Runs the phases in order, those that need the same ones side by side. Asks first what must be asked. */
+export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<void> {
+  if (selected.some((phase) => phase.name === 'doctor')) {
+    for (const question of await questionsOf(doctorChecks(cluster))) {
+      if (!(await confirm(question))) throw new OperationError('Nothing was changed.', { hint: 'Install it yourself, then run the same command again.' })
+    }
+  }
+  if (selected.some((phase) => phase.name !== 'doctor' && phase.name !== 'verify')) recordCluster(cluster)
+  const [only] = selected
+  if (selected.length === 1 && only) return runPipeline(only.tasks(cluster))
+  const waves = [...new Set(selected.map((phase) => phase.needs.join()))].map((needs) => selected.filter((phase) => phase.needs.join() === needs))
+  await runPipeline(waves.map((wave) => (wave.length === 1 && wave[0] ? asTask(wave[0], cluster) : concurrently(wave.map((phase) => phase.name).join(' and '), wave.map((phase) => asTask(phase, cluster))))))
+}
+
+const asTask = (phase: Phase, cluster: Cluster): Task => inOrder(`${phase.name}: ${phase.summary}`, () => phase.tasks(cluster))
+
+/** A script that runs one phase of the table alone. */
+export async function phaseScript(name: string): Promise<void> {
+  const phase = phaseNamed(name)
+  const example = `Example: npx zx scripts/${name}.ts --cluster etcd-cluster-1`
+  await script({ name, summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`, writes: true, help: example }, async (cluster) => {
+    await runPhases(cluster, [phase])
+    if (run.json) process.stdout.write(`${JSON.stringify({ cluster: cluster.name, phase: name, done: true, warnings: run.warnings })}\n`)
+  })
+}

@@ -1,0 +1,26 @@
+// What a provider of hosts can do. One file beside this one for each provider.
+import type { Check } from '../core/check.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
+import type { Task } from '../core/pipeline.ts'
+
+/** How a host is, as far as its provider can see. */
+export interface HostState {
+  name: string
+  address: string
+  up: boolean
+  detail: string
+}
+
+/** Brings hosts up and takes them down, and says how they are and how Ansible reaches them. */
+export interface HostProvider {
+  summary: string
+  /** What must hold before hosts can be brought up. */
+  checks(cluster: Cluster): Check[]
+  /** Steps that bring every host up; running them again changes nothing. */
+  up(cluster: Cluster): Task[]
+  /** Steps that stop the hosts and remove them with their data; nothing to do is no failure. */
+  down(cluster: Cluster): Task[]
+  states(cluster: Cluster): Promise<HostState[]>
+  /** The inventory variables with which Ansible and the role reach a host. */
+  connection(cluster: Cluster, host: Host): NonNullable<Host['connection']>
+}
