@@ -1,0 +1,197 @@
+// What certificates a cluster has, where they are, and when one must be issued again. Reads, never writes.
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { caPassphrase } from '../core/environment.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { readFileIfThere } from '../core/files.ts'
+import { type Authority, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
+
+/**
+ * The common names, one for each kind. One authority signs all of them, so etcd is told to accept only the peers'
+ * name on the peer port (ETCD_PEER_CERT_ALLOWED_CN): else every client could speak raft.
+ */
+export const commonNames = { authority: 'etcd-ca', server: 'etcd-server', peer: 'etcd-peer', client: 'etcd-client' } as const
+
+/** A certificate file and its key file, as absolute paths. */
+export interface Files {
+  certificate: string
+  key: string
+}
+
+/** A certificate that the cluster must have. */
+export interface Leaf extends Files, Subject {
+  /** Its path below certs/<cluster>/, for messages: master01/server.crt. */
+  title: string
+  sans: string[]
+  usages: Usage[]
+}
+
+/** One line of a report; `subject` as in O=etcd-cluster-1, CN=etcd-peer, `notAfter` in ISO 8601, `daysLeft` negative once expired. */
+export interface CertificateReport {
+  path: string
+  subject: string
+  notAfter: string
+  daysLeft: number
+}
+
+/** Where the authority is. */
+export const authorityFiles = (cluster: Cluster): Files => ({ certificate: join(cluster.paths.certs, 'ca.crt'), key: join(cluster.paths.certs, 'ca.key') })
+
+/** The authority's subject: it names its cluster, so that one cluster's authority is never taken for another's. */
+export const authoritySubject = (cluster: Cluster): Subject => ({ organization: cluster.name, commonName: commonNames.authority })
+
+/**
+ * Every leaf of the cluster: a server and a peer certificate for each host, and one for clients.
+ * Servers are clients, too: etcd's gateway dials itself with the server certificate (etcd-io/etcd#9785).
+ * The extra SANs stand in peer certificates as well: etcd wants a peer's own IP there when there is any IP,
+ * and a host with several addresses may not dial from the one we know.
+ * @throws UsageError for a host whose peer certificate would be its server certificate's file
+ */
+export function leaves(cluster: Cluster): Leaf[] {
+  const organization = cluster.name
+  const sansOf = (host: Host): string[] => [...new Set(['localhost', host.name, '127.0.0.1', '::1', host.address, ...cluster.pki.extraSans])]
+  const both: Usage[] = ['serverAuth', 'clientAuth']
+  const ofHost = (host: Host): Leaf[] => {
+    if (host.name === 'server') throw new UsageError('A host cannot be named server: its peer certificate would be its server certificate.')
+    const sans = sansOf(host)
+    return [
+      { ...filesOf(cluster, `${host.name}/server`), organization, commonName: commonNames.server, sans, usages: both },
+      { ...filesOf(cluster, `${host.name}/${host.name}`), organization, commonName: commonNames.peer, sans, usages: both },
+    ]
+  }
+  return [...cluster.hosts.flatMap(ofHost), { ...filesOf(cluster, 'etcd-client'), organization, commonName: commonNames.client, sans: [], usages: ['clientAuth'] }]
+}
+
+const filesOf = (cluster: Cluster, name: string): Files & { title: string } => ({
+  title: `${name}.crt`,
+  certificate: join(cluster.paths.certs, `${name}.crt`),
+  key: join(cluster.paths.certs, `${name}.key`),
+})
+
+/**
+ * Why a leaf must be issued (again), as a clause for brackets; undefined when it is good as it is. Content decides.
+ * A certificate that ends with its authority is not renewed before it expires: a new one would end no later.
+ * Looser modes than 0600 are no reason: phase pki takes the rights away again.
+ * @throws the system's error for a file that is there and cannot be read
+ */
+export function reasonToIssue(leaf: Leaf, authority: X509Certificate, asked: Cluster['pki'], now = new Date()): string | undefined {
+  const [certificateText, keyText] = [readFileIfThere(leaf.certificate), readFileIfThere(leaf.key)]
+  if (certificateText === undefined) return 'missing'
+  if (keyText === undefined) return 'its key is missing'
+  const certificate = attempt(() => new X509Certificate(certificateText))
+  if (!certificate) return 'unreadable'
+  const key = attempt(() => createPrivateKey(keyText))
+  if (!key) return 'its key is unreadable'
+  if (!certificate.checkPrivateKey(key)) return 'does not match its key'
+  if (!isSignedBy(certificate, authority)) return "not signed by the cluster's authority"
+  return flaw(certificate, leaf, asked) ?? timeIsUp(certificate, authority, asked.renewBeforeDays, now)
+}
+
+function flaw(certificate: X509Certificate, leaf: Leaf, asked: Cluster['pki']): string | undefined {
+  const names = certificate.subject.split('\n')
+  if (!names.includes(`CN=${leaf.commonName}`)) return `names ${names.at(-1)}, not CN=${leaf.commonName}`
+  const dnsNames = (certificate.subjectAltName ?? '').toLowerCase().split(', ')
+  const san = leaf.sans.find((name) => (isIP(name) ? !certificate.checkIP(name) : !dnsNames.includes(`dns:${name.toLowerCase()}`)))
+  if (san) return `lacks SAN ${san}`
+  const usage = leaf.usages.find((name) => !certificate.keyUsage?.includes(usageIdentifiers[name])) // node calls the extended usages so
+  if (usage) return `lacks usage ${usage}`
+  const algorithm = keyAlgorithmOf(certificate.publicKey)
+  return algorithm === asked.keyAlgorithm ? undefined : `has an ${algorithm} key, not ${asked.keyAlgorithm}`
+}
+
+function timeIsUp(certificate: X509Certificate, authority: X509Certificate, renewBeforeDays: number, now: Date): string | undefined {
+  const left = daysLeft(certificate, now)
+  if (Date.parse(certificate.validFrom) > now.getTime()) return `not valid before ${isoDay(certificate.validFrom)}`
+  if (left < 0) return `expired on ${isoDay(certificate.validTo)}`
+  const endsWithAuthority = Date.parse(certificate.validTo) >= Date.parse(authority.validTo)
+  return left < renewBeforeDays && !endsWithAuthority ? `expires within ${renewBeforeDays} days, on ${isoDay(certificate.validTo)}` : undefined
+}
+
+/** Both the names and key identifiers and the signature: node's verify alone passes what openssl refuses. */
+const isSignedBy = (certificate: X509Certificate, authority: X509Certificate): boolean => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
+
+/**
+ * The authority's certificate, or undefined where there is none.
+ * @throws OperationError when it is unreadable, is no CA, belongs to another cluster, or is not valid now
+ */
+export function authorityCertificate(cluster: Cluster, now = new Date()): X509Certificate | undefined {
+  const path = authorityFiles(cluster).certificate
+  const text = readFileIfThere(path)
+  if (text === undefined) return undefined
+  const certificate = attempt(() => new X509Certificate(text))
+  if (!certificate) throw new OperationError(`${path} is not a readable certificate.`, { hint: restoreHint(cluster) })
+  if (!certificate.ca) throw new OperationError(`${path} is not the certificate of an authority.`, { hint: restoreHint(cluster) })
+  const { organization, commonName } = authoritySubject(cluster)
+  const subject = subjectOf(certificate)
+  if (subject !== `O=${organization}, CN=${commonName}`)
+    throw new OperationError(`${path} is not the authority of cluster ${cluster.name}: it is ${subject}.`, { hint: restoreHint(cluster) })
+  const clock = ` This machine's clock says ${isoDay(now)}.`
+  if (daysLeft(certificate, now) < 0)
+    throw new OperationError(`The authority of cluster ${cluster.name} expired on ${isoDay(certificate.validTo)}.${clock}`, { hint: newAuthorityHint(cluster) })
+  if (Date.parse(certificate.validFrom) > now.getTime())
+    throw new OperationError(`${path} is not valid before ${isoDay(certificate.validFrom)}.${clock}`, { hint: 'Set the clock right.' })
+  return certificate
+}
+
+/**
+ * The authority with its key, to issue with. An encrypted key is opened with the passphrase from the environment.
+ * @throws OperationError when a file is missing or unreadable, the two do not match, or the passphrase is missing or wrong
+ */
+export function readAuthority(cluster: Cluster): Authority {
+  const files = authorityFiles(cluster)
+  const certificate = authorityCertificate(cluster)
+  if (!certificate) throw new OperationError(`Cluster ${cluster.name} has no authority: ${files.certificate} is missing.`, { hint: restoreHint(cluster) })
+  const pem = readFileIfThere(files.key)
+  if (pem === undefined) throw new OperationError(`The authority's key ${files.key} is missing: no certificate can be issued without it.`, { hint: restoreHint(cluster) })
+  const key = openKey(files.key, pem, cluster)
+  if (!certificate.checkPrivateKey(key)) throw new OperationError(`${files.key} is not the key of ${files.certificate}.`, { hint: restoreHint(cluster) })
+  return { certificate, key }
+}
+
+function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
+  const passphrase = caPassphrase()
+  if (isEncrypted(pem) && !passphrase)
+    throw new OperationError(`${path} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set.`, {
+      hint: 'Set HA_ETCD_CA_PASSPHRASE to its passphrase, then run the same command again.',
+    })
+  const key = attempt(() => createPrivateKey({ key: pem, ...(passphrase && { passphrase }) }))
+  if (key) return key
+  if (isEncrypted(pem))
+    throw new OperationError(`HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`, {
+      hint: 'Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with.',
+    })
+  throw new OperationError(`${path} is not a readable private key.`, { hint: restoreHint(cluster) })
+}
+
+/** True for a private key in PEM that only a passphrase opens. */
+export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
+
+/** What to do when the authority is not as it was: it cannot be made again. */
+export const restoreHint = (cluster: Cluster): string => `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
+
+const newAuthorityHint = (cluster: Cluster): string => `To start anew with a new authority, move ${cluster.paths.certs} aside: every certificate is then made new.`
+
+/** All certificates that are there and readable, the authority first; for status and verify. */
+export function certificateReport(cluster: Cluster, now = new Date()): CertificateReport[] {
+  return [authorityFiles(cluster), ...leaves(cluster)].flatMap(({ certificate: path }) => {
+    const certificate = attempt(() => new X509Certificate(readFileIfThere(path) ?? ''))
+    return certificate ? [{ path, subject: subjectOf(certificate), notAfter: new Date(certificate.validTo).toISOString(), daysLeft: daysLeft(certificate, now) }] : []
+  })
+}
+
+/** Whole days until a certificate ends; negative once it has. */
+export const daysLeft = (certificate: X509Certificate, now = new Date()): number => Math.floor((Date.parse(certificate.validTo) - now.getTime()) / day)
+
+const subjectOf = (certificate: X509Certificate): string => certificate.subject.split('\n').join(', ')
+
+const isoDay = (date: string | Date): string => new Date(date).toISOString().slice(0, 10)
+
+function attempt<T>(make: () => T): T | undefined {
+  try {
+    return make()
+  } catch {
+    return undefined
+  }
+}

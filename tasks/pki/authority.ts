@@ -1,0 +1,64 @@
+// The cluster's certificate authority: loaded, or made once. It is never overwritten, for every host trusts it.
+import type { X509Certificate } from 'node:crypto'
+import { existsSync, renameSync } from 'node:fs'
+import { relative } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { caPassphrase } from '../core/environment.ts'
+import { OperationError } from '../core/errors.ts'
+import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
+import { authorityCertificate, authorityFiles, authoritySubject, daysLeft, isEncrypted, leaves, readAuthority, restoreHint } from '../etcd/certificates.ts'
+
+export interface AuthorityState {
+  certificate: X509Certificate
+  created: boolean
+  /** One sentence when its end is near. */
+  warning: string | undefined
+}
+
+/**
+ * The cluster's authority, made when there is neither an authority nor any certificate of one. An encrypted key
+ * stays closed here; a missing one is no fault until something must be issued (readAuthority says so then).
+ * @throws OperationError when half of it is missing, when it is not this cluster's, not valid, or damaged
+ */
+export async function ensureAuthority(cluster: Cluster): Promise<AuthorityState> {
+  finishCreation(cluster)
+  const found = authorityCertificate(cluster)
+  if (!found) return { certificate: await createAuthority(cluster), created: true, warning: undefined }
+  const pem = readFileIfThere(authorityFiles(cluster).key)
+  if (pem !== undefined && !isEncrypted(pem)) readAuthority(cluster)
+  return { certificate: found, created: false, warning: warningFor(cluster, found) }
+}
+
+async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
+  const { certificate: path, key: keyPath } = authorityFiles(cluster)
+  if (existsSync(keyPath)) throw new OperationError(`The authority's key ${keyPath} is there, but its certificate ca.crt is missing.`, { hint: restoreHint(cluster) })
+  const left = leaves(cluster)
+    .flatMap(({ certificate, key }) => [certificate, key])
+    .find(existsSync)
+  if (left) {
+    const name = relative(cluster.paths.certs, left)
+    throw new OperationError(`The authority ${path} is missing, but certificates it signed are there (${name}): a new authority would part the cluster from its hosts.`, {
+      hint: restoreHint(cluster),
+    })
+  }
+  const authority = await makeAuthority(await makeKeyPair(cluster.pki.keyAlgorithm), authoritySubject(cluster), cluster.pki.caDays)
+  writeFileAtomic(pendingKey(cluster), keyToPem(authority.key, caPassphrase()), 0o600)
+  writeFileAtomic(path, authority.certificate.toString(), 0o644)
+  renameSync(pendingKey(cluster), keyPath)
+  return authority.certificate
+}
+
+/** A kill while an authority was made leaves its key under this name: without ca.crt it never counted, with it the last step is made up for. */
+function finishCreation(cluster: Cluster): void {
+  const { certificate, key } = authorityFiles(cluster)
+  if (existsSync(certificate) && !existsSync(key) && existsSync(pendingKey(cluster))) renameSync(pendingKey(cluster), key)
+}
+
+const pendingKey = (cluster: Cluster): string => `${authorityFiles(cluster).key}.new`
+
+function warningFor(cluster: Cluster, certificate: X509Certificate): string | undefined {
+  const days = daysLeft(certificate)
+  if (days >= cluster.pki.renewBeforeDays) return undefined
+  return `The authority of cluster ${cluster.name} expires in ${days} days, and every certificate with it. Plan a new authority before that day.`
+}

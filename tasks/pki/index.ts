@@ -1,0 +1,116 @@
+// Phase pki: the authority and the leaves below certs/<cluster>/, each issued only where its content asks for it.
+import { X509Certificate } from 'node:crypto'
+import { chmodSync, readdirSync, statSync } from 'node:fs'
+import { dirname, relative } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import type { Task } from '../core/pipeline.ts'
+import { run } from '../core/run.ts'
+import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
+import { authorityFiles, daysLeft, type Leaf, leaves, readAuthority, reasonToIssue } from '../etcd/certificates.ts'
+import { type AuthorityState, ensureAuthority } from './authority.ts'
+
+/** A certificate that was issued: its path below certs/<cluster>/, and why. */
+export interface Issued {
+  path: string
+  reason: string
+}
+
+/** What a run of this phase did. */
+export interface Outcome {
+  authority: AuthorityState
+  issued: Issued[]
+  /** Files and folders whose rights were taken back from group and others: paths below certs/<cluster>/, or the cluster's name for that folder itself. */
+  closed: string[]
+}
+
+/** The steps of the phase, for a pipeline. */
+export function tasks(cluster: Cluster): Task[] {
+  let authority: AuthorityState
+  return [
+    {
+      title: 'Check the certificate authority',
+      rendererOptions: { persistentOutput: true },
+      task: async (_, task) => {
+        authority = await checkAuthority(cluster)
+        if (authority.created) task.title = 'Make the certificate authority'
+        if (!authority.warning) return
+        run.warnings.push(authority.warning)
+        task.output = authority.warning
+      },
+    },
+    {
+      title: 'Check the certificates',
+      rendererOptions: { persistentOutput: true },
+      task: async (_, task) => {
+        const outcome = await ensureLeaves(cluster, authority)
+        run.report.issued = outcome.issued
+        task.title = summary(cluster, outcome)
+        const lines = [
+          ...outcome.closed.map((path) => `Close ${path} to other users`),
+          ...(authority.created ? [] : outcome.issued).map(({ path, reason }) => `Issue ${path} (${reason})`),
+        ]
+        if (lines.length > 0) task.output = lines.join('\n')
+      },
+    },
+  ]
+}
+
+/**
+ * Leaves the cluster with an authority and valid certificates, and touches nothing that is good already.
+ * May be killed at any moment and run again.
+ * @throws OperationError for an authority that cannot be used, UsageError for a SAN that cannot be
+ */
+export async function ensureCertificates(cluster: Cluster): Promise<Outcome> {
+  return ensureLeaves(cluster, await checkAuthority(cluster))
+}
+
+/** The folder is read first, so that something else in its place is named itself. */
+async function checkAuthority(cluster: Cluster): Promise<AuthorityState> {
+  if (mode(cluster.paths.certs) !== undefined) readdirSync(cluster.paths.certs)
+  return ensureAuthority(cluster)
+}
+
+async function ensureLeaves(cluster: Cluster, state: AuthorityState): Promise<Outcome> {
+  const wanted = leaves(cluster).flatMap((leaf) => {
+    const reason = reasonToIssue(leaf, state.certificate, cluster.pki)
+    return reason ? [{ leaf, reason }] : []
+  })
+  if (wanted.length > 0) {
+    const authority = readAuthority(cluster)
+    await Promise.all(wanted.map(({ leaf }) => issue(leaf, authority, cluster.pki)))
+  }
+  return { authority: state, issued: wanted.map(({ leaf, reason }) => ({ path: leaf.title, reason })), closed: closeToOthers(cluster) }
+}
+
+/** The key first: a kill between the two files leaves a pair that does not match, and the next run issues it again. */
+async function issue(leaf: Leaf, authority: Authority, { keyAlgorithm, leafDays }: Cluster['pki']): Promise<void> {
+  const keys = await makeKeyPair(keyAlgorithm)
+  run.throwIfStopped()
+  const certificate = await issueLeaf(authority, keys.publicKey, { ...leaf, ends: leafDays })
+  writeFileAtomic(leaf.key, keyToPem(keys.privateKey), 0o600)
+  writeFileAtomic(leaf.certificate, certificate.toString(), 0o644)
+}
+
+/**
+ * Takes group's and others' rights to keys and folders away again: a copy put back has often lost its modes.
+ * The keys stay in use. A person who thinks that one was read removes it, and gets a new one.
+ */
+function closeToOthers(cluster: Cluster): string[] {
+  const keys = [authorityFiles(cluster), ...leaves(cluster)].map(({ key }) => key)
+  const paths = [...new Set([...keys.map(dirname), ...keys])]
+  const open = paths.filter((path) => (mode(path) ?? 0) & 0o077)
+  for (const path of open) chmodSync(path, (mode(path) ?? 0) & 0o700)
+  return open.map((path) => relative(cluster.paths.certs, path) || cluster.name)
+}
+
+const mode = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.mode
+
+function summary(cluster: Cluster, { issued, authority }: Outcome): string {
+  const all = leaves(cluster)
+  if (issued.length > 0) return `Issue ${count(issued.length, 'certificate')}${authority.created ? ': there was none yet' : ''}`
+  const left = Math.min(...all.map(({ certificate }) => daysLeft(new X509Certificate(readFileIfThere(certificate) ?? ''))))
+  return `All ${all.length} certificates are valid, the next expires in ${count(left, 'day')}`
+}
+
+const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`

@@ -1,0 +1,57 @@
+// A cluster for tests: every field filled, its files in a temporary folder that goes when the test ends.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+
+export type Overrides = Partial<Omit<Cluster, 'etcd' | 'pki' | 'paths'>> & {
+  etcd?: Partial<Cluster['etcd']>
+  pki?: Partial<Cluster['pki']>
+  paths?: Partial<Cluster['paths']>
+  masters?: number
+}
+
+/** A cluster of `masters` (default 3) hosts on 127.77.0.101 and up; nothing of it exists yet, not even its folders. */
+export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Overrides = {}): Cluster {
+  const name = overrides.name ?? 'test-cluster'
+  const home = temporaryFolder()
+  const state = join(home, '.cluster', name)
+  return {
+    name,
+    provider: 'local',
+    providerReason: 'as the test asked',
+    subnet: '127.77.0.0/24',
+    hosts: Array.from({ length: masters }, (_, index) => testHost(index + 1)),
+    recorded: false,
+    ...overrides,
+    etcd: { version: undefined, binaries: undefined, clientPort: 2379, peerPort: 2380, environment: {}, ...etcd },
+    pki: { keyAlgorithm: 'ecdsa-p256', caDays: 3650, leafDays: 365, renewBeforeDays: 30, extraSans: [], ...pki },
+    paths: {
+      certs: join(home, 'certs', name),
+      state,
+      record: join(state, 'cluster.json'),
+      inventory: join(state, 'inventory.yml'),
+      logs: join(state, 'logs'),
+      hosts: join(state, 'hosts'),
+      backups: join(state, 'backups'),
+      ...paths,
+    },
+  }
+}
+
+/** A new empty folder, removed when the process ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ha-etcd-test-'))
+  folders.push(folder)
+  return folder
+}
+
+const folders: string[] = []
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
+function testHost(number: number): Host {
+  const address = `127.77.0.${100 + number}`
+  return { name: `master${String(number).padStart(2, '0')}`, address, clientURL: `https://${address}:2379`, peerURL: `https://${address}:2380` }
+}
