@@ -1,0 +1,71 @@
+// npm run bench: the promised ratios, each side measured in turn in the same run. Prints medians and exits 1
+// where a ratio is missed. Usage: npm run bench [-- ROUNDS]
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { defaults, loadSettings } from '../../tasks/core/config.ts'
+import { type Cluster, resolveCluster } from '../../tasks/core/cluster.ts'
+import { projectFolder } from '../../tasks/core/environment.ts'
+import { table } from '../../tasks/core/terminal.ts'
+import { findEtcd } from '../../tasks/etcd/binaries.ts'
+import { ensureCertificates } from '../../tasks/pki/index.ts'
+
+const rounds = Number(process.argv[2] ?? 7)
+const home = mkdtempSync(join(tmpdir(), 'ha-etcd-bench-'))
+mkdirSync(join(projectFolder, '.tools'), { recursive: true })
+symlinkSync(join(projectFolder, '.tools'), join(home, '.tools'))
+
+/** Seconds of one command, or the end of the bench when it fails. */
+function seconds(command: string, args: string[]): number {
+  const started = process.hrtime.bigint()
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: projectFolder, encoding: 'utf8', env: { ...process.env, HA_ETCD_HOME: home, CI: 'true' } })
+  if (status !== 0) {
+    console.error(`${command} ${args.join(' ')} failed with ${status}:\n${stdout}${stderr}`)
+    process.exit(1)
+  }
+  return Number(process.hrtime.bigint() - started) / 1e9
+}
+
+const verb = (name: string, ...flags: string[]): number => seconds('npx', ['zx', `scripts/${name}.ts`, ...flags])
+
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+
+/** The certificates of a three-host cluster: an authority, three servers, three peers and a client. */
+async function certificatesMs(cluster: Cluster): Promise<number> {
+  const certs = mkdtempSync(join(home, 'pki-'))
+  const started = process.hrtime.bigint()
+  await ensureCertificates({ ...cluster, paths: { ...cluster.paths, certs: join(certs, 'certs') } })
+  return Number(process.hrtime.bigint() - started) / 1e6
+}
+
+verb('doctor', '--yes')
+const cluster = await resolveCluster(loadSettings({}))
+const etcd = await findEtcd(cluster)
+if (!etcd) throw new Error('doctor got no etcd')
+const samples = { floor: [] as number[], up3: [] as number[], again: [] as number[], up7: [] as number[], help: [] as number[], bare: [] as number[], certificates: [] as number[] }
+await certificatesMs(cluster)
+for (let round = 1; round <= rounds; round++) {
+  process.stderr.write(`round ${round} of ${rounds}\n`)
+  samples.floor.push(seconds('sh', [join(dirname(import.meta.filename), 'floor.sh'), etcd.folder]))
+  samples.up3.push(verb('up', '--cluster', 'bench3', '--yes'))
+  samples.again.push(verb('up', '--cluster', 'bench3', '--yes'))
+  verb('down', '--cluster', 'bench3', '--yes', '--purge')
+  samples.up7.push(verb('up', '--cluster', 'bench7', '--masters', '7', '--yes'))
+  verb('down', '--cluster', 'bench7', '--yes', '--purge')
+  samples.bare.push(seconds('npx', ['zx', '--version']))
+  samples.help.push(verb('up', '--help'))
+  samples.certificates.push(await certificatesMs(cluster))
+}
+rmSync(home, { recursive: true, force: true })
+
+const m = Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, median(values)])) as Record<keyof typeof samples, number>
+const goals = [
+  { what: `${2 + 2 * defaults.masters} P-256 certificates in process`, value: m.certificates, unit: ' ms', most: 30 },
+  { what: `up (${m.up3.toFixed(2)} s) against the floor (${m.floor.toFixed(2)} s)`, value: m.up3 / m.floor, unit: ' x', most: 4 },
+  { what: `up with nothing to do (${m.again.toFixed(2)} s) against a first up`, value: m.again / m.up3, unit: ' x', most: 0.7 },
+  { what: `7 masters (${m.up7.toFixed(2)} s) against 3`, value: m.up7 / m.up3, unit: ' x', most: 1.7 },
+  { what: `--help (${m.help.toFixed(2)} s) beyond a bare npx zx (${m.bare.toFixed(2)} s)`, value: m.help - m.bare, unit: ' s', most: 0.6 },
+]
+console.log(table([['medians of', String(rounds), 'goal', ''], ...goals.map(({ what, value, unit, most }) => [what, `${value.toFixed(2)}${unit}`, `<= ${most}${unit}`, value <= most ? 'met' : 'MISSED'])]))
+process.exit(goals.every(({ value, most }) => value <= most) ? 0 : 1)

@@ -1,0 +1,148 @@
+// The whole way: up, up again, each phase alone, down; and clusters beside each other.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { processesWith, snapshotOf, testHome } from '../support/verbs.ts'
+
+const home = testHome()
+const certs = join(home.path, 'certs/etcd-cluster-1')
+const etcdPids = (): number[] =>
+  processesWith(`${home.path}/.cluster/`)
+    .filter(({ command }) => command.endsWith('/etcd'))
+    .map(({ pid }) => pid)
+    .sort()
+
+test('up ends with a verified cluster of three and says how to use it', async () => {
+  const { exitCode, stdout, stderr } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0, stderr)
+  assert.match(stdout, 'The cluster is up and verified')
+  assert.match(stdout, 'eval "$(npx zx scripts/env.ts)" && etcdctl member list')
+  for (const name of ['master01', 'master02', 'master03']) assert.match(stdout, name)
+  assert.is(etcdPids().length, 3)
+})
+
+test('pki, run again, touches no file', async () => {
+  const before = snapshotOf(certs)
+  assert.is((await home.verb('pki')).exitCode, 0)
+  assert.equal(snapshotOf(certs), before)
+})
+
+test('etcd-role, run again, changes nothing on any host and restarts no member', async () => {
+  const before = etcdPids()
+  const { exitCode, stdout } = await home.verb('etcd-role', '--json')
+  assert.is(exitCode, 0)
+  assert.equal(JSON.parse(stdout).changed, { master01: 0, master02: 0, master03: 0 })
+  assert.equal(etcdPids(), before)
+})
+
+test('up, run again, says that there was nothing to do, and changes nothing', async () => {
+  const [pids, files] = [etcdPids(), snapshotOf(certs)]
+  const { exitCode, stdout } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0)
+  assert.match(stdout, 'nothing had to be changed')
+  assert.equal(etcdPids(), pids)
+  assert.equal(snapshotOf(certs), files)
+})
+
+test('vms and verify run alone', async () => {
+  for (const phase of ['vms', 'verify']) assert.is((await home.verb(phase)).exitCode, 0, phase)
+})
+
+test('on a host lies exactly what the design names, keys for their owner only', () => {
+  const host = join(home.path, '.cluster/etcd-cluster-1/hosts/master02')
+  const ssl = snapshotOf(join(host, 'etc/ssl/etcd'))
+  assert.equal(Object.keys(ssl), ['ca.crt', 'etcd-client.crt', 'etcd-client.key', 'master02.crt', 'master02.key', 'server.crt', 'server.key'])
+  for (const [name, entry] of Object.entries(ssl)) assert.is((Number(entry.split(' ')[2]) & 0o777).toString(8), name.endsWith('.key') ? '600' : '644', name)
+  assert.is(readFileSync(join(host, 'etc/ssl/etcd/server.key'), 'utf8').includes('PRIVATE KEY'), true)
+  assert.equal(readdirSync(join(host, 'etc')).sort(), ['ssl', 'supervisor'])
+})
+
+test('no private key is in a log, an inventory or an argument list', () => {
+  const keys = readdirSync(certs, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.key'))
+  assert.is(keys.length, 8)
+  const bodies = keys.map((name) => readFileSync(join(certs, name), 'utf8').split('\n')[1] ?? '')
+  const state = join(home.path, '.cluster/etcd-cluster-1')
+  const written = readdirSync(state, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(log|yml|json|conf)$/.test(name))
+  assert.ok(written.length > 3)
+  for (const name of written) for (const body of bodies) assert.not.match(readFileSync(join(state, name), 'utf8'), body)
+})
+
+test('env prints what a shell needs, and status what a person needs', async () => {
+  const env = await home.verb('env')
+  assert.match(env.stdout, /^export ETCDCTL_ENDPOINTS=.*:2379,/m)
+  const status = await home.verb('status')
+  assert.is(status.exitCode, 0)
+  for (const text of ['master01', 'master03', 'leader', 'etcd-cluster-1']) assert.match(status.stdout, text)
+})
+
+test('a changed setting restarts one member after the other, and all of them end healthy', async () => {
+  const { writeFileSync } = await import('node:fs')
+  const before = etcdPids()
+  writeFileSync(join(home.path, 'cluster.yaml'), 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
+  const { exitCode, stdout, stderr } = await home.verb('etcd-role', '--json')
+  assert.is(exitCode, 0, stderr)
+  assert.equal(JSON.parse(stdout).changed, { master01: 1, master02: 1, master03: 1 })
+  assert.ok(etcdPids().every((pid) => !before.includes(pid)))
+  assert.is((await home.verb('verify')).exitCode, 0)
+  assert.equal(JSON.parse((await home.verb('etcd-role', '--json')).stdout).changed, { master01: 0, master02: 0, master03: 0 })
+})
+
+test('an emptied data directory of a known member is refused, naming what replaces it', async () => {
+  const { rmSync } = await import('node:fs')
+  const cluster = join(home.path, '.cluster/etcd-cluster-1')
+  const pid = processesWith(`ETCD_DATA_DIR=${cluster}/hosts/master03/`).find(({ command }) => command.endsWith('/etcd'))?.pid
+  assert.ok(pid)
+  const { execFileSync } = await import('node:child_process')
+  const supervisorctl =
+    [join(home.path, '.tools'), '/usr/bin']
+      .flatMap((folder) =>
+        existsSync(folder)
+          ? readdirSync(folder)
+              .filter((name) => name.startsWith('supervisor'))
+              .map((name) => join(folder, name, 'supervisorctl'))
+          : [],
+      )
+      .find(existsSync) ?? 'supervisorctl'
+  execFileSync(supervisorctl, ['-c', join(cluster, 'supervisord.conf'), 'stop', 'master03'])
+  rmSync(join(cluster, 'hosts/master03/var/lib/etcd/member'), { recursive: true })
+  const { exitCode, stderr } = await home.verb('up', '--yes')
+  assert.is(exitCode, 1)
+  assert.match(stderr, /master03 is a member of the running cluster .* but its data directory is empty/)
+  assert.match(stderr, 'etcdctl member remove')
+  assert.is(etcdPids().length, 2)
+})
+
+test('a second cluster of another size lives beside the first', async () => {
+  for (const masters of ['1', '5']) {
+    const name = `beside-${masters}`
+    const { exitCode, stdout, stderr } = await home.verb('up', '--cluster', name, '--masters', masters, '--json', '--yes')
+    assert.is(exitCode, 0, stderr)
+    assert.is(JSON.parse(stdout).endpoints.length, Number(masters))
+  }
+  assert.is(etcdPids().length, 2 + 1 + 5)
+})
+
+test('down leaves no process, socket or data; certificates stay until --purge', async () => {
+  assert.is((await home.verb('down', '--cluster', 'beside-1', '--yes')).exitCode, 0)
+  assert.equal(processesWith('beside-1/'), [])
+  assert.ok(existsSync(join(home.path, 'certs/beside-1/ca.key')))
+  assert.not.ok(existsSync(join(home.path, '.cluster/beside-1')))
+  assert.is((await home.verb('down', '--cluster', 'beside-1', '--yes', '--purge')).exitCode, 0)
+  assert.not.ok(existsSync(join(home.path, 'certs/beside-1')))
+  for (const name of ['beside-5', 'etcd-cluster-1']) assert.is((await home.verb('down', '--cluster', name, '--yes', '--purge')).exitCode, 0)
+  assert.equal(processesWith(home.path), [])
+  assert.equal(readdirSync(join(home.path, '.cluster')), [])
+})
+
+test('down asks before it removes anything, and without anybody to ask it removes nothing', async () => {
+  assert.is((await home.verb('pki')).exitCode, 0)
+  const { exitCode, stderr } = await home.verb('down')
+  assert.is(exitCode, 2)
+  assert.match(stderr, '--yes')
+  assert.ok(existsSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json')))
+})
+
+test.after(() => home.downAll())
+
+test.run()

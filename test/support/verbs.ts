@@ -1,0 +1,95 @@
+// Runs the scripts as a person does, in a home folder of the test's own.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { projectFolder } from '../../tasks/core/environment.ts'
+import { temporaryFolder } from './cluster.ts'
+
+export interface Outcome {
+  exitCode: number | null
+  stdout: string
+  stderr: string
+  tookMs: number
+}
+
+export interface Home {
+  path: string
+  /** Runs a script to its end. */
+  verb: (script: string, ...flags: string[]) => Promise<Outcome>
+  /** Starts a script in a process group of its own. */
+  start: (script: string, ...flags: string[]) => Started
+  /** Takes every cluster of this home down. */
+  downAll: () => Promise<void>
+}
+
+export interface Started {
+  child: ChildProcess
+  done: Promise<Outcome>
+}
+
+/** A home folder for clusters; fetched programs are shared with the project's own .tools/. */
+export function testHome(environment: Record<string, string> = {}): Home {
+  const path = temporaryFolder()
+  const tools = join(projectFolder, '.tools')
+  mkdirSync(tools, { recursive: true })
+  symlinkSync(tools, join(path, '.tools'))
+  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, { ...environment, HA_ETCD_HOME: path })
+  const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
+  return {
+    path,
+    verb,
+    start,
+    downAll: async () => {
+      for (const name of existsSync(join(path, '.cluster')) ? readdirSync(join(path, '.cluster')) : []) await verb('down', '--cluster', name, '--yes', '--purge')
+      rmSync(path, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Starts a script through zx, as npx does, but without npm's own half second. */
+function startScript(script: string, flags: string[], environment: Record<string, string>): Started {
+  const started = Date.now()
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('HA_ETCD_') && !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT'].includes(name)),
+  )
+  const child = spawn(process.execPath, ['--import', 'tsx', join(projectFolder, 'node_modules/zx/build/cli.js'), join(projectFolder, 'scripts', `${script}.ts`), ...flags], {
+    cwd: projectFolder,
+    env: { ...inherited, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk))
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk))
+  const done = new Promise<Outcome>((end) => child.once('close', (exitCode) => end({ exitCode, stdout, stderr, tookMs: Date.now() - started })))
+  return { child, done }
+}
+
+/** Every file below a folder: path to inode, time of change, mode and content, to compare before and after. */
+export function snapshotOf(folder: string): Record<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
+  return Object.fromEntries(
+    names.map((name) => {
+      const path = join(folder, name)
+      const { ino, mtimeMs, mode } = statSync(path)
+      return [name, statSync(path).isFile() ? `${ino} ${mtimeMs} ${mode} ${readFileSync(path, 'base64')}` : `${mode}`]
+    }),
+  )
+}
+
+/** The processes whose environment or command line has this text (Linux): pid and command line. */
+export function processesWith(text: string): { pid: number; command: string }[] {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8')
+    } catch {
+      return ''
+    }
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map((name) => ({ pid: Number(name), command: read(`/proc/${name}/cmdline`).replaceAll('\0', ' ').trim(), environment: read(`/proc/${name}/environ`) }))
+    .filter(({ command, environment }) => command !== '' && (command.includes(text) || environment.includes(text)))
+    .map(({ pid, command }) => ({ pid, command }))
+}
