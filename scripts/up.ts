@@ -17,6 +17,6 @@ await script(
   async (cluster, flags) => {
     const started = Date.now()
     await runPhases(cluster, selectPhases(flags.from as string | undefined, flags.skip as string | undefined))
-    await printSummary(cluster, Date.now() - started)
+    printSummary(cluster, Date.now() - started)
   },
 )

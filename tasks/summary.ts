@@ -6,10 +6,10 @@ import { chalk, duration, table } from './core/terminal.ts'
 import { clientEnvironment } from './etcd/client-environment.ts'
 
 /** Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took. */
-export async function printSummary(cluster: Cluster, tookMs: number): Promise<void> {
+export function printSummary(cluster: Cluster, tookMs: number): void {
   const endpoints = cluster.hosts.map((host) => host.clientURL)
   if (run.json) {
-    process.stdout.write(`${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: await clientEnvironment(cluster), log: run.log, warnings: run.warnings, tookMs })}\n`)
+    process.stdout.write(`${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: clientEnvironment(cluster), log: run.log, changes: run.changes, warnings: run.warnings, tookMs })}\n`)
     return
   }
   const name = cluster.name === 'etcd-cluster-1' ? '' : ` --cluster ${cluster.name}`
@@ -19,8 +19,15 @@ export async function printSummary(cluster: Cluster, tookMs: number): Promise<vo
     ['Use it', `eval "$(npx zx scripts/env.ts${name})" && etcdctl member list`],
     ['Look', `npx zx scripts/status.ts${name}`],
     ['Stop', `npx zx scripts/down.ts${name}`],
-    ['Log', run.log ? relative(process.cwd(), run.log) : ''],
+    ['Log', run.log ? shorter(run.log) : ''],
   ]
   const warnings = run.warnings.map((warning) => `${chalk.yellow('Warning:')} ${warning}\n`).join('')
-  process.stdout.write(`\n${chalk.green('The cluster is up and verified')} in ${duration(tookMs)}.\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warnings}`)
+  const outcome = run.changes.length > 0 ? chalk.green('The cluster is up and verified') : `${chalk.green('The cluster was up already and is verified')}; nothing had to be changed`
+  process.stdout.write(`\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warnings}`)
+}
+
+/** The path as it is, or relative to where the person stands, whichever is shorter. */
+function shorter(path: string): string {
+  const from = relative(process.cwd(), path)
+  return from.length < path.length ? from : path
 }

@@ -1,18 +1,27 @@
 // The ETCDCTL_* variables with which a person's own etcdctl reaches the cluster.
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
+import { findProgram } from '../core/programs.ts'
 import { findEtcd } from './binaries.ts'
 
-/** Variable to value; PATH is included only when etcdctl is not on the person's own. */
-export async function clientEnvironment(cluster: Cluster): Promise<Record<string, string>> {
-  const binaries = await findEtcd(cluster)
-  const onPath = !binaries || (process.env.PATH ?? '').split(':').includes(binaries.folder)
+/** Variable to value. */
+export function clientEnvironment(cluster: Cluster): Record<string, string> {
   return {
     ETCDCTL_API: '3',
     ETCDCTL_ENDPOINTS: cluster.hosts.map((host) => host.clientURL).join(','),
     ETCDCTL_CACERT: join(cluster.paths.certs, 'ca.crt'),
     ETCDCTL_CERT: join(cluster.paths.certs, 'etcd-client.crt'),
     ETCDCTL_KEY: join(cluster.paths.certs, 'etcd-client.key'),
-    ...(onPath ? {} : { PATH: `${binaries.folder}:${process.env.PATH}` }),
   }
 }
+
+/** The same as lines for a shell; where etcdctl is not on PATH, a line that puts the cluster's own there. */
+export async function shellLines(cluster: Cluster): Promise<string> {
+  const lines = Object.entries(clientEnvironment(cluster)).map(([name, value]) => `export ${name}=${quoted(value)}`)
+  const binaries = findProgram('etcdctl') ? undefined : await findEtcd(cluster)
+  if (binaries) lines.push(`export PATH=${quoted(binaries.folder)}:"$PATH"`)
+  return `${lines.join('\n')}\n`
+}
+
+/** In single quotes, as every POSIX shell reads them; plain where nothing needs quoting. */
+const quoted = (text: string): string => (/^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
