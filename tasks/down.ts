@@ -24,7 +24,8 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
     {
       title: purge ? 'Remove the record, the certificates and the backups' : 'Remove the record; certificates and backups stay',
       task: () => {
-        for (const entry of readdirSync(cluster.paths.state)) if (purge || !['backups', 'lock'].includes(entry)) rmSync(join(cluster.paths.state, entry), { recursive: true, force: true })
+        for (const entry of readdirSync(cluster.paths.state))
+          if (purge || !['backups', 'lock'].includes(entry)) rmSync(join(cluster.paths.state, entry), { recursive: true, force: true })
         if (purge) rmSync(cluster.paths.certs, { recursive: true, force: true })
       },
     },

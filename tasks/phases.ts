@@ -20,7 +20,12 @@ export interface Phase {
 }
 
 export const phases: Phase[] = [
-  { name: 'doctor', summary: 'check this machine, and get what is missing', needs: [], tasks: (cluster) => [concurrently('Check what is needed', checkTasks(doctorChecks(cluster)))] },
+  {
+    name: 'doctor',
+    summary: 'check this machine, and get what is missing',
+    needs: [],
+    tasks: (cluster) => [concurrently('Check what is needed', checkTasks(doctorChecks(cluster)))],
+  },
   { name: 'pki', summary: 'make the certificate authority and every certificate that is due', needs: ['doctor'], tasks: pki.tasks },
   { name: 'vms', summary: 'bring the hosts up', needs: ['doctor'], tasks: vms.tasks },
   { name: 'etcd-role', summary: 'install, configure and start etcd with Ansible', needs: ['pki', 'vms'], tasks: etcdRole.tasks },
@@ -28,12 +33,18 @@ export const phases: Phase[] = [
 ]
 
 /** Everything that doctor looks at, gathered from the phases that need it. */
-export const doctorChecks = (cluster: Cluster): Check[] => [...etcdRole.checks(cluster), ...vms.checks(cluster)]
+const doctorChecks = (cluster: Cluster): Check[] => [...etcdRole.checks(cluster), ...vms.checks(cluster)]
 
 /** The phase of that name. @throws UsageError naming the nearest one */
-export function phaseNamed(name: string): Phase {
+function phaseNamed(name: string): Phase {
   const phase = phases.find((candidate) => candidate.name === name)
-  if (!phase) throw new UsageError(`There is no phase ${name}.${suggest(name, phases.map((candidate) => candidate.name))}`)
+  if (!phase)
+    throw new UsageError(
+      `There is no phase ${name}.${suggest(
+        name,
+        phases.map((candidate) => candidate.name),
+      )}`,
+    )
   return phase
 }
 
@@ -57,7 +68,16 @@ export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<vo
   const [only] = selected
   if (selected.length === 1 && only) return runPipeline(only.tasks(cluster))
   const waves = [...new Set(selected.map((phase) => phase.needs.join()))].map((needs) => selected.filter((phase) => phase.needs.join() === needs))
-  await runPipeline(waves.map((wave) => (wave.length === 1 && wave[0] ? asTask(wave[0], cluster) : concurrently(wave.map((phase) => phase.name).join(' and '), wave.map((phase) => asTask(phase, cluster))))))
+  await runPipeline(
+    waves.map((wave) =>
+      wave.length === 1 && wave[0]
+        ? asTask(wave[0], cluster)
+        : concurrently(
+            wave.map((phase) => phase.name).join(' and '),
+            wave.map((phase) => asTask(phase, cluster)),
+          ),
+    ),
+  )
 }
 
 const asTask = (phase: Phase, cluster: Cluster): Task => inOrder(`${phase.name}: ${phase.summary}`, () => phase.tasks(cluster))
@@ -68,6 +88,6 @@ export async function phaseScript(name: string): Promise<void> {
   const example = `Example: npx zx scripts/${name}.ts --cluster etcd-cluster-1`
   await script({ name, summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`, writes: true, help: example }, async (cluster) => {
     await runPhases(cluster, [phase])
-    if (run.json) process.stdout.write(`${JSON.stringify({ cluster: cluster.name, phase: name, done: true, warnings: run.warnings })}\n`)
+    if (run.json) process.stdout.write(`${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run.warnings })}\n`)
   })
 }

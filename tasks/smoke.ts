@@ -22,14 +22,17 @@ interface Step {
 export async function smoke(settings: Settings): Promise<void> {
   const steps: Step[] = []
   const { name, recorded } = await resolveCluster(settings)
-  if (recorded) throw new UsageError(`A cluster ${name} is here already; the smoke pipeline needs one of its own, which it removes at the end.`, { hint: `Choose another name with --cluster, or remove it: npx zx scripts/down.ts --cluster ${name} --purge` })
+  if (recorded)
+    throw new UsageError(`A cluster ${name} is here already; the smoke pipeline needs one of its own, which it removes at the end.`, {
+      hint: `Choose another name with --cluster, or remove it: npx zx scripts/down.ts --cluster ${name} --purge`,
+    })
   const world: { before?: string; load?: Load; report?: LoadReport } = {}
   const cluster = (): Promise<Cluster> => resolveCluster(settings)
   const verb = async (script: string, ...flags: string[]): Promise<string> => runVerb(script, name, settings, flags)
   const victim = async (): Promise<Host> => (await cluster()).hosts.at(-1) as Host
 
   const life: [string, () => Promise<string>][] = [
-    ['up', async () => (await verb('up', '--yes'), 'a healthy cluster')],
+    ['up', () => verb('up', '--yes').then(() => 'a healthy cluster')],
     ...['doctor', 'pki', 'vms', 'etcd-role', 'verify'].map((phase): [string, () => Promise<string>] => [
       `${phase} alone`,
       async () => {
@@ -72,8 +75,8 @@ export async function smoke(settings: Settings): Promise<void> {
         return `${dead} named`
       },
     ],
-    ['up heals it', async () => (await verb('up', '--yes'), 'a healthy cluster again')],
-    ['down', async () => (await verb('down', '--purge', '--yes'), 'nothing left')],
+    ['up heals it', () => verb('up', '--yes').then(() => 'a healthy cluster again')],
+    ['down', () => verb('down', '--purge', '--yes').then(() => 'nothing left')],
   ]
 
   await runPipeline(
@@ -89,11 +92,22 @@ export async function smoke(settings: Settings): Promise<void> {
     ),
   )
   const totalMs = steps.reduce((sum, step) => sum + step.tookMs, 0)
-  process.stdout.write(run.json ? `${JSON.stringify({ cluster: name, passed: true, steps, writes: world.report, totalMs })}\n` : `\n${table([...steps.map((step) => [step.name, duration(step.tookMs)]), [chalk.bold('total'), chalk.bold(duration(totalMs))]])}\n\n${chalk.green('The smoke pipeline passed.')}\n`)
+  process.stdout.write(
+    run.json
+      ? `${JSON.stringify({ cluster: name, passed: true, steps, writes: world.report, totalMs })}\n`
+      : `\n${table([...steps.map((step) => [step.name, duration(step.tookMs)]), [chalk.bold('total'), chalk.bold(duration(totalMs))]])}\n\n${chalk.green('The smoke pipeline passed.')}\n`,
+  )
 }
 
 async function runVerb(script: string, cluster: string, { configFile, asked }: Settings, flags: string[]): Promise<string> {
-  const words = [join(projectFolder, 'scripts', `${script}.ts`), '--cluster', cluster, ...(configFile ? ['--config', configFile] : []), ...(asked.masters ? ['--masters', String(asked.masters)] : []), ...flags]
+  const words = [
+    join(projectFolder, 'scripts', `${script}.ts`),
+    '--cluster',
+    cluster,
+    ...(configFile ? ['--config', configFile] : []),
+    ...(asked.masters ? ['--masters', String(asked.masters)] : []),
+    ...flags,
+  ]
   const { stdout, stderr, exitCode } = await work('npx', ['zx', ...words], { cwd: projectFolder })
   if (exitCode !== 0) throw new OperationError(`${script} ended with exit code ${exitCode}.`, { output: `${stdout}${stderr}` })
   return stdout
@@ -101,11 +115,15 @@ async function runVerb(script: string, cluster: string, { configFile, asked }: S
 
 /** What must stay as it is on a second run: every certificate's file, and every member's process. */
 async function fingerprint(cluster: Cluster): Promise<string> {
-  const files = readdirSync(cluster.paths.certs, { recursive: true, encoding: 'utf8' }).sort().map((name) => {
-    const { ino, mtimeMs, size } = statSync(join(cluster.paths.certs, name))
-    return [name, ino, mtimeMs, size].join()
-  })
-  return createHash('sha256').update(JSON.stringify([files, await memberPids(cluster)])).digest('hex')
+  const files = readdirSync(cluster.paths.certs, { recursive: true, encoding: 'utf8' })
+    .sort()
+    .map((name) => {
+      const { ino, mtimeMs, size } = statSync(join(cluster.paths.certs, name))
+      return [name, ino, mtimeMs, size].join()
+    })
+  return createHash('sha256')
+    .update(JSON.stringify([files, await memberPids(cluster)]))
+    .digest('hex')
 }
 
 async function requireUnchanged(before: string, cluster: Cluster, verb: string): Promise<void> {

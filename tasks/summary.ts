@@ -9,7 +9,9 @@ import { clientEnvironment } from './etcd/client-environment.ts'
 export function printSummary(cluster: Cluster, tookMs: number): void {
   const endpoints = cluster.hosts.map((host) => host.clientURL)
   if (run.json) {
-    process.stdout.write(`${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: clientEnvironment(cluster), log: run.log, changes: run.changes, warnings: run.warnings, tookMs })}\n`)
+    process.stdout.write(
+      `${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: clientEnvironment(cluster), log: run.log, changes: run.changes, warnings: run.warnings, tookMs })}\n`,
+    )
     return
   }
   const name = cluster.name === 'etcd-cluster-1' ? '' : ` --cluster ${cluster.name}`

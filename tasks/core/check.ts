@@ -35,7 +35,9 @@ export function checkTasks(checks: Check[]): Task[] {
       if (!finding) {
         task.title = `${check.title}: ${answer as string}`
       } else if (check.mend && !check.mend.impossible?.()) {
-        task.title = `${check.title}: ${await check.mend.run((line) => { task.output = line })}`
+        const done = await check.mend.run((line) => void (task.output = line))
+        run.changes.push(done)
+        task.title = `${check.title}: ${done}`
       } else if (finding.warning) {
         task.title = `${check.title}: warning, ${finding.detail}`
         run.warnings.push(`${finding.detail} ${finding.remedy}`)

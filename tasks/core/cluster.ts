@@ -8,6 +8,7 @@ import { type Config, defaults, type KeyAlgorithm, type Settings } from './confi
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { readFileIfThere, writeFileIfChanged } from './files.ts'
+import { suggest } from './suggest.ts'
 
 export type ProviderName = 'local'
 
@@ -60,7 +61,16 @@ const recordSchema = v.object({
   subnet: v.string(),
   clientPort: v.number(),
   peerPort: v.number(),
-  members: v.pipe(v.array(v.object({ name: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]*$/)), address: v.pipe(v.string(), v.ip()), connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))) })), v.minLength(1)),
+  members: v.pipe(
+    v.array(
+      v.object({
+        name: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]*$/)),
+        address: v.pipe(v.string(), v.ip()),
+        connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
+      }),
+    ),
+    v.minLength(1),
+  ),
   etcd: v.object({ version: v.optional(v.string()) }),
 })
 
@@ -69,7 +79,15 @@ type ClusterRecord = v.InferOutput<typeof recordSchema>
 /** Where a cluster's things are. */
 export function clusterPaths(name: string): ClusterPaths {
   const state = join(home, '.cluster', name)
-  return { certs: join(home, 'certs', name), state, record: join(state, 'cluster.json'), inventory: join(state, 'inventory.yml'), logs: join(state, 'logs'), hosts: join(state, 'hosts'), backups: join(state, 'backups') }
+  return {
+    certs: join(home, 'certs', name),
+    state,
+    record: join(state, 'cluster.json'),
+    inventory: join(state, 'inventory.yml'),
+    logs: join(state, 'logs'),
+    hosts: join(state, 'hosts'),
+    backups: join(state, 'backups'),
+  }
 }
 
 /** The names of all clusters that are recorded here. */
@@ -137,7 +155,9 @@ const corrupt = (path: string, why: string): OperationError =>
 
 function refuseContradiction(asked: Config, record: ClusterRecord): void {
   const refuse = (what: string, was: unknown, now: unknown): never => {
-    throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, { hint: `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.` })
+    throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, {
+      hint: `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`,
+    })
   }
   if (asked.masters !== undefined && asked.masters !== record.members.length) refuse('masters', record.members.length, asked.masters)
   if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider) refuse('provider', record.provider, asked.provider)
@@ -174,4 +194,12 @@ export function canListen(address: string, port: number): Promise<true | string>
     server.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message))
     server.listen({ host: address, port, exclusive: true }, () => server.close(() => done(true)))
   })
+}
+
+/** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */
+export function requireRecorded(cluster: Cluster): void {
+  if (!cluster.recorded)
+    throw new UsageError(`There is no cluster ${cluster.name} here.${suggest(cluster.name, recordedClusters())}`, {
+      hint: `Bring it up with: npx zx scripts/up.ts --cluster ${cluster.name}`,
+    })
 }

@@ -3,20 +3,25 @@ import { existsSync, readFileSync } from 'node:fs'
 import { isIP, isIPv4 } from 'node:net'
 import { join, resolve } from 'node:path'
 import * as v from 'valibot'
-import { parseDocument } from 'yaml'
+import { type Document, parseDocument } from 'yaml'
 import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
 import { suggest } from './suggest.ts'
 
 export const keyAlgorithms = ['ecdsa-p256', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
-export const providers = ['auto', 'local'] as const
+const providers = ['auto', 'local'] as const
 const masterCounts = [1, 3, 5, 7, 9]
 
 export type KeyAlgorithm = (typeof keyAlgorithms)[number]
 
 const wholeNumber = (what: string, least: number, most: number) =>
-  v.pipe(v.number(`must be ${what} from ${least} to ${most}`), v.integer(`must be ${what} from ${least} to ${most}`), v.minValue(least, `must be ${what} from ${least} to ${most}`), v.maxValue(most, `must be ${what} from ${least} to ${most}`))
+  v.pipe(
+    v.number(`must be ${what} from ${least} to ${most}`),
+    v.integer(`must be ${what} from ${least} to ${most}`),
+    v.minValue(least, `must be ${what} from ${least} to ${most}`),
+    v.maxValue(most, `must be ${what} from ${least} to ${most}`),
+  )
 const days = wholeNumber('a whole number of days', 1, 36500)
 const port = wholeNumber('a port', 1, 65535)
 const text = v.string('must be text')
@@ -28,7 +33,10 @@ const subnet = v.pipe(
 
 const subjectAltName = v.pipe(
   v.string('must be a DNS name or an IP address'),
-  v.check((value) => isIP(value) > 0 || (!/^[\d.:]+$/.test(value) && /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(value)), 'must be a DNS name or an IP address'),
+  v.check(
+    (value) => isIP(value) > 0 || (!/^[\d.:]+$/.test(value) && /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(value)),
+    'must be a DNS name or an IP address',
+  ),
 )
 
 const environmentValue = v.pipe(
@@ -104,8 +112,17 @@ function readConfig(given: string | undefined): { config: Config; file: string |
   }
   const document = parseDocument(source)
   const mistake = document.errors[0]
-  if (mistake) throw new UsageError(`${file} is not valid YAML: ${mistake.message.split('\n')[0]}`)
-  return { config: validate(document.toJS() ?? {}, (path) => `${file}: ${path || 'the file'}`), file }
+  if (mistake) throw new UsageError(`${file} is not valid YAML: ${mistake.message.split('\n')[0]?.replace(/:$/, '')}.`)
+  return { config: validate(contentOf(document, file) ?? {}, (path) => `${file}: ${path || 'the file'}`), file }
+}
+
+/** Aliases are resolved only now: one that stands for nothing, or for far too much, is found here. */
+function contentOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    throw new UsageError(`${file} is not valid YAML: ${(error as Error).message}.`)
+  }
 }
 
 /** Settings given as words (flags, environment), through the same schema as the file. */
@@ -122,6 +139,7 @@ function validate(input: unknown, nameOf: (path: string) => string): Config {
   const keys = (issue.path ?? []).map((item) => String(item.key))
   if (issue.type === 'strict_object' && issue.expected === 'never') {
     const parent = keys.slice(0, -1)
+    if (Array.isArray(issue.path?.at(-1)?.input)) throw new UsageError(`${nameOf(parent.join('.'))} must be a list of keys and values, without dashes.`)
     throw new UsageError(`${nameOf(keys.join('.'))} is not a known key.${suggest(keys.at(-1) ?? '', keysAt(parent))}`)
   }
   if (issue.type === 'strict_object') throw new UsageError(`${nameOf(keys.join('.'))} must be a list of keys and values.`)

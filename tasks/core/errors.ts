@@ -14,12 +14,12 @@ export interface FailureDetails {
 /** An operation failed: the world was not as it should be. Exit code 1. */
 export class OperationError extends Error {
   readonly exitCode: number = 1
-  readonly details: FailureDetails
+  readonly more: FailureDetails
 
   constructor(message: string, details: FailureDetails = {}) {
     super(message, { cause: details.cause })
     this.name = new.target.name
-    this.details = details
+    this.more = details
   }
 }
 

@@ -1,6 +1,6 @@
 // Files that are either there whole or not at all.
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
@@ -9,12 +9,12 @@ import { dirname } from 'node:path'
  * @param mode permission bits of the file, e.g. 0o600
  */
 export function writeFileAtomic(path: string, content: string | Uint8Array, mode: number): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeFolder(dirname(path))
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
     const fd = openSync(temporary, 'wx', mode)
     try {
-      writeSync(fd, typeof content === 'string' ? Buffer.from(content) : content)
+      writeFileSync(fd, content) // unlike writeSync, to its end or not at all: a disk that fills up takes a part
       fsyncSync(fd)
     } finally {
       closeSync(fd)
@@ -22,9 +22,23 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, mode
     renameSync(temporary, path)
   } catch (error) {
     rmSync(temporary, { force: true })
-    throw error
+    throw Object.assign(error as NodeJS.ErrnoException, { path }) // a write on a full disk does not say where
   }
   syncFolder(dirname(path))
+}
+
+/** Makes a folder, and those above it that are missing, for this user alone (0700). */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    // On a read-only file system Node says ENOENT here (nodejs/node#47098); the first missing folder says why.
+    let first = path
+    while (!existsSync(dirname(first))) first = dirname(first)
+    mkdirSync(first, { mode: 0o700 })
+    makeFolder(path)
+  }
 }
 
 /** As writeFileAtomic, but leaves a file alone that already has this content and mode. Returns whether it wrote. */
@@ -41,6 +55,15 @@ export function readFileIfThere(path: string): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
+  }
+}
+
+/** Removes a folder that has nothing in it; any other is left alone. */
+export function removeIfEmpty(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }
 }
 

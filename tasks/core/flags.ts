@@ -32,8 +32,10 @@ export function parseFlags(args: string[], table: Record<string, Flag>): Flags {
     if (token.kind === 'option-terminator') continue
     if (token.kind === 'positional') throw new UsageError(`Unexpected argument ${JSON.stringify(token.value)}.`)
     const flag = table[token.name]
-    if (!flag || token.rawName.length < 3) throw new UsageError(`Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table)).replace(/(mean |Valid: |, )(?=\w)/g, '$1--')}`)
-    if (flag.value && (token.value === undefined || token.value === '' || (!token.inlineValue && token.value.startsWith('-')))) throw new UsageError(`--${token.name} needs a value: --${token.name} ${flag.value}.`)
+    if (!flag || token.rawName.length < 3)
+      throw new UsageError(`Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table)).replace(/(mean |Valid: |, )(?=\w)/g, '$1--')}`)
+    if (flag.value && (token.value === undefined || token.value === '' || (!token.inlineValue && token.value.startsWith('-'))))
+      throw new UsageError(`--${token.name} needs a value: --${token.name} ${flag.value}.`)
     if (!flag.value && token.value !== undefined) throw new UsageError(`--${token.name} takes no value.`)
     if (seen.has(token.name)) throw new UsageError(`--${token.name} is given twice.`)
     seen.add(token.name)

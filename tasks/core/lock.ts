@@ -1,22 +1,32 @@
 // One writer per cluster: a lock with its owner's pid and verb, and the tools that owner has started.
 // A run that was killed leaves its lock and perhaps a tool still at work; the next run ends that tool
 // (every step can be run again) before it takes the lock over.
-import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, linkSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { $ } from 'zx'
+import { quote } from 'zx'
 import { OperationError } from './errors.ts'
-import { readFileIfThere } from './files.ts'
+import { makeFolder, readFileIfThere, removeIfEmpty } from './files.ts'
+import { birthIn, birthOf, endGroup, isSignallable, printOwnBirth } from './processes.ts'
 
 interface Owner {
   pid: number
+  /** Tells it from a later process with the same pid. */
+  birth: string
   verb: string
   since: string
+  /** Makes every record different. */
+  claim: string
 }
 
-/** The lock's folder below a cluster's state folder, and its file for the pid of a tool. */
+/** The lock's folder below a cluster's state folder. */
 const lockFolder = (state: string): string => join(state, 'lock')
-export const toolPidFile = (state: string): string => join(lockFolder(state), `tool-${randomBytes(4).toString('hex')}.pid`)
+
+/** A file for the pid of a tool, and the shell words with which the tool's shell fills it before it becomes the tool. */
+export function toolPidFile(state: string): { path: string; fill: string } {
+  const path = join(lockFolder(state), `tool-${randomBytes(4).toString('hex')}.pid`)
+  return { path, fill: `{ echo $$; ${printOwnBirth}; } > ${quote(path)};` }
+}
 
 /**
  * Takes the cluster's lock or says who has it; returns how to give it back.
@@ -25,22 +35,66 @@ export const toolPidFile = (state: string): string => join(lockFolder(state), `t
 export async function takeLock(state: string, verb: string): Promise<() => void> {
   const folder = lockFolder(state)
   const path = join(folder, 'owner.json')
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
   const mine = join(folder, `claim-${process.pid}-${randomBytes(4).toString('hex')}`)
-  const owner: Owner = { pid: process.pid, verb, since: new Date().toISOString() }
-  writeFileSync(mine, JSON.stringify(owner), { mode: 0o600 })
+  const claim = JSON.stringify({ pid: process.pid, birth: (await birthOf(process.pid)) ?? '', verb, since: new Date().toISOString(), claim: mine } satisfies Owner)
+  writeClaim(folder, mine, claim)
   try {
     for (let attempt = 0; attempt < 10; attempt++) {
-      if (link(mine, path)) {
+      if (link(mine, path) || (await inherit(path, mine, claim))) {
         await endLeftovers(folder)
-        return () => rmSync(path, { force: true })
+        return () => {
+          if (readFileIfThere(path) === claim) rmSync(path, { force: true })
+          // A cluster that is gone leaves no folder either.
+          if (!existsSync(join(state, 'cluster.json'))) for (const empty of [folder, join(state, 'logs'), state]) removeIfEmpty(empty)
+        }
       }
-      await setAsideIfDead(path)
     }
     throw new OperationError(`The lock of this cluster could not be taken: ${path} keeps changing.`, { hint: 'Wait for the other runs to end, then run the same command again.' })
   } finally {
     rmSync(mine, { force: true })
   }
+}
+
+/** A run that ends may remove the empty folder just when this one has made it: then it is made again. */
+function writeClaim(folder: string, path: string, claim: string): void {
+  for (let attempt = 1; ; attempt++) {
+    makeFolder(folder)
+    try {
+      writeFileSync(path, claim, { mode: 0o600 })
+      return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === 5) throw error
+    }
+  }
+}
+
+/**
+ * Takes the lock over from a dead owner, of whom many may learn at the same time: the heir is who first links the
+ * file that is named after the dead owner's record. Should the heir die, too, its heir is found in the same way.
+ * @throws OperationError when the owner, or its heir, is alive
+ */
+async function inherit(path: string, mine: string, claim: string): Promise<boolean> {
+  const last = lastOfLine(path)
+  if (!last) return false
+  await refuseIfAlive(last.record)
+  if (!link(mine, last.heir)) return false
+  // Somebody else may have become the owner while we looked: then that was the heir's place of a line long gone.
+  const inherited = lastOfLine(path)?.record === claim
+  if (inherited) renameSync(mine, path)
+  else rmSync(last.heir, { force: true })
+  return inherited
+}
+
+/** From the owner to its heir and on: the last record there is, and the file that an heir of it would link. */
+function lastOfLine(path: string): { record: string; heir: string } | undefined {
+  let record = readFileIfThere(path)
+  while (record !== undefined) {
+    const heir = `${path}.${createHash('sha256').update(record).digest('hex').slice(0, 32)}.heir`
+    const next = readFileIfThere(heir)
+    if (next === undefined) return { record, heir }
+    record = next
+  }
+  return undefined
 }
 
 /** A hard link is made by one process only, and never half. */
@@ -54,32 +108,20 @@ function link(from: string, to: string): boolean {
   }
 }
 
-async function setAsideIfDead(path: string): Promise<void> {
-  const source = readFileIfThere(path)
-  if (source === undefined) return
-  const owner = parseOwner(source)
-  const since = new Date(owner.since)
-  if (owner.pid !== process.pid && (await isAlive(owner.pid, since))) {
-    throw new OperationError(`Another run is at work on this cluster: ${owner.verb}, pid ${owner.pid}, since ${since.toLocaleTimeString()}.`, { hint: `Wait for it, or stop it with: kill ${owner.pid}` })
-  }
-  const aside = `${path}.${randomBytes(4).toString('hex')}.dead`
-  try {
-    renameSync(path, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return
-  }
-  // Two runs may have judged the same dead owner; whoever moved a newer lock aside puts it back.
-  if (readFileIfThere(aside) !== source) link(aside, path)
-  rmSync(aside, { force: true })
+async function refuseIfAlive(record: string): Promise<void> {
+  const { pid, birth, verb, since } = parseOwner(record)
+  if (pid === process.pid || (await birthOf(pid)) !== birth) return
+  throw new OperationError(`Another run is at work on this cluster: ${verb}, pid ${pid}, since ${new Date(since).toLocaleTimeString()}.`, {
+    hint: `Wait for it, or stop it with: kill ${pid}`,
+  })
 }
 
 function parseOwner(source: string): Owner {
   try {
     const owner = JSON.parse(source) as Owner
-    if (Number.isInteger(owner.pid) && !Number.isNaN(Date.parse(owner.since))) return owner
+    if (Number.isInteger(owner.pid) && typeof owner.birth === 'string' && !Number.isNaN(Date.parse(owner.since))) return owner
   } catch {}
-  return { pid: 0, verb: 'unknown', since: new Date(0).toISOString() }
+  return { pid: 0, birth: 'unknown', verb: 'unknown', since: new Date(0).toISOString(), claim: '' }
 }
 
 /** Ends what a killed run left working, and tidies what it left lying. */
@@ -87,42 +129,11 @@ async function endLeftovers(folder: string): Promise<void> {
   for (const name of readdirSync(folder)) {
     const path = join(folder, name)
     if (name.startsWith('tool-')) {
-      const pid = Number(readFileIfThere(path))
-      if (pid > 1 && (await isAlive(pid, statSync(path).mtime))) await endGroup(pid)
+      const [pid = '', birth = ''] = (readFileIfThere(path) ?? '').split('\n')
+      if (Number(pid) > 1 && birthIn(birth) && (await birthOf(Number(pid))) === birthIn(birth)) await endGroup(Number(pid))
       rmSync(path, { force: true })
     }
-    if (name.endsWith('.dead')) rmSync(path, { force: true })
-  }
-}
-
-/** Whether the pid is the process that existed at that moment, not a later one that was given the same number. */
-async function isAlive(pid: number, at: Date): Promise<boolean> {
-  if (pid < 1 || !signal(pid, 0)) return false
-  const elapsed = (await $({ quiet: true, nothrow: true })`ps -o etime= -p ${pid}`).stdout.trim()
-  const startedAt = Date.now() - secondsOf(elapsed) * 1000
-  return elapsed === '' ? signal(pid, 0) : startedAt <= at.getTime() + 2000
-}
-
-/** ps prints [[days-]hours:]minutes:seconds. */
-function secondsOf(elapsed: string): number {
-  const [clock = '', dayText] = elapsed.split('-').reverse()
-  return clock.split(':').reduce((total, part) => total * 60 + Number(part), 0) + Number(dayText ?? 0) * 86400
-}
-
-/** Sends SIGTERM to a process group, then SIGKILL after 1.5 s; returns when it is gone. */
-export async function endGroup(pgid: number): Promise<void> {
-  signal(-pgid, 'SIGTERM')
-  for (let waited = 0; signal(-pgid, 0); waited += 50) {
-    if (waited >= 1500) signal(-pgid, 'SIGKILL')
-    if (waited >= 3000) return
-    await new Promise((wake) => setTimeout(wake, 50))
-  }
-}
-
-function signal(pid: number, name: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(pid, name)
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    const claimant = /^claim-(\d+)-/.exec(name)?.[1]
+    if (name.endsWith('.heir') || (claimant && !isSignallable(Number(claimant)))) rmSync(path, { force: true })
   }
 }

@@ -1,5 +1,5 @@
 // How a list of tasks is run and shown: a live tree on a terminal, plain lines elsewhere, nothing with --json.
-import { Listr, type ListrTask, PRESET_TIMER } from 'listr2'
+import { Listr, ListrLogger, type ListrTask, PRESET_TIMER } from 'listr2'
 import { run } from './run.ts'
 
 /** A step of ours; steps share no listr2 context, each closes over what it needs. */
@@ -16,7 +16,8 @@ export async function runPipeline(tasks: Task[]): Promise<void> {
     renderer: run.json ? 'silent' : run.verbose ? 'verbose' : 'default',
     fallbackRenderer: run.json ? 'silent' : 'verbose',
     rendererOptions: { timer: PRESET_TIMER, collapseSubtasks: true, showErrorMessage: false, collapseErrors: false, suffixSkips: true },
-    fallbackRendererOptions: { timer: PRESET_TIMER, logTitleChange: false },
+    // The plain lines are the way, all on standard output; how it ended is said once, by the script, on standard error.
+    fallbackRendererOptions: { timer: PRESET_TIMER, logTitleChange: false, logger: new ListrLogger({ useIcons: false, toStderr: [] }) },
   })
   list.add(tasks.map((task) => ({ ...task, enabled: () => list.errors.length === 0 })))
   await list.run()

@@ -6,11 +6,11 @@ import { OperationError } from './errors.ts'
 import { ask, work } from './shell.ts'
 
 /** Programs fetched for this project, a folder for each program and version. */
-export const toolsFolder = join(home, '.tools')
+const toolsFolder = join(home, '.tools')
 
 /** The program's path: on PATH, else (for a tool that we fetch) in .tools/<tool>-<version>/; undefined where there is none. */
 export function findProgram(name: string, tool?: string): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
+  const folders = searchPath().split(delimiter).filter(Boolean)
   return [...folders, ...(tool ? fetchedFolders(tool) : [])].map((folder) => join(folder, name)).find(isExecutable)
 }
 
@@ -23,7 +23,9 @@ export function requireProgram(name: string, tool?: string): string {
 
 /** .tools/<name>-<version> folders, the highest version first. */
 export function fetchedFolders(name: string): string[] {
-  const found = existsSync(toolsFolder) ? readdirSync(toolsFolder).filter((entry) => entry.startsWith(`${name}-`) && /^\d/.test(entry.slice(name.length + 1)) && !entry.includes('.part')) : []
+  const found = existsSync(toolsFolder)
+    ? readdirSync(toolsFolder).filter((entry) => entry.startsWith(`${name}-`) && /^\d/.test(entry.slice(name.length + 1)) && !entry.includes('.part'))
+    : []
   return found.sort((a, b) => compareVersions(b.slice(name.length + 1), a.slice(name.length + 1))).map((entry) => join(toolsFolder, entry))
 }
 
@@ -37,6 +39,9 @@ export function compareVersions(a: string, b: string): number {
   return 0
 }
 
+/** The person's own PATH, for a program that is started with nothing else of their environment. */
+export const searchPath = (): string => process.env.PATH ?? ''
+
 const versions = new Map<string, Promise<string | undefined>>()
 
 /** The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run. */
@@ -44,7 +49,9 @@ export function versionOf(program: string, args = ['--version']): Promise<string
   const key = [program, ...args].join(' ')
   const known = versions.get(key)
   if (known) return known
-  const answer = ask(program, args, { env: { ETCDCTL_API: '3' }, timeout: 10_000 }).then(({ stdout, stderr, exitCode }) => (exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined))
+  const answer = ask(program, args, { env: { ETCDCTL_API: '3' }, timeout: 10_000 }).then(({ stdout, stderr, exitCode }) =>
+    exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined,
+  )
   versions.set(key, answer)
   return answer
 }
@@ -118,8 +125,15 @@ function apt(args: string[], options: { cwd?: string; onLine?: (line: string) =>
 }
 
 async function runApt(args: string[], options: { cwd?: string; onLine?: (line: string) => void }): Promise<void> {
-  const { exitCode, stdout, stderr } = await work('apt-get', ['-o', 'DPkg::Lock::Timeout=60', '-o', 'APT::Sandbox::User=root', ...args], { ...options, env: { DEBIAN_FRONTEND: 'noninteractive' } })
-  if (exitCode !== 0) throw new OperationError(`apt-get ${args.filter((word) => !word.startsWith('-')).join(' ')} failed.`, { output: stderr || stdout, hint: 'Run apt-get update as root, then the same command again.' })
+  const { exitCode, stdout, stderr } = await work('apt-get', ['-o', 'DPkg::Lock::Timeout=60', '-o', 'APT::Sandbox::User=root', ...args], {
+    ...options,
+    env: { DEBIAN_FRONTEND: 'noninteractive' },
+  })
+  if (exitCode !== 0)
+    throw new OperationError(`apt-get ${args.filter((word) => !word.startsWith('-')).join(' ')} failed.`, {
+      output: stderr || stdout,
+      hint: 'Run apt-get update as root, then the same command again.',
+    })
 }
 
 function isExecutable(path: string): boolean {

@@ -10,6 +10,12 @@ export const run = {
   verbose: false,
   json: false,
   yes: false,
+  /** What a person should know, shown at the end. */
+  warnings: [] as string[],
+  /** What this run changed, a clause each; none: everything was as it should be. */
+  changes: [] as string[],
+  /** What --json says of this run beside its name: each phase adds its own. */
+  report: {} as Record<string, unknown>,
   /** The log of this run: what every tool printed. */
   log: undefined as string | undefined,
 

@@ -1,11 +1,12 @@
 // What every script does around its own few lines: flags, help, signals, the lock, the log, and how it ends.
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Cluster, resolveCluster } from './cluster.ts'
 import { loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration } from './environment.ts'
 import { UsageError } from './errors.ts'
+import { makeFolder } from './files.ts'
 import { clusterFlags, type Flag, type Flags, helpText, parseFlags } from './flags.ts'
 import { takeLock } from './lock.ts'
 import { run } from './run.ts'
@@ -94,14 +95,16 @@ function listenForSignals(): void {
 
 function newLog(cluster: Cluster, verb: string): string {
   const { logs } = cluster.paths
-  mkdirSync(logs, { recursive: true, mode: 0o700 })
+  makeFolder(logs)
   for (const old of readdirSync(logs).sort().slice(0, -keptLogs)) rmSync(join(logs, old), { force: true })
   return join(logs, `${new Date().toISOString().replace(/[:.]/g, '-')}-${verb}.log`)
 }
 
 function environmentHelp(): string {
   const width = Math.max(...Object.keys(environmentVariables).map((name) => name.length)) + 2
-  return Object.entries(environmentVariables).map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`).join('\n')
+  return Object.entries(environmentVariables)
+    .map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`)
+    .join('\n')
 }
 
 const flushed = (stream: NodeJS.WriteStream): Promise<void> => new Promise((done) => stream.write('', () => done()))

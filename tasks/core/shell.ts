@@ -1,8 +1,9 @@
 // Running other programs: logged, interruptible, and never a raw failure to the person.
 import { appendFileSync, rmSync } from 'node:fs'
-import { $, quote } from 'zx'
+import { $ } from 'zx'
 import { OperationError } from './errors.ts'
-import { endGroup, toolPidFile } from './lock.ts'
+import { toolPidFile } from './lock.ts'
+import { endGroup } from './processes.ts'
 import { run } from './run.ts'
 import { chalk } from './terminal.ts'
 
@@ -41,8 +42,14 @@ export async function ask(program: string, args: string[], options: { env?: Reco
   const { stdout, stderr, exitCode, signal } = await child
   clearTimeout(timer)
   run.throwIfStopped()
-  if (exitCode === 127 && /not found|No such file/.test(stderr)) throw new OperationError(`${program} was not found.`, { hint: 'npx zx scripts/doctor.ts says what is missing and gets it.' })
+  refuseMissing(program, exitCode, stderr)
   return { stdout, stderr, exitCode: exitCode ?? (signal ? 124 : 1) }
+}
+
+/** The shell's own words about a program that is not there; a program may exit 127 for reasons of its own. */
+function refuseMissing(program: string, exitCode: number | null, stderr: string): void {
+  const missing = exitCode === 127 && [': not found', ': No such file', ': cannot execute'].some((words) => stderr.includes(program + words))
+  if (missing) throw new OperationError(`${program} was not found.`, { hint: 'npx zx scripts/doctor.ts says what is missing and gets it.' })
 }
 
 /** As `ask`, for a tool that works for a while (ansible-playbook, vagrant, apt): streamed line by line to the log. */
@@ -55,7 +62,7 @@ export async function work(program: string, args: string[], options: ToolOptions
     detached: true,
     ...(cwd && { cwd }),
     env: { ...process.env, ...env },
-    prefix: `${$.prefix ?? ''}${pidFile ? `echo $$ > ${quote(pidFile)};` : ''}`,
+    prefix: `${$.prefix ?? ''}${pidFile?.fill ?? ''}`,
   })`exec ${program} ${args}`
   const stop = (): void => void (child.pid && endGroup(child.pid))
   run.signal.addEventListener('abort', stop, { once: true })
@@ -68,9 +75,10 @@ export async function work(program: string, args: string[], options: ToolOptions
     const { stdout, stderr, exitCode } = await child
     if (stderr && run.log) appendFileSync(run.log, stderr)
     run.throwIfStopped()
+    refuseMissing(program, exitCode, stderr)
     return { stdout, stderr, exitCode: exitCode ?? 1 }
   } finally {
     run.signal.removeEventListener('abort', stop)
-    if (pidFile) rmSync(pidFile, { force: true })
+    if (pidFile) rmSync(pidFile.path, { force: true })
   }
 }

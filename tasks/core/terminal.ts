@@ -16,9 +16,10 @@ export function table(rows: string[][]): string {
 
 /** Milliseconds as people read them: 840 ms, 3.2 s, 2 min 5 s. */
 export function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+  if (Math.round(ms) < 1000) return `${Math.round(ms)} ms`
+  if (Math.round(ms / 100) < 600) return `${(ms / 1000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
 /** Bytes as people read them. */
@@ -38,9 +39,16 @@ export function presentError(error: unknown, verbose: boolean): { text: string; 
     const message = error instanceof Error ? (verbose ? error.stack : error.message) : String(error)
     return { text: `${chalk.red('Bug:')} ${message}\nThis is a mistake in ha-etcd, not yours. Run again with --verbose and report what it prints.`, exitCode: 1 }
   }
-  const { output, hint, log } = failure.details
+  const { output, hint, log } = failure.more
   const lines = [`${chalk.red('Error:')} ${failure.message}`]
-  if (output) lines.push(...output.trim().split('\n').slice(-6).map((line) => chalk.dim(`  ${line}`)))
+  if (output)
+    lines.push(
+      ...output
+        .trim()
+        .split('\n')
+        .slice(-6)
+        .map((line) => chalk.dim(`  ${line}`)),
+    )
   if (hint) lines.push(`${chalk.yellow('Next:')} ${hint}`)
   if (log) lines.push(`${chalk.dim('Log:')} ${log}`)
   if (verbose && failure.stack) lines.push(chalk.dim(failure.stack))

@@ -4,6 +4,7 @@ import type { Check } from '../core/check.ts'
 import { type Cluster, recordCluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgram, versionOf } from '../core/programs.ts'
+import { run } from '../core/run.ts'
 import { fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { writeInventory } from './inventory.ts'
 import { runPlaybook } from './playbook.ts'
@@ -23,9 +24,16 @@ export function tasks(cluster: Cluster): Task[] {
     {
       title: 'Run the Ansible role etcd',
       task: async (_, task) => {
-        const recap = await runPlaybook(cluster, (name) => { task.output = name })
+        const recap = await runPlaybook(cluster, (name) => {
+          task.output = name
+        })
+        run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
         const changed = recap.filter((row) => row.changed > 0)
-        task.title = changed.length > 0 ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}` : `Run the Ansible role etcd: nothing to do, changed=0 on ${recap.length} ${recap.length === 1 ? 'host' : 'hosts'}`
+        run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
+        task.title =
+          changed.length > 0
+            ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}`
+            : `Run the Ansible role etcd: nothing to do, changed=0 on ${recap.length} ${recap.length === 1 ? 'host' : 'hosts'}`
       },
     },
   ]
@@ -40,7 +48,12 @@ const ansibleCheck: Check = {
     const program = findProgram('ansible-playbook')
     const version = program && (await ansibleVersion(program))
     if (!version) return { detail: 'ansible-playbook was not found.', remedy: 'Install ansible-core 2.14 or later.' }
-    return compareVersions(version, '2.14.0') < 0 ? { detail: `${program} is Ansible ${version}, which is too old: 2.14 or later is needed.`, remedy: 'Put a newer one first on PATH, for example with: pipx install ansible-core' } : `ansible-core ${version}`
+    return compareVersions(version, '2.14.0') < 0
+      ? {
+          detail: `${program} is Ansible ${version}, which is too old: 2.14 or later is needed.`,
+          remedy: 'Put a newer one first on PATH, for example with: pipx install ansible-core',
+        }
+      : `ansible-core ${version}`
   },
   mend: {
     question: 'Ansible is missing. Install the package ansible-core with apt-get?',

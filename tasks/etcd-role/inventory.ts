@@ -13,7 +13,7 @@ export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
 }
 
 /** The inventory as a value. The group's name and private_ipv4 are the original's. */
-export function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
+function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
   const down = cluster.hosts.find((host) => !host.connection)
   if (down) throw new OperationError(`${down.name} is not up yet.`, { hint: 'Bring the hosts up with: npx zx scripts/vms.ts' })
   const local = cluster.provider === 'local'

@@ -43,14 +43,14 @@ export async function runPlaybook(cluster: Cluster, onTask: (name: string) => vo
 }
 
 /** The rows of Ansible's PLAY RECAP. */
-export function parseRecap(output: string): Recap[] {
+function parseRecap(output: string): Recap[] {
   const rows = output.slice(output.lastIndexOf('PLAY RECAP')).matchAll(/^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm)
   return [...rows].map(([, host = '', changed, unreachable, failed]) => ({ host, changed: Number(changed), unreachable: Number(unreachable), failed: Number(failed) }))
 }
 
 /** The first failure as a sentence: the host, and the message inside Ansible's JSON. */
 function playFailure(lines: string[], output: string): OperationError {
-  const details = run.log ? { log: run.log } : {}
+  const more = run.log ? { log: run.log } : {}
   const parsed = lines.map((line) => {
     const [, host = '', json = ''] = /^\w+: \[([^\]\s]+)[^\]]*\]: \w+! => (.*)$/.exec(line) ?? []
     try {
@@ -60,9 +60,15 @@ function playFailure(lines: string[], output: string): OperationError {
     }
   })
   const first = parsed[0]
-  if (!first) return new OperationError('ansible-playbook failed before it reached a host.', { output, ...details })
-  const also = [...new Set(parsed.slice(1).map(({ host }) => host).filter((host) => host !== first.host))]
+  if (!first) return new OperationError('ansible-playbook failed before it reached a host.', { output, ...more })
+  const also = [
+    ...new Set(
+      parsed
+        .slice(1)
+        .map(({ host }) => host)
+        .filter((host) => host !== first.host),
+    ),
+  ]
   const [, message = '', next] = /^(.*?)(?:\s(Replace it: .*|Correct the .*|Run this .*|Start the .*))?$/s.exec(first.message) ?? []
-  return new OperationError(`${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: ${message}`, { ...(next && { hint: next }), ...details })
+  return new OperationError(`${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: ${message}`, { ...(next && { hint: next }), ...more })
 }
-

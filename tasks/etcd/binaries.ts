@@ -38,7 +38,9 @@ export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefin
 export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {
   const answer = await findEtcd(cluster)
   if (answer) return answer
-  throw new OperationError(`etcd${cluster.etcd.version ? ` ${cluster.etcd.version}` : ''} and etcdctl were not found.`, { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
+  throw new OperationError(`etcd${cluster.etcd.version ? ` ${cluster.etcd.version}` : ''} and etcdctl were not found.`, {
+    hint: 'Get what is missing with: npx zx scripts/doctor.ts',
+  })
 }
 
 /** The path of etcdctl, of the version that the cluster runs. */
@@ -59,7 +61,8 @@ export async function fetchEtcd(cluster: Cluster): Promise<EtcdBinaries & { sour
   if (!hasApt()) throw new OperationError(`etcd ${version} could not be fetched: ${release.unavailable}.`, { hint })
   const folder = await fetchTool('etcd', async (part) => {
     const packaged = await aptUnpack(['etcd-server', 'etcd-client'], part)
-    if (wanted && packaged !== wanted) throw new OperationError(`etcd ${wanted} could not be fetched (${release.unavailable}), and the distribution's package is ${packaged}.`, { hint })
+    if (wanted && packaged !== wanted)
+      throw new OperationError(`etcd ${wanted} could not be fetched (${release.unavailable}), and the distribution's package is ${packaged}.`, { hint })
     mkdirSync(join(part, 'etcd'))
     for (const program of ['etcd', 'etcdctl']) renameSync(join(part, 'usr/bin', program), join(part, 'etcd', program))
     return { from: join(part, 'etcd'), version: packaged }
@@ -71,7 +74,10 @@ async function own(folder: string, version: string | undefined): Promise<EtcdBin
   const mine = await binariesIn(folder)
   if (!mine) throw new UsageError(`etcd.binaries: ${folder} does not have both etcd and etcdctl that run on this machine.`)
   refuseOld(mine)
-  if (version && mine.version !== version) throw new UsageError(`etcd.binaries: ${folder} has etcd ${mine.version}, but this cluster runs ${version}.`, { hint: 'A cluster changes its version by an upgrade only; name a folder with the version it runs.' })
+  if (version && mine.version !== version)
+    throw new UsageError(`etcd.binaries: ${folder} has etcd ${mine.version}, but this cluster runs ${version}.`, {
+      hint: 'A cluster changes its version by an upgrade only; name a folder with the version it runs.',
+    })
   return mine
 }
 
@@ -88,7 +94,10 @@ async function search(version: string | undefined): Promise<EtcdBinaries | undef
 }
 
 function refuseOld({ folder, version }: EtcdBinaries): void {
-  if (compareVersions(version, oldest) < 0) throw new UsageError(`etcd in ${folder} is ${version}, which is too old: 3.4 or later is needed.`, { hint: 'Put a newer etcd first on PATH, or name its folder with etcd.binaries in the configuration.' })
+  if (compareVersions(version, oldest) < 0)
+    throw new UsageError(`etcd in ${folder} is ${version}, which is too old: 3.4 or later is needed.`, {
+      hint: 'Put a newer etcd first on PATH, or name its folder with etcd.binaries in the configuration.',
+    })
 }
 
 async function binariesIn(folder: string): Promise<EtcdBinaries | undefined> {
@@ -108,7 +117,10 @@ async function fetchRelease(version: string): Promise<{ folder: string } | { una
   const archive = await download(url)
   if (!archive) return { unavailable: `${new URL(url).host} cannot be reached` }
   const sum = createHash('sha256').update(archive).digest('hex')
-  if (sum !== expected) throw new OperationError(`What came from ${url} is not the release: its SHA-256 is ${sum}, not ${expected}.`, { hint: 'Something on the way changed the file. Do not use it; try another network.' })
+  if (sum !== expected)
+    throw new OperationError(`What came from ${url} is not the release: its SHA-256 is ${sum}, not ${expected}.`, {
+      hint: 'Something on the way changed the file. Do not use it; try another network.',
+    })
   const folder = await fetchTool('etcd', async (part) => {
     writeFileSync(join(part, 'etcd.tar.gz'), archive)
     const { exitCode, stderr } = await ask('tar', ['-xzf', join(part, 'etcd.tar.gz'), '-C', part, '--no-same-owner'])

@@ -30,7 +30,13 @@ const requestTimeoutMs = 3000
  * Each writer waits `pauseMs` between two writes.
  */
 export function startLoad(cluster: Cluster, { writers = 4, pauseMs = 20, maxSeconds = 120 } = {}): Load {
-  const agent = new Agent({ keepAlive: true, maxSockets: writers * 2, ca: readFileSync(join(cluster.paths.certs, 'ca.crt')), cert: readFileSync(join(cluster.paths.certs, 'etcd-client.crt')), key: readFileSync(join(cluster.paths.certs, 'etcd-client.key')) })
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: writers * 2,
+    ca: readFileSync(join(cluster.paths.certs, 'ca.crt')),
+    cert: readFileSync(join(cluster.paths.certs, 'etcd-client.crt')),
+    key: readFileSync(join(cluster.paths.certs, 'etcd-client.key')),
+  })
   const endpoints = cluster.hosts.map((host) => host.clientURL)
   const prefix = `ha-etcd/load/${randomBytes(6).toString('hex')}/`
   const acknowledged: string[] = []
@@ -105,7 +111,8 @@ async function firstAnswer<T>(urls: string[], ask: (url: string) => Promise<T>):
   throw last
 }
 
-const call = (agent: Agent, url: string, method: string, body: object): Promise<unknown> => exchange(agent, 'POST', `${url}/v3/kv/${method}`, JSON.stringify(body), requestTimeoutMs)
+const call = (agent: Agent, url: string, method: string, body: object): Promise<unknown> =>
+  exchange(agent, 'POST', `${url}/v3/kv/${method}`, JSON.stringify(body), requestTimeoutMs)
 
 function exchange(agent: Agent, method: string, url: string, body: string | undefined, timeout: number): Promise<unknown> {
   return new Promise((done, fail) => {

@@ -45,6 +45,7 @@ export function tasks(cluster: Cluster): Task[] {
       task: async (_, task) => {
         const outcome = await ensureLeaves(cluster, authority)
         run.report.issued = outcome.issued
+        run.changes.push(...outcome.issued.map(({ path }) => `issued ${path}`), ...outcome.closed.map((path) => `closed ${path} to other users`))
         task.title = summary(cluster, outcome)
         const lines = [
           ...outcome.closed.map((path) => `Close ${path} to other users`),

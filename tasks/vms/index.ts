@@ -1,9 +1,10 @@
 // Phase vms: the cluster's hosts, up and known to Ansible.
 import type { Check } from '../core/check.ts'
-import { type Cluster, type ProviderName, recordCluster } from '../core/cluster.ts'
+import { type Cluster, type Host, type ProviderName, recordCluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
+import { run } from '../core/run.ts'
 import { local } from './local.ts'
-import type { HostProvider, HostState } from './provider.ts'
+import type { HostProvider } from './provider.ts'
 
 const providers: Record<ProviderName, HostProvider> = { local }
 
@@ -17,9 +18,10 @@ export function tasks(cluster: Cluster): Task[] {
     ...provider.up(cluster),
     {
       title: 'Record how the hosts are reached',
-      task: () => {
+      task: async () => {
         for (const host of cluster.hosts) host.connection = provider.connection(cluster, host)
         recordCluster(cluster)
+        run.report.hosts = await provider.states(cluster)
       },
     },
   ]
@@ -28,5 +30,8 @@ export function tasks(cluster: Cluster): Task[] {
 /** Stops the hosts and removes them with their data. */
 export const downTasks = (cluster: Cluster): Task[] => providers[cluster.provider].down(cluster)
 
-/** How the hosts are now. */
-export const hostStates = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(cluster)
+/** The process id of each member that runs, by host. */
+export const memberPids = (cluster: Cluster): Promise<Record<string, number>> => providers[cluster.provider].memberPids(cluster)
+
+/** Kills a host's member as a crash would, and keeps it down. For tests of what a cluster survives. */
+export const crashMember = (cluster: Cluster, host: Host): Promise<void> => providers[cluster.provider].crashMember(cluster, host)

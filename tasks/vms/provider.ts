@@ -23,4 +23,8 @@ export interface HostProvider {
   states(cluster: Cluster): Promise<HostState[]>
   /** The inventory variables with which Ansible and the role reach a host. */
   connection(cluster: Cluster, host: Host): NonNullable<Host['connection']>
+  /** The process id of each member that runs, by host: equal before and after means that none was restarted. */
+  memberPids(cluster: Cluster): Promise<Record<string, number>>
+  /** Kills a host's member as a crash would, and keeps it down until it is started again. */
+  crashMember(cluster: Cluster, host: Host): Promise<void>
 }

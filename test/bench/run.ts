@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { defaults, loadSettings } from '../../tasks/core/config.ts'
 import { type Cluster, resolveCluster } from '../../tasks/core/cluster.ts'
+import { defaults, loadSettings } from '../../tasks/core/config.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { table } from '../../tasks/core/terminal.ts'
 import { findEtcd } from '../../tasks/etcd/binaries.ts'
@@ -67,5 +67,10 @@ const goals = [
   { what: `7 masters (${m.up7.toFixed(2)} s) against 3`, value: m.up7 / m.up3, unit: ' x', most: 1.7 },
   { what: `--help (${m.help.toFixed(2)} s) beyond a bare npx zx (${m.bare.toFixed(2)} s)`, value: m.help - m.bare, unit: ' s', most: 0.6 },
 ]
-console.log(table([['medians of', String(rounds), 'goal', ''], ...goals.map(({ what, value, unit, most }) => [what, `${value.toFixed(2)}${unit}`, `<= ${most}${unit}`, value <= most ? 'met' : 'MISSED'])]))
+console.log(
+  table([
+    ['medians of', String(rounds), 'goal', ''],
+    ...goals.map(({ what, value, unit, most }) => [what, `${value.toFixed(2)}${unit}`, `<= ${most}${unit}`, value <= most ? 'met' : 'MISSED']),
+  ]),
+)
 process.exit(goals.every(({ value, most }) => value <= most) ? 0 : 1)

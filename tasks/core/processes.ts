@@ -1,0 +1,57 @@
+// Other processes: whether one still runs, whether it is the same one as before, and ending a group of them.
+import { existsSync } from 'node:fs'
+import { $ } from 'zx'
+import { readFileIfThere } from './files.ts'
+
+/**
+ * What tells a process from a later one with the same pid: the moment it was born, in the system's own count, which
+ * no change of the clock moves. Undefined: no such process runs (one that has ended, but was not waited for, does not).
+ */
+export async function birthOf(pid: number): Promise<string | undefined> {
+  if (!isSignallable(pid)) return undefined
+  if (existsSync('/proc/self/stat')) return birthIn(readFileIfThere(`/proc/${pid}/stat`) ?? '')
+  return birthIn((await $({ quiet: true, nothrow: true })`ps -o stat= -o lstart= -p ${pid}`).stdout)
+}
+
+/** The shell words that print what birthIn reads, for the shell itself. */
+export const printOwnBirth = 'cat /proc/$$/stat 2>/dev/null || ps -o stat= -o lstart= -p $$'
+
+/** Reads a line of /proc/<pid>/stat (proc(5): field 3 is the state, 22 the start in ticks) or of ps. */
+export function birthIn(line: string): string | undefined {
+  const fields = line
+    .slice(line.lastIndexOf(')') + 1)
+    .trim()
+    .split(/\s+/)
+  const [state = ''] = fields
+  if (state === '' || state.startsWith('Z') || state.startsWith('X')) return undefined
+  return line.includes(')') ? fields[19] : fields.slice(1).join(' ')
+}
+
+/** Sends SIGTERM to a process group, then SIGKILL after 1.5 s; returns when it is gone. */
+export async function endGroup(pgid: number): Promise<void> {
+  signal(-pgid, 'SIGTERM')
+  for (let waited = 0; await groupIsAlive(pgid); waited += 50) {
+    if (waited >= 1500) signal(-pgid, 'SIGKILL')
+    if (waited >= 3000) return
+    await new Promise((wake) => setTimeout(wake, 50))
+  }
+}
+
+/** Whether a process group has a process that still runs. */
+export async function groupIsAlive(pgid: number): Promise<boolean> {
+  if (!isSignallable(-pgid)) return false
+  const { stdout } = await $({ quiet: true, nothrow: true })`ps -A -o pgid= -o stat=`
+  const states = stdout.split('\n').map((line) => line.trim().split(/\s+/))
+  return states.some(([group, state = '']) => Number(group) === pgid && !state.startsWith('Z')) || states.length < 2
+}
+
+/** Whether there is such a process or, for a negative number, group; an ended one counts until it was waited for. */
+export const isSignallable = (pid: number): boolean => pid !== 0 && signal(pid, 0)
+
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

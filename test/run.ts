@@ -1,0 +1,162 @@
+// Runs the test files, each in a process of its own, and believes none of them without a count.
+// uvu alone exits 0 when before() throws, when .run() is forgotten and when no file matches; here each of these fails.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { endGroup, groupIsAlive } from '../tasks/core/processes.ts'
+import { chalk, duration } from '../tasks/core/terminal.ts'
+import type { Report } from './support/uvu.ts'
+
+interface Outcome {
+  passed: number
+  failed: number
+  skipped: number
+  problems: string[]
+  output: string
+  ms: number
+}
+
+const usage = `Usage: npm test -- [unit | integration | part of a path]... [--timeout SECONDS] [--root FOLDER]`
+const preload = new URL('./support/report.ts', import.meta.url).href
+const reports = mkdtempSync(join(tmpdir(), 'tests-'))
+const atWork = new Set<number>()
+let stopping = false
+
+const { values, positionals } = options()
+const root = resolve(values.root ?? join(dirname(fileURLToPath(import.meta.url)), '..'))
+const timeout = Number(values.timeout ?? 300) * 1000
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
+
+const outcomes = [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration'), 1))]
+rmSync(reports, { recursive: true, force: true })
+process.exitCode = summary(outcomes)
+
+function options(): { values: { timeout?: string; root?: string }; positionals: string[] } {
+  try {
+    const parsed = parseArgs({ options: { timeout: { type: 'string' }, root: { type: 'string' } }, allowPositionals: true })
+    if (!(Number(parsed.values.timeout ?? 1) > 0)) throw new Error('--timeout must be a number of seconds.')
+    return parsed
+  } catch (error) {
+    console.error(`Error: ${(error as Error).message}\n${usage}`)
+    process.exit(2)
+  }
+}
+
+/** The test files of one kind that the arguments leave, as paths from the root. */
+function find(kind: 'unit' | 'integration'): string[] {
+  const folder = join('test', kind)
+  const all = listed(join(root, folder)).map((name) => join(folder, name))
+  return all.filter((path) => path.endsWith('.test.ts') && (positionals.length === 0 || positionals.some((part) => path.includes(part)))).sort()
+}
+
+function listed(folder: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true }) as string[]
+  } catch {
+    return []
+  }
+}
+
+async function runAll(files: string[], atOnce: number): Promise<Outcome[]> {
+  const results: Outcome[] = []
+  const queue = [...files]
+  const worker = async (): Promise<void> => {
+    for (let file = queue.shift(); file && !stopping; file = queue.shift()) {
+      const outcome = await runFile(file)
+      show(file, outcome)
+      results.push(outcome)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return results
+}
+
+async function runFile(file: string): Promise<Outcome> {
+  const started = Date.now()
+  const reportPath = join(reports, `${file.replaceAll('/', '-')}.json`)
+  const child = spawn(process.execPath, ['--import', 'tsx', '--import', preload, file], {
+    cwd: root,
+    env: { ...process.env, NODE_OPTIONS: nodeOptions(), UVU_REPORT: reportPath },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output: Buffer[] = []
+  child.stdout.on('data', (data: Buffer) => output.push(data))
+  child.stderr.on('data', (data: Buffer) => output.push(data))
+  const pid = child.pid ?? 0
+  atWork.add(pid)
+  const closed = new Promise<void>((done) => child.once('close', () => done()))
+  let late = false
+  const timer = setTimeout(() => {
+    late = true
+    void endGroup(pid)
+  }, timeout)
+  const ending = await new Promise<string>((done) => child.once('exit', (code, signal) => done(signal ?? (code ? `exit code ${code}` : ''))))
+  clearTimeout(timer)
+  const leftovers = await endLeftovers(pid)
+  await Promise.race([closed, pause(500)]) // the last of its output; a daemon in a group of its own may keep the pipe
+  atWork.delete(pid)
+  const report = readReport(reportPath)
+  const problems = report?.problems ?? []
+  if (late) problems.push(`Not done after ${duration(timeout)}${report?.running ? `, in "${report.running}"` : ''}.`)
+  else if (ending && !report?.failed && problems.length === 0) problems.push(`It ended with ${ending}.`)
+  if (leftovers) problems.push('It left processes of its own group behind.')
+  const { passed = 0, failed = 0, skipped = 0 } = report ?? {}
+  if (passed + failed + skipped === 0) problems.push('It ran no test.')
+  return { passed, failed: failed || (problems.length > 0 ? 1 : 0), skipped, problems, output: Buffer.concat(output).toString(), ms: Date.now() - started }
+}
+
+/** tsx is given on the command line; what else a person wants of their node stays. */
+function nodeOptions(): string {
+  return (process.env.NODE_OPTIONS ?? '').replace(/--import[= ]tsx\b/, '').trim()
+}
+
+/** Ends what the file's process left in its group; true when there was something. tsx's own helper needs a moment to end. */
+async function endLeftovers(pid: number): Promise<boolean> {
+  for (let waited = 0; waited < 1000; waited += 20) {
+    if (!(await groupIsAlive(pid))) return false
+    await pause(20)
+  }
+  await endGroup(pid)
+  return true
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((wake) => setTimeout(wake, ms))
+}
+
+function readReport(path: string): Report | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Report
+  } catch {
+    return undefined
+  }
+}
+
+function show(file: string, { passed, failed, skipped, problems, output, ms }: Outcome): void {
+  const counts = [`${passed} passed`, ...(failed ? [`${failed} failed`] : []), ...(skipped ? [`${skipped} skipped`] : [])].join(', ')
+  console.log(`${failed ? chalk.red('✘') : chalk.green('✔')} ${file}  ${counts}  ${chalk.dim(duration(ms))}`)
+  if (!failed) return
+  if (output.trim()) console.log(output.trimEnd())
+  for (const problem of problems) console.log(`  ${chalk.red(problem)}`)
+}
+
+/** The last line, for people and machines; returns the exit code. */
+function summary(all: Outcome[]): number {
+  const sum = (key: 'passed' | 'failed' | 'skipped'): number => all.reduce((total, outcome) => total + outcome[key], 0)
+  if (all.length === 0) console.log(`No test file matches${positionals.map((part) => ` ${part}`).join('')}.\n${usage}`)
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
+  return sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
+}
+
+/** After Ctrl-C: ends what is at work, and starts nothing more. */
+async function stop(code: number): Promise<void> {
+  stopping = true
+  await Promise.all([...atWork].map(endGroup))
+  rmSync(reports, { recursive: true, force: true })
+  process.exit(code)
+}

@@ -1,0 +1,76 @@
+// Tasks run in order; a failure lets its siblings finish and starts nothing more.
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { concurrently, inOrder, runPipeline, type Task } from '../../../tasks/core/pipeline.ts'
+import { run } from '../../../tasks/core/run.ts'
+
+const test = suite('pipeline')
+run.json = true // nothing is shown
+
+const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
+
+/** Tasks that write down that they began and ended; those named "fail…" throw. */
+function recorder(): { seen: string[]; task: (name: string, ms?: number) => Task } {
+  const seen: string[] = []
+  const task = (name: string, ms = 0): Task => ({
+    title: name,
+    task: async () => {
+      seen.push(`${name} began`)
+      await pause(ms)
+      if (name.startsWith('fail')) throw new Error(`${name} failed`)
+      seen.push(`${name} ended`)
+    },
+  })
+  return { seen, task }
+}
+
+test('tasks run one after the other', async () => {
+  const { seen, task } = recorder()
+  await runPipeline([task('a', 10), task('b')])
+  assert.equal(seen, ['a began', 'a ended', 'b began', 'b ended'])
+})
+
+test('a group runs its tasks side by side, and the next task waits for all of them', async () => {
+  const { seen, task } = recorder()
+  await runPipeline([concurrently('both', [task('a', 20), task('b', 10)]), task('c')])
+  assert.equal(seen, ['a began', 'b began', 'b ended', 'a ended', 'c began', 'c ended'])
+})
+
+test('after a failure nothing more starts, and the failure is thrown as it was', async () => {
+  const { seen, task } = recorder()
+  const failure = await runPipeline([task('a'), task('fail'), task('never')]).catch((error: Error) => error)
+  assert.is((failure as Error).message, 'fail failed')
+  assert.equal(seen, ['a began', 'a ended', 'fail began'])
+})
+
+test('a failure in a group lets its siblings finish, and nothing after the group starts', async () => {
+  const { seen, task } = recorder()
+  const failure = await runPipeline([concurrently('both', [task('fail', 5), task('slow', 40)]), task('never')]).catch((error: Error) => error)
+  assert.is((failure as Error).message, 'fail failed')
+  assert.equal(seen, ['fail began', 'slow began', 'slow ended'])
+})
+
+test('of several failures in a group the first is thrown', async () => {
+  const { task } = recorder()
+  const failure = await runPipeline([concurrently('both', [task('fail late', 30), task('fail early', 5)])]).catch((error: Error) => error)
+  assert.is((failure as Error).message, 'fail early failed')
+})
+
+test('a failure in an ordered list inside a group stops that list only, then the pipeline', async () => {
+  const { seen, task } = recorder()
+  const list = inOrder('list', () => [task('fail', 5), task('never in the list')])
+  const failure = await runPipeline([concurrently('both', [list, inOrder('other', () => [task('x', 20), task('y')])]), task('never')]).catch((error: Error) => error)
+  assert.is((failure as Error).message, 'fail failed')
+  assert.equal(seen, ['fail began', 'x began', 'x ended', 'y began', 'y ended'])
+})
+
+test('a failure inside an ordered list of the pipeline itself starts nothing more', async () => {
+  const { seen, task } = recorder()
+  const failure = await runPipeline([inOrder('list', () => [task('fail'), task('never in the list')]), task('never')]).catch((error: Error) => error)
+  assert.is((failure as Error).message, 'fail failed')
+  assert.equal(seen, ['fail began'])
+})
+
+test('no task at all is fine', () => runPipeline([]))
+
+test.run()

@@ -1,0 +1,114 @@
+// Programs: what they print comes back, what hangs is ended with its children, and a missing one is one sentence.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { OperationError } from '../../../tasks/core/errors.ts'
+import { run } from '../../../tasks/core/run.ts'
+import { ask, work } from '../../../tasks/core/shell.ts'
+import { temporaryFolder } from '../../support/cluster.ts'
+
+const core = new URL('../../../tasks/core/', import.meta.url).href
+const test = suite('shell')
+
+test('both streams and the exit code come back, whatever the exit code', async () => {
+  assert.equal(await ask('sh', ['-c', 'echo out; echo err >&2; exit 3']), { stdout: 'out\n', stderr: 'err\n', exitCode: 3 })
+})
+
+test('arguments arrive as they are, whatever is in them', async () => {
+  const words = ["it's", '$HOME', '`id`', 'a b', '', '*', '"', '\\', '-n']
+  const { stdout } = await ask('node', ['-e', 'console.log(JSON.stringify(process.argv.slice(1)))', '--', ...words])
+  assert.equal(JSON.parse(stdout), words)
+})
+
+test('input and environment reach the program', async () => {
+  assert.is((await ask('cat', [], { input: 'text' })).stdout, 'text')
+  assert.is((await ask('sh', ['-c', 'echo $GREETING'], { env: { GREETING: 'hello' } })).stdout, 'hello\n')
+})
+
+for (const [how, start] of [
+  ['asked', () => ask('no-such-program', ['x'])],
+  ['worked with', () => work('no-such-program', ['x'], {})],
+] as const) {
+  test(`a missing program that is ${how} is one sentence`, async () => {
+    const failure = await start().catch((error: unknown) => error)
+    assert.instance(failure, OperationError)
+    assert.is((failure as Error).message, 'no-such-program was not found.')
+  })
+}
+
+test('a program that exits 127 by itself is not taken for a missing one', async () => {
+  assert.is((await ask('sh', ['-c', 'no-such-program'])).exitCode, 127)
+})
+
+test('a program that takes too long is ended, with its children, and that is exit code 124', async () => {
+  const folder = temporaryFolder()
+  const started = Date.now()
+  const { exitCode } = await ask('sh', ['-c', `sleep 60 & echo $! > ${join(folder, 'pid')}; wait`], { timeout: 300 })
+  assert.is(exitCode, 124)
+  assert.ok(Date.now() - started < 3000)
+  assert.not(await isAlive(Number(readFileSync(join(folder, 'pid'), 'utf8'))))
+})
+
+test('lines come one by one while the program runs, and go to the log', async () => {
+  const folder = temporaryFolder()
+  const state = join(folder, 'state')
+  mkdirSync(join(state, 'lock'), { recursive: true })
+  run.log = join(folder, 'log')
+  const seen: { line: string; pids: number }[] = []
+  const onLine = (line: string): void => void seen.push({ line, pids: readdirSync(join(state, 'lock')).length })
+  const result = await work('sh', ['-c', 'echo one; sleep 0.2; echo two; echo oh >&2; exit 4'], { state, onLine })
+  assert.equal(seen, [
+    { line: 'one', pids: 1 },
+    { line: 'two', pids: 1 },
+  ])
+  assert.equal(result, { stdout: 'one\ntwo\n', stderr: 'oh\n', exitCode: 4 })
+  assert.is(readFileSync(run.log, 'utf8'), 'one\ntwo\noh\n')
+  assert.equal(readdirSync(join(state, 'lock')), [], 'the file with its pid is gone')
+  run.log = undefined
+})
+
+test('the pid in the file is that of the program itself', async () => {
+  const state = temporaryFolder()
+  mkdirSync(join(state, 'lock'))
+  let pid = ''
+  await work('sh', ['-c', 'echo $$; sleep 0.1'], {
+    state,
+    onLine: (line) => {
+      pid = line
+      assert.is(readFileSync(join(state, 'lock', readdirSync(join(state, 'lock'))[0] ?? ''), 'utf8').split('\n')[0], line)
+    },
+  })
+  assert.match(pid, /^\d+$/)
+})
+
+for (const way of ['ask', 'work'] as const) {
+  test(`when the run is stopped, ${way} ends the program's whole group and says that it was interrupted`, async () => {
+    const pidFile = join(temporaryFolder(), 'pid')
+    const code = `
+      const { ${way} } = await import('${core}shell.ts')
+      const { run } = await import('${core}run.ts')
+      process.on('SIGINT', () => run.stop('SIGINT'))
+      await ${way}('sh', ['-c', 'sleep 60 & echo $! > ${pidFile}; wait'], {}).then(() => console.log('ended as if nothing was'), (error) => console.log(error.name, error.exitCode))`
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.on('data', (data) => {
+      output += data
+    })
+    while (!existsSync(pidFile) || !readFileSync(pidFile, 'utf8').trim()) await new Promise((wake) => setTimeout(wake, 20))
+    child.kill('SIGINT')
+    await once(child, 'close')
+    assert.is(output, 'Interrupted 130\n')
+    assert.not(await isAlive(Number(readFileSync(pidFile, 'utf8'))))
+  })
+}
+
+/** Ended processes that nobody has waited for yet do not count. */
+async function isAlive(pid: number): Promise<boolean> {
+  const { stdout } = await ask('ps', ['-o', 'stat=', '-p', String(pid)])
+  return stdout.trim() !== '' && !stdout.trim().startsWith('Z')
+}
+
+test.run()

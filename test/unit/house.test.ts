@@ -1,0 +1,99 @@
+// The house's import rule is the linter's: what must not be imported or read is refused, what may be is not.
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+
+const project = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
+const phases = ['doctor', 'pki', 'vms', 'etcd-role', 'verify']
+const test = suite('house')
+
+/** Where a file stands, what it says, and the rule that refuses it; '' where it is permitted. */
+const cases: [path: string, content: string, rule: string][] = [
+  ...phases.map((phase): [string, string, string] => ['tasks/core/x.ts', `import '../${phase}/index.ts'`, 'noRestrictedImports']),
+  ['tasks/core/x.ts', "import '../etcd/index.ts'", 'noRestrictedImports'],
+  ['tasks/core/x.ts', "import '../phases.ts'", 'noRestrictedImports'],
+  ['tasks/core/x.ts', "import '../../scripts/up.ts'", 'noRestrictedImports'],
+  ['tasks/core/x.ts', "import './index.ts'", ''],
+  ['tasks/core/x.ts', 'export const path = process.env.PATH', ''],
+  ['tasks/core/x.ts', 'export const words = process.argv', ''],
+  ...phases.map((phase): [string, string, string] => ['tasks/etcd/x.ts', `import '../${phase}/index.ts'`, 'noRestrictedImports']),
+  ['tasks/etcd/x.ts', "import '../phases.ts'", 'noRestrictedImports'],
+  ['tasks/etcd/x.ts', "import '../../scripts/up.ts'", 'noRestrictedImports'],
+  ['tasks/etcd/x.ts', "import '../core/index.ts'", ''],
+  ['tasks/etcd/x.ts', "import './index.ts'", ''],
+  ...phases.flatMap((from) => [
+    ...phases.filter((to) => to !== from).map((to): [string, string, string] => [`tasks/${from}/x.ts`, `import '../${to}/index.ts'`, 'noRestrictedImports']),
+    [`tasks/${from}/x.ts`, "import '../phases.ts'", 'noRestrictedImports'] as [string, string, string],
+    [`tasks/${from}/x.ts`, "import '../../scripts/up.ts'", 'noRestrictedImports'] as [string, string, string],
+    [`tasks/${from}/x.ts`, "import '../etcd/index.ts'", ''] as [string, string, string],
+    [`tasks/${from}/x.ts`, "import '../core/index.ts'", ''] as [string, string, string],
+    [`tasks/${from}/x.ts`, "import './index.ts'", ''] as [string, string, string],
+  ]),
+  ['tasks/doctor/checks/x.ts', "import '../../pki/index.ts'", 'noRestrictedImports'],
+  ['tasks/doctor/checks/x.ts', "import '../../core/index.ts'", ''],
+  ['tasks/doctor/checks/x.ts', "import '../index.ts'", ''],
+  ['tasks/x.ts', "import '../scripts/up.ts'", 'noRestrictedImports'],
+  ['tasks/x.ts', "import './pki/index.ts'", ''],
+  ['scripts/x.ts', "import './up.ts'", 'noRestrictedImports'],
+  ['scripts/x.ts', "import '../test/run.ts'", 'noRestrictedImports'],
+  ['scripts/x.ts', "import '../tasks/phases.ts'", ''],
+  ['scripts/x.ts', "import '../tasks/pki/index.ts'", ''],
+  // Every way to import counts.
+  ['tasks/pki/x.ts', "import type { here } from '../vms/index.ts'\nexport type Here = typeof here", 'noRestrictedImports'],
+  ['tasks/pki/x.ts', "export * from '../vms/index.ts'", 'noRestrictedImports'],
+  ['tasks/pki/x.ts', "export const vms = await import('../vms/index.ts')", 'noRestrictedImports'],
+  ...['tasks/etcd/x.ts', 'tasks/pki/x.ts', 'tasks/doctor/checks/x.ts', 'tasks/x.ts', 'scripts/x.ts'].flatMap((path): [string, string, string][] => [
+    [path, 'export const path = process.env.PATH', 'noProcessEnv'],
+    [path, 'export const words = process.argv', 'noJsRestrictedProperties'],
+    [path, "import { argv } from 'zx'\nexport const words = argv", 'noRestrictedImports'],
+    [path, "import { argv } from 'node:process'\nexport const words = argv", 'noRestrictedImports'],
+    [path, "import { $ } from 'zx'\nexport const shell = $", ''],
+  ]),
+  ['tasks/pki/x.ts', 'const later = async () => {}\nexport const now = () => {\n  later()\n}', 'noFloatingPromises'],
+  ['tasks/pki/x.ts', "import 'fs'", 'useNodejsImportProtocol'],
+  ['tasks/pki/x.ts', "import './index'", 'useImportExtensions'],
+  ['tasks/pki/x.ts', "import 'left-pad'", 'noUndeclaredDependencies'],
+]
+
+let root: string
+let refusals: Map<string, string[]>
+const fileOf = (index: number, path: string): string => path.replace(/x\.ts$/, `case${index}.ts`)
+
+// One run of the linter over a tree of the project's shape, with the project's own configuration.
+test.before(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), 'house-')))
+  for (const name of ['biome.json', 'package.json', '.gitignore']) copyFileSync(join(project, name), join(root, name))
+  symlinkSync(join(project, 'node_modules'), join(root, 'node_modules'))
+  for (const path of [...['core', 'etcd', ...phases].map((folder) => `tasks/${folder}/index.ts`), 'tasks/phases.ts', 'scripts/up.ts', 'test/run.ts'])
+    write(path, 'export const here = 1')
+  for (const [index, [path, content]] of cases.entries()) write(fileOf(index, path), content)
+  const { stdout, stderr } = spawnSync(process.execPath, [join(project, 'node_modules/@biomejs/biome/bin/biome'), 'lint', '--reporter=github', '--max-diagnostics=none', '.'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  const found = [...stdout.matchAll(/title=lint\/\w+\/(\w+),file=([^,]+),/g)]
+  assert.ok(found.length > 0, stdout + stderr)
+  refusals = new Map()
+  for (const [, rule = '', path = ''] of found) {
+    const file = relative(root, path)
+    refusals.set(file, [...(refusals.get(file) ?? []), rule])
+  }
+})
+test.after(() => rmSync(root, { recursive: true, force: true }))
+
+for (const [index, [path, content, rule]] of cases.entries()) {
+  test(`${path}: ${content.split('\n')[0]} is ${rule ? `refused by ${rule}` : 'permitted'}`, () => {
+    assert.equal(refusals.get(fileOf(index, path)) ?? [], rule ? [rule] : [])
+  })
+}
+
+function write(path: string, content: string): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true })
+  writeFileSync(join(root, path), `${content}\n`)
+}
+
+test.run()
