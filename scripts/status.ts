@@ -1,0 +1,19 @@
+#!/usr/bin/env -S npx zx
+import { requireRecorded } from '../tasks/core/cluster.ts'
+import { run, sleep } from '../tasks/core/run.ts'
+import { script } from '../tasks/core/script.ts'
+import { clusterStatus, renderStatus } from '../tasks/etcd/status.ts'
+
+const flags = { watch: { summary: 'look again every 2 s, until Ctrl-C' } }
+
+await script({ name: 'status', summary: 'Show how the cluster is right now.', flags, help: 'Example: npx zx scripts/status.ts --watch' }, async (cluster, { watch }) => {
+  requireRecorded(cluster)
+  for (;;) {
+    const status = await clusterStatus(cluster)
+    const text = run.json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)
+    const inPlace = watch && !run.json && process.stdout.isTTY
+    process.stdout.write(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run.json ? '\n' : ''}`)
+    if (!watch) return
+    await sleep(2000)
+  }
+})

@@ -1,0 +1,101 @@
+// One connection to a port of a member, made by hand: what it answers, and which certificate it serves.
+import { X509Certificate } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { connect as connectTLS, createSecureContext, type SecureContext } from 'node:tls'
+import { run } from '../core/run.ts'
+
+// Dozens of connections and programs listen at once; node would warn of a leak from the eleventh on.
+setMaxListeners(0, run.signal)
+
+/** The certificate we show (none: no certificate), ready for many connections; or why it cannot be used. */
+export type Identity = { context: SecureContext } | { unusable: string }
+
+/** How a port answered; `served` is the certificate it showed, as far as the handshake got. */
+export type Probe =
+  | { kind: 'answered'; status: number; body: string; served?: X509Certificate | undefined }
+  | { kind: 'refused'; reason: string; served?: X509Certificate | undefined }
+  | { kind: 'plain'; reason: string; served?: undefined }
+  | { kind: 'closed'; reason: string; served?: undefined }
+  | { kind: 'silent'; reason: string; served?: X509Certificate | undefined }
+
+/** Makes an identity of PEM texts. */
+export function identity(certificate?: { cert: string; key: string }): Identity {
+  try {
+    return { context: createSecureContext({ ...certificate }) }
+  } catch (error) {
+    return { unusable: (error as Error).message.replace(/^error:[^:]*:[^:]*::/, '') }
+  }
+}
+
+/**
+ * Asks `GET path` over TLS and reads the first bytes of the answer: with TLS 1.3 a server refuses a client's
+ * certificate only after the client's side of the handshake is done. Whatever the server shows is accepted,
+ * so that it can be judged afterwards. Never throws.
+ * @param timeoutMs milliseconds for the whole of it
+ */
+export function probeTLS(host: string, port: number, shown: Identity, path: string, timeoutMs: number): Promise<Probe> {
+  if ('unusable' in shown) return Promise.resolve({ kind: 'refused', reason: `our own certificate cannot be used: ${shown.unusable}` })
+  const socket = connectTLS({ host, port, secureContext: shown.context, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+  let served: X509Certificate | undefined // kept: a closed socket has forgotten it
+  socket.once('secureConnect', () => {
+    served = new X509Certificate(socket.getPeerCertificate().raw)
+    socket.write(request(host, path))
+  })
+  return conversation(socket, timeoutMs, () => served)
+}
+
+/** The same without TLS. Go's TLS server may answer such a request with 400 and a sentence: that is a refusal. */
+export async function probePlain(host: string, port: number, path: string, timeoutMs: number): Promise<Probe> {
+  const socket = connect({ host, port })
+  socket.once('connect', () => socket.write(request(host, path)))
+  const answer = await conversation(socket, timeoutMs, () => undefined)
+  return answer.kind === 'answered' && answer.status === 400 ? { kind: 'refused', reason: 'it wants HTTPS' } : answer
+}
+
+function conversation(socket: Socket, timeoutMs: number, certificate: () => X509Certificate | undefined): Promise<Probe> {
+  return new Promise((done) => {
+    let connected = false
+    const seconds = Math.round(timeoutMs / 100) / 10
+    const end = (probe: Probe): void => {
+      clearTimeout(timer)
+      run.signal.removeEventListener('abort', stop)
+      socket.on('error', () => {}).destroy()
+      done(probe)
+    }
+    const stop = (): void => end({ kind: 'silent', reason: 'we were stopped' })
+    const timer = setTimeout(
+      () =>
+        end(
+          connected
+            ? { kind: 'silent', reason: `it accepts connections but says nothing for ${seconds} s`, served: certificate() }
+            : { kind: 'closed', reason: `no connection within ${seconds} s` },
+        ),
+      timeoutMs,
+    )
+    run.signal.addEventListener('abort', stop, { once: true })
+    socket.once('connect', () => void (connected = true))
+    socket.once('data', (data) => end(read(data.toString('latin1'), certificate())))
+    socket.once('error', (error: NodeJS.ErrnoException) => end(failure(error, connected, certificate())))
+    socket.once('close', () => end({ kind: 'refused', reason: 'it closed the connection', served: certificate() }))
+  })
+}
+
+const request = (host: string, path: string): string => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+
+function read(text: string, served: X509Certificate | undefined): Probe {
+  const status = /^HTTP\/1\.\d (\d{3})/.exec(text)?.[1]
+  if (!status) return { kind: 'refused', reason: 'it does not answer in HTTP', served }
+  return { kind: 'answered', status: Number(status), body: text.slice(text.indexOf('\r\n\r\n') + 4), served }
+}
+
+/** Errors before the connection stands mean that nothing listens; later ones that TLS, or its absence, said no. */
+function failure(error: NodeJS.ErrnoException & { reason?: string }, connected: boolean, served: X509Certificate | undefined): Probe {
+  if (!connected) return { kind: 'closed', reason: error.code === 'ECONNREFUSED' ? 'nothing listens there (connection refused)' : `no connection (${error.code ?? error.message})` }
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(error.code ?? '')) return { kind: 'plain', reason: 'it does not speak TLS' }
+  return {
+    kind: 'refused',
+    reason: (error.reason ?? (error.code === 'ECONNRESET' ? 'it reset the connection' : error.message)).replace(/^(tlsv1|sslv3|tlsv13|ssl\/tls) /, 'TLS '),
+    served,
+  }
+}

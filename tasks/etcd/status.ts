@@ -1,0 +1,148 @@
+// How the cluster is right now, on one screen: members, alarms, certificates.
+import { join } from 'node:path'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { readFileIfThere } from '../core/files.ts'
+import { bytes, chalk, table } from '../core/terminal.ts'
+import { certificateReport } from './certificates.ts'
+import { type Answer, alarmList, answerOf, type EndpointStatus, endpointStatus, type Member, memberList } from './etcdctl.ts'
+import { memberOf } from './membership.ts'
+import { identity, type Probe, probeTLS } from './probe.ts'
+
+/** One member. What is not known, because it does not answer, is null; `raftLag` counts entries behind the furthest member. */
+export interface MemberStatus {
+  id: string | null
+  name: string
+  address: string | null
+  state: 'leader' | 'follower' | 'learner' | 'down' | 'unknown'
+  version: string | null
+  dbSizeBytes: number | null
+  raftIndex: number | null
+  raftLag: number | null
+  /** Why it is down, or what is odd about it. */
+  note: string | null
+}
+
+/** The data of `status --json`. */
+export interface ClusterStatus {
+  cluster: string
+  provider: string
+  members: MemberStatus[]
+  /** Null: nobody could tell. */
+  alarms: { member: string; alarm: string }[] | null
+  certificates: { path: string; daysLeft: number }[]
+}
+
+const limitMs = 1500
+
+/**
+ * Asks every member once, within 4 s even when some are down or frozen. It judges nothing: that is verify's.
+ * @throws OperationError when there is no client certificate to ask with
+ */
+export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
+  const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
+  if (!cert || !key) throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, { hint: 'Make the certificates and the cluster: npx zx scripts/up.ts' })
+  const client = identity({ cert, key })
+  const probes = await Promise.all(cluster.hosts.map((host) => probeTLS(host.address, cluster.etcd.clientPort, client, '/version', limitMs)))
+  const endpoints = cluster.hosts.filter((_, index) => probes[index]?.kind === 'answered').map((host) => host.clientURL)
+  const call = { endpoints, timeoutMs: limitMs }
+  const all = endpoints.join(',')
+  const [statuses, listed, alarms] = await Promise.all([
+    endpointStatus(cluster, call),
+    answerOf(all, () => memberList(cluster, call)),
+    answerOf(all, () => alarmList(cluster, call)),
+  ])
+  const members = listed.ok ? listed.value : []
+  const furthest = Math.max(0, ...statuses.map((answer) => (answer.ok ? answer.value.raftIndex : 0)))
+  const ofHosts = cluster.hosts.map((host, index) =>
+    hostStatus(
+      host,
+      probes[index] as Probe,
+      statuses.find(({ endpoint }) => endpoint === host.clientURL),
+      memberOf(host, members),
+      furthest,
+    ),
+  )
+  const known = cluster.hosts.map((host) => memberOf(host, members))
+  const nameOf = (id: string): string => members.find((member) => member.id === id)?.name || id
+  return {
+    cluster: cluster.name,
+    provider: cluster.provider,
+    members: [...ofHosts, ...members.filter((member) => !known.includes(member)).map(strangerStatus)],
+    alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
+    certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
+  }
+}
+
+function hostStatus(host: Host, probe: Probe, answer: Answer<EndpointStatus> | undefined, member: Member | undefined, furthest: number): MemberStatus {
+  const common = { name: host.name, address: host.address }
+  if (!answer?.ok) {
+    const note = probe.kind === 'answered' ? (answer?.reason ?? null) : probe.reason
+    return { ...common, id: member?.id ?? null, state: 'down', version: null, dbSizeBytes: null, raftIndex: null, raftLag: null, note }
+  }
+  const { memberId: id, leaderId, isLearner, version, dbSizeBytes, raftIndex, raftAppliedIndex } = answer.value
+  const state = isLearner ? 'learner' : leaderId === id ? 'leader' : 'follower'
+  return { ...common, id, state, version, dbSizeBytes, raftIndex, raftLag: furthest - raftAppliedIndex, note: leaderId ? null : 'it knows no leader' }
+}
+
+const strangerStatus = ({ id, name, peerURLs, isLearner }: Member): MemberStatus => ({
+  id,
+  name: name || id,
+  address: null,
+  state: isLearner ? 'learner' : 'unknown',
+  version: null,
+  dbSizeBytes: null,
+  raftIndex: null,
+  raftLag: null,
+  note: `member ${id} at ${peerURLs.join(', ')} belongs to none of our hosts`,
+})
+
+/** The status as text of at most 80 columns. `nearDays`: below it a certificate's end is shown as near. */
+export function renderStatus(status: ClusterStatus, nearDays: number): string {
+  const { members, alarms, certificates } = status
+  const up = members.filter(({ state }) => state === 'leader' || state === 'follower').length
+  const heading = `${chalk.bold(status.cluster)}: ${up} of ${members.length} members up, on ${status.provider} hosts`
+  const rows = members.map(({ name, address, state, version, dbSizeBytes, raftIndex, raftLag }) => [
+    name,
+    address ?? '-',
+    (states[state] ?? chalk.red)(state),
+    version ?? '-',
+    dbSizeBytes === null ? '-' : bytes(dbSizeBytes),
+    raftIndex === null ? '-' : raftLag ? `${raftIndex} ${chalk.yellow(`(${raftLag} behind)`)}` : String(raftIndex),
+  ])
+  const header = ['MEMBER', 'ADDRESS', 'STATE', 'ETCD', 'DATABASE', 'RAFT INDEX'].map((title) => chalk.dim(title))
+  const notes = members.flatMap(({ name, note }) => (note ? [wrap(`${name}: ${note}`)] : []))
+  return [
+    heading,
+    '',
+    table([header, ...rows]),
+    ...(notes.length > 0 ? ['', ...notes] : []),
+    '',
+    table([
+      [chalk.dim('Alarms'), alarmLine(alarms)],
+      [chalk.dim('Certificates'), certificateLine(certificates, nearDays)],
+    ]),
+  ].join('\n')
+}
+
+const states: Record<string, (text: string) => string> = { leader: chalk.green, follower: chalk.green, learner: chalk.yellow, down: chalk.red }
+
+function alarmLine(alarms: ClusterStatus['alarms']): string {
+  if (alarms === null) return chalk.yellow('unknown: no quorum answers')
+  return alarms.length === 0 ? 'none' : chalk.red(alarms.map(({ member, alarm }) => `${alarm} on ${member}`).join(', '))
+}
+
+function certificateLine(certificates: ClusterStatus['certificates'], nearDays: number): string {
+  const [first] = certificates.toSorted((a, b) => a.daysLeft - b.daysLeft)
+  if (!first) return chalk.red('there are none here')
+  const colour = first.daysLeft < 0 ? chalk.red : first.daysLeft < nearDays ? chalk.yellow : chalk.green
+  const file = first.path.split('/').slice(-2).join('/')
+  return first.daysLeft < 0 ? colour(`${file} has expired`) : `the first to expire is ${file}, in ${colour(`${first.daysLeft} ${first.daysLeft === 1 ? 'day' : 'days'}`)}`
+}
+
+/** Breaks a long line at spaces, so that it stays within 80 columns. */
+const wrap = (line: string): string =>
+  line
+    .replace(/(.{1,78})(?: +|$)/g, '$1\n')
+    .trimEnd()
+    .replaceAll('\n', '\n  ')

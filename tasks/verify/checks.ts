@@ -1,0 +1,69 @@
+// THE table of checks: what must hold of a cluster.
+import { agreedLeader } from '../etcd/membership.ts'
+import { alarms, consistency, writes } from './data-checks.ts'
+import type { Facts } from './facts.ts'
+import { type Finding, without } from './finding.ts'
+import { health, leader, members, statuses, version } from './member-checks.ts'
+import { type Refusal, refusals } from './refusals.ts'
+import { certificates, letIn, notTried, served } from './tls-checks.ts'
+
+/** One thing that must hold. `title` says what was found when it holds; `skip`, asked when there is no finding, why it could not be looked at. */
+export interface Check {
+  name: string
+  title: (facts: Facts) => string
+  check: (facts: Facts) => Finding[]
+  skip?: (facts: Facts) => string | undefined
+}
+
+export const checks: Check[] = [
+  { name: 'health', title: healthTitle, check: health },
+  { name: 'members', title: (facts) => `${all(facts, 'is', 'are')} as expected, started, and no learner`, check: members, skip: ({ members }) => answerOr(members) },
+  { name: 'leader', title: leaderTitle, check: leader, skip: statusOfAll },
+  { name: 'version', title: (facts) => `${all(facts, 'runs', 'run')} etcd ${statuses(facts.hosts)[0]?.status.version}`, check: version, skip: statusOfAll },
+  { name: 'writes', title: writesTitle, check: writes, skip: (facts) => without(facts, ({ write, readBack }) => write?.ok && readBack?.ok) },
+  { name: 'consistency', title: (facts) => `${all(facts, 'holds', 'hold')} the same data`, check: consistency, skip: (facts) => without(facts, ({ hash }) => hash?.ok) },
+  { name: 'alarms', title: () => 'No alarm is raised', check: alarms, skip: ({ alarms }) => answerOr(alarms) },
+  { name: 'certificates', title: () => 'The certificates here are valid, match their keys, and are not near their end', check: certificates },
+  { name: 'served-certificates', title: servedTitle, check: served, skip: (facts) => without(facts, ({ control, peer }) => control.served && peer.served) },
+  ...refusals.map(refusalCheck),
+]
+
+function refusalCheck(refusal: Refusal): Check {
+  return {
+    name: refusal.name,
+    title: (facts) => `${all(facts, 'refuses', 'refuse')} ${refusal.what}`,
+    check: (facts) => letIn(facts, refusal),
+    skip: (facts) => notTried(facts, refusal),
+  }
+}
+
+function statusOfAll(facts: Facts): string | undefined {
+  return without(facts, ({ status }) => status?.ok)
+}
+
+function answerOr(answer: { ok: boolean } | undefined): string | undefined {
+  return answer?.ok ? undefined : 'no member could be asked'
+}
+
+function all({ hosts }: Facts, one: string, many: string): string {
+  return hosts.length === 1 ? `The member ${one}` : `All ${hosts.length} members ${many}`
+}
+
+function healthTitle(facts: Facts): string {
+  const slowest = Math.max(...facts.hosts.map(({ health }) => (health?.ok ? health.value.tookMs : 0)))
+  return `${all(facts, 'commits', 'commit')} proposals (slowest ${Math.max(1, Math.round(slowest))} ms)`
+}
+
+function leaderTitle(facts: Facts): string {
+  const id = agreedLeader(statuses(facts.hosts).map(({ status }) => status))
+  const name = facts.members?.ok ? facts.members.value.find((member) => member.id === id)?.name : undefined
+  return `${all(facts, 'knows', 'know')} one leader, ${name ?? id}`
+}
+
+function writesTitle({ hosts }: Facts): string {
+  return hosts.length === 1 ? 'A write is read back' : 'A write through each member is read back from every other'
+}
+
+function servedTitle(): string {
+  return 'The certificates that members serve are the ones here, valid, and not near their end'
+}

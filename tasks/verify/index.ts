@@ -1,0 +1,89 @@
+// Phase verify: proves that the cluster works, and that it refuses what it must.
+import type { Cluster } from '../core/cluster.ts'
+import type { Task } from '../core/pipeline.ts'
+import { sleep } from '../core/run.ts'
+import { chalk } from '../core/terminal.ts'
+import { gather } from './facts.ts'
+import { makeVisitors } from './refusals.ts'
+import { type CheckReport, failure, judge, type Report, type Verdict } from './report.ts'
+
+export type { Report } from './report.ts'
+
+export interface VerifyOptions {
+  /** Milliseconds to wait for what heals by itself; default 15000. */
+  timeoutMs?: number | undefined
+  /** Called with what is still missing, after each look but the last. */
+  onWait?: (missing: string) => void
+}
+
+const defaultTimeoutMs = 15_000
+const intervalMs = 200
+
+/**
+ * Looks at the cluster until it is healthy or that is hopeless, and reports. It writes and deletes a few keys
+ * below ha-etcd/verify/ and changes nothing else.
+ * @throws OperationError when there are no certificates to ask with
+ */
+export async function verify(cluster: Cluster, options: VerifyOptions = {}): Promise<Report> {
+  return (await settle(cluster, options)).report
+}
+
+/**
+ * As verify, for a pipeline: one task that asks, and one for each check.
+ * @param options.onReport gets the report, healthy or not
+ * @returns tasks that fail with an OperationError naming each fault, its host and its remedy
+ */
+export function tasks(cluster: Cluster, options: VerifyOptions & { onReport?: (report: Report) => void } = {}): Task[] {
+  let verdict: Verdict
+  return [
+    {
+      title: `Ask ${cluster.hosts.length === 1 ? 'the member' : `all ${cluster.hosts.length} members`} of ${cluster.name}`,
+      task: async (_, task) => {
+        verdict = await settle(cluster, { ...options, onWait: (missing) => void (task.output = `waiting: ${missing}`) })
+        options.onReport?.(verdict.report)
+      },
+    },
+    {
+      title: 'Judge what they answered',
+      rendererOptions: { persistentOutput: true, outputBar: Number.POSITIVE_INFINITY },
+      task: (_, task) => {
+        const { checks, healthy } = verdict.report
+        task.output = checks.map(line).join('\n')
+        if (!healthy) throw failure(verdict)
+        task.title = summary(checks)
+      },
+    },
+  ]
+}
+
+function summary(checks: CheckReport[]): string {
+  const skipped = checks.filter((check) => check.skipped).length
+  return skipped === 0 ? `All ${checks.length} checks pass` : `${checks.length - skipped} checks pass, ${skipped} could not be made`
+}
+
+/** A check in one line. One output of all lines costs a terminal 0.5 s less than a listr2 task for each. */
+function line({ name, ok, skipped, detail }: CheckReport): string {
+  if (skipped) return `${chalk.yellow('↓')} ${name} skipped: ${detail}`
+  return ok ? `${chalk.green('✔')} ${detail}` : `${chalk.red('✖')} ${name}: ${detail.split('\n')[0]}`
+}
+
+/**
+ * Looks again and again, with one deadline for all. What may heal by itself is waited for; a definite fault that
+ * two looks in a row have seen ends the waiting, since no waiting cures it.
+ */
+async function settle(cluster: Cluster, { timeoutMs = defaultTimeoutMs, onWait }: VerifyOptions): Promise<Verdict> {
+  const deadline = Date.now() + timeoutMs
+  const visitors = await makeVisitors(cluster)
+  let before = new Set<string>()
+  for (;;) {
+    const started = Date.now()
+    const verdict = judge(await gather(cluster, visitors, deadline))
+    const nextEnds = Date.now() + intervalMs + (Date.now() - started) // a look that the deadline cuts short would only say so
+    const definite = verdict.findings.filter(({ finding }) => !finding.heals).map(({ check, finding }) => `${check} ${finding.host}`)
+    if (verdict.findings.length === 0 || definite.some((fault) => before.has(fault)) || nextEnds >= deadline) return verdict
+    before = new Set(definite)
+    const [first] = verdict.findings
+    onWait?.(`${first?.finding.host ? `${first.finding.host}: ` : ''}${first?.finding.detail}`)
+    await sleep(intervalMs)
+  }
+}

@@ -1,0 +1,126 @@
+// What a member must refuse, tried for real: each attempt is one connection with a time limit of its own.
+import type { Cluster, Host } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { readFileIfThere } from '../core/files.ts'
+import { type Authority, day, issueLeaf, keyToPem, makeAuthority, makeKeyPair, type Subject } from '../core/x509.ts'
+import { commonNames, readAuthority } from '../etcd/certificates.ts'
+import { type Identity, identity, type Probe, probePlain, probeTLS } from '../etcd/probe.ts'
+
+/** Whom we pretend to be. `expired` may be impossible to make: then it says why. */
+export interface Visitors {
+  client: Identity
+  none: Identity
+  foreign: Identity
+  expired: Identity | { impossible: string }
+  servers: Map<string, Identity>
+}
+
+export interface Refusal {
+  name: string
+  /** What is refused, as in "Every member refuses …". */
+  what: string
+  port: 'client' | 'peer'
+  /** What is wrong when it is not refused. */
+  fault: string
+  /** The visitor; undefined: no TLS at all. */
+  as?: (visitors: Visitors, host: Host) => Identity | { impossible: string }
+}
+
+const unauthenticated = 'client authentication is off (ETCD_CLIENT_CERT_AUTH)'
+const openToClients = 'the peer port lets other than peers in (ETCD_PEER_CERT_ALLOWED_CN): whoever has such a certificate can speak raft'
+
+export const refusals: Refusal[] = [
+  { name: 'refuses-plain-http', what: 'plain HTTP', port: 'client', fault: 'the client port answers plain HTTP, without TLS' },
+  {
+    name: 'refuses-no-certificate',
+    what: 'a client without a certificate',
+    port: 'client',
+    fault: `a client without a certificate is let in: ${unauthenticated}`,
+    as: ({ none }) => none,
+  },
+  {
+    name: 'refuses-other-authority',
+    what: 'a certificate of another authority',
+    port: 'client',
+    fault: `a client with a certificate of another authority is let in: ${unauthenticated}, or it trusts another authority, too`,
+    as: ({ foreign }) => foreign,
+  },
+  {
+    name: 'refuses-expired',
+    what: 'an expired certificate',
+    port: 'client',
+    fault: `a client with an expired certificate is let in: ${unauthenticated}, or its clock is wrong`,
+    as: ({ expired }) => expired,
+  },
+  {
+    name: 'refuses-client-as-peer',
+    what: "a client's certificate on the peer port",
+    port: 'peer',
+    fault: `a client's certificate is let in on the peer port: ${openToClients}`,
+    as: ({ client }) => client,
+  },
+  {
+    name: 'refuses-server-as-peer',
+    what: "a server's certificate on the peer port",
+    port: 'peer',
+    fault: `a server's certificate is let in on the peer port: ${openToClients}`,
+    as: ({ servers }, host) => servers.get(host.name) ?? { impossible: `${host.name}/server.crt is missing here` },
+  },
+]
+
+/** Tries one refusal on one host. Undefined: we cannot pretend to be that visitor. */
+export function attempt(refusal: Refusal, cluster: Cluster, host: Host, visitors: Visitors, timeoutMs: number): Promise<Probe> | undefined {
+  const port = refusal.port === 'peer' ? cluster.etcd.peerPort : cluster.etcd.clientPort
+  if (!refusal.as) return probePlain(host.address, port, '/version', timeoutMs)
+  const visitor = refusal.as(visitors, host)
+  return 'impossible' in visitor || 'unusable' in visitor ? undefined : probeTLS(host.address, port, visitor, '/version', timeoutMs)
+}
+
+/** Why a refusal cannot be tried with these visitors; undefined when it can. */
+export function impossible(refusal: Refusal, host: Host, visitors: Visitors): string | undefined {
+  const visitor = refusal.as?.(visitors, host) ?? visitors.none
+  return 'impossible' in visitor ? visitor.impossible : 'unusable' in visitor ? `our own certificate cannot be used: ${visitor.unusable}` : undefined
+}
+
+/**
+ * Makes all visitors: real certificates from certs/, the foreign and the expired one in memory only.
+ * @throws OperationError when the cluster has no client certificate here
+ */
+export async function makeVisitors(cluster: Cluster): Promise<Visitors> {
+  const client = pairAt(cluster, 'etcd-client')
+  if (!client) throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, { hint: 'Make the certificates and the cluster: npx zx scripts/up.ts' })
+  const [foreign, expired] = await Promise.all([foreignIdentity(cluster), expiredIdentity(cluster)])
+  const servers = cluster.hosts.flatMap((host) => {
+    const pair = pairAt(cluster, `${host.name}/server`)
+    return pair ? [[host.name, identity(pair)] as const] : []
+  })
+  return { client: identity(client), none: identity(), foreign, expired, servers: new Map(servers) }
+}
+
+function pairAt(cluster: Cluster, name: string): { cert: string; key: string } | undefined {
+  const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(`${cluster.paths.certs}/${name}.${kind}`))
+  return cert && key ? { cert, key } : undefined
+}
+
+const clientSubject = (cluster: Cluster): Subject => ({ organization: cluster.name, commonName: commonNames.client })
+
+async function foreignIdentity(cluster: Cluster): Promise<Identity> {
+  const authority = await makeAuthority(await makeKeyPair('ecdsa-p256'), { organization: cluster.name, commonName: 'another authority' }, 1)
+  return issue(authority, clientSubject(cluster), new Date(Date.now() + day / 2))
+}
+
+/** Needs the authority's key; where that is encrypted or kept elsewhere there is no expired certificate to try. */
+async function expiredIdentity(cluster: Cluster): Promise<Visitors['expired']> {
+  try {
+    return await issue(readAuthority(cluster), clientSubject(cluster), new Date(Date.now() - day))
+  } catch (error) {
+    if (error instanceof OperationError) return { impossible: error.message }
+    throw error
+  }
+}
+
+async function issue(authority: Authority, subject: Subject, ends: Date): Promise<Identity> {
+  const keys = await makeKeyPair('ecdsa-p256')
+  const certificate = await issueLeaf(authority, keys.publicKey, { ...subject, sans: [], usages: ['clientAuth'], ends })
+  return identity({ cert: certificate.toString(), key: keyToPem(keys.privateKey) })
+}

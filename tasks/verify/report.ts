@@ -1,0 +1,107 @@
+// The outcome of the checks as data, and as the error that says what to do.
+import { OperationError } from '../core/errors.ts'
+import { type CertificateReport, certificateReport } from '../etcd/certificates.ts'
+import type { Member } from '../etcd/etcdctl.ts'
+import { agreedLeader, memberOf } from '../etcd/membership.ts'
+import { checks } from './checks.ts'
+import type { Facts } from './facts.ts'
+import type { Finding } from './finding.ts'
+
+/** One member; what is not known, because it does not answer, is null. Sizes in bytes. */
+export interface MemberReport {
+  id: string | null
+  name: string
+  host: string | null
+  peerURLs: string[]
+  clientURLs: string[]
+  isLeader: boolean
+  isLearner: boolean
+  version: string | null
+  dbSizeBytes: number | null
+  raftIndex: number | null
+  healthy: boolean
+  tookMs: number | null
+}
+
+/** `detail`: what was found, or each fault with its host and remedy. A skipped check is ok, but proves nothing. */
+export interface CheckReport {
+  name: string
+  ok: boolean
+  skipped?: true
+  detail: string
+}
+
+/** What verify found: the data of --json. */
+export interface Report {
+  cluster: string
+  healthy: boolean
+  members: MemberReport[]
+  checks: CheckReport[]
+  certificates: CertificateReport[]
+}
+
+/** What the checks found in one look. */
+export interface Verdict {
+  report: Report
+  /** Every fault, with the name of its check. */
+  findings: { check: string; finding: Finding }[]
+}
+
+/** Runs every check over the facts. A check that finds no fault, but could not look everywhere, is skipped, not passed. */
+export function judge(facts: Facts): Verdict {
+  const results = checks.map((check) => ({ check, findings: check.check(facts) }))
+  const reports = results.map(({ check, findings }): CheckReport => {
+    const { name } = check
+    if (findings.length > 0) return { name, ok: false, detail: findings.map((finding) => `${sentence(finding)} ${finding.remedy}`).join('\n') }
+    const reason = check.skip?.(facts)
+    return reason ? { name, ok: true, skipped: true, detail: reason } : { name, ok: true, detail: check.title(facts) }
+  })
+  const findings = results.flatMap(({ check, findings }) => findings.map((finding) => ({ check: check.name, finding })))
+  return {
+    report: { cluster: facts.cluster.name, healthy: findings.length === 0, members: memberReports(facts), checks: reports, certificates: certificateReport(facts.cluster) },
+    findings,
+  }
+}
+
+/** Every fault with its check and host, those with the same remedy together above it. */
+export function failure({ report, findings }: Verdict): OperationError {
+  const failing = report.checks.filter((check) => !check.ok).length
+  const lines = [...new Set(findings.map(({ finding }) => finding.remedy))].flatMap((remedy) => [
+    ...findings.filter(({ finding }) => finding.remedy === remedy).map(({ check, finding }) => `  ${check}: ${sentence(finding)}`),
+    `    ${remedy}`,
+  ])
+  return new OperationError(`${report.cluster} is not healthy: ${failing} of ${report.checks.length} checks ${failing === 1 ? 'fails' : 'fail'}.\n${lines.join('\n')}`)
+}
+
+const sentence = ({ host, detail }: Finding): string => `${host ? `${host}: ` : ''}${detail}.`
+
+function memberReports(facts: Facts): MemberReport[] {
+  const { cluster, hosts, members } = facts
+  const listed = members?.ok ? members.value : []
+  const ofHosts = cluster.hosts.map((host) => ({ host: host.name, member: memberOf(host, listed) ?? unknownMember(host.name, host.peerURL, host.clientURL) }))
+  const extra = listed.filter((member) => !ofHosts.some((one) => one.member === member)).map((member) => ({ host: null, member }))
+  const leader = agreedLeader(hosts.flatMap(({ status }) => (status?.ok ? [status.value] : [])))
+  return [...ofHosts, ...extra].map(({ host, member }) => {
+    const known = hosts.find((one) => one.host.name === host)
+    const status = known?.status?.ok ? known.status.value : undefined
+    const id = member.id || status?.memberId || null
+    const { name, peerURLs, clientURLs, isLearner } = member
+    const took = known?.health?.ok ? known.health.value.tookMs : null
+    return {
+      id,
+      name,
+      host,
+      peerURLs,
+      clientURLs,
+      isLeader: id !== null && id === leader,
+      isLearner,
+      version: status?.version ?? null,
+      dbSizeBytes: status?.dbSizeBytes ?? null,
+      raftIndex: status?.raftIndex ?? null,
+      healthy: took !== null,
+      tookMs: took,
+    }
+  })
+}
+
+const unknownMember = (name: string, peerURL: string, clientURL: string): Member => ({ id: '', name, peerURLs: [peerURL], clientURLs: [clientURL], isLearner: false })

@@ -1,0 +1,420 @@
+// Phase verify against real members: a healthy cluster passes, and each fault, made for real, is named with its host and its remedy.
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import { OperationError } from '../../tasks/core/errors.ts'
+import { runPipeline } from '../../tasks/core/pipeline.ts'
+import { run } from '../../tasks/core/run.ts'
+import { ask } from '../../tasks/core/shell.ts'
+import { day, issueLeaf, keyToPem, makeKeyPair } from '../../tasks/core/x509.ts'
+import { etcdctlPath } from '../../tasks/etcd/binaries.ts'
+import { leaves, readAuthority } from '../../tasks/etcd/certificates.ts'
+import { clientEnvironment } from '../../tasks/etcd/client-environment.ts'
+import { del, get, memberList, put } from '../../tasks/etcd/etcdctl.ts'
+import { ensureCertificates } from '../../tasks/pki/index.ts'
+import { type Report, tasks, verify } from '../../tasks/verify/index.ts'
+import { healthListing, memberListing } from '../../tasks/verify/listings.ts'
+import { testCluster } from '../support/cluster.ts'
+import { copyCertificates, freeTestCluster, type Members, startMembers } from '../support/etcd.ts'
+
+const test = suite('verify')
+let cluster: Cluster
+let members: Members
+
+test.before(async () => {
+  run.json = true // no task tree among the test's output
+  cluster = await freeTestCluster()
+  await ensureCertificates(cluster)
+  // Strictly, etcd changes no membership within 5 s of a member's start.
+  members = await startMembers(cluster, Object.fromEntries(cluster.hosts.map(({ name }) => [name, { 'strict-reconfig-check': 'false' }])))
+})
+test.after(() => members.stopAll())
+test.before.each(async () => {
+  const { healthy, checks } = await verify(cluster, { timeoutMs: 15_000 })
+  assert.ok(healthy, `healthy before the test: ${JSON.stringify(checks.filter(({ ok }) => !ok))}`)
+})
+
+test('a healthy cluster passes every check', async () => {
+  let report: Report | undefined
+  await runPipeline(tasks(cluster, { onReport: (found) => void (report = found) }))
+  assert.equal(
+    report?.checks.map(({ name }) => name),
+    [
+      'health',
+      'members',
+      'leader',
+      'version',
+      'writes',
+      'consistency',
+      'alarms',
+      'certificates',
+      'served-certificates',
+      'refuses-plain-http',
+      'refuses-no-certificate',
+      'refuses-other-authority',
+      'refuses-expired',
+      'refuses-client-as-peer',
+      'refuses-server-as-peer',
+    ],
+  )
+  assert.equal(
+    report?.checks.filter(({ ok, skipped }) => !ok || skipped),
+    [],
+  )
+  assert.equal([report?.cluster, report?.healthy, report?.members.length, report?.certificates.length], [cluster.name, true, 3, 8])
+  const [first] = report?.members ?? []
+  assert.equal(Object.keys(first ?? {}), ['id', 'name', 'host', 'peerURLs', 'clientURLs', 'isLeader', 'isLearner', 'version', 'dbSizeBytes', 'raftIndex', 'healthy', 'tookMs'])
+  assert.equal(report?.members.filter(({ isLeader }) => isLeader).length, 1)
+})
+
+test('both listings of the original are there, with the ids that etcdctl shows', async () => {
+  const report = await verify(cluster)
+  const simple = await etcdctl('member', 'list')
+  for (const host of cluster.hosts) {
+    const id = simple
+      .split('\n')
+      .find((line) => line.includes(host.name))
+      ?.split(',')[0]
+    assert.ok(healthListing(report).includes(`member ${id} is healthy: got healthy result from ${host.clientURL}\n`))
+    assert.match(memberListing(report), new RegExp(`^${id}: name=${host.name} peerURLs=${host.peerURL} clientURLs=${host.clientURL} isLeader=(true|false)$`, 'm'))
+  }
+  assert.match(healthListing(report), /\ncluster is healthy$/)
+})
+
+test('it leaves no key behind', async () => {
+  await verify(cluster)
+  assert.equal((await get(cluster, 'ha-etcd/', { prefix: true })).size, 0)
+})
+
+test("a person's own ETCDCTL_ variables do not lead it astray", async () => {
+  Object.assign(process.env, { ETCDCTL_ENDPOINTS: 'http://127.0.0.1:1', ETCDCTL_USER: 'someone:secret', ETCDCTL_WRITE_OUT: 'table' })
+  try {
+    assert.ok((await verify(cluster, { timeoutMs: 1000 })).healthy)
+  } finally {
+    for (const name of ['ETCDCTL_ENDPOINTS', 'ETCDCTL_USER', 'ETCDCTL_WRITE_OUT']) delete process.env[name]
+  }
+})
+
+test("without the authority's key the expired certificate is skipped with the reason, not passed", async () => {
+  const key = join(cluster.paths.certs, 'ca.key')
+  const content = readFileSync(key)
+  rmSync(key)
+  try {
+    const report = await verify(cluster, { timeoutMs: 1000 })
+    assert.equal(report.healthy, true)
+    const check = report.checks.find(({ name }) => name === 'refuses-expired')
+    assert.equal(check?.skipped, true)
+    assert.match(check?.detail ?? '', /ca\.key is missing/)
+  } finally {
+    writeFileSync(key, content, { mode: 0o600 })
+  }
+})
+
+test('a stopped member', async () => {
+  await members.stop('master02')
+  await expectFault({
+    check: 'health',
+    host: 'master02',
+    detail: 'its member is down: nothing listens there',
+    remedy: 'scripts/up.ts',
+    timeoutMs: 1200,
+    mend: () => members.start('master02'),
+  })
+})
+
+test('a frozen member', async () => {
+  members.signal('master03', 'SIGSTOP')
+  await expectFault({
+    check: 'health',
+    host: 'master03',
+    detail: 'frozen or just starting',
+    remedy: 'kill -CONT',
+    timeoutMs: 2500,
+    mend: () => members.signal('master03', 'SIGCONT'),
+  })
+})
+
+test('a member on another authority', async () => {
+  const other: Cluster = { ...cluster, paths: testCluster().paths }
+  await ensureCertificates(other)
+  copyCertificates(other, 'master02', members.folder('master02'))
+  await members.restart('master02')
+  const mend = async (): Promise<void> => {
+    copyCertificates(cluster, 'master02', members.folder('master02'))
+    await members.restart('master02')
+  }
+  await expectFault({ check: 'served-certificates', host: 'master02', detail: 'on port 2380 its certificate is of another authority', remedy: 'scripts/etcd-role.ts', mend })
+})
+
+test('an expired certificate on a member', async () => {
+  await serve('master01', new Date(Date.now() - day))
+  const mend = (): void => copyCertificates(cluster, 'master01', members.folder('master01'))
+  await expectFault({
+    check: 'served-certificates',
+    host: 'master01',
+    detail: 'on port 2379 its certificate expired on',
+    remedy: 'scripts/pki.ts',
+    also: ['health: master01: it cannot be trusted: its certificate expired'],
+    mend,
+  })
+})
+
+test('a nearly expired certificate on a member', async () => {
+  await serve('master03', new Date(Date.now() + 10.5 * day))
+  await expectFault({
+    check: 'served-certificates',
+    host: 'master03',
+    detail: 'expires in 10 days',
+    remedy: 'scripts/pki.ts',
+    mend: () => copyCertificates(cluster, 'master03', members.folder('master03')),
+  })
+})
+
+test('a nearly expired certificate here', async () => {
+  await withCertificate('master02', new Date(Date.now() + 10.5 * day), async () => {
+    await expectFault({ check: 'certificates', host: 'master02', detail: 'certificate master02/server.crt: expires within 30 days', remedy: 'scripts/pki.ts' })
+  })
+})
+
+test('a member that serves another certificate than the one here', async () => {
+  await withCertificate('master02', new Date(Date.now() + 300 * day), async () => {
+    await expectFault({ check: 'served-certificates', host: 'master02', detail: 'it serves another certificate than master02/server.crt here', remedy: 'scripts/etcd-role.ts' })
+  })
+})
+
+test('a key on a member that does not match its certificate', async () => {
+  copyFileSync(join(cluster.paths.certs, 'master01/server.key'), join(members.folder('master02'), 'ssl/server.key'))
+  await expectFault({
+    check: 'health',
+    host: 'master02',
+    detail: 'its own key and certificate are no pair',
+    remedy: 'scripts/etcd-role.ts',
+    mend: () => copyCertificates(cluster, 'master02', members.folder('master02')),
+  })
+})
+
+test('a key here that does not match its certificate', async () => {
+  const key = join(cluster.paths.certs, 'master03/server.key')
+  const content = readFileSync(key)
+  copyFileSync(join(cluster.paths.certs, 'master01/server.key'), key)
+  await expectFault({
+    check: 'certificates',
+    host: 'master03',
+    detail: 'certificate master03/server.crt: does not match its key',
+    remedy: 'scripts/pki.ts',
+    mend: () => writeFileSync(key, content),
+  })
+})
+
+test('a client port without TLS', async () => {
+  await members.restart('master02', { 'listen-client-urls': hostNamed('master02').clientURL.replace('https', 'http') })
+  const mend = (): Promise<void> => members.restart('master02')
+  await expectFault({
+    check: 'refuses-plain-http',
+    host: 'master02',
+    detail: 'the client port answers plain HTTP',
+    remedy: 'scripts/etcd-role.ts',
+    also: ['health: master02: its client port speaks plain HTTP, not TLS'],
+    mend,
+  })
+})
+
+test('client authentication off', async () => {
+  await members.restart('master01', { 'client-cert-auth': 'false', 'trusted-ca-file': undefined })
+  await expectFault({
+    check: 'refuses-no-certificate',
+    host: 'master01',
+    detail: 'client authentication is off',
+    remedy: 'scripts/etcd-role.ts',
+    mend: () => members.restart('master01'),
+  })
+})
+
+test("a peer port that lets a client's certificate in", async () => {
+  await members.restart('master03', { 'peer-cert-allowed-cn': undefined })
+  const mend = (): Promise<void> => members.restart('master03')
+  await expectFault({
+    check: 'refuses-client-as-peer',
+    host: 'master03',
+    detail: "a client's certificate is let in on the peer port",
+    remedy: 'scripts/etcd-role.ts',
+    also: ['refuses-server-as-peer: master03: '],
+    mend,
+  })
+})
+
+test('an unknown member', async () => {
+  const id = /Member\s+(\w+) added/.exec(await etcdctl('member', 'add', 'stranger', '--peer-urls=https://127.0.0.1:9'))?.[1]
+  await expectFault({
+    check: 'members',
+    host: `member ${id}`,
+    detail: 'belongs to none of our hosts',
+    remedy: `etcdctl member remove ${id}`,
+    mend: () => etcdctl('member', 'remove', id ?? ''),
+  })
+})
+
+test('a learner left behind', async () => {
+  const host = hostNamed('master03')
+  const old = (await memberList(cluster)).find(({ name }) => name === host.name)
+  await etcdctl('member', 'remove', old?.id ?? '')
+  await members.stop(host.name)
+  rmSync(join(members.folder(host.name), 'data'), { recursive: true })
+  const id = /Member\s+(\w+) added/.exec(await etcdctl('member', 'add', host.name, '--learner', `--peer-urls=${host.peerURL}`))?.[1] ?? ''
+  await members.start(host.name, { 'initial-cluster-state': 'existing' })
+  await expectFault({
+    check: 'members',
+    host: host.name,
+    detail: `member ${id} is still a learner`,
+    remedy: `etcdctl member promote ${id}`,
+    timeoutMs: 8000,
+    mend: () => etcdctl('member', 'promote', id),
+  })
+})
+
+test('a NOSPACE alarm', async () => {
+  await members.restart('master02', { 'quota-backend-bytes': '400000' })
+  await verify(cluster)
+  const full = await fill('master02')
+  assert.match(full, /space exceeded/)
+  const mend = async (): Promise<void> => {
+    await members.restart('master02')
+    await verify(cluster, { timeoutMs: 1000 })
+    await etcdctl('alarm', 'disarm')
+    await del(cluster, 'filler/', { prefix: true })
+  }
+  await expectFault({ check: 'alarms', host: 'master02', detail: 'alarm NOSPACE', remedy: 'etcdctl defrag && etcdctl alarm disarm', mend })
+})
+
+test('a member with other data', async () => {
+  await put(cluster, 'truth', 'the same everywhere')
+  await new Promise((wake) => setTimeout(wake, 300)) // etcd writes its database every 100 ms
+  await members.stop('master02')
+  replaceInDatabase('master02', 'the same everywhere', 'another story there')
+  await members.start('master02')
+  const mend = async (): Promise<void> => {
+    await members.stop('master02')
+    replaceInDatabase('master02', 'another story there', 'the same everywhere')
+    await members.start('master02')
+  }
+  await expectFault({ check: 'consistency', host: 'master02', detail: 'its data is not the same', remedy: 'etcdctl member remove', timeoutMs: 8000, mend })
+})
+
+test('no quorum', async () => {
+  await Promise.all(['master01', 'master02'].map((name) => members.stop(name)))
+  const mend = (): Promise<unknown> => Promise.all(['master01', 'master02'].map((name) => members.start(name)))
+  const also = ['health: master01: its member is down', 'health: master02: its member is down']
+  await expectFault({
+    check: 'health',
+    host: 'master03',
+    detail: 'there is no quorum (2 of 3 members must work together, 1 answers',
+    remedy: 'scripts/up.ts',
+    timeoutMs: 2500,
+    also,
+    mend,
+  })
+})
+
+interface Fault {
+  check: string
+  host: string
+  detail: string
+  remedy: string
+  timeoutMs?: number
+  /** Other lines of the error. */
+  also?: string[]
+  /** Undoes the fault, also when the test fails. */
+  mend?: () => unknown
+}
+
+/** Verifies and expects this fault, within the deadline, in the report and in the error a person reads. */
+async function expectFault({ mend, also = [], ...fault }: Fault): Promise<void> {
+  try {
+    const { message } = await findFault(fault)
+    for (const line of also) assert.ok(message.includes(line), message)
+  } finally {
+    await mend?.()
+  }
+}
+
+async function findFault({ check, host, detail, remedy, timeoutMs = 5000 }: Fault): Promise<OperationError> {
+  let report: Report | undefined
+  const started = Date.now()
+  const error = await runPipeline(tasks(cluster, { timeoutMs, onReport: (found) => void (report = found) })).then(
+    () => assert.unreachable('the fault was not found'),
+    (thrown: unknown) => thrown,
+  )
+  assert.ok(Date.now() - started < timeoutMs + 1000, `took ${Date.now() - started} ms of ${timeoutMs}`)
+  assert.instance(error, OperationError)
+  const failure = error as OperationError
+  assert.equal(failure.exitCode, 1)
+  const line = failure.message.split('\n').find((candidate) => candidate.trim().startsWith(`${check}: ${host}`) && candidate.includes(detail))
+  assert.ok(line, failure.message)
+  assert.ok(failure.message.includes(remedy), failure.message)
+  const found = report?.checks.find(({ name }) => name === check)
+  assert.equal([report?.healthy, found?.ok], [false, false])
+  assert.ok(found?.detail.includes(detail) && found.detail.includes(remedy), found?.detail)
+  return failure
+}
+
+const hostNamed = (name: string): Host => cluster.hosts.find((host) => host.name === name) as Host
+
+async function etcdctl(...args: string[]): Promise<string> {
+  const { stdout, stderr, exitCode } = await ask(await etcdctlPath(cluster), args, { env: await clientEnvironment(cluster), timeout: 8000 })
+  assert.equal(exitCode, 0, `etcdctl ${args.join(' ')}: ${stderr}`)
+  return stdout
+}
+
+/** A server certificate of our authority that ends at that moment, with its key. */
+async function serverPair(name: string, ends: Date): Promise<{ certificate: string; key: string }> {
+  const profile = leaves(cluster).find(({ title }) => title === `${name}/server.crt`)
+  if (!profile) throw new Error(`no profile for ${name}`)
+  const keys = await makeKeyPair('ecdsa-p256')
+  return { certificate: (await issueLeaf(readAuthority(cluster), keys.publicKey, { ...profile, ends })).toString(), key: keyToPem(keys.privateKey) }
+}
+
+/** Puts such a pair on a member: etcd reads it at the next handshake. */
+async function serve(name: string, ends: Date): Promise<void> {
+  const { certificate, key } = await serverPair(name, ends)
+  writeFileSync(join(members.folder(name), 'ssl/server.key'), key)
+  writeFileSync(join(members.folder(name), 'ssl/server.crt'), certificate)
+}
+
+/** Puts such a pair under certs/ while `work` runs. */
+async function withCertificate(name: string, ends: Date, work: () => Promise<void>): Promise<void> {
+  const files = ['crt', 'key'].map((kind) => join(cluster.paths.certs, name, `server.${kind}`))
+  const before = files.map((file) => readFileSync(file))
+  const { certificate, key } = await serverPair(name, ends)
+  writeFileSync(files[0] as string, certificate)
+  writeFileSync(files[1] as string, key)
+  try {
+    await work()
+  } finally {
+    for (const [index, file] of files.entries()) writeFileSync(file, before[index] as Buffer)
+  }
+}
+
+/** Writes through a member until it refuses; returns why. */
+async function fill(name: string): Promise<string> {
+  for (let count = 0; count < 20; count++) {
+    const reason = await put(cluster, `filler/${count}`, 'x'.repeat(60_000), { endpoints: [hostNamed(name).clientURL] }).then(
+      () => undefined,
+      (error: OperationError) => error.more.output ?? error.message,
+    )
+    if (reason) return reason
+  }
+  return 'it was never full'
+}
+
+/** Changes a value in a stopped member's database. Its pages have no checksums, so etcd itself notices nothing. */
+function replaceInDatabase(name: string, before: string, after: string): void {
+  const path = join(members.folder(name), 'data/member/snap/db')
+  const content = readFileSync(path)
+  assert.ok(content.includes(before), 'the value is in the database')
+  for (let at = content.indexOf(before); at >= 0; at = content.indexOf(before)) content.write(after.padEnd(before.length).slice(0, before.length), at)
+  writeFileSync(path, content)
+}
+
+test.run()
