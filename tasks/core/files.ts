@@ -1,16 +1,26 @@
 // Files that are either there whole or not at all.
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** A file to be written: its path, text and permission bits, e.g. 0o600. */
+export interface NewFile {
+  path: string
+  content: string
+  mode: number
+}
+
+const temporaryName = /\.[0-9a-f]{8}\.tmp$/
+const temporaryFor = (path: string): string => `${path}.${randomBytes(4).toString('hex')}.tmp`
 
 /**
  * Writes a file atomically: temporary file beside it, fsync, rename, fsync of the folder.
  * Missing folders are made with mode 0700. A kill at any moment leaves the old file or the new one.
- * @param mode permission bits of the file, e.g. 0o600
  */
 export function writeFileAtomic(path: string, content: string | Uint8Array, mode: number): void {
   makeFolder(dirname(path))
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+  const temporary = temporaryFor(path)
   try {
     const fd = openSync(temporary, 'wx', mode)
     try {
@@ -22,10 +32,35 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, mode
     renameSync(temporary, path)
   } catch (error) {
     rmSync(temporary, { force: true })
-    throw Object.assign(error as NodeJS.ErrnoException, { path }) // a write on a full disk does not say where
+    throw withPath(error, path)
   }
   syncFolder(dirname(path))
 }
+
+/** As writeFileAtomic for many files: the disk is waited for once, and then they appear in the order given. */
+export async function writeFilesAtomic(files: NewFile[]): Promise<void> {
+  for (const folder of new Set(files.map(({ path }) => dirname(path)))) makeFolder(folder)
+  const pending = files.map((file) => ({ ...file, temporary: temporaryFor(file.path) }))
+  const written = await Promise.allSettled(pending.map(({ path, content, mode, temporary }) => writeFile(temporary, content, { flag: 'wx', mode, flush: true }).catch((error) => Promise.reject(withPath(error, path)))))
+  try {
+    const failed = written.find((outcome) => outcome.status === 'rejected')
+    if (failed) throw failed.reason
+    for (const { path, temporary } of pending) renameSync(temporary, path)
+  } catch (error) {
+    for (const { temporary } of pending) rmSync(temporary, { force: true })
+    throw error
+  }
+  for (const folder of new Set(files.map(({ path }) => dirname(path)))) syncFolder(folder)
+}
+
+/** Removes the temporary files that a killed run left in a folder. Only whoever holds the cluster's lock may. */
+export function removeHalfWritten(folder: string, recursive: boolean): void {
+  if (!existsSync(folder)) return
+  for (const name of readdirSync(folder, { recursive, encoding: 'utf8' })) if (temporaryName.test(name)) rmSync(join(folder, name), { force: true })
+}
+
+/** A write on a full disk does not say where. */
+const withPath = (error: unknown, path: string): NodeJS.ErrnoException => Object.assign(error as NodeJS.ErrnoException, { path })
 
 /** Makes a folder, and those above it that are missing, for this user alone (0700). */
 export function makeFolder(path: string): void {

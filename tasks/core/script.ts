@@ -7,6 +7,7 @@ import { loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration } from './environment.ts'
 import { UsageError } from './errors.ts'
 import { makeFolder } from './files.ts'
+import { removeHalfWritten } from './files.ts'
 import { clusterFlags, type Flag, type Flags, helpText, parseFlags } from './flags.ts'
 import { takeLock } from './lock.ts'
 import { run } from './run.ts'
@@ -46,6 +47,8 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags) 
     if (verb.writes) {
       release = await takeLock(cluster.paths.state, verb.name)
       cluster = await resolveCluster(settings) // what an earlier run recorded while we waited to know
+      removeHalfWritten(cluster.paths.certs, true)
+      removeHalfWritten(cluster.paths.state, false)
       run.log = newLog(cluster, verb.name)
     }
     await main(cluster, flags)

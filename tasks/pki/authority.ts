@@ -5,7 +5,7 @@ import { relative } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { authorityCertificate, authorityFiles, authoritySubject, daysLeft, isEncrypted, leaves, readAuthority, restoreHint } from '../etcd/certificates.ts'
 
@@ -43,8 +43,10 @@ async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
     })
   }
   const authority = await makeAuthority(await makeKeyPair(cluster.pki.keyAlgorithm), authoritySubject(cluster), cluster.pki.caDays)
-  writeFileAtomic(pendingKey(cluster), keyToPem(authority.key, caPassphrase()), 0o600)
-  writeFileAtomic(path, authority.certificate.toString(), 0o644)
+  await writeFilesAtomic([
+    { path: pendingKey(cluster), content: keyToPem(authority.key, caPassphrase()), mode: 0o600 },
+    { path, content: authority.certificate.toString(), mode: 0o644 },
+  ])
   renameSync(pendingKey(cluster), keyPath)
   return authority.certificate
 }

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { chmodSync, readdirSync, statSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
-import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
@@ -79,18 +79,21 @@ async function ensureLeaves(cluster: Cluster, state: AuthorityState): Promise<Ou
   })
   if (wanted.length > 0) {
     const authority = readAuthority(cluster)
-    await Promise.all(wanted.map(({ leaf }) => issue(leaf, authority, cluster.pki)))
+    const pairs = await Promise.all(wanted.map(({ leaf }) => issue(leaf, authority, cluster.pki)))
+    run.throwIfStopped()
+    await writeFilesAtomic(pairs.flat())
   }
   return { authority: state, issued: wanted.map(({ leaf, reason }) => ({ path: leaf.title, reason })), closed: closeToOthers(cluster) }
 }
 
-/** The key first: a kill between the two files leaves a pair that does not match, and the next run issues it again. */
-async function issue(leaf: Leaf, authority: Authority, { keyAlgorithm, leafDays }: Cluster['pki']): Promise<void> {
+/** A new pair, its key first: a kill between the two leaves a pair that does not match, and the next run issues it again. */
+async function issue(leaf: Leaf, authority: Authority, { keyAlgorithm, leafDays }: Cluster['pki']): Promise<NewFile[]> {
   const keys = await makeKeyPair(keyAlgorithm)
-  run.throwIfStopped()
   const certificate = await issueLeaf(authority, keys.publicKey, { ...leaf, ends: leafDays })
-  writeFileAtomic(leaf.key, keyToPem(keys.privateKey), 0o600)
-  writeFileAtomic(leaf.certificate, certificate.toString(), 0o644)
+  return [
+    { path: leaf.key, content: keyToPem(keys.privateKey), mode: 0o600 },
+    { path: leaf.certificate, content: certificate.toString(), mode: 0o644 },
+  ]
 }
 
 /**

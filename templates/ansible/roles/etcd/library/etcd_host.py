@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl
-from ansible.module_utils.etcd_files import differs, ids_of, make_directory, needs_restart, put, read
+from ansible.module_utils.etcd_files import differs, ids_of, leftovers, make_directory, needs_restart, put, read
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -148,6 +148,7 @@ class Host:
                 lines.append("%s: %s" % (path, why))
                 restart = restart or (needs and why != "permissions")
                 diffs.append(diff_of(path, content, mode))
+        lines += ["%s: left half-written" % path for folder, _mode in self.directories() for path in leftovers(folder)]
         return lines, restart, diffs
 
     def write(self, state):
@@ -159,6 +160,8 @@ class Host:
         for path, content, mode, ids, needs in self.all_files(state):
             if differs(path, content, mode, ids):
                 put(path, content, mode, ids, keep_time=not needs)
+        for path in [path for folder, _mode in self.directories() for path in leftovers(folder)]:
+            os.unlink(path)
 
     def stale(self, since):
         """Whether a file that etcd reads at its start only was written after this etcd started."""

@@ -10,6 +10,14 @@ import tempfile
 # etcd reads these only while its data directory is empty: a member with data needs no restart for them.
 BOOTSTRAP = re.compile(r"^.*\bETCD_INITIAL_(?:CLUSTER|CLUSTER_STATE|CLUSTER_TOKEN)=.*$", re.MULTILINE)
 
+# The name of a file that is being written; one that is found was left by a run that was killed.
+TEMPORARY = ".etcd-role-"
+
+
+def leftovers(folder):
+    """The half-written files in a folder."""
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(TEMPORARY)] if os.path.isdir(folder) else []
+
 
 def ids_of(user):
     """(uid, gid) that files shall have; '' means whoever we are."""
@@ -57,7 +65,7 @@ def make_directory(path, mode, ids):
 def put(path, content, mode, ids, keep_time=False):
     """Writes the file whole or not at all. keep_time: the running etcd need not know of it."""
     before = os.stat(path).st_mtime if keep_time and os.path.exists(path) else None
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".etcd-")
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=TEMPORARY)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(content)
