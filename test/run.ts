@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { endGroup, groupIsAlive } from '../tasks/core/processes.ts'
 import { chalk, duration } from '../tasks/core/terminal.ts'
+import { prepare } from './support/prepare.ts'
 import type { Report } from './support/uvu.ts'
 
 interface Outcome {
@@ -27,10 +28,11 @@ let stopping = false
 
 const { values, positionals } = options()
 const root = resolve(values.root ?? join(dirname(fileURLToPath(import.meta.url)), '..'))
-const timeout = Number(values.timeout ?? 300) * 1000
+const timeout = Number(values.timeout ?? 600) * 1000
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
 
+if (!values.root) await prepared()
 const outcomes = [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration'), 1))]
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
@@ -44,6 +46,14 @@ function options(): { values: { timeout?: string; root?: string }; positionals: 
     console.error(`Error: ${(error as Error).message}\n${usage}`)
     process.exit(2)
   }
+}
+
+/** A missing program would fail many tests; so what is missing is got first, or said once. */
+async function prepared(): Promise<void> {
+  await prepare().catch((error: Error) => {
+    console.error(`Error: ${error.message}\n0 passed, 1 failed, 0 skipped`)
+    process.exit(1)
+  })
 }
 
 /** The test files of one kind that the arguments leave, as paths from the root. */

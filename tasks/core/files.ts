@@ -41,7 +41,9 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, mode
 export async function writeFilesAtomic(files: NewFile[]): Promise<void> {
   for (const folder of new Set(files.map(({ path }) => dirname(path)))) makeFolder(folder)
   const pending = files.map((file) => ({ ...file, temporary: temporaryFor(file.path) }))
-  const written = await Promise.allSettled(pending.map(({ path, content, mode, temporary }) => writeFile(temporary, content, { flag: 'wx', mode, flush: true }).catch((error) => Promise.reject(withPath(error, path)))))
+  const written = await Promise.allSettled(
+    pending.map(({ path, content, mode, temporary }) => writeFile(temporary, content, { flag: 'wx', mode, flush: true }).catch((error) => Promise.reject(withPath(error, path)))),
+  )
   try {
     const failed = written.find((outcome) => outcome.status === 'rejected')
     if (failed) throw failed.reason

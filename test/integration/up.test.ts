@@ -1,8 +1,10 @@
 // The whole way: up, up again, each phase alone, down; and clusters beside each other.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { projectFolder } from '../../tasks/core/environment.ts'
 import { processesWith, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
@@ -76,8 +78,15 @@ test('env prints what a shell needs, and status what a person needs', async () =
   for (const text of ['master01', 'master03', 'leader', 'etcd-cluster-1']) assert.match(status.stdout, text)
 })
 
+test('status --watch looks again and again until Ctrl-C, which ends it with 130', async () => {
+  const { child, done } = home.start('status', '--watch')
+  setTimeout(() => process.kill(child.pid ?? 0, 'SIGINT'), 6000)
+  const { exitCode, stdout } = await done
+  assert.is(exitCode, 130)
+  assert.ok(stdout.split('3 of 3 members up').length > 2, stdout)
+})
+
 test('a changed setting restarts one member after the other, and all of them end healthy', async () => {
-  const { writeFileSync } = await import('node:fs')
   const before = etcdPids()
   writeFileSync(join(home.path, 'cluster.yaml'), 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
   const { exitCode, stdout, stderr } = await home.verb('etcd-role', '--json')
@@ -89,11 +98,9 @@ test('a changed setting restarts one member after the other, and all of them end
 })
 
 test('an emptied data directory of a known member is refused, naming what replaces it', async () => {
-  const { rmSync } = await import('node:fs')
   const cluster = join(home.path, '.cluster/etcd-cluster-1')
   const pid = processesWith(`ETCD_DATA_DIR=${cluster}/hosts/master03/`).find(({ command }) => command.endsWith('/etcd'))?.pid
   assert.ok(pid)
-  const { execFileSync } = await import('node:child_process')
   const supervisorctl =
     [join(home.path, '.tools'), '/usr/bin']
       .flatMap((folder) =>
@@ -134,6 +141,23 @@ test('down leaves no process, socket or data; certificates stay until --purge', 
   assert.equal(processesWith(home.path), [])
   assert.equal(readdirSync(join(home.path, '.cluster')), [])
 })
+
+const nobody = 65_534
+const asOther = process.getuid?.() === 0 && readable(projectFolder) ? test : test.skip
+asOther('a user who is not root brings a cluster up, and is asked for nothing', async () => {
+  const theirs = testHome({ HOME: '/tmp' }, nobody)
+  const { exitCode, stdout, stderr } = await theirs.verb('up')
+  assert.is(exitCode, 0, stderr)
+  assert.match(stdout, 'The cluster is up and verified')
+  const owners = processesWith(`${theirs.path}/.cluster/`).map(({ pid }) => /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  assert.ok(owners.length >= 4 && owners.every((owner) => owner === String(nobody)))
+  assert.is((await theirs.verb('down', '--yes', '--purge')).exitCode, 0)
+})
+
+/** Whether everybody may read a folder: a checkout below /root is root's alone. */
+function readable(folder: string): boolean {
+  return folder === '/' || ((statSync(folder).mode & 0o005) === 0o005 && readable(dirname(folder)))
+}
 
 test('down asks before it removes anything, and without anybody to ask it removes nothing', async () => {
   assert.is((await home.verb('pki')).exitCode, 0)

@@ -1,6 +1,6 @@
 // Runs the scripts as a person does, in a home folder of the test's own.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { temporaryFolder } from './cluster.ts'
@@ -27,13 +27,14 @@ export interface Started {
   done: Promise<Outcome>
 }
 
-/** A home folder for clusters; fetched programs are shared with the project's own .tools/. */
-export function testHome(environment: Record<string, string> = {}): Home {
+/** A home folder for clusters; fetched programs are shared with the project's own .tools/. `user`: the uid that runs the scripts. */
+export function testHome(environment: Record<string, string> = {}, user?: number): Home {
   const path = temporaryFolder()
   const tools = join(projectFolder, '.tools')
   mkdirSync(tools, { recursive: true })
   symlinkSync(tools, join(path, '.tools'))
-  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, { ...environment, HA_ETCD_HOME: path })
+  if (user) chownSync(path, user, user)
+  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, { ...environment, HA_ETCD_HOME: path }, user)
   const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
   return {
     path,
@@ -47,7 +48,7 @@ export function testHome(environment: Record<string, string> = {}): Home {
 }
 
 /** Starts a script through zx, as npx does, but without npm's own half second. */
-function startScript(script: string, flags: string[], environment: Record<string, string>): Started {
+function startScript(script: string, flags: string[], environment: Record<string, string>, user?: number): Started {
   const started = Date.now()
   const inherited = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith('HA_ETCD_') && !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT'].includes(name)),
@@ -57,6 +58,7 @@ function startScript(script: string, flags: string[], environment: Record<string
     env: { ...inherited, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
+    ...(user && { uid: user, gid: user }),
   })
   let stdout = ''
   let stderr = ''

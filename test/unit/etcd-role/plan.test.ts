@@ -1,0 +1,128 @@
+// The role's plan: what it does and what it refuses, decided from all hosts' looks at once. The real filter, in Python.
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { projectFolder } from '../../../tasks/core/environment.ts'
+
+interface Look {
+  drift?: string[]
+  running?: boolean
+  has_data?: boolean
+  state?: string
+  restart?: boolean
+  healthy?: boolean
+  leader?: boolean
+  neighbours?: string[]
+}
+
+interface Plan {
+  refusal: string
+  state: Record<string, string>
+  converge: string[]
+  settle: string[]
+  restart: string[]
+}
+
+const filter = join(projectFolder, 'templates/ansible/roles/etcd/filter_plugins')
+const program = `
+import json, sys
+sys.path.insert(0, ${JSON.stringify(filter)})
+sys.dont_write_bytecode = True
+from etcd_plan import etcd_changes, etcd_plan
+looks, urls, answers = json.load(sys.stdin)
+print(json.dumps([etcd_changes(looks), etcd_plan(looks, urls, answers)]))`
+
+const hosts = ['master01', 'master02', 'master03']
+const url = (name: string): string => `https://10.0.0.${name.slice(-2)}:2380`
+const urls = Object.fromEntries(hosts.map((name) => [name, url(name)]))
+const good: Look = { drift: [], running: true, has_data: true, state: 'existing', restart: false }
+const fresh: Look = { drift: ['ca.crt: missing'], running: false, has_data: false, state: '', neighbours: [] }
+const three = (look: Look, others: Record<string, Look> = {}): Record<string, Look> => ({ ...Object.fromEntries(hosts.map((name) => [name, look])), ...others })
+
+/** etcdctl's member list: every host a started member, but for the changes. */
+function members(changes: Record<string, { name?: string; clientURLs?: string[] } | undefined> = {}): string {
+  const all = { ...Object.fromEntries(hosts.map((name) => [name, {}])), ...changes }
+  const listed = Object.entries(all).flatMap(([name, change], index) => (change ? [{ ID: index + 10, name, peerURLs: [url(name)], clientURLs: ['https://up'], ...change }] : []))
+  return JSON.stringify({ members: listed })
+}
+
+function plan(looks: Record<string, Look>, answers: string[] = []): { changes: boolean; plan: Plan } {
+  const [changes, decided] = JSON.parse(execFileSync('python3', ['-c', program], { input: JSON.stringify([looks, urls, answers]), encoding: 'utf8' }))
+  return { changes, plan: decided }
+}
+
+test('nothing differs: nothing is done', () => {
+  const decided = plan(three(good))
+  assert.is(decided.changes, false)
+  assert.equal([decided.plan.converge, decided.plan.settle, decided.plan.restart, decided.plan.refusal], [[], [], [], ''])
+})
+
+test('all hosts fresh: all start at once as a new cluster', () => {
+  const { plan: decided } = plan(three(fresh))
+  assert.equal(decided.converge, hosts)
+  assert.equal(decided.settle, hosts)
+  assert.equal(decided.state, { master01: 'new', master02: 'new', master03: 'new' })
+})
+
+test('a first start that was cut short goes on as a new cluster', () => {
+  const begun: Look = { drift: ['conf: content'], running: true, has_data: true, state: 'new', restart: false }
+  const { plan: decided } = plan(three(fresh, { master01: begun }), [members({ master02: { clientURLs: [] }, master03: { clientURLs: [] } })])
+  assert.is(decided.refusal, '')
+  assert.equal(decided.state, { master01: 'new', master02: 'new', master03: 'new' })
+})
+
+test('a stopped member of a formed cluster is started again as that', () => {
+  const { plan: decided } = plan(three(good, { master02: { ...good, running: false } }), [members()])
+  assert.equal(decided.converge, ['master02'])
+  assert.is(decided.state.master02, 'existing')
+})
+
+test('all members stopped, with their data: all start again', () => {
+  const { plan: decided } = plan(three({ ...good, running: false }))
+  assert.is(decided.refusal, '')
+  assert.equal(decided.converge, hosts)
+  assert.is(decided.state.master01, 'existing')
+})
+
+test('a known member with an empty data directory is refused, with the commands that replace it', () => {
+  const { refusal } = plan(three(good, { master03: fresh }), [members()]).plan
+  assert.match(refusal, 'master03 is a member of the running cluster (c), but its data directory is empty')
+  assert.match(refusal, 'etcdctl member remove c, then etcdctl member add master03 --peer-urls=https://10.0.0.03:2380')
+})
+
+test('a host without data that was added to the live cluster joins it', () => {
+  const { plan: decided } = plan(three(good, { master03: fresh }), [members({ master03: { name: '', clientURLs: [] } })])
+  assert.is(decided.refusal, '')
+  assert.is(decided.state.master03, 'existing')
+})
+
+test('a host without data, while the formed cluster does not answer, is refused', () => {
+  const { refusal } = plan(three({ ...good, running: false }, { master01: fresh })).plan
+  assert.match(refusal, 'master01 has no data, but master02 and master03 belonged to a formed cluster')
+})
+
+test('a fresh host alone in the play is refused where etcd answers on another host', () => {
+  const { refusal } = plan({ master01: { ...fresh, neighbours: ['https://10.0.0.02:2379'] } }).plan
+  assert.match(refusal, 'master01 has no data, but etcd already answers at https://10.0.0.02:2379')
+})
+
+test('a member that the inventory lacks, and a host that the cluster lacks, are refused by name', () => {
+  const { refusal } = plan(three({ ...good, drift: ['x'] }), [members({ master03: undefined, master09: { name: 'master09' } })]).plan
+  assert.match(refusal, 'the cluster has master09 (https://10.0.0.09:2380), which the inventory lacks')
+  assert.match(refusal, 'the inventory has master03, which the cluster lacks')
+})
+
+test('restarts: an unhealthy member first, the leader last', () => {
+  const changed: Look = { ...good, drift: ['conf: content'], restart: true, healthy: true, leader: false }
+  const { plan: decided } = plan(three(changed, { master01: { ...changed, leader: true }, master03: { ...changed, healthy: false } }), [members()])
+  assert.equal(decided.restart, ['master03', 'master02', 'master01'])
+  assert.equal([decided.converge, decided.settle], [[], []])
+})
+
+test('a renewed leaf is put in place without a restart', () => {
+  const { plan: decided } = plan(three({ ...good, drift: ['server.crt: content'] }), [members()])
+  assert.equal([decided.converge, decided.restart], [hosts, []])
+})
+
+test.run()
