@@ -20,7 +20,7 @@ export function writes(facts: Facts): Finding[] {
         {
           host: host.name,
           detail: `it does not return what was written through ${readBack.value.missing.join(', ')}`,
-          remedy: remedies.replace(cluster, memberId(facts, host.name)),
+          remedy: remedies.replace(cluster, memberId(facts, host.name), host.name),
         },
       ]
     return []
@@ -51,7 +51,7 @@ export function consistency(facts: Facts): Finding[] {
       (one): Finding => ({
         host: one.name,
         detail: `its data is not the same as that of the others (its hash is ${one.hash}, ${others})`,
-        remedy: remedies.replace(cluster, memberId(facts, one.name)),
+        remedy: remedies.replace(cluster, memberId(facts, one.name), one.name),
       }),
     ),
   ]
@@ -66,7 +66,7 @@ export function alarms(facts: Facts): Finding[] {
     const where = owner ? { host: owner } : {}
     if (alarm === 'NOSPACE')
       return { ...where, detail: 'alarm NOSPACE: its database has reached its quota, and the whole cluster takes no writes', remedy: remedies.space(cluster, revisionOf(facts)) }
-    return { ...where, detail: `alarm ${alarm}: its data is damaged`, remedy: remedies.replace(cluster, memberId) }
+    return { ...where, detail: `alarm ${alarm}: its data is damaged`, remedy: remedies.replace(cluster, memberId, owner) }
   })
 }
 

@@ -120,14 +120,31 @@ test('an emptied data directory of a known member is refused, naming what replac
   assert.is(etcdPids().length, 2)
 })
 
+test('the commands that the refusal names, and then up, replace the emptied member', async () => {
+  const etcdctl = async (...args: string[]): Promise<string> => {
+    const environment = (await home.verb('env', '--json')).stdout
+    const folder = readdirSync(join(home.path, '.tools')).find((name) => name.startsWith('etcd-'))
+    const program = folder ? join(home.path, '.tools', folder, 'etcdctl') : 'etcdctl'
+    return execFileSync(program, args, { env: { ...process.env, ...JSON.parse(environment) }, encoding: 'utf8' })
+  }
+  const { stderr } = await home.verb('up', '--yes')
+  const [, remove, add] = /(member remove \w+), then etcdctl (member add \S+ \S+?),/.exec(stderr) ?? []
+  assert.ok(remove && add, stderr)
+  await etcdctl(...remove.split(' '))
+  await etcdctl(...add.split(' '))
+  const { exitCode, stderr: error } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0, error)
+  assert.is(etcdPids().length, 3)
+})
+
 test('a second cluster of another size lives beside the first', async () => {
-  for (const masters of ['1', '5']) {
+  for (const masters of ['1', '5', '7']) {
     const name = `beside-${masters}`
     const { exitCode, stdout, stderr } = await home.verb('up', '--cluster', name, '--masters', masters, '--json', '--yes')
     assert.is(exitCode, 0, stderr)
     assert.is(JSON.parse(stdout).endpoints.length, Number(masters))
   }
-  assert.is(etcdPids().length, 2 + 1 + 5)
+  assert.is(etcdPids().length, 3 + 1 + 5 + 7)
 })
 
 test('down leaves no process, socket or data; certificates stay until --purge', async () => {
@@ -137,7 +154,7 @@ test('down leaves no process, socket or data; certificates stay until --purge', 
   assert.not.ok(existsSync(join(home.path, '.cluster/beside-1')))
   assert.is((await home.verb('down', '--cluster', 'beside-1', '--yes', '--purge')).exitCode, 0)
   assert.not.ok(existsSync(join(home.path, 'certs/beside-1')))
-  for (const name of ['beside-5', 'etcd-cluster-1']) assert.is((await home.verb('down', '--cluster', name, '--yes', '--purge')).exitCode, 0)
+  for (const name of ['beside-5', 'beside-7', 'etcd-cluster-1']) assert.is((await home.verb('down', '--cluster', name, '--yes', '--purge')).exitCode, 0)
   assert.equal(processesWith(home.path), [])
   assert.equal(readdirSync(join(home.path, '.cluster')), [])
 })
