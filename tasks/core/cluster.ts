@@ -77,10 +77,10 @@ const recordSchema = v.object({
 type ClusterRecord = v.InferOutput<typeof recordSchema>
 
 /** Where a cluster's things are. */
-export function clusterPaths(name: string): ClusterPaths {
-  const state = join(home, '.cluster', name)
+export function clusterPaths(name: string, root = home): ClusterPaths {
+  const state = join(root, '.cluster', name)
   return {
-    certs: join(home, 'certs', name),
+    certs: join(root, 'certs', name),
     state,
     record: join(state, 'cluster.json'),
     inventory: join(state, 'inventory.yml'),

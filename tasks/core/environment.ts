@@ -23,6 +23,9 @@ export const home = resolve(process.env.HA_ETCD_HOME || projectFolder)
 /** The passphrase of the CA's key, if there is one. Never logged. */
 export const caPassphrase = (): string | undefined => process.env.HA_ETCD_CA_PASSPHRASE || undefined
 
+/** True below npx or npm run. */
+export const startedByNpm = (): boolean => !!process.env.npm_command
+
 /** True where nobody can answer a prompt and a CI system has said so. */
 export const isContinuousIntegration = (): boolean => !process.stdin.isTTY && !!process.env.CI && process.env.CI !== 'false'
 

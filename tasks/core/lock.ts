@@ -5,9 +5,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { quote } from 'zx'
+import { startedByNpm } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { makeFolder, readFileIfThere, removeIfEmpty } from './files.ts'
-import { birthIn, birthOf, endGroup, isSignallable, printOwnBirth } from './processes.ts'
+import { birthIn, birthOf, endGroup, endProcess, isSignallable, parentOf, printOwnBirth } from './processes.ts'
 
 interface Owner {
   pid: number
@@ -15,6 +16,8 @@ interface Owner {
   birth: string
   verb: string
   since: string
+  /** Below npx: the shell and the npm above it, by pid and birth. */
+  launchers: [pid: number, birth: string][]
   /** Makes every record different. */
   claim: string
 }
@@ -36,7 +39,14 @@ export async function takeLock(state: string, verb: string): Promise<() => void>
   const folder = lockFolder(state)
   const path = join(folder, 'owner.json')
   const mine = join(folder, `claim-${process.pid}-${randomBytes(4).toString('hex')}`)
-  const claim = JSON.stringify({ pid: process.pid, birth: (await birthOf(process.pid)) ?? '', verb, since: new Date().toISOString(), claim: mine } satisfies Owner)
+  const claim = JSON.stringify({
+    pid: process.pid,
+    birth: (await birthOf(process.pid)) ?? '',
+    verb,
+    since: new Date().toISOString(),
+    launchers: await launchers(),
+    claim: mine,
+  } satisfies Owner)
   writeClaim(folder, mine, claim)
   try {
     for (let attempt = 0; attempt < 10; attempt++) {
@@ -109,19 +119,33 @@ function link(from: string, to: string): boolean {
 }
 
 async function refuseIfAlive(record: string): Promise<void> {
-  const { pid, birth, verb, since } = parseOwner(record)
+  const { pid, birth, verb, since, launchers } = parseOwner(record)
   if (pid === process.pid || (await birthOf(pid)) !== birth) return
+  // Who kills npx with -9 kills npm only: the run below it goes on, but nobody sees it or can stop it any more.
+  for (const [launcher, born] of launchers) if ((await birthOf(launcher)) !== born) return endProcess(pid)
   throw new OperationError(`Another run is at work on this cluster: ${verb}, pid ${pid}, since ${new Date(since).toLocaleTimeString()}.`, {
     hint: `Wait for it, or stop it with: kill ${pid}`,
   })
 }
 
+async function launchers(): Promise<Owner['launchers']> {
+  if (!startedByNpm()) return []
+  const pids = [process.ppid, await parentOf(process.ppid)]
+  const births = await Promise.all(
+    pids.map(async (pid): Promise<Owner['launchers']> => {
+      const birth = pid && pid > 1 ? await birthOf(pid) : undefined
+      return pid && birth ? [[pid, birth]] : []
+    }),
+  )
+  return births.flat()
+}
+
 function parseOwner(source: string): Owner {
   try {
     const owner = JSON.parse(source) as Owner
-    if (Number.isInteger(owner.pid) && typeof owner.birth === 'string' && !Number.isNaN(Date.parse(owner.since))) return owner
+    if (Number.isInteger(owner.pid) && typeof owner.birth === 'string' && Array.isArray(owner.launchers) && !Number.isNaN(Date.parse(owner.since))) return owner
   } catch {}
-  return { pid: 0, birth: 'unknown', verb: 'unknown', since: new Date(0).toISOString(), claim: '' }
+  return { pid: 0, birth: 'unknown', verb: 'unknown', launchers: [], since: new Date(0).toISOString(), claim: '' }
 }
 
 /** Ends what a killed run left working, and tidies what it left lying. */

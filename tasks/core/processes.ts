@@ -13,6 +13,18 @@ export async function birthOf(pid: number): Promise<string | undefined> {
   return birthIn((await $({ quiet: true, nothrow: true })`ps -o stat= -o lstart= -p ${pid}`).stdout)
 }
 
+/** The pid of a process's parent; undefined where it cannot be told. */
+export async function parentOf(pid: number): Promise<number | undefined> {
+  const stat = readFileIfThere(`/proc/${pid}/stat`)
+  const parent = stat
+    ? stat
+        .slice(stat.lastIndexOf(')') + 1)
+        .trim()
+        .split(' ')[1]
+    : (await $({ quiet: true, nothrow: true })`ps -o ppid= -p ${pid}`).stdout
+  return Number(parent) || undefined
+}
+
 /** The shell words that print what birthIn reads, for the shell itself. */
 export const printOwnBirth = 'cat /proc/$$/stat 2>/dev/null || ps -o stat= -o lstart= -p $$'
 
@@ -25,6 +37,16 @@ export function birthIn(line: string): string | undefined {
   const [state = ''] = fields
   if (state === '' || state.startsWith('Z') || state.startsWith('X')) return undefined
   return line.includes(')') ? fields[19] : fields.slice(1).join(' ')
+}
+
+/** Sends SIGTERM to a process, then SIGKILL after 5 s; returns when it is gone. */
+export async function endProcess(pid: number): Promise<void> {
+  signal(pid, 'SIGTERM')
+  for (let waited = 0; await birthOf(pid); waited += 50) {
+    if (waited >= 5000) signal(pid, 'SIGKILL')
+    if (waited >= 6000) return
+    await new Promise((wake) => setTimeout(wake, 50))
+  }
 }
 
 /** Sends SIGTERM to a process group, then SIGKILL after 1.5 s; returns when it is gone. */

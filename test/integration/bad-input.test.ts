@@ -294,7 +294,7 @@ async function listen(address: string, port: number): Promise<() => void> {
 async function holdLock(home: string): Promise<void> {
   write(
     join(home, '.cluster/etcd-cluster-1/lock/owner.json'),
-    JSON.stringify({ pid: process.pid, birth: await birthOf(process.pid), verb: 'etcd-role', since: new Date().toISOString() }),
+    JSON.stringify({ pid: process.pid, birth: await birthOf(process.pid), verb: 'etcd-role', since: new Date().toISOString(), launchers: [] }),
   )
 }
 

@@ -1,8 +1,10 @@
 // Killed anywhere: whatever moment `up` dies at, the next `up` ends with a healthy cluster.
+import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { projectFolder } from '../../tasks/core/environment.ts'
 import { processesWith, testHome } from '../support/verbs.ts'
 
 const home = testHome()
@@ -44,6 +46,16 @@ for (let round = 1; round <= 20; round++) {
     await requireHealthy(`killed after ${moment} ms`)
     // Every other time the next round begins with a cluster that is there already.
     if (round % 2 === 0) assert.is((await home.verb('down', '--yes', round % 4 === 0 ? '--purge' : '--json')).exitCode, 0)
+  })
+}
+
+for (const fraction of [0.4, 0.7]) {
+  test(`kill -9 of npx itself at ${fraction} of the way, then up: healthy, though the run below npx lived on`, async () => {
+    await home.verb('down', '--yes', '--purge')
+    const npx = spawn('npx', ['zx', 'scripts/up.ts', '--yes'], { cwd: projectFolder, env: { ...process.env, HA_ETCD_HOME: home.path }, stdio: 'ignore' })
+    await wait(whole * fraction)
+    npx.kill('SIGKILL')
+    await requireHealthy('after npx was killed')
   })
 }
 

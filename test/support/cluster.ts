@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import { type Cluster, clusterPaths, type Host } from '../../tasks/core/cluster.ts'
 
 export type Overrides = Partial<Omit<Cluster, 'etcd' | 'pki' | 'paths'>> & {
   etcd?: Partial<Cluster['etcd']>
@@ -14,8 +14,6 @@ export type Overrides = Partial<Omit<Cluster, 'etcd' | 'pki' | 'paths'>> & {
 /** A cluster of `masters` (default 3) hosts on 127.77.0.101 and up; nothing of it exists yet, not even its folders. */
 export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Overrides = {}): Cluster {
   const name = overrides.name ?? 'test-cluster'
-  const home = temporaryFolder()
-  const state = join(home, '.cluster', name)
   return {
     name,
     provider: 'local',
@@ -26,16 +24,7 @@ export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Ove
     ...overrides,
     etcd: { version: undefined, binaries: undefined, clientPort: 2379, peerPort: 2380, environment: {}, ...etcd },
     pki: { keyAlgorithm: 'ecdsa-p256', caDays: 3650, leafDays: 365, renewBeforeDays: 30, extraSans: [], ...pki },
-    paths: {
-      certs: join(home, 'certs', name),
-      state,
-      record: join(state, 'cluster.json'),
-      inventory: join(state, 'inventory.yml'),
-      logs: join(state, 'logs'),
-      hosts: join(state, 'hosts'),
-      backups: join(state, 'backups'),
-      ...paths,
-    },
+    paths: { ...clusterPaths(name, temporaryFolder()), ...paths },
   }
 }
 

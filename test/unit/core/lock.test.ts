@@ -68,7 +68,7 @@ for (const [what, content] of [
   ['empty', ''],
   ['not JSON', '{"pid": 1'],
   ['JSON of another kind', 'null'],
-  ['without a time', '{"pid":1,"birth":"1","verb":"up"}'],
+  ['without a time', '{"pid":1,"birth":"1","verb":"up","launchers":[]}'],
 ] as const) {
   test(`a lock file that is ${what} belongs to nobody`, async () => {
     const state = temporaryFolder()
@@ -96,7 +96,7 @@ test('a clock set forward makes no living owner dead', async () => {
   const state = temporaryFolder()
   const child = spawn('sleep', ['60'])
   try {
-    leaveLock(state, JSON.stringify({ pid: child.pid, birth: await birthOf(child.pid ?? 0), verb: 'pki', since: longAgo.toISOString() }))
+    leaveLock(state, JSON.stringify({ pid: child.pid, birth: await birthOf(child.pid ?? 0), verb: 'pki', since: longAgo.toISOString(), launchers: [] }))
     await takeLock(state, 'up').then(
       () => assert.unreachable(),
       (error: Error) => assert.match(error.message, `pki, pid ${child.pid}`),
@@ -104,6 +104,16 @@ test('a clock set forward makes no living owner dead', async () => {
   } finally {
     await kill(child)
   }
+})
+
+test('a run whose npx was killed is ended by the next one: nobody else can stop it', async () => {
+  const state = temporaryFolder()
+  const orphan = spawn('sleep', ['60'])
+  const ended = once(orphan, 'exit')
+  leaveLock(state, JSON.stringify({ pid: orphan.pid, birth: await birthOf(orphan.pid ?? 0), verb: 'up', since: new Date().toISOString(), launchers: [[deadPid(), '1']] }))
+  const release = await takeLock(state, 'up')
+  assert.equal(await ended, [null, 'SIGTERM'])
+  release()
 })
 
 test('a dead heir of a dead owner has an heir, too', async () => {
