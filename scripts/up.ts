@@ -16,7 +16,12 @@ await script(
   },
   async (cluster, flags) => {
     const started = Date.now()
-    await runPhases(cluster, selectPhases(flags.from as string | undefined, flags.skip as string | undefined))
-    printSummary(cluster, Date.now() - started)
+    const selected = selectPhases(flags.from as string | undefined, flags.skip as string | undefined)
+    await runPhases(cluster, selected)
+    printSummary(
+      cluster,
+      Date.now() - started,
+      selected.some((phase) => phase.name === 'verify'),
+    )
   },
 )

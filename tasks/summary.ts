@@ -5,18 +5,18 @@ import { run } from './core/run.ts'
 import { chalk, duration, table } from './core/terminal.ts'
 import { clientEnvironment } from './etcd/client-environment.ts'
 
-/** Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took. */
-export function printSummary(cluster: Cluster, tookMs: number): void {
+/** Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took, `verified` whether verify was among its phases. */
+export function printSummary(cluster: Cluster, tookMs: number, verified: boolean): void {
   const endpoints = cluster.hosts.map((host) => host.clientURL)
   if (run.json) {
     process.stdout.write(
-      `${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: clientEnvironment(cluster), log: run.log, changes: run.changes, warnings: run.warnings, tookMs })}\n`,
+      `${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: clientEnvironment(cluster), log: run.log, verified, changes: run.changes, warnings: run.warnings, tookMs })}\n`,
     )
     return
   }
   const name = cluster.name === 'etcd-cluster-1' ? '' : ` --cluster ${cluster.name}`
   const rows = [
-    ['Cluster', `${chalk.bold(cluster.name)}, etcd ${cluster.etcd.version}, ${cluster.hosts.length} on ${cluster.provider} hosts (${cluster.providerReason})`],
+    ['Cluster', `${chalk.bold(cluster.name)}, etcd ${cluster.etcd.version ?? '(none yet)'}, ${cluster.hosts.length} on ${cluster.provider} hosts (${cluster.providerReason})`],
     ...cluster.hosts.map((host, index) => [index === 0 ? 'Members' : '', `${host.name}  ${host.clientURL}`]),
     ['Use it', `eval "$(npx zx scripts/env.ts${name})" && etcdctl member list`],
     ['Look', `npx zx scripts/status.ts${name}`],
@@ -24,7 +24,11 @@ export function printSummary(cluster: Cluster, tookMs: number): void {
     ['Log', run.log ? shorter(run.log) : ''],
   ]
   const warnings = run.warnings.map((warning) => `${chalk.yellow('Warning:')} ${warning}\n`).join('')
-  const outcome = run.changes.length > 0 ? chalk.green('The cluster is up and verified') : `${chalk.green('The cluster was up already and is verified')}; nothing had to be changed`
+  const outcome = !verified
+    ? chalk.yellow('The phases asked for are done; the cluster was not verified')
+    : run.changes.length > 0
+      ? chalk.green('The cluster is up and verified')
+      : `${chalk.green('The cluster was up already and is verified')}; nothing had to be changed`
   process.stdout.write(`\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warnings}`)
 }
 

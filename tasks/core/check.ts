@@ -31,7 +31,9 @@ export function checkTasks(checks: Check[]): Task[] {
     title: check.title,
     task: async (_, task) => {
       const answer = await check.look()
+      const found = (run.report.checks ??= []) as { title: string; ok: boolean; detail: string }[]
       const finding = typeof answer === 'string' ? undefined : answer
+      found.push({ title: check.title, ok: !finding, detail: finding?.detail ?? String(answer) })
       if (!finding) {
         task.title = `${check.title}: ${answer as string}`
       } else if (check.mend && !check.mend.impossible?.()) {

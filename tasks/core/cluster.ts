@@ -41,6 +41,8 @@ export interface Cluster {
   }
   pki: { keyAlgorithm: KeyAlgorithm; caDays: number; leafDays: number; renewBeforeDays: number; extraSans: string[] }
   paths: ClusterPaths
+  /** The configuration file it was made with or was given since, when it is not the project's cluster.yaml. */
+  configFile: string | undefined
   /** True when cluster.json was there before this run. */
   recorded: boolean
 }
@@ -72,6 +74,7 @@ const recordSchema = v.object({
     v.minLength(1),
   ),
   etcd: v.object({ version: v.optional(v.string()) }),
+  configFile: v.optional(v.string()),
 })
 
 type ClusterRecord = v.InferOutput<typeof recordSchema>
@@ -100,7 +103,7 @@ export function recordedClusters(): string[] {
  * Builds the cluster from the settings and its record; touches nothing.
  * @throws UsageError when what is asked contradicts the record
  */
-export async function resolveCluster({ asked }: Settings): Promise<Cluster> {
+export async function resolveCluster({ asked, configFile }: Settings): Promise<Cluster> {
   const name = asked.cluster ?? defaults.cluster
   const paths = clusterPaths(name)
   const record = readRecord(paths.record)
@@ -118,6 +121,7 @@ export async function resolveCluster({ asked }: Settings): Promise<Cluster> {
     etcd: { version: asked.etcd?.version ?? record?.etcd.version, binaries: asked.etcd?.binaries, clientPort, peerPort, environment: asked.etcd?.environment ?? {} },
     pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },
     paths,
+    configFile: configFile === join(home, 'cluster.yaml') ? undefined : configFile,
     recorded: record !== undefined,
   }
 }
@@ -132,8 +136,17 @@ export function recordCluster(cluster: Cluster): void {
     peerPort: cluster.etcd.peerPort,
     members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, ...(connection && { connection }) })),
     etcd: cluster.etcd.version ? { version: cluster.etcd.version } : {},
+    ...(cluster.configFile && { configFile: cluster.configFile }),
   }
   writeFileIfChanged(cluster.paths.record, `${JSON.stringify(record, null, 2)}\n`, 0o600)
+}
+
+/** The configuration file that a cluster was made with. @throws UsageError when that is gone */
+export function recordedConfigFile(name: string): string | undefined {
+  const file = /^[a-z0-9][a-z0-9.-]*$/.test(name) ? readRecord(clusterPaths(name).record)?.configFile : undefined
+  if (file && !existsSync(file))
+    throw new UsageError(`Cluster ${name} was made with the configuration ${file}, which is gone.`, { hint: 'Put it back, or name another one with --config.' })
+  return file
 }
 
 function readRecord(path: string): ClusterRecord | undefined {

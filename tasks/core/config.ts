@@ -1,7 +1,8 @@
 // What a person may configure: the schema of cluster.yaml, its defaults, and the merge of all sources.
 import { existsSync, readFileSync } from 'node:fs'
 import { isIP, isIPv4 } from 'node:net'
-import { join, resolve } from 'node:path'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { type Document, parseDocument } from 'yaml'
 import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
@@ -43,6 +44,8 @@ const environmentValue = v.pipe(
   v.union([v.string(), v.number(), v.boolean()], 'must be text, a number or true or false'),
   v.transform(String),
   v.check((value) => ![...value].some((character) => character < ' '), 'must be on one line, without control characters'),
+  // supervisor's configuration knows no way to write these in a value.
+  v.check((value) => !/["\\]|\s[#;]/.test(value), 'must not contain ", \\, or # or ; after a space'),
 )
 
 const schema = v.strictObject({
@@ -85,20 +88,25 @@ export interface Settings {
   configFile: string | undefined
   yes: boolean
   json: boolean
-  verbose: boolean
 }
 
-/** Merges flags, environment and configuration file, in that order of precedence. @throws UsageError */
-export function loadSettings(flags: Flags): Settings {
+/**
+ * Merges flags, environment and configuration file, in that order of precedence.
+ * @param configOf the configuration file that a cluster was made with, for a run that names none
+ * @throws UsageError
+ */
+export function loadSettings(flags: Flags, configOf: (cluster: string) => string | undefined = () => undefined): Settings {
   const environment = settingsFromEnvironment()
-  const { config, file } = readConfig((flags.config as string | undefined) ?? environment.config)
+  const given = (flags.config as string | undefined) ?? environment.config
+  const named = (flags.cluster as string | undefined) ?? environment.cluster
+  const { config, file } = readConfig(given ?? configOf(named ?? defaults.cluster))
   const asked: Config = {
     ...config,
     ...fromWords(environment, (name) => `HA_ETCD_${name.toUpperCase()}`),
     ...fromWords({ cluster: flags.cluster, provider: flags.provider, masters: flags.masters }, (name) => `--${name}`),
   }
   checkTogether(asked)
-  return { asked, configFile: file, yes: flags.yes === true, json: flags.json === true, verbose: flags.verbose === true }
+  return { asked, configFile: file, yes: flags.yes === true, json: flags.json === true }
 }
 
 function readConfig(given: string | undefined): { config: Config; file: string | undefined } {
@@ -113,7 +121,10 @@ function readConfig(given: string | undefined): { config: Config; file: string |
   const document = parseDocument(source)
   const mistake = document.errors[0]
   if (mistake) throw new UsageError(`${file} is not valid YAML: ${mistake.message.split('\n')[0]?.replace(/:$/, '')}.`)
-  return { config: validate(contentOf(document, file) ?? {}, (path) => `${file}: ${path || 'the file'}`), file }
+  const config = validate(contentOf(document, file) ?? {}, (path) => `${file}: ${path || 'the file'}`)
+  // A folder is meant from where the file lies, whatever folder the script is run in.
+  if (config.etcd?.binaries) config.etcd.binaries = resolve(dirname(file), config.etcd.binaries.replace(/^~(?=\/|$)/, homedir()))
+  return { config, file }
 }
 
 /** Aliases are resolved only now: one that stands for nothing, or for far too much, is found here. */

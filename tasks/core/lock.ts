@@ -8,7 +8,7 @@ import { quote } from 'zx'
 import { startedByNpm } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { makeFolder, readFileIfThere, removeIfEmpty } from './files.ts'
-import { birthIn, birthOf, endGroup, endProcess, isSignallable, parentOf, printOwnBirth } from './processes.ts'
+import { birthIn, birthOf, endGroup, endProcess, isNpm, isSignallable, parentOf, printOwnBirth } from './processes.ts'
 
 interface Owner {
   pid: number
@@ -16,7 +16,7 @@ interface Owner {
   birth: string
   verb: string
   since: string
-  /** Below npx: the shell and the npm above it, by pid and birth. */
+  /** The npm above it, by pid and birth. */
   launchers: [pid: number, birth: string][]
   /** Makes every record different. */
   claim: string
@@ -133,7 +133,7 @@ async function launchers(): Promise<Owner['launchers']> {
   const pids = [process.ppid, await parentOf(process.ppid)]
   const births = await Promise.all(
     pids.map(async (pid): Promise<Owner['launchers']> => {
-      const birth = pid && pid > 1 ? await birthOf(pid) : undefined
+      const birth = pid && pid > 1 && (await isNpm(pid)) ? await birthOf(pid) : undefined
       return pid && birth ? [[pid, birth]] : []
     }),
   )

@@ -25,6 +25,12 @@ export async function parentOf(pid: number): Promise<number | undefined> {
   return Number(parent) || undefined
 }
 
+/** Whether a process is npm or npx: it may be the parent, or stand above a shell of its own. */
+export async function isNpm(pid: number): Promise<boolean> {
+  const words = readFileIfThere(`/proc/${pid}/cmdline`) ?? (await $({ quiet: true, nothrow: true })`ps -o args= -p ${pid}`).stdout
+  return /^(npm|npx)\b|\b(npm|npx)(-cli\.js)?\b/.test(words.replaceAll('\0', ' ').split(' ').slice(0, 2).join(' '))
+}
+
 /** The shell words that print what birthIn reads, for the shell itself. */
 export const printOwnBirth = 'cat /proc/$$/stat 2>/dev/null || ps -o stat= -o lstart= -p $$'
 

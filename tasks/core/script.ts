@@ -2,7 +2,7 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { type Cluster, resolveCluster } from './cluster.ts'
+import { type Cluster, recordedConfigFile, resolveCluster } from './cluster.ts'
 import { loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration } from './environment.ts'
 import { UsageError } from './errors.ts'
@@ -39,7 +39,7 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags) 
       return
     }
     listenForSignals()
-    const settings = loadSettings(flags)
+    const settings = loadSettings(flags, recordedConfigFile)
     run.json = settings.json
     run.yes = settings.yes || isContinuousIntegration()
     let cluster = await resolveCluster(settings)
@@ -76,6 +76,10 @@ export async function confirm(question: string): Promise<boolean> {
   try {
     const answer = await prompt.question(`${question} [y/N] `, { signal: run.signal })
     return /^y(es)?$/i.test(answer.trim())
+  } catch (error) {
+    if ((error as Error).name === 'AbortError') run.stop('SIGINT') // Ctrl-C at a prompt is no signal to the process
+    run.throwIfStopped()
+    throw error
   } finally {
     prompt.close()
   }

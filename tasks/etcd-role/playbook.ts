@@ -29,7 +29,7 @@ export async function runPlaybook(cluster: Cluster, onTask: (name: string) => vo
     ['--inventory', cluster.paths.inventory, '--forks', String(Math.max(4, cluster.hosts.length)), join(ansible, 'playbooks/etcd.yml')],
     {
       state: cluster.paths.state,
-      env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
+      env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
       onLine: (line) => {
         const task = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
         if (task) onTask(task)
@@ -41,6 +41,9 @@ export async function runPlaybook(cluster: Cluster, onTask: (name: string) => vo
   if (exitCode !== 0) throw playFailure(failures, stderr || stdout)
   return recap
 }
+
+/** What a person's own ANSIBLE_* variables must not change: the lines that are read here, and the order of the role's tasks. */
+const ours = { ANSIBLE_STDOUT_CALLBACK: 'default', ANSIBLE_STRATEGY: 'linear', ANSIBLE_DISPLAY_SKIPPED_HOSTS: 'true', ANSIBLE_CHECK_MODE_MARKERS: 'false' }
 
 /** The rows of Ansible's PLAY RECAP. */
 function parseRecap(output: string): Recap[] {
@@ -69,6 +72,8 @@ function playFailure(lines: string[], output: string): OperationError {
         .filter((host) => host !== first.host),
     ),
   ]
-  const [, message = '', next] = /^(.*?)(?:\s(Replace it: .*|Correct the .*|Run this .*|Start the .*))?$/s.exec(first.message) ?? []
-  return new OperationError(`${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: ${message}`, { ...(next && { hint: next }), ...more })
+  const [text = '', ...lastWords] = first.message.split('\n')
+  const [, message = '', next] = /^(.*?)(?:\s(Replace it: .*|Correct the .*|Run this .*|Start the .*))?$/.exec(text) ?? []
+  const said = lastWords.length > 0 ? { output: lastWords.join('\n'), hint: 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.' } : {}
+  return new OperationError(`${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: ${message}`, { ...said, ...(next && { hint: next }), ...more })
 }

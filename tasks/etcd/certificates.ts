@@ -171,7 +171,8 @@ export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-
 /** What to do when the authority is not as it was: it cannot be made again. */
 export const restoreHint = (cluster: Cluster): string => `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
 
-const newAuthorityHint = (cluster: Cluster): string => `To start anew with a new authority, move ${cluster.paths.certs} aside: every certificate is then made new.`
+const newAuthorityHint = (cluster: Cluster): string =>
+  `To start anew, with a new authority and without the data, take the cluster down first (npx zx scripts/down.ts --cluster ${cluster.name}), then move ${cluster.paths.certs} aside.`
 
 /** All certificates that are there and readable, the authority first; for status and verify. */
 export function certificateReport(cluster: Cluster, now = new Date()): CertificateReport[] {

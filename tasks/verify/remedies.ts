@@ -25,7 +25,7 @@ export const remedies = {
     return `Once it has caught up, promote it: eval "$(${command(cluster, 'env')})" && ETCDCTL_ENDPOINTS=${voter?.clientURL} etcdctl member promote ${id}`
   },
   space: (cluster: Cluster, revision: number): string =>
-    `Make room, followers before the leader, then lower the alarm: ${etcdctlCommand(cluster, `compact ${revision} && etcdctl defrag && etcdctl alarm disarm`)}; or raise ETCD_QUOTA_BACKEND_BYTES under etcd.environment`,
+    `Make room, followers before the leader, then lower the alarm: ${etcdctlCommand(cluster, `compact ${revision} && etcdctl defrag && etcdctl alarm disarm`)}`,
   add: (cluster: Cluster, host: Host): string => `Add it: ${etcdctlCommand(cluster, memberAdd(host))} && ${command(cluster, 'up')}`,
   peerURL: (cluster: Cluster, id: string, host: Host): string => `Correct it: ${etcdctlCommand(cluster, `member update ${id} --peer-urls=${host.peerURL}`)}`,
   replace: (cluster: Cluster, id: string, name: string | undefined): string => {

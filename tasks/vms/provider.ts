@@ -13,7 +13,6 @@ export interface HostState {
 
 /** Brings hosts up and takes them down, and says how they are and how Ansible reaches them. */
 export interface HostProvider {
-  summary: string
   /** What must hold before hosts can be brought up. */
   checks(cluster: Cluster): Check[]
   /** Steps that bring every host up; running them again changes nothing. */

@@ -9,6 +9,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, removeIfEmpty, writeFileIfChanged } from '../core/files.ts'
+import { birthOf } from '../core/processes.ts'
 import { aptUnpack, compareVersions, fetchTool, findProgram, hasApt, requireProgram, searchPath, versionOf, writeLauncher } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
 import { ask, type Result } from '../core/shell.ts'
@@ -42,7 +43,7 @@ export async function stopSupervisor(cluster: Cluster): Promise<void> {
   const pid = Number(readFileIfThere(pidFile(cluster)) ?? 0)
   if (await isSupervised(cluster)) {
     await supervisorctl(cluster, 'shutdown')
-    for (let waited = 0; waited < 40_000 && ((await isSupervised(cluster)) || existsSync(pidFile(cluster))); waited += 50) await sleep(50)
+    for (let waited = 0; waited < 40_000 && ((await isSupervised(cluster)) || (await birthOf(pid))); waited += 50) await sleep(50)
     if (await isSupervised(cluster)) throw new OperationError(`supervisord (pid ${pid}) did not stop within 40 s.`, { hint: `End it with: kill -9 ${pid}, then run down again.` })
   }
   for (const path of [socketPath(cluster), configFile(cluster), pidFile(cluster)]) rmSync(path, { force: true })
@@ -68,7 +69,6 @@ function supervisordConfig(cluster: Cluster): string {
     pidfile: pidFile(cluster),
     logfile: join(cluster.paths.logs, 'supervisord.log'),
     logs: cluster.paths.logs,
-    hosts: cluster.paths.hosts,
     name: cluster.name,
   }
   return template.replace(/\{\{ (\w+) \}\}/g, (_, key: string) => value(values[key] ?? ''))

@@ -22,6 +22,8 @@ function seconds(command: string, args: string[]): number {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: projectFolder, encoding: 'utf8', env: { ...process.env, HA_ETCD_HOME: home, CI: 'true' } })
   if (status !== 0) {
     console.error(`${command} ${args.join(' ')} failed with ${status}:\n${stdout}${stderr}`)
+    for (const name of ['bench3', 'bench7'])
+      spawnSync('npx', ['zx', 'scripts/down.ts', '--cluster', name, '--yes', '--purge'], { cwd: projectFolder, env: { ...process.env, HA_ETCD_HOME: home } })
     process.exit(1)
   }
   return Number(process.hrtime.bigint() - started) / 1e9

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { birthOf } from '../../tasks/core/processes.ts'
-import { temporaryFolder } from '../support/cluster.ts'
+import { temporaryFolder } from '../support/folder.ts'
 
 interface Case {
   title: string

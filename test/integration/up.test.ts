@@ -4,11 +4,22 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
-import { processesWith, snapshotOf, testHome } from '../support/verbs.ts'
+import { startLoad } from '../../tasks/etcd/load.ts'
+import { type Home, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const certs = join(home.path, 'certs/etcd-cluster-1')
+/** The same home, with more in the environment. */
+const testHomeAt = (existing: Home, environment: Record<string, string>): Home => testHome({ ...environment, HA_ETCD_HOME: existing.path })
+const clusterOf = (path: string): Cluster => ({ hosts: recordedHosts(path), paths: { certs } }) as Cluster
+const recordedHosts = (path: string): Host[] =>
+  (JSON.parse(readFileSync(join(path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')) as { members: Host[] }).members.map((member) => ({
+    ...member,
+    clientURL: `https://${member.address}:2379`,
+  }))
+
 const etcdPids = (): number[] =>
   processesWith(`${home.path}/.cluster/`)
     .filter(({ command }) => command.endsWith('/etcd'))
@@ -60,11 +71,20 @@ test('on a host lies exactly what the design names, keys for their owner only', 
   assert.equal(readdirSync(join(host, 'etc')).sort(), ['ssl', 'supervisor'])
 })
 
-test('no private key is in a log, an inventory or an argument list', () => {
+test('no private key is in a log, an inventory or an argument list', async () => {
   const keys = readdirSync(certs, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.key'))
   assert.is(keys.length, 8)
   const bodies = keys.map((name) => readFileSync(join(certs, name), 'utf8').split('\n')[1] ?? '')
   const state = join(home.path, '.cluster/etcd-cluster-1')
+  const running = home.verb('etcd-role')
+  const seen = new Set<string>()
+  const watch = setInterval(() => {
+    for (const { command } of processesWith(home.path)) seen.add(command)
+  }, 20)
+  await running
+  clearInterval(watch)
+  assert.ok([...seen].some((command) => command.includes('ansible-playbook')))
+  for (const command of seen) for (const body of bodies) assert.not.match(command, body)
   const written = readdirSync(state, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(log|yml|json|conf)$/.test(name))
   assert.ok(written.length > 3)
   for (const name of written) for (const body of bodies) assert.not.match(readFileSync(join(state, name), 'utf8'), body)
@@ -86,15 +106,40 @@ test('status --watch looks again and again until Ctrl-C, which ends it with 130'
   assert.ok(stdout.split('3 of 3 members up').length > 2, stdout)
 })
 
-test('a changed setting restarts one member after the other, and all of them end healthy', async () => {
+test('a changed setting restarts one member after the other: no write fails, and never are two down', async () => {
   const before = etcdPids()
-  writeFileSync(join(home.path, 'cluster.yaml'), 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
-  const { exitCode, stdout, stderr } = await home.verb('etcd-role', '--json')
+  const file = join(home.path, 'cluster.yaml')
+  writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
+  const load = startLoad(clusterOf(home.path))
+  let fewest = 3
+  const watch = setInterval(() => {
+    fewest = Math.min(fewest, etcdPids().length)
+  }, 20)
+  // As from a shell that evaluated env: the person's own ETCDCTL_* must not disturb the role.
+  const { exitCode, stdout, stderr } = await testHomeAt(home, JSON.parse((await home.verb('env', '--json')).stdout)).verb('etcd-role', '--json')
+  clearInterval(watch)
+  const { acknowledged, failed, missing } = await load.stop()
   assert.is(exitCode, 0, stderr)
   assert.equal(JSON.parse(stdout).changed, { master01: 1, master02: 1, master03: 1 })
   assert.ok(etcdPids().every((pid) => !before.includes(pid)))
+  assert.is(fewest, 2, 'one member at a time')
+  assert.ok(acknowledged > 100)
+  assert.equal([failed, missing], [0, 0])
   assert.is((await home.verb('verify')).exitCode, 0)
   assert.equal(JSON.parse((await home.verb('etcd-role', '--json')).stdout).changed, { master01: 0, master02: 0, master03: 0 })
+})
+
+test('a setting with which etcd does not start stops the run at the first member; put right, the next run heals it', async () => {
+  const file = join(home.path, 'cluster.yaml')
+  writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: many } }\n')
+  const broken = await home.verb('etcd-role')
+  assert.is(broken.exitCode, 1)
+  assert.match(broken.stderr, /^Error: master0\d: etcd does not stay up here\. The last it said:\n.*ETCD_SNAPSHOT_COUNT/s)
+  assert.is(etcdPids().length, 2)
+  writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
+  const { exitCode, stderr } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0, stderr)
+  assert.is(etcdPids().length, 3)
 })
 
 test('an emptied data directory of a known member is refused, naming what replaces it', async () => {

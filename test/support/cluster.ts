@@ -1,8 +1,6 @@
 // A cluster for tests: every field filled, its files in a temporary folder that goes when the test ends.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Cluster, clusterPaths, type Host } from '../../tasks/core/cluster.ts'
+import { temporaryFolder } from './folder.ts'
 
 export type Overrides = Partial<Omit<Cluster, 'etcd' | 'pki' | 'paths'>> & {
   etcd?: Partial<Cluster['etcd']>
@@ -20,6 +18,7 @@ export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Ove
     providerReason: 'as the test asked',
     subnet: '127.77.0.0/24',
     hosts: Array.from({ length: masters }, (_, index) => testHost(index + 1)),
+    configFile: undefined,
     recorded: false,
     ...overrides,
     etcd: { version: undefined, binaries: undefined, clientPort: 2379, peerPort: 2380, environment: {}, ...etcd },
@@ -27,18 +26,6 @@ export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Ove
     paths: { ...clusterPaths(name, temporaryFolder()), ...paths },
   }
 }
-
-/** A new empty folder, removed when the process ends. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'ha-etcd-test-'))
-  folders.push(folder)
-  return folder
-}
-
-const folders: string[] = []
-process.once('exit', () => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
-})
 
 function testHost(number: number): Host {
   const address = `127.77.0.${100 + number}`

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectFolder } from '../../tasks/core/environment.ts'
-import { temporaryFolder } from './cluster.ts'
+import { temporaryFolder } from './folder.ts'
 
 export interface Outcome {
   exitCode: number | null
@@ -34,7 +34,7 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   mkdirSync(tools, { recursive: true })
   symlinkSync(tools, join(path, '.tools'))
   if (user) chownSync(path, user, user)
-  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, { ...environment, HA_ETCD_HOME: path }, user)
+  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, { HA_ETCD_HOME: path, ...environment }, user)
   const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
   return {
     path,

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Config } from '../../../tasks/core/config.ts'
-import { temporaryFolder } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 
 // The home is read when the module is loaded.
 const home = temporaryFolder()
@@ -16,7 +16,7 @@ const { UsageError } = await import('../../../tasks/core/errors.ts')
 const test = suite('cluster')
 test.before.each(() => rmSync(join(home, '.cluster'), { recursive: true, force: true }))
 
-const resolve = (asked: Config = {}) => resolveCluster({ asked, configFile: undefined, yes: false, json: false, verbose: false })
+const resolve = (asked: Config = {}) => resolveCluster({ asked, configFile: undefined, yes: false, json: false })
 const subnet = '127.201.7.0/24'
 
 /** A record as recordCluster writes it, with changes. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Flags } from '../../../tasks/core/flags.ts'
-import { temporaryFolder } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 
 // The home is read when the module is loaded.
 const home = temporaryFolder()
@@ -36,7 +36,7 @@ function withEnvironment<T>(values: Record<string, string>, work: () => T): T {
 }
 
 test('nothing asked is nothing set, and no file is needed', () => {
-  assert.equal(loadSettings({}), { asked: {}, configFile: undefined, yes: false, json: false, verbose: false })
+  assert.equal(loadSettings({}), { asked: {}, configFile: undefined, yes: false, json: false })
 })
 
 test('an empty file is as good as none', () => assert.equal(load('# nothing\n').asked, {}))
@@ -87,9 +87,23 @@ test('the file of HA_ETCD_CONFIG and cluster.yaml at home are found', () => {
   writeFileSync(join(home, 'cluster.yaml'), '')
 })
 
+test('a folder of binaries is meant from where its file lies', () => {
+  const folder = temporaryFolder()
+  mkdirSync(join(folder, 'bin'))
+  writeFileSync(join(folder, 'bin/etcd'), '')
+  writeFileSync(join(folder, 'here.yaml'), 'etcd: { binaries: bin }')
+  assert.is(loadSettings({ config: join(folder, 'here.yaml') }).asked.etcd?.binaries, join(folder, 'bin'))
+})
+
+test('a run that names no configuration takes the one that the cluster was made with', () => {
+  const file = join(temporaryFolder(), 'blue.yaml')
+  writeFileSync(file, 'masters: 5')
+  assert.is(loadSettings({ cluster: 'blue' }, (name) => (name === 'blue' ? file : undefined)).asked.masters, 5)
+})
+
 test('switches are only what was said', () => {
-  const { yes, json, verbose } = loadSettings({ yes: true, json: true, verbose: true })
-  assert.equal({ yes, json, verbose }, { yes: true, json: true, verbose: true })
+  const { yes, json } = loadSettings({ yes: true, json: true })
+  assert.equal({ yes, json }, { yes: true, json: true })
 })
 
 test('a folder with etcd in it serves as binaries', () => {

@@ -9,7 +9,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { takeLock, toolPidFile } from '../../../tasks/core/lock.ts'
 import { birthOf, endGroup, groupIsAlive } from '../../../tasks/core/processes.ts'
-import { temporaryFolder } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 
 const lockModule = new URL('../../../tasks/core/lock.ts', import.meta.url).href
 const racer = fileURLToPath(new URL('../../support/lock-racer.ts', import.meta.url))

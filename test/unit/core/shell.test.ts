@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert'
 import { OperationError } from '../../../tasks/core/errors.ts'
 import { run } from '../../../tasks/core/run.ts'
 import { ask, work } from '../../../tasks/core/shell.ts'
-import { temporaryFolder } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 
 const core = new URL('../../../tasks/core/', import.meta.url).href
 const test = suite('shell')

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert'
 import type { KeyAlgorithm } from '../../../tasks/core/config.ts'
 import { UsageError } from '../../../tasks/core/errors.ts'
 import { type Authority, day, issueLeaf, keyAlgorithmOf, keyToPem, makeAuthority, makeKeyPair, type Profile } from '../../../tasks/core/x509.ts'
-import { temporaryFolder } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 
 const folder = temporaryFolder()
 const subject = { organization: 'test-cluster', commonName: 'test-ca' }

@@ -14,6 +14,7 @@ interface Look {
   healthy?: boolean
   leader?: boolean
   neighbours?: string[]
+  endpoint?: string
 }
 
 interface Plan {
@@ -66,8 +67,9 @@ test('all hosts fresh: all start at once as a new cluster', () => {
 })
 
 test('a first start that was cut short goes on as a new cluster', () => {
-  const begun: Look = { drift: ['conf: content'], running: true, has_data: true, state: 'new', restart: false }
-  const { plan: decided } = plan(three(fresh, { master01: begun }), [members({ master02: { clientURLs: [] }, master03: { clientURLs: [] } })])
+  // Without a quorum its port is open, but it answers no question.
+  const begun: Look = { drift: ['conf: content'], running: true, has_data: true, state: 'new', restart: false, endpoint: 'https://10.0.0.01:2379' }
+  const { plan: decided } = plan(three({ ...fresh, neighbours: ['https://10.0.0.01:2379'] }, { master01: begun }))
   assert.is(decided.refusal, '')
   assert.equal(decided.state, { master01: 'new', master02: 'new', master03: 'new' })
 })
@@ -111,6 +113,16 @@ test('a member that the inventory lacks, and a host that the cluster lacks, are 
   const { refusal } = plan(three({ ...good, drift: ['x'] }), [members({ master03: undefined, master09: { name: 'master09' } })]).plan
   assert.match(refusal, 'the cluster has master09 (https://10.0.0.09:2380), which the inventory lacks')
   assert.match(refusal, 'the inventory has master03, which the cluster lacks')
+})
+
+test('members that do not agree on who the members are: nothing is done', () => {
+  const { refusal } = plan(three({ ...good, drift: ['x'] }), [members(), members({ master03: undefined })]).plan
+  assert.match(refusal, 'do not agree on who the members are')
+})
+
+test('a cluster that was never formed has no restart in turns: a corrected setting reaches all hosts at once', () => {
+  const { plan: decided } = plan(three({ ...good, state: 'new', drift: ['conf: content'], restart: true }))
+  assert.equal([decided.restart, decided.converge, decided.settle], [[], hosts, hosts])
 })
 
 test('restarts: an unhealthy member first, the leader last', () => {

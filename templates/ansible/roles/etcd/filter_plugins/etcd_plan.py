@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+DISAGREEMENT = "The running members do not agree on who the members are: one of them belongs to another cluster. See each one's own list with: etcdctl member list."
+
 
 def etcd_changes(looks):
     """Whether anything is to be done on any host."""
@@ -20,11 +22,13 @@ def etcd_plan(looks, peer_urls, answers):
     looks: host -> look; peer_urls: host -> peer URL of every host in the inventory group;
     answers: the member lists (etcdctl's JSON) of those members that answered.
     """
-    members = _members(answers[0]) if answers else None
-    refusal = _refusal(looks, peer_urls, members)
+    views = [_members(answer) for answer in answers]
+    members = views[0] if views else None
+    refusal = DISAGREEMENT if any(sorted(view) != sorted(members) for view in views) else _refusal(looks, peer_urls, members)
     bootstrapping = not any(look.get("state") == "existing" for look in looks.values()) and not _joins(looks, peer_urls, members)
     state = {host: "new" if bootstrapping else "existing" for host in looks}
-    restart = [host for host, look in looks.items() if look.get("restart") and look.get("running")]
+    # A cluster that was never formed has nothing to lose: there a restart needs no turn.
+    restart = [] if bootstrapping else [host for host, look in looks.items() if look.get("restart") and look.get("running")]
     return {
         "refusal": refusal,
         "state": state,
@@ -72,10 +76,10 @@ def _refusal(looks, peer_urls, members):
                     "Replace it: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again."
                     % (host, member["id"], member["id"], host, peer_urls[host])
                 )
-        elif looks[host].get("neighbours"):
+        elif _strangers(looks, host):
             return (
                 "%s has no data, but etcd already answers at %s, and no member could be asked who belongs to the cluster. "
-                "Run this for all hosts at once, and make the cluster healthy first." % (host, ", ".join(looks[host]["neighbours"]))
+                "Run this for all hosts at once, and make the cluster healthy first." % (host, ", ".join(_strangers(looks, host)))
             )
         elif settled:
             return (
@@ -83,6 +87,12 @@ def _refusal(looks, peer_urls, members):
                 "Start the other members first, or restore the cluster from a snapshot." % (host, " and ".join(settled), host)
             )
     return ""
+
+
+def _strangers(looks, host):
+    """Who listens on other hosts, but for those of this very play whose first start was cut short like this one's."""
+    begun = [look.get("endpoint") for look in looks.values() if look.get("state") == "new"]
+    return [url for url in looks[host].get("neighbours", []) if url not in begun]
 
 
 class FilterModule:

@@ -120,9 +120,13 @@ class Host:
         """The configuration's text for that state."""
         return STATE.sub(lambda found: found.group(1) + state, self.config["content"])
 
-    def directories(self):
-        """(path, mode) of every folder that is ours to keep; only the data and the keys are private."""
-        return [(self.data, 0o700)] + [(path, 0o755) for path in self.wanted["directories"]]
+    def owned_directories(self):
+        """(path, mode) of the folders that are etcd's own; only the data is private."""
+        return [(self.data, 0o700), (self.etcdctl.ssl_directory, 0o755)]
+
+    def missing_directories(self):
+        """Other folders that files go into; one that is there stays as the system has it."""
+        return [path for path in self.wanted["directories"] if not os.path.isdir(path)]
 
     def all_files(self, state):
         """(path, content, mode, ids, does a running etcd need to start again for it)."""
@@ -138,30 +142,41 @@ class Host:
     def drift(self, state):
         """(lines, restart, diffs): what differs and what it means for a running etcd."""
         lines, diffs, restart = [], [], False
-        for path, mode in self.directories():
-            why = differs(path, None, mode, self.ids if path == self.data or path == self.etcdctl.ssl_directory else os_ids(path))
+        for path, mode in self.owned_directories():
+            why = differs(path, None, mode, self.ids)
             if why:
                 lines.append("%s: %s" % (path, why))
+        lines += ["%s: missing" % path for path in self.missing_directories()]
         for path, content, mode, ids, needs in self.all_files(state):
             why = differs(path, content, mode, ids)
             if why:
                 lines.append("%s: %s" % (path, why))
                 restart = restart or (needs and why != "permissions")
                 diffs.append(diff_of(path, content, mode))
-        lines += ["%s: left half-written" % path for folder, _mode in self.directories() for path in leftovers(folder)]
+        lines += ["%s: left half-written" % path for path in self.leftovers()]
         return lines, restart, diffs
 
-    def write(self, state):
-        """Puts in place what differs."""
-        for path, mode in self.directories():
-            owned = path in (self.data, self.etcdctl.ssl_directory)
-            if differs(path, None, mode, self.ids if owned else os_ids(path)):
-                make_directory(path, mode, self.ids if owned else os_ids(os.path.dirname(path)))
-        for path, content, mode, ids, needs in self.all_files(state):
-            if differs(path, content, mode, ids):
-                put(path, content, mode, ids, keep_time=not needs)
-        for path in [path for folder, _mode in self.directories() for path in leftovers(folder)]:
+    def write(self, state, only_now=False):
+        """Puts in place what differs. only_now: no file for which a running etcd must start again."""
+        for path in self.missing_directories():
+            os.makedirs(path, mode=0o755)
+        for path, mode in self.owned_directories():
+            if differs(path, None, mode, self.ids):
+                make_directory(path, mode, self.ids)
+        self.write_files([file for file in self.all_files(state) if not only_now or not file[-1]])
+        for path in self.leftovers():
             os.unlink(path)
+
+    def write_files(self, files):
+        """Writes those files that differ. The time of one that etcd need not read again stays."""
+        for path, content, mode, ids, needs in files:
+            why = differs(path, content, mode, ids)
+            if why:
+                put(path, content, mode, ids, keep_time=not needs or why == "permissions")
+
+    def leftovers(self):
+        """Half-written files in the folders that we write to."""
+        return [path for folder in [self.data, *self.wanted["directories"]] for path in leftovers(folder)]
 
     def stale(self, since):
         """Whether a file that etcd reads at its start only was written after this etcd started."""
@@ -171,15 +186,6 @@ class Host:
     def neighbours(self):
         """The other members' client endpoints at which somebody listens."""
         return [url for url in self.etcdctl.endpoints if url != self.etcdctl.endpoint and listens(url)]
-
-
-def os_ids(path):
-    """The owner that a folder has, or that we would give it."""
-    try:
-        status = os.stat(path)
-        return status.st_uid, status.st_gid
-    except FileNotFoundError:
-        return os.geteuid(), os.getegid()
 
 
 def listens(url):
@@ -221,24 +227,28 @@ def look(host):
         "healthy": status is not None,
         "leader": bool(status and status["leader"] == status["member_id"]),
         "neighbours": host.neighbours() if not has_data and not running else [],
+        "endpoint": host.etcdctl.endpoint,
     }
 
 
 def ask(host):
     """Who the members are, by this member's word; '' when it cannot say."""
-    code, out, _err = host.etcdctl.call(host.etcdctl.endpoint, "member", "list", "--write-out=json")
+    code, out, _err = host.etcdctl.call(host.etcdctl.endpoint, "member", "list")
     return {"changed": False, "members": out if code == 0 else ""}
 
 
 def converge(host):
-    """Files in place, etcd started where it does not run. A member of a formed cluster stays that."""
+    """Files in place, etcd started where it does not run.
+
+    A running etcd that must start again comes here only while the cluster was never formed (etcd_plan).
+    """
     running, _since, enabled = host.service.status()
     state = host.module.params["state"]
-    lines, _restart, diffs = host.drift(state)
+    lines, restart_needed, diffs = host.drift(state)
     if not host.module.check_mode:
         host.write(state)
-        if not running or not enabled:
-            host.service.start()
+        if not running or not enabled or restart_needed:
+            host.service.restart() if running else host.service.start()
         elif lines:
             host.service.reload()
     return {"changed": bool(lines) or not running, "drift": lines, "diff": diffs}
@@ -246,7 +256,7 @@ def converge(host):
 
 def settle(host):
     """Waits for health, then marks in the configuration that the cluster is formed."""
-    host.etcdctl.wait_until_healthy()
+    host.etcdctl.wait_until_healthy(host.service)
     lines, _restart, _diffs = host.drift("existing")
     if lines:
         host.write("existing")
@@ -258,11 +268,12 @@ def restart(host):
     """Files in place and etcd started again, when the other members can spare it."""
     lines, _restart, diffs = host.drift("existing")
     if not host.module.check_mode:
+        host.write("existing", only_now=True)  # renewed leaves first: they may be what makes members healthy again
         host.etcdctl.require_others_healthy()
         host.etcdctl.hand_leadership_over()
         host.write("existing")
         host.service.restart()
-        host.etcdctl.wait_until_healthy(caught_up=True)
+        host.etcdctl.wait_until_healthy(host.service, caught_up=True)
     return {"changed": True, "drift": lines, "diff": diffs}
 
 
@@ -274,8 +285,6 @@ def main():
         module.exit_json(**{"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart}[module.params["action"]](host))
     except (ClusterError, ServiceError) as error:
         module.fail_json(msg=str(error))
-    except KeyError as error:
-        module.fail_json(msg="There is no user %s on this host." % error)
     except OSError as error:
         module.fail_json(msg="%s: %s" % (error.filename or "the host", error.strerror))
 

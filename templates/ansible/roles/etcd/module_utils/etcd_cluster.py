@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+
+# How long etcd may be seen down again and again before the wait is given up, in seconds.
+STAY_UP = 4
 
 
 class ClusterError(Exception):
@@ -22,12 +26,22 @@ class Etcdctl:
         self.timeout = timeout
 
     def call(self, endpoint, *args):
-        """(exit code, standard output, standard error) of one call."""
-        ssl = self.ssl_directory
-        return self.run_command(
-            [self.program, "--command-timeout=2s", "--dial-timeout=1s", "--endpoints=" + endpoint, "--cacert=" + ssl + "/ca.crt", "--cert=" + ssl + "/etcd-client.crt", "--key=" + ssl + "/etcd-client.key", *args],
-            environ_update={"ETCDCTL_API": "3"},
-        )
+        """(exit code, standard output, standard error) of one call.
+
+        The options go as variables: a flag beside a variable of the person's own is fatal to etcdctl.
+        """
+        others = {name: "" for name in os.environ if name.startswith("ETCDCTL_")}
+        ours = {
+            "API": "3",
+            "ENDPOINTS": endpoint,
+            "CACERT": self.ssl_directory + "/ca.crt",
+            "CERT": self.ssl_directory + "/etcd-client.crt",
+            "KEY": self.ssl_directory + "/etcd-client.key",
+            "COMMAND_TIMEOUT": "2s",
+            "DIAL_TIMEOUT": "1s",
+            "WRITE_OUT": "json",
+        }
+        return self.run_command([self.program, *args], environ_update={**others, **{"ETCDCTL_" + name: value for name, value in ours.items()}})
 
     def healthy(self, endpoint):
         """Whether a proposal made through this endpoint is committed."""
@@ -35,14 +49,19 @@ class Etcdctl:
 
     def status(self, endpoint):
         """{member_id, leader, raft_index} of one endpoint, or None where it does not answer."""
-        code, out, _err = self.call(endpoint, "endpoint", "status", "--write-out=json")
+        code, out, _err = self.call(endpoint, "endpoint", "status")
         if code != 0:
             return None
         status = json.loads(out)[0]["Status"]
         return {"member_id": status["header"]["member_id"], "leader": status.get("leader", 0), "raft_index": status["raftIndex"]}
 
     def require_others_healthy(self):
-        """Raises unless every other member is healthy: then this one may be taken down."""
+        """Raises unless every other member is healthy: then this one may be taken down.
+
+        A member that is not healthy itself may always be restarted: the quorum cannot lose it.
+        """
+        if not self.healthy(self.endpoint):
+            return
         sick = [url for url in self.endpoints if url != self.endpoint and not self.healthy(url)]
         if sick:
             raise ClusterError("Not restarted: %s is not healthy, and taking another member down would risk the quorum. Make it healthy, then run this again." % " and ".join(sick))
@@ -58,15 +77,23 @@ class Etcdctl:
                 return
         raise ClusterError("Not restarted: this member leads the cluster and no other took the lead over.")
 
-    def wait_until_healthy(self, caught_up=False):
-        """Waits until this member commits proposals and, if asked, has caught up with the rest."""
+    def wait_until_healthy(self, service, caught_up=False):
+        """Waits until this member commits proposals and, if asked, has caught up with the rest.
+
+        An etcd that does not stay up is given a few seconds, not the whole time.
+        """
         target = max([status["raft_index"] for status in map(self.status, self.endpoints) if status] or [0]) if caught_up else 0
         deadline = time.monotonic() + self.timeout
+        down_since = None
         while True:
             if self.healthy(self.endpoint):
                 mine = self.status(self.endpoint)
                 if mine and mine["raft_index"] >= target:
                     return
+            last_words = service.last_words()
+            down_since = (down_since or time.monotonic()) if last_words else None
+            if down_since and time.monotonic() > down_since + STAY_UP:
+                raise ClusterError("etcd does not stay up here. The last it said:\n%s" % last_words)
             if time.monotonic() > deadline:
                 raise ClusterError("The member at %s did not become healthy within %d s. Its log says why." % (self.endpoint, self.timeout))
             time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import re
@@ -23,7 +24,10 @@ def ids_of(user):
     """(uid, gid) that files shall have; '' means whoever we are."""
     if not user:
         return os.geteuid(), os.getegid()
-    entry = pwd.getpwnam(user)
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError as error:
+        raise OSError(errno.ENOENT, "there is no such user on this host", user) from error
     return entry.pw_uid, entry.pw_gid
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 import xmlrpc.client
 
 
@@ -33,14 +34,19 @@ class Systemd:
         """(running, since in seconds of the epoch, enabled)."""
         out = self._systemctl("show", self.name, "--property=ActiveState,ExecMainStartTimestampMonotonic,UnitFileState")
         values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-        since = 0
-        if values.get("ActiveState") == "active":
-            with open("/proc/uptime", encoding="ascii") as uptime:
-                up = float(uptime.read().split()[0])
-            import time
+        running = values.get("ActiveState") in ("active", "activating", "reloading")
+        # Both by the clock that stands still while the machine sleeps.
+        age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(values.get("ExecMainStartTimestampMonotonic", 0)) / 1e6
+        return running, time.time() - age if running else 0, values.get("UnitFileState") == "enabled"
 
-            since = time.time() - up + int(values["ExecMainStartTimestampMonotonic"]) / 1e6
-        return values.get("ActiveState") == "active", since, values.get("UnitFileState") == "enabled"
+    def last_words(self):
+        """What etcd said last, where it does not stay up; '' while it runs or is starting."""
+        out = self._systemctl("show", self.name, "--property=ActiveState,NRestarts")
+        values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        if values.get("ActiveState") == "active" or (values.get("ActiveState") != "failed" and int(values.get("NRestarts") or 0) < 2):
+            return ""
+        _code, out, _err = self.run_command(["journalctl", "--unit=" + self.name, "--lines=5", "--output=cat", "--no-pager"])
+        return out.strip() or "nothing"
 
     def reload(self):
         """Makes the manager read its files again; the running etcd stays as it is."""
@@ -55,13 +61,14 @@ class Systemd:
     def restart(self):
         """Stops etcd and starts it with the files as they are now."""
         self._systemctl("daemon-reload")
-        self._systemctl("restart", "--no-block", self.name)
+        self._systemctl("stop", self.name)  # until it is gone: nobody may take the old process for the new one
+        self._systemctl("start", "--no-block", self.name)
 
 
 class Supervisor:
     """etcd as a program of supervisord, over its XML-RPC socket."""
 
-    ALREADY_ADDED, NOT_RUNNING, BAD_NAME, ALREADY_STARTED = 90, 70, 10, 60
+    ALREADY_ADDED, NOT_RUNNING, BAD_NAME, ALREADY_STARTED = 90, 70, 10, 60  # supervisor.xmlrpc.Faults
 
     def __init__(self, name, path):
         self.name = name
@@ -80,6 +87,15 @@ class Supervisor:
             raise ServiceError("supervisord does not answer at %s (%s). Start it first: phase vms does." % (self.path, error)) from error
         return info["statename"] in ("RUNNING", "STARTING"), info["start"], True
 
+    def last_words(self):
+        """What etcd said last, where it does not stay up; '' while it runs or is starting."""
+        try:
+            if self.rpc.getProcessInfo(self.name)["statename"] not in ("BACKOFF", "FATAL", "EXITED"):
+                return ""
+            return "\n".join(self.rpc.readProcessStdoutLog(self.name, -2000, 0).strip().splitlines()[-3:]) or "nothing"
+        except (xmlrpc.client.Fault, OSError):
+            return ""
+
     def reload(self):
         """The running etcd stays as it is; supervisord reads the file at the next restart."""
 
@@ -89,10 +105,10 @@ class Supervisor:
 
     def restart(self):
         """Stops etcd and starts it with the configuration as it is now."""
+        self._quietly(self.rpc.reloadConfig)  # first: a file that cannot be read must not cost the running etcd
         self._quietly(self.rpc.stopProcess, self.name, True)
-        self.rpc.reloadConfig()
         self._quietly(self.rpc.removeProcessGroup, self.name)
-        self.rpc.addProcessGroup(self.name)
+        self._quietly(self.rpc.addProcessGroup, self.name)
         self._quietly(self.rpc.startProcess, self.name, False)
 
     def _quietly(self, call, *args):
