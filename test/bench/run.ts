@@ -23,7 +23,7 @@ function seconds(command: string, args: string[]): number {
   if (status !== 0) {
     console.error(`${command} ${args.join(' ')} failed with ${status}:\n${stdout}${stderr}`)
     for (const name of ['bench3', 'bench7'])
-      spawnSync('npx', ['zx', 'scripts/down.ts', '--cluster', name, '--yes', '--purge'], { cwd: projectFolder, env: { ...process.env, HA_ETCD_HOME: home } })
+      spawnSync('npx', ['zx', join(projectFolder, 'scripts/down.ts'), '--cluster', name, '--yes', '--purge'], { cwd: projectFolder, env: { ...process.env, HA_ETCD_HOME: home } })
     process.exit(1)
   }
   return Number(process.hrtime.bigint() - started) / 1e9

@@ -52,7 +52,7 @@ for (let round = 1; round <= 20; round++) {
 for (const fraction of [0.4, 0.7]) {
   test(`kill -9 of npx itself at ${fraction} of the way, then up: healthy, though the run below npx lived on`, async () => {
     await home.verb('down', '--yes', '--purge')
-    const npx = spawn('npx', ['zx', 'scripts/up.ts', '--yes'], { cwd: projectFolder, env: { ...process.env, HA_ETCD_HOME: home.path }, stdio: 'ignore' })
+    const npx = spawn('npx', ['zx', join(projectFolder, 'scripts/up.ts'), '--yes'], { cwd: projectFolder, env: { ...process.env, HA_ETCD_HOME: home.path }, stdio: 'ignore' })
     await wait(whole * fraction)
     npx.kill('SIGKILL')
     await requireHealthy('after npx was killed')
