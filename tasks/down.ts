@@ -12,7 +12,7 @@ import { downTasks } from './vms/index.ts'
 /** Asks, stops the hosts, removes their data and the cluster's record; `purge`: certificates and backups too. */
 export async function down(cluster: Cluster, purge: boolean): Promise<void> {
   const keepsSomething = purge && (existsSync(cluster.paths.certs) || existsSync(cluster.paths.backups))
-  if (!cluster.recorded && !keepsSomething) {
+  if (!cluster.recorded && !keepsSomething && !existsSync(cluster.paths.hosts)) {
     const others = recordedClusters()
     if (others.length > 0) throw new UsageError(`There is no cluster ${cluster.name}.${suggest(cluster.name, others)}`)
     return say(cluster, `There is no cluster ${cluster.name}; nothing to stop.`)

@@ -126,8 +126,15 @@ export async function resolveCluster({ asked, configFile }: Settings): Promise<C
   }
 }
 
-/** Records what was resolved, so that every later run sees the same cluster. Writes only when it changed. */
+/**
+ * Records what was resolved, so that every later run sees the same cluster. Writes only when it changed.
+ * @throws OperationError when there are hosts already, of a cluster whose record was lost
+ */
 export function recordCluster(cluster: Cluster): void {
+  if (!cluster.recorded && existsSync(cluster.paths.hosts))
+    throw new OperationError(`There are hosts of cluster ${cluster.name} in ${cluster.paths.hosts}, but its record ${cluster.paths.record} is missing.`, {
+      hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts --cluster ${cluster.name}`,
+    })
   const record: ClusterRecord = {
     name: cluster.name,
     provider: cluster.provider,
@@ -139,6 +146,7 @@ export function recordCluster(cluster: Cluster): void {
     ...(cluster.configFile && { configFile: cluster.configFile }),
   }
   writeFileIfChanged(cluster.paths.record, `${JSON.stringify(record, null, 2)}\n`, 0o600)
+  cluster.recorded = true
 }
 
 /** The configuration file that a cluster was made with. @throws UsageError when that is gone */

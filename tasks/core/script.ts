@@ -1,5 +1,5 @@
 // What every script does around its own few lines: flags, help, signals, the lock, the log, and how it ends.
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Cluster, recordedConfigFile, resolveCluster } from './cluster.ts'
@@ -43,6 +43,7 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags) 
     run.json = settings.json
     run.yes = settings.yes || isContinuousIntegration()
     let cluster = await resolveCluster(settings)
+    requireOwner(cluster)
     if (verb.writes) {
       release = await takeLock(cluster.paths.state, verb.name)
       cluster = await resolveCluster(settings) // what an earlier run recorded while we waited to know
@@ -63,6 +64,15 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags) 
   await flushed(process.stdout)
   await flushed(process.stderr)
   process.exit()
+}
+
+/** A cluster belongs to the user who made it: another one, root too, would start a second supervisor beside theirs. */
+function requireOwner({ name, paths }: Cluster): void {
+  const owner = statSync(paths.state, { throwIfNoEntry: false })?.uid
+  if (owner !== undefined && owner !== process.getuid?.())
+    throw new UsageError(`Cluster ${name} belongs to the user with uid ${owner}.`, {
+      hint: `Run this as that user: sudo -u '#${owner}' …, or choose another cluster with --cluster.`,
+    })
 }
 
 /**
@@ -89,6 +99,8 @@ let lastResort: NodeJS.Timeout | undefined
 
 /** The first signal asks everything to end; the second, or 1.8 s, ends the process. */
 function listenForSignals(): void {
+  // Whoever read our output is gone (up | head): end as a person's Ctrl-C would.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && run.stop('SIGTERM'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       const code = signal === 'SIGINT' ? 130 : 143

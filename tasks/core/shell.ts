@@ -77,6 +77,9 @@ export async function work(program: string, args: string[], options: ToolOptions
     run.throwIfStopped()
     refuseMissing(program, exitCode, stderr)
     return { stdout, stderr, exitCode: exitCode ?? 1 }
+  } catch (error) {
+    stop() // our own failure (a full disk, say) must not leave the program running
+    throw error
   } finally {
     run.signal.removeEventListener('abort', stop)
     if (pidFile) rmSync(pidFile.path, { force: true })

@@ -95,6 +95,8 @@ function flaw(certificate: X509Certificate, leaf: Leaf, asked: Cluster['pki']): 
   const dnsNames = (certificate.subjectAltName ?? '').toLowerCase().split(', ')
   const san = leaf.sans.find((name) => (isIP(name) ? !certificate.checkIP(name) : !dnsNames.includes(`dns:${name.toLowerCase()}`)))
   if (san) return `lacks SAN ${san}`
+  const count = certificate.subjectAltName?.split(', ').length ?? 0
+  if (count > leaf.sans.length) return 'has SANs that are not asked for'
   const usage = leaf.usages.find((name) => !certificate.keyUsage?.includes(usageIdentifiers[name])) // node calls the extended usages so
   if (usage) return `lacks usage ${usage}`
   const algorithm = keyAlgorithmOf(certificate.publicKey)

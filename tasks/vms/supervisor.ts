@@ -8,7 +8,7 @@ import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere, removeIfEmpty, writeFileIfChanged } from '../core/files.ts'
+import { removeIfEmpty, writeFileIfChanged } from '../core/files.ts'
 import { birthOf } from '../core/processes.ts'
 import { aptUnpack, compareVersions, fetchTool, findProgram, hasApt, requireProgram, searchPath, versionOf, writeLauncher } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
@@ -40,8 +40,8 @@ export async function startSupervisor(cluster: Cluster): Promise<void> {
 
 /** Stops every member, and then supervisord; leaves no file of it. */
 export async function stopSupervisor(cluster: Cluster): Promise<void> {
-  const pid = Number(readFileIfThere(pidFile(cluster)) ?? 0)
   if (await isSupervised(cluster)) {
+    const pid = Number((await supervisorctl(cluster, 'pid')).stdout)
     await supervisorctl(cluster, 'shutdown')
     for (let waited = 0; waited < 40_000 && ((await isSupervised(cluster)) || (await birthOf(pid))); waited += 50) await sleep(50)
     if (await isSupervised(cluster)) throw new OperationError(`supervisord (pid ${pid}) did not stop within 40 s.`, { hint: `End it with: kill -9 ${pid}, then run down again.` })
@@ -50,8 +50,11 @@ export async function stopSupervisor(cluster: Cluster): Promise<void> {
   removeIfEmpty(socketFolder())
 }
 
-export const supervisorctl = (cluster: Cluster, ...args: string[]): Promise<Result> =>
-  ask(requireProgram('supervisorctl', 'supervisor'), ['-c', configFile(cluster), ...args], { timeout: 20_000 })
+/** Asks the cluster's supervisord. Its configuration is put back first where it was lost. */
+export function supervisorctl(cluster: Cluster, ...args: string[]): Promise<Result> {
+  writeFileIfChanged(configFile(cluster), supervisordConfig(cluster), 0o600)
+  return ask(requireProgram('supervisorctl', 'supervisor'), ['-c', configFile(cluster), ...args], { timeout: 20_000 })
+}
 
 export async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
   // `status` shows no pid while a program is still STARTING; `pid` does, 0 for one that does not run.

@@ -1,11 +1,12 @@
 // The whole way: up, up again, each phase alone, down; and clusters beside each other.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
+import { birthOf } from '../../tasks/core/processes.ts'
 import { startLoad } from '../../tasks/etcd/load.ts'
 import { type Home, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
 
@@ -25,6 +26,25 @@ const etcdPids = (): number[] =>
     .filter(({ command }) => command.endsWith('/etcd'))
     .map(({ pid }) => pid)
     .sort()
+
+const pidOf = (host: string): number =>
+  processesWith(`ETCD_DATA_DIR=${home.path}/.cluster/etcd-cluster-1/hosts/${host}/`).find(({ command }) => command.endsWith('/etcd'))?.pid ?? 0
+
+/** Makes a member lead; the request must be made to the one that leads now. */
+async function moveLeader(host: Host): Promise<void> {
+  const { members } = JSON.parse((await home.verb('verify', '--json')).stdout) as { members: { name: string; id: string; isLeader: boolean; clientURLs: string[] }[] }
+  const leader = members.find((member) => member.isLeader)
+  if (leader?.name === host.name) return
+  const target = members.find((member) => member.name === host.name)
+  await etcdctl({ ETCDCTL_ENDPOINTS: leader?.clientURLs[0] ?? '' }, 'move-leader', target?.id ?? '')
+}
+
+const etcdctl = async (more: Record<string, string>, ...args: string[]): Promise<string> => {
+  const environment = (await home.verb('env', '--json')).stdout
+  const folder = readdirSync(join(home.path, '.tools')).find((name) => name.startsWith('etcd-'))
+  const program = folder ? join(home.path, '.tools', folder, 'etcdctl') : 'etcdctl'
+  return execFileSync(program, args, { env: { ...process.env, ...JSON.parse(environment), ...more }, encoding: 'utf8' })
+}
 
 test('up ends with a verified cluster of three and says how to use it', async () => {
   const { exitCode, stdout, stderr } = await home.verb('up', '--yes')
@@ -110,6 +130,9 @@ test('a changed setting restarts one member after the other: no write fails, and
   const before = etcdPids()
   const file = join(home.path, 'cluster.yaml')
   writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
+  const { hosts } = clusterOf(home.path)
+  const [first] = hosts
+  await moveLeader(first as Host)
   const load = startLoad(clusterOf(home.path))
   let fewest = 3
   const watch = setInterval(() => {
@@ -123,6 +146,8 @@ test('a changed setting restarts one member after the other: no write fails, and
   assert.equal(JSON.parse(stdout).changed, { master01: 1, master02: 1, master03: 1 })
   assert.ok(etcdPids().every((pid) => !before.includes(pid)))
   assert.is(fewest, 2, 'one member at a time')
+  const births = await Promise.all(hosts.map(async (host) => Number(await birthOf(pidOf(host.name)))))
+  assert.is(Math.max(...births), births[0], 'the leader goes last')
   assert.ok(acknowledged > 100)
   assert.equal([failed, missing], [0, 0])
   assert.is((await home.verb('verify')).exitCode, 0)
@@ -142,22 +167,14 @@ test('a setting with which etcd does not start stops the run at the first member
   assert.is(etcdPids().length, 3)
 })
 
-test('an emptied data directory of a known member is refused, naming what replaces it', async () => {
-  const cluster = join(home.path, '.cluster/etcd-cluster-1')
-  const pid = processesWith(`ETCD_DATA_DIR=${cluster}/hosts/master03/`).find(({ command }) => command.endsWith('/etcd'))?.pid
+test('an emptied data directory of a known member is refused, naming what replaces it, and etcd itself never starts on it', async () => {
+  const data = join(home.path, '.cluster/etcd-cluster-1/hosts/master03/var/lib/etcd/member')
+  const pid = pidOf('master03')
   assert.ok(pid)
-  const supervisorctl =
-    [join(home.path, '.tools'), '/usr/bin']
-      .flatMap((folder) =>
-        existsSync(folder)
-          ? readdirSync(folder)
-              .filter((name) => name.startsWith('supervisor'))
-              .map((name) => join(folder, name, 'supervisorctl'))
-          : [],
-      )
-      .find(existsSync) ?? 'supervisorctl'
-  execFileSync(supervisorctl, ['-c', join(cluster, 'supervisord.conf'), 'stop', 'master03'])
-  rmSync(join(cluster, 'hosts/master03/var/lib/etcd/member'), { recursive: true })
+  rmSync(data, { recursive: true })
+  process.kill(pid, 'SIGKILL') // supervisord starts it again at once
+  await new Promise((wake) => setTimeout(wake, 3000))
+  assert.not.ok(existsSync(data), 'a member that forgot its data must not rejoin under its old id')
   const { exitCode, stderr } = await home.verb('up', '--yes')
   assert.is(exitCode, 1)
   assert.match(stderr, /master03 is a member of the running cluster .* but its data directory is empty/)
@@ -166,17 +183,11 @@ test('an emptied data directory of a known member is refused, naming what replac
 })
 
 test('the commands that the refusal names, and then up, replace the emptied member', async () => {
-  const etcdctl = async (...args: string[]): Promise<string> => {
-    const environment = (await home.verb('env', '--json')).stdout
-    const folder = readdirSync(join(home.path, '.tools')).find((name) => name.startsWith('etcd-'))
-    const program = folder ? join(home.path, '.tools', folder, 'etcdctl') : 'etcdctl'
-    return execFileSync(program, args, { env: { ...process.env, ...JSON.parse(environment) }, encoding: 'utf8' })
-  }
   const { stderr } = await home.verb('up', '--yes')
   const [, remove, add] = /(member remove \w+), then etcdctl (member add \S+ \S+?),/.exec(stderr) ?? []
   assert.ok(remove && add, stderr)
-  await etcdctl(...remove.split(' '))
-  await etcdctl(...add.split(' '))
+  await etcdctl({}, ...remove.split(' '))
+  await etcdctl({}, ...add.split(' '))
   const { exitCode, stderr: error } = await home.verb('up', '--yes')
   assert.is(exitCode, 0, error)
   assert.is(etcdPids().length, 3)
@@ -205,6 +216,7 @@ test('down leaves no process, socket or data; certificates stay until --purge', 
 })
 
 const nobody = 65_534
+const asRoot = process.getuid?.() === 0 ? test : test.skip
 const asOther = process.getuid?.() === 0 && readable(projectFolder) ? test : test.skip
 asOther('a user who is not root brings a cluster up, and is asked for nothing', async () => {
   const theirs = testHome({ HOME: '/tmp' }, nobody)
@@ -220,6 +232,25 @@ asOther('a user who is not root brings a cluster up, and is asked for nothing', 
 function readable(folder: string): boolean {
   return folder === '/' || ((statSync(folder).mode & 0o005) === 0o005 && readable(dirname(folder)))
 }
+
+test('hosts whose record was lost: up refuses, and down removes them', async () => {
+  assert.is((await home.verb('up', '--cluster', 'lost', '--masters', '1', '--yes')).exitCode, 0)
+  for (const name of ['cluster.json', 'supervisord.conf']) rmSync(join(home.path, '.cluster/lost', name))
+  const { exitCode, stderr } = await home.verb('up', '--cluster', 'lost', '--masters', '1', '--yes')
+  assert.is(exitCode, 1)
+  assert.match(stderr, 'is missing')
+  assert.is((await home.verb('down', '--cluster', 'lost', '--yes', '--purge')).exitCode, 0)
+  assert.equal(processesWith(`${home.path}/.cluster/lost/`), [])
+})
+
+asRoot("another user's cluster is left alone, by root too", async () => {
+  const theirs = testHome({}, nobody)
+  mkdirSync(join(theirs.path, '.cluster/etcd-cluster-1'), { recursive: true })
+  chownSync(join(theirs.path, '.cluster/etcd-cluster-1'), nobody, nobody)
+  const { exitCode, stderr } = await testHome({ HA_ETCD_HOME: theirs.path }).verb('up', '--yes')
+  assert.is(exitCode, 2)
+  assert.match(stderr, `belongs to the user with uid ${nobody}`)
+})
 
 test('down asks before it removes anything, and without anybody to ask it removes nothing', async () => {
   assert.is((await home.verb('pki')).exitCode, 0)

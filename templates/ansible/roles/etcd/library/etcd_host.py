@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl
-from ansible.module_utils.etcd_files import differs, ids_of, leftovers, make_directory, needs_restart, put, read
+from ansible.module_utils.etcd_files import differs, ids_of, leftovers, make_directory, needs_restart, put, read, unguarded
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -117,8 +117,9 @@ class Host:
         return found.group(2) if found else "existing" if there else ""
 
     def config_content(self, state):
-        """The configuration's text for that state."""
-        return STATE.sub(lambda found: found.group(1) + state, self.config["content"])
+        """The configuration's text for that state; a member of a formed cluster must have its data to start."""
+        content = STATE.sub(lambda found: found.group(1) + state, self.config["content"])
+        return content if state == "existing" and self.has_data() else unguarded(content)
 
     def owned_directories(self):
         """(path, mode) of the folders that are etcd's own; only the data is private."""

@@ -11,6 +11,10 @@ import tempfile
 # etcd reads these only while its data directory is empty: a member with data needs no restart for them.
 BOOTSTRAP = re.compile(r"^.*\bETCD_INITIAL_(?:CLUSTER|CLUSTER_STATE|CLUSTER_TOKEN)=.*$", re.MULTILINE)
 
+# What keeps a member of a formed cluster from starting without its data. By itself etcd would: it would rejoin under
+# its old id with an empty log, having forgotten what it had acknowledged.
+GUARD = re.compile(r"""^\[Unit\]\nConditionPathIsDirectory=.*/member\n|/bin/sh -c 'test -d "\$ETCD_DATA_DIR/member" && exec "\$0"' """, re.MULTILINE)
+
 # The name of a file that is being written; one that is found was left by a run that was killed.
 TEMPORARY = ".etcd-role-"
 
@@ -56,7 +60,17 @@ def differs(path, content, mode, ids):
 
 def needs_restart(old, new):
     """Whether a running etcd must start again to know the new text."""
-    return old is None or BOOTSTRAP.sub("", old) != BOOTSTRAP.sub("", new)
+    return old is None or _lasting(old) != _lasting(new)
+
+
+def unguarded(config):
+    """The configuration of a member that may start without data: at the first start, or when it joins."""
+    return GUARD.sub("", config)
+
+
+def _lasting(config):
+    """What of a configuration a running etcd would notice."""
+    return BOOTSTRAP.sub("", unguarded(config))
 
 
 def make_directory(path, mode, ids):

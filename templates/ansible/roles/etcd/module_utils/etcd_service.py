@@ -130,5 +130,6 @@ class _UnixTransport(xmlrpc.client.Transport):
         """A connection whose socket is the unix one."""
         connection = http.client.HTTPConnection(host)
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(60)  # longer than a member may take to stop
         connection.sock.connect(self.path)
         return connection
