@@ -205,7 +205,7 @@ test('a second cluster of another size lives beside the first', async () => {
 
 test('down leaves no process, socket or data; certificates stay until --purge', async () => {
   assert.is((await home.verb('down', '--cluster', 'beside-1', '--yes')).exitCode, 0)
-  assert.equal(processesWith('beside-1/'), [])
+  assert.equal(processesWith(`${home.path}/.cluster/beside-1/`), [])
   assert.ok(existsSync(join(home.path, 'certs/beside-1/ca.key')))
   assert.not.ok(existsSync(join(home.path, '.cluster/beside-1')))
   assert.is((await home.verb('down', '--cluster', 'beside-1', '--yes', '--purge')).exitCode, 0)

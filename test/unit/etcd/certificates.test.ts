@@ -70,6 +70,7 @@ const cases: Record<string, () => unknown> = {
   'names CN=etcd-peer, not CN=etcd-server': () => place(server, { commonName: 'etcd-peer' }),
   'lacks SAN 127.77.0.101': () => place(server, { sans: server.sans.filter((san) => san !== '127.77.0.101') }),
   'lacks SAN ::1': () => place(server, { sans: server.sans.filter((san) => san !== '::1') }),
+  'has SANs that are not asked for': () => place(server, { sans: [...server.sans, 'gone.example'] }),
   'lacks SAN Kube-etcd.example': () => place(server, { sans: [...server.sans.filter((san) => !san.startsWith('Kube')), '*.example'] }),
   'lacks usage clientAuth': () => place(server, { usages: ['serverAuth'] }),
   [`expired on ${past.toISOString().slice(0, 10)}`]: () => place(server, { ends: past }),
