@@ -64,7 +64,7 @@ export const isRoot = (): boolean => process.getuid?.() === 0
 /** Installs packages through apt; needs root. @throws OperationError with apt's last words */
 export async function aptInstall(packages: string[], report: (line: string) => void): Promise<void> {
   await refreshPackageLists(packages[0] ?? '')
-  await apt(['install', '--yes', '--no-install-recommends', ...packages], { onLine: report })
+  await apt(['install', '--yes', '--no-install-recommends', ...packages], { onLine: (line) => void (line.startsWith('Setting up ') && report(line)) })
 }
 
 /**
