@@ -245,10 +245,12 @@ def converge(host):
     """
     running, _since, enabled = host.service.status()
     state = host.module.params["state"]
+    had_data = host.has_data()
     lines, restart_needed, diffs = host.drift(state)
     if not host.module.check_mode:
         host.write(state)
-        if not running or not enabled or restart_needed:
+        # Without data nothing of worth runs, though its service may look like starting over and over (see GUARD).
+        if not running or not enabled or restart_needed or not had_data:
             host.service.restart() if running else host.service.start()
         elif lines:
             host.service.reload()
