@@ -73,7 +73,7 @@ function playFailure(lines: string[], output: string): OperationError {
     ),
   ]
   const [text = '', ...lastWords] = first.message.split('\n')
-  const [, message = '', next] = /^(.*?)(?:\s(Replace it: .*|Correct the .*|Run this .*|Start the .*))?$/.exec(text) ?? []
+  const [, message = '', next] = /^(.*?)(?:\s(Replace it: .*|Move it aside: .*|Correct the .*|Run this .*|Start the .*))?$/.exec(text) ?? []
   const said = lastWords.length > 0 ? { output: lastWords.join('\n'), hint: 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.' } : {}
   return new OperationError(`${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: ${message}`, { ...said, ...(next && { hint: next }), ...more })
 }

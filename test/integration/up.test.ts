@@ -1,6 +1,6 @@
 // The whole way: up, up again, each phase alone, down; and clusters beside each other.
 import { execFileSync } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -39,11 +39,23 @@ async function moveLeader(host: Host): Promise<void> {
   await etcdctl({ ETCDCTL_ENDPOINTS: leader?.clientURLs[0] ?? '' }, 'move-leader', target?.id ?? '')
 }
 
+/** etcdctl over a home's cluster; etcd refuses changes of the membership for seconds after a member was lost. */
 const etcdctl = async (more: Record<string, string>, ...args: string[]): Promise<string> => {
+  for (let waited = 0; ; waited += 500) {
+    try {
+      return await etcdctlOnce(more, ...args)
+    } catch (error) {
+      if (waited > 15_000 || !/unhealthy cluster|no leader/.test(String((error as { stderr?: unknown }).stderr))) throw error
+      await new Promise((wake) => setTimeout(wake, 500))
+    }
+  }
+}
+
+const etcdctlOnce = async (more: Record<string, string>, ...args: string[]): Promise<string> => {
   const environment = (await home.verb('env', '--json')).stdout
   const folder = readdirSync(join(home.path, '.tools')).find((name) => name.startsWith('etcd-'))
   const program = folder ? join(home.path, '.tools', folder, 'etcdctl') : 'etcdctl'
-  return execFileSync(program, args, { env: { ...process.env, ...JSON.parse(environment), ...more }, encoding: 'utf8' })
+  return execFileSync(program, args, { env: { ...process.env, ...JSON.parse(environment), ...more }, encoding: 'utf8', stdio: 'pipe' })
 }
 
 test('up ends with a verified cluster of three and says how to use it', async () => {
@@ -183,6 +195,44 @@ test('an emptied data directory of a known member is refused, naming what replac
   assert.is(etcdPids().length, 2)
 })
 
+test('the commands that the refusal names, and then up, replace the emptied member', async () => {
+  const { stderr } = await home.verb('up', '--yes')
+  const [, id = '', peerURL = ''] = /member remove (\w+), then etcdctl member add master03 --peer-urls=(\S+),/.exec(stderr) ?? []
+  const others = {
+    ETCDCTL_ENDPOINTS: recordedHosts(home.path)
+      .slice(0, 2)
+      .map((host) => host.clientURL)
+      .join(),
+  }
+  await etcdctl(others, 'member', 'remove', id)
+  await etcdctl(others, 'member', 'add', 'master03', `--peer-urls=${peerURL}`)
+  const { exitCode, stderr: said } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0, said)
+  assert.is(etcdPids().length, 3)
+  assert.not.ok(existsSync(join(home.path, '.cluster/etcd-cluster-1/hosts/master03/var/lib/etcd/first-start')))
+})
+
+test('a known member that kept a part of its data only is refused, too, and again before that part could be mixed with new data', async () => {
+  const data = join(home.path, '.cluster/etcd-cluster-1/hosts/master02/var/lib/etcd/member')
+  process.kill(pidOf('master02'), 'SIGSTOP')
+  const pid = pidOf('master02')
+  rmSync(join(data, 'wal'), { recursive: true })
+  process.kill(pid, 'SIGKILL')
+  const { stderr } = await home.verb('up', '--yes')
+  const [, id = '', peerURL = ''] = /member remove (\w+), then etcdctl member add master02 --peer-urls=(\S+),/.exec(stderr) ?? []
+  const [first, , third] = recordedHosts(home.path)
+  const others = { ETCDCTL_ENDPOINTS: `${first?.clientURL},${third?.clientURL}` }
+  await etcdctl(others, 'member', 'remove', id)
+  await etcdctl(others, 'member', 'add', 'master02', `--peer-urls=${peerURL}`)
+  const refused = await home.verb('up', '--yes')
+  assert.is(refused.exitCode, 1)
+  assert.match(refused.stderr, `mv ${data} ${data}.old`)
+  renameSync(data, `${data}.old`)
+  const { exitCode, stderr: said } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0, said)
+  assert.is(etcdPids().length, 3)
+})
+
 test('a second cluster of another size lives beside the first', async () => {
   for (const masters of ['1', '5', '7']) {
     const name = `beside-${masters}`
@@ -190,7 +240,7 @@ test('a second cluster of another size lives beside the first', async () => {
     assert.is(exitCode, 0, stderr)
     assert.is(JSON.parse(stdout).endpoints.length, Number(masters))
   }
-  assert.is(etcdPids().length, 2 + 1 + 5 + 7)
+  assert.is(etcdPids().length, 3 + 1 + 5 + 7)
 })
 
 test('down leaves no process, socket or data; certificates stay until --purge', async () => {

@@ -86,6 +86,9 @@ def _refusal(looks, peer_urls, members):
                 "%s has no data, but %s belonged to a formed cluster that does not answer now: starting %s afresh could lose writes. "
                 "Start the other members first, or restore the cluster from a snapshot." % (host, " and ".join(settled), host)
             )
+        if looks[host].get("remnants"):
+            left = looks[host]["remnants"]
+            return "%s would start afresh, but a part of an older member lies in %s. Move it aside: mv %s %s.old, then run this again." % (host, left, left, left)
     return ""
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl
-from ansible.module_utils.etcd_files import differs, ids_of, leftovers, make_directory, needs_restart, put, read, unguarded
+from ansible.module_utils.etcd_files import FIRST_START, differs, has_log, ids_of, leftovers, make_directory, needs_restart, put, read
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -51,9 +51,13 @@ running:
   returned: with action=look
   type: bool
 has_data:
-  description: Whether the data directory holds a member.
+  description: Whether the data directory holds a member's log.
   returned: with action=look
   type: bool
+remnants:
+  description: The folder where a part of a member is left without its log; '' where there is none.
+  returned: with action=look
+  type: str
 state:
   description: The initial cluster state in the configuration; V(existing) once the cluster was formed.
   returned: with action=look
@@ -107,8 +111,16 @@ class Host:
         self.etcdctl = Etcdctl(module.run_command, etcdctl["program"], etcdctl["ssl_directory"], etcdctl["endpoint"], etcdctl["endpoints"], etcdctl["timeout"])
 
     def has_data(self):
-        """Whether the data directory holds a member."""
-        return os.path.isdir(os.path.join(self.data, "member"))
+        """Whether the data directory holds a member's log."""
+        return has_log(self.data)
+
+    def permit(self):
+        """The path of the file that lets etcd start without data."""
+        return os.path.join(self.data, FIRST_START)
+
+    def remnants(self):
+        """Whether a part of a member is left without its log, and not by a first start that was cut short."""
+        return not self.has_data() and os.path.exists(os.path.join(self.data, "member")) and not os.path.exists(self.permit())
 
     def state(self):
         """The initial cluster state that the configuration gives: '', 'new' or 'existing'."""
@@ -117,9 +129,8 @@ class Host:
         return found.group(2) if found else "existing" if there else ""
 
     def config_content(self, state):
-        """The configuration's text for that state; a member of a formed cluster must have its data to start."""
-        content = STATE.sub(lambda found: found.group(1) + state, self.config["content"])
-        return content if state == "existing" and self.has_data() else unguarded(content)
+        """The configuration's text for that state."""
+        return STATE.sub(lambda found: found.group(1) + state, self.config["content"])
 
     def owned_directories(self):
         """(path, mode) of the folders that are etcd's own; only the data is private."""
@@ -154,6 +165,8 @@ class Host:
                 lines.append("%s: %s" % (path, why))
                 restart = restart or (needs and why != "permissions")
                 diffs.append(diff_of(path, content, mode))
+        if state == "existing" and self.has_data() and os.path.exists(self.permit()):
+            lines.append("%s: no longer needed" % self.permit())
         lines += ["%s: left half-written" % path for path in self.leftovers()]
         return lines, restart, diffs
 
@@ -165,6 +178,8 @@ class Host:
             if differs(path, None, mode, self.ids):
                 make_directory(path, mode, self.ids)
         self.write_files([file for file in self.all_files(state) if not only_now or not file[-1]])
+        if state == "existing" and self.has_data() and os.path.exists(self.permit()):
+            os.unlink(self.permit())
         for path in self.leftovers():
             os.unlink(path)
 
@@ -210,6 +225,7 @@ def look(host):
     """What the host is like; changes nothing."""
     running, since, enabled = host.service.status()
     has_data = host.has_data()
+    running = running and has_data  # without data its service may look like starting, over and over (FIRST_START)
     state = host.state()
     lines, restart, diffs = host.drift("new" if state == "new" and not has_data else "existing")
     if running and host.stale(since):
@@ -223,6 +239,7 @@ def look(host):
         "diff": diffs,
         "running": running,
         "has_data": has_data,
+        "remnants": os.path.join(host.data, "member") if host.remnants() else "",
         "state": state,
         "restart": restart,
         "healthy": status is not None,
@@ -249,7 +266,8 @@ def converge(host):
     lines, restart_needed, diffs = host.drift(state)
     if not host.module.check_mode:
         host.write(state)
-        # Without data nothing of worth runs, though its service may look like starting over and over (see GUARD).
+        if not had_data:
+            put(host.permit(), "", 0o600, host.ids)
         if not running or not enabled or restart_needed or not had_data:
             host.service.restart() if running else host.service.start()
         elif lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import pwd
 import re
@@ -11,9 +12,9 @@ import tempfile
 # etcd reads these only while its data directory is empty: a member with data needs no restart for them.
 BOOTSTRAP = re.compile(r"^.*\bETCD_INITIAL_(?:CLUSTER|CLUSTER_STATE|CLUSTER_TOKEN)=.*$", re.MULTILINE)
 
-# What keeps a member of a formed cluster from starting without its data. By itself etcd would: it would rejoin under
-# its old id with an empty log, having forgotten what it had acknowledged.
-GUARD = re.compile(r"""^\[Unit\]\nConditionPathIsDirectory=.*/member\n|/bin/sh -c 'test -d "\$ETCD_DATA_DIR/member" && exec "\$0"' """, re.MULTILINE)
+# What lets etcd start without data. The service starts it only where this file or a write-ahead log is, whoever starts
+# the service: a member that lost its data would rejoin under its old id, having forgotten what it had acknowledged.
+FIRST_START = "first-start"
 
 # The name of a file that is being written; one that is found was left by a run that was killed.
 TEMPORARY = ".etcd-role-"
@@ -22,6 +23,11 @@ TEMPORARY = ".etcd-role-"
 def leftovers(folder):
     """The half-written files in a folder."""
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(TEMPORARY)] if os.path.isdir(folder) else []
+
+
+def has_log(data_directory):
+    """Whether etcd has a write-ahead log there: then, and only then, it takes up its old life."""
+    return bool(glob.glob(os.path.join(glob.escape(data_directory), "member", "wal", "*.wal")))
 
 
 def ids_of(user):
@@ -63,14 +69,9 @@ def needs_restart(old, new):
     return old is None or _lasting(old) != _lasting(new)
 
 
-def unguarded(config):
-    """The configuration of a member that may start without data: at the first start, or when it joins."""
-    return GUARD.sub("", config)
-
-
 def _lasting(config):
     """What of a configuration a running etcd would notice."""
-    return BOOTSTRAP.sub("", unguarded(config))
+    return BOOTSTRAP.sub("", config)
 
 
 def make_directory(path, mode, ids):
