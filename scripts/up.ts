@@ -1,6 +1,8 @@
 #!/usr/bin/env -S npx zx
+import { planFlag } from '../tasks/core/flags.ts'
 import { script } from '../tasks/core/script.ts'
 import { phases, runPhases, selectPhases } from '../tasks/phases.ts'
+import { printPlan } from '../tasks/plan.ts'
 import { printSummary } from '../tasks/summary.ts'
 
 await script(
@@ -10,6 +12,7 @@ await script(
     writes: true,
     flags: {
       from: { value: 'PHASE', summary: 'start with this phase' },
+      ...planFlag,
       skip: { value: 'PHASES', summary: 'leave these phases out (with commas)' },
     },
     help: `Phases:\n${phases.map((phase) => `  ${phase.name.padEnd(11)}${phase.summary}`).join('\n')}\n\nExample: npx zx scripts/up.ts --masters 5 --yes`,
@@ -17,6 +20,7 @@ await script(
   async (cluster, flags) => {
     const started = Date.now()
     const selected = selectPhases(flags.from as string | undefined, flags.skip as string | undefined)
+    if (flags.plan) return printPlan(cluster, selected)
     await runPhases(cluster, selected)
     printSummary(
       cluster,

@@ -1,13 +1,15 @@
 // THE table of phases. Scripts, --help, --from, --skip and the order of `up` all come from it.
-import { type Check, checkTasks, questionsOf } from './core/check.ts'
+import { type Check, checkPlan, checkTasks, questionsOf } from './core/check.ts'
 import { type Cluster, recordCluster } from './core/cluster.ts'
 import { OperationError, UsageError } from './core/errors.ts'
+import { planFlag } from './core/flags.ts'
 import { concurrently, inOrder, runPipeline, type Task } from './core/pipeline.ts'
 import { run } from './core/run.ts'
 import { confirm, script } from './core/script.ts'
 import { suggest } from './core/suggest.ts'
 import * as etcdRole from './etcd-role/index.ts'
 import * as pki from './pki/index.ts'
+import { printPlan } from './plan.ts'
 import * as verify from './verify/index.ts'
 import * as vms from './vms/index.ts'
 
@@ -17,6 +19,8 @@ export interface Phase {
   /** The phases that must have been run before; `up` runs those that need the same at the same time. */
   needs: string[]
   tasks: (cluster: Cluster) => Task[]
+  /** What it would do, a line each (a diff may follow on further lines); may write to the copies that it is given only. */
+  plan?: (copy: Cluster) => Promise<string[]>
 }
 
 export const phases: Phase[] = [
@@ -25,10 +29,11 @@ export const phases: Phase[] = [
     summary: 'check this machine, and get what is missing',
     needs: [],
     tasks: (cluster) => [concurrently('Check what is needed', checkTasks(doctorChecks(cluster)))],
+    plan: (cluster) => checkPlan(doctorChecks(cluster)),
   },
-  { name: 'pki', summary: 'make the certificate authority and every certificate that is due', needs: ['doctor'], tasks: pki.tasks },
-  { name: 'vms', summary: 'bring the hosts up', needs: ['doctor'], tasks: vms.tasks },
-  { name: 'etcd-role', summary: 'install, configure and start etcd with Ansible', needs: ['pki', 'vms'], tasks: etcdRole.tasks },
+  { name: 'pki', summary: 'make the certificate authority and every certificate that is due', needs: ['doctor'], tasks: pki.tasks, plan: pki.plan },
+  { name: 'vms', summary: 'bring the hosts up', needs: ['doctor'], tasks: vms.tasks, plan: vms.plan },
+  { name: 'etcd-role', summary: 'install, configure and start etcd with Ansible', needs: ['pki', 'vms'], tasks: etcdRole.tasks, plan: etcdRole.plan },
   { name: 'verify', summary: 'prove that the cluster works, and refuses what it must', needs: ['etcd-role'], tasks: verify.tasks },
 ]
 
@@ -86,8 +91,12 @@ const asTask = (phase: Phase, cluster: Cluster): Task => inOrder(`${phase.name}:
 export async function phaseScript(name: string): Promise<void> {
   const phase = phaseNamed(name)
   const example = `Example: npx zx scripts/${name}.ts --cluster etcd-cluster-1`
-  await script({ name, summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`, writes: true, help: example }, async (cluster) => {
-    await runPhases(cluster, [phase])
-    if (run.json) process.stdout.write(`${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run.warnings })}\n`)
-  })
+  await script(
+    { name, summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`, writes: true, flags: phase.plan ? planFlag : {}, help: example },
+    async (cluster, flags) => {
+      if (flags.plan) return printPlan(cluster, [phase])
+      await runPhases(cluster, [phase])
+      if (run.json) process.stdout.write(`${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run.warnings })}\n`)
+    },
+  )
 }

@@ -50,6 +50,16 @@ export function checkTasks(checks: Check[]): Task[] {
   }))
 }
 
+/** What the checks would get or complain of, a line each. */
+export async function checkPlan(checks: Check[]): Promise<string[]> {
+  const answers = await Promise.all(checks.map(async (check) => ({ check, answer: await check.look() })))
+  return answers.flatMap(({ check, answer }) => {
+    if (typeof answer === 'string') return []
+    const mends = check.mend && !check.mend.impossible?.()
+    return mends ? [`get what is missing: ${answer.detail}`] : answer.warning ? [] : [`stop: ${answer.detail} ${answer.remedy}`]
+  })
+}
+
 /** The questions that must be answered before the checks may mend something. */
 export async function questionsOf(checks: Check[]): Promise<string[]> {
   const asked = checks.filter((check) => check.mend?.question && !check.mend.impossible?.())

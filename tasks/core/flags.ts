@@ -23,6 +23,9 @@ export const clusterFlags: Record<string, Flag> = {
   help: { summary: 'this text' },
 }
 
+/** The flag of the verbs that can say what they would do. */
+export const planFlag: Record<string, Flag> = { plan: { summary: 'show what would be done, host by host, and touch nothing' } }
+
 /** Parses the command line against the table. @throws UsageError for anything the table does not have. */
 export function parseFlags(args: string[], table: Record<string, Flag>): Flags {
   const options = Object.fromEntries(Object.entries(table).map(([name, flag]) => [name, { type: flag.value ? 'string' : 'boolean' } as const]))

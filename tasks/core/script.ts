@@ -19,7 +19,7 @@ export interface Verb {
   flags?: Record<string, Flag>
   /** Lines below the flags in --help; an example at least. */
   help: string
-  /** True when it changes the cluster or its files: then it holds the cluster's lock. */
+  /** True when it changes the cluster or its files: then it holds the cluster's lock (not with --plan, which changes nothing). */
   writes?: boolean
 }
 
@@ -44,7 +44,7 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags) 
     run.yes = settings.yes || isContinuousIntegration()
     let cluster = await resolveCluster(settings)
     requireOwner(cluster)
-    if (verb.writes) {
+    if (verb.writes && !flags.plan) {
       release = await takeLock(cluster.paths.state, verb.name)
       cluster = await resolveCluster(settings) // what an earlier run recorded while we waited to know
       removeHalfWritten(cluster.paths.certs, true)

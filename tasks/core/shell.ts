@@ -1,4 +1,5 @@
 // Running other programs: logged, interruptible, and never a raw failure to the person.
+import { spawn } from 'node:child_process'
 import { appendFileSync, rmSync } from 'node:fs'
 import { $ } from 'zx'
 import { OperationError } from './errors.ts'
@@ -84,4 +85,20 @@ export async function work(program: string, args: string[], options: ToolOptions
     run.signal.removeEventListener('abort', stop)
     if (pidFile) rmSync(pidFile.path, { force: true })
   }
+}
+
+/**
+ * Starts a program that serves us until we end: it must end by itself when its standard input does.
+ * @returns whether it said its first word; false when it ended before
+ */
+export function keepRunning(program: string, args: string[]): Promise<boolean> {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true }) // a Ctrl-C reaches us first
+  for (const stream of [child, child.stdin, child.stdout, child.stderr]) (stream as { unref?: () => void }).unref?.()
+  run.signal.addEventListener('abort', () => child.stdin.destroy(), { once: true })
+  return new Promise((done) => {
+    child.stdin.on('error', () => {})
+    child.stdout.once('data', () => done(true))
+    child.stderr.on('data', (words: Buffer) => run.log && appendFileSync(run.log, words))
+    child.once('error', () => done(false)).once('exit', () => done(false))
+  })
 }

@@ -1,11 +1,13 @@
 // Phase etcd-role: the Ansible role on every host.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import type { Check } from '../core/check.ts'
 import { type Cluster, recordCluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgram, versionOf } from '../core/programs.ts'
 import { run } from '../core/run.ts'
-import { fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
+import { type EtcdBinaries, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
+import { leaves } from '../etcd/certificates.ts'
 import { writeInventory } from './inventory.ts'
 import { runPlaybook } from './playbook.ts'
 
@@ -15,9 +17,8 @@ export function tasks(cluster: Cluster): Task[] {
     {
       title: 'Write the inventory',
       task: async () => {
-        const binaries = await requireEtcd(cluster)
-        writeInventory(cluster, binaries)
-        cluster.etcd.version = binaries.version
+        const { version } = await prepare(cluster)
+        cluster.etcd.version = version
         recordCluster(cluster)
       },
     },
@@ -37,6 +38,30 @@ export function tasks(cluster: Cluster): Task[] {
       },
     },
   ]
+}
+
+/** What the role would do, in its order, each host's differences below its line. The cluster's inventory must be a copy. */
+export async function plan(copy: Cluster): Promise<string[]> {
+  await prepare(copy)
+  const would: string[] = []
+  let step = ''
+  await runPlaybook(
+    copy,
+    (name) => {
+      step = name
+    },
+    (host, diff) => would.push([`${host}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`, ...(diff ? [diff] : [])].join('\n')),
+  )
+  return would
+}
+
+/** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */
+async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
+  const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
+  if (missing) throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, { hint: 'Make what is missing with: npx zx scripts/pki.ts' })
+  const binaries = await requireEtcd(cluster)
+  writeInventory(cluster, binaries)
+  return binaries
 }
 
 /** What the role needs of this machine. */

@@ -18,21 +18,24 @@ export interface Recap {
 /**
  * Runs the role on the cluster's hosts.
  * @param onTask called with the name of each task as it starts
+ * @param onDiff with it nothing is changed: called for each host with what would be, as a diff
  * @returns the recap, a row for each host
  * @throws OperationError naming the host and what Ansible said of it
  */
-export async function runPlaybook(cluster: Cluster, onTask: (name: string) => void): Promise<Recap[]> {
+export async function runPlaybook(cluster: Cluster, onTask: (name: string) => void, onDiff?: (host: string, diff: string) => void): Promise<Recap[]> {
   const ansible = join(projectFolder, 'templates/ansible')
   const failures: string[] = []
+  const collect = onDiff && diffCollector(onDiff)
   const { stdout, stderr, exitCode } = await work(
     requireProgram('ansible-playbook'),
-    ['--inventory', cluster.paths.inventory, '--forks', String(Math.max(4, cluster.hosts.length)), join(ansible, 'playbooks/etcd.yml')],
+    ['--inventory', cluster.paths.inventory, '--forks', String(Math.max(4, cluster.hosts.length)), ...(onDiff ? ['--check', '--diff'] : []), join(ansible, 'playbooks/etcd.yml')],
     {
-      state: cluster.paths.state,
+      ...(!onDiff && { state: cluster.paths.state }),
       env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
       onLine: (line) => {
         const task = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
         if (task) onTask(task)
+        collect?.(line)
         if (/^(fatal|failed): \[/.test(line)) failures.push(line)
       },
     },
@@ -44,6 +47,16 @@ export async function runPlaybook(cluster: Cluster, onTask: (name: string) => vo
 
 /** What a person's own ANSIBLE_* variables must not change: the lines that are read here, and the order of the role's tasks. */
 const ours = { ANSIBLE_STDOUT_CALLBACK: 'default', ANSIBLE_STRATEGY: 'linear', ANSIBLE_DISPLAY_SKIPPED_HOSTS: 'true', ANSIBLE_CHECK_MODE_MARKERS: 'false' }
+
+/** Ansible prints a host's differences right before the line that says how the host fared. */
+function diffCollector(onDiff: (host: string, diff: string) => void): (line: string) => void {
+  let lines: string[] = []
+  return (line) => {
+    const [, outcome, host] = /^(ok|changed|skipping|fatal|failed): \[([^\]\s]+)/.exec(line) ?? []
+    if (host && (lines.length > 0 || outcome === 'changed')) onDiff(host, lines.join('\n').trim())
+    lines = host || /^(TASK|PLAY)/.test(line) ? [] : lines.length > 0 || line.startsWith('--- before') ? [...lines, line] : []
+  }
+}
 
 /** The rows of Ansible's PLAY RECAP. */
 function parseRecap(output: string): Recap[] {

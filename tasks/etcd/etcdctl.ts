@@ -5,6 +5,7 @@ import { ask, type Result } from '../core/shell.ts'
 import { etcdctlPath } from './binaries.ts'
 import { clientEnvironment } from './client-environment.ts'
 import { fromBase64, hex, type Integer, lastWords, milliseconds, parse, reasonFor } from './etcdctl-output.ts'
+import { routed, unrouted } from './reach.ts'
 
 /** A member as the cluster lists it. Its id is in hexadecimal, as etcdctl shows it; a member that never started has no name. */
 export interface Member {
@@ -209,9 +210,10 @@ async function call<T>(cluster: Cluster, args: string[], options: CallOptions): 
 async function etcdctl(cluster: Cluster, args: string[], options: CallOptions, inTurn = 1): Promise<Result> {
   const { timeoutMs = defaultTimeoutMs } = options
   const limit = `${Math.round(timeoutMs)}ms`
-  const ours = { ETCDCTL_ENDPOINTS: endpointsOf(cluster, options).join(','), ETCDCTL_DIAL_TIMEOUT: limit, ETCDCTL_COMMAND_TIMEOUT: limit, ETCDCTL_WRITE_OUT: 'json' }
+  const ours = { ETCDCTL_ENDPOINTS: endpointsOf(cluster, options).map(routed).join(','), ETCDCTL_DIAL_TIMEOUT: limit, ETCDCTL_COMMAND_TIMEOUT: limit, ETCDCTL_WRITE_OUT: 'json' }
   const [program, reach] = await Promise.all([etcdctlPath(cluster), clientEnvironment(cluster)])
-  return ask(program, args, { env: { ...nobodyElses, ...reach, ...ours }, timeout: timeoutMs * inTurn + killMs })
+  const result = await ask(program, args, { env: { ...nobodyElses, ...reach, ...ours }, timeout: timeoutMs * inTurn + killMs })
+  return { ...result, stdout: unrouted(result.stdout), stderr: unrouted(result.stderr) }
 }
 
 /** A person's other ETCDCTL_* must not leak in (etcdctl ignores empty ones), nor a proxy stand between us and a member. */

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
+import { routed } from './reach.ts'
 
 /** What a load saw. Times are in milliseconds. */
 export interface LoadReport {
@@ -37,7 +38,7 @@ export function startLoad(cluster: Cluster, { writers = 4, pauseMs = 20, maxSeco
     cert: readFileSync(join(cluster.paths.certs, 'etcd-client.crt')),
     key: readFileSync(join(cluster.paths.certs, 'etcd-client.key')),
   })
-  const endpoints = cluster.hosts.map((host) => host.clientURL)
+  const endpoints = cluster.hosts.map((host) => routed(host.clientURL))
   const prefix = `ha-etcd/load/${randomBytes(6).toString('hex')}/`
   const acknowledged: string[] = []
   const moments = [Date.now()]

@@ -4,6 +4,7 @@ import { setMaxListeners } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTLS, createSecureContext, type SecureContext } from 'node:tls'
 import { run } from '../core/run.ts'
+import { route } from './reach.ts'
 
 // Dozens of connections and programs listen at once; node would warn of a leak from the eleventh on.
 setMaxListeners(0, run.signal)
@@ -34,20 +35,23 @@ export function identity(certificate?: { cert: string; key: string }): Identity 
  * so that it can be judged afterwards. Never throws.
  * @param timeoutMs milliseconds for the whole of it
  */
-export function probeTLS(host: string, port: number, shown: Identity, path: string, timeoutMs: number): Promise<Probe> {
-  if ('unusable' in shown) return Promise.resolve({ kind: 'refused', reason: `our own certificate cannot be used: ${shown.unusable}` })
-  const socket = connectTLS({ host, port, secureContext: shown.context, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+export async function probeTLS(host: string, port: number, shown: Identity, path: string, timeoutMs: number): Promise<Probe> {
+  if ('unusable' in shown) return { kind: 'refused', reason: `our own certificate cannot be used: ${shown.unusable}` }
+  const way = route(host, port)
+  const socket = connectTLS({ host: way.host, port: way.port, secureContext: shown.context, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
   let served: X509Certificate | undefined // kept: a closed socket has forgotten it
   socket.once('secureConnect', () => {
     served = new X509Certificate(socket.getPeerCertificate().raw)
     socket.write(request(host, path))
   })
-  return conversation(socket, timeoutMs, () => served)
+  const probe = await conversation(socket, timeoutMs, () => served)
+  // A tunnel accepts for a member that does not: nothing came back.
+  return way.tunnel && probe.kind === 'refused' && socket.bytesRead === 0 ? { kind: 'closed', reason: 'nothing listens there (seen through ssh)' } : probe
 }
 
 /** The same without TLS. Go's TLS server may answer such a request with 400 and a sentence: that is a refusal. */
 export async function probePlain(host: string, port: number, path: string, timeoutMs: number): Promise<Probe> {
-  const socket = connect({ host, port })
+  const socket = connect(route(host, port))
   socket.once('connect', () => socket.write(request(host, path)))
   const answer = await conversation(socket, timeoutMs, () => undefined)
   return answer.kind === 'answered' && answer.status === 400 ? { kind: 'refused', reason: 'it wants HTTPS' } : answer

@@ -8,6 +8,7 @@ import { certificateReport } from './certificates.ts'
 import { type Answer, alarmList, answerOf, type EndpointStatus, endpointStatus, type Member, memberList } from './etcdctl.ts'
 import { memberOf } from './membership.ts'
 import { identity, type Probe, probeTLS } from './probe.ts'
+import { reachMembers } from './reach.ts'
 
 /** One member. What is not known, because it does not answer, is null; `raftLag` counts entries behind the furthest member. */
 export interface MemberStatus {
@@ -42,6 +43,7 @@ const limitMs = 1500
 export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
   const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
   if (!cert || !key) throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, { hint: 'Make the certificates and the cluster: npx zx scripts/up.ts' })
+  await reachMembers(cluster)
   const client = identity({ cert, key })
   const probes = await Promise.all(cluster.hosts.map((host) => probeTLS(host.address, cluster.etcd.clientPort, client, '/version', limitMs)))
   const endpoints = cluster.hosts.filter((_, index) => probes[index]?.kind === 'answered').map((host) => host.clientURL)

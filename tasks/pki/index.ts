@@ -57,6 +57,16 @@ export function tasks(cluster: Cluster): Task[] {
   ]
 }
 
+/** What the phase would do, a line each; does it in the cluster's certs folder, which must be a copy. */
+export async function plan(copy: Cluster): Promise<string[]> {
+  const { authority, issued, closed } = await ensureCertificates(copy)
+  return [
+    ...(authority.created ? ['make the certificate authority'] : []),
+    ...closed.map((path) => `close ${path} to other users`),
+    ...issued.map(({ path, reason }) => `issue ${path} (${reason})`),
+  ]
+}
+
 /**
  * Leaves the cluster with an authority and valid certificates, and touches nothing that is good already.
  * May be killed at any moment and run again.

@@ -3,6 +3,7 @@ import type { Cluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
 import { sleep } from '../core/run.ts'
 import { chalk } from '../core/terminal.ts'
+import { reachMembers } from '../etcd/reach.ts'
 import { gather } from './facts.ts'
 import { makeVisitors } from './refusals.ts'
 import { type CheckReport, failure, judge, type Report, type Verdict } from './report.ts'
@@ -25,6 +26,7 @@ const intervalMs = 200
  * @throws OperationError when there are no certificates to ask with
  */
 export async function verify(cluster: Cluster, options: VerifyOptions = {}): Promise<Report> {
+  await reachMembers(cluster)
   return (await settle(cluster, options)).report
 }
 
@@ -39,6 +41,8 @@ export function tasks(cluster: Cluster, options: VerifyOptions & { onReport?: (r
     {
       title: `Ask ${cluster.hosts.length === 1 ? 'the member' : `all ${cluster.hosts.length} members`} of ${cluster.name}`,
       task: async (_, task) => {
+        const way = await reachMembers(cluster)
+        if (way) task.title += ` ${way}`
         verdict = await settle(cluster, { ...options, onWait: (missing) => void (task.output = `waiting: ${missing}`) })
         options.onReport?.(verdict.report)
       },

@@ -27,6 +27,12 @@ export function tasks(cluster: Cluster): Task[] {
   ]
 }
 
+/** What the phase would do, a line each. */
+export async function plan(cluster: Cluster): Promise<string[]> {
+  const states = await providers[cluster.provider].states(cluster)
+  return states.filter(({ up }) => !up).map(({ name, address }) => `bring ${name} up at ${address}`)
+}
+
 /** Stops the hosts and removes them with their data. */
 export const downTasks = (cluster: Cluster): Task[] => providers[cluster.provider].down(cluster)
 

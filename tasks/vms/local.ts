@@ -1,7 +1,7 @@
 // Local hosts: no machine at all. Each host is a loopback address and a folder, and one supervisord
 // for the cluster does what an init system does for a real host.
 import { closeSync, existsSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
-import { availableParallelism, freemem } from 'node:os'
+import { availableParallelism, freemem, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Check, Finding } from '../core/check.ts'
 import { type Cluster, canListen, type Host } from '../core/cluster.ts'
@@ -112,7 +112,7 @@ const diskCheck = (cluster: Cluster): Check => ({
 const fsyncCheck = (cluster: Cluster): Check => ({
   title: 'Check how fast the disk is',
   look: async () => {
-    const slow = slowestFsync(cluster.paths.state)
+    const slow = slowestFsync([cluster.paths.state, home, tmpdir()].find(existsSync) ?? '/')
     return slow <= slowFsyncMs
       ? `${slow.toFixed(1)} ms to write through`
       : {
@@ -125,8 +125,7 @@ const fsyncCheck = (cluster: Cluster): Check => ({
 
 /** The 99th percentile, in ms, of writes as etcd's log makes them: 2 KiB, waited for. */
 function slowestFsync(folder: string): number {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const path = join(mkdtempSync(join(folder, 'fsync-')), 'probe')
+  const path = join(mkdtempSync(join(folder, '.fsync-')), 'probe')
   const fd = openSync(path, 'w')
   try {
     const times = Array.from({ length: 100 }, () => {

@@ -21,6 +21,9 @@ const recordedHosts = (path: string): Host[] =>
     clientURL: `https://${member.address}:2379`,
   }))
 
+/** What a running cluster writes by itself left out. */
+const withoutLogs = (files: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(files).filter(([name]) => !/\.log|\/var\//.test(name)))
+
 const etcdPids = (): number[] =>
   processesWith(`${home.path}/.cluster/`)
     .filter(({ command }) => command.endsWith('/etcd'))
@@ -136,6 +139,38 @@ test('status --watch looks again and again until Ctrl-C, which ends it with 130'
   const { exitCode, stdout } = await done
   assert.is(exitCode, 130)
   assert.ok(stdout.split('3 of 3 members up').length > 2, stdout)
+})
+
+test('a plan names what would be done, host by host, in the order of the restarts, and touches nothing', async () => {
+  const file = join(home.path, 'cluster.yaml')
+  writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 10000 } }\n')
+  const leaf = join(certs, 'master03/server.crt')
+  const kept = readFileSync(leaf)
+  rmSync(leaf)
+  const seen = (): object => ({ ...snapshotOf(certs), ...withoutLogs(snapshotOf(join(home.path, '.cluster'))) })
+  const before = seen()
+  const { exitCode, stdout, stderr } = await home.verb('up', '--plan', '--json')
+  assert.is(exitCode, 0, stderr)
+  assert.equal(seen(), before)
+  const plan = Object.fromEntries((JSON.parse(stdout).plan as { phase: string; would: string[] }[]).map(({ phase, would }) => [phase, would]))
+  assert.equal([plan.doctor, plan.pki, plan.vms], [[], ['issue master03/server.crt (missing)'], []])
+  assert.is(plan['etcd-role']?.length, 3)
+  for (const step of plan['etcd-role'] ?? []) assert.match(step, /^(master0\d): restart etcd on \1\n(.*\n)+\+ .*ETCD_SNAPSHOT_COUNT="10000"/)
+  const readable = await home.verb('up', '--plan')
+  assert.match(readable.stdout, 'nothing was touched')
+  const alone = await home.verb('etcd-role', '--plan')
+  assert.is(alone.exitCode, 1)
+  assert.match(alone.stderr, 'master03/server.crt, or its key, is missing')
+  writeFileSync(leaf, kept)
+  rmSync(file)
+})
+
+test('the plan of a cluster that is not there says what would be made, and makes nothing', async () => {
+  const { exitCode, stdout } = await home.verb('up', '--plan', '--cluster', 'not-there')
+  assert.is(exitCode, 0)
+  for (const text of ['make the certificate authority', 'issue etcd-client.crt', 'bring master03 up']) assert.match(stdout, text)
+  assert.not.ok(existsSync(join(home.path, '.cluster/not-there')))
+  assert.not.ok(existsSync(join(home.path, 'certs/not-there')))
 })
 
 test('a changed setting restarts one member after the other: no write fails, and never are two down', async () => {

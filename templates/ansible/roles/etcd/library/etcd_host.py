@@ -215,9 +215,9 @@ def listens(url):
 
 
 def diff_of(path, content, mode):
-    """One file's difference for --diff; a private key's is not shown."""
-    if mode == 0o600:
-        return {"header": path, "prepared": "a private key differs; it is not shown\n"}
+    """One file's difference for --diff; a private key's is not shown, nor a certificate's, which nobody could read."""
+    if mode == 0o600 or path.endswith(".crt"):
+        return {"prepared": "--- before: %s\n+++ after: %s\n%s\n" % (path, path, "(a new private key)" if mode == 0o600 else "(a new certificate)")}
     return {"before_header": path, "after_header": path, "before": read(path) or "", "after": content}
 
 

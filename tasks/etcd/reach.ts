@@ -1,0 +1,84 @@
+// How this machine reaches the members: directly, or through ssh where their addresses cannot be reached from here.
+import { connect as connectTCP, createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { keepRunning } from '../core/shell.ts'
+
+/** A place to connect to in the place of another one. */
+export interface Route {
+  host: string
+  port: number
+  /** True when it is the near end of a tunnel, which accepts whether or not the far end does. */
+  tunnel: boolean
+}
+
+/** "address:port" of a member to the tunnel's port on this machine. */
+const tunnels = new Map<string, number>()
+const directMs = 700
+
+/** Where to connect to for an address and port. */
+export function route(address: string, port: number): Route {
+  const near = tunnels.get(`${address}:${port}`)
+  return near ? { host: '127.0.0.1', port: near, tunnel: true } : { host: address, port, tunnel: false }
+}
+
+/** The URL to use in the place of a member's own. Its certificate names 127.0.0.1, too, so TLS holds through a tunnel. */
+export function routed(url: string): string {
+  const { hostname, port } = new URL(url)
+  const { tunnel, host, port: near } = route(hostname, Number(port))
+  return tunnel ? `https://${host}:${near}` : url
+}
+
+/** Puts the members' own URLs back into a text that speaks of tunnels. */
+export function unrouted(text: string): string {
+  return [...tunnels].reduce((all, [far, near]) => all.replaceAll(`127.0.0.1:${near}`, far), text)
+}
+
+/**
+ * Finds the way to the members; to be called once, before they are asked. Where none of them accepts a connection
+ * (Docker Desktop, NAT), an ssh tunnel to each is tried; it ends with this process.
+ * @returns how they are reached when it is not directly, as a clause; undefined when it is
+ */
+export async function reachMembers(cluster: Cluster): Promise<string | undefined> {
+  if (cluster.provider === 'local' || tunnels.size > 0) return undefined
+  const accepted = await Promise.all(cluster.hosts.map((host) => accepts(host.address, cluster.etcd.clientPort)))
+  if (accepted.includes(true)) return undefined
+  await Promise.all(cluster.hosts.map((host) => openTunnel(cluster, host)))
+  return tunnels.size > 0 ? "through ssh, since the members' addresses cannot be reached from here" : undefined
+}
+
+/** Both ports of a host through one ssh. A host that ssh does not reach has none: it is asked directly, and said to be down. */
+async function openTunnel(cluster: Cluster, host: Host): Promise<void> {
+  const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
+  const near = await Promise.all(ports.map(freePort))
+  const forwards = ports.flatMap((port, index) => ['-L', `127.0.0.1:${near[index]}:${host.address}:${port}`])
+  const options = ['-F', join(cluster.paths.state, 'ssh-config'), '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=5', '-o', 'ExitOnForwardFailure=yes', '-o', 'ControlPath=none']
+  // It ends when its standard input does: with us, however we end.
+  if (await keepRunning('ssh', [...options, ...forwards, host.name, 'echo ready; cat >/dev/null'])) {
+    for (const [index, port] of ports.entries()) tunnels.set(`${host.address}:${port}`, near[index] as number)
+  }
+}
+
+function accepts(host: string, port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connectTCP({ host, port, timeout: directMs })
+    const end = (answer: boolean): void => {
+      socket.destroy()
+      done(answer)
+    }
+    socket
+      .once('connect', () => end(true))
+      .once('error', () => end(false))
+      .once('timeout', () => end(false))
+  })
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer().once('error', fail)
+    server.listen({ host: '127.0.0.1', port: 0 }, () => {
+      const { port } = server.address() as { port: number }
+      server.close(() => done(port))
+    })
+  })
+}

@@ -1,0 +1,51 @@
+// What a run would do: every phase asked, with copies of the certificates to work on; nothing of the cluster is touched.
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Cluster } from './core/cluster.ts'
+import { run } from './core/run.ts'
+import { chalk } from './core/terminal.ts'
+import type { Phase } from './phases.ts'
+
+/** What one phase would do, a line each; `unknown` says why that cannot be told yet. */
+interface PhasePlan {
+  phase: string
+  would: string[]
+  unknown?: string
+}
+
+/** Prints what the phases would do, or with --json gives it as data. */
+export async function printPlan(cluster: Cluster, selected: Phase[]): Promise<void> {
+  const plans = await planPhases(cluster, selected)
+  process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans))
+}
+
+async function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePlan[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'ha-etcd-plan-')) // 0700: it holds copies of private keys
+  try {
+    const certs = join(folder, 'certs')
+    if (existsSync(cluster.paths.certs)) cpSync(cluster.paths.certs, certs, { recursive: true, preserveTimestamps: true })
+    const copy = { ...cluster, paths: { ...cluster.paths, certs, inventory: join(folder, 'inventory.yml') } }
+    const plans: PhasePlan[] = []
+    for (const { name, plan } of selected.filter((phase) => phase.plan)) {
+      const first = name === 'etcd-role' && plans.find((before) => before.phase !== 'pki' && before.would.length > 0)
+      if (first) plans.push({ phase: name, would: [], unknown: `configure and start etcd; what differs on the hosts can be told once ${first.phase} has been run` })
+      else plans.push({ phase: name, would: (await plan?.(copy)) ?? [] })
+      run.throwIfStopped()
+    }
+    return plans
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function render(cluster: Cluster, plans: PhasePlan[]): string {
+  const lines = plans.flatMap(({ phase, would, unknown }) => {
+    const items = unknown ? [unknown] : would.length > 0 ? would : [chalk.dim('nothing to do')]
+    return items.map((item, index) => `${(index === 0 ? phase : '').padEnd(11)}${item.split('\n').map(coloured).join('\n           ')}`)
+  })
+  return `What would be done for ${chalk.bold(cluster.name)}; nothing was touched.\n\n${lines.join('\n')}\n`
+}
+
+const coloured = (line: string): string =>
+  /^[+][^+]/.test(line) ? chalk.green(line) : /^-[^-]/.test(line) ? chalk.red(line) : /^(@@|---|\+\+\+)/.test(line) ? chalk.dim(line) : line
