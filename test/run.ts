@@ -20,7 +20,7 @@ interface Outcome {
   ms: number
 }
 
-const usage = `Usage: npm test -- [unit | integration | part of a path]... [--timeout SECONDS] [--root FOLDER]`
+const usage = `Usage: npm test -- [unit | integration | part of a path]... [--e2e] [--timeout SECONDS] [--root FOLDER]`
 const preload = new URL('./support/report.ts', import.meta.url).href
 const reports = mkdtempSync(join(tmpdir(), 'tests-'))
 const atWork = new Set<number>()
@@ -33,13 +33,14 @@ const timeout = Number(values.timeout ?? 600) * 1000
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
 
 if (!values.root) await prepared()
-const outcomes = [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration'), 1))]
+// Those of test/e2e run alone: test/e2e/run.ts gives them the Docker engine that they need.
+const outcomes = values.e2e ? await runAll(find('e2e'), 1) : [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration'), 1))]
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 
-function options(): { values: { timeout?: string; root?: string }; positionals: string[] } {
+function options(): { values: { timeout?: string; root?: string; e2e?: boolean }; positionals: string[] } {
   try {
-    const parsed = parseArgs({ options: { timeout: { type: 'string' }, root: { type: 'string' } }, allowPositionals: true })
+    const parsed = parseArgs({ options: { timeout: { type: 'string' }, root: { type: 'string' }, e2e: { type: 'boolean' } }, allowPositionals: true })
     if (!(Number(parsed.values.timeout ?? 1) > 0)) throw new Error('--timeout must be a number of seconds.')
     return parsed
   } catch (error) {
@@ -57,7 +58,7 @@ async function prepared(): Promise<void> {
 }
 
 /** The test files of one kind that the arguments leave, as paths from the root. */
-function find(kind: 'unit' | 'integration'): string[] {
+function find(kind: 'unit' | 'integration' | 'e2e'): string[] {
   const folder = join('test', kind)
   const all = listed(join(root, folder)).map((name) => join(folder, name))
   return all.filter((path) => path.endsWith('.test.ts') && (positionals.length === 0 || positionals.some((part) => path.includes(part)))).sort()

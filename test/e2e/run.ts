@@ -1,0 +1,113 @@
+// The end-to-end suite: a Docker engine in a network namespace of its own, and the tests of test/e2e inside it.
+// Nothing of it touches the machine's own network or engine; all of it is gone at the end.
+import { spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { endGroup } from '../../tasks/core/processes.ts'
+import { aptInstall, findProgram, hasApt, isRoot } from '../../tasks/core/programs.ts'
+import { sleep } from '../../tasks/core/run.ts'
+import { ask } from '../../tasks/core/shell.ts'
+
+/** Programs that the suite uses, and the Debian packages they come in. */
+const programs = {
+  dockerd: 'docker.io',
+  docker: 'docker.io',
+  vagrant: 'vagrant',
+  ip: 'iproute2',
+  iptables: 'iptables',
+  nsenter: 'util-linux',
+  mmdebstrap: 'mmdebstrap',
+  ssh: 'openssh-client',
+  'ssh-keygen': 'openssh-client',
+  'ignition-validate': 'ignition',
+}
+
+const impossible =
+  process.platform !== 'linux' || !isRoot() || !hasApt()
+    ? 'The end-to-end suite needs root on Debian or its kin: it makes a network namespace and runs a Docker engine there.'
+    : undefined
+if (impossible) {
+  console.log(`${impossible}\n0 passed, 0 failed, 1 skipped`)
+  process.exit(0)
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'ha-etcd-e2e-'))
+const namespace = `ha-etcd-${process.pid}`
+const inside = ['nsenter', `--net=/var/run/netns/${namespace}`]
+let engine = 0
+let tests = 0
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(signal === 'SIGINT' ? 130 : 143))
+
+try {
+  await installPrograms()
+  await makeNamespace()
+  await startEngine()
+  await end(await runTests())
+} catch (error) {
+  console.error(`Error: ${(error as Error).message}\n0 passed, 1 failed, 0 skipped`)
+  await end(1)
+}
+
+async function installPrograms(): Promise<void> {
+  const missing = Object.entries(programs).filter(([program]) => !findProgram(program))
+  const packages = [...new Set(missing.map(([, name]) => name))]
+  if (packages.length > 0) await aptInstall(packages, () => {})
+}
+
+async function makeNamespace(): Promise<void> {
+  await must('ip', ['netns', 'add', namespace])
+  await must('nsenter', [...inside.slice(1), 'ip', 'link', 'set', 'lo', 'up'])
+  await must('nsenter', [...inside.slice(1), 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'])
+}
+
+/** `ip netns exec` would mount /sys anew and hide the cgroups from dockerd; nsenter does not. */
+async function startEngine(): Promise<void> {
+  const log = openSync(join(folder, 'dockerd.log'), 'w')
+  const options = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid'), '--host', `unix://${folder}/docker.sock`]
+  const child = spawn('nsenter', [...inside.slice(1), 'dockerd', ...options], { detached: true, stdio: ['ignore', log, log] })
+  closeSync(log)
+  engine = child.pid ?? 0
+  for (let waited = 0; waited < 60_000; waited += 250) {
+    if ((await ask('docker', ['info'], { env: environment() })).exitCode === 0) return
+    if (child.exitCode !== null) break
+    await sleep(250)
+  }
+  throw new Error(`dockerd did not start. The last it said:\n${readFileSync(join(folder, 'dockerd.log'), 'utf8').split('\n').slice(-8).join('\n')}`)
+}
+
+function environment(): Record<string, string> {
+  return { DOCKER_HOST: `unix://${folder}/docker.sock` }
+}
+
+function runTests(): Promise<number> {
+  const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'tsx', 'test/run.ts', '--e2e', '--timeout', '1200', ...process.argv.slice(2)], {
+    env: { ...process.env, ...environment() },
+    stdio: 'inherit',
+    detached: true,
+  })
+  tests = child.pid ?? 0
+  return new Promise((done) => child.once('exit', (code) => done(code ?? 1)))
+}
+
+/** Ends what was started, by pid, and removes what was made. */
+async function end(code: number): Promise<never> {
+  if (tests) await endGroup(tests)
+  if (engine) {
+    const { stdout } = await ask('docker', ['ps', '-aq'], { env: environment() })
+    const containers = stdout.split('\n').filter(Boolean)
+    if (containers.length > 0) await ask('docker', ['rm', '-f', ...containers], { env: environment(), timeout: 60_000 })
+    process.kill(-engine, 'SIGTERM')
+    for (let waited = 0; waited < 20_000 && existsSync(join(folder, 'pid')); waited += 100) await sleep(100)
+    await endGroup(engine)
+  }
+  await ask('ip', ['netns', 'delete', namespace])
+  rmSync(folder, { recursive: true, force: true })
+  process.exit(code)
+}
+
+async function must(program: string, args: string[]): Promise<void> {
+  const { exitCode, stderr } = await ask(program, args)
+  if (exitCode !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr.trim()}`)
+}
