@@ -6,8 +6,8 @@ import { smoke } from '../tasks/smoke.ts'
 await script(
   {
     name: 'smoke',
-    summary: 'Prove on this machine that everything works: a cluster comes up, survives a killed member, heals and goes down.',
-    help: 'The cluster is called smoke unless --cluster names another; it must not be there yet.\n\nExample: npx zx scripts/smoke.ts --json',
+    summary: 'Prove that everything works here: up, a member killed under load, healed, down.',
+    help: 'The cluster is called smoke, or as --cluster says; it must not be there yet.\n\nExample: npx zx scripts/smoke.ts --json',
   },
   (_, flags) => smoke(loadSettings({ ...flags, cluster: flags.cluster ?? 'smoke' })),
 )

@@ -10,8 +10,8 @@ export const environmentVariables = {
   HA_ETCD_PROVIDER: 'as --provider',
   HA_ETCD_MASTERS: 'as --masters (MASTER_COUNT means the same)',
   HA_ETCD_CONFIG: 'as --config',
-  HA_ETCD_HOME: 'the folder that holds certs/, .cluster/ and .tools/ (default: the project)',
-  HA_ETCD_CA_PASSPHRASE: "the passphrase of the CA's key: with it, a new CA key is kept encrypted",
+  HA_ETCD_HOME: 'the folder of certs/, .cluster/ and .tools/ (the project)',
+  HA_ETCD_CA_PASSPHRASE: "the CA key's passphrase; a new CA key is encrypted with it",
 } as const
 
 /** The checkout itself: templates and scripts are found from here. */

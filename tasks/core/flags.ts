@@ -16,7 +16,7 @@ export const clusterFlags: Record<string, Flag> = {
   cluster: { value: 'NAME', summary: 'which cluster (default etcd-cluster-1)' },
   provider: { value: 'NAME', summary: 'where the hosts are: auto or local (default auto)' },
   masters: { value: 'N', summary: 'how many masters: 1, 3, 5, 7 or 9 (default 3)' },
-  config: { value: 'FILE', summary: 'configuration in YAML (default cluster.yaml, if there is one)' },
+  config: { value: 'FILE', summary: 'configuration in YAML (default cluster.yaml, if there)' },
   json: { summary: 'data on standard output, and nothing else there' },
   verbose: { summary: "the tools' own output, line by line" },
   yes: { summary: 'answer yes to every question' },

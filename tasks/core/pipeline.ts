@@ -1,5 +1,6 @@
 // How a list of tasks is run and shown: a live tree on a terminal, plain lines elsewhere, nothing with --json.
 import { Listr, ListrLogger, type ListrTask, PRESET_TIMER } from 'listr2'
+import { Interrupted, OperationError, UsageError } from './errors.ts'
 import { run } from './run.ts'
 
 /** A step of ours; steps share no listr2 context, each closes over what it needs. */
@@ -21,8 +22,17 @@ export async function runPipeline(tasks: Task[]): Promise<void> {
   })
   list.add(tasks.map((task) => ({ ...task, enabled: () => list.errors.length === 0 })))
   await list.run()
-  const first = list.errors[0]
-  if (first) throw first.error
+  if (list.errors.length > 0) throw asOne([...new Set(list.errors.map(({ error }) => error))])
+}
+
+/** What failed first, and the other failures of the same group below it: all of them are to be put right. */
+function asOne([first, ...others]: unknown[]): unknown {
+  const failures = others.filter((error) => error instanceof OperationError && !(error instanceof Interrupted))
+  if (!(first instanceof OperationError) || first instanceof Interrupted || failures.length === 0) return first
+  const also = failures.map((error) => `Also: ${(error as OperationError).message} ${(error as OperationError).more.hint ?? ''}`.trim())
+  const { output, ...more } = first.more
+  const Kind = first.exitCode === 2 ? UsageError : OperationError
+  return new Kind(first.message, { ...more, output: [...(output ? [output] : []), ...also].join('\n') })
 }
 
 /**

@@ -1,6 +1,7 @@
 // Tasks run in order; a failure lets its siblings finish and starts nothing more.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { OperationError } from '../../../tasks/core/errors.ts'
 import { concurrently, inOrder, runPipeline, type Task } from '../../../tasks/core/pipeline.ts'
 import { run } from '../../../tasks/core/run.ts'
 
@@ -54,6 +55,19 @@ test('of several failures in a group the first is thrown', async () => {
   const { task } = recorder()
   const failure = await runPipeline([concurrently('both', [task('fail late', 30), task('fail early', 5)])]).catch((error: Error) => error)
   assert.is((failure as Error).message, 'fail early failed')
+})
+
+test('several failures of the world in a group are said together, the first as the error', async () => {
+  const failing = (message: string, ms: number): Task => ({
+    title: message,
+    task: async () => {
+      await pause(ms)
+      throw new OperationError(message, { hint: `Mend ${message}` })
+    },
+  })
+  const failure = (await runPipeline([concurrently('both', [failing('disk.', 20), failing('memory.', 5)])]).catch((error: Error) => error)) as OperationError
+  assert.is(failure.message, 'memory.')
+  assert.equal(failure.more, { hint: 'Mend memory.', output: 'Also: disk. Mend disk.' })
 })
 
 test('a failure in an ordered list inside a group stops that list only, then the pipeline', async () => {
