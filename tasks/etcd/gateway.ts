@@ -1,0 +1,83 @@
+// etcd's JSON gateway over mutual TLS with connections kept open: many small requests without a program for each.
+import { readFileSync } from 'node:fs'
+import { Agent, request } from 'node:https'
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { routed } from './reach.ts'
+
+/** Requests to the members of one cluster. Every call rejects when the member does not answer well in time. */
+export interface Gateway {
+  endpoints: string[]
+  /** Writes a key; the revision that this made. */
+  put: (endpoint: string, key: string, value: string) => Promise<number>
+  /** Reads a key linearizably: whether it is there, and the revision at which that was so. */
+  read: (endpoint: string, key: string) => Promise<{ found: boolean; revision: number }>
+  /** Every key below a prefix. */
+  keysBelow: (endpoint: string, prefix: string) => Promise<Set<string>>
+  deleteBelow: (endpoint: string, prefix: string) => Promise<unknown>
+  /** Whether a member says of itself that it is healthy. */
+  isHealthy: (endpoint: string) => Promise<boolean>
+  close: () => void
+}
+
+/** A request is given up after this time: a proposal that a dead leader took with it is never answered. */
+const requestTimeoutMs = 3000
+const healthTimeoutMs = 1000
+const readAllTimeoutMs = 30_000
+
+/** Opens the gateway with the cluster's client certificate; `sockets` are kept open to each member at most. */
+export function openGateway(cluster: Cluster, sockets: number): Gateway {
+  const pem = (name: string): Buffer => readFileSync(join(cluster.paths.certs, name))
+  const agent = new Agent({ keepAlive: true, maxSockets: sockets, ca: pem('ca.crt'), cert: pem('etcd-client.crt'), key: pem('etcd-client.key') })
+  const kv = (endpoint: string, method: string, body: object, timeout = requestTimeoutMs): Promise<Answer> =>
+    exchange(agent, 'POST', `${endpoint}/v3/kv/${method}`, JSON.stringify(body), timeout)
+  const below = (prefix: string): object => ({ key: base64(prefix), range_end: base64(endOf(prefix)) })
+  return {
+    endpoints: cluster.hosts.map((host) => routed(host.clientURL)),
+    put: async (endpoint, key, value) => revisionOf(await kv(endpoint, 'put', { key: base64(key), value: base64(value) })),
+    read: async (endpoint, key) => {
+      const answer = await kv(endpoint, 'range', { key: base64(key), keys_only: true })
+      return { found: (answer.kvs ?? []).length > 0, revision: revisionOf(answer) }
+    },
+    keysBelow: async (endpoint, prefix) => {
+      const { kvs = [] } = await kv(endpoint, 'range', { ...below(prefix), keys_only: true }, readAllTimeoutMs)
+      return new Set(kvs.map(({ key }) => Buffer.from(key, 'base64').toString()))
+    },
+    deleteBelow: (endpoint, prefix) => kv(endpoint, 'deleterange', below(prefix), readAllTimeoutMs),
+    isHealthy: async (endpoint) => (await exchange(agent, 'GET', `${endpoint}/health`, undefined, healthTimeoutMs)).health === 'true',
+    close: () => agent.destroy(),
+  }
+}
+
+interface Answer {
+  header?: { revision?: string }
+  kvs?: { key: string }[]
+  health?: string
+}
+
+const revisionOf = (answer: Answer): number => Number(answer.header?.revision ?? 0)
+
+function exchange(agent: Agent, method: string, url: string, body: string | undefined, timeout: number): Promise<Answer> {
+  return new Promise((done, fail) => {
+    const outgoing = request(url, { agent, method, signal: AbortSignal.timeout(timeout) }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', fail)
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString()
+        if (response.statusCode !== 200) return fail(new Error(text))
+        try {
+          done(JSON.parse(text) as Answer)
+        } catch (error) {
+          fail(error as Error)
+        }
+      })
+    })
+    outgoing.on('error', fail)
+    outgoing.end(body)
+  })
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+
+/** The end of the range of all keys with that prefix: its last byte plus one. */
+const endOf = (prefix: string): string => prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)

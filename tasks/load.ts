@@ -1,0 +1,52 @@
+// A load on a running cluster, for a person to watch it by: what it did, and whether all of it held.
+import type { Cluster } from './core/cluster.ts'
+import { OperationError } from './core/errors.ts'
+import { runPipeline } from './core/pipeline.ts'
+import { run, sleep } from './core/run.ts'
+import { table } from './core/terminal.ts'
+import { type LoadOptions, type LoadReport, startLoad } from './etcd/load.ts'
+import { reachMembers } from './etcd/reach.ts'
+
+/** Runs a load for `maxSeconds` and prints what it saw. @throws OperationError when something that must hold did not */
+export async function load(cluster: Cluster, options: LoadOptions & { maxSeconds: number }): Promise<void> {
+  let report: LoadReport | undefined
+  await runPipeline([
+    {
+      title: `Write to ${cluster.name} and read for ${options.maxSeconds} s`,
+      task: async () => {
+        await reachMembers(cluster)
+        const running = startLoad(cluster, options)
+        await sleep(options.maxSeconds * 1000).finally(async () => {
+          report = await running.stop()
+        })
+      },
+    },
+  ])
+  if (report) print(report)
+  const broken = report && brokenPromises(report)
+  if (broken) throw new OperationError(`The load did not hold: ${broken}.`, { hint: 'npx zx scripts/verify.ts says what is wrong with the cluster now.' })
+}
+
+/** What must be zero and is not; undefined where all is well. */
+export function brokenPromises(report: LoadReport): string | undefined {
+  const faults = [
+    report.missing > 0 && `${report.missing} acknowledged writes are lost`,
+    report.failed > 0 && `${report.failed} writes failed twice`,
+    report.backwards > 0 && `${report.backwards} reads went back in time`,
+    report.acknowledged === 0 && 'no write was acknowledged',
+  ].filter(Boolean)
+  return faults.length > 0 ? faults.join(', ') : undefined
+}
+
+function print(report: LoadReport): void {
+  const rows = [
+    ['writes acknowledged', `${report.acknowledged} (${report.writesPerSecond}/s)`],
+    ['  lost', String(report.missing)],
+    ['  failed twice', String(report.failed)],
+    ['  longest stall', `${report.longestStallMs} ms`],
+    ['reads', String(report.reads)],
+    ['  went back in time', String(report.backwards)],
+    ['  failed twice', String(report.failedReads)],
+  ]
+  process.stdout.write(run.json ? `${JSON.stringify(report)}\n` : `\n${table(rows)}\n`)
+}
