@@ -1,7 +1,7 @@
 // The end of a cluster: its hosts and data go; its certificates and backups only when asked.
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, recordedClusters } from './core/cluster.ts'
+import { type Cluster, hostsLeft, recordedClusters } from './core/cluster.ts'
 import { OperationError, UsageError } from './core/errors.ts'
 import { runPipeline } from './core/pipeline.ts'
 import { run } from './core/run.ts'
@@ -12,7 +12,7 @@ import { downTasks } from './vms/index.ts'
 /** Asks, stops the hosts, removes their data and the cluster's record; `purge`: certificates and backups too. */
 export async function down(cluster: Cluster, purge: boolean): Promise<void> {
   const keepsSomething = purge && (existsSync(cluster.paths.certs) || existsSync(cluster.paths.backups))
-  if (!cluster.recorded && !keepsSomething && !existsSync(cluster.paths.hosts)) {
+  if (!cluster.recorded && !keepsSomething && !hostsLeft(cluster)) {
     const others = recordedClusters()
     if (others.length > 0) throw new UsageError(`There is no cluster ${cluster.name}.${suggest(cluster.name, others)}`)
     return say(cluster, `There is no cluster ${cluster.name}; nothing to stop.`)

@@ -4,13 +4,15 @@ import { existsSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import * as v from 'valibot'
-import { type Config, defaults, type KeyAlgorithm, type Settings } from './config.ts'
+import { type Config, checkSubnet, defaults, type KeyAlgorithm, type Settings, vagrantProviders } from './config.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { readFileIfThere, writeFileIfChanged } from './files.ts'
+import { chooseProvider, freePrivateSubnet, type VagrantSettings, vagrantSettings } from './provider-choice.ts'
 import { suggest } from './suggest.ts'
 
-export type ProviderName = 'local'
+const providerNames = ['local', 'vagrant'] as const
+export type ProviderName = (typeof providerNames)[number]
 
 /** One host of the cluster, and the etcd member that lives on it. */
 export interface Host {
@@ -39,6 +41,8 @@ export interface Cluster {
     peerPort: number
     environment: Record<string, string>
   }
+  /** There for provider vagrant. */
+  vagrant?: VagrantSettings | undefined
   pki: { keyAlgorithm: KeyAlgorithm; caDays: number; leafDays: number; renewBeforeDays: number; extraSans: string[] }
   paths: ClusterPaths
   /** The configuration file it was made with or was given since, when it is not the project's cluster.yaml. */
@@ -54,12 +58,14 @@ export interface ClusterPaths {
   inventory: string
   logs: string
   hosts: string
+  vagrant: string
+  sshConfig: string
   backups: string
 }
 
 const recordSchema = v.object({
   name: v.string(),
-  provider: v.literal('local'),
+  provider: v.picklist(providerNames),
   subnet: v.string(),
   clientPort: v.number(),
   peerPort: v.number(),
@@ -74,6 +80,16 @@ const recordSchema = v.object({
     v.minLength(1),
   ),
   etcd: v.object({ version: v.optional(v.string()) }),
+  vagrant: v.optional(
+    v.object({
+      provider: v.picklist(vagrantProviders),
+      box: v.optional(v.string()),
+      boxVersion: v.optional(v.string()),
+      memory: v.number(),
+      cpus: v.number(),
+      driver: v.optional(v.picklist(['kvm', 'qemu'])),
+    }),
+  ),
   configFile: v.optional(v.string()),
 })
 
@@ -89,6 +105,8 @@ export function clusterPaths(name: string, root = home): ClusterPaths {
     inventory: join(state, 'inventory.yml'),
     logs: join(state, 'logs'),
     hosts: join(state, 'hosts'),
+    vagrant: join(state, 'vagrant'),
+    sshConfig: join(state, 'ssh-config'),
     backups: join(state, 'backups'),
   }
 }
@@ -110,15 +128,18 @@ export async function resolveCluster({ asked, configFile }: Settings): Promise<C
   if (record) refuseContradiction(asked, record)
   const clientPort = asked.etcd?.clientPort ?? record?.clientPort ?? defaults.etcd.clientPort
   const peerPort = asked.etcd?.peerPort ?? record?.peerPort ?? defaults.etcd.peerPort
-  const subnet = record?.subnet ?? asked.subnet ?? (await freeLoopbackSubnet(name, [clientPort, peerPort]))
+  const choice = record ? { provider: record.provider, reason: 'as recorded when the cluster was made' } : await chooseProvider(asked, paths.vagrant)
+  checkSubnet(choice.provider, asked.subnet)
+  const subnet = record?.subnet ?? asked.subnet ?? (choice.provider === 'local' ? await freeLoopbackSubnet(name, [clientPort, peerPort]) : freePrivateSubnet(otherSubnets(name)))
   const members = record?.members ?? membersIn(subnet, asked.masters ?? defaults.masters)
   return {
     name,
-    provider: 'local',
-    providerReason: record ? 'as recorded when the cluster was made' : asked.provider === 'local' ? 'as asked' : 'masters on this machine',
+    provider: choice.provider,
+    providerReason: choice.reason,
     subnet,
     hosts: members.map((member) => ({ ...member, clientURL: `https://${member.address}:${clientPort}`, peerURL: `https://${member.address}:${peerPort}` })),
     etcd: { version: asked.etcd?.version ?? record?.etcd.version, binaries: asked.etcd?.binaries, clientPort, peerPort, environment: asked.etcd?.environment ?? {} },
+    vagrant: choice.provider === 'vagrant' ? await vagrantSettings(asked, record?.vagrant) : undefined,
     pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },
     paths,
     configFile: configFile === join(home, 'cluster.yaml') ? undefined : configFile,
@@ -131,8 +152,9 @@ export async function resolveCluster({ asked, configFile }: Settings): Promise<C
  * @throws OperationError when there are hosts already, of a cluster whose record was lost
  */
 export function recordCluster(cluster: Cluster): void {
-  if (!cluster.recorded && existsSync(cluster.paths.hosts))
-    throw new OperationError(`There are hosts of cluster ${cluster.name} in ${cluster.paths.hosts}, but its record ${cluster.paths.record} is missing.`, {
+  const left = hostsLeft(cluster)
+  if (!cluster.recorded && left)
+    throw new OperationError(`There are hosts of cluster ${cluster.name} in ${left}, but its record ${cluster.paths.record} is missing.`, {
       hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts --cluster ${cluster.name}`,
     })
   const record: ClusterRecord = {
@@ -143,11 +165,15 @@ export function recordCluster(cluster: Cluster): void {
     peerPort: cluster.etcd.peerPort,
     members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, ...(connection && { connection }) })),
     etcd: cluster.etcd.version ? { version: cluster.etcd.version } : {},
+    ...(cluster.vagrant && { vagrant: cluster.vagrant }),
     ...(cluster.configFile && { configFile: cluster.configFile }),
   }
   writeFileIfChanged(cluster.paths.record, `${JSON.stringify(record, null, 2)}\n`, 0o600)
   cluster.recorded = true
 }
+
+/** The folder that hosts of this cluster have, if there is one. */
+export const hostsLeft = ({ paths }: Cluster): string | undefined => [paths.hosts, paths.vagrant].find((folder) => existsSync(folder))
 
 /** The configuration file that a cluster was made with. @throws UsageError when that is gone */
 export function recordedConfigFile(name: string): string | undefined {
@@ -182,6 +208,7 @@ function refuseContradiction(asked: Config, record: ClusterRecord): void {
   }
   if (asked.masters !== undefined && asked.masters !== record.members.length) refuse('masters', record.members.length, asked.masters)
   if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider) refuse('provider', record.provider, asked.provider)
+  if (asked.vagrant?.provider && record.vagrant && asked.vagrant.provider !== record.vagrant.provider) refuse('vagrant.provider', record.vagrant.provider, asked.vagrant.provider)
   if (asked.subnet && asked.subnet !== record.subnet) refuse('subnet', record.subnet, asked.subnet)
   if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort) refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
   if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort) refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
@@ -194,9 +221,14 @@ function membersIn(subnet: string, masters: number): { name: string; address: st
   return Array.from({ length: masters }, (_, index) => ({ name: `master${String(index + 1).padStart(2, '0')}`, address: `${prefix}.${101 + index}` }))
 }
 
+const otherSubnets = (name: string): (string | undefined)[] =>
+  recordedClusters()
+    .filter((other) => other !== name)
+    .map((other) => /"subnet": *"([\d.]+\/24)"/.exec(readFileIfThere(clusterPaths(other).record) ?? '')?.[1])
+
 /** A 127.x.y.0/24 that no recorded cluster has and whose first address has the ports free; the name decides where the search starts. */
 async function freeLoopbackSubnet(name: string, ports: number[]): Promise<string> {
-  const taken = recordedClusters().map((other) => /127\.\d+\.\d+\.0\/24/.exec(readFileIfThere(clusterPaths(other).record) ?? '')?.[0])
+  const taken = otherSubnets(name)
   const start = createHash('sha256').update(join(home, name)).digest().readUInt16BE()
   for (let step = 0; step < 256; step++) {
     const place = (start + step * 257) % 65536

@@ -11,10 +11,12 @@ import type { Flags } from './flags.ts'
 import { suggest } from './suggest.ts'
 
 export const keyAlgorithms = ['ecdsa-p256', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
-const providers = ['auto', 'local'] as const
+const providers = ['auto', 'local', 'vagrant'] as const
+export const vagrantProviders = ['docker', 'libvirt', 'virtualbox', 'parallels'] as const
 const masterCounts = [1, 3, 5, 7, 9]
 
 export type KeyAlgorithm = (typeof keyAlgorithms)[number]
+export type VagrantProvider = (typeof vagrantProviders)[number]
 
 const wholeNumber = (what: string, least: number, most: number) =>
   v.pipe(
@@ -68,6 +70,16 @@ const schema = v.strictObject({
       environment: v.optional(v.record(v.pipe(v.string(), v.regex(/^ETCD_[A-Z0-9_]+$/, 'must be an ETCD_* variable')), environmentValue)),
     }),
   ),
+  vagrant: v.optional(
+    v.strictObject({
+      provider: v.optional(v.picklist(vagrantProviders, `must be one of ${vagrantProviders.join(', ')}`)),
+      box: v.optional(v.pipe(text, v.regex(/^[\w][\w./:@-]*$/, 'must be the name of a box (docker: of an image)'))),
+      boxVersion: v.optional(v.pipe(text, v.regex(/^[\w.-]+$/, 'must be the version of a box'))),
+      memory: v.optional(wholeNumber('a whole number of MB', 512, 1_048_576)),
+      cpus: v.optional(wholeNumber('a whole number of processors', 1, 64)),
+      driver: v.optional(v.picklist(['kvm', 'qemu'], 'must be kvm or qemu')),
+    }),
+  ),
   pki: v.optional(
     v.strictObject({
       keyAlgorithm: v.optional(v.picklist(keyAlgorithms, `must be one of ${keyAlgorithms.join(', ')}`)),
@@ -100,9 +112,11 @@ export function loadSettings(flags: Flags, configOf: (cluster: string) => string
   const given = (flags.config as string | undefined) ?? environment.config
   const named = (flags.cluster as string | undefined) ?? environment.cluster
   const { config, file } = readConfig(given ?? configOf(named ?? defaults.cluster))
+  const { boxVersion, ...words } = environment
   const asked: Config = {
     ...config,
-    ...fromWords(environment, (name) => `HA_ETCD_${name.toUpperCase()}`),
+    ...(boxVersion && { vagrant: { ...config.vagrant, boxVersion } }),
+    ...fromWords(words, (name) => `HA_ETCD_${name.toUpperCase()}`),
     ...fromWords({ cluster: flags.cluster, provider: flags.provider, masters: flags.masters }, (name) => `--${name}`),
   }
   checkTogether(asked)
@@ -174,10 +188,19 @@ function checkTogether(asked: Config): void {
   if (version && Number(version.split('.')[1]) < 4) throw new UsageError(`etcd.version ${version} is too old: 3.4 or later is needed.`)
   if (version && binaries) throw new UsageError('etcd.version and etcd.binaries exclude each other: the binaries say which version they are.')
   if (binaries && !existsSync(join(binaries, 'etcd'))) throw new UsageError(`etcd.binaries: there is no etcd in ${binaries}.`)
-  if (asked.subnet && !asked.subnet.startsWith('127.')) throw new UsageError(`subnet ${asked.subnet} is not on the loopback interface: local hosts need a network in 127.0.0.0/8.`)
+  if (asked.provider && asked.provider !== 'auto') checkSubnet(asked.provider, asked.subnet)
+  if (asked.vagrant?.driver && asked.vagrant.provider !== 'libvirt') throw new UsageError("vagrant.driver is libvirt's: it needs vagrant.provider: libvirt.")
   const derived = asked.etcd?.environment ? derivedVariables() : []
   const clash = Object.keys(asked.etcd?.environment ?? {}).find((name) => derived.includes(name))
   if (clash) throw new UsageError(`etcd.environment: ${clash} is derived from the cluster and cannot be set.`)
+}
+
+/** Local hosts are loopback addresses; no other host can have one. @throws UsageError */
+export function checkSubnet(provider: string, subnet: string | undefined): void {
+  if (!subnet) return
+  const loopback = subnet.startsWith('127.')
+  if (provider === 'local' && !loopback) throw new UsageError(`subnet ${subnet} is not on the loopback interface: local hosts need a network in 127.0.0.0/8.`)
+  if (provider === 'vagrant' && loopback) throw new UsageError(`subnet ${subnet} is on the loopback interface: Vagrant's hosts need a private network such as 192.168.56.0/24.`)
 }
 
 /** The ETCD_* variables that the role derives: its own mapping is the one source. */
@@ -191,5 +214,6 @@ export const defaults = {
   cluster: 'etcd-cluster-1',
   masters: 3,
   etcd: { version: '3.6.14', clientPort: 2379, peerPort: 2380 },
+  vagrant: { memory: 1024, cpus: 1 },
   pki: { keyAlgorithm: 'ecdsa-p256' as KeyAlgorithm, caDays: 3650, leafDays: 365, renewBeforeDays: 30, extraSans: [] as string[] },
 }

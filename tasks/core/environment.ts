@@ -14,6 +14,9 @@ export const environmentVariables = {
   HA_ETCD_CA_PASSPHRASE: "the CA key's passphrase; a new CA key is encrypted with it",
 } as const
 
+/** The provider that a person has told Vagrant itself to take. */
+export const vagrantsOwnChoice = (): string | undefined => process.env.VAGRANT_DEFAULT_PROVIDER || undefined
+
 /** The checkout itself: templates and scripts are found from here. */
 export const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 
@@ -30,11 +33,17 @@ export const startedByNpm = (): boolean => !!process.env.npm_command
 export const isContinuousIntegration = (): boolean => !process.stdin.isTTY && !!process.env.CI && process.env.CI !== 'false'
 
 /** The settings that the environment gives, as text. Unknown HA_ETCD_ names are refused. */
-export function settingsFromEnvironment(env: NodeJS.ProcessEnv = process.env): { cluster?: string; provider?: string; masters?: string; config?: string } {
+export function settingsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Partial<Record<'cluster' | 'provider' | 'masters' | 'config' | 'boxVersion', string>> {
   const known = Object.keys(environmentVariables)
   for (const name of Object.keys(env)) {
     if (name.startsWith('HA_ETCD_') && !known.includes(name)) throw new UsageError(`Unknown environment variable ${name}.${suggest(name, known)}`)
   }
-  const given = { cluster: env.HA_ETCD_CLUSTER, provider: env.HA_ETCD_PROVIDER, masters: env.HA_ETCD_MASTERS || env.MASTER_COUNT, config: env.HA_ETCD_CONFIG }
+  const given = {
+    cluster: env.HA_ETCD_CLUSTER,
+    provider: env.HA_ETCD_PROVIDER,
+    masters: env.HA_ETCD_MASTERS || env.MASTER_COUNT,
+    config: env.HA_ETCD_CONFIG,
+    boxVersion: env.BOX_VERSION,
+  }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''))
 }

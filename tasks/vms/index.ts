@@ -5,8 +5,9 @@ import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { local } from './local.ts'
 import type { HostProvider } from './provider.ts'
+import { vagrant } from './vagrant.ts'
 
-const providers: Record<ProviderName, HostProvider> = { local }
+const providers: Record<ProviderName, HostProvider> = { local, vagrant }
 
 /** What the cluster's provider needs of this machine. */
 export const checks = (cluster: Cluster): Check[] => providers[cluster.provider].checks(cluster)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl
-from ansible.module_utils.etcd_files import FIRST_START, differs, has_log, ids_of, leftovers, make_directory, needs_restart, put, read
+from ansible.module_utils.etcd_files import FIRST_START, differs, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -66,10 +66,16 @@ restart:
   description: Whether a running etcd must start again to know what differs.
   returned: with action=look
   type: bool
+programs:
+  description: The programs, by name, that must be copied to the host.
+  returned: with action=look
+  type: list
 """
 
 # The one variable whose value depends on the moment: new until the cluster was formed.
 STATE = re.compile(r'(\bETCD_INITIAL_CLUSTER_STATE="?)(new|existing)')
+# Where the system keeps the units that it came with; the one in /etc would hide it.
+VENDOR_UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/usr/local/lib/systemd/system")
 FILE = {"path": {"type": "str"}, "content": {"type": "str"}, "restart": {"type": "bool", "default": False}}
 SPEC = {
     "action": {"choices": ["look", "ask", "converge", "settle", "restart"], "required": True},
@@ -84,6 +90,7 @@ SPEC = {
             "config": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
             "files": {"type": "list", "elements": "dict", "options": FILE},
             "private_keys": {"type": "list", "elements": "dict", "no_log": False, "options": {"path": {"type": "str"}, "content": {"type": "str", "no_log": True}}},
+            "programs": {"type": "list", "elements": "dict", "options": {"path": {"type": "str"}, "sha256": {"type": "str"}, "machine": {"type": "str"}, "size": {"type": "int"}}},
             "unit": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
             "service": {"type": "dict", "options": {"manager": {"choices": ["systemd", "supervisor"]}, "name": {"type": "str"}, "socket": {"type": "str"}}},
             "etcdctl": {
@@ -142,18 +149,32 @@ class Host:
 
     def all_files(self, state):
         """(path, content, mode, ids, does a running etcd need to start again for it)."""
-        root = (os.geteuid(), os.getegid())
         files = [(entry["path"], entry["content"], 0o644, self.ids, entry["restart"]) for entry in self.wanted["files"]]
         files += [(entry["path"], entry["content"], 0o600, self.ids, False) for entry in self.wanted["private_keys"]]
-        if self.wanted["unit"]["path"]:
-            files.append((self.wanted["unit"]["path"], self.wanted["unit"]["content"], 0o644, root, True))
+        if self.wants_unit():
+            files.append((self.wanted["unit"]["path"], self.wanted["unit"]["content"], 0o644, self.ids, True))
         there = read(self.config["path"])
-        files.append((self.config["path"], self.config_content(state), 0o644, root, needs_restart(there, self.config["content"])))
+        files.append((self.config["path"], self.config_content(state), 0o644, self.ids, needs_restart(there, self.config["content"])))
         return files
+
+    def wants_unit(self):
+        """Whether the unit is ours to write: an OS that has its own (Flatcar) keeps it."""
+        path = self.wanted["unit"]["path"]
+        return bool(path) and not any(os.path.exists(os.path.join(folder, os.path.basename(path))) for folder in VENDOR_UNITS)
+
+    def programs(self):
+        """(path, what differs) of the programs that are copied to this host."""
+        return [(entry["path"], program_differs(entry["path"], entry["sha256"], self.ids)) for entry in self.wanted["programs"]]
 
     def drift(self, state):
         """(lines, restart, diffs): what differs and what it means for a running etcd."""
         lines, diffs, restart = [], [], False
+        if self.ids is None:
+            lines.append("%s: there is no such user" % self.wanted["user"])
+        for path, why in self.programs():
+            if why:
+                lines.append("%s: %s" % (path, why))
+                restart = restart or (why == "content" and path == self.etcd_program())
         for path, mode in self.owned_directories():
             why = differs(path, None, mode, self.ids)
             if why:
@@ -170,8 +191,17 @@ class Host:
         lines += ["%s: left half-written" % path for path in self.leftovers()]
         return lines, restart, diffs
 
+    def etcd_program(self):
+        """The path of the etcd that is copied to this host; '' where the host has its own."""
+        return next((entry["path"] for entry in self.wanted["programs"] if os.path.basename(entry["path"]) == "etcd"), "")
+
     def write(self, state, only_now=False):
         """Puts in place what differs. only_now: no file for which a running etcd must start again."""
+        if self.ids is None:
+            self.ids = make_user(self.module.run_command, self.wanted["user"], self.data)
+        for path, why in self.programs():
+            if why == "permissions":
+                own(path, 0o755, self.ids)
         for path in self.missing_directories():
             os.makedirs(path, mode=0o755)
         for path, mode in self.owned_directories():
@@ -197,6 +227,7 @@ class Host:
     def stale(self, since):
         """Whether a file that etcd reads at its start only was written after this etcd started."""
         paths = [path for path, _content, _mode, _ids, needs in self.all_files("existing") if needs or path == self.config["path"]]
+        paths += [path for path in [self.etcd_program()] if path]
         return any(os.path.exists(path) and int(os.stat(path).st_mtime) > since for path in paths)
 
     def neighbours(self):
@@ -229,7 +260,7 @@ def look(host):
     state = host.state()
     lines, restart, diffs = host.drift("new" if state == "new" and not has_data else "existing")
     if running and host.stale(since):
-        lines, restart = lines + ["etcd has run since before its configuration was written"], True
+        lines, restart = lines + ["etcd has run since before its configuration or its program was written"], True
     if not enabled:
         lines.append("etcd is not started at boot")
     status = host.etcdctl.status(host.etcdctl.endpoint) if running and restart else None
@@ -244,6 +275,7 @@ def look(host):
         "restart": restart,
         "healthy": status is not None,
         "leader": bool(status and status["leader"] == status["member_id"]),
+        "programs": [os.path.basename(path) for path, why in host.programs() if why in ("missing", "content")],
         "neighbours": host.neighbours() if not has_data and not running else [],
         "endpoint": host.etcdctl.endpoint,
     }
@@ -260,19 +292,24 @@ def converge(host):
 
     A running etcd that must start again comes here only while the cluster was never formed (etcd_plan).
     """
-    running, _since, enabled = host.service.status()
+    running, since, enabled = host.service.status()
     state = host.module.params["state"]
     had_data = host.has_data()
     lines, restart_needed, diffs = host.drift(state)
+    restart_needed = restart_needed or (running and host.stale(since))
     if not host.module.check_mode:
         host.write(state)
         if not had_data:
             put(host.permit(), "", 0o600, host.ids)
-        if not running or not enabled or restart_needed or not had_data:
-            host.service.restart() if running else host.service.start()
+        if not running:
+            host.service.start()
+        elif restart_needed or not had_data:
+            host.service.restart()
         elif lines:
             host.service.reload()
-    return {"changed": bool(lines) or not running, "drift": lines, "diff": diffs}
+        if not enabled:
+            host.service.enable()
+    return {"changed": bool(lines) or not running or not enabled, "drift": lines, "diff": diffs}
 
 
 def settle(host):

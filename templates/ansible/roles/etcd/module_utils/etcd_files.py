@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import glob
+import grp
+import hashlib
 import os
 import pwd
 import re
@@ -31,14 +33,28 @@ def has_log(data_directory):
 
 
 def ids_of(user):
-    """(uid, gid) that files shall have; '' means whoever we are."""
+    """(uid, gid) that files shall have; '' means whoever we are. None where there is no such user."""
     if not user:
         return os.geteuid(), os.getegid()
     try:
         entry = pwd.getpwnam(user)
-    except KeyError as error:
-        raise OSError(errno.ENOENT, "there is no such user on this host", user) from error
+    except KeyError:
+        return None
     return entry.pw_uid, entry.pw_gid
+
+
+def make_user(run_command, user, home):
+    """Makes the system user, and its group where there is none; returns its ids."""
+    try:
+        grp.getgrnam(user)
+        group = ["--gid", user]
+    except KeyError:
+        group = ["--user-group"]
+    code, out, err = run_command(["useradd", "--system", *group, "--home-dir", home, "--no-create-home", "--shell", "/usr/sbin/nologin", user])
+    ids = ids_of(user)
+    if ids is None:
+        raise OSError(errno.EPERM, "the user could not be made: %s" % ((err or out).strip() or "useradd ended with %d" % code), user)
+    return ids
 
 
 def read(path):
@@ -60,8 +76,27 @@ def differs(path, content, mode, ids):
             return "content"
     elif not os.path.isdir(path):
         return "missing"
+    return "" if _is_owned(path, mode, ids) else "permissions"
+
+
+def program_differs(path, sha256, ids):
+    """As differs, for a program of which only the hash is known here."""
+    try:
+        with open(path, "rb") as file:
+            there = hashlib.sha256()
+            for block in iter(lambda: file.read(1 << 20), b""):
+                there.update(block)
+    except FileNotFoundError:
+        return "missing"
+    if there.hexdigest() != sha256:
+        return "content"
+    return "" if _is_owned(path, 0o755, ids) else "permissions"
+
+
+def _is_owned(path, mode, ids):
+    """Whether mode and owner are as wanted; no file is while its owner is yet to be made (ids None)."""
     status = os.stat(path)
-    return "" if (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, *ids) else "permissions"
+    return ids is not None and (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, *ids)
 
 
 def needs_restart(old, new):
@@ -77,8 +112,13 @@ def _lasting(config):
 def make_directory(path, mode, ids):
     """Makes the folder, or corrects its owner and mode."""
     os.makedirs(path, mode=mode, exist_ok=True)
-    os.chmod(path, mode)
+    own(path, mode, ids)
+
+
+def own(path, mode, ids):
+    """Corrects owner and mode."""
     os.chown(path, *ids)
+    os.chmod(path, mode)
 
 
 def put(path, content, mode, ids, keep_time=False):

@@ -41,11 +41,15 @@ class Systemd:
 
     def last_words(self):
         """What etcd said last, where it does not stay up; '' while it runs or is starting."""
-        out = self._systemctl("show", self.name, "--property=ActiveState,NRestarts")
+        out = self._systemctl("show", self.name, "--property=ActiveState,NRestarts,ConditionResult,ConditionTimestampMonotonic")
         values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+        # The drop-in's conditions (FIRST_START): systemd then starts nothing, and calls that a success.
+        if values.get("ActiveState") == "inactive" and values.get("ConditionResult") == "no" and values.get("ConditionTimestampMonotonic", "0") != "0":
+            return "systemd did not start it: its data directory holds neither a write-ahead log nor the file that permits a first start."
         if values.get("ActiveState") == "active" or (values.get("ActiveState") != "failed" and int(values.get("NRestarts") or 0) < 2):
             return ""
-        _code, out, _err = self.run_command(["journalctl", "--unit=" + self.name, "--lines=5", "--output=cat", "--no-pager"])
+        # By this match etcd's own lines, without systemd's about it.
+        _code, out, _err = self.run_command(["journalctl", "_SYSTEMD_UNIT=%s.service" % self.name, "--lines=3", "--output=cat", "--no-pager"])
         return out.strip() or "nothing"
 
     def reload(self):
@@ -53,10 +57,14 @@ class Systemd:
         self._systemctl("daemon-reload")
 
     def start(self):
-        """Starts etcd, now and at every boot, without waiting for it to be ready."""
+        """Starts etcd, without waiting for it to be ready."""
         self._systemctl("daemon-reload")
-        self._systemctl("enable", self.name)
+        self.run_command(["systemctl", "reset-failed", self.name])  # a unit that failed too often is not started again without
         self._systemctl("start", "--no-block", self.name)
+
+    def enable(self):
+        """Has etcd started at every boot."""
+        self._systemctl("enable", self.name)
 
     def restart(self):
         """Stops etcd and starts it with the files as they are now."""
@@ -102,6 +110,9 @@ class Supervisor:
     def start(self):
         """Starts etcd, without waiting for it to be ready."""
         self.restart()
+
+    def enable(self):
+        """supervisord starts at once whatever it is configured with."""
 
     def restart(self):
         """Stops etcd and starts it with the configuration as it is now."""

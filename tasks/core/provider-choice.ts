@@ -1,0 +1,93 @@
+// Where the hosts are when nobody says it: on Vagrant's machines where that can work at once, else on this machine.
+import { existsSync } from 'node:fs'
+import type { ProviderName } from './cluster.ts'
+import { type Config, defaults, type VagrantProvider, vagrantProviders } from './config.ts'
+import { vagrantsOwnChoice } from './environment.ts'
+import { OperationError } from './errors.ts'
+import { findProgram } from './programs.ts'
+import { ask } from './shell.ts'
+
+export interface Choice {
+  provider: ProviderName
+  /** One clause for the terminal. */
+  reason: string
+}
+
+/** What Vagrant makes its machines of. Memory in MB. */
+export interface VagrantSettings {
+  provider: VagrantProvider
+  /** The box, for docker the image; undefined: our own choice for the provider. */
+  box?: string | undefined
+  boxVersion?: string | undefined
+  memory: number
+  cpus: number
+  /** libvirt only: qemu emulates the machine where there is no hardware for it. */
+  driver?: 'kvm' | 'qemu' | undefined
+}
+
+/**
+ * The provider of a cluster that is not recorded yet. Costs nothing where Vagrant is not installed.
+ * @param leftover Vagrant's folder of this cluster: where it is there, its machines may be, too
+ */
+export async function chooseProvider(asked: Config, leftover: string): Promise<Choice> {
+  if (asked.provider && asked.provider !== 'auto') return { provider: asked.provider, reason: 'as asked' }
+  const local = (why: string): Choice => ({ provider: 'local', reason: `masters on this machine, since ${why}` })
+  if (existsSync(leftover)) return { provider: 'vagrant', reason: `${leftover} is left from earlier` }
+  if (asked.subnet?.startsWith('127.')) return local('the subnet is on its loopback interface')
+  if (!findProgram('vagrant')) return local('Vagrant is not installed')
+  const hypervisor = asked.vagrant?.provider ?? (await usableHypervisor())
+  return hypervisor && (await canUse(hypervisor)) ? { provider: 'vagrant', reason: `Vagrant and ${hypervisor} are here` } : local('Vagrant has no hypervisor that it can use')
+}
+
+/**
+ * The hypervisor for Vagrant's machines: what the person told Vagrant itself, else the first that works here,
+ * those first that come up fastest. On macOS a container's address cannot be reached, so Docker is left out there.
+ */
+export async function usableHypervisor(): Promise<VagrantProvider | undefined> {
+  const own = vagrantProviders.find((name) => name === vagrantsOwnChoice())
+  if (own) return own
+  const candidates = vagrantProviders.filter((name) => name !== 'docker' || process.platform === 'linux')
+  for (const name of candidates) if (await canUse(name)) return name
+  return undefined
+}
+
+/** Where no hypervisor can be found, the first is taken for granted; doctor then says what it lacks. */
+export async function vagrantSettings(asked: Config, recorded: VagrantSettings | undefined): Promise<VagrantSettings> {
+  const given = asked.vagrant
+  return {
+    provider: recorded?.provider ?? given?.provider ?? (await usableHypervisor()) ?? vagrantProviders[0],
+    memory: given?.memory ?? recorded?.memory ?? defaults.vagrant.memory,
+    cpus: given?.cpus ?? recorded?.cpus ?? defaults.vagrant.cpus,
+    ...withoutGaps({ box: given?.box ?? recorded?.box, boxVersion: given?.boxVersion ?? recorded?.boxVersion, driver: given?.driver ?? recorded?.driver }),
+  }
+}
+
+const withoutGaps = <T extends object>(value: T): Partial<T> => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as Partial<T>
+
+/**
+ * The first of the networks that VirtualBox allows without being told (its manual, "Host-only networking").
+ * @throws OperationError when other clusters have them all
+ */
+export function freePrivateSubnet(taken: (string | undefined)[]): string {
+  const free = Array.from({ length: 8 }, (_, index) => `192.168.${56 + index}.0/24`).find((subnet) => !taken.includes(subnet))
+  if (free) return free
+  throw new OperationError('Every network from 192.168.56.0/24 to 192.168.63.0/24 belongs to a cluster.', { hint: 'Name another one with subnet: in the configuration.' })
+}
+
+const answers = new Map<VagrantProvider, Promise<boolean>>()
+
+/** Whether Vagrant could bring machines up with it, as far as can be seen at once. Asked once a run. */
+export function canUse(hypervisor: VagrantProvider): Promise<boolean> {
+  const known = answers.get(hypervisor)
+  if (known) return known
+  const answer = looks[hypervisor]()
+  answers.set(hypervisor, answer)
+  return answer
+}
+
+const looks: Record<VagrantProvider, () => Promise<boolean>> = {
+  docker: async () => findProgram('docker') !== undefined && (await ask('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5000 })).exitCode === 0,
+  libvirt: async () => findProgram('virsh') !== undefined && (await ask('virsh', ['--connect', 'qemu:///system', 'version'], { timeout: 5000 })).exitCode === 0,
+  virtualbox: async () => findProgram('VBoxManage') !== undefined && (process.platform !== 'linux' || existsSync('/dev/vboxdrv')),
+  parallels: async () => findProgram('prlctl') !== undefined,
+}

@@ -1,0 +1,52 @@
+// What Docker's hosts need beside Vagrant: a network of their own, and no container that a killed run left behind.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { ask } from '../core/shell.ts'
+import { dockerLabel } from './vagrant-folder.ts'
+
+/**
+ * Makes the cluster's network, so that Vagrant finds it: one that Vagrant makes itself is removed by any other
+ * Vagrantfile's `destroy` while its containers are stopped. Removes containers that Vagrant knows nothing of, since
+ * they hold the hosts' addresses.
+ */
+export async function prepareDocker(cluster: Cluster): Promise<void> {
+  const label = dockerLabel(cluster)
+  const known = knownContainers(cluster.paths.vagrant)
+  await removeContainers((await containers(label)).filter((id) => !known.includes(id)))
+  if ((await ask('docker', ['network', 'inspect', label])).exitCode === 0) return
+  await docker(
+    `The network ${cluster.subnet} could not be made`,
+    ['network', 'create', '--subnet', cluster.subnet, '--label', `ha-etcd=${label}`, label],
+    'Choose another one with subnet: in the configuration.',
+  )
+}
+
+/** Removes every container of the cluster, known to Vagrant or not, and its network. */
+export async function removeFromDocker(cluster: Cluster): Promise<void> {
+  const label = dockerLabel(cluster)
+  await removeContainers(await containers(label))
+  if ((await ask('docker', ['network', 'inspect', label])).exitCode === 0) await docker(`The network ${label} could not be removed`, ['network', 'rm', label])
+}
+
+const containers = async (label: string): Promise<string[]> =>
+  (await docker('The containers could not be listed', ['ps', '--all', '--quiet', '--no-trunc', '--filter', `label=ha-etcd=${label}`])).split('\n').filter(Boolean)
+
+async function removeContainers(ids: string[]): Promise<void> {
+  if (ids.length > 0) await docker('Containers of the cluster could not be removed', ['rm', '--force', '--volumes', ...ids])
+}
+
+/** The containers that Vagrant has noted as its own: .vagrant/machines/<host>/docker/id. */
+function knownContainers(folder: string): string[] {
+  const machines = join(folder, '.vagrant/machines')
+  if (!existsSync(machines)) return []
+  const files = readdirSync(machines).map((name) => join(machines, name, 'docker/id'))
+  return files.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8').trim())
+}
+
+async function docker(failure: string, args: string[], hint?: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await ask('docker', args, { timeout: 60_000 })
+  if (exitCode !== 0) throw new OperationError(`${failure}.`, { output: stderr, ...(hint && { hint }) })
+  return stdout
+}

@@ -1,0 +1,41 @@
+// Butane to Ignition, as far as our own flatcar.bu goes: files with their text, and units that are masked or enabled.
+import { parse } from 'yaml'
+
+interface Butane {
+  variant: string
+  version: string
+  storage?: { files?: { path: string; mode?: number; contents?: { inline: string } }[] }
+  systemd?: { units?: { name: string; mask?: boolean; enabled?: boolean; contents?: string }[] }
+}
+
+/** What VirtualBox's guest property holds, and with it config.ign; in bytes (flatcar.org, "Vagrant"). */
+export const ignitionLimit = 1024
+
+/** Which version of Ignition's format a version of Butane's variant flatcar becomes (coreos.github.io/butane/specs). */
+const ignitionVersions: Record<string, string> = { '1.0.0': '3.3.0', '1.1.0': '3.4.0' }
+
+const known = [/^(variant|version|storage|systemd)$/, /^storage\.files(\.\d+(\.(path|mode|contents(\.inline)?))?)?$/, /^systemd\.units(\.\d+(\.(name|mask|enabled|contents))?)?$/]
+
+/**
+ * The Ignition configuration, as compact JSON, of a Butane configuration of variant flatcar.
+ * @throws Error naming the key that is beyond what is translated here
+ */
+export function ignitionFrom(source: string): string {
+  const butane = parse(source) as Butane
+  const version = ignitionVersions[butane.version]
+  if (butane.variant !== 'flatcar' || !version) throw new Error(`Butane ${butane.variant} ${butane.version} is not translated here.`)
+  const unknown = keysOf(butane).find((key) => !known.some((pattern) => pattern.test(key)))
+  if (unknown) throw new Error(`The Butane key ${unknown} is not translated here.`)
+  const files = butane.storage?.files?.map(({ path, mode, contents }) => ({
+    path,
+    ...(mode !== undefined && { mode }),
+    ...(contents && { contents: { source: `data:,${encodeURIComponent(contents.inline)}` } }),
+  }))
+  return JSON.stringify({ ignition: { version }, ...(files && { storage: { files } }), ...(butane.systemd && { systemd: butane.systemd }) })
+}
+
+/** Every key in it, as a path. */
+function keysOf(value: unknown, path = ''): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, below]) => [`${path}${key}`, ...keysOf(below, `${path}${key}.`)])
+}

@@ -1,0 +1,68 @@
+// The folder that Vagrant works in: the Vagrantfile as it is, and beside it what it needs to know of this cluster.
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { projectFolder } from '../core/environment.ts'
+import { writeFileIfChanged } from '../core/files.ts'
+import type { VagrantSettings } from '../core/provider-choice.ts'
+import { hostImage } from './host-image.ts'
+import { ignitionFrom } from './ignition.ts'
+
+const templates = join(projectFolder, 'templates/vagrant')
+
+/** Writes .cluster/<cluster>/vagrant/, and touches no file there that is right already. Returns whether it wrote. */
+export function renderFolder(cluster: Cluster): boolean {
+  const files = {
+    Vagrantfile: readFileSync(join(templates, 'Vagrantfile'), 'utf8'),
+    'settings.json': `${JSON.stringify(settings(cluster), null, 2)}\n`,
+    ...(requireVagrant(cluster).provider === 'virtualbox' && { 'config.ign': ignitionFrom(readFileSync(join(templates, 'flatcar/flatcar.bu'), 'utf8')) }),
+  }
+  return Object.entries(files)
+    .map(([name, content]) => writeFileIfChanged(join(cluster.paths.vagrant, name), content, 0o600))
+    .includes(true)
+}
+
+/** A name for this cluster's containers and network that no other checkout's cluster has. */
+export const dockerLabel = (cluster: Cluster): string => `${cluster.name}-${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 6)}`
+
+/** Whether the hosts are Flatcar: Vagrant boxes of it exist for these two (flatcar.org, "Vagrant"). */
+export const isFlatcar = (cluster: Cluster): boolean => ['virtualbox', 'parallels'].includes(requireVagrant(cluster).provider)
+
+export function requireVagrant(cluster: Cluster): VagrantSettings {
+  if (!cluster.vagrant) throw new Error(`Cluster ${cluster.name} is not Vagrant's.`)
+  return cluster.vagrant
+}
+
+/** What the Vagrantfile reads. */
+function settings(cluster: Cluster): object {
+  const { provider, memory, cpus, driver } = requireVagrant(cluster)
+  const ansible = join(projectFolder, 'templates/ansible')
+  return {
+    provider,
+    label: dockerLabel(cluster),
+    hosts: cluster.hosts.map(({ name, address }) => ({ name, address })),
+    memory,
+    cpus,
+    ...(driver && { driver }),
+    ...(provider === 'docker' ? { image: hostImage(cluster) } : boxOf(requireVagrant(cluster))),
+    flatcar: isFlatcar(cluster),
+    flatcarScript: join(templates, 'flatcar/prepare.sh'),
+    ansibleConfig: join(ansible, 'ansible.cfg'),
+    playbook: join(ansible, 'playbooks/etcd.yml'),
+    inventory: cluster.paths.inventory,
+    certificates: cluster.paths.certs,
+  }
+}
+
+/** The box that was asked for, else Flatcar where there are boxes of it, else Debian. Flatcar's are found by channel and version. */
+export function boxOf({ provider, box, boxVersion }: VagrantSettings): { box: string; boxUrl?: string; boxVersion?: string } {
+  const name = box ?? (provider === 'libvirt' ? 'debian/bookworm64' : 'flatcar-stable')
+  const channel = /^flatcar-(stable|beta|alpha|lts)$/.exec(name)?.[1]
+  const board = process.arch === 'arm64' ? 'arm64-usr' : 'amd64-usr'
+  return {
+    box: name,
+    ...(channel && { boxUrl: `https://${channel}.release.flatcar-linux.net/${board}/${boxVersion ?? 'current'}/flatcar_production_vagrant.json` }),
+    ...(boxVersion && { boxVersion }),
+  }
+}

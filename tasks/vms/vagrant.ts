@@ -1,0 +1,94 @@
+// Vagrant's hosts: machines of VirtualBox, Parallels or libvirt, or containers with systemd, all by one Vagrantfile.
+import { existsSync, rmSync } from 'node:fs'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { requireProgram } from '../core/programs.ts'
+import { run } from '../core/run.ts'
+import { type Result, type ToolOptions, work } from '../core/shell.ts'
+import { prepareDocker, removeFromDocker } from './docker.ts'
+import type { HostProvider, HostState } from './provider.ts'
+import { onHost, silentHosts, sshConnection, waitForHosts, writeSshConfig } from './ssh.ts'
+import { vagrantChecks } from './vagrant-checks.ts'
+import { isFlatcar, renderFolder, requireVagrant } from './vagrant-folder.ts'
+
+/** How long a host may take to answer after Vagrant says that it is up, in ms. */
+const answerTimeout = 60_000
+
+export const vagrant: HostProvider = {
+  checks: vagrantChecks,
+  up: (cluster) => [
+    {
+      title: `Bring the hosts of ${cluster.name} up with Vagrant (${requireVagrant(cluster).provider})`,
+      task: async (_, task) => void (task.title = await bringUp(cluster, (line) => void (task.output = line))),
+    },
+  ],
+  down: (cluster) => [{ title: `Remove the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await remove(cluster, (line) => void (task.output = line))) }],
+  states,
+  connection: (cluster, host) => ({ ...sshConnection(cluster, host), ...(isFlatcar(cluster) && flatcarVariables) }),
+  memberPids,
+  crashMember,
+}
+
+/** On Flatcar etcd runs in a container, where the folder of the certificates is this one. */
+const flatcarVariables = { etcd_ssl_directory_inside: '/etc/ssl/certs' }
+
+/** Brings up what does not answer. Hosts that all answer cost no call of Vagrant, which takes seconds to look. */
+async function bringUp(cluster: Cluster, report: (line: string) => void): Promise<string> {
+  const { provider } = requireVagrant(cluster)
+  const count = `${cluster.hosts.length} ${provider} ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
+  const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
+  renderFolder(cluster)
+  if ((await silentHosts(cluster)).length === 0) return `${count} are up at ${where}`
+  if (provider === 'docker') await prepareDocker(cluster)
+  await callVagrant(cluster, ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])], { onLine: report })
+  report('vagrant ssh-config')
+  writeSshConfig(cluster, (await callVagrant(cluster, ['ssh-config'])).stdout)
+  await waitForHosts(cluster, answerTimeout)
+  run.changes.push('brought the hosts up')
+  return `${count} brought up at ${where}`
+}
+
+/** Destroys the machines with their data, and then forgets them. */
+async function remove(cluster: Cluster, report: (line: string) => void): Promise<string> {
+  const { vagrant: folder, sshConfig } = cluster.paths
+  const there = existsSync(folder)
+  if (there) {
+    renderFolder(cluster) // what a killed run left may be half of it
+    await callVagrant(cluster, ['destroy', '--force'], { onLine: report })
+  }
+  if (requireVagrant(cluster).provider === 'docker') await removeFromDocker(cluster)
+  for (const path of [folder, sshConfig]) rmSync(path, { recursive: true, force: true })
+  return there ? `Removed ${cluster.hosts.length} ${requireVagrant(cluster).provider} hosts` : "None of Vagrant's hosts was there"
+}
+
+/** Runs vagrant in the cluster's folder, whatever the person's own VAGRANT_* say of another. @throws OperationError with Vagrant's last words */
+async function callVagrant(cluster: Cluster, args: string[], options: ToolOptions = {}): Promise<Result> {
+  const { vagrant: folder, state } = cluster.paths
+  const env = { VAGRANT_CWD: folder, VAGRANT_VAGRANTFILE: 'Vagrantfile', VAGRANT_DOTFILE_PATH: '.vagrant', VAGRANT_CHECKPOINT_DISABLE: '1', VAGRANT_NO_COLOR: '1' }
+  const result = await work(requireProgram('vagrant'), args, { state, cwd: folder, env, ...options })
+  if (result.exitCode !== 0)
+    throw new OperationError(`vagrant ${args[0]} failed.`, {
+      output: result.stderr || result.stdout,
+      hint: 'Put right what it says, then run the same command again: it goes on from here.',
+      ...(run.log && { log: run.log }),
+    })
+  return result
+}
+
+async function states(cluster: Cluster): Promise<HostState[]> {
+  const silent = await silentHosts(cluster)
+  return cluster.hosts.map((host) => ({ name: host.name, address: host.address, up: !silent.includes(host), detail: silent.includes(host) ? 'does not answer' : 'answers' }))
+}
+
+async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
+  const pids = await Promise.all(
+    cluster.hosts.map(async (host) => [host.name, Number((await onHost(cluster, host, 'systemctl show --property MainPID --value etcd-member')).stdout)] as const),
+  )
+  return Object.fromEntries(pids.filter(([, pid]) => pid > 0))
+}
+
+/** Killed first, as in a crash; then stopped, so that systemd does not start it again. */
+async function crashMember(cluster: Cluster, host: Host): Promise<void> {
+  const { exitCode, stderr } = await onHost(cluster, host, 'sudo systemctl kill --signal SIGKILL etcd-member; sudo systemctl stop etcd-member')
+  if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be stopped.`, { output: stderr })
+}

@@ -1,0 +1,44 @@
+"""What the controller knows of the programs that it copies to hosts: their sums, sizes and the machine they are for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+
+from ansible.errors import AnsibleFilterError
+
+NAMES = ("etcd", "etcdctl")
+
+# e_machine of an ELF file, and what uname calls that machine (elf.h).
+MACHINES = {3: "i686", 21: "ppc64le", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+
+
+def etcd_programs(folder, directory):
+    """A row for each program in the folder: path on the host, sha256, machine, size in bytes. No folder, no rows."""
+    return [_row(os.path.join(folder, name), os.path.join(directory, name)) for name in NAMES] if folder else []
+
+
+def _row(source, path):
+    try:
+        with open(source, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise AnsibleFilterError("etcd_binaries_source: %s cannot be read (%s)." % (source, error.strerror)) from error
+    return {"path": path, "sha256": hashlib.sha256(content).hexdigest(), "machine": _machine(content), "size": len(content)}
+
+
+def _machine(content):
+    """The machine as uname calls it; '' for what is no ELF file, a script for example."""
+    if content[:4] != b"\x7fELF":
+        return ""
+    number = struct.unpack("<H" if content[5] == 1 else ">H", content[18:20])[0]
+    return MACHINES.get(number, "machine %d" % number)
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        """Their names in templates."""
+        return {"etcd_programs": etcd_programs}
