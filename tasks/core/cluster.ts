@@ -8,10 +8,11 @@ import { type Config, checkSubnet, defaults, type KeyAlgorithm, type Settings, v
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { readFileIfThere, writeFileIfChanged } from './files.ts'
+import { hostsInInventory, type OwnHost, refuseOtherHosts } from './own-hosts.ts'
 import { chooseProvider, freePrivateSubnet, type VagrantSettings, vagrantSettings } from './provider-choice.ts'
 import { suggest } from './suggest.ts'
 
-const providerNames = ['local', 'vagrant'] as const
+const providerNames = ['local', 'vagrant', 'ssh'] as const
 export type ProviderName = (typeof providerNames)[number]
 
 /** One host of the cluster, and the etcd member that lives on it. */
@@ -43,6 +44,8 @@ export interface Cluster {
   }
   /** There for provider vagrant. */
   vagrant?: VagrantSettings | undefined
+  /** There for provider ssh: the hosts as they are listed now, or the person's own inventory. */
+  own?: { hosts: OwnHost[] | undefined; inventory: string | undefined } | undefined
   pki: { keyAlgorithm: KeyAlgorithm; caDays: number; leafDays: number; renewBeforeDays: number; extraSans: string[] }
   paths: ClusterPaths
   /** The configuration file it was made with or was given since, when it is not the project's cluster.yaml. */
@@ -90,6 +93,7 @@ const recordSchema = v.object({
       driver: v.optional(v.picklist(['kvm', 'qemu'])),
     }),
   ),
+  inventory: v.optional(v.string()),
   configFile: v.optional(v.string()),
 })
 
@@ -130,8 +134,12 @@ export async function resolveCluster({ asked, configFile }: Settings): Promise<C
   const peerPort = asked.etcd?.peerPort ?? record?.peerPort ?? defaults.etcd.peerPort
   const choice = record ? { provider: record.provider, reason: 'as recorded when the cluster was made' } : await chooseProvider(asked, paths.vagrant)
   checkSubnet(choice.provider, asked.subnet)
-  const subnet = record?.subnet ?? asked.subnet ?? (choice.provider === 'local' ? await freeLoopbackSubnet(name, [clientPort, peerPort]) : freePrivateSubnet(otherSubnets(name)))
-  const members = record?.members ?? membersIn(subnet, asked.masters ?? defaults.masters)
+  const own = choice.provider === 'ssh' ? { hosts: asked.hosts, inventory: asked.inventory ?? record?.inventory } : undefined
+  const subnet = own
+    ? ''
+    : (record?.subnet ?? asked.subnet ?? (choice.provider === 'local' ? await freeLoopbackSubnet(name, [clientPort, peerPort]) : freePrivateSubnet(otherSubnets(name))))
+  if (record && own?.hosts) refuseOtherHosts(record.members, own.hosts, 'the configuration')
+  const members = record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters))
   return {
     name,
     provider: choice.provider,
@@ -140,6 +148,7 @@ export async function resolveCluster({ asked, configFile }: Settings): Promise<C
     hosts: members.map((member) => ({ ...member, clientURL: `https://${member.address}:${clientPort}`, peerURL: `https://${member.address}:${peerPort}` })),
     etcd: { version: asked.etcd?.version ?? record?.etcd.version, binaries: asked.etcd?.binaries, clientPort, peerPort, environment: asked.etcd?.environment ?? {} },
     vagrant: choice.provider === 'vagrant' ? await vagrantSettings(asked, record?.vagrant) : undefined,
+    own,
     pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },
     paths,
     configFile: configFile === join(home, 'cluster.yaml') ? undefined : configFile,
@@ -166,6 +175,7 @@ export function recordCluster(cluster: Cluster): void {
     members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, ...(connection && { connection }) })),
     etcd: cluster.etcd.version ? { version: cluster.etcd.version } : {},
     ...(cluster.vagrant && { vagrant: cluster.vagrant }),
+    ...(cluster.own?.inventory && { inventory: cluster.own.inventory }),
     ...(cluster.configFile && { configFile: cluster.configFile }),
   }
   writeFileIfChanged(cluster.paths.record, `${JSON.stringify(record, null, 2)}\n`, 0o600)
@@ -213,6 +223,11 @@ function refuseContradiction(asked: Config, record: ClusterRecord): void {
   if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort) refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
   if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort) refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
   if (asked.etcd?.version && record.etcd.version && asked.etcd.version !== record.etcd.version) refuse('etcd.version', record.etcd.version, asked.etcd.version)
+}
+
+async function ownMembers({ hosts, inventory }: NonNullable<Cluster['own']>): Promise<{ name: string; address: string }[]> {
+  const listed = hosts ?? (inventory ? await hostsInInventory(inventory) : [])
+  return listed.map(({ name, address }) => ({ name, address }))
 }
 
 /** master01, master02, … at .101 and up, as the original had them. */

@@ -8,10 +8,11 @@ import { type Document, parseDocument } from 'yaml'
 import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
+import { checkOwnHosts } from './own-hosts.ts'
 import { suggest } from './suggest.ts'
 
 export const keyAlgorithms = ['ecdsa-p256', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
-const providers = ['auto', 'local', 'vagrant'] as const
+const providers = ['auto', 'local', 'vagrant', 'ssh'] as const
 export const vagrantProviders = ['docker', 'libvirt', 'virtualbox', 'parallels'] as const
 const masterCounts = [1, 3, 5, 7, 9]
 
@@ -28,6 +29,7 @@ const wholeNumber = (what: string, least: number, most: number) =>
 const days = wholeNumber('a whole number of days', 1, 36500)
 const port = wholeNumber('a port', 1, 65535)
 const text = v.string('must be text')
+const word = v.pipe(text, v.regex(/^[^\s"'-][^\s"']*$/, 'must be one word'))
 
 const subnet = v.pipe(
   v.string('must be an IPv4 /24 network such as 127.10.20.0/24'),
@@ -80,6 +82,26 @@ const schema = v.strictObject({
       driver: v.optional(v.picklist(['kvm', 'qemu'], 'must be kvm or qemu')),
     }),
   ),
+  hosts: v.optional(
+    v.array(
+      v.strictObject({
+        name: v.pipe(text, v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes')),
+        address: v.pipe(text, v.ipv4('must be an IPv4 address')),
+        ssh: v.optional(
+          v.strictObject({
+            host: v.optional(word),
+            port: v.optional(port),
+            user: v.optional(word),
+            identityFile: v.optional(text),
+            knownHosts: v.optional(text),
+            jump: v.optional(word),
+          }),
+        ),
+      }),
+      'must be a list of hosts',
+    ),
+  ),
+  inventory: v.optional(text),
   pki: v.optional(
     v.strictObject({
       keyAlgorithm: v.optional(v.picklist(keyAlgorithms, `must be one of ${keyAlgorithms.join(', ')}`)),
@@ -137,7 +159,10 @@ function readConfig(given: string | undefined): { config: Config; file: string |
   if (mistake) throw new UsageError(`${file} is not valid YAML: ${mistake.message.split('\n')[0]?.replace(/:$/, '')}.`)
   const config = validate(contentOf(document, file) ?? {}, (path) => `${file}: ${path || 'the file'}`)
   // A folder is meant from where the file lies, whatever folder the script is run in.
-  if (config.etcd?.binaries) config.etcd.binaries = resolve(dirname(file), config.etcd.binaries.replace(/^~(?=\/|$)/, homedir()))
+  const fromThere = (path: string): string => resolve(dirname(file), path.replace(/^~(?=\/|$)/, homedir()))
+  if (config.etcd?.binaries) config.etcd.binaries = fromThere(config.etcd.binaries)
+  if (config.inventory) config.inventory = fromThere(config.inventory)
+  for (const { ssh } of config.hosts ?? []) for (const key of ['identityFile', 'knownHosts'] as const) if (ssh?.[key]) ssh[key] = fromThere(ssh[key])
   return { config, file }
 }
 
@@ -174,8 +199,10 @@ function validate(input: unknown, nameOf: (path: string) => string): Config {
 
 /** The keys the schema knows below a path, for suggestions. */
 function keysAt(path: string[]): string[] {
-  const entries = path.reduce<Record<string, unknown>>((level, key) => (level[key] as { wrapped: { entries: Record<string, unknown> } }).wrapped.entries, schema.entries)
-  return Object.keys(entries)
+  type Level = { entries?: Record<string, Level>; wrapped?: Level; item?: Level }
+  const open = (level: Level | undefined): Level | undefined => (level?.wrapped ? open(level.wrapped) : level)
+  const found = path.reduce<Level | undefined>((level, key) => open(level?.item ?? level?.entries?.[key]), schema as unknown as Level)
+  return Object.keys(found?.entries ?? {})
 }
 
 /** Rules that span keys. */
@@ -189,10 +216,24 @@ function checkTogether(asked: Config): void {
   if (version && binaries) throw new UsageError('etcd.version and etcd.binaries exclude each other: the binaries say which version they are.')
   if (binaries && !existsSync(join(binaries, 'etcd'))) throw new UsageError(`etcd.binaries: there is no etcd in ${binaries}.`)
   if (asked.provider && asked.provider !== 'auto') checkSubnet(asked.provider, asked.subnet)
+  checkHosts(asked)
   if (asked.vagrant?.driver && asked.vagrant.provider !== 'libvirt') throw new UsageError("vagrant.driver is libvirt's: it needs vagrant.provider: libvirt.")
   const derived = asked.etcd?.environment ? derivedVariables() : []
   const clash = Object.keys(asked.etcd?.environment ?? {}).find((name) => derived.includes(name))
   if (clash) throw new UsageError(`etcd.environment: ${clash} is derived from the cluster and cannot be set.`)
+}
+
+/** Hosts of one's own are given in one way, and only where they are wanted. @throws UsageError */
+function checkHosts({ hosts, inventory, provider, masters, subnet }: Config): void {
+  if (hosts && inventory) throw new UsageError('hosts and inventory exclude each other: both say which hosts there are.')
+  if (inventory && !existsSync(inventory)) throw new UsageError(`inventory: there is no ${inventory}.`)
+  const given = hosts ? 'hosts' : inventory ? 'inventory' : undefined
+  if (provider === 'ssh' && !given) throw new UsageError('provider ssh needs hosts, or an inventory, in the configuration.', { hint: 'cluster.example.yaml shows both.' })
+  if (!given) return
+  if (provider && !['ssh', 'auto'].includes(provider)) throw new UsageError(`${given} is for provider ssh, not ${provider}.`)
+  if (subnet) throw new UsageError(`${given} and subnet exclude each other: the hosts have addresses already.`)
+  if (hosts) checkOwnHosts(hosts, 'hosts')
+  if (hosts && masters !== undefined && masters !== hosts.length) throw new UsageError(`hosts names ${hosts.length} hosts, but masters is ${masters}: leave masters out.`)
 }
 
 /** Local hosts are loopback addresses; no other host can have one. @throws UsageError */

@@ -14,7 +14,7 @@ export type Flags = Record<string, string | boolean | undefined>
 /** The flags that every verb about a cluster has. */
 export const clusterFlags: Record<string, Flag> = {
   cluster: { value: 'NAME', summary: 'which cluster (default etcd-cluster-1)' },
-  provider: { value: 'NAME', summary: 'where the hosts are: auto, local or vagrant (default auto)' },
+  provider: { value: 'NAME', summary: 'where the hosts are: auto, local, vagrant or ssh' },
   masters: { value: 'N', summary: 'how many masters: 1, 3, 5, 7 or 9 (default 3)' },
   config: { value: 'FILE', summary: 'configuration in YAML (default cluster.yaml, if there)' },
   json: { summary: 'data on standard output, and nothing else there' },

@@ -8,8 +8,8 @@ import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgra
 import { run } from '../core/run.ts'
 import { type EtcdBinaries, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
 import { writeInventory } from './inventory.ts'
-import { runPlaybook } from './playbook.ts'
 
 /** Writes the inventory and runs the role; the title says what changed. */
 export function tasks(cluster: Cluster): Task[] {
@@ -25,9 +25,7 @@ export function tasks(cluster: Cluster): Task[] {
     {
       title: 'Run the Ansible role etcd',
       task: async (_, task) => {
-        const recap = await runPlaybook(cluster, (name) => {
-          task.output = name
-        })
+        const recap = await runPlaybook(cluster, { onTask: (name) => void (task.output = name) })
         run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
         const changed = recap.filter((row) => row.changed > 0)
         run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
@@ -45,13 +43,12 @@ export async function plan(copy: Cluster): Promise<string[]> {
   await prepare(copy)
   const would: string[] = []
   let step = ''
-  await runPlaybook(
-    copy,
-    (name) => {
+  await runPlaybook(copy, {
+    onTask: (name) => {
       step = name
     },
-    (host, diff) => would.push([`${host}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`, ...(diff ? [diff] : [])].join('\n')),
-  )
+    onDiff: (host, diff) => would.push([`${host}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`, ...(diff ? [diff] : [])].join('\n')),
+  })
   return would
 }
 

@@ -5,9 +5,10 @@ import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { local } from './local.ts'
 import type { HostProvider } from './provider.ts'
+import { ssh } from './ssh.ts'
 import { vagrant } from './vagrant.ts'
 
-const providers: Record<ProviderName, HostProvider> = { local, vagrant }
+const providers: Record<ProviderName, HostProvider> = { local, vagrant, ssh }
 
 /** What the cluster's provider needs of this machine. */
 export const checks = (cluster: Cluster): Check[] => providers[cluster.provider].checks(cluster)

@@ -1,90 +1,62 @@
-// Hosts that are reached over ssh: the ssh-config that says how, whether they answer, and commands run on them.
-import { connect } from 'node:net'
-import { quote } from 'zx'
-import type { Cluster, Host } from '../core/cluster.ts'
+// Hosts that a person already has: nothing is brought up, and nothing but the role's files is changed on them.
+import { existsSync } from 'node:fs'
+import type { Check } from '../core/check.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
-import { sleep } from '../core/run.ts'
-import { ask, type Result } from '../core/shell.ts'
+import { writeFileIfChanged } from '../core/files.ts'
+import { hostsInInventory, type OwnHost, refuseOtherHosts } from '../core/own-hosts.ts'
+import { findProgram } from '../core/programs.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+import { crashMember, memberPids, onHost, sshConnection } from './over-ssh.ts'
+import type { HostProvider, HostState } from './provider.ts'
+import { sshConfig } from './ssh-config.ts'
 
-/**
- * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Each host goes by its name and its address;
- * a connection whose host went away is noticed, and ssh's own words are heard.
- */
-export function writeSshConfig(cluster: Cluster, fromVagrant: string): boolean {
-  const header = `# How the hosts of ${cluster.name} are reached: ssh -F ${quote(cluster.paths.sshConfig)} ${cluster.hosts[0]?.name}\n`
-  return writeFileIfChanged(cluster.paths.sshConfig, header + sshConfig(cluster, fromVagrant), 0o600)
+export const ssh: HostProvider = {
+  checks: () => [sshCheck],
+  up: (cluster) => [{ title: 'Note how the hosts are reached', task: async (_, task) => void (task.title = await noteHosts(cluster)) }],
+  down: (cluster) => [
+    { title: 'Remove etcd and its data from the hosts', task: async (_, task) => void (task.title = await removeEtcd(cluster, (line) => void (task.output = line))) },
+  ],
+  states,
+  // What a person's own inventory says stays there; Ansible reads it beside ours.
+  connection: (cluster, host) => (cluster.own?.inventory ? {} : sshConnection(cluster, host)),
+  memberPids,
+  crashMember,
 }
 
-export function sshConfig(cluster: Cluster, fromVagrant: string): string {
-  const blocks = cluster.hosts.map((host) => {
-    const block = blockOf(fromVagrant, host.name)
-    if (!block) throw new OperationError(`Vagrant does not say how ${host.name} is reached.`, { output: fromVagrant })
-    const kept = block.filter((line) => !/^\s*(Host|LogLevel)\s/.test(line))
-    return [`Host ${host.name} ${host.address}`, ...kept, '  LogLevel ERROR', '  ServerAliveInterval 5', '  ServerAliveCountMax 3', ''].join('\n')
-  })
-  return blocks.join('\n')
+const sshCheck: Check = {
+  title: 'Check ssh',
+  look: async () =>
+    findProgram('ssh') ? 'the ssh client is here' : { detail: 'ssh was not found.', remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).' },
 }
 
-/** The lines of one host, the first of which names it. */
-function blockOf(config: string, name: string): string[] | undefined {
-  const blocks = config.split(/^(?=Host )/m).map((block) => block.split('\n').filter((line) => line.trim() !== ''))
-  return blocks.find(([first = '']) => first.startsWith('Host ') && first.split(' ').includes(name))
+async function noteHosts(cluster: Cluster): Promise<string> {
+  writeFileIfChanged(cluster.paths.sshConfig, sshConfig(await listedHosts(cluster)), 0o600)
+  return `${cluster.hosts.length} hosts, ${cluster.hosts.map((host) => host.name).join(', ')}`
 }
 
-/** Where ssh connects to for each host, by its ssh-config; undefined for a host that it does not have. */
-function endpoint(config: string, host: Host): { address: string; port: number } | undefined {
-  const block = blockOf(config, host.name)?.join('\n')
-  const address = /^\s*HostName\s+(\S+)/m.exec(block ?? '')?.[1]
-  return address ? { address, port: Number(/^\s*Port\s+(\d+)/m.exec(block ?? '')?.[1] ?? 22) } : undefined
+/** The hosts as they are listed now. @throws UsageError when those are no longer the cluster's */
+async function listedHosts({ own, hosts }: Cluster): Promise<OwnHost[]> {
+  if (!own?.inventory) return own?.hosts ?? hosts
+  const listed = await hostsInInventory(own.inventory)
+  refuseOtherHosts(hosts, listed, own.inventory)
+  return listed
 }
 
-/** The hosts that do not answer: where ssh connects to, or at their own address, which etcd will use. No ssh is started. */
-export async function silentHosts(cluster: Cluster): Promise<Host[]> {
-  const config = readFileIfThere(cluster.paths.sshConfig)
-  if (config === undefined) return cluster.hosts
-  const heard = await Promise.all(
+/** The hosts stay; what the role put there goes, the data, too. */
+async function removeEtcd(cluster: Cluster, report: (line: string) => void): Promise<string> {
+  if (!existsSync(cluster.paths.inventory)) return 'etcd was never installed on the hosts'
+  await runPlaybook(cluster, { playbook: 'remove', onTask: report })
+  return `Removed etcd and its data from ${cluster.hosts.length} hosts; the hosts stay`
+}
+
+async function states(cluster: Cluster): Promise<HostState[]> {
+  return Promise.all(
     cluster.hosts.map(async (host) => {
-      const at = endpoint(config, host)
-      return at !== undefined && (await Promise.all([hasSshd(at.address, at.port), hasSshd(host.address, 22)])).every(Boolean)
+      const { exitCode } = existsSync(cluster.paths.sshConfig) ? await onHost(cluster, host, 'true') : { exitCode: 1 }
+      return { name: host.name, address: host.address, up: exitCode === 0, detail: exitCode === 0 ? 'answers' : 'does not answer' }
     }),
-  )
-  return cluster.hosts.filter((_, index) => !heard[index])
-}
-
-/** Waits until every host answers. @throws OperationError naming one that does not within `ms` */
-export async function waitForHosts(cluster: Cluster, ms: number): Promise<void> {
-  for (const deadline = Date.now() + ms; ; await sleep(200)) {
-    const [silent] = await silentHosts(cluster)
-    if (!silent) return
-    if (Date.now() > deadline)
-      throw new OperationError(`${silent.name} is up, but does not answer at ${silent.address} (port 22).`, {
-        hint: 'Look whether a firewall or a VPN of this machine takes that network; another one is chosen with subnet: in the configuration.',
-      })
-  }
-}
-
-/** Whether an SSH server greets there within 2 s. */
-function hasSshd(address: string, port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect({ host: address, port, timeout: 2000 })
-    const end = (answer: boolean): void => {
-      socket.destroy()
-      done(answer)
-    }
-    socket.once('data', (data: Buffer) => end(data.toString('latin1').startsWith('SSH-')))
-    for (const event of ['error', 'timeout', 'close'] as const) socket.once(event, () => end(false))
+  ).catch((error: Error) => {
+    throw new OperationError(`The hosts could not be asked: ${error.message}`)
   })
 }
-
-/** The inventory variables with which Ansible reaches a host. Its address makes the name of Ansible's control socket the cluster's own. */
-export const sshConnection = (cluster: Cluster, host: Host): NonNullable<Host['connection']> => ({
-  ansible_connection: 'ssh',
-  ansible_host: host.address,
-  ansible_ssh_args: `-F ${quote(cluster.paths.sshConfig)} -o ControlMaster=auto -o ControlPersist=60s`,
-  ansible_python_interpreter: '/usr/bin/python3',
-})
-
-/** Runs a command on a host. Returns what it printed, whatever its exit code. */
-export const onHost = (cluster: Cluster, host: Host, command: string): Promise<Result> =>
-  ask('ssh', ['-F', cluster.paths.sshConfig, '-o', 'ConnectTimeout=10', host.name, command], { timeout: 60_000 })

@@ -1,13 +1,13 @@
 // Vagrant's hosts: machines of VirtualBox, Parallels or libvirt, or containers with systemd, all by one Vagrantfile.
 import { existsSync, rmSync } from 'node:fs'
-import type { Cluster, Host } from '../core/cluster.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { type Result, type ToolOptions, work } from '../core/shell.ts'
 import { prepareDocker, removeFromDocker } from './docker.ts'
+import { crashMember, memberPids, silentHosts, sshConnection, waitForHosts, writeSshConfig } from './over-ssh.ts'
 import type { HostProvider, HostState } from './provider.ts'
-import { onHost, silentHosts, sshConnection, waitForHosts, writeSshConfig } from './ssh.ts'
 import { vagrantChecks } from './vagrant-checks.ts'
 import { isFlatcar, renderFolder, requireVagrant } from './vagrant-folder.ts'
 
@@ -78,17 +78,4 @@ async function callVagrant(cluster: Cluster, args: string[], options: ToolOption
 async function states(cluster: Cluster): Promise<HostState[]> {
   const silent = await silentHosts(cluster)
   return cluster.hosts.map((host) => ({ name: host.name, address: host.address, up: !silent.includes(host), detail: silent.includes(host) ? 'does not answer' : 'answers' }))
-}
-
-async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
-  const pids = await Promise.all(
-    cluster.hosts.map(async (host) => [host.name, Number((await onHost(cluster, host, 'systemctl show --property MainPID --value etcd-member')).stdout)] as const),
-  )
-  return Object.fromEntries(pids.filter(([, pid]) => pid > 0))
-}
-
-/** Killed first, as in a crash; then stopped, so that systemd does not start it again. */
-async function crashMember(cluster: Cluster, host: Host): Promise<void> {
-  const { exitCode, stderr } = await onHost(cluster, host, 'sudo systemctl kill --signal SIGKILL etcd-member; sudo systemctl stop etcd-member')
-  if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be stopped.`, { output: stderr })
 }

@@ -15,26 +15,35 @@ export interface Recap {
   unreachable: number
 }
 
+export interface PlaybookOptions {
+  /** Which of templates/ansible/playbooks; default etcd. */
+  playbook?: 'etcd' | 'doctor' | 'remove'
+  /** Called with the name of each task as it starts. */
+  onTask?: (name: string) => void
+  /** With it nothing is changed: called for each host with what would be, as a diff. */
+  onDiff?: (host: string, diff: string) => void
+}
+
 /**
- * Runs the role on the cluster's hosts.
- * @param onTask called with the name of each task as it starts
- * @param onDiff with it nothing is changed: called for each host with what would be, as a diff
+ * Runs a playbook on the cluster's hosts.
  * @returns the recap, a row for each host
  * @throws OperationError naming the host and what Ansible said of it
  */
-export async function runPlaybook(cluster: Cluster, onTask: (name: string) => void, onDiff?: (host: string, diff: string) => void): Promise<Recap[]> {
+export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', onTask, onDiff }: PlaybookOptions): Promise<Recap[]> {
   const ansible = join(projectFolder, 'templates/ansible')
   const failures: string[] = []
   const collect = onDiff && diffCollector(onDiff)
+  // A person's own inventory comes first: where both speak of a variable, ours is heard.
+  const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) => (file ? ['--inventory', file] : []))
   const { stdout, stderr, exitCode } = await work(
     requireProgram('ansible-playbook'),
-    ['--inventory', cluster.paths.inventory, '--forks', String(Math.max(4, cluster.hosts.length)), ...(onDiff ? ['--check', '--diff'] : []), join(ansible, 'playbooks/etcd.yml')],
+    [...inventories, '--forks', String(Math.max(4, cluster.hosts.length)), ...(onDiff ? ['--check', '--diff'] : []), join(ansible, `playbooks/${playbook}.yml`)],
     {
       ...(!onDiff && { state: cluster.paths.state }),
       env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
       onLine: (line) => {
         const task = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
-        if (task) onTask(task)
+        if (task) onTask?.(task)
         collect?.(line)
         if (/^(fatal|failed): \[/.test(line)) failures.push(line)
       },

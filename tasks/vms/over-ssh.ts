@@ -1,0 +1,104 @@
+// Hosts that are reached over ssh: the ssh-config that says how, whether they answer, and commands run on them.
+import { connect } from 'node:net'
+import { quote } from 'zx'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
+import { sleep } from '../core/run.ts'
+import { ask, type Result } from '../core/shell.ts'
+
+/**
+ * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Each host goes by its name and its address;
+ * a connection whose host went away is noticed, and ssh's own words are heard.
+ */
+export function writeSshConfig(cluster: Cluster, fromVagrant: string): boolean {
+  const header = `# How the hosts of ${cluster.name} are reached: ssh -F ${quote(cluster.paths.sshConfig)} ${cluster.hosts[0]?.name}\n`
+  return writeFileIfChanged(cluster.paths.sshConfig, header + sshConfig(cluster, fromVagrant), 0o600)
+}
+
+export function sshConfig(cluster: Cluster, fromVagrant: string): string {
+  const blocks = cluster.hosts.map((host) => {
+    const block = blockOf(fromVagrant, host.name)
+    if (!block) throw new OperationError(`Vagrant does not say how ${host.name} is reached.`, { output: fromVagrant })
+    const kept = block.filter((line) => !/^\s*(Host|LogLevel)\s/.test(line))
+    return [`Host ${host.name} ${host.address}`, ...kept, '  LogLevel ERROR', '  ServerAliveInterval 5', '  ServerAliveCountMax 3', ''].join('\n')
+  })
+  return blocks.join('\n')
+}
+
+/** The lines of one host, the first of which names it. */
+function blockOf(config: string, name: string): string[] | undefined {
+  const blocks = config.split(/^(?=Host )/m).map((block) => block.split('\n').filter((line) => line.trim() !== ''))
+  return blocks.find(([first = '']) => first.startsWith('Host ') && first.split(' ').includes(name))
+}
+
+/** Where ssh connects to for each host, by its ssh-config; undefined for a host that it does not have. */
+function endpoint(config: string, host: Host): { address: string; port: number } | undefined {
+  const block = blockOf(config, host.name)?.join('\n')
+  const address = /^\s*HostName\s+(\S+)/m.exec(block ?? '')?.[1]
+  return address ? { address, port: Number(/^\s*Port\s+(\d+)/m.exec(block ?? '')?.[1] ?? 22) } : undefined
+}
+
+/** The hosts that do not answer where ssh connects to. No ssh is started. */
+export async function silentHosts(cluster: Cluster): Promise<Host[]> {
+  const config = readFileIfThere(cluster.paths.sshConfig)
+  if (config === undefined) return cluster.hosts
+  const heard = await Promise.all(
+    cluster.hosts.map(async (host) => {
+      const at = endpoint(config, host)
+      return at !== undefined && hasSshd(at.address, at.port)
+    }),
+  )
+  return cluster.hosts.filter((_, index) => !heard[index])
+}
+
+/** Waits until every host answers. @throws OperationError naming one that does not within `ms` */
+export async function waitForHosts(cluster: Cluster, ms: number): Promise<void> {
+  for (const deadline = Date.now() + ms; ; await sleep(200)) {
+    const [silent] = await silentHosts(cluster)
+    if (!silent) return
+    if (Date.now() > deadline)
+      throw new OperationError(`${silent.name} is up, but no SSH server answers there.`, {
+        hint: 'Look whether a firewall or a VPN of this machine takes that network; another one is chosen with subnet: in the configuration.',
+      })
+  }
+}
+
+/** Whether an SSH server greets there within 2 s. */
+function hasSshd(address: string, port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect({ host: address, port, timeout: 2000 })
+    const end = (answer: boolean): void => {
+      socket.destroy()
+      done(answer)
+    }
+    socket.once('data', (data: Buffer) => end(data.toString('latin1').startsWith('SSH-')))
+    for (const event of ['error', 'timeout', 'close'] as const) socket.once(event, () => end(false))
+  })
+}
+
+/** The inventory variables with which Ansible reaches a host. Its address makes the name of Ansible's control socket the cluster's own. */
+export const sshConnection = (cluster: Cluster, host: Host): NonNullable<Host['connection']> => ({
+  ansible_connection: 'ssh',
+  ansible_host: host.address,
+  ansible_ssh_args: `-F ${quote(cluster.paths.sshConfig)} -o ControlMaster=auto -o ControlPersist=60s`,
+  ansible_python_interpreter: '/usr/bin/python3',
+})
+
+/** Runs a command on a host. Returns what it printed, whatever its exit code. */
+export const onHost = (cluster: Cluster, host: Host, command: string): Promise<Result> =>
+  ask('ssh', ['-F', cluster.paths.sshConfig, '-o', 'ConnectTimeout=10', host.name, command], { timeout: 60_000 })
+
+/** The process id of each member that runs, by host. */
+export async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
+  const pids = await Promise.all(
+    cluster.hosts.map(async (host) => [host.name, Number((await onHost(cluster, host, 'systemctl show --property MainPID --value etcd-member')).stdout)] as const),
+  )
+  return Object.fromEntries(pids.filter(([, pid]) => pid > 0))
+}
+
+/** Killed first, as in a crash; then stopped, so that systemd does not start it again. */
+export async function crashMember(cluster: Cluster, host: Host): Promise<void> {
+  const { exitCode, stderr } = await onHost(cluster, host, 'sudo systemctl kill --signal SIGKILL etcd-member; sudo systemctl stop etcd-member')
+  if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be stopped.`, { output: stderr })
+}

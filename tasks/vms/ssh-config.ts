@@ -1,0 +1,25 @@
+// The ssh configuration of a cluster's hosts: what Ansible, the tunnels and a person use to reach them.
+import type { OwnHost } from '../core/own-hosts.ts'
+
+/** An ssh_config(5) with a block for each host; the person's own configuration fills the gaps, so that a jump host's name works. */
+export function sshConfig(hosts: OwnHost[]): string {
+  return `${hosts.map(block).join('\n')}\nHost *\n  Include ~/.ssh/config\n`
+}
+
+/** Host keys are always checked: these hosts are no throw-away ones. */
+function block({ name, address, ssh }: OwnHost): string {
+  const lines = {
+    HostName: ssh?.host ?? address,
+    Port: ssh?.port,
+    User: ssh?.user,
+    IdentityFile: ssh?.identityFile,
+    IdentitiesOnly: ssh?.identityFile && 'yes',
+    UserKnownHostsFile: ssh?.knownHosts,
+    ProxyJump: ssh?.jump,
+    StrictHostKeyChecking: 'yes',
+  }
+  const given = Object.entries(lines).filter(([, value]) => value !== undefined)
+  return `Host ${name}\n${given.map(([key, value]) => `  ${key} ${quoted(String(value))}`).join('\n')}\n`
+}
+
+const quoted = (value: string): string => (/\s/.test(value) ? `"${value}"` : value)
