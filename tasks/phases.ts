@@ -7,6 +7,7 @@ import { concurrently, inOrder, runPipeline, type Task } from './core/pipeline.t
 import { run } from './core/run.ts'
 import { confirm, script } from './core/script.ts'
 import { suggest } from './core/suggest.ts'
+import { hostTasks } from './doctor.ts'
 import * as etcdRole from './etcd-role/index.ts'
 import * as pki from './pki/index.ts'
 import { printPlan } from './plan.ts'
@@ -19,6 +20,8 @@ export interface Phase {
   /** The phases that must have been run before; `up` runs those that need the same at the same time. */
   needs: string[]
   tasks: (cluster: Cluster) => Task[]
+  /** What its own script does besides; `up` leaves it out. */
+  alone?: (cluster: Cluster) => Task[]
   /** What it would do, a line each (a diff may follow on further lines); may write to the copies that it is given only. */
   plan?: (copy: Cluster) => Promise<string[]>
 }
@@ -26,9 +29,10 @@ export interface Phase {
 export const phases: Phase[] = [
   {
     name: 'doctor',
-    summary: 'check this machine, and get what is missing',
+    summary: 'check this machine and the hosts, and get what is missing',
     needs: [],
     tasks: (cluster) => [concurrently('Check what is needed', checkTasks(doctorChecks(cluster)))],
+    alone: hostTasks,
     plan: (cluster) => checkPlan(doctorChecks(cluster)),
   },
   { name: 'pki', summary: 'make the certificate authority and every certificate that is due', needs: ['doctor'], tasks: pki.tasks, plan: pki.plan },
@@ -71,7 +75,7 @@ export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<vo
   }
   if (selected.some((phase) => phase.name !== 'doctor' && phase.name !== 'verify')) recordCluster(cluster)
   const [only] = selected
-  if (selected.length === 1 && only) return runPipeline(only.tasks(cluster))
+  if (selected.length === 1 && only) return runPipeline([...only.tasks(cluster), ...(only.alone?.(cluster) ?? [])])
   const waves = [...new Set(selected.map((phase) => phase.needs.join()))].map((needs) => selected.filter((phase) => phase.needs.join() === needs))
   await runPipeline(
     waves.map((wave) =>

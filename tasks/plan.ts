@@ -1,7 +1,5 @@
 // What a run would do: every phase asked, with copies of the certificates to work on; nothing of the cluster is touched.
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { withCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
 import { run } from './core/run.ts'
 import { chalk } from './core/terminal.ts'
@@ -20,12 +18,8 @@ export async function printPlan(cluster: Cluster, selected: Phase[]): Promise<vo
   process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans))
 }
 
-async function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePlan[]> {
-  const folder = mkdtempSync(join(tmpdir(), 'ha-etcd-plan-')) // 0700: it holds copies of private keys
-  try {
-    const certs = join(folder, 'certs')
-    if (existsSync(cluster.paths.certs)) cpSync(cluster.paths.certs, certs, { recursive: true, preserveTimestamps: true })
-    const copy = { ...cluster, paths: { ...cluster.paths, certs, inventory: join(folder, 'inventory.yml') } }
+function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePlan[]> {
+  return withCopies(cluster, async (copy) => {
     const plans: PhasePlan[] = []
     for (const { name, plan } of selected.filter((phase) => phase.plan)) {
       const first = name === 'etcd-role' && plans.find((before) => before.phase !== 'pki' && before.would.length > 0)
@@ -34,9 +28,7 @@ async function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePla
       run.throwIfStopped()
     }
     return plans
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }
 
 function render(cluster: Cluster, plans: PhasePlan[]): string {

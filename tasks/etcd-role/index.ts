@@ -9,6 +9,7 @@ import { run } from '../core/run.ts'
 import { type EtcdBinaries, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
+import { checkHosts, hostTable, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
 /** Writes the inventory and runs the role; the title says what changed. */
@@ -50,6 +51,20 @@ export async function plan(copy: Cluster): Promise<string[]> {
     onDiff: (host, diff) => would.push([`${host}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`, ...(diff ? [diff] : [])].join('\n')),
   })
   return would
+}
+
+/**
+ * Checks what the hosts offer; the cluster's inventory must be a copy.
+ * @param onTable called with the outcome as a table, whatever it is
+ * @throws OperationError naming the host that cannot carry etcd, and what to do
+ */
+export async function checkTheHosts(copy: Cluster, onTask: (name: string) => void, onTable: (table: string) => void): Promise<void> {
+  await prepare(copy)
+  const found = await checkHosts(copy, onTask)
+  run.report.hosts = Object.fromEntries(found)
+  onTable(hostTable(found))
+  const failure = unfit(found)
+  if (failure) throw failure
 }
 
 /** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */

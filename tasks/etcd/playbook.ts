@@ -22,6 +22,8 @@ export interface PlaybookOptions {
   onTask?: (name: string) => void
   /** With it nothing is changed: called for each host with what would be, as a diff. */
   onDiff?: (host: string, diff: string) => void
+  /** Called with what a debug task says of a host. */
+  onMessage?: (host: string, message: string) => void
 }
 
 /**
@@ -29,9 +31,10 @@ export interface PlaybookOptions {
  * @returns the recap, a row for each host
  * @throws OperationError naming the host and what Ansible said of it
  */
-export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', onTask, onDiff }: PlaybookOptions): Promise<Recap[]> {
+export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', onTask, onDiff, onMessage }: PlaybookOptions): Promise<Recap[]> {
   const ansible = join(projectFolder, 'templates/ansible')
   const failures: string[] = []
+  let host = ''
   const collect = onDiff && diffCollector(onDiff)
   // A person's own inventory comes first: where both speak of a variable, ours is heard.
   const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) => (file ? ['--inventory', file] : []))
@@ -45,6 +48,9 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', onTask,
         const task = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
         if (task) onTask?.(task)
         collect?.(line)
+        host = /^ok: \[([^\]\s]+)/.exec(line)?.[1] ?? host
+        const message = /^ {4}"msg": (".*")$/.exec(line)?.[1]
+        if (message) onMessage?.(host, JSON.parse(message) as string)
         if (/^(fatal|failed): \[/.test(line)) failures.push(line)
       },
     },

@@ -1,0 +1,44 @@
+// What the hosts offer, before anything is changed on them: the role's own checks, as one table.
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { chalk, table } from '../core/terminal.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+
+/** One check on one host, as the role's module etcd_doctor reports it. */
+export interface HostCheck {
+  check: string
+  ok: boolean
+  warning: boolean
+  detail: string
+  remedy: string
+}
+
+/** Each host's checks, by its name. Changes nothing. @throws OperationError for a host that cannot be reached */
+export async function checkHosts(cluster: Cluster, onTask: (name: string) => void): Promise<Map<string, HostCheck[]>> {
+  const found = new Map<string, HostCheck[]>()
+  await runPlaybook(cluster, { playbook: 'doctor', onTask, onMessage: (host, message) => found.set(host, JSON.parse(message) as HostCheck[]) })
+  return new Map(cluster.hosts.map(({ name }) => [name, found.get(name) ?? []]))
+}
+
+/** A row for each check, a column for each host; what is wrong in words below. */
+export function hostTable(found: Map<string, HostCheck[]>): string {
+  const checks = [...new Set([...found.values()].flat().map(({ check }) => check))]
+  const mark = (row: HostCheck | undefined): string => (!row ? '' : !row.ok ? chalk.red('✖') : row.warning ? chalk.yellow('!') : chalk.green('✔'))
+  const rows = checks.map((check) => [check, ...[...found.values()].map((list) => mark(list.find((row) => row.check === check)))])
+  return [table([['', ...found.keys()], ...rows]), ...complaints(found)].join('\n')
+}
+
+/** What is wrong, a line each, failures first; warnings go to the end of the run as well. */
+function complaints(found: Map<string, HostCheck[]>): string[] {
+  const all = [...found].flatMap(([host, list]) => list.filter(({ ok, warning }) => !ok || warning).map((row) => ({ host, ...row })))
+  return all.sort((a, b) => Number(a.ok) - Number(b.ok)).map(({ host, ok, detail, remedy }) => `${ok ? chalk.yellow('!') : chalk.red('✖')} ${host}: ${detail} ${remedy}`.trim())
+}
+
+/** The first host that cannot carry etcd, and what to do; the others below. Undefined where all can. */
+export function unfit(found: Map<string, HostCheck[]>): OperationError | undefined {
+  const failed = [...found].flatMap(([host, list]) => list.filter(({ ok }) => !ok).map((row) => ({ host, ...row })))
+  const [first, ...others] = failed
+  if (!first) return undefined
+  const also = others.map(({ host, detail, remedy }) => `Also: ${host}: ${detail} ${remedy}`)
+  return new OperationError(`${first.host}: ${first.detail}`, { hint: first.remedy, ...(also.length > 0 && { output: also.join('\n') }) })
+}
