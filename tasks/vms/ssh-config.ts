@@ -19,7 +19,8 @@ function block({ name, address, ssh }: OwnHost): string {
     StrictHostKeyChecking: 'yes',
   }
   const given = Object.entries(lines).filter(([, value]) => value !== undefined)
-  return `Host ${name}\n${given.map(([key, value]) => `  ${key} ${quoted(String(value))}`).join('\n')}\n`
+  // By its address, too: that is what Ansible connects to.
+  return `Host ${name} ${address}\n${given.map(([key, value]) => `  ${key} ${quoted(String(value))}`).join('\n')}\n`
 }
 
 const quoted = (value: string): string => (/\s/.test(value) ? `"${value}"` : value)
