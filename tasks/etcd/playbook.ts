@@ -1,11 +1,11 @@
-// Running ansible-playbook: its progress line by line, its outcome host by host, its failures as sentences.
+// Running ansible-playbook: its progress line by line, its outcome host by host, its failures told apart (play-failure.ts).
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
-import { OperationError } from '../core/errors.ts'
 import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { work } from '../core/shell.ts'
+import { type FailedLine, playFailure } from './play-failure.ts'
 
 /** What a play did on one host, from Ansible's recap. */
 export interface Recap {
@@ -33,7 +33,8 @@ export interface PlaybookOptions {
  */
 export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', onTask, onDiff, onMessage }: PlaybookOptions): Promise<Recap[]> {
   const ansible = join(projectFolder, 'templates/ansible')
-  const failures: string[] = []
+  const failures: FailedLine[] = []
+  let task = ''
   let host = ''
   const collect = onDiff && diffCollector(onDiff)
   // A person's own inventory comes first: where both speak of a variable, ours is heard.
@@ -45,18 +46,19 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', onTask,
       ...(!onDiff && { state: cluster.paths.state }),
       env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
       onLine: (line) => {
-        const task = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
-        if (task) onTask?.(task)
+        const begun = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
+        if (begun) onTask?.(begun)
+        task = begun ?? task
         collect?.(line)
         host = /^ok: \[([^\]\s]+)/.exec(line)?.[1] ?? host
         const message = /^ {4}"msg": (".*")$/.exec(line)?.[1]
         if (message) onMessage?.(host, JSON.parse(message) as string)
-        if (/^(fatal|failed): \[/.test(line)) failures.push(line)
+        if (/^(fatal|failed): \[/.test(line)) failures.push({ task, line })
       },
     },
   )
   const recap = parseRecap(stdout)
-  if (exitCode !== 0) throw playFailure(failures, stderr || stdout)
+  if (exitCode !== 0) throw playFailure(failures, stderr || stdout, run.log)
   return recap
 }
 
@@ -77,31 +79,4 @@ function diffCollector(onDiff: (host: string, diff: string) => void): (line: str
 function parseRecap(output: string): Recap[] {
   const rows = output.slice(output.lastIndexOf('PLAY RECAP')).matchAll(/^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm)
   return [...rows].map(([, host = '', changed, unreachable, failed]) => ({ host, changed: Number(changed), unreachable: Number(unreachable), failed: Number(failed) }))
-}
-
-/** The first failure as a sentence: the host, and the message inside Ansible's JSON. */
-function playFailure(lines: string[], output: string): OperationError {
-  const more = run.log ? { log: run.log } : {}
-  const parsed = lines.map((line) => {
-    const [, host = '', json = ''] = /^\w+: \[([^\]\s]+)[^\]]*\]: \w+! => (.*)$/.exec(line) ?? []
-    try {
-      return { host, message: String((JSON.parse(json) as { msg?: unknown }).msg ?? json) }
-    } catch {
-      return { host, message: json || line }
-    }
-  })
-  const first = parsed[0]
-  if (!first) return new OperationError('ansible-playbook failed before it reached a host.', { output, ...more })
-  const also = [
-    ...new Set(
-      parsed
-        .slice(1)
-        .map(({ host }) => host)
-        .filter((host) => host !== first.host),
-    ),
-  ]
-  const [text = '', ...lastWords] = first.message.split('\n')
-  const [, message = '', next] = /^(.*?)(?:\s(Replace it: .*|Move it aside: .*|Correct the .*|Run this .*|Start the .*))?$/.exec(text) ?? []
-  const said = lastWords.length > 0 ? { output: lastWords.join('\n'), hint: 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.' } : {}
-  return new OperationError(`${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: ${message}`, { ...said, ...(next && { hint: next }), ...more })
 }

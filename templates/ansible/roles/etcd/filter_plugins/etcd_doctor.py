@@ -63,7 +63,7 @@ def etcd_doctor_complaint(report):
     for host, rows in sorted(report.items()):
         failed = [row for row in rows if not row["ok"]]
         if failed:
-            lines.append("%s: %s %s" % (host, failed[0]["detail"], failed[0]["remedy"]))
+            lines.append("%s: %s What helps: %s" % (host, failed[0]["detail"], failed[0]["remedy"]))
     return "\n".join(lines)
 
 
