@@ -81,9 +81,12 @@ function hasSshd(address: string, port: number): Promise<boolean> {
 export const sshConnection = (cluster: Cluster, host: Host): NonNullable<Host['connection']> => ({
   ansible_connection: 'ssh',
   ansible_host: host.address,
-  ansible_ssh_args: `-F ${quote(cluster.paths.sshConfig)} -o ControlMaster=auto -o ControlPersist=60s`,
+  ansible_ssh_args: `-F ${posixQuoted(cluster.paths.sshConfig)} -o ControlMaster=auto -o ControlPersist=60s`,
   ansible_python_interpreter: '/usr/bin/python3',
 })
+
+/** Ansible splits its ssh_args as a POSIX shell would, which does not know zx's $'…'. */
+const posixQuoted = (word: string): string => (/^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
 /** Runs a command on a host. Returns what it printed, whatever its exit code. */
 export const onHost = (cluster: Cluster, host: Host, command: string): Promise<Result> =>
