@@ -102,3 +102,6 @@ export function keepRunning(program: string, args: string[]): Promise<boolean> {
     child.once('error', () => done(false)).once('exit', () => done(false))
   })
 }
+
+/** In single quotes, as every POSIX shell (and Ansible) reads them; plain where nothing needs quoting. */
+export const shellQuoted = (text: string): string => (/^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { findProgram } from '../core/programs.ts'
+import { shellQuoted } from '../core/shell.ts'
 import { findEtcd } from './binaries.ts'
 
 /** Variable to value. */
@@ -17,11 +18,8 @@ export function clientEnvironment(cluster: Cluster): Record<string, string> {
 
 /** The same as lines for a shell; where etcdctl is not on PATH, a line that puts the cluster's own there. */
 export async function shellLines(cluster: Cluster): Promise<string> {
-  const lines = Object.entries(clientEnvironment(cluster)).map(([name, value]) => `export ${name}=${quoted(value)}`)
+  const lines = Object.entries(clientEnvironment(cluster)).map(([name, value]) => `export ${name}=${shellQuoted(value)}`)
   const binaries = findProgram('etcdctl') ? undefined : await findEtcd(cluster)
-  if (binaries) lines.push(`export PATH=${quoted(binaries.folder)}:"$PATH"`)
+  if (binaries) lines.push(`export PATH=${shellQuoted(binaries.folder)}:"$PATH"`)
   return `${lines.join('\n')}\n`
 }
-
-/** In single quotes, as every POSIX shell reads them; plain where nothing needs quoting. */
-const quoted = (text: string): string => (/^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

@@ -21,7 +21,7 @@ const known = [/^(variant|version|storage|systemd)$/, /^storage\.files(\.\d+(\.(
  * @throws Error naming the key that is beyond what is translated here
  */
 export function ignitionFrom(source: string): string {
-  const butane = parse(source) as Butane
+  const butane = parse(source, { version: '1.1' }) as Butane // as Butane reads it: there 0644 is octal
   const version = ignitionVersions[butane.version]
   if (butane.variant !== 'flatcar' || !version) throw new Error(`Butane ${butane.variant} ${butane.version} is not translated here.`)
   const unknown = keysOf(butane).find((key) => !known.some((pattern) => pattern.test(key)))

@@ -1,16 +1,15 @@
 // Local hosts: no machine at all. Each host is a loopback address and a folder, and one supervisord
 // for the cluster does what an init system does for a real host.
-import { closeSync, existsSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
-import { availableParallelism, freemem, tmpdir } from 'node:os'
+import { closeSync, existsSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Check, Finding } from '../core/check.ts'
 import { type Cluster, canListen, type Host } from '../core/cluster.ts'
 import { home } from '../core/environment.ts'
-import { readFileIfThere } from '../core/files.ts'
 import { run } from '../core/run.ts'
-import { bytes } from '../core/terminal.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import type { HostProvider, HostState } from './provider.ts'
+import { diskCheck, memoryCheck } from './resources.ts'
 import { endStrays, isSupervised, memberPids, socketPath, startSupervisor, stopSupervisor, strayPids, supervisorCheck, supervisorctl } from './supervisor.ts'
 
 /** etcd of an idle member, its share of supervisord, and room for a small database. */
@@ -21,7 +20,12 @@ const diskPerMember = 256 * 2 ** 20
 const slowFsyncMs = 10
 
 export const local: HostProvider = {
-  checks: (cluster) => [supervisorCheck(cluster), ...(cluster.recorded ? [] : [memoryCheck(cluster), fsyncCheck(cluster)]), diskCheck(cluster), portsCheck(cluster)],
+  checks: (cluster) => [
+    supervisorCheck(cluster),
+    ...(cluster.recorded ? [] : [memoryCheck(cluster, memoryPerMember), fsyncCheck(cluster)]),
+    diskCheck(cluster, diskPerMember, [cluster.paths.hosts, cluster.paths.state, home], 'Free some space, or set HA_ETCD_HOME to a folder on another disk.'),
+    portsCheck(cluster),
+  ],
   up: (cluster) => [{ title: `Start the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await startHosts(cluster)) }],
   down: (cluster) => [{ title: `Stop the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await stopHosts(cluster)) }],
   states,
@@ -77,37 +81,6 @@ async function crashMember(cluster: Cluster, host: Host): Promise<void> {
   if (pid) process.kill(pid, 'SIGKILL')
   await supervisorctl(cluster, 'stop', host.name)
 }
-
-const memoryCheck = (cluster: Cluster): Check => ({
-  title: 'Check memory',
-  look: async () => {
-    const needed = cluster.hosts.length * memoryPerMember
-    const meminfo = readFileIfThere('/proc/meminfo')
-    const free = Number(/MemAvailable:\s+(\d+)/.exec(meminfo ?? '')?.[1] ?? 0) * 1024 || freemem()
-    return free >= needed
-      ? `${bytes(free)} free, ${availableParallelism()} processors`
-      : {
-          detail: `${bytes(free)} of memory are free; ${cluster.hosts.length} members need ${bytes(needed)}.`,
-          remedy: 'End other programs, or choose fewer masters.',
-          warning: true,
-        }
-  },
-})
-
-const diskCheck = (cluster: Cluster): Check => ({
-  title: 'Check disk',
-  look: async () => {
-    const folder = [cluster.paths.hosts, cluster.paths.state, home, '/'].find(existsSync) ?? '/'
-    const { bavail, bsize } = statfsSync(folder)
-    const needed = cluster.recorded ? 16 * 2 ** 20 : cluster.hosts.length * diskPerMember
-    return bavail * bsize >= needed
-      ? `${bytes(bavail * bsize)} free`
-      : {
-          detail: `The disk of ${folder} has ${bytes(bavail * bsize)} free; ${cluster.hosts.length} members need ${bytes(needed)}.`,
-          remedy: 'Free some space, or set HA_ETCD_HOME to a folder on another disk.',
-        }
-  },
-})
 
 const fsyncCheck = (cluster: Cluster): Check => ({
   title: 'Check how fast the disk is',

@@ -1,18 +1,17 @@
 // Hosts that are reached over ssh: the ssh-config that says how, whether they answer, and commands run on them.
 import { connect } from 'node:net'
-import { quote } from 'zx'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
 import { sleep } from '../core/run.ts'
-import { ask, type Result } from '../core/shell.ts'
+import { ask, type Result, shellQuoted } from '../core/shell.ts'
 
 /**
  * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Each host goes by its name and its address;
  * a connection whose host went away is noticed, and ssh's own words are heard.
  */
 export function writeSshConfig(cluster: Cluster, fromVagrant: string): boolean {
-  const header = `# How the hosts of ${cluster.name} are reached: ssh -F ${quote(cluster.paths.sshConfig)} ${cluster.hosts[0]?.name}\n`
+  const header = `# How the hosts of ${cluster.name} are reached: ssh -F ${shellQuoted(cluster.paths.sshConfig)} ${cluster.hosts[0]?.name}\n`
   return writeFileIfChanged(cluster.paths.sshConfig, header + sshConfig(cluster, fromVagrant), 0o600)
 }
 
@@ -81,7 +80,7 @@ function hasSshd(address: string, port: number): Promise<boolean> {
 export const sshConnection = (cluster: Cluster, host: Host): NonNullable<Host['connection']> => ({
   ansible_connection: 'ssh',
   ansible_host: host.address,
-  ansible_ssh_args: `-F ${quote(cluster.paths.sshConfig)} -o ControlMaster=auto -o ControlPersist=60s`,
+  ansible_ssh_args: `-F ${shellQuoted(cluster.paths.sshConfig)} -o ControlMaster=auto -o ControlPersist=60s`,
   ansible_python_interpreter: '/usr/bin/python3',
 })
 

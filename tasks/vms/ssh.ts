@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs'
 import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
-import { OperationError } from '../core/errors.ts'
 import { writeFileIfChanged } from '../core/files.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from '../core/own-hosts.ts'
 import { findProgram } from '../core/programs.ts'
@@ -56,7 +55,5 @@ async function states(cluster: Cluster): Promise<HostState[]> {
       const { exitCode } = existsSync(cluster.paths.sshConfig) ? await onHost(cluster, host, 'true') : { exitCode: 1 }
       return { name: host.name, address: host.address, up: exitCode === 0, detail: exitCode === 0 ? 'answers' : 'does not answer' }
     }),
-  ).catch((error: Error) => {
-    throw new OperationError(`The hosts could not be asked: ${error.message}`)
-  })
+  )
 }

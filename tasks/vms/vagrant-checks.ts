@@ -1,6 +1,95 @@
 // What Vagrant's hosts need of this machine.
-import type { Check } from '../core/check.ts'
+import { homedir } from 'node:os'
+import type { Check, Finding } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
+import type { VagrantProvider } from '../core/config.ts'
+import { aptInstall, compareVersions, findProgram, hasApt, isRoot, versionOf } from '../core/programs.ts'
+import { canUse } from '../core/provider-choice.ts'
+import { ask } from '../core/shell.ts'
 import { imageCheck } from './host-image.ts'
+import { diskCheck, memoryCheck } from './resources.ts'
+import { networksHere, subnetClash } from './subnet.ts'
+import { dockerLabel, requireVagrant } from './vagrant-folder.ts'
 
-export const vagrantChecks = (cluster: Cluster): Check[] => (cluster.vagrant?.provider === 'docker' ? [imageCheck(cluster)] : [])
+/** The oldest that the Vagrantfile and Flatcar's box work with. */
+const oldest = '2.2.5'
+const dockerPerHost = { memory: 128 * 2 ** 20, disk: 512 * 2 ** 20 }
+const diskPerMachine = 4 * 2 ** 30
+
+/** Of a cluster that is there, only what every run needs is looked at: Vagrant itself takes a second to say its version. */
+export function vagrantChecks(cluster: Cluster): Check[] {
+  const { provider, memory } = requireVagrant(cluster)
+  const docker = provider === 'docker'
+  const first = [
+    memoryCheck(cluster, docker ? dockerPerHost.memory : memory * 2 ** 20),
+    diskCheck(cluster, docker ? dockerPerHost.disk : diskPerMachine, docker ? ['/var/lib/docker'] : [homedir()], 'Free some space.'),
+    subnetCheck(cluster),
+  ]
+  return [vagrantCheck(cluster), hypervisorCheck(cluster), sshCheck, ...(cluster.recorded ? [] : first), ...(docker ? [imageCheck(cluster)] : [])]
+}
+
+const vagrantCheck = (cluster: Cluster): Check => ({
+  title: 'Check Vagrant',
+  look: async () => {
+    const program = findProgram('vagrant')
+    if (!program) return { detail: 'vagrant was not found.', remedy: `Install Vagrant ${oldest} or later from your distribution, or as its site says.` }
+    if (cluster.recorded) return program
+    const version = await versionOf(program)
+    return version && compareVersions(version, oldest) >= 0
+      ? `Vagrant ${version}`
+      : { detail: `${program} is Vagrant ${version ?? 'of no known version'}; ${oldest} or later is needed.`, remedy: 'Put a newer one first on PATH.' }
+  },
+  mend: {
+    question: 'Vagrant is missing. Install the package vagrant with apt-get?',
+    impossible: () => {
+      if (findProgram('vagrant')) return 'Put a newer Vagrant first on PATH.'
+      if (!hasApt()) return `Install Vagrant ${oldest} or later, or take hosts on this machine: --provider local`
+      return isRoot() ? undefined : 'Install it with: sudo apt-get install --no-install-recommends vagrant'
+    },
+    run: async (report) => {
+      await aptInstall(['vagrant'], report)
+      return 'Vagrant installed with apt-get'
+    },
+  },
+})
+
+/** The plugin of Vagrant's that a hypervisor needs. */
+const plugins: Partial<Record<VagrantProvider, string>> = { libvirt: 'vagrant-libvirt', parallels: 'vagrant-parallels' }
+
+const remedies: Record<VagrantProvider, string> = {
+  docker: 'Install and start Docker, and see that this user may use it (docker version).',
+  libvirt: 'Install and start libvirt, and see that this user may use it (virsh --connect qemu:///system list).',
+  virtualbox: 'Install VirtualBox, and load its kernel module (sudo /sbin/vboxconfig).',
+  parallels: 'Install Parallels Desktop Pro, whose command prlctl Vagrant needs.',
+}
+
+const hypervisorCheck = (cluster: Cluster): Check => ({
+  title: `Check ${requireVagrant(cluster).provider}`,
+  look: async () => {
+    const { provider } = requireVagrant(cluster)
+    if (!(await canUse(provider)))
+      return { detail: `Vagrant cannot use ${provider} here.`, remedy: `${remedies[provider]} Or choose another one with vagrant.provider in the configuration.` }
+    if (provider === 'docker' && process.platform !== 'linux')
+      return {
+        detail: "Docker's containers cannot be reached by their addresses from this system.",
+        remedy: 'Choose virtualbox or parallels with vagrant.provider in the configuration.',
+      }
+    return cluster.recorded ? 'usable' : ((await missingPlugin(plugins[provider])) ?? 'usable')
+  },
+})
+
+async function missingPlugin(plugin: string | undefined): Promise<Finding | undefined> {
+  if (!plugin || !findProgram('vagrant')) return undefined
+  const { stdout } = await ask('vagrant', ['plugin', 'list'], { env: { VAGRANT_CHECKPOINT_DISABLE: '1' }, timeout: 30_000 })
+  return stdout.includes(plugin) ? undefined : { detail: `Vagrant lacks the plugin ${plugin}.`, remedy: `Install it with: vagrant plugin install ${plugin}` }
+}
+
+const sshCheck: Check = {
+  title: 'Check ssh',
+  look: async () => findProgram('ssh') ?? { detail: 'ssh was not found.', remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).' },
+}
+
+const subnetCheck = (cluster: Cluster): Check => ({
+  title: 'Check the network for the hosts',
+  look: async () => subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), dockerLabel(cluster)) ?? cluster.subnet,
+})

@@ -24,13 +24,10 @@ export const vagrant: HostProvider = {
   ],
   down: (cluster) => [{ title: `Remove the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await remove(cluster, (line) => void (task.output = line))) }],
   states,
-  connection: (cluster, host) => ({ ...sshConnection(cluster, host), ...(isFlatcar(cluster) && flatcarVariables) }),
+  connection: (cluster, host) => ({ ...sshConnection(cluster, host), ...(isFlatcar(cluster) && { etcd_flatcar: true }) }),
   memberPids,
   crashMember,
 }
-
-/** On Flatcar etcd runs in a container, where the folder of the certificates is this one. */
-const flatcarVariables = { etcd_ssl_directory_inside: '/etc/ssl/certs' }
 
 /** Brings up what does not answer. Hosts that all answer cost no call of Vagrant, which takes seconds to look. */
 async function bringUp(cluster: Cluster, report: (line: string) => void): Promise<string> {

@@ -27,14 +27,14 @@ export interface Started {
   done: Promise<Outcome>
 }
 
-/** A home folder for clusters; fetched programs are shared with the project's own .tools/. `user`: the uid that runs the scripts. */
+/** A home folder for clusters, on this machine unless the environment says otherwise; fetched programs are shared with the project's own .tools/. `user`: the uid that runs the scripts. */
 export function testHome(environment: Record<string, string> = {}, user?: number): Home {
   const path = temporaryFolder()
   const tools = join(projectFolder, '.tools')
   mkdirSync(tools, { recursive: true })
   symlinkSync(tools, join(path, '.tools'))
   if (user) chownSync(path, user, user)
-  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, { HA_ETCD_HOME: path, ...environment }, user)
+  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, { HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment }, user)
   const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
   return {
     path,
@@ -51,7 +51,7 @@ export function testHome(environment: Record<string, string> = {}, user?: number
 function startScript(script: string, flags: string[], environment: Record<string, string>, user?: number): Started {
   const started = Date.now()
   const inherited = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('HA_ETCD_') && !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT'].includes(name)),
+    Object.entries(process.env).filter(([name]) => !name.startsWith('HA_ETCD_') && !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION'].includes(name)),
   )
   const child = spawn(process.execPath, ['--import', 'tsx', join(projectFolder, 'node_modules/zx/build/cli.js'), join(projectFolder, 'scripts', `${script}.ts`), ...flags], {
     cwd: projectFolder,

@@ -16,7 +16,8 @@ const { UsageError } = await import('../../../tasks/core/errors.ts')
 const test = suite('cluster')
 test.before.each(() => rmSync(join(home, '.cluster'), { recursive: true, force: true }))
 
-const resolve = (asked: Config = {}) => resolveCluster({ asked, configFile: undefined, yes: false, json: false })
+/** On this machine unless asked otherwise, whatever this machine has. */
+const resolve = (asked: Config = {}) => resolveCluster({ asked: { provider: 'local', ...asked }, configFile: undefined, yes: false, json: false })
 const subnet = '127.201.7.0/24'
 
 /** A record as recordCluster writes it, with changes. */

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../../support/folder.ts'
 // The home is read when the module is loaded.
 const home = temporaryFolder()
 process.env.HA_ETCD_HOME = home
-for (const name of ['HA_ETCD_CLUSTER', 'HA_ETCD_PROVIDER', 'HA_ETCD_MASTERS', 'HA_ETCD_CONFIG', 'MASTER_COUNT']) delete process.env[name]
+for (const name of ['HA_ETCD_CLUSTER', 'HA_ETCD_PROVIDER', 'HA_ETCD_MASTERS', 'HA_ETCD_CONFIG', 'MASTER_COUNT', 'BOX_VERSION']) delete process.env[name]
 const { loadSettings } = await import('../../../tasks/core/config.ts')
 const { settingsFromEnvironment } = await import('../../../tasks/core/environment.ts')
 const { UsageError } = await import('../../../tasks/core/errors.ts')
@@ -154,8 +154,25 @@ const refusedFiles: [string, string, RegExp][] = [
   ['SANs that are no list', 'pki: { extraSans: a.example }', /: pki\.extraSans must be a list of DNS names and IP addresses/],
   ['a subnet that is no /24', 'subnet: 127.0.0.0/16', /: subnet must be an IPv4 \/24 network/],
   ['a subnet beyond 255', 'subnet: 127.0.256.0/24', /: subnet must be an IPv4 \/24 network/],
-  ['a subnet of the outside', 'subnet: 10.0.0.0/24', /^subnet 10\.0\.0\.0\/24 is not on the loopback interface/],
+  ["a loopback subnet for Vagrant's hosts", 'provider: vagrant\nsubnet: 127.0.8.0/24', /^subnet 127\.0\.8\.0\/24 is on the loopback interface/],
+  ['a provider that Vagrant has not', 'vagrant: { provider: hyperv }', /: vagrant\.provider must be one of docker, libvirt, virtualbox, parallels, not "hyperv"\.$/],
+  ['a key that Vagrant has not', 'vagrant: { ram: 1 }', /: vagrant\.ram is not a known key\./],
+  ['too little memory', 'vagrant: { memory: 64 }', /: vagrant\.memory must be a whole number of MB from 512/],
+  ["libvirt's driver for another", 'vagrant: { provider: docker, driver: qemu }', /^vagrant\.driver is libvirt's/],
+  ['a subnet of the outside for local hosts', 'provider: local\nsubnet: 10.0.0.0/24', /^subnet 10\.0\.0\.0\/24 is not on the loopback interface/],
 ]
+
+test('what Vagrant makes its machines of is taken', () => {
+  const vagrant = { provider: 'libvirt' as const, box: 'debian/bookworm64', boxVersion: '12.1', memory: 2048, cpus: 2, driver: 'qemu' as const }
+  assert.equal(load(JSON.stringify({ provider: 'vagrant', subnet: '172.17.5.0/24', vagrant })).asked, { provider: 'vagrant', subnet: '172.17.5.0/24', vagrant })
+})
+
+test("BOX_VERSION means the box's version, and goes before the file", () => {
+  withEnvironment({ BOX_VERSION: '4081.2.0' }, () => {
+    assert.equal(loadSettings({}).asked.vagrant, { boxVersion: '4081.2.0' })
+    assert.equal(load('vagrant: { box: flatcar-beta, boxVersion: "1" }').asked.vagrant, { box: 'flatcar-beta', boxVersion: '4081.2.0' })
+  })
+})
 
 for (const [what, content, message] of refusedFiles) {
   test(`a file with ${what} is refused`, () => {

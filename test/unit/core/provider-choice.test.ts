@@ -1,0 +1,72 @@
+// The provider when nobody names one: on this machine unless Vagrant works, and what was chosen stays chosen.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Config } from '../../../tasks/core/config.ts'
+import { temporaryFolder } from '../../support/folder.ts'
+
+// Home and PATH are this test's own: what this machine has installed must not matter.
+const home = temporaryFolder()
+const programs = temporaryFolder()
+process.env.HA_ETCD_HOME = home
+delete process.env.VAGRANT_DEFAULT_PROVIDER
+const { clusterPaths, recordCluster, resolveCluster } = await import('../../../tasks/core/cluster.ts')
+
+const test = suite('provider-choice')
+const path = process.env.PATH
+test.before.each(() => {
+  process.env.PATH = programs
+})
+test.after.each(() => {
+  process.env.PATH = path
+  delete process.env.VAGRANT_DEFAULT_PROVIDER
+})
+
+const resolve = (asked: Config = {}) => resolveCluster({ asked, configFile: undefined, yes: false, json: false })
+const program = (name: string): void => writeFileSync(join(programs, name), '#!/bin/sh\n', { mode: 0o755 })
+
+test('without Vagrant the hosts are on this machine, and it says why', async () => {
+  const { provider, providerReason, vagrant } = await resolve()
+  assert.equal({ provider, providerReason, vagrant }, { provider: 'local', providerReason: 'masters on this machine, since Vagrant is not installed', vagrant: undefined })
+})
+
+test('Vagrant with a hypervisor is taken; a loopback network says otherwise', async () => {
+  program('vagrant')
+  program('prlctl')
+  const cluster = await resolve({ vagrant: { provider: 'parallels', memory: 2048 } })
+  assert.equal([cluster.provider, cluster.providerReason], ['vagrant', 'Vagrant and parallels are here'])
+  assert.equal(cluster.vagrant, { provider: 'parallels', memory: 2048, cpus: 1 })
+  assert.is(cluster.hosts[0]?.address, '192.168.56.101')
+  assert.is((await resolve({ subnet: '127.3.2.0/24' })).provider, 'local')
+})
+
+test('Vagrant without the hypervisor that is asked for is not enough', async () => {
+  const { provider, providerReason } = await resolve({ vagrant: { provider: 'virtualbox' } })
+  assert.equal([provider, providerReason], ['local', 'masters on this machine, since Vagrant has no hypervisor that it can use'])
+})
+
+test('what the person told Vagrant itself holds', async () => {
+  process.env.VAGRANT_DEFAULT_PROVIDER = 'parallels'
+  assert.is((await resolve()).vagrant?.provider, 'parallels')
+})
+
+test('a recorded cluster keeps its provider, its hypervisor and its network, and the next one gets another network', async () => {
+  const made = await resolve({ cluster: 'made', provider: 'vagrant', vagrant: { provider: 'parallels', boxVersion: '1' } })
+  recordCluster(made)
+  const again = await resolve({ cluster: 'made' })
+  assert.equal([again.provider, again.vagrant, again.subnet], ['vagrant', made.vagrant, '192.168.56.0/24'])
+  assert.is((await resolve({ cluster: 'other', provider: 'vagrant' })).subnet, '192.168.57.0/24')
+  const failure = await resolve({ cluster: 'made', vagrant: { provider: 'docker' } }).catch((error: Error) => error)
+  assert.match((failure as Error).message, 'was made with vagrant.provider parallels; it cannot become docker')
+})
+
+test("a cluster whose record is lost is still Vagrant's where its folder is", async () => {
+  mkdirSync(clusterPaths('lost').vagrant, { recursive: true })
+  const cluster = await resolve({ cluster: 'lost' })
+  assert.is(cluster.provider, 'vagrant')
+  assert.throws(() => recordCluster(cluster), /There are hosts of cluster lost in .*, but its record .* is missing/)
+  assert.is(dirname(cluster.paths.vagrant), cluster.paths.state)
+})
+
+test.run()

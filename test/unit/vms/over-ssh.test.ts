@@ -1,0 +1,63 @@
+// The ssh-config of Vagrant's hosts: who is where, written once, and an honest answer to who answers.
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { dirname } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { silentHosts, sshConfig, sshConnection, writeSshConfig } from '../../../tasks/vms/over-ssh.ts'
+import { testCluster } from '../../support/cluster.ts'
+
+/** As `vagrant ssh-config` prints it. */
+const fromVagrant = (ports: number[]): string =>
+  ports
+    .map(
+      (port, index) =>
+        `Host master0${index + 1}\n  HostName 127.0.0.1\n  User vagrant\n  Port ${port}\n  IdentityFile "/a b/private_key"\n  IdentitiesOnly yes\n  LogLevel FATAL\n\n`,
+    )
+    .join('')
+
+const greet = (words: string): Promise<Server> =>
+  new Promise((ready) => {
+    const server = createServer((socket) => socket.end(words)).listen(0, '127.0.0.1', () => ready(server))
+  })
+
+test("each host goes by its name and its address, and says what Vagrant says but for the log's level", () => {
+  const [first = '', second = ''] = sshConfig(testCluster(), fromVagrant([2222, 2200, 2201])).split(/^(?=Host )/m)
+  assert.match(first, /^Host master01 127\.77\.0\.101\n {2}HostName 127\.0\.0\.1\n {2}User vagrant\n {2}Port 2222\n {2}IdentityFile "\/a b\/private_key"\n/)
+  assert.match(first, 'LogLevel ERROR')
+  assert.not.match(first, 'FATAL')
+  assert.match(second, /^Host master02 127\.77\.0\.102\n[\s\S]*Port 2200/)
+})
+
+test('a host of which Vagrant says nothing is a failure that names it', () =>
+  assert.throws(() => sshConfig(testCluster(), fromVagrant([2222, 2200])), /^Vagrant does not say how master03 is reached/))
+
+test('it is written for its owner alone, and once', () => {
+  const cluster = testCluster()
+  assert.is(writeSshConfig(cluster, fromVagrant([1, 2, 3])), true)
+  assert.is(statSync(cluster.paths.sshConfig).mode & 0o777, 0o600)
+  assert.is(writeSshConfig(cluster, fromVagrant([1, 2, 3])), false)
+  assert.is(writeSshConfig(cluster, fromVagrant([1, 2, 4])), true)
+  assert.match(readFileSync(cluster.paths.sshConfig, 'utf8'), /^# How the hosts of test-cluster are reached: ssh -F /)
+})
+
+test('without an ssh-config every host is silent; with one, those without an SSH server', async () => {
+  const cluster = testCluster({ masters: 1 })
+  assert.equal(await silentHosts(cluster), cluster.hosts)
+  const others = await greet('HTTP/1.1 400 Bad Request\r\n')
+  mkdirSync(dirname(cluster.paths.sshConfig), { recursive: true })
+  writeFileSync(cluster.paths.sshConfig, sshConfig(cluster, fromVagrant([(others.address() as AddressInfo).port])))
+  assert.equal(await silentHosts(cluster), cluster.hosts)
+  others.close()
+})
+
+test("a path with a space reaches ssh whole, and Ansible's control socket is the cluster's own", () => {
+  const cluster = testCluster({ paths: { sshConfig: '/a b/ssh-config' } })
+  const [host] = cluster.hosts
+  if (!host) throw new Error('no host')
+  const { ansible_ssh_args, ansible_host } = sshConnection(cluster, host)
+  assert.match(String(ansible_ssh_args), /^-F '\/a b\/ssh-config' /)
+  assert.is(ansible_host, '127.77.0.101') // the name of the socket is made of it: master01 is a host of every cluster
+})
+
+test.run()

@@ -1,0 +1,78 @@
+// What Vagrant gets to read: rendered once, right for each provider, and valid in Vagrant's own eyes where that can be asked.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Cluster } from '../../../tasks/core/cluster.ts'
+import { findProgram } from '../../../tasks/core/programs.ts'
+import type { VagrantSettings } from '../../../tasks/core/provider-choice.ts'
+import { boxOf, renderFolder } from '../../../tasks/vms/vagrant-folder.ts'
+import { testCluster } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
+import { snapshotOf } from '../../support/verbs.ts'
+
+const vagrantCluster = (vagrant: Partial<VagrantSettings>): Cluster =>
+  testCluster({ provider: 'vagrant', subnet: '192.168.56.0/24', vagrant: { provider: 'docker', memory: 1024, cpus: 1, ...vagrant } })
+
+const rendered = (cluster: Cluster): Record<string, unknown> => {
+  renderFolder(cluster)
+  return JSON.parse(readFileSync(join(cluster.paths.vagrant, 'settings.json'), 'utf8'))
+}
+
+test('a second rendering touches no file', () => {
+  const cluster = vagrantCluster({ provider: 'virtualbox' })
+  assert.is(renderFolder(cluster), true)
+  const before = snapshotOf(cluster.paths.vagrant)
+  assert.is(renderFolder(cluster), false)
+  assert.equal(snapshotOf(cluster.paths.vagrant), before)
+})
+
+test('the settings say who the hosts are, and how large', () => {
+  const { hosts, memory, cpus, provider } = rendered(vagrantCluster({ memory: 2048, cpus: 2 }))
+  assert.equal({ memory, cpus, provider }, { memory: 2048, cpus: 2, provider: 'docker' })
+  assert.equal((hosts as { name: string; address: string }[])[2], { name: 'master03', address: '127.77.0.103' })
+})
+
+test('only VirtualBox gets an Ignition configuration; Flatcar is for it and Parallels', () => {
+  for (const [provider, flatcar] of Object.entries({ docker: false, libvirt: false, virtualbox: true, parallels: true })) {
+    const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
+    assert.is(rendered(cluster).flatcar, flatcar)
+    assert.is(existsSync(join(cluster.paths.vagrant, 'config.ign')), provider === 'virtualbox')
+  }
+})
+
+test("Docker's image is named by what is in it, or is the one that was asked for", () => {
+  assert.match(String(rendered(vagrantCluster({})).image), /^ha-etcd-host:[0-9a-f]{12}$/)
+  assert.is(rendered(vagrantCluster({ box: 'registry.example/host', boxVersion: '7' })).image, 'registry.example/host:7')
+})
+
+test('a box is the one asked for; a version of Flatcar is found at its own address', () => {
+  assert.is(boxOf({ provider: 'libvirt', memory: 1, cpus: 1 }).box, 'debian/bookworm64')
+  assert.match(boxOf({ provider: 'virtualbox', memory: 1, cpus: 1 }).boxUrl ?? '', /\/\/stable\..*\/current\/flatcar_production_vagrant\.json$/)
+  assert.match(boxOf({ provider: 'parallels', box: 'flatcar-beta', boxVersion: '4081.2.0', memory: 1, cpus: 1 }).boxUrl ?? '', /\/\/beta\..*\/4081\.2\.0\//)
+  assert.equal(boxOf({ provider: 'virtualbox', box: 'my/box', boxVersion: '1', memory: 1, cpus: 1 }), { box: 'my/box', boxVersion: '1' })
+})
+
+/** A folder with programs that stand in for a hypervisor's, so that Vagrant takes it for installed. */
+function pretended(programs: Record<string, string>): string {
+  const folder = temporaryFolder()
+  for (const [name, says] of Object.entries(programs)) {
+    writeFileSync(join(folder, name), `#!/bin/sh\necho '${says}'\n`)
+    chmodSync(join(folder, name), 0o755)
+  }
+  return folder
+}
+
+for (const [provider, programs] of Object.entries({ virtualbox: { VBoxManage: '7.0.10r158379' }, docker: { docker: '28.0.0' } })) {
+  test(`Vagrant finds the Vagrantfile valid for ${provider}`, () => {
+    if (!findProgram('vagrant')) return console.log('vagrant is not here: skipped')
+    const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
+    renderFolder(cluster)
+    const env = { ...process.env, PATH: `${pretended(programs)}${delimiter}${process.env.PATH}`, VAGRANT_HOME: temporaryFolder(), VAGRANT_CHECKPOINT_DISABLE: '1' }
+    const said = execFileSync('vagrant', ['validate'], { cwd: cluster.paths.vagrant, env, encoding: 'utf8', stdio: 'pipe' })
+    assert.match(said, 'Vagrantfile validated successfully')
+  })
+}
+
+test.run()
