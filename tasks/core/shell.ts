@@ -93,11 +93,13 @@ export async function work(program: string, args: string[], options: ToolOptions
  */
 export function keepRunning(program: string, args: string[]): Promise<boolean> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true }) // a Ctrl-C reaches us first
-  for (const stream of [child, child.stdin, child.stdout, child.stderr]) (stream as { unref?: () => void }).unref?.()
   run.signal.addEventListener('abort', () => child.stdin.destroy(), { once: true })
   return new Promise((done) => {
     child.stdin.on('error', () => {})
-    child.stdout.once('data', () => done(true))
+    child.stdout.once('data', () => {
+      for (const handle of [child, child.stdin, child.stdout, child.stderr]) (handle as { unref?: () => void }).unref?.() // it must not keep us alive
+      done(true)
+    })
     child.stderr.on('data', (words: Buffer) => run.log && appendFileSync(run.log, words))
     child.once('error', () => done(false)).once('exit', () => done(false))
   })

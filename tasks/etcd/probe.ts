@@ -45,8 +45,9 @@ export async function probeTLS(host: string, port: number, shown: Identity, path
     socket.write(request(host, path))
   })
   const probe = await conversation(socket, timeoutMs, () => served)
-  // A tunnel accepts for a member that does not: nothing came back.
-  return way.tunnel && probe.kind === 'refused' && socket.bytesRead === 0 ? { kind: 'closed', reason: 'nothing listens there (seen through ssh)' } : probe
+  // A tunnel accepts for a member that does not, and closes without a word.
+  const nobody = way.tunnel && probe.kind === 'refused' && !served && /^it (closed|reset) the connection$/.test(probe.reason)
+  return nobody ? { kind: 'closed', reason: 'nothing listens there (seen through ssh)' } : probe
 }
 
 /** The same without TLS. Go's TLS server may answer such a request with 400 and a sentence: that is a refusal. */
