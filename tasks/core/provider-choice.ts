@@ -43,7 +43,7 @@ export async function chooseProvider(asked: Config, leftover: string): Promise<C
  * The hypervisor for Vagrant's machines: what the person told Vagrant itself, else the first that works here,
  * those first that come up fastest. On macOS a container's address cannot be reached, so Docker is left out there.
  */
-export async function usableHypervisor(): Promise<VagrantProvider | undefined> {
+async function usableHypervisor(): Promise<VagrantProvider | undefined> {
   const own = vagrantProviders.find((name) => name === vagrantsOwnChoice())
   if (own) return own
   const candidates = vagrantProviders.filter((name) => name !== 'docker' || process.platform === 'linux')
