@@ -30,8 +30,8 @@ function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
             etcd_pki_directory: cluster.paths.certs,
             etcd_peer_common_name: commonNames.peer,
             etcd_environment: cluster.etcd.environment,
-            // Local hosts share this machine: its programs, and its 127.0.0.1.
-            ...(local ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [] } : { etcd_binaries_source: binaries.folder }),
+            // Local hosts share this machine: its programs, and its 127.0.0.1. Phase doctor has looked at it.
+            ...(local ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [], etcd_doctor: false } : { etcd_binaries_source: binaries.folder }),
           },
         },
       },

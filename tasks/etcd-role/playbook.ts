@@ -1,11 +1,11 @@
-// Running ansible-playbook: its progress line by line, its outcome host by host, its failures as sentences.
+// Running ansible-playbook: its progress line by line, its outcome host by host, its failures told apart (failure.ts).
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
-import { OperationError } from '../core/errors.ts'
 import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { work } from '../core/shell.ts'
+import { type FailedLine, playFailure } from './failure.ts'
 
 /** What a play did on one host, from Ansible's recap. */
 export interface Recap {
@@ -23,7 +23,8 @@ export interface Recap {
  */
 export async function runPlaybook(cluster: Cluster, onTask: (name: string) => void): Promise<Recap[]> {
   const ansible = join(projectFolder, 'templates/ansible')
-  const failures: string[] = []
+  const failures: FailedLine[] = []
+  let task = ''
   const { stdout, stderr, exitCode } = await work(
     requireProgram('ansible-playbook'),
     ['--inventory', cluster.paths.inventory, '--forks', String(Math.max(4, cluster.hosts.length)), join(ansible, 'playbooks/etcd.yml')],
@@ -31,14 +32,15 @@ export async function runPlaybook(cluster: Cluster, onTask: (name: string) => vo
       state: cluster.paths.state,
       env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
       onLine: (line) => {
-        const task = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
-        if (task) onTask(task)
-        if (/^(fatal|failed): \[/.test(line)) failures.push(line)
+        const begun = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
+        if (begun) onTask(begun)
+        task = begun ?? task
+        if (/^(fatal|failed): \[/.test(line)) failures.push({ task, line })
       },
     },
   )
   const recap = parseRecap(stdout)
-  if (exitCode !== 0) throw playFailure(failures, stderr || stdout)
+  if (exitCode !== 0) throw playFailure(failures, stderr || stdout, run.log)
   return recap
 }
 
@@ -49,31 +51,4 @@ const ours = { ANSIBLE_STDOUT_CALLBACK: 'default', ANSIBLE_STRATEGY: 'linear', A
 function parseRecap(output: string): Recap[] {
   const rows = output.slice(output.lastIndexOf('PLAY RECAP')).matchAll(/^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm)
   return [...rows].map(([, host = '', changed, unreachable, failed]) => ({ host, changed: Number(changed), unreachable: Number(unreachable), failed: Number(failed) }))
-}
-
-/** The first failure as a sentence: the host, and the message inside Ansible's JSON. */
-function playFailure(lines: string[], output: string): OperationError {
-  const more = run.log ? { log: run.log } : {}
-  const parsed = lines.map((line) => {
-    const [, host = '', json = ''] = /^\w+: \[([^\]\s]+)[^\]]*\]: \w+! => (.*)$/.exec(line) ?? []
-    try {
-      return { host, message: String((JSON.parse(json) as { msg?: unknown }).msg ?? json) }
-    } catch {
-      return { host, message: json || line }
-    }
-  })
-  const first = parsed[0]
-  if (!first) return new OperationError('ansible-playbook failed before it reached a host.', { output, ...more })
-  const also = [
-    ...new Set(
-      parsed
-        .slice(1)
-        .map(({ host }) => host)
-        .filter((host) => host !== first.host),
-    ),
-  ]
-  const [text = '', ...lastWords] = first.message.split('\n')
-  const [, message = '', next] = /^(.*?)(?:\s(Replace it: .*|Move it aside: .*|Correct the .*|Run this .*|Start the .*))?$/.exec(text) ?? []
-  const said = lastWords.length > 0 ? { output: lastWords.join('\n'), hint: 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.' } : {}
-  return new OperationError(`${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: ${message}`, { ...said, ...(next && { hint: next }), ...more })
 }

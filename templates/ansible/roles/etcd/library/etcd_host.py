@@ -67,7 +67,7 @@ restart:
   returned: with action=look
   type: bool
 programs:
-  description: The programs, by name, that must be copied to the host.
+  description: The programs, as wanted, that must be copied to the host.
   returned: with action=look
   type: list
 """
@@ -112,6 +112,7 @@ class Host:
         self.ids = ids_of(wanted["user"])
         self.config = wanted["config"]
         self.data = wanted["data_directory"]
+        self.seen = None
         service = wanted["service"]
         self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
         etcdctl = wanted["etcdctl"]
@@ -163,8 +164,10 @@ class Host:
         return bool(path) and not any(os.path.exists(os.path.join(folder, os.path.basename(path))) for folder in VENDOR_UNITS)
 
     def programs(self):
-        """(path, what differs) of the programs that are copied to this host."""
-        return [(entry["path"], program_differs(entry["path"], entry["sha256"], self.ids)) for entry in self.wanted["programs"]]
+        """(path, what differs) of the programs that are copied to this host; read once, since they are large."""
+        if self.seen is None:
+            self.seen = [(entry["path"], program_differs(entry["path"], entry["sha256"], self.ids)) for entry in self.wanted["programs"]]
+        return self.seen
 
     def drift(self, state):
         """(lines, restart, diffs): what differs and what it means for a running etcd."""
@@ -174,7 +177,7 @@ class Host:
         for path, why in self.programs():
             if why:
                 lines.append("%s: %s" % (path, why))
-                restart = restart or (why == "content" and path == self.etcd_program())
+                restart = restart or (why in ("missing", "content") and path == self.etcd_program())
         for path, mode in self.owned_directories():
             why = differs(path, None, mode, self.ids)
             if why:
@@ -202,6 +205,7 @@ class Host:
         for path, why in self.programs():
             if why == "permissions":
                 own(path, 0o755, self.ids)
+        self.seen = None
         for path in self.missing_directories():
             os.makedirs(path, mode=0o755)
         for path, mode in self.owned_directories():
@@ -275,7 +279,7 @@ def look(host):
         "restart": restart,
         "healthy": status is not None,
         "leader": bool(status and status["leader"] == status["member_id"]),
-        "programs": [os.path.basename(path) for path, why in host.programs() if why in ("missing", "content")],
+        "programs": [entry for entry, (_path, why) in zip(host.wanted["programs"], host.programs()) if why in ("missing", "content")],
         "neighbours": host.neighbours() if not has_data and not running else [],
         "endpoint": host.etcdctl.endpoint,
     }

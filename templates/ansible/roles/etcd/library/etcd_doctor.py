@@ -1,0 +1,166 @@
+#!/usr/bin/python
+"""Checks what a host must offer to etcd, before anything is changed on it."""
+
+from __future__ import annotations
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils import etcd_checks as checks
+from ansible.module_utils import etcd_listener as listener
+from ansible.module_utils.etcd_files import has_log, ids_of, read
+from ansible.module_utils.etcd_service import ServiceError, service_of
+
+DOCUMENTATION = r"""
+module: etcd_doctor
+short_description: Check what a host must offer to etcd
+description:
+  - Changes nothing. A listener on the peer port, where nothing listens, ends by itself within 20 seconds.
+options:
+  action:
+    description:
+      - V(look) checks this host by itself.
+      - V(reach) calls every other host's peer port.
+    choices: [look, reach]
+    required: true
+    type: str
+  name:
+    description: This host's name in the inventory.
+    required: true
+    type: str
+  sent:
+    description: The controller's clock as the module was sent, in seconds of the epoch.
+    type: float
+  wanted:
+    description: What the host is to hold; C(etcd_doctor_wanted) in the role's vars.
+    type: dict
+  targets:
+    description: With action=reach, whom to call.
+    type: list
+    elements: dict
+"""
+
+RETURN = r"""
+checks:
+  description: A row for each check with check, ok, warning, detail and remedy.
+  returned: always
+  type: list
+listens:
+  description: Who listens on the peer port, V(etcd) or V(listener); '' for nobody.
+  returned: with action=look
+  type: str
+clock:
+  description: This host's clock as the module began and as it ended, and the controller's as it was sent.
+  returned: with action=look
+  type: dict
+offsets:
+  description: By how many seconds other hosts' clocks are ahead of this one's, where that was measured.
+  returned: with action=reach
+  type: dict
+"""
+
+SPEC = {
+    "action": {"choices": ["look", "reach"], "required": True},
+    "name": {"type": "str", "required": True},
+    "sent": {"type": "float"},
+    "wanted": {
+        "type": "dict",
+        "options": {
+            "user": {"type": "str"},
+            "address": {"type": "str"},
+            "client_port": {"type": "int"},
+            "peer_port": {"type": "int"},
+            "loopback_ports": {"type": "list", "elements": "int"},
+            "data_directory": {"type": "path"},
+            "programs": {"type": "list", "elements": "dict"},
+            "service": {"type": "dict"},
+            "config_path": {"type": "str"},
+            "token": {"type": "str"},
+            "ca_path": {"type": "str"},
+            "ca": {"type": "str"},
+            "awaited": {"type": "list", "elements": "str"},
+        },
+    },
+    "targets": {"type": "list", "elements": "dict", "options": {"name": {"type": "str"}, "address": {"type": "str"}, "port": {"type": "int"}, "greets": {"type": "bool"}}},
+}
+
+
+def look(module):
+    """This host by itself."""
+    began = time.time()
+    wanted = module.params["wanted"]
+    service = wanted["service"]
+    running = service_of(module.run_command, service["manager"], service["name"], service["socket"]).status()[0] and has_log(wanted["data_directory"])
+    _end_old_listener(wanted["peer_port"])
+    endpoints = [(wanted["address"], wanted["client_port"]), *(("127.0.0.1", port) for port in wanted["loopback_ports"]), (wanted["address"], wanted["peer_port"])]
+    found = [
+        checks.python(),
+        checks.rights(service["manager"] == "systemd"),
+        checks.architecture(wanted["programs"]),
+        checks.address(wanted["address"]),
+        checks.ports(endpoints, running, uid_of(wanted["user"])),
+        checks.cluster(read(wanted["config_path"]), wanted["token"], read(wanted["ca_path"]), wanted["ca"], running),
+        checks.disk(wanted["data_directory"], wanted["programs"], running),
+        checks.memory(running),
+    ]
+    if not module.check_mode:
+        found.append(checks.disk_speed(wanted["data_directory"]))
+    return {"changed": False, "checks": found, "listens": _listens(module, running), "clock": {"began": began, "ended": time.time(), "sent": module.params["sent"]}}
+
+
+def uid_of(user):
+    """The uid of the user that runs etcd; None where that user is yet to be made."""
+    ids = ids_of(user)
+    return ids and ids[0]
+
+
+def _end_old_listener(port):
+    pid, command, _uid = checks.holder(port)
+    if command == listener.NAME:
+        listener.end(pid)
+
+
+def _listens(module, running):
+    """Who listens on the peer port; where nobody does, our listener from now on."""
+    wanted = module.params["wanted"]
+    if running and checks.is_etcd(wanted["peer_port"], uid_of(wanted["user"])):
+        return "etcd"
+    if module.check_mode or not wanted["awaited"]:
+        return ""
+    try:
+        listener.start(wanted["address"], wanted["peer_port"], module.params["name"], wanted["awaited"])
+        return "listener"
+    except OSError:
+        return ""  # the checks say why
+
+
+def reach(module):
+    """Every other host's peer port, from here."""
+    offsets, lost = {}, []
+    for target in module.params["targets"]:
+        wrong, offset = listener.call(target["address"], target["port"], module.params["name"], target["greets"])
+        if wrong:
+            lost.append("%s at %s:%d (%s)" % (target["name"], target["address"], target["port"], wrong))
+        elif offset is not None:
+            offsets[target["name"]] = offset
+    row = (
+        checks.bad("peers", "This host cannot reach %s." % " and ".join(lost), "Open the peer port between all hosts, in their firewalls and in the network's.")
+        if lost
+        else checks.good("peers", "reaches %s" % ", ".join(target["name"] for target in module.params["targets"]))
+    )
+    return {"changed": False, "checks": [row], "offsets": offsets}
+
+
+def main():
+    """Runs the action that the task asks for."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    try:
+        module.exit_json(**{"look": look, "reach": reach}[module.params["action"]](module))
+    except ServiceError as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename or "the host", error.strerror))
+
+
+if __name__ == "__main__":
+    main()

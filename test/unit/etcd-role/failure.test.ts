@@ -1,0 +1,116 @@
+// A play's failure as a sentence: Ansible's own lines, as ansible-core 2.14 prints them, and what a person reads instead.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { playFailure } from '../../../tasks/etcd-role/failure.ts'
+
+const unreachable = (said: string): string =>
+  `fatal: [master02]: UNREACHABLE! => ${JSON.stringify({ changed: false, msg: `Data could not be sent to remote host "10.0.0.12". Make sure this host can be reached over ssh: ${said}\r\n`, unreachable: true })}`
+const failed = (details: object, host = 'master02'): string => `fatal: [${host}]: FAILED! => ${JSON.stringify({ changed: false, ...details })}`
+
+const cases: { name: string; line: string; message: string | RegExp; hint: RegExp }[] = [
+  {
+    name: 'a host that is off',
+    line: unreachable('ssh: connect to host 10.0.0.12 port 22: No route to host'),
+    message: 'master02: it cannot be reached at 10.0.0.12 (No route to host).',
+    hint: /Start the host/,
+  },
+  {
+    name: 'no sshd',
+    line: unreachable('ssh: connect to host 10.0.0.12 port 22: Connection refused'),
+    message: 'master02: nothing answers SSH at 10.0.0.12 port 22.',
+    hint: /sshd/,
+  },
+  {
+    name: 'a wrong name',
+    line: unreachable('ssh: Could not resolve hostname no.example: Name or service not known'),
+    message: /nobody knows the name no\.example/,
+    hint: /ssh\.host/,
+  },
+  { name: 'a wrong key', line: unreachable('core@10.0.0.12: Permission denied (publickey).'), message: 'master02: SSH does not let the user core in.', hint: /ssh\.identityFile/ },
+  {
+    name: 'a key that is not there, before the denial that follows',
+    line: unreachable('no such identity: /k/id: No such file or directory\r\ncore@10.0.0.12: Permission denied (publickey).'),
+    message: 'master02: the SSH key /k/id is not there.',
+    hint: /identityFile/,
+  },
+  { name: 'an unknown host key', line: unreachable('Host key verification failed.'), message: /host key is not known here/, hint: /by hand/ },
+  {
+    name: 'a changed host key, before the verification that fails for it',
+    line: unreachable('@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\r\nHost key verification failed.'),
+    message: /not the one that was known/,
+    hint: /ssh-keygen -R/,
+  },
+  { name: 'a host lost in the middle', line: unreachable('Shared connection to 10.0.0.12 closed.'), message: /lost in the middle of the run/, hint: /run the same command again/ },
+  { name: 'sudo with a password', line: failed({ msg: 'Missing sudo password' }), message: 'master02: sudo wants a password there.', hint: /NOPASSWD/ },
+  {
+    name: 'no sudo at all',
+    line: failed({ msg: 'MODULE FAILURE', module_stderr: '/bin/sh: 1: sudo: not found\n', rc: 127 }),
+    message: 'master02: there is no sudo.',
+    hint: /connect as root/,
+  },
+  {
+    name: 'no Python',
+    line: failed({
+      msg: 'The module failed to execute correctly, you probably need to set the interpreter.\nSee stdout/stderr for the exact error',
+      module_stderr: '/bin/sh: 1: /usr/bin/python: not found\n',
+      rc: 127,
+    }),
+    message: 'master02: there is no Python.',
+    hint: /python3-minimal/,
+  },
+  { name: 'a full disk', line: failed({ msg: '/etc/ssl/etcd/.etcd-role-x: No space left on device' }), message: 'master02: its disk is full.', hint: /Free some space/ },
+]
+
+for (const { name, line, message, hint } of cases)
+  test(`${name} is said in one sentence, with what helps`, () => {
+    const error = playFailure([{ task: 'Compare the host with what it must hold', line }], '')
+    if (typeof message === 'string') assert.is(error.message, message)
+    else assert.match(error.message, message)
+    assert.match(error.more.hint ?? '', hint)
+    assert.is(error.more.output, undefined)
+  })
+
+test('a refusal names the host that it means, not the one that Ansible reports it for', () => {
+  const line = failed(
+    { msg: 'master03 is a member of the running cluster (c), but its data directory is empty: it could lose writes. Replace it: etcdctl member remove c.' },
+    'master01',
+  )
+  const { message, more } = playFailure([{ task: 'Refuse what could lose data', line }], '')
+  assert.is(message, 'master03 is a member of the running cluster (c), but its data directory is empty: it could lose writes.')
+  assert.is(more.hint, 'Replace it: etcdctl member remove c.')
+})
+
+test('hosts that cannot carry etcd: the first in full, the others below it', () => {
+  const msg =
+    'master02: Port 2380 of 10.0.0.12 is taken by python3 (process 7). What helps: Stop it.\nmaster03: The clock is 30.0 s ahead of master01. What helps: Set the clock right.'
+  const { message, more } = playFailure([{ task: 'Refuse hosts that cannot carry etcd', line: failed({ msg }, 'master01') }], '')
+  assert.is(message, 'master02: Port 2380 of 10.0.0.12 is taken by python3 (process 7).')
+  assert.is(more.hint, 'Stop it.')
+  assert.is(more.output, 'master03: The clock is 30.0 s ahead of master01.')
+})
+
+test('what etcd said last is shown, whatever it speaks of', () => {
+  const line = failed({ msg: 'etcd does not stay up here. The last it said:\ndial tcp: connection refused\nfatal: timed out' })
+  const { message, more } = playFailure([{ task: 'Wait until the member is healthy', line }], '')
+  assert.is(message, 'master02: etcd does not stay up here. The last it said:')
+  assert.is(more.output, 'dial tcp: connection refused\nfatal: timed out')
+})
+
+test('several hosts with one failure are named together, with the log', () => {
+  const lines = ['master01', 'master02', 'master02'].map((host) => ({ task: 'Compare', line: failed({ msg: 'Missing sudo password' }, host) }))
+  const { message, more } = playFailure(lines, '', '/log')
+  assert.is(message, 'master01 (and master02): sudo wants a password there.')
+  assert.is(more.log, '/log')
+})
+
+test('a line that is no JSON is shown as it is', () => {
+  assert.match(playFailure([{ task: 'x', line: 'fatal: [master01]: FAILED! => {broken' }], '').message, 'master01: {broken')
+})
+
+test('no failed line at all: Ansible itself is to blame, in its own words', () => {
+  const { message, more } = playFailure([], 'ERROR! no such role')
+  assert.match(message, 'before it reached a host')
+  assert.is(more.output, 'ERROR! no such role')
+})
+
+test.run()
