@@ -1,15 +1,16 @@
 // The Ansible inventory of a cluster: what the role needs to know, in the form a person can use by hand.
 import { stringify } from 'yaml'
-import { quote } from 'zx'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { writeFileIfChanged } from '../core/files.ts'
+import { shellQuoted } from '../core/shell.ts'
 import type { EtcdBinaries } from '../etcd/binaries.ts'
 import { commonNames } from '../etcd/certificates.ts'
 
 /** Writes .cluster/<cluster>/inventory.yml; leaves it alone when nothing changed. @throws OperationError when a host is not up */
 export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
-  const header = `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand, in the project's folder:\n# ANSIBLE_CONFIG=templates/ansible/ansible.cfg ansible-playbook -i ${quote(cluster.paths.inventory)} templates/ansible/playbooks/etcd.yml\n`
+  const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) => (file ? [`-i ${shellQuoted(file)}`] : [])).join(' ')
+  const header = `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand, in the project's folder:\n# ANSIBLE_CONFIG=templates/ansible/ansible.cfg ansible-playbook ${inventories} templates/ansible/playbooks/etcd.yml\n`
   writeFileIfChanged(cluster.paths.inventory, header + stringify(inventory(cluster, binaries), { lineWidth: 0 }), 0o600)
 }
 

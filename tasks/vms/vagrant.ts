@@ -34,8 +34,11 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
   const { provider } = requireVagrant(cluster)
   const count = `${cluster.hosts.length} ${provider} ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
   const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
-  renderFolder(cluster)
-  if ((await silentHosts(cluster)).length === 0) return `${count} are up at ${where}`
+  const changed = renderFolder(cluster)
+  if ((await silentHosts(cluster)).length === 0) {
+    if (changed) run.warnings.push(`What Vagrant makes hosts of has changed; those of ${cluster.name} stay as they are until they are made anew.`)
+    return `${count} are up at ${where}`
+  }
   if (provider === 'docker') await prepareDocker(cluster)
   await callVagrant(cluster, ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])], { onLine: report })
   report('vagrant ssh-config')
