@@ -27,6 +27,8 @@ export interface TestHosts {
   on: (name: string, script: string) => Promise<string>
   /** Starts a program on a host that goes on by itself. */
   spawnOn: (name: string, script: string) => Promise<unknown>
+  /** Copies a file of this machine to a host. */
+  copy: (name: string, from: string, to: string) => Promise<unknown>
   /** As a machine's power switch: ends everything on it at once. */
   kill: (name: string) => Promise<unknown>
   /** Starts a host again, or for the first time, and waits until it can be reached. */
@@ -91,6 +93,7 @@ export async function startHosts(image: string, count: number): Promise<TestHost
     },
     on,
     spawnOn: (name, script) => docker('exec', '--detach', containerOf(name), 'sh', '-ec', script),
+    copy: (name, from, to) => docker('cp', from, `${containerOf(name)}:${to}`),
     kill: (name) => docker('kill', containerOf(name)),
     boot,
     reboot: async (name) => {
