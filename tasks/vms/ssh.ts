@@ -1,15 +1,17 @@
 // Hosts that are reached over ssh: the ssh-config that says how, whether they answer, and commands run on them.
+import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { quote } from 'zx'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
+import { writeFileIfChanged } from '../core/files.ts'
 import { sleep } from '../core/run.ts'
 import { ask, type Result } from '../core/shell.ts'
 
 /**
- * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Each host goes by its name and its address;
- * a connection whose host went away is noticed, and ssh's own words are heard.
+ * Writes .cluster/<cluster>/ssh-config: the user and the key are what `vagrant ssh-config` says. Each host goes by its
+ * name and its address, and is reached at that address: the ports that Vagrant forwards change places when machines are
+ * made anew. A connection whose host went away is noticed, and ssh's own words are heard.
  */
 export function writeSshConfig(cluster: Cluster, fromVagrant: string): boolean {
   const header = `# How the hosts of ${cluster.name} are reached: ssh -F ${quote(cluster.paths.sshConfig)} ${cluster.hosts[0]?.name}\n`
@@ -20,8 +22,8 @@ export function sshConfig(cluster: Cluster, fromVagrant: string): string {
   const blocks = cluster.hosts.map((host) => {
     const block = blockOf(fromVagrant, host.name)
     if (!block) throw new OperationError(`Vagrant does not say how ${host.name} is reached.`, { output: fromVagrant })
-    const kept = block.filter((line) => !/^\s*(Host|LogLevel)\s/.test(line))
-    return [`Host ${host.name} ${host.address}`, ...kept, '  LogLevel ERROR', '  ServerAliveInterval 5', '  ServerAliveCountMax 3', ''].join('\n')
+    const kept = block.filter((line) => !/^\s*(Host|HostName|Port|LogLevel)\s/.test(line))
+    return [`Host ${host.name} ${host.address}`, `  HostName ${host.address}`, ...kept, '  LogLevel ERROR', '  ServerAliveInterval 5', '  ServerAliveCountMax 3', ''].join('\n')
   })
   return blocks.join('\n')
 }
@@ -32,23 +34,10 @@ function blockOf(config: string, name: string): string[] | undefined {
   return blocks.find(([first = '']) => first.startsWith('Host ') && first.split(' ').includes(name))
 }
 
-/** Where ssh connects to for each host, by its ssh-config; undefined for a host that it does not have. */
-function endpoint(config: string, host: Host): { address: string; port: number } | undefined {
-  const block = blockOf(config, host.name)?.join('\n')
-  const address = /^\s*HostName\s+(\S+)/m.exec(block ?? '')?.[1]
-  return address ? { address, port: Number(/^\s*Port\s+(\d+)/m.exec(block ?? '')?.[1] ?? 22) } : undefined
-}
-
-/** The hosts that do not answer: where ssh connects to, or at their own address, which etcd will use. No ssh is started. */
+/** The hosts that do not answer at their address. No ssh is started. */
 export async function silentHosts(cluster: Cluster): Promise<Host[]> {
-  const config = readFileIfThere(cluster.paths.sshConfig)
-  if (config === undefined) return cluster.hosts
-  const heard = await Promise.all(
-    cluster.hosts.map(async (host) => {
-      const at = endpoint(config, host)
-      return at !== undefined && (await Promise.all([hasSshd(at.address, at.port), hasSshd(host.address, 22)])).every(Boolean)
-    }),
-  )
+  if (!existsSync(cluster.paths.sshConfig)) return cluster.hosts
+  const heard = await Promise.all(cluster.hosts.map((host) => hasSshd(host.address)))
   return cluster.hosts.filter((_, index) => !heard[index])
 }
 
@@ -65,7 +54,7 @@ export async function waitForHosts(cluster: Cluster, ms: number): Promise<void> 
 }
 
 /** Whether an SSH server greets there within 2 s. */
-function hasSshd(address: string, port: number): Promise<boolean> {
+export function hasSshd(address: string, port = 22): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect({ host: address, port, timeout: 2000 })
     const end = (answer: boolean): void => {
