@@ -133,7 +133,7 @@ export async function resolveCluster({ asked, configFile }: Settings): Promise<C
   const clientPort = asked.etcd?.clientPort ?? record?.clientPort ?? defaults.etcd.clientPort
   const peerPort = asked.etcd?.peerPort ?? record?.peerPort ?? defaults.etcd.peerPort
   const choice = record ? { provider: record.provider, reason: 'as recorded when the cluster was made' } : await chooseProvider(asked, paths.vagrant)
-  checkSubnet(choice.provider, asked.subnet)
+  checkSubnet(choice.provider, asked.subnet, choice.reason)
   const own = choice.provider === 'ssh' ? { hosts: asked.hosts, inventory: asked.inventory ?? record?.inventory } : undefined
   const subnet = own
     ? ''

@@ -236,12 +236,18 @@ function checkHosts({ hosts, inventory, provider, masters, subnet }: Config): vo
   if (hosts && masters !== undefined && masters !== hosts.length) throw new UsageError(`hosts names ${hosts.length} hosts, but masters is ${masters}: leave masters out.`)
 }
 
-/** Local hosts are loopback addresses; no other host can have one. @throws UsageError */
-export function checkSubnet(provider: string, subnet: string | undefined): void {
+/**
+ * Local hosts are loopback addresses; no other host can have one.
+ * @param reason why this provider, where nobody named it
+ * @throws UsageError
+ */
+export function checkSubnet(provider: string, subnet: string | undefined, reason?: string): void {
   if (!subnet) return
   const loopback = subnet.startsWith('127.')
-  if (provider === 'local' && !loopback) throw new UsageError(`subnet ${subnet} is not on the loopback interface: local hosts need a network in 127.0.0.0/8.`)
-  if (provider === 'vagrant' && loopback) throw new UsageError(`subnet ${subnet} is on the loopback interface: Vagrant's hosts need a private network such as 192.168.56.0/24.`)
+  const more = reason && reason !== 'as asked' ? { hint: `Name another provider, or another subnet. This one was taken: ${provider} (${reason}).` } : {}
+  if (provider === 'local' && !loopback) throw new UsageError(`subnet ${subnet} is not on the loopback interface: local hosts need a network in 127.0.0.0/8.`, more)
+  if (provider === 'vagrant' && loopback)
+    throw new UsageError(`subnet ${subnet} is on the loopback interface: Vagrant's hosts need a private network such as 192.168.56.0/24.`, more)
 }
 
 /** The ETCD_* variables that the role derives: its own mapping is the one source. */

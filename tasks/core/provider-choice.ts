@@ -52,18 +52,15 @@ async function usableHypervisor(): Promise<VagrantProvider | undefined> {
   return undefined
 }
 
-/** Where no hypervisor can be found, the first is taken for granted; doctor then says what it lacks. */
+/**
+ * The configuration's, at every run anew, but for what must stay: the hypervisor, and the box's version, which may have
+ * come from the environment. Where no hypervisor can be found, the first is taken for granted; doctor says what it lacks.
+ */
 export async function vagrantSettings(asked: Config, recorded: VagrantSettings | undefined): Promise<VagrantSettings> {
-  const given = asked.vagrant
-  return {
-    provider: recorded?.provider ?? given?.provider ?? (await usableHypervisor()) ?? vagrantProviders[0],
-    memory: given?.memory ?? recorded?.memory ?? defaults.vagrant.memory,
-    cpus: given?.cpus ?? recorded?.cpus ?? defaults.vagrant.cpus,
-    ...withoutGaps({ box: given?.box ?? recorded?.box, boxVersion: given?.boxVersion ?? recorded?.boxVersion, driver: given?.driver ?? recorded?.driver }),
-  }
+  const provider = recorded?.provider ?? asked.vagrant?.provider ?? (await usableHypervisor()) ?? vagrantProviders[0]
+  const { box, boxVersion = recorded?.boxVersion, driver, memory = defaults.vagrant.memory, cpus = defaults.vagrant.cpus } = asked.vagrant ?? {}
+  return { provider, memory, cpus, ...(box && { box }), ...(boxVersion && { boxVersion }), ...(driver && { driver }) }
 }
-
-const withoutGaps = <T extends object>(value: T): Partial<T> => Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as Partial<T>
 
 /**
  * The first of the networks that VirtualBox allows without being told (its manual, "Host-only networking").

@@ -7,6 +7,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { aptInstall, findProgram, hasApt, isRoot } from '../core/programs.ts'
+import { canUse } from '../core/provider-choice.ts'
 import { ask, work } from '../core/shell.ts'
 
 const folder = join(projectFolder, 'templates/vagrant/docker')
@@ -22,13 +23,17 @@ export const hostImage = (cluster: Cluster): string => {
 export function imageCheck(cluster: Cluster): Check {
   const image = hostImage(cluster)
   const own = cluster.vagrant?.box !== undefined
+  let dockerAnswers = true
   return {
     title: "Check the hosts' image",
-    look: async () =>
-      (await ask('docker', ['image', 'inspect', '--format', '{{.Id}}', image], { timeout: 20_000 })).exitCode === 0
+    look: async () => {
+      dockerAnswers = await canUse('docker')
+      return (await ask('docker', ['image', 'inspect', '--format', '{{.Id}}', image], { timeout: 20_000 })).exitCode === 0
         ? image
-        : { detail: `Docker has no image ${image}.`, remedy: own ? `Get it with: docker pull ${image}` : 'Start Docker, then run the same command again: it builds the image.' },
+        : { detail: `Docker has no image ${image}.`, remedy: 'Run the same command again: it gets the image.' }
+    },
     mend: {
+      impossible: () => (dockerAnswers ? undefined : 'Start Docker, then run the same command again: it gets the image.'),
       ...(!own &&
         needsMmdebstrap() && { question: "Docker needs an image for the hosts. Build it, and install mmdebstrap with apt-get should Docker's registry be out of reach?" }),
       run: async (report) => (own ? pull(image) : build(cluster, image, report)),

@@ -7,20 +7,31 @@ import { sleep } from '../core/run.ts'
 import { ask, type Result, shellQuoted } from '../core/shell.ts'
 
 /**
- * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Each host goes by its name and its address;
- * a connection whose host went away is noticed, and ssh's own words are heard.
+ * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Hosts are reached at their own addresses, since
+ * the ports that Vagrant forwards change places when machines are made anew; only where those addresses cannot be
+ * reached from here (Docker Desktop) by the ports.
  */
-export function writeSshConfig(cluster: Cluster, fromVagrant: string): boolean {
+export async function writeSshConfig(cluster: Cluster, fromVagrant: string): Promise<boolean> {
+  const direct = (await Promise.all(cluster.hosts.map((host) => hasSshd(host.address)))).every(Boolean)
   const header = `# How the hosts of ${cluster.name} are reached: ssh -F ${shellQuoted(cluster.paths.sshConfig)} ${cluster.hosts[0]?.name}\n`
-  return writeFileIfChanged(cluster.paths.sshConfig, header + sshConfig(cluster, fromVagrant), 0o600)
+  return writeFileIfChanged(cluster.paths.sshConfig, header + sshConfig(cluster, fromVagrant, direct), 0o600)
 }
 
-export function sshConfig(cluster: Cluster, fromVagrant: string): string {
+/** Each host goes by its name and its address; a connection whose host went away is noticed, and ssh's own words are heard. */
+export function sshConfig(cluster: Cluster, fromVagrant: string, direct: boolean): string {
   const blocks = cluster.hosts.map((host) => {
     const block = blockOf(fromVagrant, host.name)
     if (!block) throw new OperationError(`Vagrant does not say how ${host.name} is reached.`, { output: fromVagrant })
-    const kept = block.filter((line) => !/^\s*(Host|LogLevel)\s/.test(line))
-    return [`Host ${host.name} ${host.address}`, ...kept, '  LogLevel ERROR', '  ServerAliveInterval 5', '  ServerAliveCountMax 3', ''].join('\n')
+    const kept = block.filter((line) => !(direct ? /^\s*(Host|HostName|Port|LogLevel)\s/ : /^\s*(Host|LogLevel)\s/).test(line))
+    return [
+      `Host ${host.name} ${host.address}`,
+      ...(direct ? [`  HostName ${host.address}`] : []),
+      ...kept,
+      '  LogLevel ERROR',
+      '  ServerAliveInterval 5',
+      '  ServerAliveCountMax 3',
+      '',
+    ].join('\n')
   })
   return blocks.join('\n')
 }
@@ -64,7 +75,7 @@ export async function waitForHosts(cluster: Cluster, ms: number): Promise<void> 
 }
 
 /** Whether an SSH server greets there within 2 s. */
-function hasSshd(address: string, port: number): Promise<boolean> {
+export function hasSshd(address: string, port = 22): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect({ host: address, port, timeout: 2000 })
     const end = (answer: boolean): void => {

@@ -42,7 +42,7 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
   if (provider === 'docker') await prepareDocker(cluster)
   await callVagrant(cluster, ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])], { onLine: report })
   report('vagrant ssh-config')
-  writeSshConfig(cluster, (await callVagrant(cluster, ['ssh-config'])).stdout)
+  await writeSshConfig(cluster, (await callVagrant(cluster, ['ssh-config'])).stdout)
   await waitForHosts(cluster, answerTimeout)
   run.changes.push('brought the hosts up')
   return `${count} brought up at ${where}`
@@ -68,12 +68,19 @@ async function callVagrant(cluster: Cluster, args: string[], options: ToolOption
   const result = await work(requireProgram('vagrant'), args, { state, cwd: folder, env, ...options })
   if (result.exitCode !== 0)
     throw new OperationError(`vagrant ${args[0]} failed.`, {
-      output: result.stderr || result.stdout,
+      output: lastWords(result.stderr || result.stdout),
       hint: 'Put right what it says, then run the same command again: it goes on from here.',
       ...(run.log && { log: run.log }),
     })
   return result
 }
+
+/** Without the empty lines and headings between which Vagrant quotes another program. */
+const lastWords = (text: string): string =>
+  text
+    .split('\n')
+    .filter((line) => !/^\s*(Std(out|err):.*|Run '.* --help'.*)?$/.test(line))
+    .join('\n')
 
 async function states(cluster: Cluster): Promise<HostState[]> {
   const silent = await silentHosts(cluster)

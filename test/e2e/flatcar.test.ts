@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { stringify } from 'yaml'
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import { requireEtcd } from '../../tasks/etcd/binaries.ts'
-import { runPlaybook } from '../../tasks/etcd-role/playbook.ts'
+import { runPlaybook } from '../../tasks/etcd/playbook.ts'
 import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import { startHosts, type TestHosts } from '../support/hosts.ts'
@@ -41,8 +41,8 @@ let cluster: Cluster
 let sum: string
 
 test.before(async () => {
-  const image = process.env.HA_ETCD_TEST_IMAGE
-  if (!image) throw new Error('HA_ETCD_TEST_IMAGE names no image.')
+  const image = process.env.TEST_IMAGE
+  if (!image) throw new Error('TEST_IMAGE names no image.')
   machines = await startHosts(image, 1)
   const address = machines.hosts[0]?.address ?? ''
   cluster = testCluster({ hosts: [{ name: 'master01', address, clientURL: `https://${address}:2379`, peerURL: `https://${address}:2380` }] })
@@ -64,7 +64,7 @@ async function converge(sha256: string): Promise<number | undefined> {
     etcd_flatcar_python: { [process.arch === 'arm64' ? 'aarch64' : 'x86_64']: { url: 'https://archive.example/python.tar.gz', sha256 } },
   }
   writeFileSync(cluster.paths.inventory, stringify({ all: { children: { 'role=master': { hosts: { master01: { ansible_host: address, private_ipv4: address } }, vars } } } }))
-  return (await runPlaybook(cluster, () => {}))[0]?.changed
+  return (await runPlaybook(cluster, {}))[0]?.changed
 }
 
 test('an archive of Python with another sum is not used', async () => {

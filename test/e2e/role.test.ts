@@ -1,5 +1,5 @@
 // The role etcd on real hosts over SSH: containers with systemd, as Vagrant's Docker provider has them.
-// It needs Docker (DOCKER_HOST) on a network that is reached from here, and HA_ETCD_TEST_IMAGE, an image with systemd,
+// It needs Docker (DOCKER_HOST) on a network that is reached from here, and TEST_IMAGE, an image with systemd,
 // sshd, sudo and python3. Tests go on from each other's hosts, in their order.
 import { execFile } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { projectFolder } from '../../tasks/core/environment.ts'
 import { OperationError } from '../../tasks/core/errors.ts'
 import { requireEtcd } from '../../tasks/etcd/binaries.ts'
 import { startLoad } from '../../tasks/etcd/load.ts'
-import { runPlaybook } from '../../tasks/etcd-role/playbook.ts'
+import { runPlaybook } from '../../tasks/etcd/playbook.ts'
 import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import { temporaryFolder } from '../support/folder.ts'
@@ -34,8 +34,8 @@ let cluster: Cluster
 let binaries: string
 
 test.before(async () => {
-  const image = process.env.HA_ETCD_TEST_IMAGE
-  if (!image) throw new Error('HA_ETCD_TEST_IMAGE names no image.')
+  const image = process.env.TEST_IMAGE
+  if (!image) throw new Error('TEST_IMAGE names no image.')
   machines = await startHosts(image, 3)
   cluster = clusterOf(machines)
   binaries = (await requireEtcd(cluster)).folder
@@ -61,7 +61,7 @@ function inventory(changes: { all?: Variables; hosts?: Record<string, Variables>
 /** Runs the role as phase etcd-role does; returns how much changed on each host. */
 async function converge(changes?: Parameters<typeof inventory>[0], onTask: (name: string) => void = () => {}): Promise<Record<string, number>> {
   inventory(changes)
-  return Object.fromEntries((await runPlaybook(cluster, onTask)).map(({ host, changed }) => [host, changed]))
+  return Object.fromEntries((await runPlaybook(cluster, { onTask })).map(({ host, changed }) => [host, changed]))
 }
 
 /** Runs the role where it must fail. */

@@ -1,9 +1,10 @@
 // The end-to-end suite: a Docker engine in a network namespace of its own, and the tests of test/e2e inside it.
 // Nothing of it touches the machine's own network or engine; all of it is gone at the end.
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { projectFolder } from '../../tasks/core/environment.ts'
 import { endGroup } from '../../tasks/core/processes.ts'
 import { aptInstall, findProgram, hasApt, isRoot } from '../../tasks/core/programs.ts'
 import { sleep } from '../../tasks/core/run.ts'
@@ -44,7 +45,7 @@ try {
   await installPrograms()
   await makeNamespace()
   await startEngine()
-  await end(await runTests())
+  await end(await runTests(await makeImage()))
 } catch (error) {
   console.error(`Error: ${(error as Error).message}\n0 passed, 1 failed, 0 skipped`)
   await end(1)
@@ -81,9 +82,28 @@ function environment(): Record<string, string> {
   return { DOCKER_HOST: `unix://${folder}/docker.sock` }
 }
 
-function runTests(): Promise<number> {
+/** The hosts' image, made by the product's own doctor. */
+async function makeImage(): Promise<string> {
+  const home = join(folder, 'home')
+  mkdirSync(home)
+  mkdirSync(join(projectFolder, '.tools'), { recursive: true })
+  symlinkSync(join(projectFolder, '.tools'), join(home, '.tools'))
+  writeFileSync(join(home, 'cluster.yaml'), 'provider: vagrant\nvagrant: { provider: docker }\n')
+  const { exitCode, stdout, stderr } = await ask(
+    'nsenter',
+    [...inside.slice(1), process.execPath, '--import', 'tsx', 'node_modules/zx/build/cli.js', 'scripts/doctor.ts', '--yes'],
+    {
+      env: { ...environment(), HA_ETCD_HOME: home },
+    },
+  )
+  if (exitCode !== 0) throw new Error(`doctor could not get what the hosts need.\n${stdout}${stderr}`)
+  const images = await ask('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', 'ha-etcd-host'], { env: environment() })
+  return images.stdout.trim()
+}
+
+function runTests(image: string): Promise<number> {
   const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'tsx', 'test/run.ts', '--e2e', '--timeout', '1200', ...process.argv.slice(2)], {
-    env: { ...process.env, ...environment() },
+    env: { ...process.env, ...environment(), TEST_IMAGE: image },
     stdio: 'inherit',
     detached: true,
   })

@@ -1,0 +1,169 @@
+// Servers that a person already has: listed in the configuration, then by an Ansible inventory of the person's own.
+// The servers are containers with systemd and sshd; nothing but ssh, sudo and Python is asked of them.
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { stringify } from 'yaml'
+import { startHosts, type TestHost, type TestHosts } from '../support/hosts.ts'
+import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
+
+const home = testHome({ HA_ETCD_PROVIDER: 'auto' })
+const configFile = join(home.path, 'cluster.yaml')
+let machines: TestHosts
+let knownHosts: string
+let key: string
+
+test.before(async () => {
+  const image = process.env.TEST_IMAGE
+  if (!image) throw new Error('TEST_IMAGE names no image: run this with npm run test:e2e.')
+  machines = await startHosts(image, 7)
+  key = machines.ssh.ansible_ssh_private_key_file ?? ''
+  knownHosts = /UserKnownHostsFile=(\S+)/.exec(machines.ssh.ansible_ssh_common_args ?? '')?.[1] ?? ''
+})
+test.after(() => machines?.remove())
+
+/** Writes the configuration: three of the servers, as a person lists them. */
+function listHosts(change: (host: TestHost) => object = () => ({}), more: object = {}): void {
+  const listed = machines.hosts.slice(0, 3).map((host) => ({ name: host.name, address: host.address, ssh: { user: 'vagrant', identityFile: key, knownHosts, ...change(host) } }))
+  writeFileSync(configFile, stringify({ cluster: 'servers', hosts: listed, ...more }))
+}
+
+const failed = async (...words: [string, ...string[]]): Promise<string> => {
+  const { exitCode, stderr } = await home.verb(...words)
+  assert.is(exitCode, 1, stderr)
+  return stderr
+}
+
+const passed = async (...words: [string, ...string[]]): Promise<Outcome> => {
+  const outcome = await home.verb(...words)
+  assert.is(outcome.exitCode, 0, outcome.stderr + outcome.stdout)
+  return outcome
+}
+
+test('doctor looks at the servers before anything is on them, and leaves nothing there', async () => {
+  listHosts()
+  const { stdout } = await passed('doctor', '--json')
+  const { hosts } = JSON.parse(stdout) as { hosts: Record<string, { check: string; ok: boolean }[]> }
+  assert.equal(Object.keys(hosts), ['master01', 'master02', 'master03'])
+  for (const rows of Object.values(hosts)) {
+    assert.ok(rows.length >= 12)
+    assert.ok(
+      rows.every(({ ok }) => ok),
+      JSON.stringify(rows),
+    )
+  }
+  assert.is(await machines.on('master01', 'ls -d /etc/ssl/etcd /var/lib/etcd 2>/dev/null || true'), '')
+})
+
+test('a server that lacks what etcd needs is named, with what helps, before anything is changed', async () => {
+  await machines.on('master02', 'ip address add 192.168.99.1/32 dev lo; python3 -m http.server --bind 0.0.0.0 2379 >/dev/null 2>&1 & echo $! > /tmp/pid; sleep 1')
+  const stderr = await failed('up')
+  assert.match(stderr, /master02: .*2379/)
+  assert.match(stderr, 'Next: ')
+  assert.is(await machines.on('master01', 'ls -d /etc/ssl/etcd 2>/dev/null || true'), '')
+  await machines.on('master02', 'kill $(cat /tmp/pid); ip address del 192.168.99.1/32 dev lo')
+})
+
+test('up ends with a verified cluster on the servers; again, it changes nothing', async () => {
+  const { stdout } = await passed('up')
+  assert.match(stdout, 'The cluster is up and verified')
+  assert.match(stdout, '3 on ssh hosts')
+  const again = await passed('up')
+  assert.match(again.stdout, 'nothing had to be changed')
+})
+
+test('a plan shows the difference on each server, and touches none', async () => {
+  listHosts(() => ({}), { etcd: { environment: { ETCD_SNAPSHOT_COUNT: 5000 } } })
+  const before = await machines.on('master01', 'find /etc/ssl/etcd /etc/systemd/system -type f -exec stat -c "%n %Y %i" {} + | sort')
+  const files = snapshotOf(join(home.path, 'certs'))
+  const { stdout } = await passed('etcd-role', '--plan')
+  for (const name of ['master01', 'master02', 'master03']) assert.match(stdout, new RegExp(`${name}: restart etcd`))
+  assert.match(stdout, /\+ *Environment="ETCD_SNAPSHOT_COUNT=5000"/)
+  assert.is(await machines.on('master01', 'find /etc/ssl/etcd /etc/systemd/system -type f -exec stat -c "%n %Y %i" {} + | sort'), before)
+  assert.equal(snapshotOf(join(home.path, 'certs')), files)
+  listHosts()
+})
+
+test('a changed host key is refused; so is one that is not known; so is a key that the server does not take', async () => {
+  const kept = readFileSync(knownHosts, 'utf8')
+  const [, second] = machines.hosts
+  const hangUp = (name: string): Promise<string> => machines.on(name, 'kill $(pgrep -u vagrant) 2>/dev/null || true') // Ansible keeps its connections open
+  await hangUp('master02')
+  const other =
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home.path, 'other'), '-C', '']).toString() + readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
+  writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*$`, 'm'), `${second?.address} ${other}`))
+  assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not the one that was known/)
+  writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*\n`, 'm'), ''))
+  assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not known here/)
+  writeFileSync(knownHosts, kept)
+  await hangUp('master03')
+  listHosts(({ name }) => (name === 'master03' ? { identityFile: join(home.path, 'other') } : {}))
+  await passed('vms')
+  assert.match(await failed('etcd-role'), /master03.*: SSH does not let the user vagrant in/)
+  listHosts()
+  await passed('up')
+})
+
+test('two servers with one address, or other servers than the cluster was made of, are refused with exit code 2', async () => {
+  const [first] = machines.hosts
+  const list = readFileSync(configFile, 'utf8')
+  writeFileSync(configFile, list.replace(/192\.168\.\d+\.102/, first?.address ?? ''))
+  const twice = await home.verb('up')
+  assert.is(twice.exitCode, 2)
+  assert.match(twice.stderr, `master01 and master02 have the same address ${first?.address}`)
+  writeFileSync(configFile, list.replace(/192\.168\.(\d+)\.103/, '192.168.$1.109'))
+  const others = await home.verb('up')
+  assert.is(others.exitCode, 2)
+  assert.match(others.stderr, /master03 \(\S+\.103\) went, master03 \(\S+\.109\) came/)
+  writeFileSync(configFile, list)
+})
+
+test('where the members cannot be reached from here, verify, status and load go through ssh, and say so', async () => {
+  const ports = machines.hosts.slice(0, 3).flatMap(({ address }) => ['2379', '2380'].map((port) => ['-d', address, '-p', 'tcp', '--dport', port, '-j', 'REJECT']))
+  for (const rule of ports) execFileSync('iptables', ['-I', 'OUTPUT', ...rule])
+  try {
+    const { stdout } = await passed('verify')
+    assert.match(stdout, 'through ssh')
+    assert.match(stdout, 'All 15 checks pass')
+    assert.match((await passed('status')).stdout, '3 of 3 members up')
+    assert.is(JSON.parse((await passed('load', '--seconds', '2', '--json')).stdout).missing, 0)
+    await machines.on('master02', 'systemctl stop etcd-member')
+    assert.match(await failed('verify', '--timeout', '3'), 'master02: its member is down')
+  } finally {
+    for (const rule of ports) execFileSync('iptables', ['-D', 'OUTPUT', ...rule])
+  }
+  await passed('up')
+})
+
+test('down takes etcd, its certificates and its data from the servers, and leaves the servers', async () => {
+  await passed('down', '--yes', '--purge')
+  for (const { name } of machines.hosts.slice(0, 3)) {
+    const left = await machines.on(
+      name,
+      'ls -d /etc/ssl/etcd /var/lib/etcd /usr/local/bin/etcd* /etc/systemd/system/etcd-member.service 2>/dev/null || true; systemctl is-active etcd-member || true',
+    )
+    assert.is(left, 'inactive')
+  }
+})
+
+test("seven servers by a person's own inventory, by its own names for them", async () => {
+  const { ansible_ssh_common_args: args = '' } = machines.ssh
+  const inventory = join(home.path, 'inventory.ini')
+  const lines = machines.hosts.map(({ name, address }) => `${name} ansible_host=${address}`)
+  writeFileSync(inventory, `[etcd]\n${lines.join('\n')}\n\n[etcd:vars]\nansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`)
+  writeFileSync(configFile, stringify({ cluster: 'seven', inventory: 'inventory.ini' }))
+  const { stdout } = await passed('up')
+  assert.match(stdout, '7 on ssh hosts')
+  const ours = readFileSync(join(home.path, '.cluster/seven/inventory.yml'), 'utf8')
+  assert.not.match(ours, 'ansible_ssh_private_key_file') // how they are reached stays where the person wrote it
+  assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0, 0, 0, 0, 0])
+  copyFileSync(inventory, `${inventory}.kept`)
+  writeFileSync(inventory, readFileSync(inventory, 'utf8').replace(/^master07.*\n/m, ''))
+  assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 6/)
+  copyFileSync(`${inventory}.kept`, inventory)
+  await passed('down', '--yes', '--purge')
+})
+
+test.run()
