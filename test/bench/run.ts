@@ -7,9 +7,9 @@ import { dirname, join } from 'node:path'
 import { type Cluster, resolveCluster } from '../../tasks/core/cluster.ts'
 import { defaults, loadSettings } from '../../tasks/core/config.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
-import { table } from '../../tasks/core/terminal.ts'
 import { findEtcd } from '../../tasks/etcd/binaries.ts'
 import { ensureCertificates } from '../../tasks/pki/index.ts'
+import { type Goal, judge, median } from './goals.ts'
 
 const rounds = Number(process.argv[2] ?? 7)
 const home = mkdtempSync(join(tmpdir(), 'ha-etcd-bench-'))
@@ -30,8 +30,6 @@ function seconds(command: string, args: string[]): number {
 }
 
 const verb = (name: string, ...flags: string[]): number => seconds('npx', ['zx', `scripts/${name}.ts`, ...flags])
-
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 
 /** The certificates of a three-host cluster: an authority, three servers, three peers and a client. */
 async function certificatesMs(cluster: Cluster): Promise<number> {
@@ -62,17 +60,11 @@ for (let round = 1; round <= rounds; round++) {
 rmSync(home, { recursive: true, force: true })
 
 const m = Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, median(values)])) as Record<keyof typeof samples, number>
-const goals = [
+const goals: Goal[] = [
   { what: `${2 + 2 * defaults.masters} P-256 certificates in process`, value: m.certificates, unit: ' ms', most: 30 },
   { what: `up (${m.up3.toFixed(2)} s) against the floor (${m.floor.toFixed(2)} s)`, value: m.up3 / m.floor, unit: ' x', most: 4 },
   { what: `up with nothing to do (${m.again.toFixed(2)} s) against a first up`, value: m.again / m.up3, unit: ' x', most: 0.7 },
   { what: `7 masters (${m.up7.toFixed(2)} s) against 3`, value: m.up7 / m.up3, unit: ' x', most: 1.7 },
   { what: `--help (${m.help.toFixed(2)} s) beyond a bare npx zx (${m.bare.toFixed(2)} s)`, value: m.help - m.bare, unit: ' s', most: 0.6 },
 ]
-console.log(
-  table([
-    ['medians of', String(rounds), 'goal', ''],
-    ...goals.map(({ what, value, unit, most }) => [what, `${value.toFixed(2)}${unit}`, `<= ${most}${unit}`, value <= most ? 'met' : 'MISSED']),
-  ]),
-)
-process.exit(goals.every(({ value, most }) => value <= most) ? 0 : 1)
+process.exit(judge(goals, rounds))

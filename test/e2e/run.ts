@@ -101,8 +101,11 @@ async function makeImage(): Promise<string> {
   return images.stdout.trim()
 }
 
+/** The tests; with --bench, the bench of the role instead. */
 function runTests(image: string): Promise<number> {
-  const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'tsx', 'test/run.ts', '--e2e', '--timeout', '1200', ...process.argv.slice(2)], {
+  const [first, ...others] = process.argv.slice(2)
+  const program = first === '--bench' ? ['test/bench/hosts.ts', ...others] : ['test/run.ts', '--e2e', '--timeout', '1200', ...process.argv.slice(2)]
+  const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'tsx', ...program], {
     env: { ...process.env, ...environment(), TEST_IMAGE: image },
     stdio: 'inherit',
     detached: true,
