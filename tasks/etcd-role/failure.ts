@@ -102,11 +102,13 @@ function parse({ task, line }: FailedLine): Failure {
   return cause ? { host, ...cause } : { host, ...wordsOf(message) }
 }
 
-/** Ansible's JSON: its message, and all text in which a cause may be named. */
+/** Ansible's JSON: its message, and all text in which a cause may be named. A command's own last words say more than Ansible's. */
 function read(json: string): { message: string; everything: string } {
   try {
-    const { msg, module_stderr, module_stdout, exception } = JSON.parse(json) as Record<string, unknown>
-    return { message: String(msg ?? json), everything: [msg, module_stderr, module_stdout, exception].filter((text) => typeof text === 'string').join('\n') }
+    const { msg, module_stderr, module_stdout, exception, stderr, stdout } = JSON.parse(json) as Record<string, unknown>
+    const texts = [msg, module_stderr, module_stdout, exception, stderr, stdout].filter((text): text is string => typeof text === 'string')
+    const lastWords = `${stdout ?? ''}\n${stderr ?? ''}`.trim().split(/\r?\n/).at(-1)
+    return { message: (msg === 'non-zero return code' && lastWords) || String(msg ?? json), everything: texts.join('\n') }
   } catch {
     return { message: json, everything: json }
   }

@@ -103,6 +103,11 @@ test('several hosts with one failure are named together, with the log', () => {
   assert.is(more.log, '/log')
 })
 
+test("a command's own last words say more than its exit code", () => {
+  const line = failed({ msg: 'non-zero return code', rc: 1, stdout: 'a.tar.gz: FAILED\r\n', stderr: 'sha256sum: 1 computed checksum did NOT match\r\n' })
+  assert.is(playFailure([{ task: 'Put Python on the host where it has none', line }], '').message, 'master02: sha256sum: 1 computed checksum did NOT match')
+})
+
 test('a line that is no JSON is shown as it is', () => {
   assert.match(playFailure([{ task: 'x', line: 'fatal: [master01]: FAILED! => {broken' }], '').message, 'master01: {broken')
 })

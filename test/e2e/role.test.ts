@@ -1,0 +1,422 @@
+// The role etcd on real hosts over SSH: containers with systemd, as Vagrant's Docker provider has them.
+// It needs Docker (DOCKER_HOST) on a network that is reached from here, and HA_ETCD_TEST_IMAGE, an image with systemd,
+// sshd, sudo and python3. Tests go on from each other's hosts, in their order.
+import { execFile } from 'node:child_process'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { stringify } from 'yaml'
+import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import { projectFolder } from '../../tasks/core/environment.ts'
+import { OperationError } from '../../tasks/core/errors.ts'
+import { requireEtcd } from '../../tasks/etcd/binaries.ts'
+import { startLoad } from '../../tasks/etcd/load.ts'
+import { runPlaybook } from '../../tasks/etcd-role/playbook.ts'
+import { ensureCertificates } from '../../tasks/pki/index.ts'
+import { testCluster } from '../support/cluster.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { startHosts, type TestHosts } from '../support/hosts.ts'
+
+interface Row {
+  check: string
+  ok: boolean
+  warning: boolean
+  detail: string
+  remedy: string
+}
+type Variables = Record<string, unknown>
+
+const ansible = join(projectFolder, 'templates/ansible')
+const names = ['master01', 'master02', 'master03']
+let machines: TestHosts
+let cluster: Cluster
+let binaries: string
+
+test.before(async () => {
+  const image = process.env.HA_ETCD_TEST_IMAGE
+  if (!image) throw new Error('HA_ETCD_TEST_IMAGE names no image.')
+  machines = await startHosts(image, 3)
+  cluster = clusterOf(machines)
+  binaries = (await requireEtcd(cluster)).folder
+  await ensureCertificates(cluster)
+  mkdirSync(join(cluster.paths.state, 'lock'), { recursive: true }) // a verb that takes the lock makes it
+})
+test.after(() => machines?.remove())
+
+function clusterOf({ hosts }: TestHosts): Cluster {
+  return testCluster({
+    masters: hosts.length,
+    hosts: hosts.map(({ name, address }): Host => ({ name, address, clientURL: `https://${address}:2379`, peerURL: `https://${address}:2380` })),
+  })
+}
+
+/** Writes the inventory: what every host has, but for the changes. */
+function inventory(changes: { all?: Variables; hosts?: Record<string, Variables> } = {}, on = machines, of = cluster): void {
+  const hosts = Object.fromEntries(on.hosts.map(({ name, address }) => [name, { ansible_host: address, private_ipv4: address, ...changes.hosts?.[name] }]))
+  const vars = { ...on.ssh, etcd_cluster_token: of.name, etcd_pki_directory: of.paths.certs, etcd_binaries_source: binaries, ...changes.all }
+  writeFileSync(of.paths.inventory, stringify({ all: { children: { 'role=master': { hosts, vars } } } }, { lineWidth: 0 }))
+}
+
+/** Runs the role as phase etcd-role does; returns how much changed on each host. */
+async function converge(changes?: Parameters<typeof inventory>[0], onTask: (name: string) => void = () => {}): Promise<Record<string, number>> {
+  inventory(changes)
+  return Object.fromEntries((await runPlaybook(cluster, onTask)).map(({ host, changed }) => [host, changed]))
+}
+
+/** Runs the role where it must fail. */
+async function refused(changes?: Parameters<typeof inventory>[0], onTask?: (name: string) => void): Promise<OperationError> {
+  try {
+    await converge(changes, onTask)
+  } catch (error) {
+    if (error instanceof OperationError) return error
+    throw error
+  }
+  throw new Error('It was not refused.')
+}
+
+/** Runs ansible-playbook as a person does by hand. */
+function byHand(args: string[], env: Record<string, string> = { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg') }): Promise<{ exitCode: number; output: string }> {
+  return new Promise((done) => {
+    execFile(
+      'ansible-playbook',
+      ['--inventory', cluster.paths.inventory, ...args],
+      { env: { ...process.env, ANSIBLE_NOCOLOR: '1', ...env }, maxBuffer: 1 << 26 },
+      (error, stdout, stderr) => done({ exitCode: error ? Number(error.code) : 0, output: stdout + stderr }),
+    )
+  })
+}
+
+/** The rows that playbook doctor prints, by host. */
+async function doctor(): Promise<Record<string, Row[]>> {
+  const { output } = await byHand([join(ansible, 'playbooks/doctor.yml')])
+  return Object.fromEntries([...output.matchAll(/^ok: \[(\S+)\] => (\{\n.*?^\})/gms)].map(([, host, json]) => [host, JSON.parse((JSON.parse(json ?? '') as { msg: string }).msg)]))
+}
+
+const onAll = (script: string): Promise<string[]> => Promise.all(names.map((name) => machines.on(name, script)))
+const startTimes = (): Promise<string[]> => onAll('systemctl show etcd-member --property=ExecMainStartTimestampMonotonic --value')
+const etcdctl = (name: string, command: string): Promise<string> =>
+  machines.on(
+    name,
+    `ETCDCTL_API=3 ETCDCTL_CACERT=/etc/ssl/etcd/ca.crt ETCDCTL_CERT=/etc/ssl/etcd/etcd-client.crt ETCDCTL_KEY=/etc/ssl/etcd/etcd-client.key etcdctl --command-timeout=3s ${command}`,
+  )
+const health = (): Promise<string> => machines.on('master01', 'true').then(() => etcdctl('master01', 'endpoint health --cluster 2>&1'))
+const addressOf = (name: string): string => machines.hosts.find((host) => host.name === name)?.address ?? ''
+
+/** Nothing of ours is on the host. */
+const untouched = 'if id etcd || ls -d /etc/ssl/etcd /var/lib/etcd/* /usr/local/bin/etcd* /etc/systemd/system/etcd-member*; then exit 1; fi 2>/dev/null'
+
+async function leaderOf(): Promise<string> {
+  const status = JSON.parse(await etcdctl('master01', 'endpoint status --cluster --write-out=json')) as {
+    Endpoint: string
+    Status: { leader: number; header: { member_id: number } }
+  }[]
+  const leader = status.find(({ Status }) => Status.leader === Status.header.member_id)
+  return machines.hosts.find(({ address }) => leader?.Endpoint.includes(address))?.name ?? ''
+}
+
+test('--check --diff on fresh hosts tells what it would do, and touches nothing', async () => {
+  inventory()
+  const { exitCode, output } = await byHand(['--check', '--diff', join(ansible, 'playbooks/etcd.yml')])
+  assert.is(exitCode, 0, output)
+  assert.match(output, 'Environment="ETCD_NAME=master02"')
+  assert.not.match(output, 'PRIVATE KEY')
+  await onAll(untouched)
+})
+
+test('doctor finds nothing wrong with fresh hosts, touches nothing, and leaves nobody listening', async () => {
+  inventory()
+  const rows = await doctor()
+  assert.equal(Object.keys(rows).sort(), names)
+  const checks = ['Python', 'rights', 'architecture', 'address', 'ports', 'cluster', 'disk space', 'memory', 'disk speed', 'peers', 'clock', 'certificates']
+  for (const name of names) {
+    assert.equal(
+      rows[name]?.map(({ check }) => check),
+      checks,
+    )
+    assert.equal(
+      rows[name]?.filter(({ ok }) => !ok),
+      [],
+    )
+  }
+  await onAll(`${untouched}; ! ss -Hltn | grep -q :2380`)
+})
+
+const notThere: { name: string; before?: string; after?: string; hosts?: Record<string, Variables>; all?: () => Variables; says: RegExp; helps: RegExp }[] = [
+  {
+    name: 'a port that another program holds',
+    before: 'echo $$ > /tmp/holder; exec python3 -c \'import socket,time; s=socket.create_server(("0.0.0.0",2380)); time.sleep(600)\'',
+    after: 'kill $(cat /tmp/holder)',
+    says: /^master02: Port 2380 of [\d.]+ is taken by python3 \(process \d+\)\.$/,
+    helps: /Stop it/,
+  },
+  {
+    name: 'programs made for another machine',
+    all: () => ({ etcd_binaries_source: foreignBinaries() }),
+    says: /^master01: etcd is made for aarch64, but this host is x86_64\.$/,
+    helps: /x86_64/,
+  },
+  {
+    name: 'a disk that is full',
+    before: 'mkdir -p /var/lib/etcd; mount -t tmpfs -o size=16m tmpfs /var/lib/etcd',
+    after: 'umount /var/lib/etcd; rmdir /var/lib/etcd',
+    says: /^master02: Only 16 MiB are free for \/var\/lib\/etcd; etcd needs 256 MiB to begin with\.$/,
+    helps: /Free some space/,
+  },
+  {
+    name: 'a clock that is off',
+    before:
+      'mkdir -p /opt/off; printf "import time\\nnow = time.time\\ntime.time = lambda: now() + 30\\n" > /opt/off/sitecustomize.py; printf "#!/bin/sh\\nPYTHONPATH=/opt/off exec /usr/bin/python3 \\"\\$@\\"\\n" > /opt/off/python3; chmod +x /opt/off/python3',
+    after: 'rm -r /opt/off',
+    hosts: { master02: { ansible_python_interpreter: '/opt/off/python3' } },
+    says: /The clock is (29|30)\.\d s (ahead of|behind) /,
+    helps: /timedatectl/,
+  },
+  {
+    name: 'an address that the host does not have',
+    hosts: { master02: { private_ipv4: '192.168.79.9' } },
+    says: /^master02: This host does not have the address 192\.168\.79\.9\.$/,
+    helps: /private_ipv4/,
+  },
+  {
+    name: 'a host that cannot reach another',
+    before: 'ip route add unreachable $MASTER03',
+    after: 'ip route del unreachable $MASTER03',
+    says: /^master02: This host cannot reach master03 at [\d.]+:2380 \(No route to host\)\.$/,
+    helps: /firewalls/,
+  },
+  {
+    name: 'two hosts with one address',
+    hosts: { master02: { private_ipv4: '10.0.0.1' }, master03: { private_ipv4: '10.0.0.1' } },
+    says: /^master02 and master03 have the same private_ipv4/,
+    helps: /its own/,
+  },
+  { name: 'a host without an address', hosts: { master02: { private_ipv4: '' } }, says: /^master02 has no private_ipv4/, helps: /its own address/ },
+  {
+    name: 'a host that is not there',
+    hosts: { master02: { ansible_host: '$NOBODY' } },
+    says: /^master02: it cannot be reached at [\d.]+ \(No route to host\)\.$/,
+    helps: /Start the host/,
+  },
+  { name: 'a wrong key', hosts: { master02: { ansible_user: 'nobody' } }, says: /^master02: SSH does not let the user nobody in\.$/, helps: /ssh\.identityFile/ },
+  {
+    name: 'an unknown host key',
+    hosts: { master02: { ansible_ssh_common_args: '-o UserKnownHostsFile=/dev/null -o ControlPath=none' } },
+    says: /^master02: its SSH host key is not known here\.$/,
+    helps: /by hand/,
+  },
+  {
+    name: 'a sudo that wants a password',
+    before: 'mv /etc/sudoers.d/vagrant /root/',
+    after: 'mv /root/vagrant /etc/sudoers.d/',
+    says: /^master02: sudo wants a password there\.$/,
+    helps: /NOPASSWD/,
+  },
+  {
+    name: 'a host without Python',
+    before: 'mv $(readlink -f /usr/bin/python3) /root/python',
+    after: 'mv /root/python /usr/bin/$(readlink /usr/bin/python3 | xargs basename)',
+    says: /^master02: there is no Python\.$/,
+    helps: /apt-get install python3/,
+  },
+]
+
+for (const { name, before, after, hosts, all, says, helps } of notThere)
+  test(`refused with one message, before anything is changed: ${name}`, async () => {
+    const filled = (text: string): string => text.replaceAll('$MASTER03', addressOf('master03')).replaceAll('$NOBODY', addressOf('master03').replace(/\d+$/, '250'))
+    if (before) {
+      await machines.spawnOn('master02', filled(before))
+      await new Promise((wake) => setTimeout(wake, 500))
+    }
+    const error = await refused({ hosts: JSON.parse(filled(JSON.stringify(hosts ?? {}))), all: all?.() ?? {} }).finally(() => after && machines.on('master02', filled(after)))
+    assert.match(error.message, says)
+    assert.match(error.more.hint ?? '', helps)
+    await onAll(untouched)
+  })
+
+/** The programs with another machine's number in their header (ELF's e_machine, at byte 18). */
+function foreignBinaries(): string {
+  const folder = temporaryFolder()
+  for (const name of ['etcd', 'etcdctl']) {
+    const content = readFileSync(join(binaries, name))
+    content.writeUInt16LE(183, 18)
+    writeFileSync(join(folder, name), content, { mode: 0o755 })
+  }
+  return folder
+}
+
+test('a first run leaves exactly the files that it should, each with its owner and mode, and a service that starts at boot', async () => {
+  await converge()
+  const listing = await machines.on(
+    'master02',
+    'stat --format="%n %a %U:%G" /etc/ssl/etcd /etc/ssl/etcd/* /var/lib/etcd /var/lib/etcd/* /usr/local/bin/* /etc/systemd/system/etcd-member.service /etc/systemd/system/etcd-member.service.d/*',
+  )
+  assert.equal(listing.split('\n'), [
+    '/etc/ssl/etcd 755 etcd:etcd',
+    '/etc/ssl/etcd/ca.crt 644 etcd:etcd',
+    '/etc/ssl/etcd/etcd-client.crt 644 etcd:etcd',
+    '/etc/ssl/etcd/etcd-client.key 600 etcd:etcd',
+    '/etc/ssl/etcd/master02.crt 644 etcd:etcd',
+    '/etc/ssl/etcd/master02.key 600 etcd:etcd',
+    '/etc/ssl/etcd/server.crt 644 etcd:etcd',
+    '/etc/ssl/etcd/server.key 600 etcd:etcd',
+    '/var/lib/etcd 700 etcd:etcd',
+    '/var/lib/etcd/member 700 etcd:etcd',
+    '/usr/local/bin/etcd 755 etcd:etcd',
+    '/usr/local/bin/etcdctl 755 etcd:etcd',
+    '/etc/systemd/system/etcd-member.service 644 etcd:etcd',
+    '/etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf 644 etcd:etcd',
+  ])
+  assert.equal(
+    await onAll('systemctl is-enabled etcd-member; systemctl is-system-running; ps -o user= -C etcd || stat --format=%U /proc/$(pidof etcd)'),
+    names.map(() => 'enabled\nrunning\netcd'),
+  )
+  assert.equal(
+    await onAll('grep -o "INITIAL_CLUSTER_STATE=[a-z]*" /etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf'),
+    names.map(() => 'INITIAL_CLUSTER_STATE=existing'),
+  )
+  assert.is((await health()).match(/is healthy/g)?.length, 3)
+})
+
+test('etcd answers on the loopback ports, too, and can write neither its unit nor its programs', async () => {
+  assert.is((await etcdctl('master01', 'endpoint health --endpoints=https://127.0.0.1:2379,https://127.0.0.1:4001 2>&1')).match(/is healthy/g)?.length, 2)
+  assert.match(await machines.on('master01', 'grep -E " /(usr|etc) " /proc/$(pidof etcd)/mountinfo | cut -d" " -f5,6'), /^\/etc ro,.*\n\/usr ro,/)
+})
+
+test('a run with nothing to do changes nothing and restarts nobody; so does one by hand with a three-line playbook', async () => {
+  const before = await startTimes()
+  assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
+  const playbook = join(temporaryFolder(), 'play.yml')
+  writeFileSync(playbook, '- hosts: role=master\n  become: true\n  roles: [etcd]\n')
+  const { exitCode, output } = await byHand([playbook], { ANSIBLE_ROLES_PATH: join(ansible, 'roles'), ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore' })
+  assert.is(exitCode, 0, output)
+  assert.is(output.match(/changed=0/g)?.length, 3)
+  assert.equal(await startTimes(), before)
+})
+
+test('a host that was rebooted rejoins by itself', async () => {
+  await machines.reboot('master02')
+  await machines.on('master02', 'for i in $(seq 300); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1')
+  assert.is((await health()).match(/is healthy/g)?.length, 3)
+  assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
+})
+
+test('a changed setting restarts one member after the other, the leader last, and no write fails', async () => {
+  const all = { etcd_environment: { ETCD_SNAPSHOT_COUNT: '20000' } }
+  inventory({ all })
+  const before = await startTimes()
+  const { output } = await byHand(['--check', '--diff', join(ansible, 'playbooks/etcd.yml')])
+  assert.match(output, '+Environment="ETCD_SNAPSHOT_COUNT=20000"')
+  assert.equal(await startTimes(), before)
+
+  const leader = await leaderOf()
+  const load = startLoad(cluster)
+  await converge({ all })
+  const report = await load.stop()
+  assert.equal([report.failed, report.missing], [0, 0])
+  assert.ok(report.acknowledged > 50, `${report.acknowledged} writes`)
+  const started = await startTimes()
+  const order = names.map((name, index) => ({ name, at: Number(started[index]) })).sort((a, b) => a.at - b.at)
+  assert.is(order.at(-1)?.name, leader)
+  assert.ok(started.every((time, index) => time !== before[index]))
+})
+
+test('another etcd is noticed by its sum, and put in place member by member', async () => {
+  const other = temporaryFolder()
+  for (const name of ['etcd', 'etcdctl']) copyFileSync(join(binaries, name), join(other, name))
+  writeFileSync(join(other, 'etcd'), 'x', { flag: 'a' })
+  const all = { etcd_binaries_source: other }
+  const before = await startTimes()
+  const load = startLoad(cluster)
+  assert.equal(await converge({ all }), { master01: 2, master02: 2, master03: 2 })
+  const report = await load.stop()
+  assert.equal([report.failed, report.missing], [0, 0])
+  assert.ok((await startTimes()).every((time, index) => time !== before[index]))
+  assert.equal(await converge({ all }), { master01: 0, master02: 0, master03: 0 })
+  assert.equal(
+    await onAll('stat --format="%a %U" /usr/local/bin/etcd'),
+    names.map(() => '755 etcd'),
+  )
+  await converge()
+})
+
+test('a program that is missing or whose modes are wrong is put right', async () => {
+  await machines.on('master01', 'rm /usr/local/bin/etcdctl; chmod 600 /usr/local/bin/etcd; chown root /etc/ssl/etcd/server.key')
+  const before = await startTimes()
+  assert.equal(await converge(), { master01: 2, master02: 0, master03: 0 })
+  assert.equal(await startTimes(), before)
+  assert.is(await machines.on('master01', 'stat --format="%a %U" /usr/local/bin/etcd /usr/local/bin/etcdctl /etc/ssl/etcd/server.key'), '755 etcd\n755 etcd\n600 etcd')
+})
+
+test('a service that is no longer enabled is enabled again, without a restart', async () => {
+  await machines.on('master03', 'systemctl disable -q etcd-member')
+  const before = await startTimes()
+  assert.equal(await converge(), { master01: 0, master02: 0, master03: 1 })
+  assert.is(await machines.on('master03', 'systemctl is-enabled etcd-member'), 'enabled')
+  assert.equal(await startTimes(), before)
+})
+
+test('a member that lost its data is not started, neither after a crash nor at boot nor by hand, and says why', async () => {
+  const idle = 'test "$(systemctl show etcd-member --property=ActiveState --value)" = inactive; test ! -e /var/lib/etcd/member; test "$(systemctl is-system-running)" = running'
+  await machines.on('master03', 'rm -r /var/lib/etcd/member; kill -9 $(pidof etcd); sleep 4')
+  await machines.on('master03', idle)
+  await machines.reboot('master03')
+  await machines.on('master03', idle)
+  assert.match(await machines.on('master03', 'systemctl start etcd-member; systemctl status etcd-member || true'), 'ConditionPathExists=|/var/lib/etcd/first-start was not met')
+  await machines.on('master03', idle)
+  const { message, more } = await refused()
+  assert.match(message, /^master03 is a member of the running cluster .* but its data directory is empty/)
+  assert.match(more.hint ?? '', 'etcdctl member remove')
+  await machines.on('master03', idle)
+})
+
+test('a member that was replaced as the refusal says joins anew', async () => {
+  const id = /^(\w+), \w+, master03/m.exec(await etcdctl('master01', 'member list'))?.[1]
+  await etcdctl('master01', `member remove ${id}`)
+  await etcdctl('master01', `member add master03 --peer-urls=https://${addressOf('master03')}:2380`)
+  await converge()
+  assert.is((await health()).match(/is healthy/g)?.length, 3)
+  await machines.on('master03', 'test ! -e /var/lib/etcd/first-start')
+})
+
+test('a host of another cluster is refused, by its name and by its authority', async () => {
+  const before = await startTimes()
+  const named = await refused({ all: { etcd_cluster_token: 'another' } })
+  assert.match(named.message, 'master01: This host belongs to another cluster, test-cluster; the inventory would make it one of another.')
+  assert.match(named.more.hint ?? '', 'etcd_cluster_token')
+  const stranger = testCluster({ hosts: cluster.hosts })
+  await ensureCertificates(stranger)
+  const distrusted = await refused({ all: { etcd_pki_directory: stranger.paths.certs } })
+  assert.match(distrusted.message, "master01: etcd runs here with another authority's ca.crt")
+  assert.equal(await startTimes(), before)
+  assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
+})
+
+test('a disk that is full is named, and the member goes on', async () => {
+  await machines.on(
+    'master02',
+    'mkdir /root/ssl; cp -a /etc/ssl/etcd/. /root/ssl/; mount -t tmpfs -o size=16k,mode=755 tmpfs /etc/ssl/etcd; rm -f /etc/ssl/etcd/*; dd if=/dev/zero of=/etc/ssl/etcd/full bs=1k count=64 2>/dev/null || true',
+  )
+  const error = await refused().finally(() => machines.on('master02', 'umount /etc/ssl/etcd; rm -r /root/ssl'))
+  assert.match(error.message, 'master02: its disk is full.')
+  assert.match(error.more.hint ?? '', 'Free some space')
+  await converge()
+  assert.is((await health()).match(/is healthy/g)?.length, 3)
+})
+
+test('a host that is lost in the middle is named; the same run goes on once it is back', async () => {
+  const all = { etcd_environment: { ETCD_SNAPSHOT_COUNT: '30000' } }
+  let lost: Promise<unknown> | undefined
+  const error = await refused({ all }, (task) => {
+    if (/^Restart etcd on/.test(task)) lost ??= machines.kill('master02')
+  })
+  await lost
+  assert.match(error.message, /^master0\d: (the connection was lost|Not restarted|it )/)
+  await machines.boot('master02')
+  await machines.on('master02', 'for i in $(seq 300); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1')
+  await converge({ all })
+  assert.equal(await converge({ all }), { master01: 0, master02: 0, master03: 0 })
+  assert.is((await health()).match(/is healthy/g)?.length, 3)
+})
+
+test.run()

@@ -1,0 +1,119 @@
+// Hosts for tests: Docker containers that run systemd and sshd, each with a static address and our SSH key.
+import { execFile, execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { temporaryFolder } from './folder.ts'
+
+const exec = promisify(execFile)
+const user = 'vagrant'
+
+/** What makes systemd boot in a container, without --privileged. NET_ADMIN: tests cut networks. */
+const systemd =
+  '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined --cgroupns=private --tmpfs /run --tmpfs /run/lock --tmpfs /tmp -e container=docker'
+
+export interface TestHost {
+  name: string
+  address: string
+  container: string
+}
+
+export interface TestHosts {
+  hosts: TestHost[]
+  /** The inventory variables by which Ansible reaches any of them. */
+  ssh: Record<string, string>
+  /** Runs a shell script on a host as root and returns what it printed. @throws when it fails */
+  on: (name: string, script: string) => Promise<string>
+  /** Starts a program on a host that goes on by itself. */
+  spawnOn: (name: string, script: string) => Promise<unknown>
+  /** Copies a file of this machine to a host. */
+  copy: (name: string, from: string, to: string) => Promise<unknown>
+  /** As a machine's power switch: ends everything on it at once. */
+  kill: (name: string) => Promise<unknown>
+  /** Starts a host again, or for the first time, and waits until it can be reached. */
+  boot: (name: string) => Promise<void>
+  /** Ends a host in good order and starts it again. */
+  reboot: (name: string) => Promise<void>
+  remove: () => void
+}
+
+const docker = async (...args: string[]): Promise<string> => (await exec('docker', args, { maxBuffer: 1 << 26 })).stdout.trim()
+
+/**
+ * Starts `count` hosts named master01 and up on a network of their own.
+ * @param image has systemd, sshd, sudo and python3; the user is made where there is none
+ * @throws when Docker is not there, or none of the networks is free
+ */
+export async function startHosts(image: string, count: number): Promise<TestHosts> {
+  const id = `h-${randomBytes(3).toString('hex')}`
+  const folder = temporaryFolder()
+  const key = join(folder, 'id')
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
+  const prefix = await makeNetwork(id)
+  const hosts = Array.from({ length: count }, (_, index): TestHost => {
+    const name = `master${String(index + 1).padStart(2, '0')}`
+    return { name, address: `${prefix}.${101 + index}`, container: `${id}-${name}` }
+  })
+  let removed = false
+  const remove = (): void => {
+    if (removed) return
+    removed = true
+    execFileSync('docker', ['rm', '--force', '--volumes', ...hosts.map(({ container }) => container)], { stdio: 'ignore' })
+    execFileSync('docker', ['network', 'rm', id], { stdio: 'ignore' })
+  }
+  process.once('exit', remove)
+
+  const containerOf = (name: string): string => hosts.find((host) => host.name === name)?.container ?? name
+  const on = (name: string, script: string): Promise<string> => docker('exec', containerOf(name), 'sh', '-ec', script)
+  const boot = async (name: string): Promise<void> => {
+    await docker('start', containerOf(name))
+    await on(name, 'for i in $(seq 300); do case $(systemctl is-system-running) in running|degraded) exit 0;; esac; sleep 0.1; done; exit 1')
+  }
+
+  await Promise.all(
+    hosts.map(async ({ name, address, container }) => {
+      await docker('create', '--name', container, '--hostname', name, '--network', id, '--ip', address, ...systemd.split(' '), image)
+      await boot(name)
+      await on(name, `id ${user} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh ${user}; echo '${user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/${user}`)
+      await on(name, `mkdir -p /home/${user}/.ssh; echo '${readFileSync(`${key}.pub`, 'utf8').trim()}' > /home/${user}/.ssh/authorized_keys; chown -R ${user}: /home/${user}/.ssh`)
+    }),
+  )
+  const knownHosts = join(folder, 'known_hosts')
+  const lines = await Promise.all(hosts.map(async ({ name, address }) => `${address} ${await on(name, 'cut -d" " -f1,2 /etc/ssh/ssh_host_ed25519_key.pub')}`))
+  writeFileSync(knownHosts, `${lines.join('\n')}\n`)
+
+  return {
+    hosts,
+    // The shared connections lie in our folder: they end with the test.
+    ssh: {
+      ansible_user: user,
+      ansible_ssh_private_key_file: key,
+      ansible_ssh_common_args: `-o UserKnownHostsFile=${knownHosts} -o ControlPath=${folder}/%C`,
+    },
+    on,
+    spawnOn: (name, script) => docker('exec', '--detach', containerOf(name), 'sh', '-ec', script),
+    copy: (name, from, to) => docker('cp', from, `${containerOf(name)}:${to}`),
+    kill: (name) => docker('kill', containerOf(name)),
+    boot,
+    reboot: async (name) => {
+      await docker('stop', '--time', '10', containerOf(name))
+      await boot(name)
+    },
+    remove,
+  }
+}
+
+/** The first free of a few networks; returns its first three numbers. */
+async function makeNetwork(name: string): Promise<string> {
+  let last: unknown
+  for (const prefix of ['192.168.70', '192.168.71', '192.168.72', '192.168.73']) {
+    try {
+      await docker('network', 'create', '--subnet', `${prefix}.0/24`, name)
+      return prefix
+    } catch (error) {
+      last = error
+    }
+  }
+  throw last
+}
