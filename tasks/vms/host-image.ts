@@ -28,7 +28,7 @@ export function imageCheck(cluster: Cluster): Check {
     title: "Check the hosts' image",
     look: async () => {
       dockerAnswers = await canUse('docker')
-      return (await ask('docker', ['image', 'inspect', '--format', '{{.Id}}', image], { timeout: 20_000 })).exitCode === 0
+      return dockerAnswers && (await ask('docker', ['image', 'inspect', '--format', '{{.Id}}', image], { timeout: 20_000 })).exitCode === 0
         ? image
         : { detail: `Docker has no image ${image}.`, remedy: 'Run the same command again: it gets the image.' }
     },

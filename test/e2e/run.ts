@@ -82,20 +82,16 @@ function environment(): Record<string, string> {
   return { DOCKER_HOST: `unix://${folder}/docker.sock` }
 }
 
-/** The hosts' image, made by the product's own doctor. */
+/** The hosts' image, made by the product's own doctor; outside the namespace, where no package could be had. */
 async function makeImage(): Promise<string> {
   const home = join(folder, 'home')
   mkdirSync(home)
   mkdirSync(join(projectFolder, '.tools'), { recursive: true })
   symlinkSync(join(projectFolder, '.tools'), join(home, '.tools'))
   writeFileSync(join(home, 'cluster.yaml'), 'provider: vagrant\nvagrant: { provider: docker }\n')
-  const { exitCode, stdout, stderr } = await ask(
-    'nsenter',
-    [...inside.slice(1), process.execPath, '--import', 'tsx', 'node_modules/zx/build/cli.js', 'scripts/doctor.ts', '--yes'],
-    {
-      env: { ...environment(), HA_ETCD_HOME: home },
-    },
-  )
+  const { exitCode, stdout, stderr } = await ask(process.execPath, ['--import', 'tsx', 'node_modules/zx/build/cli.js', 'scripts/doctor.ts', '--yes'], {
+    env: { ...environment(), HA_ETCD_HOME: home },
+  })
   if (exitCode !== 0) throw new Error(`doctor could not get what the hosts need.\n${stdout}${stderr}`)
   const images = await ask('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', 'ha-etcd-host'], { env: environment() })
   return images.stdout.trim()

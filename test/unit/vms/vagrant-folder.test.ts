@@ -64,12 +64,36 @@ function pretended(programs: Record<string, string>): string {
   return folder
 }
 
+/** A Vagrant home whose Vagrantfile stands in for a provider's plugin: it takes every setting, so that the block for it is run. */
+function standIn(provider: string): string {
+  const folder = temporaryFolder()
+  const plugin = [
+    'class StandIn < Vagrant.plugin("2")',
+    '  name "stand-in"',
+    `  provider(:${provider}) { Class.new(Vagrant.plugin("2", :provider)) { def state; Vagrant::MachineState.new(:not_created, "", ""); end } }`,
+    `  config(:${provider}, :provider) { Class.new(Vagrant.plugin("2", :config)) { attr_accessor :memory, :cpus, :driver, :check_guest_tools } }`,
+    'end',
+  ]
+  writeFileSync(join(folder, 'Vagrantfile'), `${plugin.join('\n')}\n`)
+  return folder
+}
+
 const withVagrant = findProgram('vagrant') ? test : test.skip
 for (const [provider, programs] of Object.entries({ virtualbox: { VBoxManage: '7.0.10r158379' }, docker: { docker: '28.0.0' } })) {
   withVagrant(`Vagrant finds the Vagrantfile valid for ${provider}`, () => {
     const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
     renderFolder(cluster)
     const env = { ...process.env, PATH: `${pretended(programs)}${delimiter}${process.env.PATH}`, VAGRANT_HOME: temporaryFolder(), VAGRANT_CHECKPOINT_DISABLE: '1' }
+    const said = execFileSync('vagrant', ['validate'], { cwd: cluster.paths.vagrant, env, encoding: 'utf8', stdio: 'pipe' })
+    assert.match(said, 'Vagrantfile validated successfully')
+  })
+}
+
+for (const provider of ['libvirt', 'parallels'] as const) {
+  withVagrant(`Vagrant, with a stand-in for its plugin, finds the Vagrantfile valid for ${provider}`, () => {
+    const cluster = vagrantCluster({ provider })
+    renderFolder(cluster)
+    const env = { ...process.env, VAGRANT_HOME: standIn(provider), VAGRANT_CHECKPOINT_DISABLE: '1' }
     const said = execFileSync('vagrant', ['validate'], { cwd: cluster.paths.vagrant, env, encoding: 'utf8', stdio: 'pipe' })
     assert.match(said, 'Vagrantfile validated successfully')
   })
