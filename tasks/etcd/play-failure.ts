@@ -107,7 +107,8 @@ function read(json: string): { message: string; everything: string } {
   try {
     const { msg, module_stderr, module_stdout, exception, stderr, stdout } = JSON.parse(json) as Record<string, unknown>
     const texts = [msg, module_stderr, module_stdout, exception, stderr, stdout].filter((text): text is string => typeof text === 'string')
-    const lastWords = `${stdout ?? ''}\n${stderr ?? ''}`.trim().split(/\r?\n/).at(-1)
+    // Over a terminal (raw) all of them are in stdout, and stderr holds only ssh's farewell.
+    const lastWords = (String(stdout ?? '').trim() || String(stderr ?? '').trim()).split(/\r?\n/).at(-1)
     return { message: (msg === 'non-zero return code' && lastWords) || String(msg ?? json), everything: texts.join('\n') }
   } catch {
     return { message: json, everything: json }

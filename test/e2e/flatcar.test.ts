@@ -72,7 +72,7 @@ test('an archive of Python with another sum is not used', async () => {
   await converge('0'.repeat(64)).catch((error: Error) => {
     message = error.message
   })
-  assert.match(message, /^master01: .*sha256sum.* did NOT match/)
+  assert.match(message, /^master01: sha256sum: .* did NOT match/)
   await machines.on('master01', 'test ! -e /opt/python; test -z "$(ls -A /opt)"')
 })
 

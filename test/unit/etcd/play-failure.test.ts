@@ -104,7 +104,7 @@ test('several hosts with one failure are named together, with the log', () => {
 })
 
 test("a command's own last words say more than its exit code", () => {
-  const line = failed({ msg: 'non-zero return code', rc: 1, stdout: 'a.tar.gz: FAILED\r\n', stderr: 'sha256sum: 1 computed checksum did NOT match\r\n' })
+  const line = failed({ msg: 'non-zero return code', rc: 1, stdout: 'sha256sum: 1 computed checksum did NOT match\r\n', stderr: 'Shared connection to 10.0.0.12 closed.\r\n' })
   assert.is(playFailure([{ task: 'Put Python on the host where it has none', line }], '').message, 'master02: sha256sum: 1 computed checksum did NOT match')
 })
 

@@ -1,0 +1,125 @@
+// What the role makes of the hosts' checks: inventory mistakes, clocks, certificates, the programs. The real filters, in Python.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { projectFolder } from '../../../tasks/core/environment.ts'
+import { requireProgram } from '../../../tasks/core/programs.ts'
+import { ensureCertificates } from '../../../tasks/pki/index.ts'
+import { testCluster } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
+
+interface Row {
+  check: string
+  ok: boolean
+  warning: boolean
+  detail: string
+  remedy: string
+}
+
+const filters = join(projectFolder, 'templates/ansible/roles/etcd/filter_plugins')
+const program = `
+import json, sys
+sys.path.insert(0, ${JSON.stringify(filters)})
+sys.dont_write_bytecode = True
+import etcd_doctor, etcd_programs
+name, args = json.load(sys.stdin)
+print(json.dumps((getattr(etcd_doctor, name, None) or getattr(etcd_programs, name))(*args)))`
+
+/** Ansible's own Python, which has what the filters import. */
+const python = /^#!\s*(\S+)/.exec(readFileSync(requireProgram('ansible-playbook'), 'utf8'))?.[1] ?? 'python3'
+
+const call = <T>(name: string, ...args: unknown[]): T => JSON.parse(execFileSync(python, ['-c', program], { input: JSON.stringify([name, args]), encoding: 'utf8' }))
+
+const cluster = testCluster({ masters: 2 })
+const addresses = Object.fromEntries(cluster.hosts.map(({ name, address }) => [name, address]))
+test.before(async () => void (await ensureCertificates(cluster)))
+
+/** The report for two hosts whose clocks are so many seconds ahead; each look took `tookS` there and back. */
+function report(ahead: [number, number], tookS = 1, measured: Record<string, number> = {}): Record<string, Row[]> {
+  const sent = Date.now() / 1000
+  const look = (seconds: number): object => ({ checks: [], clock: { sent, began: sent + tookS / 2 + seconds, ended: sent + tookS / 2 + seconds } })
+  return call('etcd_doctor_report', { master01: look(ahead[0]), master02: look(ahead[1]) }, { master01: { offsets: measured } }, addresses, cluster.paths.certs, sent + tookS)
+}
+const row = (rows: Row[] | undefined, check: string): Row | undefined => rows?.find((one) => one.check === check)
+
+test('clocks that may differ by no more than the way there and back are right', () => {
+  const { master01, master02 } = report([0.4, -0.4], 3)
+  assert.equal([row(master01, 'clock')?.ok, row(master01, 'clock')?.warning, row(master02, 'clock')?.warning], [true, false, false])
+})
+
+test('a clock that is certainly more than a second off is a warning, five seconds stop the run', () => {
+  assert.equal(row(report([0, 3]).master02, 'clock')?.warning, true)
+  const late = row(report([0, -30]).master02, 'clock')
+  assert.is(late?.ok, false)
+  assert.match(late?.detail ?? '', /^The clock is (29\.5|30\.0|29\.0) s behind /)
+  assert.match(late?.remedy ?? '', 'timedatectl')
+})
+
+test('what hosts measured of each other counts where the way to the controller is too long to tell', () => {
+  const told = row(report([0, 0], 30, { master02: 2.5 }).master01, 'clock')
+  assert.is(told?.warning, true)
+  assert.is(told?.detail, "The clock is 2.5 s behind master02's.")
+})
+
+test('certificates that name the host pass; one that does not, or is not there, is named with its path', () => {
+  assert.is(row(report([0, 0]).master01, 'certificates')?.ok, true)
+  const rows = call<Record<string, Row[]>>(
+    'etcd_doctor_report',
+    { master01: { checks: [], clock: { sent: 0, began: 0, ended: 0 } } },
+    {},
+    { master01: '10.9.9.9' },
+    cluster.paths.certs,
+    0,
+  )
+  assert.match(row(rows.master01, 'certificates')?.detail ?? '', /master01\/server\.crt does not name 10\.9\.9\.9/)
+  const none = call<Record<string, Row[]>>('etcd_doctor_report', { master01: { checks: [], clock: { sent: 0, began: 0, ended: 0 } } }, {}, addresses, '/nowhere', 0)
+  assert.match(row(none.master01, 'certificates')?.detail ?? '', '/nowhere/master01/server.crt')
+})
+
+test('hosts call those on which something listens, and speak to listeners only', () => {
+  const looks = { master01: { listens: 'etcd' }, master02: { listens: 'listener' }, master03: { listens: '' } }
+  const targets = call('etcd_doctor_targets', looks, { master01: '10.0.0.1', master02: '10.0.0.2', master03: '10.0.0.3' }, 2380, 'master03')
+  assert.equal(targets, [
+    { name: 'master01', address: '10.0.0.1', port: 2380, greets: false },
+    { name: 'master02', address: '10.0.0.2', port: 2380, greets: true },
+  ])
+})
+
+test('the complaint names each host with its first failure and what helps; warnings do not stop a run', () => {
+  const good: Row = { check: 'memory', ok: true, warning: true, detail: 'little', remedy: 'more' }
+  const bad: Row = { check: 'ports', ok: false, warning: false, detail: 'Port 2380 is taken.', remedy: 'Stop it.' }
+  assert.is(call('etcd_doctor_complaint', { master01: [good] }), '')
+  assert.is(call('etcd_doctor_complaint', { master02: [good, bad], master01: [good] }), 'master02: Port 2380 is taken. What helps: Stop it.')
+})
+
+test('mistakes in the inventory are named by host', () => {
+  assert.is(call('etcd_inventory_mistake', { a: '10.0.0.1', b: '10.0.0.2' }), '')
+  assert.match(call('etcd_inventory_mistake', { a: '10.0.0.1', b: '' }), 'b has no private_ipv4')
+  assert.match(call('etcd_inventory_mistake', { a: '10.0.0.1', b: '10.0.0.1' }), 'a and b have the same private_ipv4')
+  assert.match(call('etcd_inventory_mistake', { a: '10.0.0.300' }), 'is no IPv4 address')
+  assert.match(call('etcd_inventory_mistake', {}), 'has no host')
+})
+
+test('a program is known by its sum, its size and the machine in its header; a script is for any', () => {
+  const folder = temporaryFolder()
+  const elf = Buffer.alloc(64)
+  elf.write('\x7fELF', 'latin1')
+  elf[5] = 1
+  elf.writeUInt16LE(183, 18)
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'etcd'), elf)
+  writeFileSync(join(folder, 'etcdctl'), '#!/bin/sh\n')
+  const rows = call<{ path: string; machine: string; size: number }[]>('etcd_programs', folder, '/opt/bin')
+  assert.equal(
+    rows.map(({ path, machine, size }) => [path, machine, size]),
+    [
+      ['/opt/bin/etcd', 'aarch64', 64],
+      ['/opt/bin/etcdctl', '', 10],
+    ],
+  )
+  assert.equal(call('etcd_programs', '', '/opt/bin'), [])
+})
+
+test.run()
