@@ -1,6 +1,5 @@
-// What a person may configure: the schema of cluster.yaml, its defaults, and the merge of all sources.
+// The settings of a run: cluster.yaml, the environment and the flags as one, checked together; and the defaults.
 import { existsSync, readFileSync } from 'node:fs'
-import { isIP, isIPv4 } from 'node:net'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
@@ -9,111 +8,8 @@ import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
 import { checkOwnHosts } from './own-hosts.ts'
+import { type Config, type KeyAlgorithm, keysAt, providers, schema } from './schema.ts'
 import { suggest } from './suggest.ts'
-
-export const keyAlgorithms = ['ecdsa-p256', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
-const providers = ['auto', 'local', 'vagrant', 'ssh'] as const
-export const vagrantProviders = ['docker', 'libvirt', 'virtualbox', 'parallels'] as const
-const masterCounts = [1, 3, 5, 7, 9]
-
-export type KeyAlgorithm = (typeof keyAlgorithms)[number]
-export type VagrantProvider = (typeof vagrantProviders)[number]
-
-const wholeNumber = (what: string, least: number, most: number) =>
-  v.pipe(
-    v.number(`must be ${what} from ${least} to ${most}`),
-    v.integer(`must be ${what} from ${least} to ${most}`),
-    v.minValue(least, `must be ${what} from ${least} to ${most}`),
-    v.maxValue(most, `must be ${what} from ${least} to ${most}`),
-  )
-const days = wholeNumber('a whole number of days', 1, 36500)
-const port = wholeNumber('a port', 1, 65535)
-const text = v.string('must be text')
-const word = v.pipe(text, v.regex(/^[^\s"'-][^\s"']*$/, 'must be one word'))
-
-const subnet = v.pipe(
-  v.string('must be an IPv4 /24 network such as 127.10.20.0/24'),
-  v.check((value) => isIPv4(value.replace('.0/24', '.1')) && value.endsWith('.0/24'), 'must be an IPv4 /24 network such as 127.10.20.0/24'),
-)
-
-const subjectAltName = v.pipe(
-  v.string('must be a DNS name or an IP address'),
-  v.check(
-    (value) => isIP(value) > 0 || (!/^[\d.:]+$/.test(value) && /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(value)),
-    'must be a DNS name or an IP address',
-  ),
-)
-
-const environmentValue = v.pipe(
-  v.union([v.string(), v.number(), v.boolean()], 'must be text, a number or true or false'),
-  v.transform(String),
-  v.check((value) => ![...value].some((character) => character < ' '), 'must be on one line, without control characters'),
-  // supervisor's configuration knows no way to write these in a value.
-  v.check((value) => !/["\\]|\s[#;]/.test(value), 'must not contain ", \\, or # or ; after a space'),
-)
-
-const schema = v.strictObject({
-  cluster: v.optional(v.pipe(text, v.regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits, dots and dashes, and start with a letter or digit'))),
-  provider: v.optional(v.picklist(providers, `must be one of ${providers.join(', ')}`)),
-  masters: v.optional(
-    v.pipe(
-      v.number('must be 1, 3, 5, 7 or 9'),
-      v.check((value) => value % 2 !== 0 || !Number.isInteger(value), 'must be odd (1, 3, 5, 7 or 9): an even number tolerates no more failures than the odd number below it'),
-      v.check((value) => masterCounts.includes(value), 'must be 1, 3, 5, 7 or 9'),
-    ),
-  ),
-  subnet: v.optional(subnet),
-  etcd: v.optional(
-    v.strictObject({
-      version: v.optional(v.pipe(text, v.regex(/^3\.\d{1,2}\.\d{1,3}$/, 'must be an etcd version such as 3.6.14'))),
-      binaries: v.optional(text),
-      clientPort: v.optional(port),
-      peerPort: v.optional(port),
-      environment: v.optional(v.record(v.pipe(v.string(), v.regex(/^ETCD_[A-Z0-9_]+$/, 'must be an ETCD_* variable')), environmentValue)),
-    }),
-  ),
-  vagrant: v.optional(
-    v.strictObject({
-      provider: v.optional(v.picklist(vagrantProviders, `must be one of ${vagrantProviders.join(', ')}`)),
-      box: v.optional(v.pipe(text, v.regex(/^[\w][\w./:@-]*$/, 'must be the name of a box (docker: of an image)'))),
-      boxVersion: v.optional(v.pipe(text, v.regex(/^[\w.-]+$/, 'must be the version of a box'))),
-      memory: v.optional(wholeNumber('a whole number of MB', 512, 1_048_576)),
-      cpus: v.optional(wholeNumber('a whole number of processors', 1, 64)),
-      driver: v.optional(v.picklist(['kvm', 'qemu'], 'must be kvm or qemu')),
-    }),
-  ),
-  hosts: v.optional(
-    v.array(
-      v.strictObject({
-        name: v.pipe(text, v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes')),
-        address: v.pipe(text, v.ipv4('must be an IPv4 address')),
-        ssh: v.optional(
-          v.strictObject({
-            host: v.optional(word),
-            port: v.optional(port),
-            user: v.optional(word),
-            identityFile: v.optional(text),
-            knownHosts: v.optional(text),
-            jump: v.optional(word),
-          }),
-        ),
-      }),
-      'must be a list of hosts',
-    ),
-  ),
-  inventory: v.optional(text),
-  pki: v.optional(
-    v.strictObject({
-      keyAlgorithm: v.optional(v.picklist(keyAlgorithms, `must be one of ${keyAlgorithms.join(', ')}`)),
-      caDays: v.optional(days),
-      leafDays: v.optional(days),
-      renewBeforeDays: v.optional(wholeNumber('a whole number of days', 0, 36500)),
-      extraSans: v.optional(v.array(subjectAltName, 'must be a list of DNS names and IP addresses')),
-    }),
-  ),
-})
-
-export type Config = v.InferOutput<typeof schema>
 
 /** Everything that was asked for, before recorded state and defaults fill the gaps. */
 export interface Settings {
@@ -195,14 +91,6 @@ function validate(input: unknown, nameOf: (path: string) => string): Config {
   if (issue.type === 'strict_object') throw new UsageError(`${nameOf(keys.join('.'))} must be a list of keys and values.`)
   const near = issue.type === 'picklist' && typeof issue.input === 'string' && keys.at(-1) === 'provider' ? suggest(issue.input, providers) : ''
   throw new UsageError(`${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near.startsWith(' Did') ? near : ''}`)
-}
-
-/** The keys the schema knows below a path, for suggestions. */
-function keysAt(path: string[]): string[] {
-  type Level = { entries?: Record<string, Level>; wrapped?: Level; item?: Level }
-  const open = (level: Level | undefined): Level | undefined => (level?.wrapped ? open(level.wrapped) : level)
-  const found = path.reduce<Level | undefined>((level, key) => open(level?.item ?? level?.entries?.[key]), schema as unknown as Level)
-  return Object.keys(found?.entries ?? {})
 }
 
 /** Rules that span keys. */

@@ -3,8 +3,8 @@ import { createHash, generateKeyPair, type KeyObject, randomBytes, sign, X509Cer
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import type { asn1, pki } from 'node-forge'
-import type { KeyAlgorithm } from './config.ts'
 import { UsageError } from './errors.ts'
+import type { KeyAlgorithm } from './schema.ts'
 
 export interface KeyPair {
   publicKey: KeyObject

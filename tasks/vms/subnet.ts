@@ -1,9 +1,9 @@
 // Whether a network is free for hosts: what Docker, VirtualBox and this machine's routes have to say of it.
 import type { Finding } from '../core/check.ts'
-import type { VagrantProvider } from '../core/config.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { findProgram } from '../core/programs.ts'
 import { canUse } from '../core/provider-choice.ts'
+import type { VagrantProvider } from '../core/schema.ts'
 import { ask } from '../core/shell.ts'
 
 /** Networks that are there, in CIDR form, and whose they are. */

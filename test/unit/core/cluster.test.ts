@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Config } from '../../../tasks/core/config.ts'
+import type { Config } from '../../../tasks/core/schema.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 // The home is read when the module is loaded.

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Config } from '../../../tasks/core/config.ts'
+import type { Config } from '../../../tasks/core/schema.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 // Home and PATH are this test's own: what this machine has installed must not matter.
