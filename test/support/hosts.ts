@@ -63,6 +63,7 @@ export async function startHosts(image: string, count: number): Promise<TestHost
     execFileSync('docker', ['network', 'rm', id], { stdio: 'ignore' })
   }
   process.once('exit', remove)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 
   const containerOf = (name: string): string => hosts.find((host) => host.name === name)?.container ?? name
   const on = (name: string, script: string): Promise<string> => docker('exec', containerOf(name), 'sh', '-ec', script)
