@@ -16,7 +16,8 @@ export function printSummary(cluster: Cluster, tookMs: number, verified: boolean
   }
   const name = cluster.name === 'etcd-cluster-1' ? '' : ` --cluster ${cluster.name}`
   const rows = [
-    ['Cluster', `${chalk.bold(cluster.name)}, etcd ${cluster.etcd.version ?? '(none yet)'}, ${cluster.hosts.length} on ${cluster.provider} hosts (${cluster.providerReason})`],
+    ['Cluster', `${chalk.bold(cluster.name)}, etcd ${cluster.etcd.version ?? '(none yet)'}`],
+    ['Hosts', `${cluster.hosts.length} ${cluster.provider}, ${cluster.providerReason}`],
     ...cluster.hosts.map((host, index) => [index === 0 ? 'Members' : '', `${host.name}  ${host.clientURL}`]),
     ['Use it', `eval "$(npx zx scripts/env.ts${name})" && etcdctl member list`],
     ['Look', `npx zx scripts/status.ts${name}`],

@@ -33,7 +33,7 @@ export interface VagrantSettings {
 export async function chooseProvider(asked: Config, leftover: string): Promise<Choice> {
   if (asked.provider && asked.provider !== 'auto') return { provider: asked.provider, reason: 'as asked' }
   if (asked.hosts || asked.inventory) return { provider: 'ssh', reason: 'the configuration names the hosts' }
-  const local = (why: string): Choice => ({ provider: 'local', reason: `masters on this machine, since ${why}` })
+  const local = (why: string): Choice => ({ provider: 'local', reason: `on this machine since ${why}` })
   if (existsSync(leftover)) return { provider: 'vagrant', reason: `${leftover} is left from earlier` }
   if (asked.subnet?.startsWith('127.')) return local('the subnet is on its loopback interface')
   if (!findProgram('vagrant')) return local('Vagrant is not installed')

@@ -69,7 +69,7 @@ test('up ends with a verified cluster on these hosts', async () => {
   const { exitCode, stdout, stderr } = await home.verb('up', '--yes')
   assert.is(exitCode, 0, stderr)
   assert.match(stdout, 'The cluster is up and verified')
-  assert.match(stdout, '3 on vagrant hosts')
+  assert.match(stdout, /Hosts +3 vagrant/)
 })
 
 test("the hosts hold what the original's role left there", async () => {

@@ -28,7 +28,7 @@ const program = (name: string): void => writeFileSync(join(programs, name), '#!/
 
 test('without Vagrant the hosts are on this machine, and it says why', async () => {
   const { provider, providerReason, vagrant } = await resolve()
-  assert.equal({ provider, providerReason, vagrant }, { provider: 'local', providerReason: 'masters on this machine, since Vagrant is not installed', vagrant: undefined })
+  assert.equal({ provider, providerReason, vagrant }, { provider: 'local', providerReason: 'on this machine since Vagrant is not installed', vagrant: undefined })
 })
 
 test('Vagrant with a hypervisor is taken; a loopback network says otherwise', async () => {
@@ -43,7 +43,7 @@ test('Vagrant with a hypervisor is taken; a loopback network says otherwise', as
 
 test('Vagrant without the hypervisor that is asked for is not enough', async () => {
   const { provider, providerReason } = await resolve({ vagrant: { provider: 'virtualbox' } })
-  assert.equal([provider, providerReason], ['local', 'masters on this machine, since Vagrant has no hypervisor that it can use'])
+  assert.equal([provider, providerReason], ['local', 'on this machine since Vagrant has no hypervisor that it can use'])
 })
 
 test('what the person told Vagrant itself holds', async () => {
