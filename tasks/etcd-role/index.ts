@@ -69,9 +69,9 @@ export async function checkTheHosts(copy: Cluster, onTask: (name: string) => voi
 
 /** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */
 async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
+  const binaries = await requireEtcd(cluster)
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing) throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, { hint: 'Make what is missing with: npx zx scripts/pki.ts' })
-  const binaries = await requireEtcd(cluster)
   writeInventory(cluster, binaries)
   return binaries
 }
