@@ -63,7 +63,9 @@ for (const fraction of [0.3, 0.5, 0.65]) {
   test(`Ctrl-C at ${fraction} of the way ends within 2 s with 130, leaves no tool behind, and the next run goes on`, async () => {
     await home.verb('down', '--yes', '--purge')
     const { child, done } = home.start('up', '--yes')
-    await wait(whole * fraction)
+    const begun = Date.now()
+    await new Promise((said) => child.stdout?.once('data', said)) // before its first word it is not our program yet, but node's start
+    await wait(Math.max(0, whole * fraction - (Date.now() - begun)))
     const pressed = Date.now()
     process.kill(-(child.pid ?? 0), 'SIGINT')
     const { exitCode, stderr } = await done
