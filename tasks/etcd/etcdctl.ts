@@ -199,7 +199,8 @@ export async function answerOf<T>(endpoint: string, read: () => Promise<T>): Pro
   }
 }
 
-async function call<T>(cluster: Cluster, args: string[], options: CallOptions): Promise<T> {
+/** One call that answers in JSON. @throws OperationError with etcdctl's last words */
+export async function call<T>(cluster: Cluster, args: string[], options: CallOptions): Promise<T> {
   const result = await etcdctl(cluster, args, options)
   const value = result.exitCode === 0 ? parse<T>(result.stdout) : undefined
   if (value === undefined) throw new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} failed on ${endpointsOf(cluster, options).join(', ')}.`, { output: lastWords(result) })
@@ -207,7 +208,7 @@ async function call<T>(cluster: Cluster, args: string[], options: CallOptions): 
 }
 
 /** The one place where etcdctl is started. It gets its options as variables: a flag beside a person's own ETCDCTL_* would be refused. `inTurn`: how many endpoints it asks one after the other. */
-async function etcdctl(cluster: Cluster, args: string[], options: CallOptions, inTurn = 1): Promise<Result> {
+export async function etcdctl(cluster: Cluster, args: string[], options: CallOptions, inTurn = 1): Promise<Result> {
   const { timeoutMs = defaultTimeoutMs } = options
   const limit = `${Math.round(timeoutMs)}ms`
   const ours = { ETCDCTL_ENDPOINTS: endpointsOf(cluster, options).map(routed).join(','), ETCDCTL_DIAL_TIMEOUT: limit, ETCDCTL_COMMAND_TIMEOUT: limit, ETCDCTL_WRITE_OUT: 'json' }

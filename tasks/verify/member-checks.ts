@@ -1,10 +1,12 @@
 // The checks of who is in the cluster and how each one does.
+
 import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import type { EndpointStatus } from '../etcd/etcdctl.ts'
 import { agreedLeader, compareMembers, type Difference, majority, quorum } from '../etcd/membership.ts'
 import type { Facts, HostFacts } from './facts.ts'
 import { type Finding, revisionOf } from './finding.ts'
-import { command, remedies } from './remedies.ts'
+import { remedies } from './remedies.ts'
 import { answered } from './tls-checks.ts'
 
 export function health(facts: Facts): Finding[] {

@@ -1,9 +1,6 @@
 // What a person does about a fault: the commands, written so that they can be pasted.
 import type { Cluster, Host } from '../core/cluster.ts'
-import { defaults } from '../core/config.ts'
-
-/** One of our scripts, for this cluster. */
-export const command = (cluster: Cluster, verb: string): string => `npx zx scripts/${verb}.ts${cluster.name === defaults.cluster ? '' : ` --cluster ${cluster.name}`}`
+import { command } from '../core/command.ts'
 
 /** etcdctl, for this cluster, from a shell that knows nothing of it yet. */
 const etcdctlCommand = (cluster: Cluster, args: string): string => `eval "$(${command(cluster, 'env')})" && etcdctl ${args}`

@@ -38,6 +38,19 @@ const cases: [path: string, content: string, rule: string][] = [
   ['tasks/doctor/checks/x.ts', "import '../index.ts'", ''],
   ['tasks/x.ts', "import '../scripts/up.ts'", 'noRestrictedImports'],
   ['tasks/x.ts', "import './pki/index.ts'", ''],
+  // Operations stand above the phases, and only scripts use them.
+  ...phases.map((phase): [string, string, string] => ['tasks/operations/x.ts', `import '../${phase}/index.ts'`, '']),
+  ...['core', 'etcd'].map((folder): [string, string, string] => ['tasks/operations/x.ts', `import '../${folder}/index.ts'`, '']),
+  ['tasks/operations/x.ts', "import './index.ts'", ''],
+  ['tasks/operations/x.ts', "import '../pki/authority.ts'", 'noRestrictedImports'],
+  ['tasks/operations/x.ts', "import '../phases.ts'", 'noRestrictedImports'],
+  ['tasks/operations/x.ts', "import '../../scripts/up.ts'", 'noRestrictedImports'],
+  ...['x.ts', 'core/x.ts', 'etcd/x.ts', ...phases.map((phase) => `${phase}/x.ts`)].map((path): [string, string, string] => [
+    `tasks/${path}`,
+    `import '${path.includes('/') ? '..' : '.'}/operations/index.ts'`,
+    'noRestrictedImports',
+  ]),
+  ['scripts/x.ts', "import '../tasks/operations/index.ts'", ''],
   ['scripts/x.ts', "import './up.ts'", 'noRestrictedImports'],
   ['scripts/x.ts', "import '../test/run.ts'", 'noRestrictedImports'],
   ['scripts/x.ts', "import '../tasks/phases.ts'", ''],
@@ -46,7 +59,7 @@ const cases: [path: string, content: string, rule: string][] = [
   ['tasks/pki/x.ts', "import type { here } from '../vms/index.ts'\nexport type Here = typeof here", 'noRestrictedImports'],
   ['tasks/pki/x.ts', "export * from '../vms/index.ts'", 'noRestrictedImports'],
   ['tasks/pki/x.ts', "export const vms = await import('../vms/index.ts')", 'noRestrictedImports'],
-  ...['tasks/etcd/x.ts', 'tasks/pki/x.ts', 'tasks/doctor/checks/x.ts', 'tasks/x.ts', 'scripts/x.ts'].flatMap((path): [string, string, string][] => [
+  ...['tasks/etcd/x.ts', 'tasks/pki/x.ts', 'tasks/operations/x.ts', 'tasks/doctor/checks/x.ts', 'tasks/x.ts', 'scripts/x.ts'].flatMap((path): [string, string, string][] => [
     [path, 'export const path = process.env.PATH', 'noProcessEnv'],
     [path, 'export const words = process.argv', 'noJsRestrictedProperties'],
     [path, "import { argv } from 'zx'\nexport const words = argv", 'noRestrictedImports'],
@@ -68,7 +81,13 @@ test.before(() => {
   root = realpathSync(mkdtempSync(join(tmpdir(), 'house-')))
   for (const name of ['biome.json', 'package.json', '.gitignore']) copyFileSync(join(project, name), join(root, name))
   symlinkSync(join(project, 'node_modules'), join(root, 'node_modules'))
-  for (const path of [...['core', 'etcd', ...phases].map((folder) => `tasks/${folder}/index.ts`), 'tasks/phases.ts', 'scripts/up.ts', 'test/run.ts'])
+  for (const path of [
+    ...['core', 'etcd', 'operations', ...phases].map((folder) => `tasks/${folder}/index.ts`),
+    'tasks/phases.ts',
+    'tasks/pki/authority.ts',
+    'scripts/up.ts',
+    'test/run.ts',
+  ])
     write(path, 'export const here = 1')
   for (const [index, [path, content]] of cases.entries()) write(fileOf(index, path), content)
   const { stdout, stderr } = spawnSync(process.execPath, [join(project, 'node_modules/@biomejs/biome/bin/biome'), 'lint', '--reporter=github', '--max-diagnostics=none', '.'], {

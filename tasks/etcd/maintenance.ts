@@ -1,0 +1,40 @@
+// What is done to a running member or to the cluster's upkeep, through etcdctl: one call each.
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { call, etcdctl } from './etcdctl.ts'
+import { lastWords } from './etcdctl-output.ts'
+
+/** Large databases take their time: 1 GB is read and written again in seconds on a good disk, in minutes on a bad one. */
+const slowMs = 600_000
+
+/** Has the leader at `leaderURL` hand leadership over to a member. @throws OperationError when that member does not take it */
+export const moveLeader = (cluster: Cluster, leaderURL: string, memberId: string): Promise<void> => act(cluster, ['move-leader', memberId], leaderURL, 5000)
+
+/** Gives a member's free space back to its disk. The member answers nothing meanwhile. @throws OperationError */
+export const defragment = (cluster: Cluster, endpoint: string): Promise<void> => act(cluster, ['defrag'], endpoint, slowMs)
+
+/** Saves a member's database, with its checksum, as a file that must not be there yet. @throws OperationError */
+export const saveSnapshot = (cluster: Cluster, endpoint: string, file: string): Promise<void> => act(cluster, ['snapshot', 'save', file], endpoint, slowMs)
+
+/**
+ * Forgets every older version of every key below a revision, and waits until that is done on the disk.
+ * That somebody else has done it already is success. @throws OperationError
+ */
+export async function compact(cluster: Cluster, revision: number): Promise<void> {
+  try {
+    await act(cluster, ['compact', '--physical', String(revision)], undefined, slowMs)
+  } catch (error) {
+    if (!(error instanceof OperationError && /has been compacted/.test(error.more.output ?? ''))) throw error
+  }
+}
+
+/** Lowers every alarm; one whose cause is still there comes back. @throws OperationError */
+export async function disarmAlarms(cluster: Cluster): Promise<void> {
+  await call(cluster, ['alarm', 'disarm'], { timeoutMs: 5000 })
+}
+
+/** These commands print words, whatever format is asked for. */
+async function act(cluster: Cluster, args: string[], endpoint: string | undefined, timeoutMs: number): Promise<void> {
+  const result = await etcdctl(cluster, args, { timeoutMs, ...(endpoint && { endpoints: [endpoint] }) })
+  if (result.exitCode !== 0) throw new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} failed${endpoint ? ` on ${endpoint}` : ''}.`, { output: lastWords(result) })
+}
