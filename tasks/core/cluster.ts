@@ -264,6 +264,18 @@ export function canListen(address: string, port: number): Promise<true | string>
   })
 }
 
+/** The host of that name. @throws UsageError naming the nearest one */
+export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host {
+  const host = hosts.find((candidate) => candidate.name === name)
+  if (host) return host
+  throw new UsageError(
+    `${cluster} has no host ${name}.${suggest(
+      name,
+      hosts.map((candidate) => candidate.name),
+    )}`,
+  )
+}
+
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */
 export function requireRecorded(cluster: Cluster): void {
   if (!cluster.recorded)

@@ -12,8 +12,8 @@ import { runPlaybook } from '../etcd/playbook.ts'
 import { checkHosts, hostTable, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
-/** Writes the inventory and runs the role; the title says what changed. */
-export function tasks(cluster: Cluster): Task[] {
+/** Writes the inventory and runs the role; the title says what changed. `variables`: the role's, for this run only. */
+export function tasks(cluster: Cluster, variables?: Record<string, unknown>): Task[] {
   return [
     {
       title: 'Write the inventory',
@@ -26,7 +26,7 @@ export function tasks(cluster: Cluster): Task[] {
     {
       title: 'Run the Ansible role etcd',
       task: async (_, task) => {
-        const recap = await runPlaybook(cluster, { onTask: (name) => void (task.output = name) })
+        const recap = await runPlaybook(cluster, { ...(variables && { variables }), onTask: (name) => void (task.output = name) })
         run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
         const changed = recap.filter((row) => row.changed > 0)
         run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
@@ -40,11 +40,12 @@ export function tasks(cluster: Cluster): Task[] {
 }
 
 /** What the role would do, in its order, each host's differences below its line. The cluster's inventory must be a copy. */
-export async function plan(copy: Cluster): Promise<string[]> {
+export async function plan(copy: Cluster, variables?: Record<string, unknown>): Promise<string[]> {
   await prepare(copy)
   const would: string[] = []
   let step = ''
   await runPlaybook(copy, {
+    ...(variables && { variables }),
     onTask: (name) => {
       step = name
     },
