@@ -54,9 +54,9 @@ async function startHosts(cluster: Cluster): Promise<string> {
   const count = `${cluster.hosts.length} local ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
   const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
   await requireEtcd(cluster)
+  for (const host of cluster.hosts) mkdirSync(join(hostFolder(cluster, host), 'etc/supervisor'), { recursive: true, mode: 0o700 }) // one that was lost, too
   if (await isSupervised(cluster)) return `${count} are up at ${where}`
   const taken = await endStrays(cluster)
-  for (const host of cluster.hosts) mkdirSync(join(hostFolder(cluster, host), 'etc/supervisor'), { recursive: true, mode: 0o700 })
   await startSupervisor(cluster)
   run.changes.push('started the hosts')
   return `${count} started at ${where}${taken ? ` (${taken} etcd without a supervisor ended first)` : ''}`
