@@ -82,9 +82,15 @@ async function checkAuthority(cluster: Cluster): Promise<AuthorityState> {
   return ensureAuthority(cluster)
 }
 
-async function ensureLeaves(cluster: Cluster, state: AuthorityState): Promise<Outcome> {
+/** Issues again the leaves that are asked for, and no other; a reason of content is shown where there is one. @throws OperationError as ensureCertificates */
+export async function renewLeaves(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<Issued[]> {
+  const outcome = await ensureLeaves(cluster, await checkAuthority(cluster), (leaf, reason) => (asked(leaf, reason !== undefined) ? (reason ?? 'asked for') : undefined))
+  return outcome.issued
+}
+
+async function ensureLeaves(cluster: Cluster, state: AuthorityState, choose = (_: Leaf, reason: string | undefined): string | undefined => reason): Promise<Outcome> {
   const wanted = leaves(cluster).flatMap((leaf) => {
-    const reason = reasonToIssue(leaf, state.certificate, cluster.pki)
+    const reason = choose(leaf, reasonToIssue(leaf, state.certificate, cluster.pki))
     return reason ? [{ leaf, reason }] : []
   })
   if (wanted.length > 0) {

@@ -1,0 +1,127 @@
+// rotate-certs: leaves issued again and installed while etcd runs on, and the proof that every member serves them.
+
+import { withCopies } from '../copies.ts'
+import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { runPipeline } from '../core/pipeline.ts'
+import { run, sleep } from '../core/run.ts'
+import { suggest } from '../core/suggest.ts'
+import { authorityCertificate, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import { type Issued, renewLeaves } from '../pki/index.ts'
+import * as verify from '../verify/index.ts'
+import { requireHealthy } from './guard.ts'
+import { sayDone, sayPlan } from './say.ts'
+import { type Served, servedCertificates } from './served.ts'
+
+export interface RotateOptions {
+  /** This host's two only. */
+  host: string | undefined
+  /** Every leaf, due or not. */
+  all: boolean
+  plan: boolean
+}
+
+const proofMs = 10_000
+
+/** Guard, try on copies, issue, install, prove, verify. Run again after a kill, it installs what was issued, and goes on. */
+export async function rotateCerts(cluster: Cluster, options: RotateOptions): Promise<void> {
+  const asked = selection(cluster, options)
+  await guard(cluster)
+  if (options.plan) return sayPlan(cluster, 'rotate-certs', (await rehearse(cluster, asked)).would)
+  let before: Served[] = []
+  let issued: Issued[] = []
+  let proof: object[] = []
+  await runPipeline([
+    {
+      title: 'Try it on copies: nothing may need a restart',
+      task: async () => {
+        before = await servedCertificates(cluster)
+        const { restarts } = await rehearse(cluster, asked)
+        if (restarts) throw restartNeeded(cluster, restarts)
+      },
+    },
+    {
+      title: 'Issue the certificates',
+      rendererOptions: { persistentOutput: true },
+      task: async (_, task) => {
+        issued = await renewLeaves(cluster, asked)
+        run.changes.push(...issued.map(({ path }) => `issued ${path}`))
+        task.title = issued.length === 0 ? 'No certificate is due' : `Issue ${issued.length} certificates`
+        if (issued.length > 0) task.output = issued.map(({ path, reason }) => `${path} (${reason})`).join('\n')
+      },
+    },
+    ...etcdRole.tasks(cluster),
+    {
+      title: 'Prove by new connections that every member serves what lies here',
+      task: async () => {
+        proof = await prove(cluster, before)
+      },
+    },
+    ...verify.tasks(cluster),
+  ])
+  const what =
+    issued.length === 0 ? 'No certificate was due, and every member serves what lies here' : `${issued.length} certificates were renewed, and every member serves what lies here`
+  sayDone(cluster, 'rotate-certs', `${what}; no member was restarted.`, { issued, served: proof })
+}
+
+function selection(cluster: Cluster, { host, all }: RotateOptions): (leaf: Leaf, due: boolean) => boolean {
+  const names = cluster.hosts.map(({ name }) => name)
+  if (host && all) throw new UsageError('--host and --all contradict each other: say one of them.')
+  if (host && !names.includes(host)) throw new UsageError(`${cluster.name} has no host ${host}.${suggest(host, names)}`)
+  return (leaf, due) => (host ? leaf.title.startsWith(`${host}/`) : all || due)
+}
+
+/** Certificates that have expired keep everybody out: renewing them is the cure then, so an ill cluster is no reason to refuse. */
+async function guard(cluster: Cluster): Promise<void> {
+  try {
+    await requireHealthy(cluster)
+  } catch (error) {
+    const authority = authorityCertificate(cluster)
+    const expired = authority && leaves(cluster).some((leaf) => reasonToIssue(leaf, authority, cluster.pki)?.startsWith('expired'))
+    if (!(error instanceof OperationError) || error.exitCode !== 1 || !expired) throw error
+    run.warnings.push(`Certificates had expired, so that the cluster could not be proven healthy before: ${error.message}`)
+  }
+}
+
+/** The same on copies, in Ansible's check mode: what would be done, and which hosts would be restarted. */
+async function rehearse(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<{ would: string[]; restarts: string | undefined }> {
+  return withCopies(cluster, async (copy) => {
+    const issued = await renewLeaves(copy, asked)
+    const role = (await etcdRole.plan(copy)).map((step) => step.split('\n')[0] ?? '')
+    const restarts = role.filter((step) => /: restart etcd/.test(step)).map((step) => step.split(':')[0])
+    return {
+      would: [...issued.map(({ path, reason }) => `issue ${path} (${reason})`), ...role, 'prove by new connections that every member serves them', 'verify'],
+      restarts: restarts.length > 0 ? restarts.join(', ') : undefined,
+    }
+  })
+}
+
+const restartNeeded = (cluster: Cluster, hosts: string): OperationError =>
+  new OperationError(`Nothing was changed: something else than certificates differs on ${hosts}, and installing would restart etcd there.`, {
+    hint: `See it: ${command(cluster, 'up --plan')}. Apply it one member at a time: ${command(cluster, 'up')}. Then run this again.`,
+  })
+
+/** @throws OperationError naming the ports that serve something else, or refuse the client certificate */
+async function prove(cluster: Cluster, before: Served[]): Promise<object[]> {
+  for (const deadline = Date.now() + proofMs; ; await sleep(200)) {
+    const now = await servedCertificates(cluster)
+    const wrong = now.filter(({ ours, port, letIn }) => !ours || (port === 'client' && !letIn))
+    if (wrong.length === 0) {
+      return now.map(({ host, port, file, certificate }) => {
+        const old = before.find((one) => one.file === file)?.certificate
+        return {
+          host: host.name,
+          port,
+          serial: certificate?.serialNumber ?? null,
+          serialBefore: old?.serialNumber ?? null,
+          notAfter: certificate && new Date(certificate.validTo).toISOString(),
+        }
+      })
+    }
+    if (Date.now() < deadline) continue
+    const words = wrong.map(({ host, port, ours }) => `${host.name} ${ours ? 'refuses the new client certificate' : `serves another certificate on its ${port} port`}`)
+    throw new OperationError(`${words.join('; ')}.`, { hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}` })
+  }
+}

@@ -1,0 +1,50 @@
+// Which certificates the members serve right now: a new TLS connection to both ports of each.
+import { X509Certificate } from 'node:crypto'
+import { join } from 'node:path'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { readFileIfThere } from '../core/files.ts'
+import { identity, probeTLS } from '../etcd/probe.ts'
+import { reachMembers } from '../etcd/reach.ts'
+
+/** One port of a member, asked with our client certificate. */
+export interface Served {
+  host: Host
+  port: 'client' | 'peer'
+  /** The certificate's path below certs/<cluster>/. */
+  file: string
+  /** Undefined: nobody showed one. */
+  certificate: X509Certificate | undefined
+  /** Whether it is the one that lies here. */
+  ours: boolean
+  /** Whether our client certificate was let in (at the peer port it must not be). */
+  letIn: boolean
+}
+
+const probeMs = 1500
+
+/** Asks every member at once; one that is silent takes 1.5 s. */
+export async function servedCertificates(cluster: Cluster): Promise<Served[]> {
+  await reachMembers(cluster)
+  const read = (file: string): string | undefined => readFileIfThere(join(cluster.paths.certs, file))
+  const [cert, key] = [read('etcd-client.crt'), read('etcd-client.key')]
+  const client = identity(cert && key ? { cert, key } : undefined)
+  const places = cluster.hosts.flatMap((host) => [
+    { host, port: 'client' as const, number: cluster.etcd.clientPort, file: `${host.name}/server.crt` },
+    { host, port: 'peer' as const, number: cluster.etcd.peerPort, file: `${host.name}/${host.name}.crt` },
+  ])
+  return Promise.all(
+    places.map(async ({ host, port, number, file }) => {
+      const probe = await probeTLS(host.address, number, client, '/version', probeMs)
+      const here = fingerprint(read(file))
+      return { host, port, file, certificate: probe.served, ours: here !== undefined && here === probe.served?.fingerprint256, letIn: probe.kind === 'answered' }
+    }),
+  )
+}
+
+function fingerprint(text: string | undefined): string | undefined {
+  try {
+    return text && new X509Certificate(text).fingerprint256
+  } catch {
+    return undefined
+  }
+}
