@@ -17,6 +17,8 @@ export interface Verb {
   summary: string
   /** Flags of this verb's own. */
   flags?: Record<string, Flag>
+  /** True where other masters than recorded are what the verb is to bring about. */
+  resizes?: boolean
   /** Words beside the flags; none where this is left out. */
   words?: Words
   /** Lines below the flags in --help; an example at least. */
@@ -45,11 +47,11 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, 
     const settings = loadSettings(flags, recordedConfigFile)
     run.json = settings.json
     run.yes = settings.yes || isContinuousIntegration()
-    let cluster = await resolveCluster(settings)
+    let cluster = await resolveCluster(settings, verb.resizes)
     requireOwner(cluster)
     if (verb.writes && !flags.plan) {
       release = await takeLock(cluster.paths.state, verb.name)
-      cluster = await resolveCluster(settings) // what an earlier run recorded while we waited to know
+      cluster = await resolveCluster(settings, verb.resizes) // what an earlier run recorded while we waited to know
       removeHalfWritten(cluster.paths.certs, true)
       removeHalfWritten(cluster.paths.state, false)
       run.log = newLog(cluster, verb.name)

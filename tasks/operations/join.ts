@@ -3,6 +3,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { inOrder, type Task } from '../core/pipeline.ts'
+import { compareVersions } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import { addLearner, memberAt, promote, removeMember, voters } from '../etcd/member-changes.ts'
@@ -43,11 +44,16 @@ export function joinTasks(cluster: Cluster, host: Host): Task[] {
         task: async () => {
           const others = await voters(cluster, [host])
           await promote(cluster, (await memberAt(cluster, host, others))?.id ?? '', others)
+          if (forgetsPromotions(cluster.etcd.version ?? ''))
+            run.warnings.push(`etcd ${cluster.etcd.version} notes a promotion in one of two places only (etcd-io/etcd#19557): go to 3.5.32 or later before 3.6.`)
         },
       },
     ]),
   ]
 }
+
+/** etcd 3.5.1 to 3.5.19: a later 3.6 takes the promoted member for a learner again. */
+const forgetsPromotions = (version: string): boolean => version.startsWith('3.5.') && compareVersions(version, '3.5.1') >= 0 && compareVersions(version, '3.5.20') < 0
 
 /** Whether the host's etcd runs as a learner that knows its leader. */
 async function followsAsLearner(cluster: Cluster, host: Host): Promise<boolean> {

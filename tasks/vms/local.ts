@@ -28,6 +28,7 @@ export const local: HostProvider = {
   ],
   up: (cluster) => [{ title: `Start the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await startHosts(cluster)) }],
   down: (cluster) => [{ title: `Stop the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await stopHosts(cluster)) }],
+  remove: removeHost,
   states,
   connection,
   memberPids,
@@ -69,6 +70,11 @@ async function stopHosts(cluster: Cluster): Promise<string> {
   const strays = await endStrays(cluster)
   rmSync(cluster.paths.hosts, { recursive: true, force: true })
   return wasUp || strays ? `Stopped and removed ${cluster.hosts.length} local hosts` : 'No local host was up'
+}
+
+async function removeHost(cluster: Cluster, host: Host): Promise<void> {
+  if (await isSupervised(cluster)) for (const verb of ['stop', 'remove']) await supervisorctl(cluster, verb, host.name)
+  rmSync(hostFolder(cluster, host), { recursive: true, force: true })
 }
 
 async function states(cluster: Cluster): Promise<HostState[]> {
