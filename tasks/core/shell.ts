@@ -88,12 +88,12 @@ export async function work(program: string, args: string[], options: ToolOptions
 }
 
 /**
- * Starts a program that serves us until we end: it must end by itself when its standard input does.
+ * Starts a program that serves us until we end, or `until` says so: it must end by itself when its standard input does.
  * @returns whether it said its first word; false when it ended before
  */
-export function keepRunning(program: string, args: string[]): Promise<boolean> {
+export function keepRunning(program: string, args: string[], until?: AbortSignal): Promise<boolean> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true }) // a Ctrl-C reaches us first
-  run.signal.addEventListener('abort', () => child.stdin.destroy(), { once: true })
+  for (const signal of [run.signal, until]) signal?.addEventListener('abort', () => child.stdin.destroy(), { once: true })
   return new Promise((done) => {
     child.stdin.on('error', () => {})
     child.stdout.once('data', () => {

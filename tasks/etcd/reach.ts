@@ -73,7 +73,8 @@ function accepts(host: string, port: number): Promise<boolean> {
   })
 }
 
-function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody uses now. */
+export function freePort(): Promise<number> {
   return new Promise((done, fail) => {
     const server = createServer().once('error', fail)
     server.listen({ host: '127.0.0.1', port: 0 }, () => {

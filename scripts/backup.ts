@@ -1,0 +1,19 @@
+#!/usr/bin/env -S npx zx
+import { requireRecorded } from '../tasks/core/cluster.ts'
+import { numberFlag, planFlag } from '../tasks/core/flags.ts'
+import { script } from '../tasks/core/script.ts'
+import { backup } from '../tasks/operations/backup.ts'
+
+await script(
+  {
+    name: 'backup',
+    summary: 'Save a snapshot, and prove by restoring it that it holds what the cluster holds.',
+    writes: true,
+    flags: { keep: { value: 'N', summary: 'afterwards remove the oldest backups beyond N' }, ...planFlag },
+    help: 'Example, for cron: npx zx scripts/backup.ts --keep 14\n\nIt holds every key of the cluster, secrets too: guard it as you guard certs/.',
+  },
+  (cluster, flags) => {
+    requireRecorded(cluster)
+    return backup(cluster, { keep: numberFlag(flags, 'keep', 1), plan: flags.plan === true })
+  },
+)

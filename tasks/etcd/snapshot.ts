@@ -1,0 +1,83 @@
+// Snapshots as files: whether one is whole, what is in it, and restoring one into a data directory.
+import { createHash, type Hash } from 'node:crypto'
+import { createReadStream, existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { ask } from '../core/shell.ts'
+import { requireEtcd } from './binaries.ts'
+import { type Integer, lastWords, parse } from './etcdctl-output.ts'
+
+/** What a snapshot holds. `hash` is etcd's own of the whole file's content, in hexadecimal; sizes in bytes. */
+export interface SnapshotContent {
+  revision: number
+  keys: number
+  hash: string
+  sizeBytes: number
+  /** SHA-256 of the file, in hexadecimal. */
+  sha256: string
+}
+
+/** The member that a snapshot is restored as, and who it believes the members to be. */
+export interface RestoredMember {
+  name: string
+  peerURL: string
+  initialCluster: string
+  token: string
+  dataDirectory: string
+}
+
+const slowMs = 600_000
+/** etcd appends the SHA-256 of the database to it; the database itself is whole pages, so 512 divides its size. */
+const sumBytes = 32
+
+/**
+ * Reads a snapshot, which must be as etcd wrote it to the last bit.
+ * @throws OperationError when it is truncated, changed, or no snapshot
+ */
+export async function readSnapshot(cluster: Cluster, file: string): Promise<SnapshotContent> {
+  const damaged = (why: string): OperationError => new OperationError(`${file} is no whole snapshot: ${why}.`, { hint: 'Use another backup; this one cannot be restored.' })
+  const size = statSync(file).size
+  if (size % 512 !== sumBytes) throw damaged('it is truncated, or its checksum is missing')
+  const { sum, appended, sha256 } = await sums(file, size - sumBytes)
+  if (sum !== appended) throw damaged('its content does not match its own checksum')
+  const { program, args } = await tool(cluster)
+  const result = await ask(program, [...args, 'status', file], { env: toolEnvironment, timeout: slowMs })
+  const status = result.exitCode === 0 ? parse<{ hash?: Integer; revision?: Integer; totalKey?: Integer }>(result.stdout) : undefined
+  if (!status) throw damaged(lastWords(result))
+  return { revision: Number(status.revision ?? 0), keys: Number(status.totalKey ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes: size, sha256 }
+}
+
+/** Restores a snapshot into a data directory that must not be there yet. @throws OperationError with the tool's last words */
+export async function restoreSnapshot(cluster: Cluster, file: string, member: RestoredMember): Promise<void> {
+  const { program, args } = await tool(cluster)
+  const { name, peerURL, initialCluster, token, dataDirectory } = member
+  const flags = ['--name', name, '--initial-advertise-peer-urls', peerURL, '--initial-cluster', initialCluster, '--initial-cluster-token', token, '--data-dir', dataDirectory]
+  const result = await ask(program, [...args, 'restore', file, ...flags], { env: toolEnvironment, timeout: slowMs })
+  if (result.exitCode !== 0) throw new OperationError(`${file} could not be restored.`, { output: lastWords(result) })
+}
+
+/** etcdutl where it lies beside etcdctl: from 3.6 on only that can. */
+async function tool(cluster: Cluster): Promise<{ program: string; args: string[] }> {
+  const { folder } = await requireEtcd(cluster)
+  const etcdutl = join(folder, 'etcdutl')
+  return existsSync(etcdutl) ? { program: etcdutl, args: ['--write-out', 'json', 'snapshot'] } : { program: join(folder, 'etcdctl'), args: ['--write-out', 'json', 'snapshot'] }
+}
+
+/** A person's own ETCDCTL_WRITE_OUT beside the flag would be refused. */
+const toolEnvironment = { ETCDCTL_API: '3', ETCDCTL_WRITE_OUT: '', ETCDCTL_ENDPOINTS: '' }
+
+/** The SHA-256 of the first `end` bytes, the one that follows them, and that of the whole file. */
+async function sums(file: string, end: number): Promise<{ sum: string; appended: string; sha256: string }> {
+  const [database, whole]: [Hash, Hash] = [createHash('sha256'), createHash('sha256')]
+  const tail: Buffer[] = []
+  let at = 0
+  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+    whole.update(chunk)
+    const mine = Math.max(0, Math.min(chunk.length, end - at))
+    database.update(chunk.subarray(0, mine))
+    if (mine < chunk.length) tail.push(chunk.subarray(mine))
+    at += chunk.length
+  }
+  return { sum: database.digest('hex'), appended: Buffer.concat(tail).toString('hex'), sha256: whole.digest('hex') }
+}

@@ -1,0 +1,77 @@
+// backup: a snapshot from a healthy follower, checked, proven by restoring it, and only then kept.
+import { basename } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { runPipeline, type Task } from '../core/pipeline.ts'
+import { run } from '../core/run.ts'
+import { bytes } from '../core/terminal.ts'
+import * as verify from '../verify/index.ts'
+import { type BackupMetadata, backups, removeOldest } from './backup-store.ts'
+import { requireHealthy } from './guard.ts'
+import { makeBackup, source } from './make-backup.ts'
+import { sayDone, sayPlan } from './say.ts'
+import { servedCertificates } from './served.ts'
+
+/** Guard, save, check, prove, keep, verify. A run that was killed leaves nothing that counts, and the next one tidies up. */
+export async function backup(cluster: Cluster, { keep, plan }: { keep: number | undefined; plan: boolean }): Promise<void> {
+  if (plan) {
+    await guard(cluster)
+    return sayPlan(cluster, 'backup', [...steps(cluster, (await source(cluster)).name), ...tooMany(cluster, keep).map((name) => `remove ${name}`), 'verify'])
+  }
+  const made: { folder?: string; metadata?: BackupMetadata } = {}
+  let down: string[] = []
+  await runPipeline([
+    {
+      title: 'Check that the cluster commits',
+      task: async () => {
+        down = await guard(cluster)
+      },
+    },
+    ...backupTasks(cluster, made),
+    ...(keep
+      ? [{ title: `Keep the newest ${keep}`, task: () => void run.changes.push(...removeOldest(cluster, keep).map((folder) => `removed backup ${basename(folder)}`)) }]
+      : []),
+    { title: 'Verify', skip: () => down.length > 0 && `not with ${down.join(', ')} down`, task: (_, task) => task.newListr(verify.tasks(cluster)) },
+  ])
+  const { folder = '', metadata } = made
+  sayDone(
+    cluster,
+    'backup',
+    `Kept in ${folder}: revision ${metadata?.revision}, ${metadata?.keys} keys, ${bytes(metadata?.sizeBytes ?? 0)}; restored once, its data is the live one's.`,
+    {
+      folder,
+      metadata,
+    },
+  )
+}
+
+/** The steps that make one backup; `made` gets what was kept. upgrade takes them, too, before it begins. */
+export function backupTasks(cluster: Cluster, made: { folder?: string; metadata?: BackupMetadata }): Task[] {
+  return [
+    {
+      title: 'Save a snapshot, check it, and prove it by restoring it',
+      task: async (_, task) => {
+        Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
+        run.changes.push(`kept backup ${basename(made.folder ?? '')}`)
+      },
+    },
+  ]
+}
+
+/** A backup takes nobody down, and is wanted most while a host is: a quorum that commits is enough. @returns the hosts that are down */
+async function guard(cluster: Cluster): Promise<string[]> {
+  const silent = (await servedCertificates(cluster)).filter(({ port, certificate }) => port === 'client' && !certificate).map(({ host }) => host.name)
+  const down = silent.length < cluster.hosts.length ? silent : []
+  await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })
+  if (down.length > 0) run.warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
+  return down
+}
+
+const steps = (cluster: Cluster, from: string): string[] => [
+  `save a snapshot from ${from}`,
+  'check it against its own checksum',
+  'restore it into an etcd on 127.0.0.1 that is thrown away, and compare its data with the live one',
+  `keep it below ${cluster.paths.backups}`,
+]
+
+const tooMany = (cluster: Cluster, keep: number | undefined): string[] => (keep ? backups(cluster).slice(Math.max(0, keep - 1)) : []).map((folder) => basename(folder))

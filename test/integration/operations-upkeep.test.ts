@@ -1,0 +1,218 @@
+// A running cluster's upkeep, under load: certificates renewed, backups proven, free space given back, NOSPACE cured.
+import { createHash } from 'node:crypto'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { findEtcd } from '../../tasks/etcd/binaries.ts'
+import { openGateway } from '../../tasks/etcd/gateway.ts'
+import { testCluster } from '../support/cluster.ts'
+import { clientsView, memberPids, underLoad } from '../support/load.ts'
+import { processesWith, snapshotOf, testHome } from '../support/verbs.ts'
+
+const home = testHome()
+const certs = join(home.path, 'certs/etcd-cluster-1')
+const store = join(home.path, '.cluster/etcd-cluster-1/backups')
+const config = join(home.path, 'cluster.yaml')
+const quota = 'etcd: { environment: { ETCD_QUOTA_BACKEND_BYTES: "8000000" } }\n'
+const good = (): string[] => (existsSync(store) ? readdirSync(store).filter((name) => /Z$/.test(name)) : [])
+const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
+
+test.before(async () => {
+  writeFileSync(config, quota)
+  const { exitCode, stderr } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0, stderr)
+})
+
+test('certs lists every certificate, and exits 1 once one is within the warning window', async () => {
+  const { exitCode, stdout } = await home.verb('certs', '--json')
+  assert.is(exitCode, 0)
+  const { certificates } = JSON.parse(stdout) as { certificates: { file: string; renew: string | null; served?: { state: string } }[] }
+  assert.equal([certificates.length, certificates.filter(({ renew }) => renew).length, certificates.filter(({ served }) => served?.state === 'this one').length], [8, 0, 6])
+  const strict = join(home.path, 'strict.yaml')
+  writeFileSync(strict, 'pki: { renewBeforeDays: 370, leafDays: 380 }\n')
+  const near = await home.verb('certs', '--config', strict)
+  assert.is(near.exitCode, 1)
+  assert.match(near.stdout, /master01\/server\.crt .*expires within 370 days/)
+  assert.match(near.stderr, 'rotate-certs')
+})
+
+test('rotate-certs --plan names what would be issued and where it is installed, and touches nothing', async () => {
+  const before = snapshotOf(certs)
+  const { exitCode, stdout } = await home.verb('rotate-certs', '--plan', '--host', 'master02', '--json')
+  assert.is(exitCode, 0)
+  const { plan } = JSON.parse(stdout) as { plan: string[] }
+  assert.equal(plan.slice(0, 2), ['issue master02/server.crt (asked for)', 'issue master02/master02.crt (asked for)'])
+  assert.equal(
+    plan.filter((step) => /^master0\d:/.test(step)).map((step) => step.slice(0, 8)),
+    ['master02'],
+  )
+  assert.equal(snapshotOf(certs), before)
+})
+
+test('rotate-certs --all: every member serves new serials, none was restarted, no write was disturbed', async () => {
+  const pids = memberPids(home)
+  const { result } = await underLoad(home, () => home.verb('rotate-certs', '--all', '--json'))
+  assert.is(result.exitCode, 0, result.stderr)
+  const { issued, served } = JSON.parse(result.stdout) as { issued: object[]; served: { serial: string; serialBefore: string }[] }
+  assert.equal([issued.length, served.length], [7, 6])
+  for (const { serial, serialBefore } of served) assert.is.not(serial, serialBefore)
+  assert.is(new Set(served.map(({ serial }) => serial)).size, 6)
+  assert.equal(memberPids(home), pids)
+})
+
+test('rotate-certs killed after it issued: run again, it installs what was issued', async () => {
+  const before = readFileSync(join(certs, 'master03/server.crt'), 'utf8')
+  const { child, done } = home.start('rotate-certs', '--host', 'master03')
+  while (child.exitCode === null && readFileSync(join(certs, 'master03/server.crt'), 'utf8') === before) await pause(20)
+  process.kill(child.pid ?? 0, 'SIGKILL')
+  await done
+  const { exitCode, stdout, stderr } = await home.verb('rotate-certs', '--json')
+  assert.is(exitCode, 0, stderr)
+  assert.equal(JSON.parse(stdout).issued, [])
+})
+
+test('rotate-certs refuses where installing would restart a member, and issues nothing', async () => {
+  const [before, pids] = [snapshotOf(certs), memberPids(home)]
+  writeFileSync(config, quota.replace('8000000', '8000001'))
+  const { exitCode, stderr } = await home.verb('rotate-certs', '--all')
+  writeFileSync(config, quota)
+  assert.is(exitCode, 1)
+  assert.match(stderr, /Nothing was changed.*master01, master02, master03.*would restart/)
+  assert.equal([snapshotOf(certs), memberPids(home)], [before, pids])
+})
+
+test('backup under load: restored once, its data is the live one; kept for its owner only', async () => {
+  const { result } = await underLoad(home, () => home.verb('backup', '--json'))
+  assert.is(result.exitCode, 0, result.stderr)
+  const { folder, metadata } = JSON.parse(result.stdout)
+  assert.equal(readdirSync(folder).sort(), ['metadata.json', 'snapshot.db'])
+  assert.is(
+    createHash('sha256')
+      .update(readFileSync(join(folder, 'snapshot.db')))
+      .digest('hex'),
+    metadata.sha256,
+  )
+  assert.equal(JSON.parse(readFileSync(join(folder, 'metadata.json'), 'utf8')), metadata)
+  assert.ok(metadata.revision > 100 && metadata.hashKV > 0 && metadata.members.length === 3)
+  for (const [path, mode] of [
+    [folder, 0o700],
+    [join(folder, 'snapshot.db'), 0o600],
+    [join(folder, 'metadata.json'), 0o600],
+  ] as const)
+    assert.is(statSync(path).mode & 0o777, mode)
+})
+
+test('backup killed in the middle leaves nothing that counts, and no etcd; the next one tidies up', async () => {
+  const before = good()
+  const { child, done } = home.start('backup')
+  while (child.exitCode === null && !processesWith(store).some(({ command }) => command.includes('/etcd '))) await pause(5)
+  process.kill(child.pid ?? 0, 'SIGKILL')
+  await done
+  await pause(300)
+  assert.equal(good(), before)
+  assert.equal(processesWith(store), [])
+  const { exitCode, stderr } = await home.verb('backup', '--keep', '1')
+  assert.is(exitCode, 0, stderr)
+  assert.is(readdirSync(store).length, 1, 'the newest only, and nothing half made')
+  assert.not.equal(good(), before)
+})
+
+/** Our etcd's programs, but for an etcdctl that spoils each snapshot with `spoil`, a shell command about "$file". */
+async function spoilt(spoil: string): Promise<string> {
+  const real = (await findEtcd(testCluster()))?.folder ?? ''
+  const folder = join(home.path, `spoilt-${createHash('sha256').update(spoil).digest('hex').slice(0, 8)}`)
+  mkdirSync(folder)
+  symlinkSync(join(real, 'etcd'), join(folder, 'etcd'))
+  writeFileSync(
+    join(folder, 'etcdctl'),
+    `#!/bin/sh\n${join(real, 'etcdctl')} "$@"\ncode=$?\nif [ "$1 $2" = "snapshot save" ] && [ $code = 0 ]; then file=$3; ${spoil}; fi\nexit $code\n`,
+  )
+  chmodSync(join(folder, 'etcdctl'), 0o755)
+  const file = `${folder}.yaml`
+  writeFileSync(file, `etcd: { binaries: ${folder}, environment: { ETCD_QUOTA_BACKEND_BYTES: "8000000" } }\n`)
+  return file
+}
+
+const spoilers: [string, () => string, RegExp][] = [
+  ['a flipped bit', () => `printf '\\377' | dd of="$file" bs=1 seek=9001 conv=notrunc 2>/dev/null`, /does not match its own checksum/],
+  ['a truncated file', () => 'truncate -s -512 "$file"', /does not match its own checksum|no whole snapshot/],
+  ['a whole snapshot of other data', () => `cp ${join(home.path, 'other.db')} "$file"`, /hash|compacted|future/],
+]
+for (const [what, spoil, reason] of spoilers) {
+  test(`a backup with ${what} is not kept as good`, async () => {
+    const before = good()
+    if (what.includes('other')) await otherData(join(home.path, 'other.db'))
+    const { exitCode, stderr } = await home.verb('backup', '--config', await spoilt(spoil()))
+    assert.is(exitCode, 1)
+    assert.match(stderr, reason)
+    assert.match(stderr, 'does not count as a backup')
+    assert.equal(good(), before)
+    assert.is(readdirSync(store).filter((name) => name.endsWith('.unproven')).length, 1)
+  })
+}
+
+/** Another cluster's snapshot, whole in itself, of a revision that ours has, too. */
+async function otherData(file: string): Promise<void> {
+  const { exitCode, stderr } = await home.verb('up', '--cluster', 'other', '--masters', '1', '--yes')
+  assert.is(exitCode, 0, stderr)
+  const { stdout } = await home.verb('backup', '--cluster', 'other', '--json')
+  copyFileSync(join(JSON.parse(stdout).folder, 'snapshot.db'), file)
+  assert.is((await home.verb('down', '--cluster', 'other', '--yes', '--purge')).exitCode, 0)
+}
+
+test('defrag under load: one member at a time, the leader last; no write is lost or fails twice', async () => {
+  const { stdout } = await home.verb('defrag', '--plan', '--json')
+  const { plan } = JSON.parse(stdout) as { plan: string[] }
+  assert.match(plan[2] ?? '', 'the leader, after handing over')
+  const { result } = await underLoad(home, () => home.verb('defrag', '--json'))
+  assert.is(result.exitCode, 0, result.stderr)
+})
+
+test('defrag refuses while a member hangs, naming it; backup goes on without it', async () => {
+  const pid = memberPids(home).master02 ?? 0
+  process.kill(pid, 'SIGSTOP')
+  try {
+    const refused = await home.verb('defrag')
+    assert.is(refused.exitCode, 1)
+    assert.match(refused.stderr, /nothing was changed: master02 does not answer.*\n.*scripts\/verify\.ts/)
+    const { exitCode, stdout, stderr } = await home.verb('backup', '--json')
+    assert.is(exitCode, 0, stderr)
+    assert.match(JSON.parse(stdout).warnings[0], 'master02 is down')
+  } finally {
+    process.kill(pid, 'SIGCONT')
+  }
+})
+
+test('NOSPACE: other verbs refuse and name the cure; defrag --disarm cures it, and writes go on', async () => {
+  const gateway = openGateway(clientsView(home), 2)
+  const full = async (): Promise<boolean> =>
+    gateway.put(gateway.endpoints[0] ?? '', 'filler', 'x'.repeat(300_000)).then(
+      () => false,
+      () => true,
+    )
+  for (let count = 0; count < 100 && !(await full()); count++);
+  gateway.close()
+  const refused = await home.verb('defrag')
+  assert.is(refused.exitCode, 1)
+  assert.match(refused.stderr, /NOSPACE is raised(.|\n)*defrag\.ts --disarm/)
+  const cured = await home.verb('defrag', '--disarm', '--json')
+  assert.is(cured.exitCode, 0, cured.stderr)
+  for (const { dbSizeBytes, dbSizeBytesBefore } of JSON.parse(cured.stdout).members) assert.ok(dbSizeBytes < dbSizeBytesBefore / 4)
+  await underLoad(home, () => pause(1500))
+})
+
+test('an operation on a host or a cluster that is not there is refused, naming those that are', async () => {
+  const host = await home.verb('rotate-certs', '--host', 'master07')
+  assert.is(host.exitCode, 2)
+  assert.match(host.stderr, /master0[123]/)
+  for (const verb of ['certs', 'rotate-certs', 'backup', 'defrag']) assert.is((await home.verb(verb, '--cluster', 'nowhere')).exitCode, 2)
+  assert.not.ok(existsSync(join(home.path, '.cluster/nowhere')))
+})
+
+test.after(async () => {
+  rmSync(config)
+  await home.downAll()
+})
+
+test.run()

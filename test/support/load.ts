@@ -1,0 +1,31 @@
+// A load beside an operation on a cluster that the verbs made, and what must hold of it.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import { type LoadReport, startLoad } from '../../tasks/etcd/load.ts'
+import { type Home, processesWith } from './verbs.ts'
+
+/** As much of a home's cluster as clients need. */
+export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
+  const { members } = JSON.parse(readFileSync(join(home.path, '.cluster', name, 'cluster.json'), 'utf8')) as { members: Host[] }
+  const hosts = members.map((member) => ({ ...member, clientURL: `https://${member.address}:2379` }))
+  return { name, hosts, paths: { certs: join(home.path, 'certs', name) } } as Cluster
+}
+
+/** Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. */
+export async function underLoad<T>(home: Home, act: () => Promise<T>): Promise<{ result: T; report: LoadReport }> {
+  const load = startLoad(clientsView(home))
+  const result = await act()
+  const report = await load.stop()
+  assert.ok(report.acknowledged > 100, `only ${report.acknowledged} writes`)
+  assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
+  console.log(`  ${report.acknowledged} writes (${report.writesPerSecond}/s), longest stall ${report.longestStallMs} ms`)
+  return { result, report }
+}
+
+/** The pids of a cluster's members, by host. */
+export function memberPids(home: Home, name = 'etcd-cluster-1'): Record<string, number> {
+  const pidOf = (host: string): number => processesWith(`ETCD_DATA_DIR=${home.path}/.cluster/${name}/hosts/${host}/`).find(({ command }) => command.endsWith('/etcd'))?.pid ?? 0
+  return Object.fromEntries(clientsView(home, name).hosts.map((host) => [host.name, pidOf(host.name)]))
+}
