@@ -34,6 +34,8 @@ export interface Cluster {
   providerReason: string
   subnet: string
   hosts: Host[]
+  /** For verb scale, whose work it is to bring it about: the hosts that there are to be. */
+  wanted?: Host[] | undefined
   etcd: {
     /** The version asked for or recorded; undefined: whatever this machine offers. */
     version: string | undefined
@@ -123,14 +125,14 @@ export function recordedClusters(): string[] {
 }
 
 /**
- * Builds the cluster from the settings and its record; touches nothing.
+ * Builds the cluster from the settings and its record; touches nothing. `resize`: other hosts than recorded are what is wanted.
  * @throws UsageError when what is asked contradicts the record
  */
-export async function resolveCluster({ asked, configFile }: Settings): Promise<Cluster> {
+export async function resolveCluster({ asked, configFile }: Settings, resize = false): Promise<Cluster> {
   const name = asked.cluster ?? defaults.cluster
   const paths = clusterPaths(name)
   const record = readRecord(paths.record)
-  if (record) refuseContradiction(asked, record)
+  if (record) refuseContradiction(resize ? { ...asked, masters: undefined } : asked, record)
   const clientPort = asked.etcd?.clientPort ?? record?.clientPort ?? defaults.etcd.clientPort
   const peerPort = asked.etcd?.peerPort ?? record?.peerPort ?? defaults.etcd.peerPort
   const choice = record ? { provider: record.provider, reason: 'as recorded when the cluster was made' } : await chooseProvider(asked, paths.vagrant)
@@ -139,14 +141,21 @@ export async function resolveCluster({ asked, configFile }: Settings): Promise<C
   const subnet = own
     ? ''
     : (record?.subnet ?? asked.subnet ?? (choice.provider === 'local' ? await freeLoopbackSubnet(name, [clientPort, peerPort]) : freePrivateSubnet(otherSubnets(name))))
-  if (record && own?.hosts) refuseOtherHosts(record.members, own.hosts, 'the configuration')
+  if (record && own?.hosts && !resize) refuseOtherHosts(record.members, own.hosts, 'the configuration')
   const members = record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters))
+  const asHost = (member: ClusterRecord['members'][number]): Host => ({
+    ...member,
+    clientURL: `https://${member.address}:${clientPort}`,
+    peerURL: `https://${member.address}:${peerPort}`,
+  })
+  const wanted = !resize ? undefined : own ? await ownMembers(own) : asked.masters ? membersIn(subnet, asked.masters) : undefined
   return {
     name,
     provider: choice.provider,
     providerReason: choice.reason,
     subnet,
-    hosts: members.map((member) => ({ ...member, clientURL: `https://${member.address}:${clientPort}`, peerURL: `https://${member.address}:${peerPort}` })),
+    hosts: members.map(asHost),
+    ...(wanted && { wanted: wanted.map(asHost) }),
     etcd: { version: asked.etcd?.version ?? record?.etcd.version, binaries: asked.etcd?.binaries, clientPort, peerPort, environment: asked.etcd?.environment ?? {} },
     vagrant: choice.provider === 'vagrant' ? await vagrantSettings(asked, record?.vagrant) : undefined,
     own,
@@ -212,12 +221,18 @@ const corrupt = (path: string, why: string): OperationError =>
   new UsageError(`${path} cannot be understood: ${why}.`, { hint: 'Put a good copy back. If the cluster is gone, remove that file.' })
 
 function refuseContradiction(asked: Config, record: ClusterRecord): void {
-  const refuse = (what: string, was: unknown, now: unknown): never => {
+  const refuse = (what: string, was: unknown, now: unknown, way?: string): never => {
     throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, {
-      hint: `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`,
+      hint: way ?? `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`,
     })
   }
-  if (asked.masters !== undefined && asked.masters !== record.members.length) refuse('masters', record.members.length, asked.masters)
+  if (asked.masters !== undefined && asked.masters !== record.members.length)
+    refuse(
+      'masters',
+      record.members.length,
+      asked.masters,
+      `Members come and go one at a time: npx zx scripts/scale.ts${record.name === defaults.cluster ? '' : ` --cluster ${record.name}`} --masters ${asked.masters}. Or leave masters out to go on with the cluster as it is.`,
+    )
   if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider) refuse('provider', record.provider, asked.provider)
   if (asked.vagrant?.provider && record.vagrant && asked.vagrant.provider !== record.vagrant.provider) refuse('vagrant.provider', record.vagrant.provider, asked.vagrant.provider)
   if (asked.subnet && asked.subnet !== record.subnet) refuse('subnet', record.subnet, asked.subnet)
@@ -263,6 +278,18 @@ export function canListen(address: string, port: number): Promise<true | string>
     server.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message))
     server.listen({ host: address, port, exclusive: true }, () => server.close(() => done(true)))
   })
+}
+
+/** The host of that name. @throws UsageError naming the nearest one */
+export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host {
+  const host = hosts.find((candidate) => candidate.name === name)
+  if (host) return host
+  throw new UsageError(
+    `${cluster} has no host ${name}.${suggest(
+      name,
+      hosts.map((candidate) => candidate.name),
+    )}`,
+  )
 }
 
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */

@@ -26,14 +26,28 @@ export const clusterFlags: Record<string, Flag> = {
 /** The flag of the verbs that can say what they would do. */
 export const planFlag: Record<string, Flag> = { plan: { summary: 'show what would be done, host by host, and touch nothing' } }
 
+/** Words beside the flags: how --help shows them, and how many there must be. */
+export interface Words {
+  usage: string
+  least: number
+  most: number
+}
+
 /** Parses the command line against the table. @throws UsageError for anything the table does not have. */
-export function parseFlags(args: string[], table: Record<string, Flag>): Flags {
+export const parseFlags = (args: string[], table: Record<string, Flag>): Flags => parseCommandLine(args, table, { usage: '', least: 0, most: 0 }).flags
+
+/** As parseFlags, with words beside the flags. @throws UsageError for too many of them, or too few */
+export function parseCommandLine(args: string[], table: Record<string, Flag>, wanted: Words): { flags: Flags; words: string[] } {
   const options = Object.fromEntries(Object.entries(table).map(([name, flag]) => [name, { type: flag.value ? 'string' : 'boolean' } as const]))
   const { tokens, values } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
   const seen = new Set<string>()
+  const words: string[] = []
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue
-    if (token.kind === 'positional') throw new UsageError(`Unexpected argument ${JSON.stringify(token.value)}.`)
+    if (token.kind === 'positional') {
+      if (words.push(token.value) > wanted.most) throw new UsageError(`Unexpected argument ${JSON.stringify(token.value)}.`)
+      continue
+    }
     const flag = table[token.name]
     if (!flag || token.rawName.length < 3)
       throw new UsageError(`Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table)).replace(/(mean |Valid: |, )(?=\w)/g, '$1--')}`)
@@ -43,7 +57,9 @@ export function parseFlags(args: string[], table: Record<string, Flag>): Flags {
     if (seen.has(token.name)) throw new UsageError(`--${token.name} is given twice.`)
     seen.add(token.name)
   }
-  return values as Flags
+  const flags = values as Flags
+  if (!flags.help && words.length < wanted.least) throw new UsageError(`${wanted.usage} is missing.`)
+  return { flags, words }
 }
 
 /** A flag's value as a number of at least `least`. @throws UsageError */
@@ -56,8 +72,8 @@ export function numberFlag(flags: Flags, name: string, least: number): number | 
 }
 
 /** The help text of one verb. */
-export function helpText(verb: string, summary: string, table: Record<string, Flag>, more: string): string {
+export function helpText(verb: string, summary: string, table: Record<string, Flag>, more: string, words = ''): string {
   const rows = Object.entries(table).map(([name, flag]) => [`  --${name}${flag.value ? ` ${flag.value}` : ''}`, flag.summary] as const)
   const width = Math.max(...rows.map(([left]) => left.length)) + 2
-  return `${summary}\n\nUsage: npx zx scripts/${verb}.ts [flags]\n\n${rows.map(([left, right]) => left.padEnd(width) + right).join('\n')}\n\n${more.trim()}\n`
+  return `${summary}\n\nUsage: npx zx scripts/${verb}.ts ${words ? `${words} ` : ''}[flags]\n\n${rows.map(([left, right]) => left.padEnd(width) + right).join('\n')}\n\n${more.trim()}\n`
 }

@@ -92,6 +92,6 @@ export function refuseOtherHosts(recorded: { name: string; address: string }[], 
   if (gone.length + fresh.length === 0) return
   const parts = [...(gone.length > 0 ? [`${gone.join(' and ')} went`] : []), ...(fresh.length > 0 ? [`${fresh.join(' and ')} came`] : [])]
   throw new UsageError(`The hosts of ${where} are not those that the cluster was made of: ${parts.join(', ')}.`, {
-    hint: 'Put the hosts back as they were; members are added and removed one at a time, never by editing the list.',
+    hint: 'Members come and go one at a time, which npx zx scripts/scale.ts does. Or put the list back as it was.',
   })
 }

@@ -7,7 +7,7 @@ import { loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration } from './environment.ts'
 import { UsageError } from './errors.ts'
 import { makeFolder, removeHalfWritten } from './files.ts'
-import { clusterFlags, type Flag, type Flags, helpText, parseFlags } from './flags.ts'
+import { clusterFlags, type Flag, type Flags, helpText, parseCommandLine, type Words } from './flags.ts'
 import { takeLock } from './lock.ts'
 import { run } from './run.ts'
 import { presentError } from './terminal.ts'
@@ -17,6 +17,10 @@ export interface Verb {
   summary: string
   /** Flags of this verb's own. */
   flags?: Record<string, Flag>
+  /** True where other masters than recorded are what the verb is to bring about. */
+  resizes?: boolean
+  /** Words beside the flags; none where this is left out. */
+  words?: Words
   /** Lines below the flags in --help; an example at least. */
   help: string
   /** True when it changes the cluster or its files: then it holds the cluster's lock (not with --plan, which changes nothing). */
@@ -26,32 +30,33 @@ export interface Verb {
 const keptLogs = 30
 
 /** Runs a script: parses its flags, resolves the cluster, calls `main`, and ends the process with the right exit code. */
-export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags) => Promise<void>): Promise<void> {
+export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>): Promise<void> {
   // tsx came in through NODE_OPTIONS; the programs we start must not inherit it.
   delete process.env.NODE_OPTIONS
   const table = { ...verb.flags, ...clusterFlags }
   let release: (() => void) | undefined
   try {
-    const flags = parseFlags(process.argv.slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1), table)
+    const given = process.argv.slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1)
+    const { flags, words } = parseCommandLine(given, table, verb.words ?? { usage: '', least: 0, most: 0 })
     run.verbose = flags.verbose === true
     if (flags.help) {
-      process.stdout.write(helpText(verb.name, verb.summary, table, `${verb.help}\n\nEnvironment:\n${environmentHelp()}`))
+      process.stdout.write(helpText(verb.name, verb.summary, table, `${verb.help}\n\nEnvironment:\n${environmentHelp()}`, verb.words?.usage))
       return
     }
     listenForSignals()
     const settings = loadSettings(flags, recordedConfigFile)
     run.json = settings.json
     run.yes = settings.yes || isContinuousIntegration()
-    let cluster = await resolveCluster(settings)
+    let cluster = await resolveCluster(settings, verb.resizes)
     requireOwner(cluster)
     if (verb.writes && !flags.plan) {
       release = await takeLock(cluster.paths.state, verb.name)
-      cluster = await resolveCluster(settings) // what an earlier run recorded while we waited to know
+      cluster = await resolveCluster(settings, verb.resizes) // what an earlier run recorded while we waited to know
       removeHalfWritten(cluster.paths.certs, true)
       removeHalfWritten(cluster.paths.state, false)
       run.log = newLog(cluster, verb.name)
     }
-    await main(cluster, flags)
+    await main(cluster, flags, words)
     run.throwIfStopped()
   } catch (error) {
     const { text, exitCode } = presentError(error, run.verbose)

@@ -8,12 +8,12 @@ import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgra
 import { run } from '../core/run.ts'
 import { type EtcdBinaries, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
-import { runPlaybook } from '../etcd/playbook.ts'
+import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { checkHosts, hostTable, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
-/** Writes the inventory and runs the role; the title says what changed. */
-export function tasks(cluster: Cluster): Task[] {
+/** Writes the inventory and runs the role; the title says what changed. `options`: what this run is limited to, or has besides. */
+export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task[] {
   return [
     {
       title: 'Write the inventory',
@@ -26,7 +26,7 @@ export function tasks(cluster: Cluster): Task[] {
     {
       title: 'Run the Ansible role etcd',
       task: async (_, task) => {
-        const recap = await runPlaybook(cluster, { onTask: (name) => void (task.output = name) })
+        const recap = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
         run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
         const changed = recap.filter((row) => row.changed > 0)
         run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
@@ -40,11 +40,12 @@ export function tasks(cluster: Cluster): Task[] {
 }
 
 /** What the role would do, in its order, each host's differences below its line. The cluster's inventory must be a copy. */
-export async function plan(copy: Cluster): Promise<string[]> {
+export async function plan(copy: Cluster, options: Pick<PlaybookOptions, 'variables'> = {}): Promise<string[]> {
   await prepare(copy)
   const would: string[] = []
   let step = ''
   await runPlaybook(copy, {
+    ...options,
     onTask: (name) => {
       step = name
     },
@@ -68,7 +69,7 @@ export async function checkTheHosts(copy: Cluster, onTask: (name: string) => voi
 }
 
 /** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */
-async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
+export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   const binaries = await requireEtcd(cluster)
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing) throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, { hint: 'Make what is missing with: npx zx scripts/pki.ts' })

@@ -17,7 +17,11 @@ export interface Recap {
 
 export interface PlaybookOptions {
   /** Which of templates/ansible/playbooks; default etcd. */
-  playbook?: 'etcd' | 'doctor' | 'remove'
+  playbook?: 'etcd' | 'doctor' | 'remove' | 'set-aside'
+  /** The hosts it runs on; default all. */
+  limit?: string[]
+  /** Variables of the role for this run only. */
+  variables?: Record<string, unknown>
   /** Called with the name of each task as it starts. */
   onTask?: (name: string) => void
   /** With it nothing is changed: called for each host with what would be, as a diff. */
@@ -31,7 +35,7 @@ export interface PlaybookOptions {
  * @returns the recap, a row for each host
  * @throws OperationError naming the host and what Ansible said of it
  */
-export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', onTask, onDiff, onMessage }: PlaybookOptions): Promise<Recap[]> {
+export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, variables, onTask, onDiff, onMessage }: PlaybookOptions): Promise<Recap[]> {
   const ansible = join(projectFolder, 'templates/ansible')
   const failures: FailedLine[] = []
   let task = ''
@@ -41,7 +45,15 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', onTask,
   const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) => (file ? ['--inventory', file] : []))
   const { stdout, stderr, exitCode } = await work(
     requireProgram('ansible-playbook'),
-    [...inventories, '--forks', String(Math.max(4, cluster.hosts.length)), ...(onDiff ? ['--check', '--diff'] : []), join(ansible, `playbooks/${playbook}.yml`)],
+    [
+      ...inventories,
+      '--forks',
+      String(Math.max(4, cluster.hosts.length)),
+      ...(limit ? ['--limit', limit.join(',')] : []),
+      ...(variables ? ['--extra-vars', JSON.stringify(variables)] : []),
+      ...(onDiff ? ['--check', '--diff'] : []),
+      join(ansible, `playbooks/${playbook}.yml`),
+    ],
     {
       ...(!onDiff && { state: cluster.paths.state }),
       env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },

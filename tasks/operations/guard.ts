@@ -45,7 +45,7 @@ export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNo
     const answer = health[index]
     if (answer && !answer.ok && !onlyFull(answer)) refuse(cluster, `${host.name} commits nothing: ${answer.reason}`, 'verify')
   }
-  const difference = compareMembers(cluster.hosts, members).find(({ host, kind }) => !(host && allowDown.includes(host.name) && ['missing', 'unstarted'].includes(kind)))
+  const difference = compareMembers(cluster.hosts, members).find(({ host, kind }) => !(host && allowDown.includes(host.name) && ['missing', 'unstarted', 'learner'].includes(kind)))
   if (difference) refuse(cluster, inWords(difference), 'verify')
   requireOneLeader(cluster, statuses)
   const alarm = alarms.find((one) => !(allowNoSpace && one.alarm === 'NOSPACE'))

@@ -27,7 +27,6 @@ export const remedies = {
   peerURL: (cluster: Cluster, id: string, host: Host): string => `Correct it: ${etcdctlCommand(cluster, `member update ${id} --peer-urls=${host.peerURL}`)}`,
   replace: (cluster: Cluster, id: string, name: string | undefined): string => {
     const host = cluster.hosts.find((candidate) => candidate.name === name)
-    const replacement = host ? `member remove ${id} && etcdctl ${memberAdd(host)}` : `member remove ${id}`
-    return `Replace its data by the others': stop its etcd, empty its data directory, then ${etcdctlCommand(cluster, replacement)} && ${command(cluster, 'up')}`
+    return host ? `Replace its data by the others': ${command(cluster, 'replace')} ${host.name}` : `Remove it: ${etcdctlCommand(cluster, `member remove ${id}`)}`
   },
 }

@@ -38,6 +38,9 @@ export async function plan(cluster: Cluster): Promise<string[]> {
 /** Stops the hosts and removes them with their data. */
 export const downTasks = (cluster: Cluster): Task[] => providers[cluster.provider].down(cluster)
 
+/** Stops one host, which is no longer a member, and removes it with its data. */
+export const removeHost = (cluster: Cluster, host: Host): Promise<void> => providers[cluster.provider].remove(cluster, host)
+
 /** The process id of each member that runs, by host. */
 export const memberPids = (cluster: Cluster): Promise<Record<string, number>> => providers[cluster.provider].memberPids(cluster)
 

@@ -28,6 +28,7 @@ export const local: HostProvider = {
   ],
   up: (cluster) => [{ title: `Start the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await startHosts(cluster)) }],
   down: (cluster) => [{ title: `Stop the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await stopHosts(cluster)) }],
+  remove: removeHost,
   states,
   connection,
   memberPids,
@@ -54,9 +55,9 @@ async function startHosts(cluster: Cluster): Promise<string> {
   const count = `${cluster.hosts.length} local ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
   const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
   await requireEtcd(cluster)
+  for (const host of cluster.hosts) mkdirSync(join(hostFolder(cluster, host), 'etc/supervisor'), { recursive: true, mode: 0o700 }) // one that was lost, too
   if (await isSupervised(cluster)) return `${count} are up at ${where}`
   const taken = await endStrays(cluster)
-  for (const host of cluster.hosts) mkdirSync(join(hostFolder(cluster, host), 'etc/supervisor'), { recursive: true, mode: 0o700 })
   await startSupervisor(cluster)
   run.changes.push('started the hosts')
   return `${count} started at ${where}${taken ? ` (${taken} etcd without a supervisor ended first)` : ''}`
@@ -69,6 +70,11 @@ async function stopHosts(cluster: Cluster): Promise<string> {
   const strays = await endStrays(cluster)
   rmSync(cluster.paths.hosts, { recursive: true, force: true })
   return wasUp || strays ? `Stopped and removed ${cluster.hosts.length} local hosts` : 'No local host was up'
+}
+
+async function removeHost(cluster: Cluster, host: Host): Promise<void> {
+  if (await isSupervised(cluster)) for (const verb of ['stop', 'remove']) await supervisorctl(cluster, verb, host.name)
+  rmSync(hostFolder(cluster, host), { recursive: true, force: true })
 }
 
 async function states(cluster: Cluster): Promise<HostState[]> {

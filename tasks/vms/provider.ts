@@ -19,6 +19,8 @@ export interface HostProvider {
   up(cluster: Cluster): Task[]
   /** Steps that stop the hosts and remove them with their data; nothing to do is no failure. */
   down(cluster: Cluster): Task[]
+  /** Stops one host, which is no longer a member, and removes it with its data; nothing to do is no failure. */
+  remove(cluster: Cluster, host: Host): Promise<void>
   states(cluster: Cluster): Promise<HostState[]>
   /** The inventory variables with which Ansible and the role reach a host. */
   connection(cluster: Cluster, host: Host): NonNullable<Host['connection']>

@@ -1,10 +1,12 @@
 // Hosts that a person already has: nothing is brought up, and nothing but the role's files is changed on them.
 import { existsSync } from 'node:fs'
 import type { Check } from '../core/check.ts'
-import type { Cluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { Interrupted, OperationError } from '../core/errors.ts'
 import { writeFileIfChanged } from '../core/files.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from '../core/own-hosts.ts'
 import { findProgram } from '../core/programs.ts'
+import { run } from '../core/run.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { crashMember, memberPids, onHost, sshConnection } from './over-ssh.ts'
 import type { HostProvider, HostState } from './provider.ts'
@@ -16,6 +18,7 @@ export const ssh: HostProvider = {
   down: (cluster) => [
     { title: 'Remove etcd and its data from the hosts', task: async (_, task) => void (task.title = await removeEtcd(cluster, (line) => void (task.output = line))) },
   ],
+  remove: removeFromHost,
   states,
   // What a person's own inventory says stays there; Ansible reads it beside ours.
   connection: (cluster, host) => (cluster.own?.inventory ? {} : sshConnection(cluster, host)),
@@ -35,10 +38,10 @@ async function noteHosts(cluster: Cluster): Promise<string> {
 }
 
 /** The hosts as they are listed now. @throws UsageError when those are no longer the cluster's */
-async function listedHosts({ own, hosts }: Cluster): Promise<OwnHost[]> {
+async function listedHosts({ own, hosts, wanted }: Cluster): Promise<OwnHost[]> {
   if (!own?.inventory) return own?.hosts ?? hosts
   const listed = await hostsInInventory(own.inventory)
-  refuseOtherHosts(hosts, listed, own.inventory)
+  if (!wanted) refuseOtherHosts(hosts, listed, own.inventory)
   return listed
 }
 
@@ -47,6 +50,16 @@ async function removeEtcd(cluster: Cluster, report: (line: string) => void): Pro
   if (!existsSync(cluster.paths.inventory)) return 'etcd was never installed on the hosts'
   await runPlaybook(cluster, { playbook: 'remove', onTask: report })
   return `Removed etcd and its data from ${cluster.hosts.length} hosts; the hosts stay`
+}
+
+/** A host that is gone for good cannot be cleaned, and need not be: the cluster goes on without it. */
+async function removeFromHost(cluster: Cluster, { name }: Host): Promise<void> {
+  try {
+    await runPlaybook(cluster, { playbook: 'remove', limit: [name] })
+  } catch (error) {
+    if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
+    run.warnings.push(`etcd and its data could not be removed from ${name}: ${error.message} It is no member any more.`)
+  }
 }
 
 async function states(cluster: Cluster): Promise<HostState[]> {

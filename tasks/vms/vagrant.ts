@@ -1,6 +1,6 @@
 // Vagrant's hosts: machines of VirtualBox, Parallels or libvirt, or containers with systemd, all by one Vagrantfile.
 import { existsSync, rmSync } from 'node:fs'
-import type { Cluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
@@ -23,6 +23,7 @@ export const vagrant: HostProvider = {
     },
   ],
   down: (cluster) => [{ title: `Remove the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await remove(cluster, (line) => void (task.output = line))) }],
+  remove: removeHost,
   states,
   connection: (cluster, host) => ({ ...sshConnection(cluster, host), ...(isFlatcar(cluster) && { etcd_flatcar: true }) }),
   memberPids,
@@ -59,6 +60,12 @@ async function remove(cluster: Cluster, report: (line: string) => void): Promise
   if (requireVagrant(cluster).provider === 'docker') await removeFromDocker(cluster)
   for (const path of [folder, sshConfig]) rmSync(path, { recursive: true, force: true })
   return there ? `Removed ${cluster.hosts.length} ${requireVagrant(cluster).provider} hosts` : "None of Vagrant's hosts was there"
+}
+
+async function removeHost(cluster: Cluster, host: Host): Promise<void> {
+  renderFolder(cluster)
+  await callVagrant(cluster, ['destroy', '--force', host.name])
+  renderFolder({ ...cluster, hosts: cluster.hosts.filter((one) => one !== host) })
 }
 
 /** Runs vagrant in the cluster's folder, whatever the person's own VAGRANT_* say of another. @throws OperationError with Vagrant's last words */

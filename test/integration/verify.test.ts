@@ -299,7 +299,7 @@ test('a member with other data', async () => {
     replaceInDatabase('master02', 'another story there', 'the same everywhere')
     await members.start('master02')
   }
-  await expectFault({ check: 'consistency', host: 'master02', detail: 'its data is not the same', remedy: 'etcdctl member remove', timeoutMs: 8000, mend })
+  await expectFault({ check: 'consistency', host: 'master02', detail: 'its data is not the same', remedy: 'scripts/replace.ts', timeoutMs: 8000, mend })
 })
 
 test('no quorum', async () => {

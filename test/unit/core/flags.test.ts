@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UsageError } from '../../../tasks/core/errors.ts'
-import { clusterFlags, helpText, numberFlag, parseFlags } from '../../../tasks/core/flags.ts'
+import { clusterFlags, helpText, numberFlag, parseCommandLine, parseFlags } from '../../../tasks/core/flags.ts'
 
 const test = suite('flags')
 const parse = (...args: string[]): Record<string, unknown> => ({ ...parseFlags(args, clusterFlags) })
@@ -19,6 +19,14 @@ const accepted: [string[], Record<string, unknown>][] = [
 for (const [args, flags] of accepted) {
   test(`${args.join(' ') || 'no flag at all'} is accepted`, () => assert.equal(parse(...args), flags))
 }
+
+test('words beside the flags are taken where a verb has some, and no more and no fewer than it wants', () => {
+  const wanted = { usage: 'HOST', least: 1, most: 2 }
+  assert.equal(parseCommandLine(['a', '--json', 'b'], clusterFlags, wanted).words, ['a', 'b'])
+  assert.throws(() => parseCommandLine(['--json'], clusterFlags, wanted), /^HOST is missing\.$/)
+  assert.throws(() => parseCommandLine(['a', 'b', 'c'], clusterFlags, wanted), /^Unexpected argument "c"\.$/)
+  assert.is(parseCommandLine(['--help'], clusterFlags, wanted).flags.help, true)
+})
 
 const refused: [string[], RegExp][] = [
   [['--master', '3'], /^Unknown flag --master\. Did you mean --masters\?$/],

@@ -66,15 +66,15 @@ def _refusal(looks, peer_urls, members):
             parts.append("the cluster has %s, which the inventory lacks" % " and ".join("%s (%s)" % (members[url]["name"] or "an unstarted member", url) for url in strange))
         if absent:
             parts.append("the inventory has %s, which the cluster lacks" % " and ".join(absent))
-        return "The inventory and the live members differ: %s. Correct the inventory, or the membership with: etcdctl member add|remove." % "; ".join(parts)
+        return "The inventory and the live members differ: %s. Correct the inventory, or the membership (scripts/scale.ts goes on where it was stopped; by hand: etcdctl member add|remove)." % "; ".join(parts)
     for host in empty:
         if members is not None:
             member = members[peer_urls[host]]
             if member["started"]:
                 return (
                     "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could lose writes. "
-                    "Replace it: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again."
-                    % (host, member["id"], member["id"], host, peer_urls[host])
+                    "Replace it: scripts/replace.ts %s does; by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again."
+                    % (host, member["id"], host, member["id"], host, peer_urls[host])
                 )
         elif _strangers(looks, host):
             return (

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
@@ -27,7 +28,8 @@ options:
       - V(converge) puts files in place and starts etcd where it does not run.
       - V(settle) waits until the member is healthy and marks the cluster as formed in its configuration.
       - V(restart) puts files in place, hands leadership over, restarts etcd and waits until it has caught up.
-    choices: [look, ask, converge, settle, restart]
+      - V(set_aside) stops etcd and moves its data aside, for a member that is to be made anew.
+    choices: [look, ask, converge, settle, restart, set_aside]
     required: true
     type: str
   state:
@@ -70,6 +72,10 @@ programs:
   description: The programs, as wanted, that must be copied to the host.
   returned: with action=look
   type: list
+aside:
+  description: Where the data is now; '' where there was none.
+  returned: with action=set_aside
+  type: str
 """
 
 # The one variable whose value depends on the moment: new until the cluster was formed.
@@ -78,7 +84,7 @@ STATE = re.compile(r'(\bETCD_INITIAL_CLUSTER_STATE="?)(new|existing)')
 VENDOR_UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/usr/local/lib/systemd/system")
 FILE = {"path": {"type": "str"}, "content": {"type": "str"}, "restart": {"type": "bool", "default": False}}
 SPEC = {
-    "action": {"choices": ["look", "ask", "converge", "settle", "restart"], "required": True},
+    "action": {"choices": ["look", "ask", "converge", "settle", "restart", "set_aside"], "required": True},
     "state": {"choices": ["new", "existing"], "default": "existing"},
     "wanted": {
         "type": "dict",
@@ -86,6 +92,7 @@ SPEC = {
         "options": {
             "user": {"type": "str"},
             "data_directory": {"type": "path"},
+            "restart": {"type": "bool", "default": False},
             "directories": {"type": "list", "elements": "path"},
             "config": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
             "files": {"type": "list", "elements": "dict", "options": FILE},
@@ -265,6 +272,8 @@ def look(host):
     lines, restart, diffs = host.drift("new" if state == "new" and not has_data else "existing")
     if running and host.stale(since):
         lines, restart = lines + ["etcd has run since before its configuration or its program was written"], True
+    if running and host.wanted["restart"]:
+        lines, restart = lines + ["a restart of etcd was asked for"], True
     if not enabled:
         lines.append("etcd is not started at boot")
     status = host.etcdctl.status(host.etcdctl.endpoint) if running and restart else None
@@ -339,12 +348,28 @@ def restart(host):
     return {"changed": True, "drift": lines, "diff": diffs}
 
 
+def set_aside(host):
+    """etcd stopped, and what is left of its data moved away. The data is never removed: that is a person's to do."""
+    running, _since, _enabled = host.service.status()
+    left = os.path.join(host.data, "member")
+    aside = "%s.%s" % (left, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())) if os.path.exists(left) else ""
+    if not host.module.check_mode:
+        if running:
+            host.service.stop()
+        if os.path.exists(host.permit()):
+            os.unlink(host.permit())
+        if aside:
+            os.rename(left, aside)
+    return {"changed": running or bool(aside), "aside": aside}
+
+
 def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
         host = Host(module)
-        module.exit_json(**{"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart}[module.params["action"]](host))
+        actions = {"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart, "set_aside": set_aside}
+        module.exit_json(**actions[module.params["action"]](host))
     except (ClusterError, ServiceError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:

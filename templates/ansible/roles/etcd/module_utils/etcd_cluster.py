@@ -48,16 +48,25 @@ class Etcdctl:
             return 127, "", "%s: %s" % (self.program, error.strerror)
 
     def healthy(self, endpoint):
-        """Whether a proposal made through this endpoint is committed."""
-        return self.call(endpoint, "endpoint", "health")[0] == 0
+        """Whether a proposal made through this endpoint is committed; a learner, which takes none, has to follow a leader."""
+        status = self.status(endpoint)
+        if status and status["learner"]:  # asked for a proposal, it would only be asked again and again until the time is up
+            return bool(status["leader"])
+        return status is not None and self.call(endpoint, "endpoint", "health")[0] == 0
 
     def status(self, endpoint):
-        """{member_id, leader, raft_index} of one endpoint, or None where it does not answer."""
+        """{member_id, leader, learner, raft_index, applied} of one endpoint, or None where it does not answer."""
         code, out, _err = self.call(endpoint, "endpoint", "status")
         if code != 0:
             return None
         status = json.loads(out)[0]["Status"]
-        return {"member_id": status["header"]["member_id"], "leader": status.get("leader", 0), "raft_index": status["raftIndex"]}
+        return {
+            "member_id": status["header"]["member_id"],
+            "leader": status.get("leader", 0),
+            "learner": status.get("isLearner", False),
+            "raft_index": status["raftIndex"],
+            "applied": status.get("raftAppliedIndex", status["raftIndex"]),
+        }
 
     def require_others_healthy(self):
         """Raises unless every other member is healthy: then this one may be taken down.
@@ -77,23 +86,24 @@ class Etcdctl:
             return
         for url in self.endpoints:
             other = self.status(url) if url != self.endpoint else None
-            if other and self.call(self.endpoint, "move-leader", "%x" % other["member_id"])[0] == 0:
+            if other and not other["learner"] and self.call(self.endpoint, "move-leader", "%x" % other["member_id"])[0] == 0:
                 return
         raise ClusterError("Not restarted: this member leads the cluster and no other took the lead over.")
 
     def wait_until_healthy(self, service, caught_up=False):
-        """Waits until this member commits proposals and, if asked, has caught up with the rest.
+        """Waits until this member commits proposals and, if asked or a learner, has applied what the others had when the wait began.
 
         An etcd that does not stay up is given a few seconds, not the whole time.
         """
-        target = max([status["raft_index"] for status in map(self.status, self.endpoints) if status] or [0]) if caught_up else 0
+        target = self.furthest() if caught_up else None
         deadline = time.monotonic() + self.timeout
         down_since = None
         while True:
-            if self.healthy(self.endpoint):
-                mine = self.status(self.endpoint)
-                if mine and mine["raft_index"] >= target:
-                    return
+            mine = self.status(self.endpoint)
+            if mine and mine["learner"] and target is None:
+                target = self.furthest()
+            if mine and mine["applied"] >= (target or 0) and self.healthy(self.endpoint):
+                return
             last_words = service.last_words()
             down_since = (down_since or time.monotonic()) if last_words else None
             if down_since and time.monotonic() > down_since + STAY_UP:
@@ -101,3 +111,7 @@ class Etcdctl:
             if time.monotonic() > deadline:
                 raise ClusterError("The member at %s did not become healthy within %d s. Its log says why." % (self.endpoint, self.timeout))
             time.sleep(0.05)
+
+    def furthest(self):
+        """The raft index that the furthest member has reached."""
+        return max([status["raft_index"] for status in map(self.status, self.endpoints) if status] or [0])

@@ -62,6 +62,10 @@ class Systemd:
         self.run_command(["systemctl", "reset-failed", self.name])  # a unit that failed too often is not started again without
         self._systemctl("start", "--no-block", self.name)
 
+    def stop(self):
+        """Stops etcd and waits until it is gone."""
+        self._systemctl("stop", self.name)
+
     def enable(self):
         """Has etcd started at every boot."""
         self._systemctl("enable", self.name)
@@ -110,6 +114,10 @@ class Supervisor:
     def start(self):
         """Starts etcd, without waiting for it to be ready."""
         self.restart()
+
+    def stop(self):
+        """Stops etcd and waits until it is gone."""
+        self._quietly(self.rpc.stopProcess, self.name, True)
 
     def enable(self):
         """supervisord starts at once whatever it is configured with."""

@@ -1,0 +1,67 @@
+// replace: a lost or emptied host gets a member anew. Old member out, old data aside, back as a learner, then as a voter.
+import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
+import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
+import { memberList } from '../etcd/etcdctl.ts'
+import { memberAt, voters } from '../etcd/member-changes.ts'
+import { quorum } from '../etcd/membership.ts'
+import * as verify from '../verify/index.ts'
+import { requireHealthy } from './guard.ts'
+import { joinTasks } from './join.ts'
+import { leadElsewhere } from './lead-elsewhere.ts'
+import { sayDone, sayPlan } from './say.ts'
+
+/** Replaces the members of the named hosts, one after the other. `planOnly`: says what it would do. */
+export async function replace(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {
+  const hosts = names.map((name) => hostNamed(cluster, name))
+  const guard = async (): Promise<void> => {
+    if (cluster.hosts.length === 1)
+      throw new OperationError(`${names[0]} is the only member of ${cluster.name}: nobody has its data but itself.`, {
+        hint: `Put a snapshot back: ${command(cluster, 'restore FILE')}`,
+      })
+    await requireHealthy(cluster, { allowDown: names })
+    for (const host of hosts) await requireQuorumWithout(cluster, host)
+  }
+  if (planOnly) {
+    await guard()
+    return sayPlan(cluster, 'replace', (await Promise.all(hosts.map((host) => steps(cluster, host)))).flat())
+  }
+  await runPipeline([
+    { title: `Check that the others have a quorum without ${names.join(' and ')}`, task: guard },
+    ...hosts.map((host): Task => inOrder(`Replace ${host.name}`, () => [handOver(cluster, host), ...joinTasks(cluster, host)])),
+    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+  ])
+  sayDone(cluster, 'replace', `${names.join(' and ')} ${names.length === 1 ? 'is a member' : 'are members'} again; the cluster is verified.`, { replaced: names })
+}
+
+const handOver = (cluster: Cluster, host: Host): Task => ({
+  title: `Check that ${host.name} does not lead`,
+  task: async (_, task) => {
+    await requireQuorumWithout(cluster, host) // the host before it may have taken its time
+    const heir = await leadElsewhere(cluster, [host])
+    if (heir) task.title = `Hand leadership over to ${heir}`
+  },
+})
+
+/** @throws OperationError when the others could not go on without this host */
+async function requireQuorumWithout(cluster: Cluster, host: Host): Promise<void> {
+  const others = await voters(cluster, [host])
+  const voting = (await memberList(cluster, { endpoints: others })).filter(({ isLearner }) => !isLearner).length
+  const needed = quorum(voting)
+  if (others.length < needed)
+    throw new OperationError(`${host.name} cannot be replaced now: of ${voting} members ${needed} must agree, and without it only ${others.length} are healthy.`, {
+      hint: `See what is wrong: ${command(cluster, 'verify')}`,
+    })
+}
+
+async function steps(cluster: Cluster, host: Host): Promise<string[]> {
+  const { name } = host
+  const member = await memberAt(cluster, host, await voters(cluster, [host]))
+  return [
+    `bring ${name} up, if it is not, and make the certificates that it lacks`,
+    `if ${name} leads, hand leadership over; stop its etcd and move its data aside`,
+    ...(member ? [`remove member ${member.id} (${name})`] : []),
+    `add ${name} as a learner, start it with the role, wait until it has caught up, and let it vote`,
+  ]
+}
