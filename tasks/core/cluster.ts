@@ -38,6 +38,8 @@ export interface Cluster {
   etcd: {
     /** The version asked for or recorded; undefined: whatever this machine offers. */
     version: string | undefined
+    /** The version of an upgrade that was begun and is not verified yet. */
+    upgradingTo?: string | undefined
     /** A folder of the person's own with etcd and etcdctl. */
     binaries: string | undefined
     clientPort: number
@@ -84,7 +86,7 @@ const recordSchema = v.object({
     ),
     v.minLength(1),
   ),
-  etcd: v.object({ version: v.optional(v.string()) }),
+  etcd: v.object({ version: v.optional(v.string()), upgradingTo: v.optional(v.string()) }),
   vagrant: v.optional(
     v.object({
       provider: v.picklist(vagrantProviders),
@@ -155,7 +157,14 @@ export async function resolveCluster({ asked, configFile }: Settings, resize = f
     subnet,
     hosts: members.map(asHost),
     ...(wanted && { wanted: wanted.map(asHost) }),
-    etcd: { version: asked.etcd?.version ?? record?.etcd.version, binaries: asked.etcd?.binaries, clientPort, peerPort, environment: asked.etcd?.environment ?? {} },
+    etcd: {
+      version: asked.etcd?.version ?? record?.etcd.version,
+      upgradingTo: record?.etcd.upgradingTo,
+      binaries: asked.etcd?.binaries,
+      clientPort,
+      peerPort,
+      environment: asked.etcd?.environment ?? {},
+    },
     vagrant: choice.provider === 'vagrant' ? await vagrantSettings(asked, record?.vagrant) : undefined,
     own,
     pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },
@@ -182,7 +191,7 @@ export function recordCluster(cluster: Cluster): void {
     clientPort: cluster.etcd.clientPort,
     peerPort: cluster.etcd.peerPort,
     members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, ...(connection && { connection }) })),
-    etcd: cluster.etcd.version ? { version: cluster.etcd.version } : {},
+    etcd: { ...(cluster.etcd.version && { version: cluster.etcd.version }), ...(cluster.etcd.upgradingTo && { upgradingTo: cluster.etcd.upgradingTo }) },
     ...(cluster.vagrant && { vagrant: cluster.vagrant }),
     ...(cluster.own?.inventory && { inventory: cluster.own.inventory }),
     ...(cluster.configFile && { configFile: cluster.configFile }),
@@ -237,7 +246,10 @@ function refuseContradiction(asked: Config, record: ClusterRecord): void {
   if (asked.subnet && asked.subnet !== record.subnet) refuse('subnet', record.subnet, asked.subnet)
   if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort) refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
   if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort) refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
-  if (asked.etcd?.version && record.etcd.version && asked.etcd.version !== record.etcd.version) refuse('etcd.version', record.etcd.version, asked.etcd.version)
+  if (asked.etcd?.version && record.etcd.version && asked.etcd.version !== record.etcd.version)
+    throw new UsageError(`Cluster ${record.name} runs etcd ${record.etcd.version}, and the configuration says etcd.version ${asked.etcd.version}.`, {
+      hint: `Say there what it runs, or leave it out. An upgrade changes it: npx zx scripts/upgrade.ts --etcd-version ${asked.etcd.version}`,
+    })
 }
 
 async function ownMembers({ hosts, inventory }: NonNullable<Cluster['own']>): Promise<{ name: string; address: string }[]> {

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Check } from '../core/check.ts'
 import { type Cluster, recordCluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgram, versionOf } from '../core/programs.ts'
@@ -18,25 +19,44 @@ export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' |
     {
       title: 'Write the inventory',
       task: async () => {
+        refuseHalfUpgraded(cluster)
         const { version } = await prepare(cluster)
         cluster.etcd.version = version
         recordCluster(cluster)
       },
     },
-    {
-      title: 'Run the Ansible role etcd',
-      task: async (_, task) => {
-        const recap = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
-        run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
-        const changed = recap.filter((row) => row.changed > 0)
-        run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
-        task.title =
-          changed.length > 0
-            ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}`
-            : `Run the Ansible role etcd: nothing to do, changed=0 on ${recap.length} ${recap.length === 1 ? 'host' : 'hosts'}`
-      },
-    },
+    roleTask(cluster, options),
   ]
+}
+
+/** Has the hosts run the programs of `cluster.etcd.version`, one after the other, and records nothing: verb upgrade does, once it is verified. */
+export function upgradeTasks(cluster: Cluster): Task[] {
+  return [{ title: 'Write the inventory', task: async () => void (await prepare(cluster)) }, roleTask(cluster)]
+}
+
+/** Halfway the record has the version before: to put that back could be a downgrade, which etcd does not survive. */
+export function refuseHalfUpgraded(cluster: Cluster): void {
+  const { name, etcd } = cluster
+  if (etcd.upgradingTo)
+    throw new OperationError(`An upgrade of ${name} to etcd ${etcd.upgradingTo} was begun and is not done.`, {
+      hint: `Finish it: ${command(cluster, `upgrade --etcd-version ${etcd.upgradingTo}`)}`,
+    })
+}
+
+function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task {
+  return {
+    title: 'Run the Ansible role etcd',
+    task: async (_, task) => {
+      const recap = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
+      run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
+      const changed = recap.filter((row) => row.changed > 0)
+      run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
+      task.title =
+        changed.length > 0
+          ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}`
+          : `Run the Ansible role etcd: nothing to do, changed=0 on ${recap.length} ${recap.length === 1 ? 'host' : 'hosts'}`
+    },
+  }
 }
 
 /** What the role would do, in its order, each host's differences below its line. The cluster's inventory must be a copy. */

@@ -25,11 +25,11 @@ const found = new Map<string, EtcdBinaries>()
  * @throws UsageError when the person's own programs are too old, incomplete, or another version than recorded
  */
 export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
-  const { binaries, version } = cluster.etcd
-  const key = `${binaries} ${version}`
+  const { binaries, version, upgradingTo } = cluster.etcd
+  const key = `${binaries} ${version} ${upgradingTo}`
   const known = found.get(key)
   if (known) return known
-  const answer = binaries ? await own(binaries, version) : await search(version)
+  const answer = binaries ? await own(binaries, version, upgradingTo) : await search(version)
   if (answer) found.set(key, answer)
   return answer
 }
@@ -70,13 +70,14 @@ export async function fetchEtcd(cluster: Cluster): Promise<EtcdBinaries & { sour
   return { folder, version: folder.slice(folder.lastIndexOf('-') + 1), source: `the distribution's package, since the official release ${version} cannot be reached` }
 }
 
-async function own(folder: string, version: string | undefined): Promise<EtcdBinaries> {
+/** While an upgrade is under way the folder may have the version that it leads to. */
+async function own(folder: string, version: string | undefined, upgradingTo: string | undefined): Promise<EtcdBinaries> {
   const mine = await binariesIn(folder)
   if (!mine) throw new UsageError(`etcd.binaries: ${folder} does not have both etcd and etcdctl that run on this machine.`)
   refuseOld(mine)
-  if (version && mine.version !== version)
+  if (version && mine.version !== version && mine.version !== upgradingTo)
     throw new UsageError(`etcd.binaries: ${folder} has etcd ${mine.version}, but this cluster runs ${version}.`, {
-      hint: 'A cluster changes its version by an upgrade only; name a folder with the version it runs.',
+      hint: `Name a folder with the version it runs; or upgrade: npx zx scripts/upgrade.ts --etcd-version ${mine.version}`,
     })
   return mine
 }

@@ -60,11 +60,16 @@ export function backupTasks(cluster: Cluster, made: { folder?: string; metadata?
 
 /** A backup takes nobody down, and is wanted most while a host is: a quorum that commits is enough. @returns the hosts that are down */
 async function guard(cluster: Cluster): Promise<string[]> {
-  const silent = (await servedCertificates(cluster)).filter(({ port, certificate }) => port === 'client' && !certificate).map(({ host }) => host.name)
-  const down = silent.length < cluster.hosts.length ? silent : []
+  const down = await silentHosts(cluster)
   await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })
   if (down.length > 0) run.warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
   return down
+}
+
+/** The hosts whose member does not answer; none where all are silent, so that the guard says why. */
+export async function silentHosts(cluster: Cluster): Promise<string[]> {
+  const silent = (await servedCertificates(cluster)).filter(({ port, certificate }) => port === 'client' && !certificate).map(({ host }) => host.name)
+  return silent.length < cluster.hosts.length ? silent : []
 }
 
 const steps = (cluster: Cluster, from: string): string[] => [

@@ -1,7 +1,7 @@
 // The checks of what the members hold: writes, equal data, alarms.
 import { majority, memberOf } from '../etcd/membership.ts'
 import type { Facts } from './facts.ts'
-import { type Finding, memberId, revisionOf } from './finding.ts'
+import { type Finding, memberId } from './finding.ts'
 import { remedies } from './remedies.ts'
 
 export function writes(facts: Facts): Finding[] {
@@ -10,9 +10,7 @@ export function writes(facts: Facts): Finding[] {
     if (health?.ok && !write) return [{ host: host.name, detail: 'there was no time left to write through it', remedy: remedies.wait(cluster), heals: true }]
     if (write && !write.ok) {
       const full = /space exceeded/.test(write.reason)
-      return [
-        { host: host.name, detail: `a write through it fails: ${write.reason}`, remedy: full ? remedies.space(cluster, revisionOf(facts)) : remedies.wait(cluster), heals: !full },
-      ]
+      return [{ host: host.name, detail: `a write through it fails: ${write.reason}`, remedy: full ? remedies.space(cluster) : remedies.wait(cluster), heals: !full }]
     }
     if (readBack && !readBack.ok) return [{ host: host.name, detail: `a linearizable read from it fails: ${readBack.reason}`, remedy: remedies.wait(cluster), heals: true }]
     if (readBack?.ok && readBack.value.missing.length > 0)
@@ -65,7 +63,7 @@ export function alarms(facts: Facts): Finding[] {
     const owner = hostOfMember(facts, memberId)
     const where = owner ? { host: owner } : {}
     if (alarm === 'NOSPACE')
-      return { ...where, detail: 'alarm NOSPACE: its database has reached its quota, and the whole cluster takes no writes', remedy: remedies.space(cluster, revisionOf(facts)) }
+      return { ...where, detail: 'alarm NOSPACE: its database has reached its quota, and the whole cluster takes no writes', remedy: remedies.space(cluster) }
     return { ...where, detail: `alarm ${alarm}: its data is damaged`, remedy: remedies.replace(cluster, memberId, owner) }
   })
 }

@@ -22,6 +22,3 @@ export function memberId({ cluster, members }: Facts, name: string): string {
   const host = cluster.hosts.find((candidate) => candidate.name === name)
   return (host && members?.ok && memberOf(host, members.value)?.id) || 'ID'
 }
-
-/** The newest revision that any member has told. */
-export const revisionOf = ({ hosts }: Facts): number => Math.max(0, ...hosts.map(({ status }) => (status?.ok ? status.value.revision : 0)))

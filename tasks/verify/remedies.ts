@@ -21,8 +21,7 @@ export const remedies = {
     const voter = cluster.hosts.find((host) => host.name !== learner)
     return `Once it has caught up, promote it: eval "$(${command(cluster, 'env')})" && ETCDCTL_ENDPOINTS=${voter?.clientURL} etcdctl member promote ${id}`
   },
-  space: (cluster: Cluster, revision: number): string =>
-    `Make room, followers before the leader, then lower the alarm: ${etcdctlCommand(cluster, `compact ${revision} && etcdctl defrag && etcdctl alarm disarm`)}`,
+  space: (cluster: Cluster): string => `Make room and lower the alarm: ${command(cluster, 'defrag --disarm')}`,
   add: (cluster: Cluster, host: Host): string => `Add it: ${etcdctlCommand(cluster, memberAdd(host))} && ${command(cluster, 'up')}`,
   peerURL: (cluster: Cluster, id: string, host: Host): string => `Correct it: ${etcdctlCommand(cluster, `member update ${id} --peer-urls=${host.peerURL}`)}`,
   replace: (cluster: Cluster, id: string, name: string | undefined): string => {

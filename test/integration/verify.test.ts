@@ -285,7 +285,7 @@ test('a NOSPACE alarm', async () => {
     await etcdctl('alarm', 'disarm')
     await del(cluster, 'filler/', { prefix: true })
   }
-  await expectFault({ check: 'alarms', host: 'master02', detail: 'alarm NOSPACE', remedy: 'etcdctl defrag && etcdctl alarm disarm', mend })
+  await expectFault({ check: 'alarms', host: 'master02', detail: 'alarm NOSPACE', remedy: 'scripts/defrag.ts', mend })
 })
 
 test('a member with other data', async () => {

@@ -16,8 +16,11 @@ export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
 /** Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. */
 export async function underLoad<T>(home: Home, act: () => Promise<T>): Promise<{ result: T; report: LoadReport }> {
   const load = startLoad(clientsView(home))
-  const result = await act()
-  const report = await load.stop()
+  let report: LoadReport | undefined
+  const result = await act().finally(async () => {
+    report = await load.stop()
+  })
+  assert.ok(report)
   assert.ok(report.acknowledged > 100, `only ${report.acknowledged} writes`)
   assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
   console.log(`  ${report.acknowledged} writes (${report.writesPerSecond}/s), longest stall ${report.longestStallMs} ms`)

@@ -1,0 +1,70 @@
+// An upgrade to a newer etcd for real, under load: refused where no way leads there, killed in the middle, and finished.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { compareVersions } from '../../tasks/core/programs.ts'
+import { findEtcd } from '../../tasks/etcd/binaries.ts'
+import { testCluster } from '../support/cluster.ts'
+import { underLoad } from '../support/load.ts'
+import { newerEtcd } from '../support/newer-etcd.ts'
+import { testHome } from '../support/verbs.ts'
+
+const home = testHome()
+const config = join(home.path, 'cluster.yaml')
+const record = (): { version: string; upgradingTo?: string } => JSON.parse(readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')).etcd
+const newer = newerEtcd()
+const old = (await findEtcd(testCluster()))?.version ?? ''
+const possible = newer !== undefined && compareVersions(old, '3.5.0') < 0 && newer.version.startsWith('3.5.')
+const to = newer?.version ?? ''
+const whereNewer = possible ? test : test.skip
+
+whereNewer('what no way leads to is refused with the reason, and the plan says what must be done first', async () => {
+  assert.is((await home.verb('up', '--yes')).exitCode, 0)
+  for (const [version, code, reason] of [
+    ['3.3.0', 1, /no way back/],
+    ['3.6.14', 1, /Upgrade to etcd 3\.5 first/],
+    ['newest', 2, /must be a version/],
+  ] as const) {
+    const { exitCode, stderr } = await home.verb('upgrade', '--etcd-version', version)
+    assert.is(exitCode, code)
+    assert.match(stderr, reason)
+  }
+  assert.match((await home.verb('upgrade', '--etcd-version', '3.6.14', '--plan')).stdout, 'FIRST: Upgrade to etcd 3.5 first')
+  assert.equal(record(), { version: old })
+})
+
+whereNewer('an upgrade that was killed is noted: up refuses, and the same command finishes it; no write is lost', async () => {
+  writeFileSync(config, `etcd: { binaries: ${newer?.folder} }\n`)
+  const plan = await home.verb('upgrade', '--etcd-version', to, '--plan', '--json')
+  assert.match(JSON.parse(plan.stdout).plan.join('\n'), /restart master0\d \(the leader, after handing over\)/)
+  const { result } = await underLoad(home, async () => {
+    const { child, done } = home.start('upgrade', '--etcd-version', to)
+    // In the middle: the new program runs on a member, and not yet on all.
+    while (child.exitCode === null && !(record().upgradingTo && (await versions()).includes(to))) await new Promise((wake) => setTimeout(wake, 100))
+    process.kill(child.pid ?? 0, 'SIGKILL')
+    await done
+    assert.equal(record(), { version: old, upgradingTo: to })
+    const up = await home.verb('etcd-role')
+    assert.match(up.stderr, `--etcd-version ${to}`)
+    return home.verb('upgrade', '--etcd-version', to, '--json')
+  })
+  assert.is(result.exitCode, 0, result.stderr)
+  assert.ok(existsSync(join(JSON.parse(result.stdout).backup, 'snapshot.db')))
+  assert.equal(record(), { version: to })
+  assert.equal(await versions(), [to, to, to])
+})
+
+whereNewer('on the newer etcd the other operations work, too, and run again there is nothing to upgrade', async () => {
+  for (const words of [['backup'], ['defrag', '--disarm'], ['certs'], ['upgrade', '--etcd-version', to]]) {
+    const { exitCode, stderr } = await home.verb(words[0] ?? '', ...words.slice(1))
+    assert.is(exitCode, 0, `${words.join(' ')}: ${stderr}`)
+  }
+})
+
+const versions = async (): Promise<string[]> =>
+  (JSON.parse((await home.verb('status', '--json')).stdout) as { members: { version: string | null }[] }).members.flatMap(({ version }) => (version ? [version] : []))
+
+test.after(() => home.downAll())
+
+test.run()
