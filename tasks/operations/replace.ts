@@ -19,7 +19,7 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   const guard = async (): Promise<void> => {
     if (cluster.hosts.length === 1)
       throw new OperationError(`${names[0]} is the only member of ${cluster.name}: nobody has its data but itself.`, {
-        hint: `Put a snapshot back: ${command(cluster, 'restore FILE')}`,
+        hint: `While it runs, others can get its data: ${command(cluster, 'scale --masters 3')}`,
       })
     etcdRole.refuseHalfUpgraded(cluster)
     await requireHealthy(cluster, { allowDown: names })
