@@ -35,7 +35,7 @@ export function upgradeTasks(cluster: Cluster): Task[] {
 }
 
 /** Halfway the record has the version before: to put that back could be a downgrade, which etcd does not survive. */
-function refuseHalfUpgraded(cluster: Cluster): void {
+export function refuseHalfUpgraded(cluster: Cluster): void {
   const { name, etcd } = cluster
   if (etcd.upgradingTo)
     throw new OperationError(`An upgrade of ${name} to etcd ${etcd.upgradingTo} was begun and is not done.`, {

@@ -6,6 +6,7 @@ import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
 import { memberList } from '../etcd/etcdctl.ts'
 import { memberAt, voters } from '../etcd/member-changes.ts'
 import { quorum } from '../etcd/membership.ts'
+import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
 import { requireHealthy } from './guard.ts'
 import { joinTasks } from './join.ts'
@@ -18,8 +19,9 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   const guard = async (): Promise<void> => {
     if (cluster.hosts.length === 1)
       throw new OperationError(`${names[0]} is the only member of ${cluster.name}: nobody has its data but itself.`, {
-        hint: `Put a snapshot back: ${command(cluster, 'restore FILE')}`,
+        hint: `While it runs, others can get its data: ${command(cluster, 'scale --masters 3')}`,
       })
+    etcdRole.refuseHalfUpgraded(cluster)
     await requireHealthy(cluster, { allowDown: names })
     for (const host of hosts) await requireQuorumWithout(cluster, host)
   }

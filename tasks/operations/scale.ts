@@ -22,6 +22,7 @@ import { sayDone, sayPlan } from './say.ts'
  */
 export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> {
   const { coming, leaving } = await difference(cluster)
+  etcdRole.refuseHalfUpgraded(cluster)
   await requireHealthy(cluster, { allowDown: [...coming, ...leaving].map(({ name }) => name) })
   if (planOnly)
     return sayPlan(cluster, 'scale', [

@@ -139,6 +139,13 @@ test('restarts: an unhealthy member first, the leader last', () => {
   assert.equal([decided.converge, decided.settle], [[], []])
 })
 
+test('a member without data that was added as a learner joins, and no running member is touched for its initial cluster', () => {
+  const others: Look = { ...good, drift: ['conf: content'] } // the initial cluster, which a running etcd does not read
+  const { plan: decided } = plan(three(others, { master03: fresh }), [members({ master03: { name: '', clientURLs: [] } })])
+  assert.equal([decided.refusal, decided.restart, decided.settle], ['', [], ['master03']])
+  assert.is(decided.state.master03, 'existing')
+})
+
 test('a renewed leaf is put in place without a restart', () => {
   const { plan: decided } = plan(three({ ...good, drift: ['server.crt: content'] }), [members()])
   assert.equal([decided.converge, decided.restart], [hosts, []])

@@ -1,0 +1,78 @@
+// What the role takes for a healthy member, a learner among them. The real module, in Python, with an etcdctl that answers from a list.
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { projectFolder } from '../../../tasks/core/environment.ts'
+
+interface Status {
+  learner?: boolean
+  leader?: number
+  index?: number
+  applied?: number
+}
+
+/** What a member answers, time after time; the last answer stays. Null: nothing. */
+type Members = Record<string, (Status | null)[]>
+
+const program = `
+import json, sys
+sys.path.insert(0, ${JSON.stringify(join(projectFolder, 'templates/ansible/roles/etcd/module_utils'))})
+sys.dont_write_bytecode = True
+from etcd_cluster import ClusterError, Etcdctl
+members, endpoint, question = json.load(sys.stdin)
+asked = []
+def run_command(args, environ_update, handle_exceptions):
+    url = environ_update["ETCDCTL_ENDPOINTS"]
+    asked.append(" ".join([url, *args[1:]]))
+    answers = members[url]
+    now = answers.pop(0) if len(answers) > 1 and args[1:] == ["endpoint", "status"] else answers[0]
+    if now is None or (args[1:] == ["endpoint", "health"] and now.get("learner")):
+        return 1, "", "no"
+    status = {"header": {"member_id": 1}, "leader": now.get("leader", 2), "isLearner": now.get("learner", False), "raftIndex": now.get("index", 0), "raftAppliedIndex": now.get("applied", now.get("index", 0))}
+    return 0, json.dumps([{"Status": status}]), ""
+class Service:
+    def last_words(self):
+        return ""
+etcdctl = Etcdctl(run_command, "etcdctl", "/ssl", endpoint, list(members), 1)
+try:
+    answer = etcdctl.healthy(endpoint) if question == "healthy" else etcdctl.wait_until_healthy(Service(), question == "restarted")
+except ClusterError as error:
+    answer = str(error)
+print(json.dumps([answer, asked]))`
+
+function role(members: Members, question: 'healthy' | 'started' | 'restarted'): { answer: unknown; asked: string[] } {
+  const [answer, asked] = JSON.parse(execFileSync('python3', ['-c', program], { input: JSON.stringify([members, 'new', question]), encoding: 'utf8' })) as [unknown, string[]]
+  return { answer, asked }
+}
+
+test('a learner that follows a leader is healthy, and is asked for no proposal, which it would not answer', () => {
+  const { answer, asked } = role({ new: [{ learner: true }] }, 'healthy')
+  assert.is(answer, true)
+  assert.equal(asked, ['new endpoint status'])
+})
+
+test('a learner without a leader is not healthy, nor is a member that does not answer', () => {
+  assert.is(role({ new: [{ learner: true, leader: 0 }] }, 'healthy').answer, false)
+  assert.is(role({ new: [null] }, 'healthy').answer, false)
+})
+
+test('a learner that was started is waited for until it has applied what the others had', () => {
+  const { answer, asked } = role(
+    { old: [{ index: 50 }, { index: 900 }], new: [null, { learner: true, applied: 0 }, { learner: true, applied: 40 }, { learner: true, applied: 50 }] },
+    'started',
+  )
+  assert.is(answer, null)
+  assert.is(asked.filter((line) => line === 'old endpoint status').length, 1, 'what the others had is asked once')
+})
+
+test('a learner that does not catch up in time is not taken for healthy', () => {
+  assert.match(role({ old: [{ index: 50 }], new: [{ learner: true, applied: 10 }] }, 'started').answer as string, 'did not become healthy')
+})
+
+test('a voter that was restarted is waited for until it has applied what the others had', () => {
+  const { answer } = role({ old: [{ index: 50 }], new: [{ applied: 10 }, { applied: 10 }, { applied: 50 }] }, 'restarted')
+  assert.is(answer, null)
+})
+
+test.run()
