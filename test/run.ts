@@ -15,6 +15,7 @@ interface Outcome {
   passed: number
   failed: number
   skipped: number
+  skippedTests: string[]
   problems: string[]
   output: string
   ms: number
@@ -122,9 +123,9 @@ async function runFile(file: string): Promise<Outcome> {
   if (late) problems.push(`Not done after ${duration(timeout)}${report?.running ? `, in "${report.running}"` : ''}.`)
   else if (ending && !report?.failed && problems.length === 0) problems.push(`It ended with ${ending}.`)
   if (leftovers) problems.push('It left processes of its own group behind.')
-  const { passed = 0, failed = 0, skipped = 0 } = report ?? {}
+  const { passed = 0, failed = 0, skipped = 0, skippedTests = [] } = report ?? {}
   if (passed + failed + skipped === 0) problems.push('It ran no test.')
-  return { passed, failed: failed || (problems.length > 0 ? 1 : 0), skipped, problems, output: Buffer.concat(output).toString(), ms: Date.now() - started }
+  return { passed, failed: failed || (problems.length > 0 ? 1 : 0), skipped, skippedTests, problems, output: Buffer.concat(output).toString(), ms: Date.now() - started }
 }
 
 /** tsx is given on the command line; what else a person wants of their node stays. */
@@ -154,9 +155,10 @@ function readReport(path: string): Report | undefined {
   }
 }
 
-function show(file: string, { passed, failed, skipped, problems, output, ms }: Outcome): void {
+function show(file: string, { passed, failed, skipped, skippedTests, problems, output, ms }: Outcome): void {
   const counts = [`${passed} passed`, ...(failed ? [`${failed} failed`] : []), ...(skipped ? [`${skipped} skipped`] : [])].join(', ')
   console.log(`${failed ? chalk.red('✘') : chalk.green('✔')} ${file}  ${counts}  ${chalk.dim(duration(ms))}`)
+  for (const title of skippedTests) console.log(chalk.dim(`  skipped: ${title}`))
   if (!failed) return
   if (output.trim()) console.log(output.trimEnd())
   for (const problem of problems) console.log(`  ${chalk.red(problem)}`)

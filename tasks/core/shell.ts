@@ -1,6 +1,7 @@
 // Running other programs: logged, interruptible, and never a raw failure to the person.
 import { spawn } from 'node:child_process'
 import { appendFileSync, rmSync } from 'node:fs'
+import { stripVTControlCharacters } from 'node:util'
 import { $ } from 'zx'
 import { OperationError } from './errors.ts'
 import { toolPidFile } from './lock.ts'
@@ -68,7 +69,8 @@ export async function work(program: string, args: string[], options: ToolOptions
   const stop = (): void => void (child.pid && endGroup(child.pid))
   run.signal.addEventListener('abort', stop, { once: true })
   try {
-    for await (const line of child) {
+    for await (const printed of child) {
+      const line = lastRewrite(printed)
       if (run.log) appendFileSync(run.log, `${line}\n`)
       if (run.verbose) process.stderr.write(`${chalk.dim(`${program.split('/').at(-1)} |`)} ${line}\n`)
       onLine?.(line)
@@ -86,6 +88,9 @@ export async function work(program: string, args: string[], options: ToolOptions
     if (pidFile) rmSync(pidFile.path, { force: true })
   }
 }
+
+/** What a terminal shows in the end of a line that was rewritten while something progressed. */
+const lastRewrite = (line: string): string => (line.includes('\r') ? stripVTControlCharacters(line.trimEnd().split('\r').at(-1) ?? '') : line)
 
 /**
  * Starts a program that serves us until we end, or `until` says so: it must end by itself when its standard input does.

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { ask } from '../core/shell.ts'
-import { dockerLabel } from './vagrant-folder.ts'
+import { clusterLabel } from './vagrant-folder.ts'
 
 /**
  * Makes the cluster's network, so that Vagrant finds it: one that Vagrant makes itself is removed by any other
@@ -12,7 +12,7 @@ import { dockerLabel } from './vagrant-folder.ts'
  * they hold the hosts' addresses.
  */
 export async function prepareDocker(cluster: Cluster): Promise<void> {
-  const label = dockerLabel(cluster)
+  const label = clusterLabel(cluster)
   const known = knownContainers(cluster.paths.vagrant)
   await removeContainers((await containers(label)).filter((id) => !known.includes(id)))
   if ((await ask('docker', ['network', 'inspect', label])).exitCode === 0) return
@@ -25,7 +25,7 @@ export async function prepareDocker(cluster: Cluster): Promise<void> {
 
 /** Removes every container of the cluster, known to Vagrant or not, and its network. */
 export async function removeFromDocker(cluster: Cluster): Promise<void> {
-  const label = dockerLabel(cluster)
+  const label = clusterLabel(cluster)
   await removeContainers(await containers(label))
   if ((await ask('docker', ['network', 'inspect', label])).exitCode === 0) await docker(`The network ${label} could not be removed`, ['network', 'rm', label])
 }

@@ -73,7 +73,7 @@ async function build(cluster: Cluster, image: string, report: (line: string) => 
 }
 
 /** This machine's own sources where it runs the same Debian; none: mmdebstrap knows Debian's own. */
-async function mirrors(): Promise<string[]> {
+export async function mirrors(): Promise<string[]> {
   const { stdout } = await ask('apt-get', ['indextargets', '--format', 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)', 'Created-By: Packages', 'Origin: Debian'])
   const lines = [...new Set(stdout.split('\n'))].filter((line) => line.split(' ')[2]?.startsWith(release))
   return lines.some((line) => line.includes(` ${release} `)) ? lines : []

@@ -1,4 +1,4 @@
-// Whether a network is free for hosts: what Docker, VirtualBox and this machine's routes have to say of it.
+// Whether a network is free for hosts: what Docker, libvirt, VirtualBox and this machine's routes have to say of it.
 import type { Finding } from '../core/check.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { findProgram } from '../core/programs.ts'
@@ -10,6 +10,7 @@ import { ask } from '../core/shell.ts'
 export interface Networks {
   routes: { network: string; device: string; gateway: boolean }[]
   docker: { network: string; name: string; device: string }[]
+  libvirt: { name: string; device: string }[]
   /** What /etc/vbox/networks.conf allows. */
   virtualbox: string[]
 }
@@ -19,7 +20,7 @@ const virtualboxRange = '192.168.56.0/21'
 
 /**
  * What stands against a network for hosts of `provider`; undefined: nothing.
- * @param own the name of the cluster's own Docker network, left by a run that was killed
+ * @param own the name of the cluster's own network of Docker or libvirt, left by a run that was killed
  */
 export function subnetClash(subnet: string, provider: VagrantProvider, networks: Networks, own: string): Finding | undefined {
   const remedy = `Choose another one with subnet: in the configuration; ${freeSubnet(networks)} is free.`
@@ -31,16 +32,13 @@ export function subnetClash(subnet: string, provider: VagrantProvider, networks:
     }
   const docker = networks.docker.find(({ network, name }) => name !== own && overlap(network, subnet))
   if (docker) return { detail: `${subnet} overlaps ${docker.network}, which is Docker's network ${docker.name}${docker.name === 'bridge' ? ' (its default)' : ''}.`, remedy }
-  const devices = networks.docker.filter(({ name }) => name === own).map(({ device }) => device)
-  const route = networks.routes.find(({ network, device }) => overlap(network, subnet) && !devices.includes(device) && !isHypervisors(device, provider))
+  const devices = [...networks.docker, ...networks.libvirt].filter(({ name }) => name === own).map(({ device }) => device)
+  // VirtualBox takes further machines into a network of its own.
+  const route = networks.routes.find(({ network, device }) => overlap(network, subnet) && !devices.includes(device) && !(provider === 'virtualbox' && device.startsWith('vboxnet')))
   if (!route) return undefined
   const wide = route.gateway && contains(route.network, subnet) // a route of a whole VPN, say: the hosts' own is the nearer one
   return { detail: `This machine has a route to ${route.network} over ${route.device}, which overlaps ${subnet}.`, remedy, ...(wide && { warning: true }) }
 }
-
-/** The hypervisor's own device: it takes further machines into its network. */
-const isHypervisors = (device: string, provider: VagrantProvider): boolean =>
-  (provider === 'virtualbox' && device.startsWith('vboxnet')) || (provider === 'libvirt' && device.startsWith('virbr'))
 
 /** The first network of VirtualBox's range that is nobody's. */
 function freeSubnet({ routes, docker }: Networks): string {
@@ -58,9 +56,9 @@ const address = (network: string): number => (network.split('/')[0] ?? '').split
 
 /** The networks of this machine, as far as its programs say. */
 export async function networksHere(): Promise<Networks> {
-  const [routes, docker] = await Promise.all([routesHere(), dockerNetworks()])
+  const [routes, docker, libvirt] = await Promise.all([routesHere(), dockerNetworks(), libvirtNetworks()])
   const allowed = [...(readFileIfThere('/etc/vbox/networks.conf') ?? '').matchAll(/^\s*\*\s+(.*)$/gm)].flatMap(([, ranges = '']) => ranges.trim().split(/\s+/))
-  return { routes, docker, virtualbox: allowed.filter((range) => range.includes('.')) }
+  return { routes, docker, libvirt, virtualbox: allowed.filter((range) => range.includes('.')) }
 }
 
 async function routesHere(): Promise<Networks['routes']> {
@@ -78,4 +76,11 @@ async function dockerNetworks(): Promise<Networks['docker']> {
   return found.flatMap(({ Id, Name, IPAM }) =>
     (IPAM?.Config ?? []).flatMap(({ Subnet }) => (Subnet?.includes('.') ? [{ network: Subnet, name: Name, device: Name === 'bridge' ? 'docker0' : `br-${Id.slice(0, 12)}` }] : [])),
   )
+}
+
+async function libvirtNetworks(): Promise<Networks['libvirt']> {
+  if (!(await canUse('libvirt'))) return []
+  const virsh = async (...args: string[]): Promise<string> => (await ask('virsh', ['--connect', 'qemu:///system', ...args], { timeout: 5000 })).stdout
+  const names = (await virsh('net-list', '--name')).split('\n').filter(Boolean)
+  return Promise.all(names.map(async (name) => ({ name, device: /^Bridge:\s+(\S+)/m.exec(await virsh('net-info', name))?.[1] ?? '' })))
 }

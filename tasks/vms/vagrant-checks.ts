@@ -9,12 +9,19 @@ import { ask } from '../core/shell.ts'
 import { imageCheck } from './host-image.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
 import { networksHere, subnetClash } from './subnet.ts'
-import { dockerLabel, requireVagrant } from './vagrant-folder.ts'
+import { clusterLabel, requireVagrant } from './vagrant-folder.ts'
 
 /** The oldest that the Vagrantfile and Flatcar's box work with. */
 const oldest = '2.2.5'
 const dockerPerHost = { memory: 128 * 2 ** 20, disk: 512 * 2 ** 20 }
 const diskPerMachine = 4 * 2 ** 30
+/** Where a provider keeps its machines' disks; the first that is there counts. */
+const diskFolders: Record<VagrantProvider, string[]> = {
+  docker: ['/var/lib/docker'],
+  libvirt: ['/var/lib/libvirt/images', homedir()],
+  virtualbox: [homedir()],
+  parallels: [homedir()],
+}
 
 /** Of a cluster that is there, only what every run needs is looked at: Vagrant itself takes a second to say its version. */
 export function vagrantChecks(cluster: Cluster): Check[] {
@@ -22,7 +29,7 @@ export function vagrantChecks(cluster: Cluster): Check[] {
   const docker = provider === 'docker'
   const first = [
     memoryCheck(cluster, docker ? dockerPerHost.memory : memory * 2 ** 20),
-    diskCheck(cluster, docker ? dockerPerHost.disk : diskPerMachine, docker ? ['/var/lib/docker'] : [homedir()], 'Free some space.'),
+    diskCheck(cluster, docker ? dockerPerHost.disk : diskPerMachine, diskFolders[provider], 'Free some space.'),
     subnetCheck(cluster),
   ]
   return [vagrantCheck(cluster), hypervisorCheck(cluster), sshCheck, ...(cluster.recorded ? [] : first), ...(docker ? [imageCheck(cluster)] : [])]
@@ -91,5 +98,5 @@ const sshCheck: Check = {
 
 const subnetCheck = (cluster: Cluster): Check => ({
   title: 'Check the network for the hosts',
-  look: async () => subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), dockerLabel(cluster)) ?? cluster.subnet,
+  look: async () => subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), clusterLabel(cluster)) ?? cluster.subnet,
 })

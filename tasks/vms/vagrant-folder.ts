@@ -23,8 +23,8 @@ export function renderFolder(cluster: Cluster): boolean {
     .includes(true)
 }
 
-/** A name for this cluster's containers and network that no other checkout's cluster has. */
-export const dockerLabel = (cluster: Cluster): string => `${cluster.name}-${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 6)}`
+/** A name for this cluster's containers, libvirt domains and network that no other checkout's cluster has. */
+export const clusterLabel = (cluster: Cluster): string => `${cluster.name}-${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 6)}`
 
 /** Whether the hosts are Flatcar: Vagrant boxes of it exist for these two (flatcar.org, "Vagrant"). */
 export const isFlatcar = (cluster: Cluster): boolean => ['virtualbox', 'parallels'].includes(requireVagrant(cluster).provider)
@@ -40,7 +40,7 @@ function settings(cluster: Cluster): object {
   const ansible = join(projectFolder, 'templates/ansible')
   return {
     provider,
-    label: dockerLabel(cluster),
+    label: clusterLabel(cluster),
     hosts: cluster.hosts.map(({ name, address }) => ({ name, address })),
     memory,
     cpus,

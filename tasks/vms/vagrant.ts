@@ -33,7 +33,7 @@ export const vagrant: HostProvider = {
 /** Brings up what does not answer. Hosts that all answer cost no call of Vagrant, which takes seconds to look. */
 async function bringUp(cluster: Cluster, report: (line: string) => void): Promise<string> {
   const { provider } = requireVagrant(cluster)
-  const count = `${cluster.hosts.length} ${provider} ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
+  const count = counted(cluster)
   const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
   const changed = renderFolder(cluster)
   if ((await silentHosts(cluster)).length === 0) {
@@ -49,6 +49,8 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
   return `${count} brought up at ${where}`
 }
 
+const counted = (cluster: Cluster): string => `${cluster.hosts.length} ${requireVagrant(cluster).provider} ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
+
 /** Destroys the machines with their data, and then forgets them. */
 async function remove(cluster: Cluster, report: (line: string) => void): Promise<string> {
   const { vagrant: folder, sshConfig } = cluster.paths
@@ -59,7 +61,7 @@ async function remove(cluster: Cluster, report: (line: string) => void): Promise
   }
   if (requireVagrant(cluster).provider === 'docker') await removeFromDocker(cluster)
   for (const path of [folder, sshConfig]) rmSync(path, { recursive: true, force: true })
-  return there ? `Removed ${cluster.hosts.length} ${requireVagrant(cluster).provider} hosts` : "None of Vagrant's hosts was there"
+  return there ? `Removed ${counted(cluster)}` : "None of Vagrant's hosts was there"
 }
 
 async function removeHost(cluster: Cluster, host: Host): Promise<void> {

@@ -9,6 +9,7 @@ import { endGroup } from '../../tasks/core/processes.ts'
 import { aptInstall, findProgram, hasApt, isRoot } from '../../tasks/core/programs.ts'
 import { sleep } from '../../tasks/core/run.ts'
 import { ask } from '../../tasks/core/shell.ts'
+import { libvirtPackages, makeBox } from '../support/libvirt.ts'
 
 /** Programs that the suite uses, and the Debian packages they come in. */
 const programs = {
@@ -45,7 +46,7 @@ try {
   await installPrograms()
   await makeNamespace()
   await startEngine()
-  await end(await runTests(await makeImage()))
+  await end(await runTests({ TEST_IMAGE: await makeImage(), ...(process.env.E2E_LIBVIRT && { TEST_BOX: await makeLibvirtBox() }) }))
 } catch (error) {
   console.error(`Error: ${(error as Error).message}\n0 passed, 1 failed, 0 skipped`)
   await end(1)
@@ -55,6 +56,14 @@ async function installPrograms(): Promise<void> {
   const missing = Object.entries(programs).filter(([program]) => !findProgram(program))
   const packages = [...new Set(missing.map(([, name]) => name))]
   if (packages.length > 0) await aptInstall(packages, () => {})
+}
+
+/** Also outside the namespace, for the same reason. */
+async function makeLibvirtBox(): Promise<string> {
+  await aptInstall(libvirtPackages, () => {})
+  const box = join(folder, 'box')
+  mkdirSync(box)
+  return makeBox(box)
 }
 
 async function makeNamespace(): Promise<void> {
@@ -98,11 +107,12 @@ async function makeImage(): Promise<string> {
 }
 
 /** The tests; with --bench, the bench of the role instead. */
-function runTests(image: string): Promise<number> {
+function runTests(made: Record<string, string>): Promise<number> {
   const [first, ...others] = process.argv.slice(2)
-  const program = first === '--bench' ? ['test/bench/hosts.ts', ...others] : ['test/run.ts', '--e2e', '--timeout', '1200', ...process.argv.slice(2)]
+  const program =
+    first === '--bench' ? ['test/bench/hosts.ts', ...others] : ['test/run.ts', '--e2e', '--timeout', process.env.E2E_LIBVIRT ? '3600' : '1200', ...process.argv.slice(2)]
   const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'tsx', ...program], {
-    env: { ...process.env, ...environment(), TEST_IMAGE: image },
+    env: { ...process.env, ...environment(), ...made },
     stdio: 'inherit',
     detached: true,
   })

@@ -7,6 +7,8 @@ export interface Report {
   passed: number
   failed: number
   skipped: number
+  /** The titles of those that skip() left out. */
+  skippedTests: string[]
   /** The test or hook at work, for the message when the file takes too long. */
   running: string | undefined
   /** What fails the file besides its failing tests. */
@@ -18,7 +20,7 @@ const grace = 5000
 const path = process.env.UVU_REPORT ?? ''
 delete process.env.UVU_REPORT // a node that a test starts must not report in our place
 
-const report: Report = { passed: 0, failed: 0, skipped: 0, running: undefined, problems: [] }
+const report: Report = { passed: 0, failed: 0, skipped: 0, skippedTests: [], running: undefined, problems: [] }
 let leak: NodeJS.Timeout | undefined
 
 export const test = watch(uvu.test, 'test')
@@ -55,8 +57,9 @@ function watch<T>(real: uvu.Test<T>, name: string): uvu.Test<T> {
 
   return Object.assign(declare('tests', real), {
     only: declare('only', real.only),
-    skip: () => {
+    skip: (title?: string) => {
       report.skipped++
+      if (title) report.skippedTests.push(title)
       real.skip()
     },
     before: Object.assign(hook('before', real.before), { each: hook('before.each', real.before.each) }),

@@ -70,6 +70,12 @@ test('lines come one by one while the program runs, and go to the log', async ()
   run.log = undefined
 })
 
+test('of a line that is rewritten while something progresses, only the last state is kept', async () => {
+  const seen: string[] = []
+  await work('printf', ['Progress: 0%%\\r\\033[KProgress: 100%%\\r\\033[Kdone\\nend\\r\\n'], { onLine: (line) => void seen.push(line) })
+  assert.equal(seen, ['done', 'end'])
+})
+
 test('the pid in the file is that of the program itself', async () => {
   const state = temporaryFolder()
   mkdirSync(join(state, 'lock'))

@@ -10,11 +10,13 @@ const here: Networks = {
     { network: '192.168.57.0/24', device: 'br-aaaaaaaaaaaa', gateway: false },
     { network: '10.0.0.0/8', device: 'tun0', gateway: true },
     { network: '192.168.58.0/24', device: 'vboxnet0', gateway: false },
+    { network: '192.168.59.0/24', device: 'virbr1', gateway: false },
   ],
   docker: [
     { network: '172.17.0.0/16', name: 'bridge', device: 'docker0' },
     { network: '192.168.57.0/24', name: 'blue-123456', device: 'br-aaaaaaaaaaaa' },
   ],
+  libvirt: [{ name: 'red-123456', device: 'virbr1' }],
   virtualbox: [],
 }
 const clash = (subnet: string, provider: Parameters<typeof subnetClash>[1], own = 'green-123456', more: Partial<Networks> = {}) =>
@@ -32,6 +34,8 @@ test("the original's network lies in Docker's default, and a free one is named",
 test("a cluster's own network, left by a run that was killed, is no clash; another's is", () => {
   assert.is(clash('192.168.57.0/24', 'docker', 'blue-123456'), undefined)
   assert.match(clash('192.168.57.0/24', 'docker')?.detail ?? '', "Docker's network blue-123456")
+  assert.is(clash('192.168.59.0/24', 'libvirt', 'red-123456'), undefined)
+  assert.match(clash('192.168.59.0/24', 'libvirt')?.detail ?? '', 'over virbr1')
 })
 
 test('VirtualBox allows its own range only, unless its configuration says otherwise', () => {

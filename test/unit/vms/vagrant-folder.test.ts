@@ -71,7 +71,7 @@ function standIn(provider: string): string {
     'class StandIn < Vagrant.plugin("2")',
     '  name "stand-in"',
     `  provider(:${provider}) { Class.new(Vagrant.plugin("2", :provider)) { def state; Vagrant::MachineState.new(:not_created, "", ""); end } }`,
-    `  config(:${provider}, :provider) { Class.new(Vagrant.plugin("2", :config)) { attr_accessor :memory, :cpus, :driver, :check_guest_tools } }`,
+    `  config(:${provider}, :provider) { Class.new(Vagrant.plugin("2", :config)) { attr_accessor :memory, :cpus, :driver, :default_prefix, :check_guest_tools } }`,
     'end',
   ]
   writeFileSync(join(folder, 'Vagrantfile'), `${plugin.join('\n')}\n`)

@@ -15,7 +15,7 @@ DOCUMENTATION = r"""
 module: etcd_doctor
 short_description: Check what a host must offer to etcd
 description:
-  - Changes nothing. A listener on the peer port, where nothing listens, ends by itself within 20 seconds.
+  - Changes nothing. A listener on the peer port, where nothing listens, ends by itself within two minutes.
 options:
   action:
     description:
