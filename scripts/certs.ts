@@ -7,7 +7,7 @@ const help = `Example, for cron: npx zx scripts/certs.ts --json >/dev/null
 
 Exit code 1: one is to be renewed, or ends within pki.renewBeforeDays (30) days.`
 
-await script({ name: 'certs', summary: 'List every certificate, its days left, and what would be renewed and why. Changes nothing.', help }, (cluster) => {
+await script({ name: 'certs', summary: 'List every certificate, its days left, and what would be renewed and why.', help }, (cluster) => {
   requireRecorded(cluster)
   return certs(cluster)
 })

@@ -7,9 +7,9 @@ import { defrag } from '../tasks/operations/defrag.ts'
 await script(
   {
     name: 'defrag',
-    summary: 'Give free space in the database back to the disk, one member at a time, the leader last.',
+    summary: "Give the database's free space back to the disk, one member at a time.",
     writes: true,
-    flags: { disarm: { summary: 'cure alarm NOSPACE: compact, defragment, lower the alarm, write' }, ...planFlag },
+    flags: { disarm: { summary: 'cure alarm NOSPACE: compact, defragment, lower the alarm' }, ...planFlag },
     help: 'Example: npx zx scripts/defrag.ts --disarm',
   },
   (cluster, flags) => {

@@ -229,10 +229,8 @@ const corrupt = (path: string, why: string): OperationError =>
   new UsageError(`${path} cannot be understood: ${why}.`, { hint: 'Put a good copy back. If the cluster is gone, remove that file.' })
 
 function refuseContradiction(asked: Config, record: ClusterRecord): void {
-  const refuse = (what: string, was: unknown, now: unknown, way?: string): never => {
-    throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, {
-      hint: way ?? `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`,
-    })
+  const refuse = (what: string, was: unknown, now: unknown, hint = `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`): never => {
+    throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, { hint })
   }
   if (asked.masters !== undefined && asked.masters !== record.members.length)
     refuse(
@@ -246,10 +244,9 @@ function refuseContradiction(asked: Config, record: ClusterRecord): void {
   if (asked.subnet && asked.subnet !== record.subnet) refuse('subnet', record.subnet, asked.subnet)
   if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort) refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
   if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort) refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
-  if (asked.etcd?.version && record.etcd.version && asked.etcd.version !== record.etcd.version)
-    throw new UsageError(`Cluster ${record.name} runs etcd ${record.etcd.version}, and the configuration says etcd.version ${asked.etcd.version}.`, {
-      hint: `Say there what it runs, or leave it out. An upgrade changes it: npx zx scripts/upgrade.ts --etcd-version ${asked.etcd.version}`,
-    })
+  const version = asked.etcd?.version
+  if (version && record.etcd.version && version !== record.etcd.version)
+    refuse('etcd.version', record.etcd.version, version, `Leave it out, or say what it runs. An upgrade changes it: npx zx scripts/upgrade.ts --etcd-version ${version}`)
 }
 
 async function ownMembers({ hosts, inventory }: NonNullable<Cluster['own']>): Promise<{ name: string; address: string }[]> {

@@ -90,7 +90,10 @@ async function rehearse(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => b
   return withCopies(cluster, async (copy) => {
     const issued = await renewLeaves(copy, asked)
     const role = (await etcdRole.plan(copy)).map((step) => step.split('\n')[0] ?? '')
-    const restarts = role.filter((step) => /: restart etcd/.test(step)).map((step) => step.split(':')[0])
+    const restarts = role
+      .filter((step) => /: restart etcd/.test(step))
+      .map((step) => step.split(':')[0])
+      .toSorted()
     return {
       would: [...issued.map(({ path, reason }) => `issue ${path} (${reason})`), ...role, 'prove by new connections that every member serves them', 'verify'],
       restarts: restarts.length > 0 ? restarts.join(', ') : undefined,

@@ -20,16 +20,17 @@ export async function upgrade(cluster: Cluster, { version: to, plan }: { version
   const from = cluster.etcd.version ?? ''
   const target: Cluster = { ...cluster, etcd: { ...cluster.etcd, version: to, upgradingTo: undefined } } // its programs have this version and no other
   const path = check(cluster, from, to)
-  // A folder of the person's own holds one version: from now on the new one.
-  const now = cluster.etcd.binaries ? target : cluster
   if (!plan && path.first.length > 0)
     throw new OperationError(`${cluster.name} is not ready for etcd ${to}, and nothing was changed.`, {
       output: path.first.join('\n'),
       hint: 'Do that first; then run this again.',
     })
-  const there = await programs(target)
+  const { there, missing } = await programs(target)
+  if (missing && !plan) throw missing
+  // A folder of the person's own holds one version: from now on the new one.
+  const now = cluster.etcd.binaries && !missing ? target : cluster
   await guard(now, from, to, cluster.etcd.upgradingTo)
-  if (plan) return sayPlan(cluster, 'upgrade', await steps(now, path, from, to, there))
+  if (plan) return sayPlan(cluster, 'upgrade', await steps(now, { ...path, first: [...path.first, ...(missing ? [missing.more.hint ?? ''] : [])] }, from, to, there))
   if (from === to && !cluster.etcd.upgradingTo) return sayDone(cluster, 'upgrade', `${cluster.name} runs etcd ${to} already.`, { from, to, upgraded: false })
   const made: { folder?: string; metadata?: BackupMetadata } = {}
   run.warnings.push(...path.beware)
@@ -64,16 +65,16 @@ function check(cluster: Cluster, from: string, to: string): UpgradePath {
   return path
 }
 
-/** The folder of the new version's programs; undefined: they are to be fetched. @throws UsageError when the person's own folder has another version */
-async function programs(target: Cluster): Promise<string | undefined> {
+/** The folder of the new version's programs, if there is one; `missing` where the person's own folder has another version: nothing is fetched then. */
+async function programs(target: Cluster): Promise<{ there?: string | undefined; missing?: UsageError }> {
   const { binaries, version } = target.etcd
-  const found = await findEtcd(target).catch((error) => {
+  try {
+    return { there: (await findEtcd(target))?.folder }
+  } catch (error) {
     if (!(error instanceof UsageError) || !binaries) throw error
-    throw new UsageError(error.message.replace(/, but this cluster runs .*/, `, not ${version}.`), {
-      hint: `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`,
-    })
-  })
-  return found?.folder
+    const message = error.message.replace(/, but this cluster runs .*/, `, not ${version}.`)
+    return { missing: new UsageError(message, { hint: `Name with etcd.binaries a folder that has etcd ${version}; then run this again.` }) }
+  }
 }
 
 /** A run that was killed may have left one member down, and members of both versions: then it goes on. */
@@ -93,7 +94,7 @@ async function steps(now: Cluster, { first, beware }: UpgradePath, from: string,
     ...first.map((line) => `FIRST: ${line}`),
     ...beware.map((line) => `beware: ${line}`),
     'take a backup, proven by restoring it',
-    there ? `use etcd ${to} in ${there}` : `get etcd ${to}: the official release, checked by its SHA-256, else the distribution's package`,
+    there || now.etcd.binaries ? `use etcd ${to} in ${there ?? 'that folder'}` : `get etcd ${to}: the official release, checked by its SHA-256, else the distribution's package`,
     ...(await turns(now)).map((host) => `restart ${host} with etcd ${to} (now ${from}), and wait until it has caught up`),
     'verify',
     `record that ${now.name} runs etcd ${to}`,
