@@ -1,10 +1,10 @@
 // Machines of libvirt for a test, emulated by QEMU: a Debian box made of Debian's packages, and a libvirtd of the test's own.
 import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { projectFolder } from '../../tasks/core/environment.ts'
-import { endGroup } from '../../tasks/core/processes.ts'
 import { requireProgram } from '../../tasks/core/programs.ts'
 import { sleep } from '../../tasks/core/run.ts'
 import { mirrors } from '../../tasks/vms/host-image.ts'
@@ -88,8 +88,7 @@ export async function startLibvirt(folder: string, box: string, boxName: string)
   const mounts = folders.map((path) => `mkdir -p ${path} "$1${path}"; mount --bind "$1${path}" ${path}`)
   const log = openSync(join(folder, 'libvirtd.log'), 'w')
   const child = spawn('unshare', ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-ec', [...mounts, 'libvirtd & wait $!'].join('\n'), 'sh', folder], {
-    detached: true,
-    stdio: ['ignore', log, log],
+    stdio: ['ignore', log, log], // not detached: the runner ends our group
   })
   closeSync(log)
   const end = (): void => void (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'))
@@ -115,8 +114,9 @@ export async function startLibvirt(folder: string, box: string, boxName: string)
     environment,
     virsh,
     stop: async () => {
+      const ended = once(child, 'exit')
       end()
-      await endGroup(child.pid ?? 0)
+      await ended
     },
   }
 }
