@@ -7,7 +7,7 @@ import { restart } from '../tasks/operations/restart.ts'
 await script(
   {
     name: 'restart',
-    summary: 'Restart the members one at a time, the leader last, while the cluster goes on serving.',
+    summary: 'Restart the members one at a time, the leader last, while the cluster serves.',
     writes: true,
     flags: planFlag,
     words: { usage: '[host…]', least: 0, most: 9 },

@@ -1,9 +1,10 @@
 // The end of a cluster: its hosts and data go; its certificates and backups only when asked.
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, hostsLeft, recordedClusters } from './core/cluster.ts'
+import type { Cluster } from './core/cluster.ts'
 import { OperationError, UsageError } from './core/errors.ts'
 import { runPipeline } from './core/pipeline.ts'
+import { hostsLeft, recordedClusters } from './core/record.ts'
 import { run } from './core/run.ts'
 import { confirm } from './core/script.ts'
 import { suggest } from './core/suggest.ts'

@@ -1,9 +1,10 @@
 // THE table of phases. Scripts, --help, --from, --skip and the order of `up` all come from it.
 import { type Check, checkPlan, checkTasks, questionsOf } from './core/check.ts'
-import { type Cluster, recordCluster } from './core/cluster.ts'
+import type { Cluster } from './core/cluster.ts'
 import { OperationError, UsageError } from './core/errors.ts'
 import { planFlag } from './core/flags.ts'
 import { concurrently, inOrder, runPipeline, type Task } from './core/pipeline.ts'
+import { recordCluster } from './core/record.ts'
 import { run } from './core/run.ts'
 import { confirm, script } from './core/script.ts'
 import { suggest } from './core/suggest.ts'

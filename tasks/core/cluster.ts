@@ -1,20 +1,14 @@
 // The one typed cluster object: resolved once from what was asked, what is recorded and the defaults.
-import { createHash } from 'node:crypto'
-import { existsSync, readdirSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import * as v from 'valibot'
+import { freeLoopbackSubnet, membersIn, otherSubnets } from './addresses.ts'
 import { checkSubnet, defaults, type Settings } from './config.ts'
 import { home } from './environment.ts'
-import { OperationError, UsageError } from './errors.ts'
-import { readFileIfThere, writeFileIfChanged } from './files.ts'
+import { UsageError } from './errors.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from './own-hosts.ts'
 import { chooseProvider, freePrivateSubnet, type VagrantSettings, vagrantSettings } from './provider-choice.ts'
-import { type Config, type KeyAlgorithm, vagrantProviders } from './schema.ts'
+import { type ClusterPaths, type ClusterRecord, clusterPaths, type ProviderName, readRecord, recordedClusters, refuseContradiction } from './record.ts'
+import type { KeyAlgorithm } from './schema.ts'
 import { suggest } from './suggest.ts'
-
-const providerNames = ['local', 'vagrant', 'ssh'] as const
-export type ProviderName = (typeof providerNames)[number]
 
 /** One host of the cluster, and the etcd member that lives on it. */
 export interface Host {
@@ -57,73 +51,6 @@ export interface Cluster {
   configFile: string | undefined
   /** True when cluster.json was there before this run. */
   recorded: boolean
-}
-
-export interface ClusterPaths {
-  certs: string
-  state: string
-  record: string
-  inventory: string
-  logs: string
-  hosts: string
-  vagrant: string
-  sshConfig: string
-  backups: string
-}
-
-const recordSchema = v.object({
-  name: v.string(),
-  provider: v.picklist(providerNames),
-  subnet: v.string(),
-  clientPort: v.number(),
-  peerPort: v.number(),
-  members: v.pipe(
-    v.array(
-      v.object({
-        name: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]*$/)),
-        address: v.pipe(v.string(), v.ip()),
-        connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
-      }),
-    ),
-    v.minLength(1),
-  ),
-  etcd: v.object({ version: v.optional(v.string()), upgradingTo: v.optional(v.string()) }),
-  vagrant: v.optional(
-    v.object({
-      provider: v.picklist(vagrantProviders),
-      box: v.optional(v.string()),
-      boxVersion: v.optional(v.string()),
-      memory: v.number(),
-      cpus: v.number(),
-      driver: v.optional(v.picklist(['kvm', 'qemu'])),
-    }),
-  ),
-  inventory: v.optional(v.string()),
-  configFile: v.optional(v.string()),
-})
-
-type ClusterRecord = v.InferOutput<typeof recordSchema>
-
-/** Where a cluster's things are. */
-export function clusterPaths(name: string, root = home): ClusterPaths {
-  const state = join(root, '.cluster', name)
-  return {
-    certs: join(root, 'certs', name),
-    state,
-    record: join(state, 'cluster.json'),
-    inventory: join(state, 'inventory.yml'),
-    logs: join(state, 'logs'),
-    hosts: join(state, 'hosts'),
-    vagrant: join(state, 'vagrant'),
-    sshConfig: join(state, 'ssh-config'),
-    backups: join(state, 'backups'),
-  }
-}
-
-/** The names of all clusters that are recorded here. */
-export function recordedClusters(): string[] {
-  const folder = join(home, '.cluster')
-  return existsSync(folder) ? readdirSync(folder).filter((name) => existsSync(join(folder, name, 'cluster.json'))) : []
 }
 
 /**
@@ -175,118 +102,9 @@ export async function resolveCluster({ asked, configFile }: Settings, resize = f
   }
 }
 
-/**
- * Records what was resolved, so that every later run sees the same cluster. Writes only when it changed.
- * @throws OperationError when there are hosts already, of a cluster whose record was lost
- */
-export function recordCluster(cluster: Cluster): void {
-  const left = hostsLeft(cluster)
-  if (!cluster.recorded && left)
-    throw new OperationError(`There are hosts of cluster ${cluster.name} in ${left}, but its record ${cluster.paths.record} is missing.`, {
-      hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts --cluster ${cluster.name}`,
-    })
-  const record: ClusterRecord = {
-    name: cluster.name,
-    provider: cluster.provider,
-    subnet: cluster.subnet,
-    clientPort: cluster.etcd.clientPort,
-    peerPort: cluster.etcd.peerPort,
-    members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, ...(connection && { connection }) })),
-    etcd: { ...(cluster.etcd.version && { version: cluster.etcd.version }), ...(cluster.etcd.upgradingTo && { upgradingTo: cluster.etcd.upgradingTo }) },
-    ...(cluster.vagrant && { vagrant: cluster.vagrant }),
-    ...(cluster.own?.inventory && { inventory: cluster.own.inventory }),
-    ...(cluster.configFile && { configFile: cluster.configFile }),
-  }
-  writeFileIfChanged(cluster.paths.record, `${JSON.stringify(record, null, 2)}\n`, 0o600)
-  cluster.recorded = true
-}
-
-/** The folder that hosts of this cluster have, if there is one. */
-export const hostsLeft = ({ paths }: Cluster): string | undefined => [paths.hosts, paths.vagrant].find((folder) => existsSync(folder))
-
-/** The configuration file that a cluster was made with. @throws UsageError when that is gone */
-export function recordedConfigFile(name: string): string | undefined {
-  const file = /^[a-z0-9][a-z0-9.-]*$/.test(name) ? readRecord(clusterPaths(name).record)?.configFile : undefined
-  if (file && !existsSync(file))
-    throw new UsageError(`Cluster ${name} was made with the configuration ${file}, which is gone.`, { hint: 'Put it back, or name another one with --config.' })
-  return file
-}
-
-function readRecord(path: string): ClusterRecord | undefined {
-  const source = readFileIfThere(path)
-  if (source === undefined) return undefined
-  let content: unknown
-  try {
-    content = JSON.parse(source)
-  } catch {
-    throw corrupt(path, 'it is not JSON')
-  }
-  const result = v.safeParse(recordSchema, content)
-  if (!result.success) throw corrupt(path, `${v.getDotPath(result.issues[0]) ?? 'it'}: ${result.issues[0].message}`)
-  return result.output
-}
-
-const corrupt = (path: string, why: string): OperationError =>
-  new UsageError(`${path} cannot be understood: ${why}.`, { hint: 'Put a good copy back. If the cluster is gone, remove that file.' })
-
-function refuseContradiction(asked: Config, record: ClusterRecord): void {
-  const refuse = (what: string, was: unknown, now: unknown, hint = `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`): never => {
-    throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, { hint })
-  }
-  if (asked.masters !== undefined && asked.masters !== record.members.length)
-    refuse(
-      'masters',
-      record.members.length,
-      asked.masters,
-      `Members come and go one at a time: npx zx scripts/scale.ts${record.name === defaults.cluster ? '' : ` --cluster ${record.name}`} --masters ${asked.masters}. Or leave masters out to go on with the cluster as it is.`,
-    )
-  if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider) refuse('provider', record.provider, asked.provider)
-  if (asked.vagrant?.provider && record.vagrant && asked.vagrant.provider !== record.vagrant.provider) refuse('vagrant.provider', record.vagrant.provider, asked.vagrant.provider)
-  if (asked.subnet && asked.subnet !== record.subnet) refuse('subnet', record.subnet, asked.subnet)
-  if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort) refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
-  if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort) refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
-  const version = asked.etcd?.version
-  if (version && record.etcd.version && version !== record.etcd.version)
-    refuse('etcd.version', record.etcd.version, version, `Leave it out, or say what it runs. An upgrade changes it: npx zx scripts/upgrade.ts --etcd-version ${version}`)
-}
-
 async function ownMembers({ hosts, inventory }: NonNullable<Cluster['own']>): Promise<{ name: string; address: string }[]> {
   const listed = hosts ?? (inventory ? await hostsInInventory(inventory) : [])
   return listed.map(({ name, address }) => ({ name, address }))
-}
-
-/** master01, master02, … at .101 and up, as the original had them. */
-function membersIn(subnet: string, masters: number): { name: string; address: string }[] {
-  const prefix = subnet.slice(0, subnet.lastIndexOf('.'))
-  return Array.from({ length: masters }, (_, index) => ({ name: `master${String(index + 1).padStart(2, '0')}`, address: `${prefix}.${101 + index}` }))
-}
-
-const otherSubnets = (name: string): (string | undefined)[] =>
-  recordedClusters()
-    .filter((other) => other !== name)
-    .map((other) => /"subnet": *"([\d.]+\/24)"/.exec(readFileIfThere(clusterPaths(other).record) ?? '')?.[1])
-
-/** A 127.x.y.0/24 that no recorded cluster has and whose first address has the ports free; the name decides where the search starts. */
-async function freeLoopbackSubnet(name: string, ports: number[]): Promise<string> {
-  const taken = otherSubnets(name)
-  const start = createHash('sha256').update(join(home, name)).digest().readUInt16BE()
-  for (let step = 0; step < 256; step++) {
-    const place = (start + step * 257) % 65536
-    const prefix = `127.${1 + (place % 254)}.${place >> 8}`
-    if (taken.includes(`${prefix}.0/24`)) continue
-    const free = await Promise.all(ports.map((port) => canListen(`${prefix}.101`, port)))
-    if (free.every((answer) => answer !== 'EADDRINUSE')) return `${prefix}.0/24`
-  }
-  throw new OperationError('No free 127.x.y.0/24 network was found on this machine.', { hint: 'Name one with subnet: in the configuration.' })
-}
-
-/** Tries to listen: true, or the system's error code (EADDRINUSE, EADDRNOTAVAIL, …). */
-export function canListen(address: string, port: number): Promise<true | string> {
-  return new Promise((done) => {
-    const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message))
-    server.listen({ host: address, port, exclusive: true }, () => server.close(() => done(true)))
-  })
 }
 
 /** The host of that name. @throws UsageError naming the nearest one */

@@ -10,8 +10,8 @@ export const environmentVariables = {
   HA_ETCD_PROVIDER: 'as --provider',
   HA_ETCD_MASTERS: 'as --masters (MASTER_COUNT means the same)',
   HA_ETCD_CONFIG: 'as --config',
-  HA_ETCD_HOME: 'the folder of certs/, .cluster/ and .tools/ (the project)',
-  HA_ETCD_CA_PASSPHRASE: "the CA key's passphrase; a new CA key is encrypted with it",
+  HA_ETCD_HOME: 'where certs/, .cluster/ and .tools/ are (the project)',
+  HA_ETCD_CA_PASSPHRASE: "the CA key's passphrase; a new key is encrypted by it",
 } as const
 
 /** The provider that a person has told Vagrant itself to take. */

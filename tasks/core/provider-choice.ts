@@ -1,10 +1,10 @@
 // Where the hosts are when nobody says it: on Vagrant's machines where that can work at once, else on this machine.
 import { existsSync } from 'node:fs'
-import type { ProviderName } from './cluster.ts'
 import { defaults } from './config.ts'
 import { vagrantsOwnChoice } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { findProgram } from './programs.ts'
+import type { ProviderName } from './record.ts'
 import { type Config, type VagrantProvider, vagrantProviders } from './schema.ts'
 import { ask } from './shell.ts'
 

@@ -1,11 +1,12 @@
 // Phase etcd-role: the Ansible role on every host.
 import { existsSync, readFileSync } from 'node:fs'
 import type { Check } from '../core/check.ts'
-import { type Cluster, recordCluster } from '../core/cluster.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgram, versionOf } from '../core/programs.ts'
+import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { type EtcdBinaries, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'

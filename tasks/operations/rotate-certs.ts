@@ -1,12 +1,11 @@
 // rotate-certs: leaves issued again and installed while etcd runs on, and the proof that every member serves them.
 
 import { withCopies } from '../copies.ts'
-import type { Cluster } from '../core/cluster.ts'
+import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run, sleep } from '../core/run.ts'
-import { suggest } from '../core/suggest.ts'
 import { authorityCertificate, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { type Issued, renewLeaves } from '../pki/index.ts'
@@ -67,9 +66,8 @@ export async function rotateCerts(cluster: Cluster, options: RotateOptions): Pro
 }
 
 function selection(cluster: Cluster, { host, all }: RotateOptions): (leaf: Leaf, due: boolean) => boolean {
-  const names = cluster.hosts.map(({ name }) => name)
   if (host && all) throw new UsageError('--host and --all contradict each other: say one of them.')
-  if (host && !names.includes(host)) throw new UsageError(`${cluster.name} has no host ${host}.${suggest(host, names)}`)
+  if (host) hostNamed(cluster, host)
   return (leaf, due) => (host ? leaf.title.startsWith(`${host}/`) : all || due)
 }
 

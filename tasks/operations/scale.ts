@@ -1,9 +1,10 @@
 // scale: more members or fewer, one at a time. Growing, each comes as a learner; shrinking, the highest name goes first.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, type Host, recordCluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
+import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { memberList } from '../etcd/etcdctl.ts'
 import { memberAt, removeMember, voters } from '../etcd/member-changes.ts'

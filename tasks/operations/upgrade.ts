@@ -1,8 +1,9 @@
 // upgrade: a newer etcd on every member, one after the other, with a proven backup before and the record last.
-import { type Cluster, recordCluster } from '../core/cluster.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
+import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { fetchEtcd, findEtcd } from '../etcd/binaries.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'

@@ -1,7 +1,8 @@
 // Phase vms: the cluster's hosts, up and known to Ansible.
 import type { Check } from '../core/check.ts'
-import { type Cluster, type Host, type ProviderName, recordCluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
+import { type ProviderName, recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { local } from './local.ts'
 import type { HostProvider } from './provider.ts'

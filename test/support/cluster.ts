@@ -1,5 +1,6 @@
 // A cluster for tests: every field filled, its files in a temporary folder that goes when the test ends.
-import { type Cluster, clusterPaths, type Host } from '../../tasks/core/cluster.ts'
+import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import { clusterPaths } from '../../tasks/core/record.ts'
 import { temporaryFolder } from './folder.ts'
 
 export type Overrides = Partial<Omit<Cluster, 'etcd' | 'pki' | 'paths'>> & {

@@ -10,7 +10,9 @@ import { temporaryFolder } from '../../support/folder.ts'
 // The home is read when the module is loaded.
 const home = temporaryFolder()
 process.env.HA_ETCD_HOME = home
-const { canListen, clusterPaths, recordCluster, recordedClusters, resolveCluster } = await import('../../../tasks/core/cluster.ts')
+const { canListen } = await import('../../../tasks/core/addresses.ts')
+const { resolveCluster } = await import('../../../tasks/core/cluster.ts')
+const { clusterPaths, recordCluster, recordedClusters } = await import('../../../tasks/core/record.ts')
 const { UsageError } = await import('../../../tasks/core/errors.ts')
 
 const test = suite('cluster')

@@ -11,7 +11,8 @@ const home = temporaryFolder()
 const programs = temporaryFolder()
 process.env.HA_ETCD_HOME = home
 delete process.env.VAGRANT_DEFAULT_PROVIDER
-const { clusterPaths, recordCluster, resolveCluster } = await import('../../../tasks/core/cluster.ts')
+const { resolveCluster } = await import('../../../tasks/core/cluster.ts')
+const { clusterPaths, recordCluster } = await import('../../../tasks/core/record.ts')
 
 const test = suite('provider-choice')
 const path = process.env.PATH
