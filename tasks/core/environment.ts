@@ -29,6 +29,15 @@ export const caPassphrase = (): string | undefined => process.env.HA_ETCD_CA_PAS
 /** True below npx or npm run. */
 export const startedByNpm = (): boolean => !!process.env.npm_command
 
+/** Whether a command is npm or npx. */
+export const isNpm = (words: string[]): boolean => /^(npm|npx)\b|\b(npm|npx)(-cli\.js)?\b/.test(words.slice(0, 2).join(' '))
+
+/** Whether a command is the shell in which npm started the script that this process belongs to. */
+export function isShellOfNpm(words: string[], script = process.env.npm_lifecycle_script): boolean {
+  const [shell, flag, ...rest] = words
+  return !!script && !!shell && flag === '-c' && rest.join(' ').startsWith(script)
+}
+
 /** True where nobody can answer a prompt and a CI system has said so. */
 export const isContinuousIntegration = (): boolean => !process.stdin.isTTY && !!process.env.CI && process.env.CI !== 'false'
 

@@ -5,10 +5,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { quote } from 'zx'
-import { startedByNpm } from './environment.ts'
+import { isNpm, isShellOfNpm, startedByNpm } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { makeFolder, readFileIfThere, removeIfEmpty } from './files.ts'
-import { birthIn, birthOf, endGroup, endProcess, isNpm, isSignallable, parentOf, printOwnBirth } from './processes.ts'
+import { birthIn, birthOf, commandOf, endGroup, endProcess, isSignallable, parentOf, printOwnBirth } from './processes.ts'
 
 interface Owner {
   pid: number
@@ -128,15 +128,21 @@ async function refuseIfAlive(record: string): Promise<void> {
   })
 }
 
+/**
+ * The npm above this run: its parent, or the parent of the shell that it starts a script in.
+ * @throws OperationError when that shell stands there, and npm above it was killed already: nobody sees this run
+ */
 async function launchers(): Promise<Owner['launchers']> {
   if (!startedByNpm()) return []
   const pids = [process.ppid, await parentOf(process.ppid)]
   const births = await Promise.all(
     pids.map(async (pid): Promise<Owner['launchers']> => {
-      const birth = pid && pid > 1 && (await isNpm(pid)) ? await birthOf(pid) : undefined
+      const birth = pid && isNpm(await commandOf(pid)) ? await birthOf(pid) : undefined
       return pid && birth ? [[pid, birth]] : []
     }),
   )
+  if (births.flat().length === 0 && isShellOfNpm(await commandOf(process.ppid)))
+    throw new OperationError('npx, which started this run, was killed: this run ends, too.', { hint: 'Run the same command again.' })
   return births.flat()
 }
 

@@ -25,10 +25,10 @@ export async function parentOf(pid: number): Promise<number | undefined> {
   return Number(parent) || undefined
 }
 
-/** Whether a process is npm or npx: it may be the parent, or stand above a shell of its own. */
-export async function isNpm(pid: number): Promise<boolean> {
-  const words = readFileIfThere(`/proc/${pid}/cmdline`) ?? (await $({ quiet: true, nothrow: true })`ps -o args= -p ${pid}`).stdout
-  return /^(npm|npx)\b|\b(npm|npx)(-cli\.js)?\b/.test(words.replaceAll('\0', ' ').split(' ').slice(0, 2).join(' '))
+/** The words of a process's command; without /proc, split at each blank. */
+export async function commandOf(pid: number): Promise<string[]> {
+  const words = readFileIfThere(`/proc/${pid}/cmdline`)
+  return words === undefined ? (await $({ quiet: true, nothrow: true })`ps -o args= -p ${pid}`).stdout.trim().split(' ') : words.split('\0').filter((word) => word !== '')
 }
 
 /** The shell words that print what birthIn reads, for the shell itself. */

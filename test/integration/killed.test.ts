@@ -49,11 +49,19 @@ for (let round = 1; round <= 20; round++) {
   })
 }
 
-for (const fraction of [0.4, 0.7]) {
-  test(`kill -9 of npx itself at ${fraction} of the way, then up: healthy, though the run below npx lived on`, async () => {
+/** Until the run below npx has begun: it has taken no lock yet. */
+async function untilBegun(): Promise<void> {
+  while (!processesWith(home.path).some(({ command }) => /^\S*node .*bin\/zx .*scripts\/up\.ts/.test(command))) await wait(10)
+}
+
+for (const [moment, when] of [
+  ['as soon as the run below it is there', untilBegun],
+  ['half way', () => wait(whole * 0.7)],
+] as const) {
+  test(`kill -9 of npx itself ${moment}, then up: healthy, though the run below npx lived on`, async () => {
     await home.verb('down', '--yes', '--purge')
     const npx = spawn('npx', ['zx', join(projectFolder, 'scripts/up.ts'), '--yes'], { cwd: projectFolder, env: { ...process.env, HA_ETCD_HOME: home.path }, stdio: 'ignore' })
-    await wait(whole * fraction)
+    await when()
     npx.kill('SIGKILL')
     await requireHealthy('after npx was killed')
   })
