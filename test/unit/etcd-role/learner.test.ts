@@ -19,7 +19,9 @@ const program = `
 import json, sys
 sys.path.insert(0, ${JSON.stringify(join(projectFolder, 'templates/ansible/roles/etcd/module_utils'))})
 sys.dont_write_bytecode = True
+import etcd_cluster
 from etcd_cluster import ClusterError, Etcdctl
+etcd_cluster.listens = lambda url: True
 members, endpoint, question = json.load(sys.stdin)
 asked = []
 def run_command(args, environ_update, handle_exceptions):

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import time
-from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl
+from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl, listens
 from ansible.module_utils.etcd_files import FIRST_START, differs, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
@@ -37,6 +35,10 @@ options:
     choices: [new, existing]
     default: existing
     type: str
+  settle:
+    description: With action=converge, settles the member in the same call.
+    default: false
+    type: bool
   wanted:
     description: What the host must hold; C(etcd_wanted) in the role's vars.
     required: true
@@ -86,6 +88,7 @@ FILE = {"path": {"type": "str"}, "content": {"type": "str"}, "restart": {"type":
 SPEC = {
     "action": {"choices": ["look", "ask", "converge", "settle", "restart", "set_aside"], "required": True},
     "state": {"choices": ["new", "existing"], "default": "existing"},
+    "settle": {"type": "bool", "default": False},
     "wanted": {
         "type": "dict",
         "required": True,
@@ -246,16 +249,6 @@ class Host:
         return [url for url in self.etcdctl.endpoints if url != self.etcdctl.endpoint and listens(url)]
 
 
-def listens(url):
-    """Whether a TCP connection to the URL's host and port is accepted."""
-    parts = urlsplit(url)
-    try:
-        socket.create_connection((parts.hostname, parts.port), timeout=0.5).close()
-        return True
-    except OSError:
-        return False
-
-
 def diff_of(path, content, mode):
     """One file's difference for --diff; a private key's is not shown, nor a certificate's, which nobody could read."""
     if mode == 0o600 or path.endswith(".crt"):
@@ -301,7 +294,7 @@ def ask(host):
 
 
 def converge(host):
-    """Files in place, etcd started where it does not run.
+    """Files in place, etcd started where it does not run, and, if asked, waited for.
 
     A running etcd that must start again comes here only while the cluster was never formed (etcd_plan).
     """
@@ -322,6 +315,8 @@ def converge(host):
             host.service.reload()
         if not enabled:
             host.service.enable()
+        if host.module.params["settle"]:
+            settle(host)
     return {"changed": bool(lines) or not running or not enabled, "drift": lines, "diff": diffs}
 
 

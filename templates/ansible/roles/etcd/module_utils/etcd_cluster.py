@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
+from urllib.parse import urlsplit
 
 # How long etcd may be seen down again and again before the wait is given up, in seconds.
 STAY_UP = 4
@@ -12,6 +14,16 @@ STAY_UP = 4
 
 class ClusterError(Exception):
     """The cluster is not in the state that the step needs; the text is for a person."""
+
+
+def listens(url):
+    """Whether a TCP connection to the URL's host and port is accepted."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=0.5).close()
+        return True
+    except OSError:
+        return False
 
 
 class Etcdctl:
@@ -97,18 +109,22 @@ class Etcdctl:
         """
         target = self.furthest() if caught_up else None
         deadline = time.monotonic() + self.timeout
-        down_since = None
+        look_at, down_since = time.monotonic(), None
         while True:
-            mine = self.status(self.endpoint)
+            # etcdctl, called before etcd listens, would wait a whole second before it tries again.
+            mine = self.status(self.endpoint) if listens(self.endpoint) else None
             if mine and mine["learner"] and target is None:
                 target = self.furthest()
             if mine and mine["applied"] >= (target or 0) and self.healthy(self.endpoint):
                 return
-            last_words = service.last_words()
-            down_since = (down_since or time.monotonic()) if last_words else None
-            if down_since and time.monotonic() > down_since + STAY_UP:
-                raise ClusterError("etcd does not stay up here. The last it said:\n%s" % last_words)
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now >= look_at:
+                look_at = now + 0.5
+                last_words = service.last_words()
+                down_since = (down_since or now) if last_words else None
+                if down_since and now > down_since + STAY_UP:
+                    raise ClusterError("etcd does not stay up here. The last it said:\n%s" % last_words)
+            if now > deadline:
                 raise ClusterError("The member at %s did not become healthy within %d s. Its log says why." % (self.endpoint, self.timeout))
             time.sleep(0.05)
 
