@@ -44,8 +44,10 @@ export const searchPath = (): string => process.env.PATH ?? ''
 
 const versions = new Map<string, Promise<string | undefined>>()
 
-/** The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run. */
+/** The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run; what we fetched bears it in its folder's name. */
 export function versionOf(program: string, args = ['--version']): Promise<string | undefined> {
+  const fetched = program.startsWith(`${toolsFolder}/`) ? /-(\d+\.\d+(\.\d+)?)$/.exec(dirname(program))?.[1] : undefined
+  if (fetched) return Promise.resolve(fetched)
   const key = [program, ...args].join(' ')
   const known = versions.get(key)
   if (known) return known

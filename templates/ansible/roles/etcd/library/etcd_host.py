@@ -215,7 +215,7 @@ class Host:
         for path, why in self.programs():
             if why == "permissions":
                 own(path, 0o755, self.ids)
-        self.seen = None
+        self.seen = [(path, "" if why == "permissions" else why) for path, why in self.programs()]
         for path in self.missing_directories():
             os.makedirs(path, mode=0o755)
         for path, mode in self.owned_directories():
