@@ -3,7 +3,7 @@
 // (every step can be run again) before it takes the lock over.
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { quote } from 'zx'
 import { isNpm, isShellOfNpm, startedByNpm } from './environment.ts'
 import { OperationError } from './errors.ts'
@@ -55,7 +55,7 @@ export async function takeLock(state: string, verb: string): Promise<() => void>
         return () => {
           if (readFileIfThere(path) === claim) rmSync(path, { force: true })
           // A cluster that is gone leaves no folder either.
-          if (!existsSync(join(state, 'cluster.json'))) for (const empty of [folder, join(state, 'logs'), state]) removeIfEmpty(empty)
+          if (!existsSync(join(state, 'cluster.json'))) for (const empty of [folder, join(state, 'logs'), state, dirname(state)]) removeIfEmpty(empty)
         }
       }
     }

@@ -322,10 +322,9 @@ interface Outcome {
   after: string[]
 }
 
-/** Every file below, with what would show a change. An empty .cluster, where a lock came and went, does not count. */
+/** Every file below, with what would show a change. */
 function listing(folder: string): string[] {
   return (readdirSync(folder, { recursive: true }) as string[])
-    .filter((name) => name !== '.cluster')
     .map((name) => ({ name, stat: lstatSync(join(folder, name)) }))
     .map(({ name, stat }) => `${name} ${stat.isDirectory() ? 'folder' : `${stat.size} ${stat.mtimeMs}`}`)
     .sort()
@@ -396,10 +395,11 @@ for (const item of cases) {
   })
 }
 
-test('every one of them took less than two seconds', async () => {
+test('every one of them took less than two seconds, or on a busy machine no more than four times --help', async () => {
   for (const [item, { ms }] of outcomes) {
-    const best = ms < 2000 ? ms : Math.min(ms, (await runCase(item)).ms)
-    assert.ok(best < 2000, `${item.title}: ${Math.round(best)} ms`)
+    if (ms < 2000) continue
+    const [again, help] = [await runCase(item), await runCase({ title: 'help', says: /^/, args: ['--help'] })]
+    assert.ok(again.ms < Math.max(2000, 4 * help.ms), `${item.title}: ${Math.round(again.ms)} ms, --help ${Math.round(help.ms)} ms`)
   }
 })
 
