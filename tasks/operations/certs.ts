@@ -5,6 +5,7 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
 import { chalk, table } from '../core/terminal.ts'
+import { authorityWarning } from '../etcd/authority-change.ts'
 import { authorityCertificate, authorityFiles, type CertificateReport, certificateReport, daysLeft, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import { servedCertificates } from './served.ts'
 
@@ -25,13 +26,18 @@ interface Row {
 /** Prints the table or, with --json, the data. @throws OperationError when one is within the warning window: exit code 1, for cron */
 export async function certs(cluster: Cluster): Promise<void> {
   const rows = await gather(cluster)
+  const warning = authorityWarning(cluster)
   const near = rows.filter((row) => isNear(row, cluster.pki.renewBeforeDays))
-  process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, renewBeforeDays: cluster.pki.renewBeforeDays, certificates: rows })}\n` : `${render(cluster, rows)}\n`)
+  process.stdout.write(
+    run.json
+      ? `${JSON.stringify({ cluster: cluster.name, renewBeforeDays: cluster.pki.renewBeforeDays, certificates: rows, warning: warning ?? null })}\n`
+      : `${render(cluster, rows, warning)}\n`,
+  )
   if (near.length === 0) return
   const authority = near.some(({ file }) => file === 'ca.crt')
   throw new OperationError(`${near.map(({ file }) => file).join(', ')}: to be renewed, or within ${cluster.pki.renewBeforeDays} days of the end.`, {
     hint: authority
-      ? 'The authority itself ends: every certificate ends with it, so plan a new one (docs/operations.md).'
+      ? `An authority ends, and every certificate that it signed with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`
       : `Renew without a restart: ${command(cluster, 'rotate-certs')}`,
   })
 }
@@ -41,7 +47,7 @@ async function gather(cluster: Cluster): Promise<Row[]> {
   if (!authority) throw new OperationError(`There is no authority in ${cluster.paths.certs}.`, { hint: `Make the certificates: ${command(cluster, 'pki')}` })
   const [reports, served] = [certificateReport(cluster), await servedCertificates(cluster)]
   const reportOf = (path: string): CertificateReport | undefined => reports.find((report) => report.path === path)
-  const authorityPath = authorityFiles(cluster).certificate
+  const authorities = reports.filter(({ path }) => path === authorityFiles(cluster).certificate)
   const ofLeaves = leaves(cluster).map((leaf): Row => {
     const there = served.find(({ file }) => file === leaf.title)
     const state = !there?.certificate ? 'unknown' : there.ours ? 'this one' : 'another one'
@@ -50,7 +56,7 @@ async function gather(cluster: Cluster): Promise<Row[]> {
       ...(there && { served: { state, daysLeft: there.certificate ? daysLeft(there.certificate) : null } }),
     }
   })
-  return [row(relative(cluster.paths.certs, authorityPath), authorityPath, reportOf(authorityPath)), ...ofLeaves]
+  return [...authorities.map((report) => row(relative(cluster.paths.certs, report.path), report.path, report)), ...ofLeaves]
 }
 
 function row(file: string, path: string, report: CertificateReport | undefined, renew?: string): Row {
@@ -59,7 +65,7 @@ function row(file: string, path: string, report: CertificateReport | undefined, 
 
 const isNear = ({ renew, daysLeft, served }: Row, window: number): boolean => renew !== null || [daysLeft, served?.daysLeft ?? null].some((days) => days !== null && days < window)
 
-function render(cluster: Cluster, rows: Row[]): string {
+function render(cluster: Cluster, rows: Row[], warning: string | undefined): string {
   const header = ['CERTIFICATE', 'DAYS LEFT', 'ENDS', 'ITS HOST SERVES', 'WOULD BE RENEWED'].map((title) => chalk.dim(title))
   const lines = rows.map((one) => {
     const colour = isNear(one, cluster.pki.renewBeforeDays) ? chalk.yellow : chalk.green
@@ -69,5 +75,5 @@ function render(cluster: Cluster, rows: Row[]): string {
   const install = rows.some(({ served }) => served?.state === 'another one')
     ? `\nA host serves another certificate than the one here: ${command(cluster, 'rotate-certs')} installs it.`
     : ''
-  return `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}\n\n${table([header, ...lines])}${install}`
+  return `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}\n\n${table([header, ...lines])}${install}${warning ? `\n\n${chalk.yellow(warning)}` : ''}`
 }
