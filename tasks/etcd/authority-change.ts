@@ -5,7 +5,8 @@ import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Authority } from '../core/x509.ts'
-import { authorityCertificate, authorityKeys, changeFiles, daysLeft, isOurAuthority, oldAuthority, readKey, trustedAuthorities } from './certificates.ts'
+import { readKey } from './authority-key.ts'
+import { authorityCertificate, authorityKeys, changeFiles, daysLeft, isOurAuthority, oldAuthority, trustedAuthorities } from './certificates.ts'
 
 /**
  * made: the next authority's key lies here, and nobody trusts it. trusted: ca.crt has both, and the old one issues.

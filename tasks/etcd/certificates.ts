@@ -1,14 +1,12 @@
 // What certificates a cluster has, where they are, and when one must be issued again. Reads, never writes.
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
-import { caPassphrase } from '../core/environment.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { type Authority, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
+import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
 
 /**
  * The common names, one for each kind. One authority signs all of them, so etcd is told to accept only the peers'
@@ -174,52 +172,6 @@ export function authorityCertificate(cluster: Cluster, now = new Date()): X509Ce
   return certificate
 }
 
-/**
- * The authority with its key, to issue with. An encrypted key is opened with the passphrase from the environment.
- * @throws OperationError when a file is missing or unreadable, the two do not match, or the passphrase is missing or wrong
- */
-export function readAuthority(cluster: Cluster): Authority {
-  const files = authorityFiles(cluster)
-  const certificate = authorityCertificate(cluster)
-  if (!certificate) throw new OperationError(`Cluster ${cluster.name} has no authority: ${files.certificate} is missing.`, { hint: restoreHint(cluster) })
-  return { certificate, key: readKey(cluster, files.key, certificate) }
-}
-
-/** An authority's key. @throws OperationError when it is missing, cannot be opened, or is another one's */
-export function readKey(cluster: Cluster, path: string, certificate: X509Certificate): KeyObject {
-  const pem = readFileIfThere(path)
-  if (pem === undefined) throw new OperationError(`The authority's key ${path} is missing: no certificate can be issued without it.`, { hint: lostKeyHint(cluster, path) })
-  const key = openKey(path, pem, cluster)
-  if (!certificate.checkPrivateKey(key)) throw new OperationError(`${path} is not the key of ${authorityFiles(cluster).certificate}.`, { hint: lostKeyHint(cluster, path) })
-  return key
-}
-
-function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
-  const passphrase = caPassphrase()
-  if (isEncrypted(pem) && !passphrase)
-    throw new OperationError(`${path} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set.`, {
-      hint: 'Set HA_ETCD_CA_PASSPHRASE to its passphrase, then run the same command again.',
-    })
-  const key = attempt(() => createPrivateKey({ key: pem, ...(passphrase && { passphrase }) }))
-  if (key) return key
-  if (isEncrypted(pem))
-    throw new OperationError(`HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`, {
-      hint: `Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ${withoutKey(cluster, path)}`,
-    })
-  throw new OperationError(`${path} is not a readable private key.`, { hint: lostKeyHint(cluster, path) })
-}
-
-/** True for a private key in PEM that only a passphrase opens. */
-export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
-
-/** What to do when only its key is lost: the certificate is enough to leave the authority. */
-const lostKeyHint = (cluster: Cluster, path: string): string => `Put it back from your copy. If there is none: ${withoutKey(cluster, path)}`
-
-const withoutKey = (cluster: Cluster, path: string): string =>
-  path === changeFiles(cluster).nextKey
-    ? `take the change of the authority back: ${command(cluster, 'rotate-ca --back')}`
-    : `while the cluster runs, a new authority can take over without this key: ${command(cluster, 'rotate-ca')}`
-
 /** What to do when the authority is not as it was: it cannot be made again. */
 export const restoreHint = (cluster: Cluster): string => `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
 
@@ -251,7 +203,8 @@ const subjectOf = (certificate: X509Certificate): string => certificate.subject.
 
 const isoDay = (date: string | Date): string => new Date(date).toISOString().slice(0, 10)
 
-function attempt<T>(make: () => T): T | undefined {
+/** What `make` gives; undefined where it throws. */
+export function attempt<T>(make: () => T): T | undefined {
   try {
     return make()
   } catch {

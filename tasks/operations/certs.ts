@@ -1,12 +1,11 @@
 // certs: every certificate, where it lies, how long it lasts, and what would be renewed and why. Reads only.
-import { relative } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
 import { chalk, table } from '../core/terminal.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
-import { authorityCertificate, authorityFiles, type CertificateReport, certificateReport, daysLeft, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import { authorityCertificate, authorityFiles, type CertificateReport, certificateReport, daysLeft, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
 import { servedCertificates } from './served.ts'
 
 /** One certificate; what is not known, because there is none, is null. */
@@ -17,6 +16,8 @@ interface Row {
   subject: string | null
   notAfter: string | null
   daysLeft: number | null
+  /** Of two authorities, the one that issues. */
+  issues?: boolean
   /** Why rotate-certs would issue it again. */
   renew: string | null
   /** What its host serves: this one, another one, or it could not be asked. Not there for the authority and the client's. */
@@ -47,7 +48,6 @@ async function gather(cluster: Cluster): Promise<Row[]> {
   if (!authority) throw new OperationError(`There is no authority in ${cluster.paths.certs}.`, { hint: `Make the certificates: ${command(cluster, 'pki')}` })
   const [reports, served] = [certificateReport(cluster), await servedCertificates(cluster)]
   const reportOf = (path: string): CertificateReport | undefined => reports.find((report) => report.path === path)
-  const authorities = reports.filter(({ path }) => path === authorityFiles(cluster).certificate)
   const ofLeaves = leaves(cluster).map((leaf): Row => {
     const there = served.find(({ file }) => file === leaf.title)
     const state = !there?.certificate ? 'unknown' : there.ours ? 'this one' : 'another one'
@@ -56,7 +56,13 @@ async function gather(cluster: Cluster): Promise<Row[]> {
       ...(there && { served: { state, daysLeft: there.certificate ? daysLeft(there.certificate) : null } }),
     }
   })
-  return [...authorities.map((report) => row(relative(cluster.paths.certs, report.path), report.path, report)), ...ofLeaves]
+  const ofAuthorities = trustedAuthorities(cluster).map(
+    ({ fingerprint256 }, index, { length }): Row => ({
+      ...row('ca.crt', authorityFiles(cluster).certificate, reports[index]),
+      ...(length > 1 && { issues: fingerprint256 === authority.fingerprint256 }),
+    }),
+  )
+  return [...ofAuthorities, ...ofLeaves]
 }
 
 function row(file: string, path: string, report: CertificateReport | undefined, renew?: string): Row {
@@ -70,7 +76,13 @@ function render(cluster: Cluster, rows: Row[], warning: string | undefined): str
   const lines = rows.map((one) => {
     const colour = isNear(one, cluster.pki.renewBeforeDays) ? chalk.yellow : chalk.green
     const served = one.served ? (one.served.state === 'another one' ? chalk.yellow(`another (${one.served.daysLeft} days)`) : one.served.state) : '-'
-    return [one.file, one.daysLeft === null ? '-' : colour(String(one.daysLeft)), one.notAfter?.slice(0, 10) ?? '-', served, one.renew ?? 'no']
+    return [
+      one.issues ? `${one.file} (issues)` : one.file,
+      one.daysLeft === null ? '-' : colour(String(one.daysLeft)),
+      one.notAfter?.slice(0, 10) ?? '-',
+      served,
+      one.renew ?? 'no',
+    ]
   })
   const install = rows.some(({ served }) => served?.state === 'another one')
     ? `\nA host serves another certificate than the one here: ${command(cluster, 'rotate-certs')} installs it.`

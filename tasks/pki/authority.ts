@@ -8,7 +8,8 @@ import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
-import { authorityCertificate, authorityFiles, authoritySubject, isEncrypted, leaves, readAuthority, restoreHint } from '../etcd/certificates.ts'
+import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
+import { authorityCertificate, authorityFiles, authoritySubject, leaves, restoreHint } from '../etcd/certificates.ts'
 
 export interface AuthorityState {
   certificate: X509Certificate

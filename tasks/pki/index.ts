@@ -7,7 +7,8 @@ import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.t
 import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
-import { authorityKeys, daysLeft, type Leaf, leaves, readAuthority, reasonToIssue } from '../etcd/certificates.ts'
+import { readAuthority } from '../etcd/authority-key.ts'
+import { authorityKeys, daysLeft, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import { type AuthorityState, ensureAuthority } from './authority.ts'
 
 export * from './change.ts'

@@ -3,7 +3,8 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { day, makeAuthority, makeKeyPair } from '../core/x509.ts'
-import { authoritySubject, readAuthority } from '../etcd/certificates.ts'
+import { readAuthority } from '../etcd/authority-key.ts'
+import { authoritySubject } from '../etcd/certificates.ts'
 import { clientOf, type Identity, identity, type Probe, probePlain, probeTLS } from '../etcd/probe.ts'
 
 /** Whom we pretend to be. `expired` may be impossible to make: then it says why. */
