@@ -1,12 +1,12 @@
 // What certificates a cluster has, where they are, and when one must be issued again. Reads, never writes.
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { caPassphrase } from '../core/environment.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { type Authority, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
+import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
 
 /**
  * The common names, one for each kind. One authority signs all of them, so etcd is told to accept only the peers'
@@ -36,8 +36,24 @@ export interface CertificateReport {
   daysLeft: number
 }
 
-/** Where the authority is. */
-export const authorityFiles = (cluster: Cluster): Files => ({ certificate: join(cluster.paths.certs, 'ca.crt'), key: join(cluster.paths.certs, 'ca.key') })
+/**
+ * Where the authority that issues is. ca.crt holds every authority that is trusted: one, or two while one is changed for
+ * another (authority-change.ts). The next one's key gets the name ca.key only at the end of that.
+ */
+export function authorityFiles(cluster: Cluster): Files {
+  const [key, nextKey] = authorityKeys(cluster)
+  const nextIssues = existsSync(changeFiles(cluster).oldCertificate) && existsSync(nextKey)
+  return { certificate: join(cluster.paths.certs, 'ca.crt'), key: nextIssues ? nextKey : key }
+}
+
+/** What lies beside ca.crt and ca.key while the authority is changed: the next one's key, and then the certificate of the one that no longer issues. */
+export const changeFiles = (cluster: Cluster): { nextKey: string; oldCertificate: string } => ({
+  nextKey: join(cluster.paths.certs, 'next-ca.key'),
+  oldCertificate: join(cluster.paths.certs, 'old-ca.crt'),
+})
+
+/** Every file that may hold an authority's key: the authority's (while it is changed: the old one's), and the next one's. */
+export const authorityKeys = (cluster: Cluster): [string, string] => [join(cluster.paths.certs, 'ca.key'), changeFiles(cluster).nextKey]
 
 /** The authority's subject: it names its cluster, so that one cluster's authority is never taken for another's. */
 export const authoritySubject = (cluster: Cluster): Subject => ({ organization: cluster.name, commonName: commonNames.authority })
@@ -111,24 +127,43 @@ function timeIsUp(certificate: X509Certificate, authority: X509Certificate, rene
   return left < renewBeforeDays && !endsWithAuthority ? `expires within ${renewBeforeDays} days, on ${isoDay(certificate.validTo)}` : undefined
 }
 
-/** Both the names and key identifiers and the signature: node's verify alone passes what openssl refuses. */
-const isSignedBy = (certificate: X509Certificate, authority: X509Certificate): boolean => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
+/** Both the names and key identifiers and the signature: node's verify alone passes what openssl refuses. Two authorities of one name are told apart so, too. */
+export const isSignedBy = (certificate: X509Certificate, authority: X509Certificate): boolean => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
+
+/** Every authority that hosts and clients trust, as they stand in ca.crt. @throws OperationError when that is unreadable */
+export function trustedAuthorities(cluster: Cluster): X509Certificate[] {
+  const path = authorityFiles(cluster).certificate
+  const text = readFileIfThere(path)
+  if (text === undefined) return []
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)?.map((pem) => attempt(() => new X509Certificate(pem)))
+  if (!certificates?.every((certificate) => certificate !== undefined)) throw new OperationError(`${path} is not a readable certificate.`, { hint: restoreHint(cluster) })
+  return certificates
+}
+
+/** The authority that no longer issues, while it is changed for another. */
+export function oldAuthority(cluster: Cluster): X509Certificate | undefined {
+  const text = readFileIfThere(changeFiles(cluster).oldCertificate)
+  return text === undefined ? undefined : attempt(() => new X509Certificate(text))
+}
+
+/** Whether a certificate bears the name of this cluster's authority. */
+export function isOurAuthority(cluster: Cluster, certificate: X509Certificate): boolean {
+  const { organization, commonName } = authoritySubject(cluster)
+  return subjectOf(certificate) === `O=${organization}, CN=${commonName}`
+}
 
 /**
- * The authority's certificate, or undefined where there is none.
+ * The certificate of the authority that issues, or undefined where there is none: the first in ca.crt that is not the old one.
  * @throws OperationError when it is unreadable, is no CA, belongs to another cluster, or is not valid now
  */
 export function authorityCertificate(cluster: Cluster, now = new Date()): X509Certificate | undefined {
   const path = authorityFiles(cluster).certificate
-  const text = readFileIfThere(path)
-  if (text === undefined) return undefined
-  const certificate = attempt(() => new X509Certificate(text))
-  if (!certificate) throw new OperationError(`${path} is not a readable certificate.`, { hint: restoreHint(cluster) })
+  const [trusted, old] = [trustedAuthorities(cluster), oldAuthority(cluster)]
+  const certificate = trusted.find(({ fingerprint256 }) => fingerprint256 !== old?.fingerprint256) ?? trusted[0]
+  if (!certificate) return undefined
   if (!certificate.ca) throw new OperationError(`${path} is not the certificate of an authority.`, { hint: restoreHint(cluster) })
-  const { organization, commonName } = authoritySubject(cluster)
-  const subject = subjectOf(certificate)
-  if (subject !== `O=${organization}, CN=${commonName}`)
-    throw new OperationError(`${path} is not the authority of cluster ${cluster.name}: it is ${subject}.`, { hint: restoreHint(cluster) })
+  if (!isOurAuthority(cluster, certificate))
+    throw new OperationError(`${path} is not the authority of cluster ${cluster.name}: it is ${subjectOf(certificate)}.`, { hint: restoreHint(cluster) })
   const clock = ` This machine's clock says ${isoDay(now)}.`
   if (daysLeft(certificate, now) < 0)
     throw new OperationError(`The authority of cluster ${cluster.name} expired on ${isoDay(certificate.validTo)}.${clock}`, { hint: newAuthorityHint(cluster) })
@@ -137,51 +172,28 @@ export function authorityCertificate(cluster: Cluster, now = new Date()): X509Ce
   return certificate
 }
 
-/**
- * The authority with its key, to issue with. An encrypted key is opened with the passphrase from the environment.
- * @throws OperationError when a file is missing or unreadable, the two do not match, or the passphrase is missing or wrong
- */
-export function readAuthority(cluster: Cluster): Authority {
-  const files = authorityFiles(cluster)
-  const certificate = authorityCertificate(cluster)
-  if (!certificate) throw new OperationError(`Cluster ${cluster.name} has no authority: ${files.certificate} is missing.`, { hint: restoreHint(cluster) })
-  const pem = readFileIfThere(files.key)
-  if (pem === undefined) throw new OperationError(`The authority's key ${files.key} is missing: no certificate can be issued without it.`, { hint: restoreHint(cluster) })
-  const key = openKey(files.key, pem, cluster)
-  if (!certificate.checkPrivateKey(key)) throw new OperationError(`${files.key} is not the key of ${files.certificate}.`, { hint: restoreHint(cluster) })
-  return { certificate, key }
-}
-
-function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
-  const passphrase = caPassphrase()
-  if (isEncrypted(pem) && !passphrase)
-    throw new OperationError(`${path} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set.`, {
-      hint: 'Set HA_ETCD_CA_PASSPHRASE to its passphrase, then run the same command again.',
-    })
-  const key = attempt(() => createPrivateKey({ key: pem, ...(passphrase && { passphrase }) }))
-  if (key) return key
-  if (isEncrypted(pem))
-    throw new OperationError(`HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`, {
-      hint: 'Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with.',
-    })
-  throw new OperationError(`${path} is not a readable private key.`, { hint: restoreHint(cluster) })
-}
-
-/** True for a private key in PEM that only a passphrase opens. */
-export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
-
 /** What to do when the authority is not as it was: it cannot be made again. */
 export const restoreHint = (cluster: Cluster): string => `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
 
 const newAuthorityHint = (cluster: Cluster): string =>
   `To start anew, with a new authority and without the data, take the cluster down first (npx zx scripts/down.ts --cluster ${cluster.name}), then move ${cluster.paths.certs} aside.`
 
-/** All certificates that are there and readable, the authority first; for status and verify. */
+/** All certificates that are there and readable, the authorities first; for status and verify. */
 export function certificateReport(cluster: Cluster, now = new Date()): CertificateReport[] {
-  return [authorityFiles(cluster), ...leaves(cluster)].flatMap(({ certificate: path }) => {
-    const certificate = attempt(() => new X509Certificate(readFileIfThere(path) ?? ''))
-    return certificate ? [{ path, subject: subjectOf(certificate), notAfter: new Date(certificate.validTo).toISOString(), daysLeft: daysLeft(certificate, now) }] : []
+  const report = (path: string, certificate: X509Certificate): CertificateReport => ({
+    path,
+    subject: subjectOf(certificate),
+    notAfter: new Date(certificate.validTo).toISOString(),
+    daysLeft: daysLeft(certificate, now),
   })
+  const authorities = attempt(() => trustedAuthorities(cluster)) ?? []
+  return [
+    ...authorities.map((certificate) => report(authorityFiles(cluster).certificate, certificate)),
+    ...leaves(cluster).flatMap(({ certificate: path }) => {
+      const certificate = attempt(() => new X509Certificate(readFileIfThere(path) ?? ''))
+      return certificate ? [report(path, certificate)] : []
+    }),
+  ]
 }
 
 /** Whole days until a certificate ends; negative once it has. */
@@ -191,7 +203,8 @@ const subjectOf = (certificate: X509Certificate): string => certificate.subject.
 
 const isoDay = (date: string | Date): string => new Date(date).toISOString().slice(0, 10)
 
-function attempt<T>(make: () => T): T | undefined {
+/** What `make` gives; undefined where it throws. */
+export function attempt<T>(make: () => T): T | undefined {
   try {
     return make()
   } catch {

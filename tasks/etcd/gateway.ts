@@ -1,7 +1,8 @@
 // etcd's JSON gateway over mutual TLS with connections kept open: many small requests without a program for each.
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import type { Cluster } from '../core/cluster.ts'
 import { routed } from './reach.ts'
 
@@ -27,10 +28,9 @@ const readAllTimeoutMs = 30_000
 
 /** Opens the gateway with the cluster's client certificate; `sockets` are kept open to each member at most. */
 export function openGateway(cluster: Cluster, sockets: number): Gateway {
-  const pem = (name: string): Buffer => readFileSync(join(cluster.paths.certs, name))
-  const agent = new Agent({ keepAlive: true, maxSockets: sockets, ca: pem('ca.crt'), cert: pem('etcd-client.crt'), key: pem('etcd-client.key') })
+  const agents = followedAgent(cluster, sockets)
   const kv = (endpoint: string, method: string, body: object, timeout = requestTimeoutMs): Promise<Answer> =>
-    exchange(agent, 'POST', `${endpoint}/v3/kv/${method}`, JSON.stringify(body), timeout)
+    exchange(agents.now(), 'POST', `${endpoint}/v3/kv/${method}`, JSON.stringify(body), timeout)
   const below = (prefix: string): object => ({ key: base64(prefix), range_end: base64(endOf(prefix)) })
   return {
     endpoints: cluster.hosts.map((host) => routed(host.clientURL)),
@@ -44,7 +44,37 @@ export function openGateway(cluster: Cluster, sockets: number): Gateway {
       return new Set(kvs.map(({ key }) => Buffer.from(key, 'base64').toString()))
     },
     deleteBelow: (endpoint, prefix) => kv(endpoint, 'deleterange', below(prefix), readAllTimeoutMs),
-    isHealthy: async (endpoint) => (await exchange(agent, 'GET', `${endpoint}/health`, undefined, healthTimeoutMs)).health === 'true',
+    isHealthy: async (endpoint) => (await exchange(agents.now(), 'GET', `${endpoint}/health`, undefined, healthTimeoutMs)).health === 'true',
+    close: agents.close,
+  }
+}
+
+/**
+ * Follows the files, as a client that lives on must: connections made after ca.crt or the client's pair was changed use what lies
+ * there then. A pair of which only one half is new yet is not taken.
+ */
+function followedAgent(cluster: Cluster, maxSockets: number): { now: () => Agent; close: () => void } {
+  const files = ['ca.crt', 'etcd-client.crt', 'etcd-client.key'].map((name) => join(cluster.paths.certs, name))
+  const versions = (): string => files.map((file) => `${statSync(file).ino} ${statSync(file).mtimeMs}`).join()
+  const open = (): Agent => {
+    const [ca, cert, key] = files.map((file) => readFileSync(file))
+    return new Agent({ keepAlive: true, maxSockets, secureContext: createSecureContext({ ca, cert, key }) })
+  }
+  let [seen, agent] = [versions(), open()]
+  const follow = (): void => {
+    const version = versions()
+    if (version === seen) return
+    const [old, next] = [agent, open()]
+    setTimeout(() => old.destroy(), requestTimeoutMs).unref() // its requests end first
+    ;[seen, agent] = [version, next]
+  }
+  return {
+    now: () => {
+      try {
+        follow()
+      } catch {} // half new: as before, until the other half is there
+      return agent
+    },
     close: () => agent.destroy(),
   }
 }

@@ -4,6 +4,8 @@ import { setMaxListeners } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTLS, createSecureContext, type SecureContext } from 'node:tls'
 import { run } from '../core/run.ts'
+import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
+import { commonNames } from './certificates.ts'
 import { route } from './reach.ts'
 
 // Dozens of connections and programs listen at once; node would warn of a leak from the eleventh on.
@@ -27,6 +29,13 @@ export function identity(certificate?: { cert: string; key: string }): Identity 
   } catch (error) {
     return { unusable: (error as Error).message.replace(/^error:[^:]*:[^:]*::/, '') }
   }
+}
+
+/** Makes a client's identity of an authority, in memory only. `ends` as in a profile: days from now, or a date. */
+export async function clientOf(authority: Authority, organization: string, ends: number | Date): Promise<Identity> {
+  const keys = await makeKeyPair('ecdsa-p256')
+  const certificate = await issueLeaf(authority, keys.publicKey, { organization, commonName: commonNames.client, sans: [], usages: ['clientAuth'], ends })
+  return identity({ cert: certificate.toString(), key: keyToPem(keys.privateKey) })
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { bytes, chalk, table } from '../core/terminal.ts'
+import { authorityWarning } from './authority-change.ts'
 import { certificateReport } from './certificates.ts'
 import { type Answer, alarmList, answerOf, type EndpointStatus, endpointStatus, type Member, memberList } from './etcdctl.ts'
 import { memberOf } from './membership.ts'
@@ -32,6 +33,8 @@ export interface ClusterStatus {
   /** Null: nobody could tell. */
   alarms: { member: string; alarm: string }[] | null
   certificates: { path: string; daysLeft: number }[]
+  /** What a person should know of the authority: its end is near, or it is being changed. */
+  warning: string | null
 }
 
 const limitMs = 1500
@@ -73,6 +76,7 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
     members: [...ofHosts, ...members.filter((member) => !known.includes(member)).map(strangerStatus)],
     alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
+    warning: authorityWarning(cluster) ?? null,
   }
 }
 
@@ -101,7 +105,7 @@ const strangerStatus = ({ id, name, peerURLs, isLearner }: Member): MemberStatus
 
 /** The status as text of at most 80 columns. `nearDays`: below it a certificate's end is shown as near. */
 export function renderStatus(status: ClusterStatus, nearDays: number): string {
-  const { members, alarms, certificates } = status
+  const { members, alarms, certificates, warning } = status
   const up = members.filter(({ state }) => state === 'leader' || state === 'follower').length
   const heading = `${chalk.bold(status.cluster)}: ${up} of ${members.length} members up, on ${status.provider} hosts`
   const rows = members.map(({ name, address, state, version, dbSizeBytes, raftIndex, raftLag }) => [
@@ -124,6 +128,7 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
       [chalk.dim('Alarms'), alarmLine(alarms)],
       [chalk.dim('Certificates'), certificateLine(certificates, nearDays)],
     ]),
+    ...(warning ? ['', chalk.yellow(wrap(warning))] : []),
   ].join('\n')
 }
 

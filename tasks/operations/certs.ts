@@ -1,11 +1,11 @@
 // certs: every certificate, where it lies, how long it lasts, and what would be renewed and why. Reads only.
-import { relative } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
 import { chalk, table } from '../core/terminal.ts'
-import { authorityCertificate, authorityFiles, type CertificateReport, certificateReport, daysLeft, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import { authorityWarning } from '../etcd/authority-change.ts'
+import { authorityCertificate, authorityFiles, type CertificateReport, certificateReport, daysLeft, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
 import { servedCertificates } from './served.ts'
 
 /** One certificate; what is not known, because there is none, is null. */
@@ -16,6 +16,8 @@ interface Row {
   subject: string | null
   notAfter: string | null
   daysLeft: number | null
+  /** Of two authorities, the one that issues. */
+  issues?: boolean
   /** Why rotate-certs would issue it again. */
   renew: string | null
   /** What its host serves: this one, another one, or it could not be asked. Not there for the authority and the client's. */
@@ -25,13 +27,18 @@ interface Row {
 /** Prints the table or, with --json, the data. @throws OperationError when one is within the warning window: exit code 1, for cron */
 export async function certs(cluster: Cluster): Promise<void> {
   const rows = await gather(cluster)
+  const warning = authorityWarning(cluster)
   const near = rows.filter((row) => isNear(row, cluster.pki.renewBeforeDays))
-  process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, renewBeforeDays: cluster.pki.renewBeforeDays, certificates: rows })}\n` : `${render(cluster, rows)}\n`)
+  process.stdout.write(
+    run.json
+      ? `${JSON.stringify({ cluster: cluster.name, renewBeforeDays: cluster.pki.renewBeforeDays, certificates: rows, warning: warning ?? null })}\n`
+      : `${render(cluster, rows, warning)}\n`,
+  )
   if (near.length === 0) return
   const authority = near.some(({ file }) => file === 'ca.crt')
   throw new OperationError(`${near.map(({ file }) => file).join(', ')}: to be renewed, or within ${cluster.pki.renewBeforeDays} days of the end.`, {
     hint: authority
-      ? 'The authority itself ends: every certificate ends with it, so plan a new one (docs/operations.md).'
+      ? `An authority ends, and every certificate that it signed with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`
       : `Renew without a restart: ${command(cluster, 'rotate-certs')}`,
   })
 }
@@ -41,7 +48,6 @@ async function gather(cluster: Cluster): Promise<Row[]> {
   if (!authority) throw new OperationError(`There is no authority in ${cluster.paths.certs}.`, { hint: `Make the certificates: ${command(cluster, 'pki')}` })
   const [reports, served] = [certificateReport(cluster), await servedCertificates(cluster)]
   const reportOf = (path: string): CertificateReport | undefined => reports.find((report) => report.path === path)
-  const authorityPath = authorityFiles(cluster).certificate
   const ofLeaves = leaves(cluster).map((leaf): Row => {
     const there = served.find(({ file }) => file === leaf.title)
     const state = !there?.certificate ? 'unknown' : there.ours ? 'this one' : 'another one'
@@ -50,7 +56,13 @@ async function gather(cluster: Cluster): Promise<Row[]> {
       ...(there && { served: { state, daysLeft: there.certificate ? daysLeft(there.certificate) : null } }),
     }
   })
-  return [row(relative(cluster.paths.certs, authorityPath), authorityPath, reportOf(authorityPath)), ...ofLeaves]
+  const ofAuthorities = trustedAuthorities(cluster).map(
+    ({ fingerprint256 }, index, { length }): Row => ({
+      ...row('ca.crt', authorityFiles(cluster).certificate, reports[index]),
+      ...(length > 1 && { issues: fingerprint256 === authority.fingerprint256 }),
+    }),
+  )
+  return [...ofAuthorities, ...ofLeaves]
 }
 
 function row(file: string, path: string, report: CertificateReport | undefined, renew?: string): Row {
@@ -59,15 +71,21 @@ function row(file: string, path: string, report: CertificateReport | undefined, 
 
 const isNear = ({ renew, daysLeft, served }: Row, window: number): boolean => renew !== null || [daysLeft, served?.daysLeft ?? null].some((days) => days !== null && days < window)
 
-function render(cluster: Cluster, rows: Row[]): string {
+function render(cluster: Cluster, rows: Row[], warning: string | undefined): string {
   const header = ['CERTIFICATE', 'DAYS LEFT', 'ENDS', 'ITS HOST SERVES', 'WOULD BE RENEWED'].map((title) => chalk.dim(title))
   const lines = rows.map((one) => {
     const colour = isNear(one, cluster.pki.renewBeforeDays) ? chalk.yellow : chalk.green
     const served = one.served ? (one.served.state === 'another one' ? chalk.yellow(`another (${one.served.daysLeft} days)`) : one.served.state) : '-'
-    return [one.file, one.daysLeft === null ? '-' : colour(String(one.daysLeft)), one.notAfter?.slice(0, 10) ?? '-', served, one.renew ?? 'no']
+    return [
+      one.issues ? `${one.file} (issues)` : one.file,
+      one.daysLeft === null ? '-' : colour(String(one.daysLeft)),
+      one.notAfter?.slice(0, 10) ?? '-',
+      served,
+      one.renew ?? 'no',
+    ]
   })
   const install = rows.some(({ served }) => served?.state === 'another one')
     ? `\nA host serves another certificate than the one here: ${command(cluster, 'rotate-certs')} installs it.`
     : ''
-  return `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}\n\n${table([header, ...lines])}${install}`
+  return `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}\n\n${table([header, ...lines])}${install}${warning ? `\n\n${chalk.yellow(warning)}` : ''}`
 }

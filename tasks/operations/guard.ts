@@ -5,7 +5,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { authorityCertificate, restoreHint } from '../etcd/certificates.ts'
+import { authorityCertificate, isSignedBy, restoreHint, trustedAuthorities } from '../etcd/certificates.ts'
 import { type Answer, alarmList, type EndpointStatus, endpointHealth, endpointStatus, memberList } from '../etcd/etcdctl.ts'
 import { agreedLeader, compareMembers, type Difference } from '../etcd/membership.ts'
 import { type Identity, identity, probeTLS } from '../etcd/probe.ts'
@@ -22,18 +22,18 @@ const probeMs = 1500
 const callMs = 2500
 
 /**
- * Proves that the cluster is healthy enough to be worked on: every host answers with a certificate of our authority and
+ * Proves that the cluster is healthy enough to be worked on: every host answers with a certificate that we trust and
  * commits, all members are started, none is a learner or a stranger, all know one leader, and no alarm is raised.
  * @throws OperationError with the reason and the command that helps
  */
 export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNoSpace = false }: GuardOptions = {}): Promise<void> {
   const hosts = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
-  const authority = authorityCertificate(cluster)
+  const trusted = authorityCertificate(cluster) && trustedAuthorities(cluster)
   const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
-  if (!authority || !cert || !key) throw new OperationError(`The authority or the client certificate is missing in ${cluster.paths.certs}.`, { hint: restoreHint(cluster) })
+  if (!trusted || !cert || !key) throw new OperationError(`The authority or the client certificate is missing in ${cluster.paths.certs}.`, { hint: restoreHint(cluster) })
   await reachMembers(cluster)
   const client = identity({ cert, key })
-  await Promise.all(hosts.map((host) => requireOurs(cluster, host, client, authority)))
+  await Promise.all(hosts.map((host) => requireOurs(cluster, host, client, trusted)))
   const asked = { endpoints: hosts.map(({ clientURL }) => clientURL), timeoutMs: callMs }
   const [health, statuses, members, alarms] = await Promise.all([
     endpointHealth(cluster, asked),
@@ -55,11 +55,11 @@ export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNo
 /** etcdctl 3.5 calls a member unhealthy that commits but has a full database: what an alarm means is judged once, with the alarms. */
 export const onlyFull = (answer: { ok: false; reason: string }): boolean => /alarm.*NOSPACE/i.test(answer.reason)
 
-/** That somebody answers at a host, and that its certificate is of our authority. */
-async function requireOurs(cluster: Cluster, host: Host, client: Identity, authority: X509Certificate): Promise<void> {
+/** That somebody answers at a host, and that its certificate is of an authority that we trust. */
+async function requireOurs(cluster: Cluster, host: Host, client: Identity, trusted: X509Certificate[]): Promise<void> {
   const probe = await probeTLS(host.address, cluster.etcd.clientPort, client, '/version', probeMs)
   const { served } = probe
-  if (served && !(served.checkIssued(authority) && served.verify(authority.publicKey)))
+  if (served && !trusted.some((authority) => isSignedBy(served, authority)))
     refuse(cluster, `the certificates on ${host.name} are of another authority (${served.issuer.split('\n').join(', ')})`, 'verify')
   if (probe.kind !== 'answered') refuse(cluster, `${host.name} does not answer: ${probe.reason}`, probe.kind === 'closed' ? 'up' : 'verify')
 }

@@ -12,7 +12,7 @@ import { type Issued, renewLeaves } from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import { requireHealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { type Served, servedCertificates } from './served.ts'
+import { isInstalled, type Served, servedCertificates } from './served.ts'
 
 export interface RotateOptions {
   /** This host's two only. */
@@ -37,8 +37,7 @@ export async function rotateCerts(cluster: Cluster, options: RotateOptions): Pro
       title: 'Try it on copies: nothing may need a restart',
       task: async () => {
         before = await servedCertificates(cluster)
-        const { restarts } = await rehearse(cluster, asked)
-        if (restarts) throw restartNeeded(cluster, restarts)
+        refuseRestarts(cluster, (await rehearse(cluster, asked)).role)
       },
     },
     {
@@ -83,32 +82,32 @@ async function guard(cluster: Cluster): Promise<void> {
   }
 }
 
-/** The same on copies, in Ansible's check mode: what would be done, and which hosts would be restarted. */
-async function rehearse(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<{ would: string[]; restarts: string | undefined }> {
+/** The same on copies, in Ansible's check mode: what would be done, and the role's part of it. */
+async function rehearse(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<{ would: string[]; role: string[] }> {
   return withCopies(cluster, async (copy) => {
     const issued = await renewLeaves(copy, asked)
     const role = (await etcdRole.plan(copy)).map((step) => step.split('\n')[0] ?? '')
-    const restarts = role
-      .filter((step) => /: restart etcd/.test(step))
-      .map((step) => step.split(':')[0])
-      .toSorted()
     return {
       would: [...issued.map(({ path, reason }) => `issue ${path} (${reason})`), ...role, 'prove by new connections that every member serves them', 'verify'],
-      restarts: restarts.length > 0 ? restarts.join(', ') : undefined,
+      role,
     }
   })
 }
 
-const restartNeeded = (cluster: Cluster, hosts: string): OperationError =>
-  new OperationError(`Nothing was changed: something else than certificates differs on ${hosts}, and installing would restart etcd there.`, {
+/** @throws OperationError when one of these steps of the role restarts a member */
+export function refuseRestarts(cluster: Cluster, role: string[]): void {
+  const hosts = role.filter((step) => /: restart etcd/.test(step)).map((step) => step.split(':')[0])
+  if (hosts.length === 0) return
+  throw new OperationError(`Nothing was changed: something else than certificates differs on ${hosts.toSorted().join(', ')}, and installing would restart etcd there.`, {
     hint: `See it: ${command(cluster, 'up --plan')}. Apply it one member at a time: ${command(cluster, 'up')}. Then run this again.`,
   })
+}
 
 /** @throws OperationError naming the ports that serve something else, or refuse the client certificate */
 async function prove(cluster: Cluster, before: Served[]): Promise<object[]> {
   for (const deadline = Date.now() + proofMs; ; await sleep(200)) {
     const now = await servedCertificates(cluster)
-    const wrong = now.filter(({ ours, port, letIn }) => !ours || (port === 'client' && !letIn))
+    const wrong = now.filter((one) => !isInstalled(one))
     if (wrong.length === 0) {
       return now.map(({ host, port, file, certificate }) => {
         const old = before.find((one) => one.file === file)?.certificate

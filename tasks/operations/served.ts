@@ -41,6 +41,9 @@ export async function servedCertificates(cluster: Cluster): Promise<Served[]> {
   )
 }
 
+/** Whether a port serves what lies here, and lets our client certificate in where it must. */
+export const isInstalled = ({ ours, port, letIn }: Served): boolean => ours && (port === 'peer' || letIn)
+
 function fingerprint(text: string | undefined): string | undefined {
   try {
     return text && new X509Certificate(text).fingerprint256

@@ -7,12 +7,14 @@ import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
-import { authorityCertificate, authorityFiles, authoritySubject, daysLeft, isEncrypted, leaves, readAuthority, restoreHint } from '../etcd/certificates.ts'
+import { authorityWarning } from '../etcd/authority-change.ts'
+import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
+import { authorityCertificate, authorityFiles, authoritySubject, leaves, restoreHint } from '../etcd/certificates.ts'
 
 export interface AuthorityState {
   certificate: X509Certificate
   created: boolean
-  /** One sentence when its end is near. */
+  /** One sentence when its end is near, or it is being changed for another. */
   warning: string | undefined
 }
 
@@ -27,7 +29,7 @@ export async function ensureAuthority(cluster: Cluster): Promise<AuthorityState>
   if (!found) return { certificate: await createAuthority(cluster), created: true, warning: undefined }
   const pem = readFileIfThere(authorityFiles(cluster).key)
   if (pem !== undefined && !isEncrypted(pem)) readAuthority(cluster)
-  return { certificate: found, created: false, warning: warningFor(cluster, found) }
+  return { certificate: found, created: false, warning: authorityWarning(cluster) }
 }
 
 async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
@@ -58,9 +60,3 @@ function finishCreation(cluster: Cluster): void {
 }
 
 const pendingKey = (cluster: Cluster): string => `${authorityFiles(cluster).key}.new`
-
-function warningFor(cluster: Cluster, certificate: X509Certificate): string | undefined {
-  const days = daysLeft(certificate)
-  if (days >= cluster.pki.renewBeforeDays) return undefined
-  return `The authority of cluster ${cluster.name} expires in ${days} days, and every certificate with it. Plan a new authority before that day.`
-}

@@ -7,8 +7,11 @@ import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.t
 import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
-import { authorityFiles, daysLeft, type Leaf, leaves, readAuthority, reasonToIssue } from '../etcd/certificates.ts'
+import { readAuthority } from '../etcd/authority-key.ts'
+import { authorityKeys, daysLeft, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import { type AuthorityState, ensureAuthority } from './authority.ts'
+
+export * from './change.ts'
 
 /** A certificate that was issued: its path below certs/<cluster>/, and why. */
 export interface Issued {
@@ -117,7 +120,7 @@ async function issue(leaf: Leaf, authority: Authority, { keyAlgorithm, leafDays 
  * The keys stay in use. A person who thinks that one was read removes it, and gets a new one.
  */
 function closeToOthers(cluster: Cluster): string[] {
-  const keys = [authorityFiles(cluster), ...leaves(cluster)].map(({ key }) => key)
+  const keys = [...authorityKeys(cluster), ...leaves(cluster).map(({ key }) => key)]
   const paths = [...new Set([...keys.map(dirname), ...keys])]
   const open = paths.filter((path) => (mode(path) ?? 0) & 0o077)
   for (const path of open) chmodSync(path, (mode(path) ?? 0) & 0o700)

@@ -2,7 +2,8 @@
 import { randomBytes, type X509Certificate } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { authorityCertificate, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import { authorityWarning } from '../etcd/authority-change.ts'
+import { authorityCertificate, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
 import {
   type Alarm,
   type Answer,
@@ -56,8 +57,10 @@ export interface Facts {
   alarms: Answer<Alarm[]> | undefined
   /** The certificates here that are not as they should be. */
   certificates: { title: string; reason: string; remedy?: string | undefined }[]
-  /** The authority, when it is there and good. */
-  authority: X509Certificate | undefined
+  /** The authorities that are trusted, when the one that issues is there and good. */
+  trusted: X509Certificate[] | undefined
+  /** What a person should know of the authority, though nothing is wrong yet. */
+  warning: string | undefined
 }
 
 const probeMs = 1500
@@ -72,20 +75,20 @@ const hashMs = 10_000
  */
 export async function gather(cluster: Cluster, visitors: Visitors, deadline: number): Promise<Facts> {
   const within = (most: number): number => Math.max(250, Math.min(most, deadline - Date.now()))
-  const { authority, certificates } = certificatesHere(cluster)
+  const { trusted, certificates, warning } = certificatesHere(cluster)
   const { clientPort, peerPort } = cluster.etcd
   const knock = (port: number): Promise<Probe[]> => Promise.all(cluster.hosts.map((host) => probeTLS(host.address, port, visitors.client, '/version', within(probeMs))))
   const [controls, peers] = await Promise.all([knock(clientPort), knock(peerPort)])
-  const unreachable = cluster.hosts.map((host, index) => whyUnreachable(host, controls[index] as Probe, authority))
-  const trusted = cluster.hosts.filter((_, index) => unreachable[index] === undefined).map((host) => host.clientURL)
-  const call = { endpoints: trusted, timeoutMs: within(callMs) }
+  const unreachable = cluster.hosts.map((host, index) => whyUnreachable(host, controls[index] as Probe, trusted))
+  const reachable = cluster.hosts.filter((_, index) => unreachable[index] === undefined).map((host) => host.clientURL)
+  const call = { endpoints: reachable, timeoutMs: within(callMs) }
   const [tried, statuses, health, members, alarms, lease] = await Promise.all([
     Promise.all(cluster.hosts.map((host, index) => tryRefusals(cluster, host, controls[index] as Probe, peers[index] as Probe, visitors, within(probeMs)))),
     endpointStatus(cluster, call),
     endpointHealth(cluster, call),
-    ask(trusted, () => memberList(cluster, call)),
-    ask(trusted, () => alarmList(cluster, call)),
-    ask(trusted, () => grantLease(cluster, 60, call)),
+    ask(reachable, () => memberList(cluster, call)),
+    ask(reachable, () => alarmList(cluster, call)),
+    ask(reachable, () => grantLease(cluster, 60, call)),
   ])
   const writers = cluster.hosts.filter((host) => health.some((answer) => answer.ok && answer.endpoint === host.clientURL))
   const { writes, reads } = await writeAndRead(cluster, Date.now() < deadline ? writers : [], lease, () => within(callMs))
@@ -94,15 +97,15 @@ export async function gather(cluster: Cluster, visitors: Visitors, deadline: num
   const [hashes, oneView] = await Promise.all([
     revision && Date.now() < deadline ? endpointHashKV(cluster, revision, { endpoints: voting, timeoutMs: within(hashMs) }) : [],
     membersOfMost(cluster, members, statuses, within(callMs)),
-    lease?.ok ? ask(trusted, () => revokeLease(cluster, lease.value, { endpoints: trusted, timeoutMs: within(callMs) })) : undefined, // should it fail: the keys go within the minute
+    lease?.ok ? ask(reachable, () => revokeLease(cluster, lease.value, { endpoints: reachable, timeoutMs: within(callMs) })) : undefined, // should it fail: the keys go within the minute
   ])
   const of = <T>(answers: Answer<T>[], host: Host): Answer<T> | undefined => answers.find((answer) => answer.endpoint === host.clientURL)
   const hosts = cluster.hosts.map((host, index): HostFacts => {
     const [control, peer] = [controls[index] as Probe, peers[index] as Probe]
     const answers = { status: of(statuses, host), health: of(health, host), write: of(writes, host), readBack: of(reads, host), hash: of(hashes, host) }
-    return { host, control, peer, unreachable: unreachable[index], flaws: servedFlaws(cluster, host, control, peer, authority), ...answers, refusals: tried[index] ?? new Map() }
+    return { host, control, peer, unreachable: unreachable[index], flaws: servedFlaws(cluster, host, control, peer, trusted), ...answers, refusals: tried[index] ?? new Map() }
   })
-  return { cluster, hosts, members: oneView, alarms, certificates, authority }
+  return { cluster, hosts, members: oneView, alarms, certificates, trusted, warning }
 }
 
 /** An answer of the cluster as a whole; undefined when there is nobody to ask. */
@@ -161,36 +164,36 @@ async function membersOfMost(cluster: Cluster, members: Facts['members'], status
   return most === undefined || endpoints.length === known.length ? members : ask(endpoints, () => memberList(cluster, { endpoints, timeoutMs }))
 }
 
-function whyUnreachable(host: Host, control: Probe, authority: X509Certificate | undefined): string | undefined {
-  if (!authority) return 'the certificate of our authority is missing or damaged here'
-  const untrusted = control.served && whyUntrusted(host, control.served, authority)
+function whyUnreachable(host: Host, control: Probe, trusted: X509Certificate[] | undefined): string | undefined {
+  if (!trusted) return 'the certificate of our authority is missing or damaged here'
+  const untrusted = control.served && whyUntrusted(host, control.served, trusted)
   return untrusted ?? (control.kind === 'answered' ? undefined : control.reason)
 }
 
 /** What is wrong with the certificates on both ports, each seen in a connection that was made anyway. */
-function servedFlaws(cluster: Cluster, host: Host, control: Probe, peer: Probe, authority: X509Certificate | undefined): string[] {
+function servedFlaws(cluster: Cluster, host: Host, control: Probe, peer: Probe, trusted: X509Certificate[] | undefined): string[] {
   const ports = [
     { port: cluster.etcd.clientPort, file: `${host.name}/server.crt`, served: control.served },
     { port: cluster.etcd.peerPort, file: `${host.name}/${host.name}.crt`, served: peer.served },
   ]
   return ports.flatMap(({ port, file, served }) => {
-    const flaw = authority && served && (whyUntrusted(host, served, authority) ?? whyStale(cluster, served, authority, file))
+    const flaw = trusted && served && (whyUntrusted(host, served, trusted) ?? whyStale(cluster, served, trusted, file))
     return flaw ? [`on port ${port} ${flaw}`] : []
   })
 }
 
 /** The certificates on the controller, judged by the rules of phase pki. */
-function certificatesHere(cluster: Cluster): Pick<Facts, 'authority' | 'certificates'> {
+function certificatesHere(cluster: Cluster): Pick<Facts, 'trusted' | 'certificates' | 'warning'> {
   try {
     const authority = authorityCertificate(cluster)
-    if (!authority) return { authority, certificates: [{ title: 'ca.crt', reason: 'missing' }] }
+    if (!authority) return { trusted: undefined, certificates: [{ title: 'ca.crt', reason: 'missing' }], warning: undefined }
     const certificates = leaves(cluster).flatMap((leaf) => {
       const reason = reasonToIssue(leaf, authority, cluster.pki)
       return reason ? [{ title: leaf.title, reason }] : []
     })
-    return { authority, certificates }
+    return { trusted: trustedAuthorities(cluster), certificates, warning: authorityWarning(cluster) }
   } catch (error) {
     if (!(error instanceof OperationError)) throw error
-    return { authority: undefined, certificates: [{ title: 'ca.crt', reason: error.message, remedy: error.more.hint }] }
+    return { trusted: undefined, certificates: [{ title: 'ca.crt', reason: error.message, remedy: error.more.hint }], warning: undefined }
   }
 }

@@ -17,7 +17,7 @@ export function health(facts: Facts): Finding[] {
 function ailment(facts: Facts, { host, control, flaws, unreachable, health, status, refusals }: HostFacts): Finding {
   const { cluster } = facts
   const reason = unreachable ?? (health?.ok === false ? health.reason : 'it was not asked')
-  if (!facts.authority) return { detail: reason, remedy: remedies.renew(cluster) }
+  if (!facts.trusted) return { detail: reason, remedy: remedies.renew(cluster) }
   if (control.kind === 'closed') return { detail: `its member is down: ${reason} at ${host.address}:${cluster.etcd.clientPort}`, remedy: remedies.start(cluster), heals: true }
   if (control.kind === 'silent' && flaws[0]) return { detail: `it serves no clients: ${flaws[0]}`, remedy: remedies.role(cluster) }
   if (control.kind === 'silent') return { detail: `its member is frozen or just starting: ${reason}`, remedy: remedies.thaw(host.name), heals: true }

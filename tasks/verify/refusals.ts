@@ -2,9 +2,10 @@
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { type Authority, day, issueLeaf, keyToPem, makeAuthority, makeKeyPair, type Subject } from '../core/x509.ts'
-import { commonNames, readAuthority } from '../etcd/certificates.ts'
-import { type Identity, identity, type Probe, probePlain, probeTLS } from '../etcd/probe.ts'
+import { day, makeAuthority, makeKeyPair } from '../core/x509.ts'
+import { readAuthority } from '../etcd/authority-key.ts'
+import { authoritySubject } from '../etcd/certificates.ts'
+import { clientOf, type Identity, identity, type Probe, probePlain, probeTLS } from '../etcd/probe.ts'
 
 /** Whom we pretend to be. `expired` may be impossible to make: then it says why. */
 export interface Visitors {
@@ -102,25 +103,17 @@ function pairAt(cluster: Cluster, name: string): { cert: string; key: string } |
   return cert && key ? { cert, key } : undefined
 }
 
-const clientSubject = (cluster: Cluster): Subject => ({ organization: cluster.name, commonName: commonNames.client })
-
+/** Of the same name as ours: not the name decides, but the key. */
 async function foreignIdentity(cluster: Cluster): Promise<Identity> {
-  const authority = await makeAuthority(await makeKeyPair('ecdsa-p256'), { organization: cluster.name, commonName: 'another authority' }, 1)
-  return issue(authority, clientSubject(cluster), new Date(Date.now() + day / 2))
+  return clientOf(await makeAuthority(await makeKeyPair('ecdsa-p256'), authoritySubject(cluster), 1), cluster.name, new Date(Date.now() + day / 2))
 }
 
 /** Needs the authority's key; where that is encrypted or kept elsewhere there is no expired certificate to try. */
 async function expiredIdentity(cluster: Cluster): Promise<Visitors['expired']> {
   try {
-    return await issue(readAuthority(cluster), clientSubject(cluster), new Date(Date.now() - day))
+    return await clientOf(readAuthority(cluster), cluster.name, new Date(Date.now() - day))
   } catch (error) {
     if (error instanceof OperationError) return { impossible: error.message }
     throw error
   }
-}
-
-async function issue(authority: Authority, subject: Subject, ends: Date): Promise<Identity> {
-  const keys = await makeKeyPair('ecdsa-p256')
-  const certificate = await issueLeaf(authority, keys.publicKey, { ...subject, sans: [], usages: ['clientAuth'], ends })
-  return identity({ cert: certificate.toString(), key: keyToPem(keys.privateKey) })
 }

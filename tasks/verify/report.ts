@@ -38,6 +38,8 @@ export interface Report {
   members: MemberReport[]
   checks: CheckReport[]
   certificates: CertificateReport[]
+  /** What is not wrong, but a person should know. */
+  warnings: string[]
 }
 
 /** What the checks found in one look. */
@@ -58,7 +60,14 @@ export function judge(facts: Facts): Verdict {
   })
   const findings = results.flatMap(({ check, findings }) => findings.map((finding) => ({ check: check.name, finding })))
   return {
-    report: { cluster: facts.cluster.name, healthy: findings.length === 0, members: memberReports(facts), checks: reports, certificates: certificateReport(facts.cluster) },
+    report: {
+      cluster: facts.cluster.name,
+      healthy: findings.length === 0,
+      members: memberReports(facts),
+      checks: reports,
+      certificates: certificateReport(facts.cluster),
+      warnings: facts.warning ? [facts.warning] : [],
+    },
     findings,
   }
 }

@@ -6,7 +6,8 @@ import type { Cluster } from '../../../tasks/core/cluster.ts'
 import { OperationError, UsageError } from '../../../tasks/core/errors.ts'
 import { writeFileAtomic } from '../../../tasks/core/files.ts'
 import { type Authority, day, issueLeaf, keyToPem, makeAuthority, makeKeyPair, type Profile } from '../../../tasks/core/x509.ts'
-import { authorityCertificate, authorityFiles, authoritySubject, certificateReport, type Leaf, leaves, readAuthority, reasonToIssue } from '../../../tasks/etcd/certificates.ts'
+import { readAuthority } from '../../../tasks/etcd/authority-key.ts'
+import { authorityCertificate, authorityFiles, authoritySubject, certificateReport, type Leaf, leaves, reasonToIssue } from '../../../tasks/etcd/certificates.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const keys = await makeKeyPair('ecdsa-p256')

@@ -1,0 +1,55 @@
+// The key of an authority: opened only where something must be issued. Reads, never writes.
+import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto'
+import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { caPassphrase } from '../core/environment.ts'
+import { OperationError } from '../core/errors.ts'
+import { readFileIfThere } from '../core/files.ts'
+import type { Authority } from '../core/x509.ts'
+import { attempt, authorityCertificate, authorityFiles, changeFiles, restoreHint } from './certificates.ts'
+
+/**
+ * The authority with its key, to issue with. An encrypted key is opened with the passphrase from the environment.
+ * @throws OperationError when a file is missing or unreadable, the two do not match, or the passphrase is missing or wrong
+ */
+export function readAuthority(cluster: Cluster): Authority {
+  const files = authorityFiles(cluster)
+  const certificate = authorityCertificate(cluster)
+  if (!certificate) throw new OperationError(`Cluster ${cluster.name} has no authority: ${files.certificate} is missing.`, { hint: restoreHint(cluster) })
+  return { certificate, key: readKey(cluster, files.key, certificate) }
+}
+
+/** An authority's key. @throws OperationError when it is missing, cannot be opened, or is another one's */
+export function readKey(cluster: Cluster, path: string, certificate: X509Certificate): KeyObject {
+  const pem = readFileIfThere(path)
+  if (pem === undefined) throw new OperationError(`The authority's key ${path} is missing: no certificate can be issued without it.`, { hint: lostKeyHint(cluster, path) })
+  const key = openKey(path, pem, cluster)
+  if (!certificate.checkPrivateKey(key)) throw new OperationError(`${path} is not the key of ${authorityFiles(cluster).certificate}.`, { hint: lostKeyHint(cluster, path) })
+  return key
+}
+
+function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
+  const passphrase = caPassphrase()
+  if (isEncrypted(pem) && !passphrase)
+    throw new OperationError(`${path} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set.`, {
+      hint: 'Set HA_ETCD_CA_PASSPHRASE to its passphrase, then run the same command again.',
+    })
+  const key = attempt(() => createPrivateKey({ key: pem, ...(passphrase && { passphrase }) }))
+  if (key) return key
+  if (isEncrypted(pem))
+    throw new OperationError(`HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`, {
+      hint: `Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ${withoutKey(cluster, path)}`,
+    })
+  throw new OperationError(`${path} is not a readable private key.`, { hint: lostKeyHint(cluster, path) })
+}
+
+/** True for a private key in PEM that only a passphrase opens. */
+export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
+
+/** What to do when only its key is lost: the certificate is enough to leave the authority. */
+const lostKeyHint = (cluster: Cluster, path: string): string => `Put it back from your copy. If there is none: ${withoutKey(cluster, path)}`
+
+const withoutKey = (cluster: Cluster, path: string): string =>
+  path === changeFiles(cluster).nextKey
+    ? `take the change of the authority back: ${command(cluster, 'rotate-ca --back')}`
+    : `while the cluster runs, a new authority can take over without this key: ${command(cluster, 'rotate-ca')}`

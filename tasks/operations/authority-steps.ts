@@ -1,0 +1,119 @@
+// What a change of the authority is made of: the three kinds of steps, each with the proof that every member does as it must.
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import type { Authority } from '../core/x509.ts'
+import { type ChangeStage, readOther } from '../etcd/authority-change.ts'
+import { authorityCertificate, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import { clientOf, probeTLS } from '../etcd/probe.ts'
+import * as pki from '../pki/index.ts'
+import { isInstalled, servedCertificates } from './served.ts'
+
+/** One step: it writes files below certs/, the role brings them to the hosts, and a proof ends it. */
+export interface Step {
+  title: string
+  /** The stage that its files make; `over` has those in which it is done for good. */
+  makes: ChangeStage
+  over: ChangeStage[]
+  /** May be done twice, and on copies. @returns the certificates that it issued */
+  write: (cluster: Cluster) => Promise<string[]>
+  /** Whether etcd must start again to know: then the role restarts one member at a time. */
+  restarts: boolean
+  /** What `missing` looks for, in words. */
+  proof: string
+  /** Why the proof cannot be made; false where it can. */
+  unproven?: () => string | false
+  /** What is not as it must be once the step is done, as a clause; asks the members. */
+  missing: (cluster: Cluster) => Promise<string | undefined>
+  /** What a person may do between this step and the next; nothing after the last one. */
+  between?: (cluster: Cluster) => string
+}
+
+const probeMs = 1500
+
+/** A new authority, and a client of it that every member must let in. */
+export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]): Step {
+  return {
+    title,
+    makes,
+    over,
+    write: async (cluster) => {
+      await pki.trustNext(cluster)
+      return []
+    },
+    restarts: true,
+    proof: 'every member lets a client of the new authority in',
+    missing: async (cluster) => {
+      const admitting = await whoAdmits(cluster, readOther(cluster))
+      const others = cluster.hosts.map(({ name }) => name).filter((name) => !admitting.includes(name))
+      return others.length > 0 ? `${others.join(', ')} refuses a client of the new authority` : undefined
+    },
+    between: ({ paths }) => `give your own clients ${paths.certs}/ca.crt, which has both authorities`,
+  }
+}
+
+/** Both are trusted everywhere, so nobody is refused meanwhile. etcd reads its leaves at every handshake. */
+export function issueAnew(title: string, start: (cluster: Cluster) => void, makes: ChangeStage, over: ChangeStage[]): Step {
+  return {
+    title,
+    makes,
+    over,
+    write: async (cluster) => {
+      start(cluster)
+      return (await pki.renewLeaves(cluster, (_, due) => due)).map(({ path }) => path)
+    },
+    restarts: false,
+    proof: 'new connections to both ports of every member show the new serial numbers',
+    missing: async (cluster) => {
+      const due = dueLeaves(cluster)
+      if (due.length > 0) return `${due.join(', ')} must be issued`
+      const other = (await servedCertificates(cluster)).filter((one) => !isInstalled(one)).map(({ host, port }) => `${host.name} (${port} port)`)
+      return other.length > 0 ? `another certificate than the one here is served by, or our client is refused by ${other.join(', ')}` : undefined
+    },
+    between: ({ paths }) => `give your own clients ${paths.certs}/etcd-client.crt and its key`,
+  }
+}
+
+/** A client of the authority that was left must be refused; where its key is not to be had there is none to try. */
+export function trustOne(title: string, makes: ChangeStage, which: string): Step {
+  let left: Authority | string = 'it was left before this run'
+  return {
+    title,
+    makes,
+    over: [],
+    write: async (cluster) => {
+      if (typeof left === 'string') left = theOther(cluster)
+      pki.trustIssuerOnly(cluster)
+      return []
+    },
+    restarts: true,
+    proof: `every member refuses a client of the ${which} authority`,
+    unproven: () => typeof left === 'string' && left,
+    missing: async (cluster) => {
+      const admitting = typeof left === 'string' ? [] : await whoAdmits(cluster, left)
+      return admitting.length > 0 ? `${admitting.join(', ')} still lets a client of the ${which} authority in` : undefined
+    },
+  }
+}
+
+/** The leaves that the authority that issues has not signed, or that are due for another reason. */
+export function dueLeaves(cluster: Cluster): string[] {
+  const authority = authorityCertificate(cluster)
+  return leaves(cluster).flatMap((leaf) => (authority && reasonToIssue(leaf, authority, cluster.pki) ? [leaf.title] : []))
+}
+
+/** The hosts whose member lets a client of that authority in. */
+async function whoAdmits(cluster: Cluster, authority: Authority): Promise<string[]> {
+  const client = await clientOf(authority, cluster.name, 1)
+  const probes = await Promise.all(cluster.hosts.map(({ address }) => probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)))
+  return cluster.hosts.flatMap(({ name }, index) => (probes[index]?.kind === 'answered' ? [name] : []))
+}
+
+/** The authority that is to be left, or why no client of it can be made. */
+function theOther(cluster: Cluster): Authority | string {
+  try {
+    return readOther(cluster)
+  } catch (error) {
+    if (error instanceof OperationError) return error.message
+    throw error
+  }
+}

@@ -1,0 +1,167 @@
+// rotate-ca: another certificate authority while the cluster goes on serving; or back, as long as the old one is trusted.
+import { withCopies } from '../copies.ts'
+import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { caPassphrase } from '../core/environment.ts'
+import { OperationError } from '../core/errors.ts'
+import { readFileIfThere } from '../core/files.ts'
+import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
+import { run, sleep } from '../core/run.ts'
+import { confirm } from '../core/script.ts'
+import { type ChangeStage, changeStage, readOther } from '../etcd/authority-change.ts'
+import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
+import { authorityKeys } from '../etcd/certificates.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as pki from '../pki/index.ts'
+import * as verify from '../verify/index.ts'
+import { dueLeaves, issueAnew, type Step, trustBoth, trustOne } from './authority-steps.ts'
+import { silentHosts } from './backup.ts'
+import { requireHealthy } from './guard.ts'
+import { turns } from './in-turn.ts'
+import { refuseRestarts } from './rotate-certs.ts'
+import { sayDone, sayPlan } from './say.ts'
+import { servedCertificates } from './served.ts'
+
+export interface RotateCaOptions {
+  /** Back to the old authority. */
+  back: boolean
+  /** One step only. */
+  step: boolean
+  plan: boolean
+}
+
+/** Both ways. The last step of each is for good: then the authority that was left is forgotten, once verify has passed. */
+interface Way {
+  steps: Step[]
+  question: (cluster: Cluster) => string
+  farewell: string
+  forget: (cluster: Cluster) => void
+  outcome: (cluster: Cluster) => string
+}
+
+const forward: Way = {
+  steps: [
+    trustBoth('Trust a new authority beside the present one', 'trusted', ['issuing', 'leaving']),
+    issueAnew('Issue every certificate anew, by the new authority', pki.issueFromNext, 'issuing', ['leaving']),
+    trustOne('Trust the old authority no longer', 'leaving', 'old'),
+  ],
+  question: ({ name }) => `Change the authority of ${name}? At the end the old one's key is deleted, and clients that have only its certificates are refused.`,
+  farewell: 'Delete the key of the old authority',
+  forget: pki.forgetOld,
+  outcome: ({ name }) => `${name} has a new authority, and trusts no other; the old one's key was deleted.`,
+}
+
+const back: Way = {
+  steps: [issueAnew('Issue every certificate anew, by the old authority', pki.issueFromOld, 'trusted', ['made']), trustOne('Trust the new authority no longer', 'made', 'new')],
+  question: ({ name }) => `Take the change of ${name}'s authority back? At the end the new one's key is deleted, and clients that have only its certificates are refused.`,
+  farewell: 'Delete the key of the new authority',
+  forget: pki.forgetNext,
+  outcome: ({ name }) => `The change was taken back: ${name} trusts its old authority only, and the new one's key was deleted.`,
+}
+
+/** Guard, then what is left of the way, step by step. Run again after a kill, it finds by the files and the members where to go on. */
+export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan }: RotateCaOptions): Promise<void> {
+  const way = goBack ? back : forward
+  await guard(cluster, goBack)
+  const open = await openSteps(cluster, way)
+  const role = await rehearse(cluster, open[0] as Step)
+  if (plan) return sayPlan(cluster, 'rotate-ca', await wouldDo(cluster, way, open, role))
+  const chosen = one ? open.slice(0, 1) : open
+  const last = chosen.length === open.length
+  if (last && !(await confirm(way.question(cluster)))) throw new OperationError('Nothing was changed.')
+  await runPipeline([
+    ...chosen.map((step) => inOrder(step.title, () => stepTasks(cluster, step))),
+    ...(last ? [inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)), { title: way.farewell, task: () => way.forget(cluster) }] : []),
+  ])
+  const again = command(cluster, goBack ? 'rotate-ca --back' : 'rotate-ca')
+  const done = last ? way.outcome(cluster) : `Done: ${lower(open[0]?.title ?? '')}. Now ${open[0]?.between?.(cluster)}. Then go on: ${again}`
+  sayDone(cluster, 'rotate-ca', done, { steps: chosen.map(({ title }) => title), finished: last, stage: changeStage(cluster) ?? null, served: await serials(cluster) })
+}
+
+/** Without the first steps that are done. The last one is never left out: what follows it may be missing. */
+async function openSteps(cluster: Cluster, { steps }: Way): Promise<Step[]> {
+  for (const [index, step] of steps.entries()) {
+    const stage = changeStage(cluster)
+    const done = stage && (step.over.includes(stage) || (step.makes === stage && (await step.missing(cluster)) === undefined))
+    if (!done) return steps.slice(index)
+  }
+  return steps.slice(-1)
+}
+
+function stepTasks(cluster: Cluster, step: Step): Task[] {
+  return [
+    {
+      title: 'Write certificates',
+      task: async (_, task) => {
+        const issued = await step.write(cluster)
+        run.changes.push(...issued.map((path) => `issued ${path}`))
+        task.title = issued.length > 0 ? `Issue ${issued.length} certificates` : 'Write ca.crt'
+      },
+    },
+    ...etcdRole.tasks(cluster),
+    { title: `Prove that ${step.proof}`, skip: () => step.unproven?.() ?? false, task: () => prove(cluster, step) },
+  ]
+}
+
+async function prove(cluster: Cluster, step: Step): Promise<void> {
+  for (const deadline = Date.now() + proofMs; ; await sleep(200)) {
+    const missing = await step.missing(cluster)
+    if (missing === undefined) return
+    if (Date.now() > deadline) throw new OperationError(`${missing}.`, { hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}` })
+  }
+}
+
+/** A run that was killed may have left a member down: then it goes on, and the role starts it. */
+async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
+  etcdRole.refuseHalfUpgraded(cluster)
+  const stage = changeStage(cluster)
+  if (goBack && (!stage || stage === 'leaving'))
+    throw new OperationError(stage ? `There is no way back: ${cluster.name} no longer trusts its old authority.` : `No change of ${cluster.name}'s authority is under way.`, {
+      hint: stage ? `Finish the change: ${command(cluster, 'rotate-ca')}` : `Begin one: ${command(cluster, 'rotate-ca')}`,
+    })
+  requireKeys(cluster, stage, goBack)
+  await requireHealthy(cluster, { allowDown: stage ? await silentHosts(cluster) : [] })
+}
+
+/** The keys that the way needs are opened before anything is changed. @throws OperationError when one is missing, or its passphrase is */
+function requireKeys(cluster: Cluster, stage: ChangeStage | undefined, goBack: boolean): void {
+  const issues = stage === 'issuing'
+  if (goBack) {
+    if (issues) readOther(cluster)
+    else if (dueLeaves(cluster).length > 0) readAuthority(cluster)
+  } else if (stage === 'trusted') readOther(cluster)
+  else if (issues) readAuthority(cluster)
+  else if (stage !== 'leaving') requirePassphrase(cluster)
+}
+
+/** A key that was kept closed is not followed by one that lies open. */
+function requirePassphrase(cluster: Cluster): void {
+  const [key] = authorityKeys(cluster)
+  if (isEncrypted(readFileIfThere(key) ?? '') && !caPassphrase())
+    throw new OperationError(`${key} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set: the new authority's key would lie open.`, {
+      hint: "Set HA_ETCD_CA_PASSPHRASE to the new key's passphrase (the old one's is not needed), then run the same command again.",
+    })
+}
+
+/** The first step on copies, the role in Ansible's check mode: what cannot be done is refused before anything is changed. */
+async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
+  return withCopies(cluster, async (copy) => {
+    await step.write(copy)
+    const role = (await etcdRole.plan(copy)).map((line) => line.split('\n')[0] ?? '')
+    if (!step.restarts) refuseRestarts(cluster, role)
+    return role
+  })
+}
+
+async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: string[]): Promise<string[]> {
+  const inTurn = (await turns(cluster)).map((host) => `restart ${host}, and wait until it has caught up`)
+  const install = ({ restarts }: Step): string[] => (restarts ? inTurn : ['install the certificates, which restarts nobody'])
+  return [...open.flatMap((step, index) => [lower(step.title), ...(index === 0 ? role : install(step)), `prove that ${step.proof}`]), 'verify', lower(farewell)]
+}
+
+const lower = (text: string): string => `${text[0]?.toLowerCase()}${text.slice(1)}`
+
+const serials = async (cluster: Cluster): Promise<object[]> =>
+  (await servedCertificates(cluster)).map(({ host, port, certificate }) => ({ host: host.name, port, serial: certificate?.serialNumber ?? null }))
+
+const proofMs = 10_000

@@ -1,0 +1,52 @@
+// The authority changed for another, one file at a time: each function may be killed at any moment and called again.
+import type { X509Certificate } from 'node:crypto'
+import { existsSync, renameSync, rmSync } from 'node:fs'
+import type { Cluster } from '../core/cluster.ts'
+import { caPassphrase } from '../core/environment.ts'
+import { writeFileAtomic, writeFilesAtomic } from '../core/files.ts'
+import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
+import { changeStage } from '../etcd/authority-change.ts'
+import { authorityCertificate, authorityFiles, authorityKeys, authoritySubject, changeFiles, isOurAuthority, trustedAuthorities } from '../etcd/certificates.ts'
+
+/** Makes the next authority, trusted beside the one that issues. Its key comes first: without its certificate in ca.crt it counts for nothing. */
+export async function trustNext(cluster: Cluster): Promise<void> {
+  if (!['made', undefined].includes(changeStage(cluster))) return
+  const next = await makeAuthority(await makeKeyPair(cluster.pki.keyAlgorithm), authoritySubject(cluster), cluster.pki.caDays)
+  await writeFilesAtomic([
+    { path: changeFiles(cluster).nextKey, content: keyToPem(next.key, caPassphrase()), mode: 0o600 },
+    { path: authorityFiles(cluster).certificate, content: bundle([...issuer(cluster), next.certificate, ...strangers(cluster)]), mode: 0o644 },
+  ])
+}
+
+/** From now on the next authority issues. */
+export function issueFromNext(cluster: Cluster): void {
+  if (changeStage(cluster) === 'trusted') writeFileAtomic(changeFiles(cluster).oldCertificate, bundle(issuer(cluster)), 0o644)
+}
+
+/** From now on the old authority issues again. */
+export function issueFromOld(cluster: Cluster): void {
+  if (changeStage(cluster) === 'issuing') rmSync(changeFiles(cluster).oldCertificate)
+}
+
+/** Of the cluster's own authorities only the one that issues is trusted from now on. */
+export const trustIssuerOnly = (cluster: Cluster): void => writeFileAtomic(authorityFiles(cluster).certificate, bundle([...issuer(cluster), ...strangers(cluster)]), 0o644)
+
+/** The next authority is the authority: its key takes the place of the old one's, which is gone with that. */
+export function forgetOld(cluster: Cluster): void {
+  const [key, nextKey] = authorityKeys(cluster)
+  if (existsSync(nextKey)) renameSync(nextKey, key)
+  rmSync(changeFiles(cluster).oldCertificate, { force: true })
+}
+
+/** The change was taken back: the key of the authority that did not come to be is removed. */
+export const forgetNext = (cluster: Cluster): void => rmSync(changeFiles(cluster).nextKey, { force: true })
+
+function issuer(cluster: Cluster): X509Certificate[] {
+  const certificate = authorityCertificate(cluster)
+  return certificate ? [certificate] : []
+}
+
+/** What a person put into ca.crt besides stays there. */
+const strangers = (cluster: Cluster): X509Certificate[] => trustedAuthorities(cluster).filter((certificate) => !isOurAuthority(cluster, certificate))
+
+const bundle = (certificates: X509Certificate[]): string => certificates.map(String).join('')
