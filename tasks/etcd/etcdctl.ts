@@ -5,7 +5,7 @@ import { ask, type Result } from '../core/shell.ts'
 import { etcdctlPath } from './binaries.ts'
 import { clientEnvironment } from './client-environment.ts'
 import { fromBase64, hex, type Integer, lastWords, milliseconds, parse, reasonFor } from './etcdctl-output.ts'
-import { routed, unrouted } from './reach.ts'
+import { refuses, routed, unrouted } from './reach.ts'
 
 /** A member as the cluster lists it. Its id is in hexadecimal, as etcdctl shows it; a member that never started has no name. */
 export interface Member {
@@ -70,16 +70,16 @@ export async function memberList(cluster: Cluster, options: CallOptions = {}): P
 
 /**
  * The status of every endpoint, in the order of the endpoints; needs no quorum. One etcdctl asks them in turn, so each
- * endpoint that is down costs `timeoutMs`, but hides no other.
+ * endpoint that is silent costs `timeoutMs`, but hides no other.
  */
-export async function endpointStatus(cluster: Cluster, options: CallOptions = {}): Promise<Answer<EndpointStatus>[]> {
-  const endpoints = endpointsOf(cluster, options)
-  if (endpoints.length === 0) return []
-  const result = await etcdctl(cluster, ['endpoint', 'status'], { ...options, endpoints }, endpoints.length)
-  const entries = parse<RawStatus[]>(result.stdout) ?? []
-  return endpoints.map((endpoint) => {
-    const status = entries.find((entry) => entry.Endpoint === endpoint)?.Status
-    return status ? { endpoint, ok: true, value: statusFrom(status) } : { endpoint, ok: false, reason: reasonFor(endpoint, result) }
+export function endpointStatus(cluster: Cluster, options: CallOptions = {}): Promise<Answer<EndpointStatus>[]> {
+  return ofThoseThatListen(endpointsOf(cluster, options), async (endpoints) => {
+    const result = await etcdctl(cluster, ['endpoint', 'status'], { ...options, endpoints }, endpoints.length)
+    const entries = parse<RawStatus[]>(result.stdout) ?? []
+    return endpoints.map((endpoint) => {
+      const status = entries.find((entry) => entry.Endpoint === endpoint)?.Status
+      return status ? { endpoint, ok: true, value: statusFrom(status) } : { endpoint, ok: false, reason: reasonFor(endpoint, result) }
+    })
   })
 }
 
@@ -99,16 +99,24 @@ function statusFrom(status: NonNullable<RawStatus['Status']>): EndpointStatus {
 }
 
 /** Whether each endpoint commits a proposal, and in how many milliseconds. All are asked at once by one etcdctl. */
-export async function endpointHealth(cluster: Cluster, options: CallOptions = {}): Promise<Answer<{ tookMs: number }>[]> {
-  const endpoints = endpointsOf(cluster, options)
-  if (endpoints.length === 0) return []
-  const result = await etcdctl(cluster, ['endpoint', 'health'], { ...options, endpoints })
-  const entries = parse<RawHealth[]>(result.stdout) ?? []
-  return endpoints.map((endpoint) => {
-    const entry = entries.find((candidate) => candidate.endpoint === endpoint)
-    if (entry?.health) return { endpoint, ok: true, value: { tookMs: milliseconds(entry.took ?? '') } }
-    return { endpoint, ok: false, reason: entry?.error?.replace(/^rpc error: .*desc = /, '') || lastWords(result) }
+export function endpointHealth(cluster: Cluster, options: CallOptions = {}): Promise<Answer<{ tookMs: number }>[]> {
+  return ofThoseThatListen(endpointsOf(cluster, options), async (endpoints) => {
+    const result = await etcdctl(cluster, ['endpoint', 'health'], { ...options, endpoints })
+    const entries = parse<RawHealth[]>(result.stdout) ?? []
+    return endpoints.map((endpoint) => {
+      const entry = entries.find((candidate) => candidate.endpoint === endpoint)
+      if (entry?.health) return { endpoint, ok: true, value: { tookMs: milliseconds(entry.took ?? '') } }
+      return { endpoint, ok: false, reason: entry?.error?.replace(/^rpc error: .*desc = /, '') || lastWords(result) }
+    })
   })
+}
+
+/** The answer for an endpoint at which nobody listens is known at once: etcdctl would knock there until its time is up. */
+async function ofThoseThatListen<T>(endpoints: string[], asked: (endpoints: string[]) => Promise<Answer<T>[]>): Promise<Answer<T>[]> {
+  const closed = await Promise.all(endpoints.map(refuses))
+  const listening = endpoints.filter((_, index) => !closed[index])
+  const answers = listening.length > 0 ? await asked(listening) : []
+  return endpoints.map((endpoint) => answers.find((answer) => answer.endpoint === endpoint) ?? { endpoint, ok: false, reason: 'nothing listens there (connection refused)' })
 }
 
 /**

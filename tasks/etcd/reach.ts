@@ -59,17 +59,25 @@ async function openTunnel(cluster: Cluster, host: Host): Promise<void> {
   }
 }
 
-function accepts(host: string, port: number): Promise<boolean> {
+const accepts = async (host: string, port: number): Promise<boolean> => (await knock(host, port)) === 'accepted'
+
+/** Whether the machine at a member's URL says at once that nobody listens there. Behind a tunnel, or where nothing is said, it cannot be known. */
+export async function refuses(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(routed(url))
+  return (await knock(hostname, Number(port))) === 'refused'
+}
+
+function knock(host: string, port: number): Promise<'accepted' | 'refused' | 'silent'> {
   return new Promise((done) => {
     const socket = connectTCP({ host, port, timeout: directMs })
-    const end = (answer: boolean): void => {
+    const end = (answer: 'accepted' | 'refused' | 'silent'): void => {
       socket.destroy()
       done(answer)
     }
     socket
-      .once('connect', () => end(true))
-      .once('error', () => end(false))
-      .once('timeout', () => end(false))
+      .once('connect', () => end('accepted'))
+      .once('error', (error: NodeJS.ErrnoException) => end(error.code === 'ECONNREFUSED' ? 'refused' : 'silent'))
+      .once('timeout', () => end('silent'))
   })
 }
 

@@ -8,32 +8,50 @@ export interface UpgradePath {
   beware: string[]
 }
 
-/** Settings that a version (the first that lacks them) no longer knows; etcd would go on without what they said. */
+/**
+ * Settings (NAME=value) that a version, the first that lacks them, no longer knows; etcd would start and ignore them.
+ * From etcd's upgrade guides (etcd.io/docs, Upgrading) and changelogs, and its flags compared branch by branch
+ * (release-3.4 to release-3.7 of etcd-io/etcd). 3.5 does not start with the logger capnslog.
+ */
 const removed: { since: string; pattern: RegExp }[] = [
-  { since: '3.5', pattern: /^ETCD_(DEBUG|LOG_PACKAGE_LEVELS)$/ },
-  { since: '3.6', pattern: /^ETCD_(ENABLE_V2|EXPERIMENTAL_ENABLE_V2V3|PROXY(_.*)?)$/ },
-  { since: '3.7', pattern: /^ETCD_EXPERIMENTAL_/ },
+  { since: '3.5', pattern: /^ETCD_(DEBUG|LOG_OUTPUT|LOG_PACKAGE_LEVELS|EXPERIMENTAL_BACKEND_BBOLT_FREELIST_TYPE|NEXT_CLUSTER_VERSION_COMPATIBLE)=|^ETCD_LOGGER=capnslog$/ },
+  { since: '3.6', pattern: /^ETCD_(ENABLE_V2|EXPERIMENTAL_ENABLE_V2V3|PROXY(_[A-Z_]+)?)=/ },
+  { since: '3.7', pattern: /^ETCD_(EXPERIMENTAL_[A-Z_]+|DISCOVERY|DISCOVERY_PROXY)=/ },
 ]
 
-/** The rules of an upgrade. `environment`: the names of the person's own ETCD_* settings. */
-export function upgradePath(from: string, to: string, environment: string[]): UpgradePath {
+/** The patch release that a minor version must have before the next one, by etcd's upgrade guides to 3.6 and 3.7. */
+const readyForNext: Record<number, string> = { 5: '3.5.32', 6: '3.6.11' }
+
+/** The rules of an upgrade. `environment`: the person's own ETCD_* settings. */
+export function upgradePath(from: string, to: string, environment: Record<string, string>): UpgradePath {
   const first: string[] = []
   const beware: string[] = []
   const [[major = 0, minor = 0], [toMajor = 0, toMinor = 0]] = [parts(from), parts(to)]
   if (compareVersions(to, from) < 0)
-    return { impossible: `There is no way back from etcd ${from} to ${to}: it would not understand the data. Restore a backup instead.`, first, beware }
-  // 3.5.0 to 3.5.2 may lose data when they crash under load (etcd's postmortem of 2022, etcd-io/etcd#13766).
-  if (within(to, '3.5.0', '3.5.2')) return { impossible: `Version ${to} of etcd can corrupt its data when it crashes (etcd-io/etcd#13766). Take 3.5.20 or later.`, first, beware }
+    return {
+      impossible: `There is no way back from etcd ${from} to ${to} here: an older etcd may not understand what a newer one wrote. Restore a backup of then instead.`,
+      first,
+      beware,
+    }
+  // A crash under load could leave a member without transactions that it had acknowledged: etcd's postmortem
+  // (Documentation/postmortems/v3.5-data-inconsistency.md) and its changelog of 3.5.3, which mended it.
+  if (within(to, '3.5.0', '3.5.2')) return { impossible: `Version ${to} of etcd can corrupt its data when it crashes (etcd-io/etcd#13766). Take 3.5.32 or later.`, first, beware }
   if (toMajor !== major) return { impossible: `There is no way from etcd ${from} to another major version.`, first, beware }
   if (toMinor > minor + 1) first.push(`Upgrade to etcd ${major}.${minor + 1} first: one minor version at a time.`)
-  if (minor === 5 && toMinor > 5 && compareVersions(from, '3.5.32') < 0)
-    first.push('Upgrade to etcd 3.5.32 or later first: before that, 3.5 does not leave its data ready for 3.6.')
+  const ready = readyForNext[minor]
+  if (ready && toMinor > minor && compareVersions(from, ready) < 0)
+    first.push(`Upgrade to etcd ${ready} or later first: an older ${major}.${minor} may block the way to ${major}.${minor + 1}.`)
+  const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
   for (const { since, pattern } of removed) {
-    const gone = environment.filter((name) => pattern.test(name))
+    const gone = settings.filter((setting) => pattern.test(setting)).map((setting) => setting.split('=')[0])
     if (compareVersions(from, since) < 0 && compareVersions(to, since) >= 0 && gone.length > 0)
       first.push(`Take ${gone.join(', ')} out of etcd.environment and run up: etcd ${since} no longer has it.`)
   }
-  if (within(to, '3.5.1', '3.5.19')) beware.push(`etcd ${to} cannot promote learners reliably (etcd-io/etcd#19557): scale and replace need 3.5.20 or later.`)
+  if (minor === 4 && toMinor > 4) beware.push('With etcdctl auth enabled, members of 3.4 and 3.5 cannot work side by side (etcd-io/etcd#11943).')
+  if (minor === 5 && toMinor > 5) beware.push('Where etcd ever ran with ETCD_ENABLE_V2, "etcdutl check v2store" must find nothing on any member first.')
+  // In force from 3.5.1, mended in 3.5.20 (etcd.io/blog/2025/upgrade_from_3.5_to_3.6_issue).
+  if (within(to, '3.5.1', '3.5.19'))
+    beware.push(`etcd ${to} notes a promotion in one of two places only (etcd-io/etcd#19557): after scale or replace, go to 3.5.32 or later before 3.6.`)
   return { first, beware }
 }
 

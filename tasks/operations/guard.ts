@@ -27,12 +27,13 @@ const callMs = 2500
  * @throws OperationError with the reason and the command that helps
  */
 export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNoSpace = false }: GuardOptions = {}): Promise<void> {
-  const hosts = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
   const trusted = authorityCertificate(cluster) && trustedAuthorities(cluster)
   const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
   if (!trusted || !cert || !key) throw new OperationError(`The authority or the client certificate is missing in ${cluster.paths.certs}.`, { hint: restoreHint(cluster) })
   await reachMembers(cluster)
   const client = identity({ cert, key })
+  const others = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
+  const hosts = others.length > 0 ? others : await answering(cluster, client) // about all of them: those that are up must be well
   await Promise.all(hosts.map((host) => requireOurs(cluster, host, client, trusted)))
   const asked = { endpoints: hosts.map(({ clientURL }) => clientURL), timeoutMs: callMs }
   const [health, statuses, members, alarms] = await Promise.all([
@@ -54,6 +55,11 @@ export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNo
 
 /** etcdctl 3.5 calls a member unhealthy that commits but has a full database: what an alarm means is judged once, with the alarms. */
 export const onlyFull = (answer: { ok: false; reason: string }): boolean => /alarm.*NOSPACE/i.test(answer.reason)
+
+async function answering(cluster: Cluster, client: Identity): Promise<Host[]> {
+  const probes = await Promise.all(cluster.hosts.map(({ address }) => probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)))
+  return cluster.hosts.filter((_, index) => probes[index]?.kind === 'answered')
+}
 
 /** That somebody answers at a host, and that its certificate is of an authority that we trust. */
 async function requireOurs(cluster: Cluster, host: Host, client: Identity, trusted: X509Certificate[]): Promise<void> {

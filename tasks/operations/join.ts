@@ -26,17 +26,22 @@ export function joinTasks(cluster: Cluster, host: Host): Task[] {
       task: async (_, task) => {
         // Only a learner that runs is gone on with: any other may have lost what the leader believes it has.
         if (await followsAsLearner(cluster, host)) return void (task.title = `${name} is a learner already`)
+        task.output = 'stop its etcd, and move its data aside'
         const left = await setAside(cluster, host)
         if (left) task.title += `; its old data lies in ${left}`
         const others = await voters(cluster, [host])
         const old = await memberAt(cluster, host, others)
-        if (old) await removeMember(cluster, old.id, others)
+        if (old) {
+          task.output = `remove its member ${old.id}`
+          await removeMember(cluster, old.id, others)
+        }
+        task.output = 'add a new member'
         await addLearner(cluster, host, others)
         run.changes.push(`added ${name}`)
       },
     },
     inOrder(`etcd-role: configure and start ${name}`, async () =>
-      orWithdraw(cluster, host, etcdRole.tasks(cluster, { limit: await healthyAnd(cluster, host), variables: { etcd_start_timeout: catchUpSeconds } })),
+      orWithdraw(cluster, host, etcdRole.tasks(cluster, { limit: await withWitnesses(cluster, host), variables: { etcd_start_timeout: catchUpSeconds } })),
     ),
     ...orWithdraw(cluster, host, [
       {
@@ -70,10 +75,11 @@ async function setAside(cluster: Cluster, host: Host): Promise<string> {
   return left
 }
 
-/** The hosts that the role may work on now: one that is lost, too, must wait for its own turn. */
-async function healthyAnd(cluster: Cluster, host: Host): Promise<string[]> {
-  const urls = await voters(cluster)
-  return cluster.hosts.filter((one) => one === host || urls.includes(one.clientURL)).map(({ name }) => name)
+/** The host, and two healthy members that tell the role who belongs to the cluster: all of them would take longer and say no more. */
+async function withWitnesses(cluster: Cluster, host: Host): Promise<string[]> {
+  const urls = await voters(cluster, [host])
+  const witnesses = cluster.hosts.filter(({ clientURL }) => urls.includes(clientURL)).slice(0, 2)
+  return [host, ...witnesses].map(({ name }) => name)
 }
 
 /** The tasks; when one fails, the learner is removed again, so that none is left behind. After a Ctrl-C it stays: the next run goes on with it. */

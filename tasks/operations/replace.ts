@@ -1,7 +1,10 @@
 // replace: a lost or emptied host gets a member anew. Old member out, old data aside, back as a learner, then as a voter.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
+import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
 import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
 import { memberList } from '../etcd/etcdctl.ts'
 import { memberAt, voters } from '../etcd/member-changes.ts'
@@ -31,8 +34,9 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   }
   await runPipeline([
     { title: `Check that the others have a quorum without ${names.join(' and ')}`, task: guard },
-    ...hosts.map((host): Task => inOrder(`Replace ${host.name}`, () => [handOver(cluster, host), ...joinTasks(cluster, host)])),
+    ...hosts.map((host): Task => inOrder(`Replace ${host.name}`, async () => ((await isNew(cluster, host)) ? [] : [handOver(cluster, host), ...joinTasks(cluster, host)]))),
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+    { title: 'Forget who was replaced', task: () => rmSync(noteOf(cluster), { force: true }) },
   ])
   sayDone(cluster, 'replace', `${names.join(' and ')} ${names.length === 1 ? 'is a member' : 'are members'} again; the cluster is verified.`, { replaced: names })
 }
@@ -41,10 +45,28 @@ const handOver = (cluster: Cluster, host: Host): Task => ({
   title: `Check that ${host.name} does not lead`,
   task: async (_, task) => {
     await requireQuorumWithout(cluster, host) // the host before it may have taken its time
+    await noteOld(cluster, host)
     const heir = await leadElsewhere(cluster, [host])
     if (heir) task.title = `Hand leadership over to ${heir}`
   },
 })
+
+/** The members that are to go, host to id: a run that was killed is gone on with, and replaces nobody twice. */
+const noteOf = (cluster: Cluster): string => join(cluster.paths.state, 'replacing.json')
+const noted = (cluster: Cluster): Record<string, string> => JSON.parse(readFileIfThere(noteOf(cluster)) ?? '{}') as Record<string, string>
+
+async function noteOld(cluster: Cluster, host: Host): Promise<void> {
+  const old = await memberAt(cluster, host, await voters(cluster, [host]))
+  if (old && !old.isLearner) writeFileAtomic(noteOf(cluster), JSON.stringify({ ...noted(cluster), [host.name]: old.id }), 0o600)
+}
+
+/** Whether a run that was killed has replaced the host's member already, and the new one votes and commits. */
+async function isNew(cluster: Cluster, host: Host): Promise<boolean> {
+  const old = noted(cluster)[host.name]
+  const able = await voters(cluster)
+  const member = old && able.includes(host.clientURL) ? await memberAt(cluster, host, able) : undefined
+  return member !== undefined && !member.isLearner && member.id !== old
+}
 
 /** @throws OperationError when the others could not go on without this host */
 async function requireQuorumWithout(cluster: Cluster, host: Host): Promise<void> {
@@ -59,6 +81,7 @@ async function requireQuorumWithout(cluster: Cluster, host: Host): Promise<void>
 
 async function steps(cluster: Cluster, host: Host): Promise<string[]> {
   const { name } = host
+  if (await isNew(cluster, host)) return [`leave ${name}, which the run before has replaced already`]
   const member = await memberAt(cluster, host, await voters(cluster, [host]))
   return [
     `bring ${name} up, if it is not, and make the certificates that it lacks`,

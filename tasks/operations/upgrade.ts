@@ -61,7 +61,7 @@ function check(cluster: Cluster, from: string, to: string): UpgradePath {
     throw new OperationError(`An upgrade of ${cluster.name} to etcd ${begun} was begun and is not done; nothing was changed.`, {
       hint: `Finish it: ${command(cluster, `upgrade --etcd-version ${begun}`)}`,
     })
-  const path = upgradePath(from, to, Object.keys(cluster.etcd.environment))
+  const path = upgradePath(from, to, cluster.etcd.environment)
   if (path.impossible) throw new OperationError(path.impossible, { hint: `See what it runs: ${command(cluster, 'status')}` })
   return path
 }

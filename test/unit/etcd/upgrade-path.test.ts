@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { refusalOfMix, upgradePath } from '../../../tasks/etcd/upgrade-path.ts'
 
-const firstOf = (from: string, to: string, environment: string[] = []): string => upgradePath(from, to, environment).first.join('\n')
+const firstOf = (from: string, to: string, environment: Record<string, string> = {}): string => upgradePath(from, to, environment).first.join('\n')
 
 test('a step within a minor version, or to the next one, needs nothing first', () => {
   for (const [from, to] of [
@@ -12,10 +12,10 @@ test('a step within a minor version, or to the next one, needs nothing first', (
     ['3.5.30', '3.5.33'],
     ['3.5.32', '3.6.14'],
     ['3.5.33', '3.6.14'],
-    ['3.6.14', '3.7.1'],
+    ['3.6.11', '3.7.1'],
     ['3.5.30', '3.5.30'],
   ])
-    assert.equal(upgradePath(from ?? '', to ?? '', ['ETCD_SNAPSHOT_COUNT']), { first: [], beware: [] }, `${from} → ${to}`)
+    assert.equal(upgradePath(from ?? '', to ?? '', { ETCD_SNAPSHOT_COUNT: '5000' }).first, [], `${from} → ${to}`)
 })
 
 test('a downgrade, another major version, and the releases that corrupt data are impossible', () => {
@@ -25,7 +25,7 @@ test('a downgrade, another major version, and the releases that corrupt data are
     ['3.4.23', '3.5.1', /corrupt/],
     ['3.6.14', '4.0.0', /major/],
   ] as const)
-    assert.match(upgradePath(from, to, []).impossible ?? '', reason)
+    assert.match(upgradePath(from, to, {}).impossible ?? '', reason)
 })
 
 test('a minor version is not skipped', () => {
@@ -33,20 +33,32 @@ test('a minor version is not skipped', () => {
   assert.match(firstOf('3.5.33', '3.7.1'), 'Upgrade to etcd 3.6 first')
 })
 
-test('3.6 needs 3.5.32 before it', () => {
+test('3.6 needs 3.5.32 before it, and 3.7 needs 3.6.11', () => {
   for (const from of ['3.5.16', '3.5.30', '3.5.31']) assert.match(firstOf(from, '3.6.14'), '3.5.32 or later first')
+  for (const from of ['3.6.0', '3.6.10']) assert.match(firstOf(from, '3.7.1'), '3.6.11 or later first')
+  for (const [from = '', to = ''] of [
+    ['3.5.16', '3.5.30'],
+    ['3.6.0', '3.6.10'],
+  ])
+    assert.is(firstOf(from, to), '')
 })
 
-test('settings that the new version no longer has are taken out first', () => {
-  assert.match(firstOf('3.5.33', '3.6.14', ['ETCD_ENABLE_V2', 'ETCD_SNAPSHOT_COUNT']), /^Take ETCD_ENABLE_V2 out/)
-  assert.match(firstOf('3.6.14', '3.7.1', ['ETCD_EXPERIMENTAL_COMPACT_HASH_CHECK_ENABLED']), 'EXPERIMENTAL')
-  assert.is(firstOf('3.5.30', '3.5.33', ['ETCD_ENABLE_V2']), '')
-  assert.match(firstOf('3.4.23', '3.5.30', ['ETCD_DEBUG']), 'ETCD_DEBUG')
+test('settings that the new version no longer has are taken out first, and only those', () => {
+  assert.match(firstOf('3.4.23', '3.5.30', { ETCD_DEBUG: 'true', ETCD_LOG_OUTPUT: 'stderr', ETCD_LOG_OUTPUTS: 'stderr' }), /^Take ETCD_DEBUG, ETCD_LOG_OUTPUT out/)
+  assert.match(firstOf('3.4.23', '3.5.30', { ETCD_LOGGER: 'capnslog' }), 'Take ETCD_LOGGER out')
+  assert.is(firstOf('3.4.23', '3.5.30', { ETCD_LOGGER: 'zap', ETCD_ENABLE_V2: 'true' }), '')
+  assert.match(firstOf('3.5.33', '3.6.14', { ETCD_ENABLE_V2: 'true', ETCD_PROXY_READ_TIMEOUT: '0', ETCD_SNAPSHOT_COUNT: '1' }), /^Take ETCD_ENABLE_V2, ETCD_PROXY_READ_TIMEOUT out/)
+  assert.match(firstOf('3.6.14', '3.7.1', { ETCD_EXPERIMENTAL_COMPACT_HASH_CHECK_ENABLED: 'true' }), 'Take ETCD_EXPERIMENTAL')
+  assert.is(firstOf('3.5.30', '3.5.33', { ETCD_ENABLE_V2: 'true' }), '')
 })
 
-test('a release that cannot promote learners is possible, and said', () => {
-  assert.match(upgradePath('3.4.23', '3.5.16', []).beware[0] ?? '', 'etcd-io/etcd#19557')
-  assert.equal(upgradePath('3.4.23', '3.5.20', []).beware, [])
+test('what stands in no way but must be known is said', () => {
+  const bewareOf = (from: string, to: string): string => upgradePath(from, to, {}).beware.join('\n')
+  assert.match(bewareOf('3.4.23', '3.5.16'), 'etcd-io/etcd#19557')
+  assert.not.match(bewareOf('3.4.23', '3.5.20'), '19557')
+  assert.match(bewareOf('3.4.23', '3.5.32'), 'auth enabled')
+  assert.match(bewareOf('3.5.32', '3.6.14'), 'check v2store')
+  assert.is(bewareOf('3.5.30', '3.5.32') + bewareOf('3.6.11', '3.7.1'), '')
 })
 
 test('members may run the old or the new version, and no third one', () => {

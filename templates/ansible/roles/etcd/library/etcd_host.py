@@ -288,9 +288,12 @@ def look(host):
 
 
 def ask(host):
-    """Who the members are, by this member's word; '' when it cannot say."""
-    code, out, _err = host.etcdctl.call(host.etcdctl.endpoint, "member", "list")
-    return {"changed": False, "members": out if code == 0 else ""}
+    """Who the members are, by this member's word; '' when it cannot say, even asked again: a busy machine may miss one call's time."""
+    for _attempt in range(3):
+        code, out, _err = host.etcdctl.call(host.etcdctl.endpoint, "member", "list")
+        if code == 0:
+            return {"changed": False, "members": out}
+    return {"changed": False, "members": ""}
 
 
 def converge(host):
