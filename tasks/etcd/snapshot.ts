@@ -69,7 +69,9 @@ export async function restoreTool(cluster: Cluster): Promise<{ program: string; 
   const { stdout, stderr } = await ask(program, ['snapshot', 'restore', '--help'], { env: toolEnvironment })
   const help = stdout + stderr
   if (!help.includes('--initial-cluster-token'))
-    throw new OperationError(`${program} cannot restore snapshots: from etcd 3.6 on etcdutl does.`, { hint: `Put etcdutl of the same version beside it, then run the same command again.` })
+    throw new OperationError(`${program} cannot restore snapshots: from etcd 3.6 on etcdutl does.`, {
+      hint: `Put etcdutl of the same version beside it, then run the same command again.`,
+    })
   const bumps = help.includes('--bump-revision') && help.includes('--mark-compacted')
   return { program, flags: bumps ? ['--bump-revision=1000000000', '--mark-compacted'] : [], bumps }
 }

@@ -37,14 +37,21 @@ export async function restore(cluster: Cluster, given: string, planOnly: boolean
   await runPipeline([
     { title: 'Restore the snapshot on every host, beside its data', task: () => stage(cluster, source, begun, token) },
     { title: 'Note that the restore has begun', task: () => note(cluster, begun, token) },
-    { title: "Stop every member, move its data aside, and put the restored data in its place", task: () => take(cluster, begun) },
+    { title: 'Stop every member, move its data aside, and put the restored data in its place', task: () => take(cluster, begun) },
     inOrder('etcd-role: configure and start all members', () => etcdRole.tasks(cluster, { variables: { ...formerTokens(begun), etcd_start_timeout: startSeconds } })),
     { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
   ])
   if (!bumps) run.warnings.push('These programs of etcd cannot raise the revision: start afresh whatever watches this cluster, or keeps what it read of it.')
   const { revision, keys, sha256 } = source
-  sayDone(cluster, 'restore', `${cluster.name} holds what the snapshot held (revision ${revision}); it is verified.`, { file, revision, keys, sha256, token, revisionRaised: bumps })
+  sayDone(cluster, 'restore', `${cluster.name} holds what the snapshot held (revision ${revision}); it is verified.`, {
+    file,
+    revision,
+    keys,
+    sha256,
+    token,
+    revisionRaised: bumps,
+  })
 }
 
 /** Hosts and certificates as `up` makes them; nothing of a cluster that is there is touched. */
