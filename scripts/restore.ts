@@ -12,7 +12,7 @@ await script(
     flags: planFlag,
     words: { usage: 'FILE', least: 1, most: 1 },
     help: `FILE: a folder that backup made, or any snapshot of etcd.
-Writes after the snapshot are lost; the data of now is moved aside, never removed.
+Writes after the snapshot are lost; what there is of data is moved aside.
 
 Example: npx zx scripts/restore.ts /backup/2026-11-23T09-00-00Z`,
   },

@@ -4,6 +4,7 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import * as vms from '../vms/index.ts'
 
 /** As the role's module etcd_data reports it. Raft indexes; 0 where there is no data. */
 export interface HostData {
@@ -18,8 +19,15 @@ export interface HostData {
   restored: string
 }
 
+/** The hosts that can be looked at without bringing any up. */
+export async function hostsThatAreUp(cluster: Cluster): Promise<Host[]> {
+  const states = await vms.states(cluster)
+  return cluster.hosts.filter(({ name }) => states.some((state) => state.name === name && state.up))
+}
+
 /** @throws OperationError for a host that cannot be reached, or has certificates of another authority */
 export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts): Promise<HostData[]> {
+  if (hosts.length === 0) return []
   await etcdRole.prepare(cluster)
   const found = new Map<string, { running: boolean; has_data: boolean; commit: number; last: number; foreign: boolean; restored: string }>()
   const variables = { etcd_doctor: false }

@@ -18,7 +18,7 @@ import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { chooseSurvivor } from './choose-survivor.ts'
-import { type HostData, lookAtData } from './host-data.ts'
+import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { joinTasks } from './join.ts'
 import { sayDone, sayPlan } from './say.ts'
 
@@ -207,8 +207,7 @@ function note(cluster: Cluster, begun: Begun | undefined): void {
 
 /** Hosts that are not up cannot be looked at; the others are, through copies of inventory and certificates. */
 async function steps(copy: Cluster, from: string | undefined): Promise<string[]> {
-  const up = await vms.states(copy)
-  const hosts = copy.hosts.filter(({ name }) => up.some((state) => state.name === name && state.up))
+  const hosts = await hostsThatAreUp(copy)
   const would = [...(await vms.plan(copy)), ...(await pki.plan(copy))]
   if (hosts.length === 0) return [...would, 'see what they have of data, and form a new cluster from the member that goes furthest']
   const there = await lookAtMembers(copy, hosts)

@@ -43,10 +43,10 @@ function readMetadata(file: string): BackupMetadata | undefined {
   const text = basename(file) === 'snapshot.db' ? readFileIfThere(path) : undefined
   if (text === undefined) return undefined
   try {
-    return JSON.parse(text) as BackupMetadata
-  } catch {
-    throw new OperationError(`${path} is damaged: it is not JSON.`, { hint: 'Use another backup; or move that file away to restore the snapshot without it.' })
-  }
+    const metadata = JSON.parse(text) as BackupMetadata
+    if (typeof metadata.sha256 === 'string' && typeof metadata.etcdVersion === 'string') return metadata
+  } catch {}
+  throw new OperationError(`${path} is damaged: it says nothing of a snapshot.`, { hint: 'Use another backup; or move that file away to restore the snapshot without it.' })
 }
 
 async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetadata | undefined): Promise<void> {

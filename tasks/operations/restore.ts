@@ -16,7 +16,7 @@ import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
-import { type HostData, lookAtData } from './host-data.ts'
+import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
 import { sayDone, sayPlan } from './say.ts'
 
@@ -132,7 +132,11 @@ async function take(cluster: Cluster, begun: Begun): Promise<void> {
 
 async function steps(cluster: Cluster, source: Source): Promise<string[]> {
   const { flags } = await restoreTool(cluster)
-  const would = await withCopies(cluster, async (copy) => [...(await vms.plan(copy)), ...(await pki.plan(copy))])
+  const would = await withCopies(cluster, async (copy) => {
+    const made = [...(await vms.plan(copy)), ...(await pki.plan(copy))]
+    await lookAtData(copy, await hostsThatAreUp(copy)) // it refuses hosts of another cluster
+    return made
+  })
   return [
     ...would,
     'prove the snapshot: an etcd on this machine comes up on it',
