@@ -52,25 +52,18 @@ export async function recover(cluster: Cluster, { from, plan }: { from: string |
   })
 }
 
-/** Who the members are by the word of those that commit; undefined where none does. */
-async function liveMembers(cluster: Cluster): Promise<Member[] | undefined> {
-  const endpoints = await voters(cluster)
-  return endpoints.length > 0 ? memberList(cluster, { endpoints }) : undefined
-}
-
 /** How far an earlier run came: the new cluster may be there, with or without the setting that forms it. */
 async function whereItStands(cluster: Cluster): Promise<'not formed' | 'forced' | 'formed'> {
-  if (!cluster.begun || !(await liveMembers(cluster))) return 'not formed'
+  if (!cluster.begun || (await voters(cluster)).length === 0) return 'not formed'
   return cluster.begun.from ? 'forced' : 'formed'
 }
 
-/** While a quorum commits there is nothing to recover; the cluster of an earlier run of ours has one as well. */
+/** While a quorum commits there is nothing to recover; but the new cluster of an earlier run of ours commits, too. */
 async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
   const { begun, name, hosts } = cluster
-  const members = begun && !begun.from ? undefined : await liveMembers(cluster)
-  if (!members || (begun?.from && members.length === 1)) return
-  if (begun && !plan) note(cluster, undefined) // it came back before anything of it was moved aside
   const able = await voters(cluster)
+  if (able.length === 0 || (begun && (!begun.from || able.length === 1))) return
+  if (begun && !plan) note(cluster, undefined) // the old cluster came back before a new one was formed
   const silent = hosts.filter(({ clientURL }) => !able.includes(clientURL)).map((host) => host.name)
   const hint = silent.length > 0 ? `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ${command(cluster, `replace ${silent.join(' ')}`)}` : undefined
   throw new OperationError(`${name} has a quorum: ${hosts.length - silent.length} of ${hosts.length} members commit. There is nothing to recover, and nothing was changed.`, {
@@ -134,6 +127,7 @@ function choose(cluster: Cluster, there: HostData[], from: string | undefined): 
 function formTasks(cluster: Cluster, { host }: HostData): Task[] {
   const others = cluster.hosts.filter((one) => one !== host)
   return [
+    { title: 'Check once more that there is no quorum', task: () => refuseQuorum(cluster, false) },
     {
       title: `Stop ${host.name} and keep a copy of its data`,
       skip: () => cluster.begun?.from === host.name && 'an earlier run did',
@@ -190,7 +184,7 @@ async function backTasks(cluster: Cluster): Promise<Task[]> {
   const back = cluster.hosts.filter(({ clientURL }) => !able.includes(clientURL))
   return back.map((host, index) =>
     inOrder(`Bring ${host.name} back`, async () => {
-      const members = (await liveMembers(cluster)) ?? []
+      const members = await memberList(cluster, { endpoints: await voters(cluster) })
       return joinTasks(
         cluster,
         host,
