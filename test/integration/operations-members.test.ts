@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import { birthOf } from '../../tasks/core/processes.ts'
 import { clientsView, memberPids, underLoad } from '../support/load.ts'
-import { killedAt, type Outcome, processesWith, testHome } from '../support/verbs.ts'
+import { type Outcome, processesWith, testHome } from '../support/verbs.ts'
 
 interface Member {
   id: string
@@ -33,6 +33,18 @@ async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
   const { exitCode, stdout, stderr } = await verb
   assert.is(exitCode, 0, stderr)
   return JSON.parse(stdout)
+}
+
+/** Runs a verb and kills it (-9) when it says these words. */
+async function killedAt(words: string, script: string, ...flags: string[]): Promise<void> {
+  const { child, done: ended } = home.start(script, ...flags)
+  let said = ''
+  child.stdout?.on('data', (chunk: Buffer) => {
+    said += chunk
+    if (said.includes(words)) child.kill('SIGKILL')
+  })
+  const { exitCode, stderr } = await ended
+  assert.is(exitCode, null, `killed at "${words}": ${stderr}${said}`)
 }
 
 /** The record, the inventory, every host's initial cluster, and the members as verify finds them: all the same. Returns the members' ids by name. */
@@ -111,7 +123,7 @@ test('a follower whose host is lost is replaced, with nothing of it left', async
 test('the leader is replaced; killed in the middle, the next run goes on; its old data is moved aside', async () => {
   const leader = (await members()).find(({ isLeader }) => isLeader) as Member
   await underLoad(home, async () => {
-    await killedAt(home, `[COMPLETED] Add ${leader.name} as a learner`, 'replace', leader.name)
+    await killedAt(`[COMPLETED] Add ${leader.name} as a learner`, 'replace', leader.name)
     await done(home.verb('replace', leader.name, '--json'))
   })
   assert.is.not((await requireInStep(names(3)))[leader.name], leader.id)
@@ -132,11 +144,11 @@ test('a second member cannot be taken down while one is down: refused, and nothi
 
 test('three grow to five; killed at several steps, each next run goes on', async () => {
   await underLoad(home, async () => {
-    await killedAt(home, '[COMPLETED] Record master04', 'scale', '--masters', '5')
+    await killedAt('[COMPLETED] Record master04', 'scale', '--masters', '5')
     const { exitCode, stderr } = await home.verb('up', '--yes')
     assert.is(exitCode, 1)
     assert.match(stderr, 'scale.ts goes on where it was stopped')
-    await killedAt(home, '[COMPLETED] Run the Ansible role etcd', 'scale', '--masters', '5')
+    await killedAt('[COMPLETED] Run the Ansible role etcd', 'scale', '--masters', '5')
     await done(home.verb('scale', '--masters', '5', '--json'))
   })
   await requireInStep(names(5))
@@ -144,7 +156,7 @@ test('three grow to five; killed at several steps, each next run goes on', async
 
 test('five shrink to three, the highest name first; killed in the middle, the next run goes on', async () => {
   await underLoad(home, async () => {
-    await killedAt(home, '[STARTED] Stop and remove master05', 'scale', '--masters', '3')
+    await killedAt('[STARTED] Stop and remove master05', 'scale', '--masters', '3')
     await done(home.verb('scale', '--masters', '3', '--json'))
   })
   await requireInStep(names(3))
