@@ -1,13 +1,15 @@
 // The one typed cluster object: resolved once from what was asked, what is recorded and the defaults.
 import { join } from 'node:path'
 import { freeLoopbackSubnet, membersIn, otherSubnets } from './addresses.ts'
+import { command } from './command.ts'
 import { checkSubnet, defaults, type Settings } from './config.ts'
 import { home } from './environment.ts'
-import { UsageError } from './errors.ts'
+import { OperationError, UsageError } from './errors.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from './own-hosts.ts'
 import { chooseProvider, freePrivateSubnet, type VagrantSettings, vagrantSettings } from './provider-choice.ts'
 import { type ClusterPaths, type ClusterRecord, clusterPaths, type ProviderName, readRecord, recordedClusters, refuseContradiction } from './record.ts'
 import type { KeyAlgorithm } from './schema.ts'
+import { shellQuoted } from './shell.ts'
 import { suggest } from './suggest.ts'
 
 /** One host of the cluster, and the etcd member that lives on it. */
@@ -19,6 +21,9 @@ export interface Host {
   /** How Ansible reaches it, as inventory variables; there once phase vms has brought the host up. */
   connection?: Record<string, string | number | boolean> | undefined
 }
+
+/** What a restore (its snapshot, by path and sum; the tokens before) or a recover (from whose data, until the new cluster is formed) needs to be gone on with. */
+export type Begun = NonNullable<ClusterRecord['begun']>
 
 /** The cluster as every phase sees it. Paths are absolute, periods in days. */
 export interface Cluster {
@@ -35,12 +40,16 @@ export interface Cluster {
     version: string | undefined
     /** The version of an upgrade that was begun and is not verified yet. */
     upgradingTo?: string | undefined
+    /** etcd's initial cluster token: the cluster's name, until a restore gives it a new one. */
+    token: string
     /** A folder of the person's own with etcd and etcdctl. */
     binaries: string | undefined
     clientPort: number
     peerPort: number
     environment: Record<string, string>
   }
+  /** A restore or recover that was begun and is not done. */
+  begun?: Begun | undefined
   /** There for provider vagrant. */
   vagrant?: VagrantSettings | undefined
   /** There for provider ssh: the hosts as they are listed now, or the person's own inventory. */
@@ -88,11 +97,13 @@ export async function resolveCluster({ asked, configFile }: Settings, resize = f
     etcd: {
       version: asked.etcd?.version ?? record?.etcd.version,
       upgradingTo: record?.etcd.upgradingTo,
+      token: record?.etcd.token ?? name,
       binaries: asked.etcd?.binaries,
       clientPort,
       peerPort,
       environment: asked.etcd?.environment ?? {},
     },
+    begun: record?.begun,
     vagrant: choice.provider === 'vagrant' ? await vagrantSettings(asked, record?.vagrant) : undefined,
     own,
     pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },
@@ -117,6 +128,14 @@ export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host
       hosts.map((candidate) => candidate.name),
     )}`,
   )
+}
+
+/** @throws OperationError while a restore or recover is half done: any other verb could mix old data with new */
+export function refuseHalfDone(cluster: Cluster): void {
+  const { begun, name } = cluster
+  if (!begun) return
+  const words = begun.verb === 'restore' ? ` ${shellQuoted(begun.file ?? 'FILE')}` : begun.from ? ` --from ${begun.from}` : ''
+  throw new OperationError(`A ${begun.verb} of ${name} was begun and is not done.`, { hint: `Finish it: ${command(cluster, `${begun.verb}${words}`)}` })
 }
 
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */

@@ -40,7 +40,16 @@ const recordSchema = v.object({
     ),
     v.minLength(1),
   ),
-  etcd: v.object({ version: v.optional(v.string()), upgradingTo: v.optional(v.string()) }),
+  etcd: v.object({ version: v.optional(v.string()), upgradingTo: v.optional(v.string()), token: v.optional(v.string()) }),
+  begun: v.optional(
+    v.object({
+      verb: v.picklist(['restore', 'recover']),
+      file: v.optional(v.string()),
+      sha256: v.optional(v.string()),
+      formerTokens: v.optional(v.array(v.string())),
+      from: v.optional(v.string()),
+    }),
+  ),
   vagrant: v.optional(
     v.object({
       provider: v.picklist(vagrantProviders),
@@ -96,7 +105,12 @@ export function recordCluster(cluster: Cluster): void {
     clientPort: cluster.etcd.clientPort,
     peerPort: cluster.etcd.peerPort,
     members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, ...(connection && { connection }) })),
-    etcd: { ...(cluster.etcd.version && { version: cluster.etcd.version }), ...(cluster.etcd.upgradingTo && { upgradingTo: cluster.etcd.upgradingTo }) },
+    etcd: {
+      ...(cluster.etcd.version && { version: cluster.etcd.version }),
+      ...(cluster.etcd.upgradingTo && { upgradingTo: cluster.etcd.upgradingTo }),
+      ...(cluster.etcd.token !== cluster.name && { token: cluster.etcd.token }),
+    },
+    ...(cluster.begun && { begun: cluster.begun }),
     ...(cluster.vagrant && { vagrant: cluster.vagrant }),
     ...(cluster.own?.inventory && { inventory: cluster.own.inventory }),
     ...(cluster.configFile && { configFile: cluster.configFile }),

@@ -2,7 +2,7 @@
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { type Cluster, resolveCluster } from './cluster.ts'
+import { type Cluster, refuseHalfDone, resolveCluster } from './cluster.ts'
 import { loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration } from './environment.ts'
 import { UsageError } from './errors.ts'
@@ -24,6 +24,8 @@ export interface Verb {
   words?: Words
   /** Lines below the flags in --help; an example at least. */
   help: string
+  /** True for the verbs that go on with a half-done restore or recover, or end it. */
+  evenHalfDone?: boolean
   /** True when it changes the cluster or its files: then it holds the cluster's lock (not with --plan, which changes nothing). */
   writes?: boolean
 }
@@ -57,6 +59,7 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, 
       removeHalfWritten(cluster.paths.state, false)
       run.log = newLog(cluster, verb.name)
     }
+    if (verb.writes && !verb.evenHalfDone) refuseHalfDone(cluster)
     await main(cluster, flags, words)
     run.throwIfStopped()
   } catch (error) {

@@ -22,6 +22,13 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+/** How long ago something was, as people say it: 5 minutes, 3 hours, 2 days. */
+export function age(ms: number): string {
+  const minutes = Math.max(0, Math.round(ms / 60_000))
+  const [count, unit] = minutes < 90 ? [minutes, 'minute'] : minutes < 48 * 60 ? [Math.round(minutes / 60), 'hour'] : [Math.round(minutes / 1440), 'day']
+  return `${count} ${unit}${count === 1 ? '' : 's'}`
+}
+
 /** Bytes as people read them. */
 export function bytes(count: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']

@@ -25,7 +25,7 @@ function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
         'role=master': {
           hosts: Object.fromEntries(cluster.hosts.map((host) => [host.name, { ...host.connection, private_ipv4: host.address }])),
           vars: {
-            etcd_cluster_token: cluster.name,
+            etcd_cluster_token: cluster.etcd.token,
             etcd_client_port: cluster.etcd.clientPort,
             etcd_peer_port: cluster.etcd.peerPort,
             etcd_pki_directory: cluster.paths.certs,

@@ -64,7 +64,8 @@ export async function fetchEtcd(cluster: Cluster): Promise<EtcdBinaries & { sour
     if (wanted && packaged !== wanted)
       throw new OperationError(`etcd ${wanted} could not be fetched (${release.unavailable}), and the distribution's package is ${packaged}.`, { hint })
     mkdirSync(join(part, 'etcd'))
-    for (const program of ['etcd', 'etcdctl']) renameSync(join(part, 'usr/bin', program), join(part, 'etcd', program))
+    const programs = ['etcd', 'etcdctl', 'etcdutl'].filter((program) => existsSync(join(part, 'usr/bin', program))) // etcdutl: from 3.5 on
+    for (const program of programs) renameSync(join(part, 'usr/bin', program), join(part, 'etcd', program))
     return { from: join(part, 'etcd'), version: packaged }
   })
   return { folder, version: folder.slice(folder.lastIndexOf('-') + 1), source: `the distribution's package, since the official release ${version} cannot be reached` }

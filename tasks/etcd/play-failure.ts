@@ -73,7 +73,7 @@ const failing: Cause[] = [
     says: 'there is no Python.',
     hint: `Install Python 3 there (Debian: apt-get install python3-minimal), or name it in ansible_python_interpreter, ${again}`,
   },
-  { pattern: /No space left on device|Disk quota exceeded/, says: 'its disk is full.', hint: `Free some space there, ${again}` },
+  { pattern: /No space left on device|Disk quota exceeded/i, says: 'its disk is full.', hint: `Free some space there, ${again}` },
   { pattern: /Read-only file system/, says: 'its disk is read-only.', hint: `See why in its log (dmesg), mend that, ${again}` },
 ]
 

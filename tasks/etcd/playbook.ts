@@ -17,7 +17,7 @@ export interface Recap {
 
 export interface PlaybookOptions {
   /** Which of templates/ansible/playbooks; default etcd. */
-  playbook?: 'etcd' | 'doctor' | 'remove' | 'set-aside'
+  playbook?: 'etcd' | 'doctor' | 'remove' | 'inspect' | 'set-aside' | 'copy-data' | 'stage-snapshot' | 'take-snapshot'
   /** The hosts it runs on; default all. */
   limit?: string[]
   /** Variables of the role for this run only. */

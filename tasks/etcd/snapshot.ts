@@ -57,6 +57,25 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
   if (result.exitCode !== 0) throw new OperationError(`${file} could not be restored.`, { output: lastWords(result) })
 }
 
+/**
+ * The program that restores snapshots, and its flags beside those that say who the member is. Where it can, it raises the
+ * revision and marks all before it as compacted: whoever watches or caches notices then, where it would otherwise see
+ * revisions go back, or old ones that come to mean something else. A thousand million is more than a week of 1500 writes
+ * a second (what etcd's own guide to recovery takes).
+ * @throws OperationError where there is none that can
+ */
+export async function restoreTool(cluster: Cluster): Promise<{ program: string; flags: string[]; bumps: boolean }> {
+  const { program } = await tool(cluster)
+  const { stdout, stderr } = await ask(program, ['snapshot', 'restore', '--help'], { env: toolEnvironment })
+  const help = stdout + stderr
+  if (!help.includes('--initial-cluster-token'))
+    throw new OperationError(`${program} cannot restore snapshots: from etcd 3.6 on etcdutl does.`, {
+      hint: `Put etcdutl of the same version beside it, then run the same command again.`,
+    })
+  const bumps = help.includes('--bump-revision') && help.includes('--mark-compacted')
+  return { program, flags: bumps ? ['--bump-revision=1000000000', '--mark-compacted'] : [], bumps }
+}
+
 /** etcdutl where it lies beside etcdctl: from 3.6 on only that can. */
 async function tool(cluster: Cluster): Promise<{ program: string; args: string[] }> {
   const { folder } = await requireEtcd(cluster)

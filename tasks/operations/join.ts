@@ -15,8 +15,8 @@ import * as vms from '../vms/index.ts'
 /** How long a learner may take to get all data: a large database is sent whole. One whose etcd does not stay up is given up at once. */
 const catchUpSeconds = 1800
 
-/** Brings the host up and its certificates about, makes its member anew as a learner, starts it, and lets it vote once it has caught up. */
-export function joinTasks(cluster: Cluster, host: Host): Task[] {
+/** Brings the host up and its certificates about, makes its member anew as a learner, starts it, and lets it vote once it has caught up. `absent`: hosts that are no members now, and have their turn later. */
+export function joinTasks(cluster: Cluster, host: Host, absent: Host[] = []): Task[] {
   const { name } = host
   return [
     inOrder('vms: bring it up where it is not', () => vms.tasks(cluster)),
@@ -41,7 +41,11 @@ export function joinTasks(cluster: Cluster, host: Host): Task[] {
       },
     },
     inOrder(`etcd-role: configure and start ${name}`, async () =>
-      orWithdraw(cluster, host, etcdRole.tasks(cluster, { limit: await withWitnesses(cluster, host), variables: { etcd_start_timeout: catchUpSeconds } })),
+      orWithdraw(
+        cluster,
+        host,
+        etcdRole.tasks(cluster, { limit: await withWitnesses(cluster, host), variables: { etcd_start_timeout: catchUpSeconds, etcd_without: absent.map((one) => one.name) } }),
+      ),
     ),
     ...orWithdraw(cluster, host, [
       {

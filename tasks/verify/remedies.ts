@@ -13,7 +13,7 @@ export const remedies = {
     `See on ${host} whether its etcd is suspended (kill -CONT lets it go on) or waits for its disk; kill -9 ends a process that hangs, and it is started again`,
   role: (cluster: Cluster): string => `Put its certificates and its configuration right: ${command(cluster, 'etcd-role')}`,
   renew: (cluster: Cluster): string => `Renew and distribute: ${command(cluster, 'pki')} && ${command(cluster, 'etcd-role')}`,
-  quorum: (cluster: Cluster): string => `Bring the other members back first: ${command(cluster, 'up')}`,
+  quorum: (cluster: Cluster): string => `Bring the other members back first: ${command(cluster, 'up')}; if they are lost for good: ${command(cluster, 'recover')}`,
   wait: (cluster: Cluster): string => `Look again in a moment: ${command(cluster, 'verify')}`,
   removeMember: (cluster: Cluster, id: string): string => `If nobody needs it, remove it: ${etcdctlCommand(cluster, `member remove ${id}`)}`,
   /** A learner answers no membership request, so a voter is asked. */

@@ -5,7 +5,7 @@ import type { Task } from '../core/pipeline.ts'
 import { type ProviderName, recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { local } from './local.ts'
-import type { HostProvider } from './provider.ts'
+import type { HostProvider, HostState } from './provider.ts'
 import { ssh } from './ssh.ts'
 import { vagrant } from './vagrant.ts'
 
@@ -30,10 +30,12 @@ export function tasks(cluster: Cluster): Task[] {
   ]
 }
 
+/** How each host is, as far as its provider can see. */
+export const states = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(cluster)
+
 /** What the phase would do, a line each. */
 export async function plan(cluster: Cluster): Promise<string[]> {
-  const states = await providers[cluster.provider].states(cluster)
-  return states.filter(({ up }) => !up).map(({ name, address }) => `bring ${name} up at ${address}`)
+  return (await states(cluster)).filter(({ up }) => !up).map(({ name, address }) => `bring ${name} up at ${address}`)
 }
 
 /** Stops the hosts and removes them with their data. */

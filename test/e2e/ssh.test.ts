@@ -137,6 +137,19 @@ test('where the members cannot be reached from here, verify, status and load go 
   await passed('up')
 })
 
+test('servers are restored from a backup; then two of them lose all, and the third brings them back', async () => {
+  const { folder } = JSON.parse((await passed('backup', '--json')).stdout) as { folder: string }
+  assert.is(JSON.parse((await passed('restore', folder, '--yes', '--json')).stdout).revisionRaised, false)
+  for (const { name } of machines.hosts.slice(0, 3)) {
+    const owners = await machines.on(name, 'find /var/lib/etcd/member -exec stat -c "%U %a" {} + | sort -u; ls /var/lib/etcd')
+    assert.match(owners, /^etcd 600\netcd 700\nmember\nmember\.\S+$/)
+  }
+  for (const name of ['master01', 'master03']) await machines.on(name, 'systemctl kill -s KILL etcd-member; rm -rf /var/lib/etcd')
+  await machines.on('master02', 'systemctl restart --no-block etcd-member') // as anybody would try; without a quorum it answers nobody
+  assert.is(JSON.parse((await passed('recover', '--yes', '--json')).stdout).from, 'master02')
+  assert.match((await passed('up')).stdout, 'nothing had to be changed')
+})
+
 test('down takes etcd, its certificates and its data from the servers, and leaves the servers', async () => {
   await passed('down', '--yes', '--purge')
   for (const { name } of machines.hosts.slice(0, 3)) {

@@ -22,7 +22,7 @@ export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Ove
     configFile: undefined,
     recorded: false,
     ...overrides,
-    etcd: { version: undefined, binaries: undefined, clientPort: 2379, peerPort: 2380, environment: {}, ...etcd },
+    etcd: { token: name, version: undefined, binaries: undefined, clientPort: 2379, peerPort: 2380, environment: {}, ...etcd },
     pki: { keyAlgorithm: 'ecdsa-p256', caDays: 3650, leafDays: 365, renewBeforeDays: 30, extraSans: [], ...pki },
     paths: { ...clusterPaths(name, temporaryFolder()), ...paths },
   }

@@ -68,6 +68,18 @@ function startScript(script: string, flags: string[], environment: Record<string
   return { child, done }
 }
 
+/** Runs a verb and kills it (-9) when it says these words. @throws when it ends before */
+export async function killedAt(home: Home, words: string, script: string, ...flags: string[]): Promise<void> {
+  const { child, done } = home.start(script, ...flags)
+  let said = ''
+  child.stdout?.on('data', (chunk: Buffer) => {
+    said += chunk
+    if (said.includes(words)) child.kill('SIGKILL')
+  })
+  const { exitCode, stderr } = await done
+  if (exitCode !== null) throw new Error(`${script} ended before "${words}": ${stderr}${said}`)
+}
+
 /** Every file below a folder: path to inode, time of change, mode and content, to compare before and after. */
 export function snapshotOf(folder: string): Record<string, string> {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()

@@ -10,6 +10,7 @@ interface Status {
   leader?: number
   index?: number
   applied?: number
+  full?: boolean
 }
 
 /** What a member answers, time after time; the last answer stays. Null: nothing. */
@@ -31,6 +32,8 @@ def run_command(args, environ_update, handle_exceptions):
     now = answers.pop(0) if len(answers) > 1 and args[1:] == ["endpoint", "status"] else answers[0]
     if now is None or (args[1:] == ["endpoint", "health"] and now.get("learner")):
         return 1, "", "no"
+    if args[1:] == ["endpoint", "health"] and now.get("full"):
+        return 1, '[{"health": false, "error": "Active Alarm(s): NOSPACE "}]', "unhealthy cluster"
     status = {"header": {"member_id": 1}, "leader": now.get("leader", 2), "isLearner": now.get("learner", False), "raftIndex": now.get("index", 0), "raftAppliedIndex": now.get("applied", now.get("index", 0))}
     return 0, json.dumps([{"Status": status}]), ""
 class Service:
@@ -57,6 +60,10 @@ test('a learner that follows a leader is healthy, and is asked for no proposal, 
 test('a learner without a leader is not healthy, nor is a member that does not answer', () => {
   assert.is(role({ new: [{ learner: true, leader: 0 }] }, 'healthy').answer, false)
   assert.is(role({ new: [null] }, 'healthy').answer, false)
+})
+
+test('a member whose database is full commits all the same: it is healthy', () => {
+  assert.is(role({ new: [{ full: true }] }, 'healthy').answer, true)
 })
 
 test('a learner that was started is waited for until it has applied what the others had', () => {

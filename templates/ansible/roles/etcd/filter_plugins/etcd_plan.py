@@ -84,7 +84,7 @@ def _refusal(looks, peer_urls, members):
         elif settled:
             return (
                 "%s has no data, but %s belonged to a formed cluster that does not answer now: starting %s afresh could lose writes. "
-                "Start the other members first, or restore the cluster from a snapshot." % (host, " and ".join(settled), host)
+                "Start the other members first; if they are lost for good, scripts/recover.ts goes on from one that is left, and scripts/restore.ts from a snapshot." % (host, " and ".join(settled), host)
             )
         if looks[host].get("remnants"):
             left = looks[host]["remnants"]

@@ -76,6 +76,7 @@ SPEC = {
             "service": {"type": "dict"},
             "config_path": {"type": "str"},
             "token": {"type": "str"},
+            "former_tokens": {"type": "list", "elements": "str"},
             "ca_path": {"type": "str"},
             "ca": {"type": "str"},
             "awaited": {"type": "list", "elements": "str"},
@@ -99,7 +100,7 @@ def look(module):
         checks.architecture(wanted["programs"]),
         checks.address(wanted["address"]),
         checks.ports(endpoints, running, uid_of(wanted["user"])),
-        checks.cluster(read(wanted["config_path"]), wanted["token"], read(wanted["ca_path"]), wanted["ca"], running),
+        checks.cluster(read(wanted["config_path"]), wanted["token"], wanted["former_tokens"], read(wanted["ca_path"]), wanted["ca"], running),
         checks.disk(wanted["data_directory"], wanted["programs"], running),
         checks.memory(running),
     ]

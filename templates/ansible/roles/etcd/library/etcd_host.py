@@ -26,8 +26,7 @@ options:
       - V(converge) puts files in place and starts etcd where it does not run.
       - V(settle) waits until the member is healthy and marks the cluster as formed in its configuration.
       - V(restart) puts files in place, hands leadership over, restarts etcd and waits until it has caught up.
-      - V(set_aside) stops etcd and moves its data aside, for a member that is to be made anew.
-    choices: [look, ask, converge, settle, restart, set_aside]
+    choices: [look, ask, converge, settle, restart]
     required: true
     type: str
   state:
@@ -74,10 +73,6 @@ programs:
   description: The programs, as wanted, that must be copied to the host.
   returned: with action=look
   type: list
-aside:
-  description: Where the data is now; '' where there was none.
-  returned: with action=set_aside
-  type: str
 """
 
 # The one variable whose value depends on the moment: new until the cluster was formed.
@@ -86,7 +81,7 @@ STATE = re.compile(r'(\bETCD_INITIAL_CLUSTER_STATE="?)(new|existing)')
 VENDOR_UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/usr/local/lib/systemd/system")
 FILE = {"path": {"type": "str"}, "content": {"type": "str"}, "restart": {"type": "bool", "default": False}}
 SPEC = {
-    "action": {"choices": ["look", "ask", "converge", "settle", "restart", "set_aside"], "required": True},
+    "action": {"choices": ["look", "ask", "converge", "settle", "restart"], "required": True},
     "state": {"choices": ["new", "existing"], "default": "existing"},
     "settle": {"type": "bool", "default": False},
     "wanted": {
@@ -346,27 +341,12 @@ def restart(host):
     return {"changed": True, "drift": lines, "diff": diffs}
 
 
-def set_aside(host):
-    """etcd stopped, and what is left of its data moved away. The data is never removed: that is a person's to do."""
-    running, _since, _enabled = host.service.status()
-    left = os.path.join(host.data, "member")
-    aside = "%s.%s" % (left, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())) if os.path.exists(left) else ""
-    if not host.module.check_mode:
-        if running:
-            host.service.stop()
-        if os.path.exists(host.permit()):
-            os.unlink(host.permit())
-        if aside:
-            os.rename(left, aside)
-    return {"changed": running or bool(aside), "aside": aside}
-
-
 def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
         host = Host(module)
-        actions = {"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart, "set_aside": set_aside}
+        actions = {"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart}
         module.exit_json(**actions[module.params["action"]](host))
     except (ClusterError, ServiceError) as error:
         module.fail_json(msg=str(error))

@@ -130,16 +130,21 @@ def ports(endpoints, running, uid):
     return good("ports", "%s" % ", ".join(sorted({str(port) for _host, port in endpoints})))
 
 
-def cluster(config, token, there_ca, our_ca, running):
+def same_authority(there_ca, our_ca):
+    """Whether a host's ca.crt, where it has one, holds a certificate of ours."""
+    return not there_ca or bool(set(CERTIFICATE.findall(there_ca)) & set(CERTIFICATE.findall(our_ca)))
+
+
+def cluster(config, token, former_tokens, there_ca, our_ca, running):
     """Whether the host is ours: its configuration names our cluster, and its etcd trusts our authority."""
     theirs = TOKEN.search(config or "")
-    if theirs and theirs.group(1) != token:
+    if theirs and theirs.group(1) not in [token, *former_tokens]:
         return bad(
             "cluster",
             "This host belongs to another cluster, %s; the inventory would make it one of %s." % (theirs.group(1), token),
             "Correct the inventory or etcd_cluster_token. If %s is gone for good, stop etcd here and move its data and its configuration aside." % theirs.group(1),
         )
-    if running and there_ca and not set(CERTIFICATE.findall(there_ca)) & set(CERTIFICATE.findall(our_ca)):
+    if running and not same_authority(there_ca, our_ca):
         return bad(
             "cluster",
             "etcd runs here with another authority's ca.crt: with ours it would be cut off from its peers and clients.",

@@ -64,7 +64,10 @@ class Etcdctl:
         status = self.status(endpoint)
         if status and status["learner"]:  # asked for a proposal, it would only be asked again and again until the time is up
             return bool(status["leader"])
-        return status is not None and self.call(endpoint, "endpoint", "health")[0] == 0
+        if status is None:
+            return False
+        code, out, err = self.call(endpoint, "endpoint", "health")
+        return code == 0 or "NOSPACE" in out + err  # from 3.5 on etcdctl calls a full member unhealthy, though it commits
 
     def status(self, endpoint):
         """{member_id, leader, learner, raft_index, applied} of one endpoint, or None where it does not answer."""

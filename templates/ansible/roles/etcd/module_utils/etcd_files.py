@@ -18,6 +18,10 @@ BOOTSTRAP = re.compile(r"^.*\bETCD_INITIAL_(?:CLUSTER|CLUSTER_STATE|CLUSTER_TOKE
 # the service: a member that lost its data would rejoin under its old id, having forgotten what it had acknowledged.
 FIRST_START = "first-start"
 
+# In the data of a member that was restored from a snapshot: the initial cluster token that it was restored under. It tells
+# restored data from older data, whenever a run was cut short; etcd itself takes no notice of it.
+RESTORED_AS = "restored-as"
+
 # The name of a file that is being written; one that is found was left by a run that was killed.
 TEMPORARY = ".etcd-role-"
 
@@ -30,6 +34,11 @@ def leftovers(folder):
 def has_log(data_directory):
     """Whether etcd has a write-ahead log there: then, and only then, it takes up its old life."""
     return bool(glob.glob(os.path.join(glob.escape(data_directory), "member", "wal", "*.wal")))
+
+
+def restored_as(member):
+    """The token that a member's data was restored under; '' where it was not."""
+    return read(os.path.join(member, RESTORED_AS)) or ""
 
 
 def ids_of(user):

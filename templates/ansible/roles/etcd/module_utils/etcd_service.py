@@ -64,7 +64,8 @@ class Systemd:
 
     def stop(self):
         """Stops etcd and waits until it is gone."""
-        self._systemctl("stop", self.name)
+        if self.status()[0]:  # a host that is new has no unit yet
+            self._systemctl("stop", self.name)
 
     def enable(self):
         """Has etcd started at every boot."""

@@ -1,0 +1,45 @@
+// What each host has of its member's data, looked at on the host itself: no etcd needs to answer for it.
+import type { Cluster, Host } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as vms from '../vms/index.ts'
+
+/** As the role's module etcd_data reports it. Raft indexes; 0 where there is no data. */
+export interface HostData {
+  host: Host
+  running: boolean
+  hasData: boolean
+  /** The last one that the member knew to be committed. */
+  commit: number
+  /** The last one in its log. */
+  last: number
+  /** The token that a restored member's data was restored under. */
+  restored: string
+}
+
+/** The hosts that can be looked at without bringing any up. */
+export async function hostsThatAreUp(cluster: Cluster): Promise<Host[]> {
+  const states = await vms.states(cluster)
+  return cluster.hosts.filter(({ name }) => states.some((state) => state.name === name && state.up))
+}
+
+/** @throws OperationError for a host that cannot be reached, or has certificates of another authority */
+export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts): Promise<HostData[]> {
+  if (hosts.length === 0) return []
+  await etcdRole.prepare(cluster)
+  const found = new Map<string, { running: boolean; has_data: boolean; commit: number; last: number; foreign: boolean; restored: string }>()
+  const variables = { etcd_doctor: false }
+  await runPlaybook(cluster, { playbook: 'inspect', limit: hosts.map(({ name }) => name), variables, onMessage: (name, message) => void found.set(name, JSON.parse(message)) })
+  return hosts.map((host) => {
+    const answer = found.get(host.name)
+    if (!answer) throw new OperationError(`${host.name} did not say what it has of data.`, { hint: 'Run the same command again with --verbose.' })
+    if (answer.foreign)
+      throw new OperationError(`The certificates on ${host.name} are of another authority than ours: it belongs to another cluster. Nothing was changed there.`, {
+        hint: `Put ${cluster.paths.certs} back from your copy, or see what runs there: ${command(cluster, 'verify')}`,
+      })
+    const { running, has_data: hasData, commit, last, restored } = answer
+    return { host, running, hasData, commit, last, restored }
+  })
+}

@@ -1,0 +1,218 @@
+// recover: quorum lost for good. A new cluster is formed from the data of one member; the others come back as learners.
+import { withCopies } from '../copies.ts'
+import { type Begun, type Cluster, type Host, hostNamed, refuseHalfDone } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
+import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
+import { recordCluster } from '../core/record.ts'
+import { run } from '../core/run.ts'
+import { confirm } from '../core/script.ts'
+import { table } from '../core/terminal.ts'
+import { endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
+import { removeMember, voters } from '../etcd/member-changes.ts'
+import { memberOf } from '../etcd/membership.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+import { reachMembers } from '../etcd/reach.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as pki from '../pki/index.ts'
+import * as verify from '../verify/index.ts'
+import * as vms from '../vms/index.ts'
+import { chooseSurvivor } from './choose-survivor.ts'
+import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
+import { joinTasks } from './join.ts'
+import { sayDone, sayPlan } from './say.ts'
+
+/** How long a member may take to come up with a large database. */
+const startSeconds = 1800
+
+/** See what is there, choose, agree, form the new cluster, bring the others back, verify. Run again after a kill, it goes on where it was. */
+export async function recover(cluster: Cluster, { from, plan }: { from: string | undefined; plan: boolean }): Promise<void> {
+  if (from) hostNamed(cluster, from)
+  etcdRole.refuseHalfUpgraded(cluster)
+  if (cluster.begun?.verb === 'restore') refuseHalfDone(cluster)
+  await reachMembers(cluster)
+  await refuseQuorum(cluster, plan)
+  if (plan) return sayPlan(cluster, 'recover', await withCopies(cluster, (copy) => steps(copy, from)))
+  const there = await prepare(cluster)
+  await refuseQuorum(cluster, false) // the hosts that were down may have been all that was missing
+  const stands = await whereItStands(cluster)
+  const survivor = stands === 'not formed' ? await agree(cluster, there, from) : undefined
+  await runPipeline([
+    ...(survivor ? formTasks(cluster, survivor) : []),
+    ...(stands === 'formed' ? [] : settleTasks(cluster)),
+    { title: 'Bring the other members back', task: async (_, task) => task.newListr(await backTasks(cluster)) },
+    inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(cluster)),
+    { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },
+    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+  ])
+  const origin = survivor ? `, from the data of ${survivor.host.name} (raft index ${survivor.commit})` : ''
+  sayDone(cluster, 'recover', `${cluster.name} has ${cluster.hosts.length} members again${origin}; it is verified.`, {
+    from: survivor?.host.name ?? null,
+    raftIndex: survivor?.commit ?? null,
+  })
+}
+
+/** How far an earlier run came: the new cluster may be there, with or without the setting that forms it. */
+async function whereItStands(cluster: Cluster): Promise<'not formed' | 'forced' | 'formed'> {
+  if (!cluster.begun || (await voters(cluster)).length === 0) return 'not formed'
+  return cluster.begun.from ? 'forced' : 'formed'
+}
+
+/** While a quorum commits there is nothing to recover; but the new cluster of an earlier run of ours commits, too. */
+async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
+  const { begun, name, hosts } = cluster
+  const able = await voters(cluster)
+  if (able.length === 0 || (begun && (!begun.from || able.length === 1))) return
+  if (begun && !plan) note(cluster, undefined) // the old cluster came back before a new one was formed
+  const silent = hosts.filter(({ clientURL }) => !able.includes(clientURL)).map((host) => host.name)
+  const hint = silent.length > 0 ? `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ${command(cluster, `replace ${silent.join(' ')}`)}` : undefined
+  throw new OperationError(`${name} has a quorum: ${hosts.length - silent.length} of ${hosts.length} members commit. There is nothing to recover, and nothing was changed.`, {
+    hint: hint ?? `See how it is: ${command(cluster, 'verify')}`,
+  })
+}
+
+/** Hosts and certificates as `up` makes them, and what there is of data. A host that is only off comes back with its data. */
+async function prepare(cluster: Cluster): Promise<HostData[]> {
+  let there: HostData[] = []
+  await runPipeline([
+    inOrder('vms: bring the hosts up where they are not', () => vms.tasks(cluster)),
+    inOrder('pki: make the certificates that are missing', () => pki.tasks(cluster)),
+    {
+      title: 'See what the hosts have of data',
+      task: async () => {
+        there = await lookAtMembers(cluster, cluster.hosts)
+      },
+    },
+  ])
+  return there
+}
+
+/** A member that answers knows better than its log how far it is. */
+async function lookAtMembers(cluster: Cluster, hosts: Host[]): Promise<HostData[]> {
+  const [there, statuses] = [await lookAtData(cluster, hosts), await endpointStatus(cluster, { endpoints: hosts.map(({ clientURL }) => clientURL) })]
+  return there.map((one, index) => {
+    const status = statuses[index]
+    return status?.ok && one.hasData ? { ...one, commit: Math.max(one.commit, status.value.raftAppliedIndex) } : one
+  })
+}
+
+/** Says what there is, chooses, says what may be lost, and asks. */
+async function agree(cluster: Cluster, there: HostData[], from: string | undefined): Promise<HostData> {
+  const survivor = choose(cluster, there, from)
+  if (!run.json) process.stdout.write(`\n${table([['HOST', 'DATA UP TO RAFT INDEX', 'ETCD'], ...there.map(row)])}\n\n`)
+  if (!(await confirm(`Form a new cluster from the data of ${survivor.host.name}? ${loss(there, survivor)}`))) throw new OperationError('Nothing was changed.')
+  return survivor
+}
+
+const row = ({ host, hasData, commit, running }: HostData): string[] => [host.name, hasData ? String(commit) : 'no data', running ? 'runs, without a quorum' : 'does not run']
+
+const loss = (there: HostData[], { host, commit }: HostData): string => {
+  const others = there.filter((one) => one.host !== host && one.hasData).map((one) => one.host.name)
+  const aside = others.length > 0 ? ` What ${others.join(' and ')} still ${others.length === 1 ? 'has' : 'have'} of data is moved aside.` : ''
+  return `Every write after its raft index ${commit} is lost for good, acknowledged ones too.${aside} A copy of its data is kept.`
+}
+
+/** @throws OperationError where no new cluster may be formed, with the verb that helps */
+function choose(cluster: Cluster, there: HostData[], from: string | undefined): HostData {
+  const choice = chooseSurvivor(there, from !== undefined || cluster.begun !== undefined, from ?? cluster.begun?.from)
+  if ('survivor' in choice) return choice.survivor
+  const insist = choice.verb === 'up' ? ` Only if ${from ? 'those are' : 'all but one are'} lost for good: ${command(cluster, 'recover')} --from HOST` : ''
+  throw new OperationError(`No new cluster is formed, and nothing was changed: ${choice.refusal}.`, { hint: `${command(cluster, choice.verb)}.${insist}` })
+}
+
+/**
+ * The others are parted from their data first: should two of them come back later, they would be a quorum of the old cluster.
+ * @returns up to a cluster of one member that is told at each start to forget the others
+ */
+function formTasks(cluster: Cluster, { host }: HostData): Task[] {
+  const others = cluster.hosts.filter((one) => one !== host)
+  return [
+    { title: 'Check once more that there is no quorum', task: () => refuseQuorum(cluster, false) },
+    {
+      title: `Stop ${host.name} and keep a copy of its data`,
+      skip: () => cluster.begun?.from === host.name && 'an earlier run did',
+      task: async (_, task) => {
+        const onMessage = (_host: string, copy: string): void => void (task.title += `: ${copy}`)
+        await runPlaybook(cluster, { playbook: 'copy-data', limit: [host.name], onMessage })
+        run.changes.push(`copied the data of ${host.name}`)
+      },
+    },
+    { title: 'Note that the recovery has begun', task: () => note(cluster, { verb: 'recover', from: host.name }) },
+    {
+      title: `Stop ${others.map(({ name }) => name).join(' and ')}, and move what they have of data aside`,
+      skip: () => others.length === 0,
+      task: async () => {
+        const onMessage = (name: string, aside: string): void => void run.changes.push(`moved the old data of ${name} to ${aside}`)
+        await runPlaybook(cluster, { playbook: 'set-aside', limit: others.map(({ name }) => name), onMessage })
+      },
+    },
+    inOrder(`Start ${host.name} as the only member of a new cluster`, () => alone(cluster, host, { ETCD_FORCE_NEW_CLUSTER: 'true' })),
+  ]
+}
+
+/** The same member without that setting: from then on it would undo what follows. */
+function settleTasks(cluster: Cluster): Task[] {
+  const host = (): Host => hostNamed(cluster, cluster.begun?.from ?? '')
+  return [
+    {
+      title: 'Forget the members that are lost',
+      task: async () => {
+        const endpoints = [host().clientURL]
+        // Where its log lagged behind its database, etcd may have kept them in its list (etcd-io/etcd#20055).
+        for (const { id } of strangers(host(), await memberList(cluster, { endpoints }))) await removeMember(cluster, id, endpoints)
+      },
+    },
+    inOrder('Start it again as a member like any other', () => alone(cluster, host(), {})),
+    { title: 'Note that the new cluster is formed', task: () => note(cluster, { verb: 'recover' }) },
+  ]
+}
+
+const strangers = (host: Host, members: Member[]): Member[] => members.filter((member) => member !== memberOf(host, members))
+
+/** The role on one host, as if it were the only one. */
+function alone(cluster: Cluster, { name }: Host, more: Record<string, string>): Task[] {
+  const without = cluster.hosts.map((host) => host.name).filter((other) => other !== name)
+  return etcdRole.tasks(cluster, {
+    limit: [name],
+    variables: { etcd_environment: { ...cluster.etcd.environment, ...more }, etcd_without: without, etcd_start_timeout: startSeconds },
+  })
+}
+
+/** Those that do not commit, one at a time; a host that is no member yet is left out until it has its turn. */
+async function backTasks(cluster: Cluster): Promise<Task[]> {
+  const able = await voters(cluster)
+  const back = cluster.hosts.filter(({ clientURL }) => !able.includes(clientURL))
+  return back.map((host, index) =>
+    inOrder(`Bring ${host.name} back`, async () => {
+      const members = await memberList(cluster, { endpoints: await voters(cluster) })
+      return joinTasks(
+        cluster,
+        host,
+        back.slice(index + 1).filter((later) => !memberOf(later, members)),
+      )
+    }),
+  )
+}
+
+function note(cluster: Cluster, begun: Begun | undefined): void {
+  cluster.begun = begun
+  recordCluster(cluster)
+}
+
+/** Hosts that are not up cannot be looked at; the others are, through copies of inventory and certificates. */
+async function steps(copy: Cluster, from: string | undefined): Promise<string[]> {
+  const hosts = await hostsThatAreUp(copy)
+  const would = [...(await vms.plan(copy)), ...(await pki.plan(copy))]
+  if (hosts.length === 0) return [...would, 'see what they have of data, and form a new cluster from the member that goes furthest']
+  const there = await lookAtMembers(copy, hosts)
+  const survivor = choose(copy, there, from)
+  const others = copy.hosts.filter((host) => host !== survivor.host).map(({ name }) => name)
+  return [
+    ...would,
+    `stop ${survivor.host.name} and keep a copy of its data (raft index ${survivor.commit})`,
+    ...(others.length > 0 ? [`stop ${others.join(' and ')}, and move what they have of data aside`] : []),
+    `start ${survivor.host.name} as the only member of a new cluster. ${loss(there, survivor)}`,
+    ...others.map((name) => `add ${name} as a learner, start it, and let it vote once it has caught up`),
+    'verify',
+  ]
+}

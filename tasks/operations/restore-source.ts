@@ -1,0 +1,75 @@
+// The snapshot that restore is given: found, read to its last bit, and judged by what its backup says of it.
+import { existsSync, rmSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { readFileIfThere } from '../core/files.ts'
+import { compareVersions } from '../core/programs.ts'
+import { requireEtcd } from '../etcd/binaries.ts'
+import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
+import { clusterVersionOf } from '../etcd/snapshot-version.ts'
+import type { BackupMetadata } from './backup-store.ts'
+import { restoredHash } from './proof.ts'
+
+export interface Source extends SnapshotContent {
+  file: string
+  time: Date
+  /** There when backup made it. */
+  metadata: BackupMetadata | undefined
+}
+
+/** The snapshot's file: the path itself, or the one in a backup's folder. @throws UsageError where there is none */
+export function snapshotFile(given: string): string {
+  const path = resolve(given)
+  const file = existsSync(path) && statSync(path).isDirectory() ? join(path, 'snapshot.db') : path
+  if (existsSync(file) && statSync(file).isFile()) return file
+  throw new UsageError(`There is no snapshot at ${file}.`, { hint: 'Name a folder that backup made, or a snapshot file.' })
+}
+
+/** Reads it. @throws OperationError when it is damaged, not what its backup noted, or of a newer etcd than ours */
+export async function readSource(cluster: Cluster, file: string): Promise<Source> {
+  const content = await readSnapshot(cluster, file)
+  const metadata = readMetadata(file)
+  if (metadata && metadata.sha256 !== content.sha256)
+    throw new OperationError(`${file} is not what its backup noted: its SHA-256 is ${content.sha256}, and metadata.json beside it says ${metadata.sha256}.`, {
+      hint: 'Use another backup; this one cannot be trusted.',
+    })
+  await refuseNewer(cluster, file, metadata)
+  return { ...content, file, metadata, time: metadata ? new Date(metadata.time) : statSync(file).mtime }
+}
+
+function readMetadata(file: string): BackupMetadata | undefined {
+  const path = join(dirname(file), 'metadata.json')
+  const text = basename(file) === 'snapshot.db' ? readFileIfThere(path) : undefined
+  if (text === undefined) return undefined
+  try {
+    const metadata = JSON.parse(text) as BackupMetadata
+    if (typeof metadata.sha256 === 'string' && typeof metadata.etcdVersion === 'string') return metadata
+  } catch {}
+  throw new OperationError(`${path} is damaged: it says nothing of a snapshot.`, { hint: 'Use another backup; or move that file away to restore the snapshot without it.' })
+}
+
+async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetadata | undefined): Promise<void> {
+  const { version: ours } = await requireEtcd(cluster)
+  const theirs = metadata?.etcdVersion ?? (await clusterVersionOf(file))
+  if (!theirs || compareVersions(minorOf(theirs), minorOf(ours)) <= 0) return
+  throw new OperationError(`${file} is of etcd ${minorOf(theirs)}, and ${cluster.name} runs ${ours}, which would not understand it.`, {
+    hint: `Restore it where etcd ${minorOf(theirs)} runs: name its programs with etcd.binaries (or etcd.version) and a new cluster with --cluster; or upgrade this one first.`,
+  })
+}
+
+const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')
+
+/**
+ * Proves before anything is replaced that an etcd comes up on it, and that its data is what was backed up.
+ * @throws OperationError otherwise
+ */
+export async function proveSource(cluster: Cluster, { file, revision, metadata }: Source): Promise<void> {
+  const folder = join(cluster.paths.state, 'restore-proof')
+  rmSync(folder, { recursive: true, force: true }) // what a killed run left
+  const { hash, compactRevision } = await restoredHash(cluster, file, revision, folder)
+  const { version } = await requireEtcd(cluster)
+  const comparable = metadata && compactRevision === metadata.compactRevision && minorOf(metadata.etcdVersion) === minorOf(version)
+  if (comparable && hash !== metadata.hashKV)
+    throw new OperationError(`Restored, the data of ${file} has the hash ${hash}; when it was backed up it was ${metadata.hashKV}.`, { hint: 'Use another backup.' })
+}

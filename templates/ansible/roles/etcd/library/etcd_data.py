@@ -1,0 +1,242 @@
+#!/usr/bin/python
+"""A member's data on its host: how far it got, moved aside, copied, restored from a snapshot. It is never removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.etcd_checks import same_authority
+from ansible.module_utils.etcd_files import FIRST_START, RESTORED_AS, has_log, ids_of, make_directory, make_user, own, put, read, restored_as
+from ansible.module_utils.etcd_log import progress
+from ansible.module_utils.etcd_service import ServiceError, service_of
+
+DOCUMENTATION = r"""
+module: etcd_data
+short_description: Look after the data of one etcd member
+description:
+  - Every action may be cut short and done again.
+options:
+  action:
+    description:
+      - V(inspect) reports what there is of data, and whose; it changes nothing.
+      - V(set_aside) stops etcd and moves its data aside; data that was restored under I(token) stays.
+      - V(copy) stops etcd and copies its data.
+      - V(stage) restores a snapshot in a folder beside the data, where etcd does not see it.
+      - V(take) puts what was staged in the data's place, which must be empty.
+    choices: [inspect, set_aside, copy, stage, take]
+    required: true
+    type: str
+  wanted:
+    description: Where things are on the host; C(etcd_data_wanted) in the role's vars.
+    required: true
+    type: dict
+  token:
+    description: The initial cluster token that a snapshot is restored under; it marks the data as restored.
+    default: ""
+    type: str
+  snapshot:
+    description: The snapshot. The action plugin sends it to the host.
+    type: path
+  tool:
+    description: The etcdutl or etcdctl that restores it. The action plugin sends it to the host.
+    type: path
+  flags:
+    description: The tool's flags, but for the data directory.
+    elements: str
+    type: list
+"""
+
+RETURN = r"""
+running:
+  description: Whether etcd runs.
+  returned: with action=inspect
+  type: bool
+has_data:
+  description: Whether the data directory holds a member's log.
+  returned: with action=inspect
+  type: bool
+commit:
+  description: The last raft index that the member knew to be committed.
+  returned: with action=inspect
+  type: int
+last:
+  description: The last raft index in its log.
+  returned: with action=inspect
+  type: int
+foreign:
+  description: Whether the host has the certificate of another authority.
+  returned: with action=inspect
+  type: bool
+restored:
+  description: The token that the data was restored under, or is staged under; '' where it was not.
+  returned: with action=inspect
+  type: str
+aside:
+  description: Where the old data, or its copy, is now; '' where there was none.
+  returned: with action=set_aside and action=copy
+  type: str
+"""
+
+SPEC = {
+    "action": {"choices": ["inspect", "set_aside", "copy", "stage", "take"], "required": True},
+    "wanted": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "user": {"type": "str"},
+            "data_directory": {"type": "path"},
+            "service": {"type": "dict"},
+            "ca_path": {"type": "str"},
+            "ca": {"type": "str"},
+        },
+    },
+    "token": {"type": "str", "default": "", "no_log": False},
+    "snapshot": {"type": "path"},
+    "tool": {"type": "path"},
+    "flags": {"type": "list", "elements": "str"},
+}
+
+
+class DataError(Exception):
+    """The data is not as the step needs it; the text is for a person."""
+
+
+class Data:
+    """The data of the host that the module's arguments describe."""
+
+    def __init__(self, module):
+        wanted = module.params["wanted"]
+        service = wanted["service"]
+        self.module = module
+        self.token = module.params["token"]
+        self.ids = ids_of(wanted["user"])
+        self.user = wanted["user"]
+        self.folder = wanted["data_directory"]
+        self.member = os.path.join(self.folder, "member")
+        self.staged = os.path.join(self.folder, "restored")
+        self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
+        self.foreign = not same_authority(read(wanted["ca_path"]), wanted["ca"])
+
+    def aside(self):
+        """Where the data goes that is moved aside or copied now."""
+        return "%s.%s" % (self.member, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+
+    def is_restored(self):
+        """Whether the data is what was restored under our token."""
+        return bool(self.token) and restored_as(self.member) == self.token
+
+    def is_staged(self):
+        """Whether what was restored under our token waits to be put in place."""
+        return restored_as(os.path.join(self.staged, "member")) == self.token
+
+    def give_to_etcd(self, folder):
+        """Hands a folder with all that is in it to the user that runs etcd, and waits until the disk has it."""
+        for path, folders, files in os.walk(folder):
+            own(path, 0o700, self.ids)
+            for name in files:
+                own(os.path.join(path, name), 0o600, self.ids)
+        os.sync()
+
+
+def inspect(data):
+    """What there is; changes nothing."""
+    running, _since, _enabled = data.service.status()
+    commit, last = progress(data.folder)
+    restored = restored_as(data.member) or restored_as(os.path.join(data.staged, "member"))
+    has_data = has_log(data.folder)
+    return {"changed": False, "running": running and has_data, "has_data": has_data, "commit": commit, "last": last, "foreign": data.foreign, "restored": restored}
+
+
+def set_aside(data):
+    """etcd stopped, and what is left of its data moved away."""
+    if data.is_restored():
+        return {"changed": False, "aside": ""}
+    running, _since, _enabled = data.service.status()
+    aside = data.aside() if os.path.exists(data.member) else ""
+    if not data.module.check_mode:
+        data.service.stop()
+        permit = os.path.join(data.folder, FIRST_START)
+        if os.path.exists(permit):
+            os.unlink(permit)
+        if aside:
+            os.rename(data.member, aside)
+    return {"changed": running or bool(aside), "aside": aside}
+
+
+def copy(data):
+    """etcd stopped, and its data copied, whole or not at all."""
+    aside = data.aside()
+    if not data.module.check_mode:
+        data.service.stop()
+        part = data.member + ".part"
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(data.member, part)
+        data.give_to_etcd(part)
+        os.rename(part, aside)
+    return {"changed": True, "aside": aside}
+
+
+def stage(data):
+    """The snapshot restored beside the data. Nothing that etcd uses is touched."""
+    if data.foreign:
+        raise DataError("its certificates are of another authority: this host belongs to another cluster.")
+    if data.is_restored() or data.is_staged():
+        return {"changed": False}
+    if not data.module.check_mode:
+        if data.ids is None:
+            data.ids = make_user(data.module.run_command, data.user, data.folder)
+        make_directory(data.folder, 0o700, data.ids)
+        shutil.rmtree(data.staged, ignore_errors=True)
+        run_tool(data)
+        data.give_to_etcd(data.staged)
+        put(os.path.join(data.staged, "member", RESTORED_AS), data.token, 0o600, data.ids)
+    return {"changed": True}
+
+
+def run_tool(data):
+    """etcd's own restore; what a person's ETCDCTL_* say is not heard."""
+    params = data.module.params
+    others = {name: "" for name in os.environ if name.startswith("ETCDCTL_")}
+    command = [params["tool"], "snapshot", "restore", params["snapshot"], *params["flags"], "--data-dir", data.staged]
+    try:
+        code, out, err = data.module.run_command(command, environ_update={**others, "ETCDCTL_API": "3"}, handle_exceptions=False)
+    except OSError as error:
+        raise DataError("%s does not run here: %s." % (os.path.basename(params["tool"]), error.strerror)) from error
+    if code != 0:
+        raise DataError("The snapshot could not be restored here.\n%s" % "\n".join((err or out).strip().splitlines()[-3:]))
+
+
+def take(data):
+    """What was staged, in the data's place."""
+    if data.is_restored():
+        return {"changed": False}
+    if not data.module.check_mode:
+        if os.path.exists(data.member):
+            raise DataError("%s is in the way: it must be set aside first." % data.member)
+        if not data.is_staged():
+            raise DataError("No snapshot was staged here.")
+        os.rename(os.path.join(data.staged, "member"), data.member)
+        os.sync()
+        shutil.rmtree(data.staged)
+    return {"changed": True}
+
+
+def main():
+    """Runs the action that the task asks for."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    actions = {"inspect": inspect, "set_aside": set_aside, "copy": copy, "stage": stage, "take": take}
+    try:
+        module.exit_json(**actions[module.params["action"]](Data(module)))
+    except (DataError, ServiceError) as error:
+        module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename or "the host", error.strerror))
+    except shutil.Error as error:
+        module.fail_json(msg="The data could not be copied: %s" % error.args[0][0][2])
+
+
+if __name__ == "__main__":
+    main()

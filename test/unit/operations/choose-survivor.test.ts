@@ -1,0 +1,47 @@
+// From whose data a new cluster is formed, and when none is.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { chooseSurvivor } from '../../../tasks/operations/choose-survivor.ts'
+import type { HostData } from '../../../tasks/operations/host-data.ts'
+import { testCluster } from '../../support/cluster.ts'
+
+/** Hosts by their committed raft index (and the last one in the log); 0: no data. */
+function there(...indexes: (number | [number, number])[]): HostData[] {
+  const { hosts } = testCluster({ masters: indexes.length })
+  return indexes.map((index, at) => {
+    const [commit, last] = Array.isArray(index) ? index : [index, index]
+    return { host: hosts[at] as HostData['host'], running: false, hasData: commit > 0, commit, last, restored: '' }
+  })
+}
+
+function chosen(data: HostData[], insist = false, from?: string): string {
+  const choice = chooseSurvivor(data, insist, from)
+  return 'survivor' in choice ? choice.survivor.host.name : `${choice.verb}: ${choice.refusal}`
+}
+
+test('the only one with data is taken, whether its etcd runs or not', () => {
+  assert.is(chosen(there(0, 7, 0)), 'master02')
+})
+
+test('of several the one that knew most to be committed is taken, then the one with the longest log', () => {
+  assert.is(chosen(there(0, 7, 9, 0, 0)), 'master03')
+  assert.is(chosen(there([7, 30], [9, 9], 0, 0, 0)), 'master02')
+  assert.is(chosen(there([9, 9], [9, 12], 0, 0, 0)), 'master02')
+})
+
+test('where a quorum still has its data, members are only to be started', () => {
+  assert.is(chosen(there(7, 9, 0)), 'up: master01 and master02 still have their data, which is a quorum: once they run, nothing is lost')
+  assert.match(chosen(there(7)), /^up: /)
+})
+
+test('a person who insists gets the one that goes furthest, or the one that is named', () => {
+  assert.is(chosen(there(7, 9, 0), true), 'master02')
+  assert.is(chosen(there(7, 9, 0), true, 'master01'), 'master01')
+})
+
+test('data that is not there is not taken, and where there is none a backup is what helps', () => {
+  assert.is(chosen(there(7, 0, 0), true, 'master03'), 'up: master03 has no data; master01 has')
+  assert.is(chosen(there(0, 0, 0), true), 'restore FILE: no host has any data left')
+})
+
+test.run()
