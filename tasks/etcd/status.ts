@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { bytes, chalk, table } from '../core/terminal.ts'
+import { type AtWork, atWork } from '../core/lock.ts'
+import { bytes, chalk, duration, table } from '../core/terminal.ts'
 import { certificateReport } from './certificates.ts'
 import { type Answer, alarmList, answerOf, type EndpointStatus, endpointStatus, type Member, memberList } from './etcdctl.ts'
 import { memberOf } from './membership.ts'
@@ -32,6 +33,8 @@ export interface ClusterStatus {
   /** Null: nobody could tell. */
   alarms: { member: string; alarm: string }[] | null
   certificates: { path: string; daysLeft: number }[]
+  /** The verb that is at work on the cluster, and the step that it is at. */
+  atWork: AtWork | null
 }
 
 const limitMs = 1500
@@ -73,6 +76,7 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
     members: [...ofHosts, ...members.filter((member) => !known.includes(member)).map(strangerStatus)],
     alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
+    atWork: (await atWork(cluster.paths.state)) ?? null,
   }
 }
 
@@ -120,11 +124,16 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
     table([header, ...rows]),
     ...(notes.length > 0 ? ['', ...notes] : []),
     '',
-    table([
-      [chalk.dim('Alarms'), alarmLine(alarms)],
-      [chalk.dim('Certificates'), certificateLine(certificates, nearDays)],
-    ]),
+    table([[chalk.dim('Alarms'), alarmLine(alarms)], [chalk.dim('Certificates'), certificateLine(certificates, nearDays)], ...workLines(status.atWork)]),
   ].join('\n')
+}
+
+/** The verb, and below it its steps, each deeper one indented: cut, not wrapped, so that a screen that is drawn again stays still. */
+function workLines(work: AtWork | null): string[][] {
+  if (!work) return []
+  const { verb, pid, since, steps } = work
+  const lines = steps.map((step, depth) => `${'  '.repeat(depth)}${step}`).map((line) => (line.length > 66 ? `${line.slice(0, 65)}…` : line))
+  return [[chalk.dim('At work'), chalk.yellow(`${verb}, pid ${pid}, for ${duration(Math.max(0, Date.now() - Date.parse(since)))}`)], ...lines.map((line) => ['', line])]
 }
 
 const states: Record<string, (text: string) => string> = { leader: chalk.green, follower: chalk.green, learner: chalk.yellow, down: chalk.red }
