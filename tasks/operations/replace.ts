@@ -35,7 +35,7 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   await runPipeline([
     { title: `Check that the others have a quorum without ${names.join(' and ')}`, task: guard },
     ...hosts.map((host): Task => inOrder(`Replace ${host.name}`, async () => ((await isNew(cluster, host)) ? [] : [handOver(cluster, host), ...joinTasks(cluster, host)]))),
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
     { title: 'Forget who was replaced', task: () => rmSync(noteOf(cluster), { force: true }) },
   ])
   sayDone(cluster, 'replace', `${names.join(' and ')} ${names.length === 1 ? 'is a member' : 'are members'} again; the cluster is verified.`, { replaced: names })
