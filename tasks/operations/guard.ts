@@ -34,6 +34,7 @@ export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNo
   const client = identity({ cert, key })
   const others = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
   const hosts = others.length > 0 ? others : await answering(cluster, client) // about all of them: those that are up must be well
+  if (hosts.length === 0) refuse(cluster, 'no member answers', 'up')
   await Promise.all(hosts.map((host) => requireOurs(cluster, host, client, authority)))
   const asked = { endpoints: hosts.map(({ clientURL }) => clientURL), timeoutMs: callMs }
   const [health, statuses, members, alarms] = await Promise.all([

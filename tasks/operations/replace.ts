@@ -63,8 +63,8 @@ async function noteOld(cluster: Cluster, host: Host): Promise<void> {
 /** Whether a run that was killed has replaced the host's member already, and the new one votes and commits. */
 async function isNew(cluster: Cluster, host: Host): Promise<boolean> {
   const old = noted(cluster)[host.name]
-  const able = await voters(cluster)
-  const member = old && able.includes(host.clientURL) ? await memberAt(cluster, host, able) : undefined
+  const able = old ? await voters(cluster) : []
+  const member = able.includes(host.clientURL) ? await memberAt(cluster, host, able) : undefined
   return member !== undefined && !member.isLearner && member.id !== old
 }
 
