@@ -1,12 +1,15 @@
 #!/usr/bin/env -S npx zx
-import { requireRecorded } from '../tasks/core/cluster.ts'
+import { followRecord, requireRecorded } from '../tasks/core/cluster.ts'
 import { run, sleep } from '../tasks/core/run.ts'
 import { script } from '../tasks/core/script.ts'
 import { clusterStatus, renderStatus } from '../tasks/etcd/status.ts'
 
 const flags = { watch: { summary: 'look again every 2 s, until Ctrl-C' } }
 
-await script({ name: 'status', summary: 'Show how the cluster is right now.', flags, help: 'Example: npx zx scripts/status.ts --watch' }, async (cluster, { watch }) => {
+const help = 'It shows, too, which verb is at work on the cluster and at which step.\n\nExample: npx zx scripts/status.ts --watch'
+
+// resizes: while scale is at work, other hosts than recorded may be listed.
+await script({ name: 'status', summary: 'Show how the cluster is right now.', flags, resizes: true, help }, async (cluster, { watch }) => {
   requireRecorded(cluster)
   for (;;) {
     const status = await clusterStatus(cluster)
@@ -15,5 +18,6 @@ await script({ name: 'status', summary: 'Show how the cluster is right now.', fl
     process.stdout.write(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run.json ? '\n' : ''}`)
     if (!watch) return
     await sleep(2000)
+    followRecord(cluster)
   }
 })

@@ -161,6 +161,7 @@ function show(file: string, { passed, failed, skipped, skippedTests, problems, o
   const counts = [`${passed} passed`, ...(failed ? [`${failed} failed`] : []), ...(skipped ? [`${skipped} skipped`] : [])].join(', ')
   console.log(`${failed ? chalk.red('✘') : chalk.green('✔')} ${file}  ${counts}  ${chalk.dim(duration(ms))}`)
   for (const title of skippedTests) console.log(chalk.dim(`  skipped: ${title}`))
+  for (const [measured] of output.matchAll(/measured: .*/g)) console.log(chalk.dim(`  ${measured}`))
   if (!failed) return
   if (output.trim()) console.log(output.trimEnd())
   for (const problem of problems) console.log(`  ${chalk.red(problem)}`)

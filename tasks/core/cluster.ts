@@ -81,11 +81,7 @@ export async function resolveCluster({ asked, configFile }: Settings, resize = f
     : (record?.subnet ?? asked.subnet ?? (choice.provider === 'local' ? await freeLoopbackSubnet(name, [clientPort, peerPort]) : freePrivateSubnet(otherSubnets(name))))
   if (record && own?.hosts && !resize) refuseOtherHosts(record.members, own.hosts, 'the configuration')
   const members = record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters))
-  const asHost = (member: ClusterRecord['members'][number]): Host => ({
-    ...member,
-    clientURL: `https://${member.address}:${clientPort}`,
-    peerURL: `https://${member.address}:${peerPort}`,
-  })
+  const asHost = (member: RecordedMember): Host => hostOf(member, clientPort, peerPort)
   const wanted = !resize ? undefined : own ? await ownMembers(own) : asked.masters ? membersIn(subnet, asked.masters) : undefined
   return {
     name,
@@ -111,6 +107,19 @@ export async function resolveCluster({ asked, configFile }: Settings, resize = f
     configFile: configFile === join(home, 'cluster.yaml') ? undefined : configFile,
     recorded: record !== undefined,
   }
+}
+
+type RecordedMember = ClusterRecord['members'][number]
+const hostOf = (member: RecordedMember, clientPort: number, peerPort: number): Host => ({
+  ...member,
+  clientURL: `https://${member.address}:${clientPort}`,
+  peerURL: `https://${member.address}:${peerPort}`,
+})
+
+/** Takes over which hosts are recorded now: for whoever looks on while another run adds or removes some. */
+export function followRecord(cluster: Cluster): void {
+  const record = readRecord(cluster.paths.record)
+  if (record) cluster.hosts = record.members.map((member) => hostOf(member, record.clientPort, record.peerPort))
 }
 
 async function ownMembers({ hosts, inventory }: NonNullable<Cluster['own']>): Promise<{ name: string; address: string }[]> {

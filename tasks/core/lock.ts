@@ -10,6 +10,15 @@ import { OperationError } from './errors.ts'
 import { makeFolder, readFileIfThere, removeIfEmpty } from './files.ts'
 import { birthIn, birthOf, commandOf, endGroup, endProcess, isSignallable, parentOf, printOwnBirth } from './processes.ts'
 
+/** What is at work on a cluster right now, for those who look on. */
+export interface AtWork {
+  verb: string
+  pid: number
+  since: string
+  /** The step that it is at, the outermost first; none where it has not begun one yet. */
+  steps: string[]
+}
+
 interface Owner {
   pid: number
   /** Tells it from a later process with the same pid. */
@@ -53,6 +62,7 @@ export async function takeLock(state: string, verb: string): Promise<() => void>
       if (link(mine, path) || (await inherit(path, mine, claim))) {
         await endLeftovers(folder)
         return () => {
+          rmSync(join(folder, stepFile), { force: true })
           if (readFileIfThere(path) === claim) rmSync(path, { force: true })
           // A cluster that is gone leaves no folder either.
           if (!existsSync(join(state, 'cluster.json'))) for (const empty of [folder, join(state, 'logs'), state, dirname(state)]) removeIfEmpty(empty)
@@ -63,6 +73,26 @@ export async function takeLock(state: string, verb: string): Promise<() => void>
   } finally {
     rmSync(mine, { force: true })
   }
+}
+
+const stepFile = 'step.json'
+
+/** Notes which step the lock's owner is at. Nobody depends on it: where it cannot be written, the work goes on. */
+export function noteSteps(state: string, steps: string[]): void {
+  const path = join(lockFolder(state), stepFile)
+  try {
+    writeFileSync(`${path}.part`, JSON.stringify(steps), { mode: 0o600 })
+    renameSync(`${path}.part`, path)
+  } catch {}
+}
+
+/** The living owner of the lock, and the step that it is at; undefined where nobody is at work. Touches nothing. */
+export async function atWork(state: string): Promise<AtWork | undefined> {
+  const folder = lockFolder(state)
+  const record = lastOfLine(join(folder, 'owner.json'))?.record
+  const { pid, birth, verb, since } = parseOwner(record ?? '')
+  if (!record || (await birthOf(pid)) !== birth) return undefined
+  return { verb, pid, since, steps: JSON.parse(readFileIfThere(join(folder, stepFile)) ?? '[]') as string[] }
 }
 
 /** A run that ends may remove the empty folder just when this one has made it: then it is made again. */
@@ -164,6 +194,6 @@ async function endLeftovers(folder: string): Promise<void> {
       rmSync(path, { force: true })
     }
     const claimant = /^claim-(\d+)-/.exec(name)?.[1]
-    if (name.endsWith('.heir') || (claimant && !isSignallable(Number(claimant)))) rmSync(path, { force: true })
+    if (name.endsWith('.heir') || name.startsWith(stepFile) || (claimant && !isSignallable(Number(claimant)))) rmSync(path, { force: true })
   }
 }

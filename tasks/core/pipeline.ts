@@ -1,5 +1,5 @@
 // How a list of tasks is run and shown: a live tree on a terminal, plain lines elsewhere, nothing with --json.
-import { Listr, ListrLogger, type ListrTask, PRESET_TIMER } from 'listr2'
+import { Listr, ListrEventType, ListrLogger, type ListrTask, PRESET_TIMER } from 'listr2'
 import { Interrupted, OperationError, UsageError } from './errors.ts'
 import { run } from './run.ts'
 
@@ -20,9 +20,38 @@ export async function runPipeline(tasks: Task[]): Promise<void> {
     // The plain lines are the way, all on standard output; how it ended is said once, by the script, on standard error.
     fallbackRendererOptions: { timer: PRESET_TIMER, logTitleChange: false, logger: new ListrLogger({ useIcons: false, toStderr: [] }) },
   })
+  tellSteps(list)
   list.add(tasks.map((task) => ({ ...task, enabled: () => list.errors.length === 0 })))
   await list.run()
   if (list.errors.length > 0) throw asOne([...new Set(list.errors.map(({ error }) => error))])
+}
+
+/** A task as listr2 holds it, as far as it is read here. */
+interface Running {
+  title?: string | undefined
+  output?: string | undefined
+  subtasks?: Running[] | undefined
+  isStarted: () => boolean
+}
+
+/** Tells each step that the list comes to; of tasks side by side the first. */
+function tellSteps(list: { tasks: Running[]; events: { on: (event: ListrEventType.SHOULD_REFRESH_RENDER, listener: () => void) => void } }): void {
+  let told = ''
+  list.events.on(ListrEventType.SHOULD_REFRESH_RENDER, () => {
+    const steps = stepsOf(list.tasks)
+    const text = steps.join('\n')
+    if (text === '' || text === told) return
+    told = text
+    run.onStep?.(steps)
+  })
+}
+
+/** The titles of the task at work and of those below it, and last what it says of itself. */
+function stepsOf(tasks: Running[]): string[] {
+  const at = tasks.find((task) => task.isStarted())
+  if (!at) return []
+  const below = stepsOf(at.subtasks ?? [])
+  return [at.title ?? '', ...(below.length > 0 ? below : (at.output ?? '').split('\n').slice(-1))].filter(Boolean)
 }
 
 /** What failed first, and the other failures of the same group below it: all of them are to be put right. */

@@ -16,6 +16,8 @@ export const run = {
   changes: [] as string[],
   /** What --json says of this run beside its name: each phase adds its own. */
   report: {} as Record<string, unknown>,
+  /** Called with the step that the run has come to, the outermost first. */
+  onStep: undefined as ((steps: string[]) => void) | undefined,
   /** The log of this run: what every tool printed. */
   log: undefined as string | undefined,
 

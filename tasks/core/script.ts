@@ -8,7 +8,7 @@ import { environmentVariables, isContinuousIntegration } from './environment.ts'
 import { UsageError } from './errors.ts'
 import { makeFolder, removeHalfWritten } from './files.ts'
 import { clusterFlags, type Flag, type Flags, helpText, parseCommandLine, type Words } from './flags.ts'
-import { takeLock } from './lock.ts'
+import { noteSteps, takeLock } from './lock.ts'
 import { recordedConfigFile } from './record.ts'
 import { run } from './run.ts'
 import { presentError } from './terminal.ts'
@@ -53,7 +53,9 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, 
     let cluster = await resolveCluster(settings, verb.resizes)
     requireOwner(cluster)
     if (verb.writes && !flags.plan) {
-      release = await takeLock(cluster.paths.state, verb.name)
+      const { state } = cluster.paths
+      release = await takeLock(state, verb.name)
+      run.onStep = (steps) => noteSteps(state, steps)
       cluster = await resolveCluster(settings, verb.resizes) // what an earlier run recorded while we waited to know
       removeHalfWritten(cluster.paths.certs, true)
       removeHalfWritten(cluster.paths.state, false)

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { bytes, chalk, table } from '../core/terminal.ts'
+import { type AtWork, atWork } from '../core/lock.ts'
+import { bytes, chalk, duration, table } from '../core/terminal.ts'
 import { authorityWarning } from './authority-change.ts'
 import { certificateReport } from './certificates.ts'
 import { type Answer, alarmList, answerOf, type EndpointStatus, endpointStatus, type Member, memberList } from './etcdctl.ts'
@@ -35,6 +36,8 @@ export interface ClusterStatus {
   certificates: { path: string; daysLeft: number }[]
   /** What a person should know of the authority: its end is near, or it is being changed. */
   warning: string | null
+  /** The verb that is at work on the cluster, and the step that it is at. */
+  atWork: AtWork | null
 }
 
 const limitMs = 1500
@@ -77,6 +80,7 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
     alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
     warning: authorityWarning(cluster) ?? null,
+    atWork: (await atWork(cluster.paths.state)) ?? null,
   }
 }
 
@@ -124,12 +128,17 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
     table([header, ...rows]),
     ...(notes.length > 0 ? ['', ...notes] : []),
     '',
-    table([
-      [chalk.dim('Alarms'), alarmLine(alarms)],
-      [chalk.dim('Certificates'), certificateLine(certificates, nearDays)],
-    ]),
+    table([[chalk.dim('Alarms'), alarmLine(alarms)], [chalk.dim('Certificates'), certificateLine(certificates, nearDays)], ...workLines(status.atWork)]),
     ...(warning ? ['', chalk.yellow(wrap(warning))] : []),
   ].join('\n')
+}
+
+/** The verb, and below it its steps, each deeper one indented: cut, not wrapped, so that a screen that is drawn again stays still. */
+function workLines(work: AtWork | null): string[][] {
+  if (!work) return []
+  const { verb, pid, since, steps } = work
+  const lines = steps.map((step, depth) => `${'  '.repeat(depth)}${step}`).map((line) => (line.length > 66 ? `${line.slice(0, 65)}…` : line))
+  return [[chalk.dim('At work'), chalk.yellow(`${verb}, pid ${pid}, for ${duration(Math.max(0, Date.now() - Date.parse(since)))}`)], ...lines.map((line) => ['', line])]
 }
 
 const states: Record<string, (text: string) => string> = { leader: chalk.green, follower: chalk.green, learner: chalk.yellow, down: chalk.red }

@@ -31,7 +31,7 @@ export async function backup(cluster: Cluster, { keep, plan }: { keep: number | 
     ...(keep
       ? [{ title: `Keep the newest ${keep}`, task: () => void run.changes.push(...removeOldest(cluster, keep).map((folder) => `removed backup ${basename(folder)}`)) }]
       : []),
-    { title: 'Verify', skip: () => down.length > 0 && `not with ${down.join(', ')} down`, task: (_, task) => task.newListr(verify.tasks(cluster)) },
+    { title: 'Verify', skip: () => down.length > 0 && `not with ${down.join(', ')} down`, task: (_, task) => task.newListr(verify.tasks(cluster, verify.patiently)) },
   ])
   const { folder = '', metadata } = made
   sayDone(

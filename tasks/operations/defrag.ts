@@ -34,7 +34,7 @@ export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boole
       task: (_, task) => inTurn(cluster, (host) => defragment(cluster, host.clientURL), { onHost: (name) => void (task.output = name) }),
     },
     ...(disarm ? cure(cluster) : []),
-    ...verify.tasks(cluster),
+    ...verify.tasks(cluster, verify.patiently),
   ])
   const after = await sizes(cluster)
   const members = [...after].map(([name, size]) => ({ name, dbSizeBytesBefore: before.get(name) ?? 0, dbSizeBytes: size }))

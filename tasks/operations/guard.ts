@@ -5,6 +5,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
+import { sleep } from '../core/run.ts'
 import { authorityCertificate, isSignedBy, restoreHint, trustedAuthorities } from '../etcd/certificates.ts'
 import { type Answer, alarmList, type EndpointStatus, endpointHealth, endpointStatus, memberList } from '../etcd/etcdctl.ts'
 import { agreedLeader, compareMembers, type Difference } from '../etcd/membership.ts'
@@ -19,7 +20,9 @@ export interface GuardOptions {
 }
 
 const probeMs = 1500
-const callMs = 2500
+const callMs = 5000
+/** Members that answer may be slow for a moment, or about to elect a leader: they are looked at again before they are refused. */
+const looks = 3
 
 /**
  * Proves that the cluster is healthy enough to be worked on: every host answers with a certificate that we trust and
@@ -34,7 +37,20 @@ export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNo
   const client = identity({ cert, key })
   const others = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
   const hosts = others.length > 0 ? others : await answering(cluster, client) // about all of them: those that are up must be well
+  if (hosts.length === 0) refuse(cluster, 'no member answers', 'up')
   await Promise.all(hosts.map((host) => requireOurs(cluster, host, client, trusted)))
+  for (let look = 1; ; look++) {
+    try {
+      return await requireAgreement(cluster, hosts, allowDown, allowNoSpace)
+    } catch (error) {
+      if (!(error instanceof OperationError) || error.exitCode !== 1 || look === looks) throw error
+      await sleep(500)
+    }
+  }
+}
+
+/** That those hosts, which answer, commit, and agree on the members, on one leader and on no alarm. */
+async function requireAgreement(cluster: Cluster, hosts: Host[], allowDown: string[], allowNoSpace: boolean): Promise<void> {
   const asked = { endpoints: hosts.map(({ clientURL }) => clientURL), timeoutMs: callMs }
   const [health, statuses, members, alarms] = await Promise.all([
     endpointHealth(cluster, asked),

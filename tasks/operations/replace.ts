@@ -35,7 +35,7 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   await runPipeline([
     { title: `Check that the others have a quorum without ${names.join(' and ')}`, task: guard },
     ...hosts.map((host): Task => inOrder(`Replace ${host.name}`, async () => ((await isNew(cluster, host)) ? [] : [handOver(cluster, host), ...joinTasks(cluster, host)]))),
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
     { title: 'Forget who was replaced', task: () => rmSync(noteOf(cluster), { force: true }) },
   ])
   sayDone(cluster, 'replace', `${names.join(' and ')} ${names.length === 1 ? 'is a member' : 'are members'} again; the cluster is verified.`, { replaced: names })
@@ -63,8 +63,8 @@ async function noteOld(cluster: Cluster, host: Host): Promise<void> {
 /** Whether a run that was killed has replaced the host's member already, and the new one votes and commits. */
 async function isNew(cluster: Cluster, host: Host): Promise<boolean> {
   const old = noted(cluster)[host.name]
-  const able = await voters(cluster)
-  const member = old && able.includes(host.clientURL) ? await memberAt(cluster, host, able) : undefined
+  const able = old ? await voters(cluster) : []
+  const member = able.includes(host.clientURL) ? await memberAt(cluster, host, able) : undefined
   return member !== undefined && !member.isLearner && member.id !== old
 }
 

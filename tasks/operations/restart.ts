@@ -19,7 +19,7 @@ export async function restart(cluster: Cluster, names: string[], planOnly: boole
   await runPipeline([
     { title: 'Check that the cluster can spare a member', task: guard },
     inOrder('Restart one member after the other', () => etcdRole.tasks(cluster, role)),
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
   sayDone(cluster, 'restart', `Restarted ${hosts.join(', ')}, one at a time; the cluster is verified.`, { restarted: hosts })
 }

@@ -35,7 +35,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     ...coming.map((host) => inOrder(`Grow by ${host.name}`, () => [record(cluster, host), ...joinTasks(cluster, host)])),
     ...leaving.map((host) => inOrder(`Shrink by ${host.name}`, () => shrinkTasks(cluster, host, leaving))),
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
   const count = cluster.hosts.length
   sayDone(cluster, 'scale', `${cluster.name} has ${count} ${count === 1 ? 'member' : 'members'}; it is verified.`, {

@@ -40,7 +40,7 @@ export async function upgrade(cluster: Cluster, { version: to, plan }: { version
     { title: `Get etcd ${to}`, skip: () => there !== undefined && `it is in ${there}`, task: async () => void (await fetchEtcd(target)) },
     { title: 'Note that the upgrade has begun', task: () => note(cluster, from, to) },
     ...etcdRole.upgradeTasks(target),
-    ...verify.tasks(target),
+    ...verify.tasks(target, verify.patiently),
     {
       title: `Record that ${cluster.name} runs etcd ${to}`,
       task: async () => {

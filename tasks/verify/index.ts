@@ -18,6 +18,10 @@ export interface VerifyOptions {
 }
 
 const defaultTimeoutMs = 15_000
+
+/** For the end of an operation: on a busy machine what was just restarted or added takes longer to settle. */
+export const patiently: VerifyOptions = { timeoutMs: 60_000 }
+
 const intervalMs = 200
 
 /**

@@ -10,6 +10,7 @@ import { aptInstall, findProgram, hasApt, isRoot } from '../../tasks/core/progra
 import { sleep } from '../../tasks/core/run.ts'
 import { ask } from '../../tasks/core/shell.ts'
 import { libvirtPackages, makeBox } from '../support/libvirt.ts'
+import { newerEtcd } from '../support/newer-etcd.ts'
 
 /** Programs that the suite uses, and the Debian packages they come in. */
 const programs = {
@@ -44,6 +45,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => vo
 
 try {
   await installPrograms()
+  newerEtcd() // kept in .tools/; inside the namespace it could not be had
   await makeNamespace()
   await startEngine()
   await end(await runTests({ TEST_IMAGE: await makeImage(), ...(process.env.E2E_LIBVIRT && { TEST_BOX: await makeLibvirtBox() }) }))

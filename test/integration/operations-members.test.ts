@@ -110,10 +110,18 @@ test('one member grows to three by learners, though killed in the middle of each
   assert.is(pidOf('master01'), pid)
 })
 
-test('restart gives every member a new process, one after the other, the leader last', async () => {
+test('restart gives every member a new process, one after the other, the leader last; status says meanwhile who is at work, and at which step', async () => {
   const before = names(3).map(pidOf)
   const leader = (await members()).find(({ isLeader }) => isLeader)?.name ?? ''
-  await underLoad(home, () => done(home.verb('restart', '--json')))
+  await underLoad(home, async () => {
+    const { child, done: ended } = home.start('restart', '--json')
+    let seen = ''
+    while (child.exitCode === null && !seen.includes('Run the Ansible role')) seen = (await home.verb('status')).stdout
+    assert.match(seen, new RegExp(`At work +restart, pid ${child.pid}, for .*\n +Restart one member after the other\n +Run the Ansible role etcd`))
+    assert.ok(seen.split('\n').every((line) => line.length <= 80))
+    await done(ended)
+  })
+  assert.is(JSON.parse((await home.verb('status', '--json')).stdout).atWork, null)
   const after = names(3).map(pidOf)
   assert.ok(after.every((pid) => pid > 0 && !before.includes(pid)))
   const births = await Promise.all(after.map(async (pid) => Number(await birthOf(pid))))

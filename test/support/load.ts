@@ -13,8 +13,8 @@ export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
   return { name, hosts, paths: { certs: join(home.path, 'certs', name) } } as Cluster
 }
 
-/** Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. */
-export async function underLoad<T>(home: Home, act: () => Promise<T>): Promise<{ result: T; report: LoadReport }> {
+/** Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. `what`: how the measurement is called. */
+export async function underLoad<T>(home: Home, act: () => Promise<T>, what = 'under load'): Promise<{ result: T; report: LoadReport }> {
   const load = startLoad(clientsView(home), { maxSeconds: 600 })
   let report: LoadReport | undefined
   const result = await act().finally(async () => {
@@ -23,7 +23,7 @@ export async function underLoad<T>(home: Home, act: () => Promise<T>): Promise<{
   assert.ok(report)
   assert.ok(report.acknowledged > 100, `only ${report.acknowledged} writes`)
   assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
-  console.log(`  ${report.acknowledged} writes (${report.writesPerSecond}/s), longest stall ${report.longestStallMs} ms`)
+  console.log(`measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest stall ${report.longestStallMs} ms`)
   return { result, report }
 }
 

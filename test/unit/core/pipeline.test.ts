@@ -57,6 +57,15 @@ test('of several failures in a group the first is thrown', async () => {
   assert.is((failure as Error).message, 'fail early failed')
 })
 
+test('each step that it comes to is told, the outermost first, with what it says of itself', async () => {
+  const { task } = recorder()
+  const told: string[] = []
+  run.onStep = (steps) => void told.push(steps.join(' > '))
+  const inner: Task = { title: 'inner', task: (_, wrapper) => void (wrapper.output = 'words') }
+  await runPipeline([inOrder('outer', () => [inner]), task('next')]).finally(() => void (run.onStep = undefined))
+  assert.equal(told, ['outer', 'outer > inner', 'outer > inner > words', 'outer', 'next'])
+})
+
 test('several failures of the world in a group are said together, the first as the error', async () => {
   const failing = (message: string, ms: number): Task => ({
     title: message,

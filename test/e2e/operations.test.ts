@@ -1,0 +1,121 @@
+// A running cluster's operations on real hosts over SSH, one after the other, while others write and read: nothing is
+// lost, nothing fails twice, no read goes back in time. The hosts are containers with systemd and sshd.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { stringify } from 'yaml'
+import { startHosts, type TestHosts } from '../support/hosts.ts'
+import { underLoad } from '../support/load.ts'
+import { newerEtcd } from '../support/newer-etcd.ts'
+import { testHome } from '../support/verbs.ts'
+
+const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
+const newer = newerEtcd()
+let machines: TestHosts
+
+test.before(async () => {
+  const image = process.env.TEST_IMAGE
+  if (!image) throw new Error('TEST_IMAGE names no image: run this with npm run test:e2e.')
+  machines = await startHosts(image, 5)
+  listHosts(3)
+  const { exitCode, stderr } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0, stderr)
+})
+test.after(() => machines?.remove())
+
+/** Writes the configuration: so many of the hosts, as a person lists them. */
+function listHosts(count: number, etcd: object = {}): void {
+  const { ansible_ssh_private_key_file: identityFile, ansible_ssh_common_args: args = '' } = machines.ssh
+  const ssh = { user: 'vagrant', identityFile, knownHosts: /UserKnownHostsFile=(\S+)/.exec(args)?.[1] }
+  const hosts = machines.hosts.slice(0, count).map(({ name, address }) => ({ name, address, ssh }))
+  writeFileSync(join(home.path, 'cluster.yaml'), stringify({ hosts, etcd }))
+}
+
+/** Runs a verb to its good end under load; returns what it says with --json. */
+async function passes(...words: [string, ...string[]]): Promise<Record<string, unknown>> {
+  const { result } = await underLoad(
+    home,
+    async () => {
+      const outcome = await home.verb(...words, '--json')
+      assert.is(outcome.exitCode, 0, outcome.stderr)
+      return outcome
+    },
+    words.join(' '),
+  )
+  return JSON.parse(result.stdout)
+}
+
+interface Member {
+  name: string
+  state: string
+  version: string
+}
+const members = async (): Promise<Member[]> => JSON.parse((await home.verb('status', '--json')).stdout).members
+const startTimes = (names = ['master01', 'master02', 'master03']): Promise<string[]> =>
+  Promise.all(names.map((name) => machines.on(name, 'systemctl show etcd-member --property=ExecMainStartTimestampMonotonic --value')))
+
+test('rotate-certs --all gives every member new certificates, and restarts none', async () => {
+  const before = await startTimes()
+  const { served } = (await passes('rotate-certs', '--all')) as { served: { serial: string; serialBefore: string }[] }
+  assert.is(served.length, 6)
+  for (const { serial, serialBefore } of served) assert.is.not(serial, serialBefore)
+  assert.equal(await startTimes(), before)
+})
+
+test('restart starts every member anew', async () => {
+  const before = await startTimes()
+  await passes('restart')
+  for (const [index, time] of (await startTimes()).entries()) assert.is.not(time, before[index])
+})
+
+test('backup keeps a snapshot that was restored once', async () => {
+  const { metadata } = (await passes('backup')) as { metadata: { hashKV: number; members: object[] } }
+  assert.ok(metadata.hashKV > 0 && metadata.members.length === 3)
+})
+
+test('defrag takes every member in turn', async () => {
+  assert.is(((await passes('defrag')).members as object[]).length, 3)
+})
+
+test('replace makes the leader anew; its old data is moved aside', async () => {
+  const leader = (await members()).find(({ state }) => state === 'leader')?.name ?? ''
+  assert.equal((await passes('replace', leader)).replaced, [leader])
+  assert.match(await machines.on(leader, 'ls /var/lib/etcd'), /member\.\d{8}T/)
+})
+
+test('scale grows to five hosts and shrinks to three; what it leaves has nothing of etcd', async () => {
+  listHosts(5)
+  assert.equal((await passes('scale')).added, ['master04', 'master05'])
+  listHosts(3)
+  assert.equal((await passes('scale')).removed, ['master05', 'master04'])
+  for (const name of ['master04', 'master05'])
+    assert.is(await machines.on(name, 'ls -d /etc/ssl/etcd /var/lib/etcd 2>/dev/null || true; systemctl is-active etcd-member || true'), 'inactive')
+})
+
+test('while a host is off, no other member is taken down; backup goes on, and it all goes on once the host is back', async () => {
+  await machines.kill('master03')
+  const before = await startTimes(['master01', 'master02'])
+  for (const words of [['restart'], ['rotate-certs', '--all'], ['replace', 'master01']] as [string, ...string[]][]) {
+    const { exitCode, stderr } = await home.verb(...words)
+    assert.is(exitCode, 1)
+    assert.match(stderr, /nothing was changed: master03 does not answer.*\n.*Next: .*scripts\/up\.ts/)
+  }
+  assert.equal(await startTimes(['master01', 'master02']), before)
+  assert.match(((await passes('backup')).warnings as string[]).join(), 'master03 is down')
+  await machines.boot('master03')
+  const { exitCode, stderr } = await home.verb('verify', '--timeout', '60')
+  assert.is(exitCode, 0, stderr)
+})
+
+const whereNewer = newer ? test : test.skip
+whereNewer('upgrade brings a newer etcd to every host', async () => {
+  listHosts(3, { binaries: newer?.folder })
+  assert.is((await passes('upgrade', '--etcd-version', newer?.version ?? '')).upgraded, true)
+  assert.equal(
+    (await members()).map(({ version }) => version),
+    [newer?.version, newer?.version, newer?.version],
+  )
+})
+
+test.run()

@@ -1,0 +1,102 @@
+// What every operation refuses: with the reason and the command that helps, and with nothing changed anywhere.
+import { cpSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Host } from '../../tasks/core/cluster.ts'
+import { takeLock } from '../../tasks/core/lock.ts'
+import { clusterPaths } from '../../tasks/core/record.ts'
+import { crashMember } from '../../tasks/vms/index.ts'
+import { testCluster } from '../support/cluster.ts'
+import { memberPids } from '../support/load.ts'
+import { snapshotOf, testHome } from '../support/verbs.ts'
+
+const home = testHome()
+const cluster = testCluster({ name: 'etcd-cluster-1', paths: clusterPaths('etcd-cluster-1', home.path) })
+const { certs, state } = cluster.paths
+
+type Words = [verb: string, ...flags: string[]]
+/** Every operation that changes something. master03 is the host that is ill: none of these is about it alone. */
+const operations: Words[] = [
+  ['rotate-certs', '--all'],
+  ['restart'],
+  ['restart', 'master01'],
+  ['replace', 'master01'],
+  ['scale', '--masters', '5'],
+  ['upgrade', '--etcd-version', '3.5.33'],
+  ['defrag'],
+]
+const backup: Words = ['backup']
+
+test.before(async () => {
+  const { exitCode, stderr } = await home.verb('up', '--yes')
+  assert.is(exitCode, 0, stderr)
+})
+test.after(() => home.downAll())
+
+/** Everything that an operation could change, but for what etcd and the lock's owner write all the time. */
+async function everything(): Promise<object> {
+  const { members } = JSON.parse((await home.verb('status', '--json')).stdout) as { members: { id: string; name: string }[] }
+  const files = Object.entries(snapshotOf(home.path)).filter(([name]) => !/^\.tools|\/(logs|lock)(\/|$)|\/var\/(lib|log)\//.test(name))
+  return { pids: memberPids(home), members: members.map(({ id, name }) => [id, name]), files: Object.fromEntries(files) }
+}
+
+async function refused(those: Words[], reason: RegExp, helps: RegExp): Promise<void> {
+  const before = await everything()
+  for (const words of those) {
+    const { exitCode, stdout, stderr } = await home.verb(...words)
+    assert.is(exitCode, 1, `${words.join(' ')}: ${stdout}`)
+    assert.match(stderr, reason)
+    assert.match(stderr, helps)
+  }
+  assert.equal(await everything(), before)
+}
+
+async function backupGoesOn(): Promise<void> {
+  const { exitCode, stdout, stderr } = await home.verb('backup', '--json')
+  assert.is(exitCode, 0, stderr)
+  assert.match(JSON.parse(stdout).warnings.join(), 'master03 is down')
+}
+
+test('while a member hangs, no other is taken down; backup goes on', async () => {
+  const pid = memberPids(home).master03 ?? 0
+  process.kill(pid, 'SIGSTOP')
+  try {
+    await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/verify\.ts/)
+    await backupGoesOn()
+  } finally {
+    process.kill(pid, 'SIGCONT')
+  }
+})
+
+test('while a host cannot be reached, no other is taken down; backup goes on; without a quorum it does not', async () => {
+  await crashMember(cluster, cluster.hosts[2] as Host)
+  await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
+  await backupGoesOn()
+  const pid = memberPids(home).master02 ?? 0
+  process.kill(pid, 'SIGSTOP')
+  await refused([backup], /nothing was changed: .*no quorum|commits nothing/, /Next: .*scripts\/(up|verify)\.ts/).finally(() => process.kill(pid, 'SIGCONT'))
+  assert.is((await home.verb('up')).exitCode, 0)
+})
+
+test('while another run holds the lock, each names it and how to stop it', async () => {
+  const release = await takeLock(state, 'restart')
+  await refused([...operations, backup], new RegExp(`Another run is at work on this cluster: restart, pid ${process.pid}`), new RegExp(`Next: .*kill ${process.pid}`)).finally(
+    release,
+  )
+})
+
+test('where the hosts have certificates of another authority than the one here, each says so', async () => {
+  const elsewhere = testHome()
+  assert.is((await elsewhere.verb('pki')).exitCode, 0)
+  renameSync(certs, `${certs}.kept`)
+  cpSync(join(elsewhere.path, 'certs/etcd-cluster-1'), certs, { recursive: true })
+  try {
+    await refused([...operations, backup], /nothing was changed: the certificates on master0\d are of another authority/, /Next: .*scripts\/verify\.ts/)
+  } finally {
+    rmSync(certs, { recursive: true })
+    renameSync(`${certs}.kept`, certs)
+  }
+})
+
+test.run()
