@@ -35,7 +35,7 @@ const notAlone = (path: string): boolean => !alone(path)
 
 const { values, positionals } = options()
 const root = resolve(values.root ?? join(dirname(fileURLToPath(import.meta.url)), '..'))
-const timeout = Number(values.timeout ?? 600) * 1000
+const timeout = Number(values.timeout ?? 1200) * 1000
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
 

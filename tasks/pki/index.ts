@@ -11,7 +11,7 @@ import { readAuthority } from '../etcd/authority-key.ts'
 import { authorityKeys, daysLeft, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import { type AuthorityState, ensureAuthority } from './authority.ts'
 
-export * from './change.ts'
+export { forgetNext, forgetOld, issueFromNext, issueFromOld, trustIssuerOnly, trustNext } from './change.ts'
 
 /** A certificate that was issued: its path below certs/<cluster>/, and why. */
 export interface Issued {

@@ -132,7 +132,6 @@ test('forward, killed after each step, the old key lost: a client of the old aut
   await requireFinished()
   assert.not.ok(file('ca.crt').includes(authority))
   assert.match(file('ca.key'), /^-----BEGIN ENCRYPTED/)
-  assert.equal((await done(home.verb('rotate-certs', '--host', 'master01', '--json'))).warnings, [], 'the new authority issues')
 })
 
 test.after(() => home.downAll())
