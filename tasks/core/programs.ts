@@ -51,7 +51,7 @@ export function versionOf(program: string, args = ['--version']): Promise<string
   const key = [program, ...args].join(' ')
   const known = versions.get(key)
   if (known) return known
-  const answer = ask(program, args, { env: { ETCDCTL_API: '3' }, timeout: 10_000 }).then(({ stdout, stderr, exitCode }) =>
+  const answer = ask(program, args, { env: { ETCDCTL_API: '3' }, timeout: 30_000 }).then(({ stdout, stderr, exitCode }) =>
     exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined,
   )
   versions.set(key, answer)
