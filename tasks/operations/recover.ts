@@ -43,7 +43,7 @@ export async function recover(cluster: Cluster, { from, plan }: { from: string |
     { title: 'Bring the other members back', task: async (_, task) => task.newListr(await backTasks(cluster)) },
     inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(cluster)),
     { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
   const origin = survivor ? `, from the data of ${survivor.host.name} (raft index ${survivor.commit})` : ''
   sayDone(cluster, 'recover', `${cluster.name} has ${cluster.hosts.length} members again${origin}; it is verified.`, {

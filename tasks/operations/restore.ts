@@ -40,7 +40,7 @@ export async function restore(cluster: Cluster, given: string, planOnly: boolean
     { title: 'Stop every member, move its data aside, and put the restored data in its place', task: () => take(cluster, begun) },
     inOrder('etcd-role: configure and start all members', () => etcdRole.tasks(cluster, { variables: { ...formerTokens(begun), etcd_start_timeout: startSeconds } })),
     { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)),
+    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
   if (!bumps) run.warnings.push('These programs of etcd cannot raise the revision: start afresh whatever watches this cluster, or keeps what it read of it.')
   const { revision, keys, sha256 } = source

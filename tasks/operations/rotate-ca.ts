@@ -71,7 +71,7 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   if (last && !(await confirm(way.question(cluster)))) throw new OperationError('Nothing was changed.')
   await runPipeline([
     ...chosen.map((step) => inOrder(step.title, () => stepTasks(cluster, step))),
-    ...(last ? [inOrder('verify: prove that the cluster works', () => verify.tasks(cluster)), { title: way.farewell, task: () => way.forget(cluster) }] : []),
+    ...(last ? [inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)), { title: way.farewell, task: () => way.forget(cluster) }] : []),
   ])
   const again = command(cluster, goBack ? 'rotate-ca --back' : 'rotate-ca')
   const done = last ? way.outcome(cluster) : `Done: ${lower(open[0]?.title ?? '')}. Now ${open[0]?.between?.(cluster)}. Then go on: ${again}`

@@ -24,6 +24,7 @@ const operations: Words[] = [
   ['replace', 'master01'],
   ['scale', '--masters', '5'],
   ['upgrade', '--etcd-version', '3.5.33'],
+  ['rotate-ca'],
   ['defrag'],
 ]
 const backup: Words = ['backup']
