@@ -73,7 +73,7 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
     ...chosen.map((step) => inOrder(step.title, () => stepTasks(cluster, step))),
     ...(last ? [inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)), { title: way.farewell, task: () => way.forget(cluster) }] : []),
   ])
-  const again = command(cluster, goBack ? 'rotate-ca --back' : 'rotate-ca')
+  const again = command(cluster, goBack ? 'rotate-ca --back --step' : 'rotate-ca --step')
   const done = last ? way.outcome(cluster) : `Done: ${lower(open[0]?.title ?? '')}. Now ${open[0]?.between?.(cluster)}. Then go on: ${again}`
   sayDone(cluster, 'rotate-ca', done, { steps: chosen.map(({ title }) => title), finished: last, stage: changeStage(cluster) ?? null, served: await serials(cluster) })
 }

@@ -162,6 +162,8 @@ test("what a person put into ca.crt besides stays there, and is taken for nobody
   const { certificate } = await makeAuthority(await makeKeyPair('ecdsa-p256'), { organization: 'example', commonName: 'other' }, 100)
   writeFileSync(below(cluster, 'ca.crt'), `# ours\n${own}# theirs\n${certificate}`)
   assert.is(changeStage(cluster), undefined)
+  writeFileSync(below(cluster, 'next-ca.key'), 'left by a kill')
+  assert.is(changeStage(cluster), 'made')
   await trustNext(cluster)
   const [, next = ''] = serials(cluster)
   assert.equal([changeStage(cluster), serials(cluster)[2]], ['trusted', certificate.serialNumber])
