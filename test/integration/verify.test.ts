@@ -14,6 +14,7 @@ import { etcdctlPath } from '../../tasks/etcd/binaries.ts'
 import { leaves } from '../../tasks/etcd/certificates.ts'
 import { clientEnvironment } from '../../tasks/etcd/client-environment.ts'
 import { del, get, memberList, put } from '../../tasks/etcd/etcdctl.ts'
+import { leadElsewhere } from '../../tasks/operations/lead-elsewhere.ts'
 import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { type Report, tasks, verify } from '../../tasks/verify/index.ts'
 import { healthListing, memberListing } from '../../tasks/verify/listings.ts'
@@ -260,6 +261,7 @@ test('an unknown member', async () => {
 test('a learner left behind', async () => {
   const host = hostNamed('master03')
   const old = (await memberList(cluster)).find(({ name }) => name === host.name)
+  await leadElsewhere(cluster, [host]) // else the next call would find no leader
   await etcdctl('member', 'remove', old?.id ?? '')
   await members.stop(host.name)
   rmSync(join(members.folder(host.name), 'data'), { recursive: true })
