@@ -63,6 +63,19 @@ test('rotate-certs --all gives every member new certificates, and restarts none'
   assert.equal(await startTimes(), before)
 })
 
+test('rotate-ca leaves one authority, another one, on every host; each member was restarted, and the keys stay on their own hosts', async () => {
+  const authorities = async (): Promise<string[]> => Promise.all(machines.hosts.slice(0, 3).map(({ name }) => machines.on(name, 'cat /etc/ssl/etcd/ca.crt')))
+  const [before, started] = [await authorities(), await startTimes()]
+  assert.is((await passes('rotate-ca', '--yes')).finished, true)
+  const after = await authorities()
+  assert.is(new Set(after).size, 1)
+  assert.is(after[0]?.match(/BEGIN CERTIFICATE/g)?.length, 1)
+  assert.is.not(after[0], before[0])
+  for (const [index, time] of (await startTimes()).entries()) assert.is.not(time, started[index])
+  for (const { name } of machines.hosts.slice(0, 3))
+    assert.is(await machines.on(name, 'ls /etc/ssl/etcd/*.key'), ['etcd-client', name, 'server'].map((key) => `/etc/ssl/etcd/${key}.key`).join('\n'))
+})
+
 test('restart starts every member anew', async () => {
   const before = await startTimes()
   await passes('restart')
