@@ -13,7 +13,10 @@ await script(
     writes: true,
     resizes: true,
     flags: planFlag,
-    help: 'Hosts of your own: list them in the configuration, or take them out, then run this.\n\nExample: npx zx scripts/scale.ts --masters 5',
+    help: `Hosts of your own: list them in the configuration, or take them out;
+then run this.
+
+Example: npx zx scripts/scale.ts --masters 5`,
   },
   async (cluster, flags) => {
     requireRecorded(cluster)

@@ -32,20 +32,29 @@ const slowMs = 600_000
 const sumBytes = 32
 
 /**
+ * Compares a file with the checksum that etcd appends to a snapshot. `damage` says what is wrong with it, undefined where
+ * it is as etcd wrote it to the last bit. Needs no program of etcd.
+ */
+export async function checkSnapshot(file: string): Promise<{ sizeBytes: number; sha256: string; damage: string | undefined }> {
+  const sizeBytes = statSync(file).size
+  const { sum, appended, sha256 } = await sums(file, sizeBytes - sumBytes)
+  const different = sum === appended ? undefined : 'its content does not match its own checksum'
+  return { sizeBytes, sha256, damage: sizeBytes % 512 === sumBytes ? different : 'it is truncated, or its checksum is missing' }
+}
+
+/**
  * Reads a snapshot, which must be as etcd wrote it to the last bit.
  * @throws OperationError when it is truncated, changed, or no snapshot
  */
 export async function readSnapshot(cluster: Cluster, file: string): Promise<SnapshotContent> {
   const damaged = (why: string): OperationError => new OperationError(`${file} is no whole snapshot: ${why}.`, { hint: 'Use another backup; this one cannot be restored.' })
-  const size = statSync(file).size
-  if (size % 512 !== sumBytes) throw damaged('it is truncated, or its checksum is missing')
-  const { sum, appended, sha256 } = await sums(file, size - sumBytes)
-  if (sum !== appended) throw damaged('its content does not match its own checksum')
+  const { sizeBytes, sha256, damage } = await checkSnapshot(file)
+  if (damage) throw damaged(damage)
   const { program, args } = await tool(cluster)
   const result = await ask(program, [...args, 'status', file], { env: toolEnvironment, timeout: slowMs })
   const status = result.exitCode === 0 ? parse<{ hash?: Integer; revision?: Integer; totalKey?: Integer }>(result.stdout) : undefined
   if (!status) throw damaged(lastWords(result))
-  return { revision: Number(status.revision ?? 0), keys: Number(status.totalKey ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes: size, sha256 }
+  return { revision: Number(status.revision ?? 0), keys: Number(status.totalKey ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes, sha256 }
 }
 
 /** Restores a snapshot into a data directory that must not be there yet. @throws OperationError with the tool's last words */

@@ -1,4 +1,5 @@
 // What each host has of its member's data, looked at on the host itself: no etcd needs to answer for it.
+import { withCopies } from '../copies.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
@@ -42,4 +43,13 @@ export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts
     const { running, has_data: hasData, commit, last, restored } = answer
     return { host, running, hasData, commit, last, restored }
   })
+}
+
+/**
+ * Asks those hosts themselves, and touches nothing: a host that answers as a member may still not let us in, and that must
+ * show before the first change.
+ * @throws OperationError for a host that cannot be worked on, or has certificates of another authority
+ */
+export async function requireReachable(cluster: Cluster, hosts: Host[]): Promise<void> {
+  await withCopies(cluster, (copy) => lookAtData({ ...copy, hosts }, hosts))
 }

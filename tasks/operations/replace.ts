@@ -12,6 +12,7 @@ import { quorum } from '../etcd/membership.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
 import { requireHealthy } from './guard.ts'
+import { requireReachable } from './host-data.ts'
 import { joinTasks } from './join.ts'
 import { leadElsewhere } from './lead-elsewhere.ts'
 import { sayDone, sayPlan } from './say.ts'
@@ -27,6 +28,10 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
     etcdRole.refuseHalfUpgraded(cluster)
     await requireHealthy(cluster, { allowDown: names })
     for (const host of hosts) await requireQuorumWithout(cluster, host)
+    await requireReachable(
+      cluster,
+      cluster.hosts.filter((host) => !hosts.includes(host)),
+    )
   }
   if (planOnly) {
     await guard()

@@ -6,7 +6,7 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { compareVersions } from '../core/programs.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
-import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
+import { checkSnapshot, readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { clusterVersionOf } from '../etcd/snapshot-version.ts'
 import type { BackupMetadata } from './backup-store.ts'
 import { restoredHash } from './proof.ts'
@@ -18,22 +18,27 @@ export interface Source extends SnapshotContent {
   metadata: BackupMetadata | undefined
 }
 
-/** The snapshot's file: the path itself, or the one in a backup's folder. @throws UsageError where there is none */
-export function snapshotFile(given: string): string {
+/**
+ * The snapshot's file: the path itself, or the one in a backup's folder. Needs no cluster and no program.
+ * @throws UsageError where there is none, where it is damaged, or not what its backup noted
+ */
+export async function snapshotFile(given: string): Promise<string> {
   const path = resolve(given)
   const file = existsSync(path) && statSync(path).isDirectory() ? join(path, 'snapshot.db') : path
-  if (existsSync(file) && statSync(file).isFile()) return file
-  throw new UsageError(`There is no snapshot at ${file}.`, { hint: 'Name a folder that backup made, or a snapshot file.' })
+  if (!existsSync(file) || !statSync(file).isFile()) throw new UsageError(`There is no snapshot at ${file}.`, { hint: 'Name a folder that backup made, or a snapshot file.' })
+  const { sha256, damage } = await checkSnapshot(file)
+  if (damage) throw new UsageError(`${file} is no whole snapshot: ${damage}.`, { hint: 'Use another backup; this one cannot be restored.' })
+  const noted = readMetadata(file)?.sha256 ?? sha256
+  if (noted === sha256) return file
+  throw new UsageError(`${file} is not what its backup noted: its SHA-256 is ${sha256}, and metadata.json beside it says ${noted}.`, {
+    hint: 'Use another backup; this one cannot be trusted.',
+  })
 }
 
-/** Reads it. @throws OperationError when it is damaged, not what its backup noted, or of a newer etcd than ours */
+/** Reads it. @throws OperationError when it is damaged, or of a newer etcd than ours */
 export async function readSource(cluster: Cluster, file: string): Promise<Source> {
   const content = await readSnapshot(cluster, file)
   const metadata = readMetadata(file)
-  if (metadata && metadata.sha256 !== content.sha256)
-    throw new OperationError(`${file} is not what its backup noted: its SHA-256 is ${content.sha256}, and metadata.json beside it says ${metadata.sha256}.`, {
-      hint: 'Use another backup; this one cannot be trusted.',
-    })
   await refuseNewer(cluster, file, metadata)
   return { ...content, file, metadata, time: metadata ? new Date(metadata.time) : statSync(file).mtime }
 }
@@ -46,7 +51,7 @@ function readMetadata(file: string): BackupMetadata | undefined {
     const metadata = JSON.parse(text) as BackupMetadata
     if (typeof metadata.sha256 === 'string' && typeof metadata.etcdVersion === 'string') return metadata
   } catch {}
-  throw new OperationError(`${path} is damaged: it says nothing of a snapshot.`, { hint: 'Use another backup; or move that file away to restore the snapshot without it.' })
+  throw new UsageError(`${path} is damaged: it says nothing of a snapshot.`, { hint: 'Use another backup; or move that file away to restore the snapshot without it.' })
 }
 
 async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetadata | undefined): Promise<void> {

@@ -25,7 +25,7 @@ const startSeconds = 1800
 
 /** Check, look, agree, stage, swap, start, verify. Run again with the same file after a kill, it goes on where it was. */
 export async function restore(cluster: Cluster, given: string, planOnly: boolean): Promise<void> {
-  const file = snapshotFile(given)
+  const file = await snapshotFile(given)
   etcdRole.refuseHalfUpgraded(cluster)
   if (planOnly) return sayPlan(cluster, 'restore', await steps(cluster, await readSource(cluster, file)))
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]

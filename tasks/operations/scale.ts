@@ -13,6 +13,7 @@ import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { requireHealthy } from './guard.ts'
+import { requireReachable } from './host-data.ts'
 import { joinTasks } from './join.ts'
 import { leadElsewhere } from './lead-elsewhere.ts'
 import { sayDone, sayPlan } from './say.ts'
@@ -24,7 +25,12 @@ import { sayDone, sayPlan } from './say.ts'
 export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> {
   const { coming, leaving } = await difference(cluster)
   etcdRole.refuseHalfUpgraded(cluster)
-  await requireHealthy(cluster, { allowDown: [...coming, ...leaving].map(({ name }) => name) })
+  const moving = [...coming, ...leaving]
+  await requireHealthy(cluster, { allowDown: moving.map(({ name }) => name) })
+  await requireReachable(
+    cluster,
+    cluster.hosts.filter((host) => !moving.includes(host)),
+  )
   if (planOnly)
     return sayPlan(cluster, 'scale', [
       ...coming.map(comes),

@@ -13,6 +13,7 @@ import * as verify from '../verify/index.ts'
 import { backupTasks, silentHosts } from './backup.ts'
 import type { BackupMetadata } from './backup-store.ts'
 import { requireHealthy } from './guard.ts'
+import { requireReachable } from './host-data.ts'
 import { turns } from './in-turn.ts'
 import { sayDone, sayPlan } from './say.ts'
 
@@ -88,6 +89,10 @@ async function guard(now: Cluster, from: string, to: string, begun: string | und
   const backwards = from === to && running.some((version) => version !== from) ? `members run etcd ${begun} already: there is no way back to ${from}` : ''
   const reason = mix || half || backwards
   if (reason) throw new OperationError(`${now.name} cannot be upgraded, and nothing was changed: ${reason}.`, { hint: `See what each runs: ${command(now, 'status')}` })
+  await requireReachable(
+    now,
+    now.hosts.filter(({ name }) => !down.includes(name)),
+  )
 }
 
 async function steps(now: Cluster, { first, beware }: UpgradePath, from: string, to: string, there: string | undefined): Promise<string[]> {

@@ -64,7 +64,7 @@ onLibvirt(`up ends with a verified cluster on machines of libvirt${unless}`, asy
   const { exitCode, stdout, stderr, tookMs } = await home.verb('up', '--yes')
   assert.is(exitCode, 0, stderr + stdout)
   assert.match(stdout, 'The cluster is up and verified')
-  assert.match(stdout, `${masters} on vagrant hosts`)
+  assert.match(stdout, new RegExp(`Hosts +${masters} vagrant`))
   assert.not.match(stdout, /Progress: \d+%/)
   console.log(`up with ${masters} masters took ${Math.round(tookMs / 1000)} s`)
   for (const [index, name] of names.entries()) {
@@ -91,7 +91,7 @@ onLibvirt('a cluster of the same name and network, of another checkout, is refus
   const other = newHome()
   const { exitCode, stderr } = await other.verb('up')
   assert.is(exitCode, 1, stderr)
-  assert.match(stderr, 'which overlaps 192.168.63.0/24')
+  assert.match(stderr, 'which overlaps 192.168.63.0/24', stderr)
   assert.is((await libvirt.virsh('list', '--all', '--name')).split('\n').length, masters)
   assert.equal(await pids(), before)
 })

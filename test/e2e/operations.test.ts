@@ -1,6 +1,6 @@
 // A running cluster's operations on real hosts over SSH, one after the other, while others write and read: nothing is
 // lost, nothing fails twice, no read goes back in time. The hosts are containers with systemd and sshd.
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -8,7 +8,7 @@ import { stringify } from 'yaml'
 import { startHosts, type TestHosts } from '../support/hosts.ts'
 import { underLoad } from '../support/load.ts'
 import { newerEtcd } from '../support/newer-etcd.ts'
-import { testHome } from '../support/verbs.ts'
+import { snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
 const newer = newerEtcd()
@@ -47,11 +47,13 @@ async function passes(...words: [string, ...string[]]): Promise<Record<string, u
 }
 
 interface Member {
+  id: string
   name: string
   state: string
   version: string
 }
 const members = async (): Promise<Member[]> => JSON.parse((await home.verb('status', '--json')).stdout).members
+const memberIds = async (): Promise<string[]> => (await members()).map(({ id }) => id)
 const startTimes = (names = ['master01', 'master02', 'master03']): Promise<string[]> =>
   Promise.all(names.map((name) => machines.on(name, 'systemctl show etcd-member --property=ExecMainStartTimestampMonotonic --value')))
 
@@ -119,6 +121,32 @@ test('while a host is off, no other member is taken down; backup goes on, and it
   await machines.boot('master03')
   const { exitCode, stderr } = await home.verb('verify', '--timeout', '60')
   assert.is(exitCode, 0, stderr)
+})
+
+test('while a host lets nobody in, though its member runs, each says so, and changes nothing', async () => {
+  const { folder } = await passes('backup')
+  await machines.on('master03', 'systemctl stop ssh.socket ssh.service; kill $(pgrep -u vagrant) 2>/dev/null || true') // Ansible keeps its connections open
+  const files = (): object => ({ ...snapshotOf(join(home.path, 'certs')), record: readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8') })
+  const before = [await startTimes(), await memberIds(), files()]
+  const verbs: [string, ...string[]][] = [
+    ['restart'],
+    ['rotate-certs', '--all'],
+    ['rotate-ca', '--yes'],
+    ['replace', 'master01'],
+    ['restore', folder as string, '--yes'],
+    ['scale'],
+    ...(newer ? [['upgrade', '--etcd-version', newer.version] as [string, ...string[]]] : []),
+  ]
+  for (const words of verbs) {
+    listHosts(words[0] === 'scale' ? 5 : 3, words[0] === 'upgrade' ? { binaries: newer?.folder } : {})
+    const { exitCode, stderr } = await home.verb(...words)
+    assert.is(exitCode, 1, words.join(' '))
+    assert.match(stderr, /master03.*(unreachable|cannot be reached|not be reached)[\s\S]*Next: /i, words.join(' '))
+    assert.equal([await startTimes(), await memberIds(), files()], before, words.join(' '))
+  }
+  listHosts(3)
+  await machines.on('master03', 'systemctl start ssh')
+  await passes('restart')
 })
 
 const whereNewer = newer ? test : test.skip

@@ -76,6 +76,9 @@ const flags: Case[] = [
   { title: 'a phase that is not there', verb: 'up', args: ['--from', 'pky'], says: /^Error: There is no phase pky\. Did you mean pki\?$/ },
   { title: 'a skipped phase that is not there', verb: 'up', args: ['--skip', 'pki,vm'], says: /^Error: There is no phase vm\. Did you mean vms\?$/ },
   { title: 'skipping every phase', verb: 'up', args: ['--from', 'verify', '--skip', 'verify'], says: /^Error: --from and --skip leave no phase to run\.$/ },
+  { title: 'no snapshot', verb: 'restore', says: /^Error: FILE is missing\.$/ },
+  { title: 'a snapshot that is not there', verb: 'restore', args: ['nowhere.db', '--yes'], says: /^Error: There is no snapshot at .*nowhere\.db\.$/ },
+  { title: 'a file that is no snapshot', verb: 'restore', args: ['package.json', '--yes'], says: /^Error: .*package\.json is no whole snapshot: / },
 ]
 
 const values: Case[] = [
