@@ -106,9 +106,7 @@ function checkTogether(asked: Config): void {
   if (asked.provider && asked.provider !== 'auto') checkSubnet(asked.provider, asked.subnet)
   checkHosts(asked)
   if (asked.vagrant?.driver && asked.vagrant.provider !== 'libvirt') throw new UsageError("vagrant.driver is libvirt's: it needs vagrant.provider: libvirt.")
-  const derived = asked.etcd?.environment ? derivedVariables() : []
-  const clash = Object.keys(asked.etcd?.environment ?? {}).find((name) => derived.includes(name))
-  if (clash) throw new UsageError(`etcd.environment: ${clash} is derived from the cluster and cannot be set.`)
+  checkEnvironment(Object.keys(asked.etcd?.environment ?? {}))
 }
 
 /** Hosts of one's own are given in one way, and only where they are wanted. @throws UsageError */
@@ -138,10 +136,19 @@ export function checkSubnet(provider: string, subnet: string | undefined, reason
     throw new UsageError(`subnet ${subnet} is on the loopback interface: Vagrant's hosts need a private network such as 192.168.56.0/24.`, more)
 }
 
-/** The ETCD_* variables that the role derives: its own mapping is the one source. */
-function derivedVariables(): string[] {
-  const vars = parseDocument(readFileSync(join(projectFolder, 'templates/ansible/roles/etcd/vars/main.yml'), 'utf8')).toJS() as { etcd_derived_environment: object }
-  return Object.keys(vars.etcd_derived_environment)
+interface RoleVariables {
+  etcd_derived_environment: Record<string, string>
+  etcd_refused_environment: Record<string, string>
+}
+
+/** The role's own lists are the one source. @throws UsageError for a variable that it derives, or that a cluster would not survive */
+function checkEnvironment(names: string[]): void {
+  if (names.length === 0) return
+  const role = parseDocument(readFileSync(join(projectFolder, 'templates/ansible/roles/etcd/vars/main.yml'), 'utf8')).toJS() as RoleVariables
+  const clash = names.find((name) => name in role.etcd_derived_environment)
+  if (clash) throw new UsageError(`etcd.environment: ${clash} is derived from the cluster and cannot be set.`)
+  const danger = names.find((name) => name in role.etcd_refused_environment)
+  if (danger) throw new UsageError(`etcd.environment: ${danger} cannot be set: ${role.etcd_refused_environment[danger]}.`)
 }
 
 /** What holds when nobody says otherwise. */

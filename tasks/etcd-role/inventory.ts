@@ -10,7 +10,9 @@ import { commonNames } from '../etcd/certificates.ts'
 /** Writes .cluster/<cluster>/inventory.yml; leaves it alone when nothing changed. @throws OperationError when a host is not up */
 export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
   const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) => (file ? [`-i ${shellQuoted(file)}`] : [])).join(' ')
-  const header = `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand, in the project's folder:\n# ANSIBLE_CONFIG=templates/ansible/ansible.cfg ansible-playbook ${inventories} templates/ansible/playbooks/etcd.yml\n`
+  // A person's own inventory may name others.
+  const limit = cluster.own?.inventory ? ` --limit ${cluster.hosts.map(({ name }) => name).join(',')}` : ''
+  const header = `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand, in the project's folder:\n# ANSIBLE_CONFIG=templates/ansible/ansible.cfg ansible-playbook ${inventories}${limit} templates/ansible/playbooks/etcd.yml\n`
   writeFileIfChanged(cluster.paths.inventory, header + stringify(inventory(cluster, binaries), { lineWidth: 0 }), 0o600)
 }
 
@@ -25,6 +27,7 @@ function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
         'role=master': {
           hosts: Object.fromEntries(cluster.hosts.map((host) => [host.name, { ...host.connection, private_ipv4: host.address }])),
           vars: {
+            etcd_members: cluster.hosts.map(({ name }) => name),
             etcd_cluster_token: cluster.etcd.token,
             etcd_client_port: cluster.etcd.clientPort,
             etcd_peer_port: cluster.etcd.peerPort,

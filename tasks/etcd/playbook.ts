@@ -18,7 +18,7 @@ export interface Recap {
 export interface PlaybookOptions {
   /** Which of templates/ansible/playbooks; default etcd. */
   playbook?: 'etcd' | 'doctor' | 'remove' | 'inspect' | 'set-aside' | 'copy-data' | 'stage-snapshot' | 'take-snapshot'
-  /** The hosts it runs on; default all. */
+  /** The cluster's hosts that it runs on; default all of them. A person's own inventory may name others. */
   limit?: string[]
   /** Variables of the role for this run only. */
   variables?: Record<string, unknown>
@@ -49,7 +49,8 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, 
       ...inventories,
       '--forks',
       String(Math.max(4, cluster.hosts.length)),
-      ...(limit ? ['--limit', limit.join(',')] : []),
+      '--limit',
+      (limit ?? cluster.hosts.map(({ name }) => name)).join(','),
       ...(variables ? ['--extra-vars', JSON.stringify(variables)] : []),
       ...(onDiff ? ['--check', '--diff'] : []),
       join(ansible, `playbooks/${playbook}.yml`),

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { ask } from '../core/shell.ts'
 import { clusterLabel } from './vagrant-folder.ts'
@@ -10,17 +11,33 @@ import { clusterLabel } from './vagrant-folder.ts'
  * Makes the cluster's network, so that Vagrant finds it: one that Vagrant makes itself is removed by any other
  * Vagrantfile's `destroy` while its containers are stopped. Removes containers that Vagrant knows nothing of, since
  * they hold the hosts' addresses.
+ * @throws OperationError where etcd was set up in such a container
  */
 export async function prepareDocker(cluster: Cluster): Promise<void> {
   const label = clusterLabel(cluster)
   const known = knownContainers(cluster.paths.vagrant)
-  await removeContainers((await containers(label)).filter((id) => !known.includes(id)))
+  const unknown = (await containers(label)).filter((id) => !known.includes(id))
+  await refuseUsed(cluster, unknown)
+  await removeContainers(unknown)
   if ((await ask('docker', ['network', 'inspect', label])).exitCode === 0) return
   await docker(
     `The network ${cluster.subnet} could not be made`,
     ['network', 'create', '--subnet', cluster.subnet, '--label', `ha-etcd=${label}`, label],
     'Choose another one with subnet: in the configuration.',
   )
+}
+
+/** A container that a killed run left has nothing of etcd yet; one that has may hold all there is of a cluster. */
+async function refuseUsed(cluster: Cluster, ids: string[]): Promise<void> {
+  const used = await Promise.all(ids.map(async (id) => (await ask('docker', ['cp', `${id}:/etc/ssl/etcd/ca.crt`, '-'])).exitCode === 0))
+  const count = used.filter(Boolean).length
+  if (count > 0)
+    throw new OperationError(
+      `Docker has ${count} ${count === 1 ? 'host' : 'hosts'} of ${cluster.name} with etcd, of which ${cluster.paths.vagrant} knows nothing; they were left as they are.`,
+      {
+        hint: `Put ${cluster.paths.state} and ${cluster.paths.certs} back from a copy. If their data is not needed, remove them with it: ${command(cluster, 'down')}`,
+      },
+    )
 }
 
 /** Removes every container of the cluster, known to Vagrant or not, and its network. */

@@ -53,9 +53,12 @@ async function removeEtcd(cluster: Cluster, report: (line: string) => void): Pro
 }
 
 /** A host that is gone for good cannot be cleaned, and need not be: the cluster goes on without it. */
-async function removeFromHost(cluster: Cluster, { name }: Host): Promise<void> {
+async function removeFromHost(cluster: Cluster, host: Host): Promise<void> {
+  const { name } = host
   try {
-    await runPlaybook(cluster, { playbook: 'remove', limit: [name] })
+    // A host that was taken out of a person's own inventory is reached as it was when it came.
+    const variables = cluster.own?.inventory ? { variables: sshConnection(cluster, host) } : {}
+    await runPlaybook(cluster, { playbook: 'remove', limit: [name], ...variables })
   } catch (error) {
     if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
     run.warnings.push(`etcd and its data could not be removed from ${name}: ${error.message} It is no member any more.`)

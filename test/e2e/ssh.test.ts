@@ -1,7 +1,7 @@
 // Servers that a person already has: listed in the configuration, then by an Ansible inventory of the person's own.
 // The servers are containers with systemd and sshd; nothing but ssh, sudo and Python is asked of them.
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -151,7 +151,7 @@ test('servers are restored from a backup; then two of them lose all, and the thi
 })
 
 test('down takes etcd, its certificates and its data from the servers, and leaves the servers', async () => {
-  await passed('down', '--yes', '--purge')
+  await passed('down', '--yes')
   for (const { name } of machines.hosts.slice(0, 3)) {
     const left = await machines.on(
       name,
@@ -161,22 +161,37 @@ test('down takes etcd, its certificates and its data from the servers, and leave
   }
 })
 
-test("seven servers by a person's own inventory, by its own names for them", async () => {
+test("servers by a person's own inventory, by its own names for them: five, seven, five; others that it lists are left alone", async () => {
   const { ansible_ssh_common_args: args = '' } = machines.ssh
   const inventory = join(home.path, 'inventory.ini')
-  const lines = machines.hosts.map(({ name, address }) => `${name} ansible_host=${address}`)
-  writeFileSync(inventory, `[etcd]\n${lines.join('\n')}\n\n[etcd:vars]\nansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`)
+  const list = (count: number): void => {
+    const lines = machines.hosts.slice(0, count).map(({ name, address }) => `${name} ansible_host=${address}`)
+    const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
+    writeFileSync(inventory, `["role=master"]\n${lines.join('\n')}\n\n["role=master":vars]\n${vars}`.replaceAll('"', ''))
+  }
+  const there = (name: string): Promise<string> => machines.on(name, 'ls -d /etc/ssl/etcd /var/lib/etcd/member 2>/dev/null || true; systemctl is-active etcd-member || true')
+  list(5)
   writeFileSync(configFile, stringify({ cluster: 'seven', inventory: 'inventory.ini' }))
-  const { stdout } = await passed('up')
-  assert.match(stdout, /Hosts +7 ssh/)
+  assert.match((await passed('up')).stdout, /Hosts +5 ssh/)
   const ours = readFileSync(join(home.path, '.cluster/seven/inventory.yml'), 'utf8')
   assert.not.match(ours, 'ansible_ssh_private_key_file') // how they are reached stays where the person wrote it
+  list(7)
+  assert.equal(JSON.parse((await passed('scale', '--json')).stdout).added, ['master06', 'master07'])
   assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0, 0, 0, 0, 0])
-  copyFileSync(inventory, `${inventory}.kept`)
-  writeFileSync(inventory, readFileSync(inventory, 'utf8').replace(/^master07.*\n/m, ''))
+  list(6)
   assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 6/)
-  copyFileSync(`${inventory}.kept`, inventory)
+  list(5)
+  assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master07', 'master06'])
+  assert.is(await there('master07'), 'inactive')
+  const kept = await machines.on('master02', 'cat /etc/ssl/etcd/ca.crt')
+  await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
+  assert.match(await failed('down', '--yes'), /master02: Its certificates are of another authority: this host belongs to another cluster, and nothing was removed/)
+  await machines.on('master02', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
+  await machines.on('master06', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
+  list(7)
   await passed('down', '--yes', '--purge')
+  assert.is(await there('master06'), '/etc/ssl/etcd\n/var/lib/etcd/member\ninactive')
+  assert.is(await there('master01'), 'inactive')
 })
 
 test.run()

@@ -1,7 +1,7 @@
 // Vagrant's hosts for real: containers with systemd from the rendered Vagrantfile, then everything that the original did
 // there. Needs a Docker engine (DOCKER_HOST) in whose network this runs, Vagrant, and the hosts' image or the means to build it.
 import { execFile } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -138,9 +138,23 @@ test('a host that was halted comes back at the same address, with its data', asy
   assert.match(await onHost('master02', 'ip -brief address'), `${address(2)}/24`)
 })
 
+test('containers with etcd that Vagrant here knows nothing of are left as they are, and the run refused', async () => {
+  renameSync(state, `${state}.kept`) // as if the folder had been lost
+  try {
+    const { exitCode, stderr } = await home.verb('up', '--yes')
+    assert.is(exitCode, 1)
+    assert.match(stderr, /Docker has 3 hosts of v-e2e with etcd, of which .* knows nothing; they were left as they are(.|\n)*Next: .*scripts\/down\.ts --cluster v-e2e/)
+  } finally {
+    rmSync(state, { recursive: true, force: true })
+    renameSync(`${state}.kept`, state)
+  }
+  assert.match((await home.verb('up')).stdout, 'nothing had to be changed')
+})
+
 test("a container that a killed run left behind, unknown to Vagrant, is in nobody's way", async () => {
   const orphan = (await byHand('docker', 'ps', '--quiet', '--no-trunc', '--filter', `name=${name}-.*-master03`)).stdout.trim()
-  rmSync(join(folder, '.vagrant/machines/master03'), { recursive: true }) // as if Vagrant had been killed before it noted it
+  rmSync(join(folder, '.vagrant/machines/master03'), { recursive: true }) // as if Vagrant had been killed before it noted it,
+  await byHand('docker', 'exec', orphan, 'rm', '-rf', '/etc/ssl/etcd') // and so before there was any etcd
   rmSync(join(state, 'ssh-config'))
   const { exitCode, stderr } = await home.verb('vms')
   assert.is(exitCode, 0, stderr)

@@ -99,7 +99,7 @@ test('one member grows to three by learners, though killed in the middle of each
     const steps = [
       '[OUTPUT] stop its etcd',
       '[OUTPUT] add a new member',
-      "[OUTPUT] Put the host's files in place and start etcd",
+      "[OUTPUT] Put the host's files in place, and start etcd where it does not run",
       '[STARTED] Let master02 vote',
       '[COMPLETED] Let master03 vote',
       '[STARTED] etcd-role: bring the inventory',

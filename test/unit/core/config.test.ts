@@ -47,7 +47,7 @@ cluster: prod-1
 provider: local
 masters: 5
 subnet: 127.10.20.0/24
-etcd: { version: 3.6.14, clientPort: 12379, peerPort: 12380, environment: { ETCD_SNAPSHOT_COUNT: 10000, ETCD_UNSAFE_NO_FSYNC: true } }
+etcd: { version: 3.6.14, clientPort: 12379, peerPort: 12380, environment: { ETCD_SNAPSHOT_COUNT: 10000, ETCD_PRE_VOTE: true } }
 pki: { keyAlgorithm: rsa-3072, caDays: 100, leafDays: 50, renewBeforeDays: 0, extraSans: [kube-etcd.example, 10.3.0.15, 'fd00::1', '*.etcd.example'] }
 `
   assert.equal(load(text).asked, {
@@ -55,7 +55,7 @@ pki: { keyAlgorithm: rsa-3072, caDays: 100, leafDays: 50, renewBeforeDays: 0, ex
     provider: 'local',
     masters: 5,
     subnet: '127.10.20.0/24',
-    etcd: { version: '3.6.14', clientPort: 12379, peerPort: 12380, environment: { ETCD_SNAPSHOT_COUNT: '10000', ETCD_UNSAFE_NO_FSYNC: 'true' } },
+    etcd: { version: '3.6.14', clientPort: 12379, peerPort: 12380, environment: { ETCD_SNAPSHOT_COUNT: '10000', ETCD_PRE_VOTE: 'true' } },
     pki: { keyAlgorithm: 'rsa-3072', caDays: 100, leafDays: 50, renewBeforeDays: 0, extraSans: ['kube-etcd.example', '10.3.0.15', 'fd00::1', '*.etcd.example'] },
   })
 })
@@ -142,6 +142,11 @@ const refusedFiles: [string, string, RegExp][] = [
   ['a variable with a list', 'etcd: { environment: { ETCD_X: [1] } }', /: etcd\.environment\.ETCD_X must be text, a number or true or false/],
   ['a variable on two lines', 'etcd: { environment: { ETCD_X: "a\\nb" } }', /: etcd\.environment\.ETCD_X must be on one line/],
   ['a variable that we derive', 'etcd: { environment: { ETCD_NAME: x } }', /^etcd\.environment: ETCD_NAME is derived from the cluster and cannot be set\.$/],
+  [
+    'a variable that a cluster would not survive',
+    'etcd: { environment: { ETCD_UNSAFE_NO_FSYNC: true } }',
+    /^etcd\.environment: ETCD_UNSAFE_NO_FSYNC cannot be set: acknowledged writes would be lost with the power\.$/,
+  ],
   ['version and binaries', 'etcd: { version: 3.6.14, binaries: /nowhere }', /exclude each other/],
   ['binaries without etcd', 'etcd: { binaries: /nowhere }', /^etcd\.binaries: there is no etcd in \/nowhere\.$/],
   ['a key algorithm of another kind', 'pki: { keyAlgorithm: ed25519 }', /: pki\.keyAlgorithm must be one of ecdsa-p256, rsa-2048, rsa-3072, rsa-4096, not "ed25519"\.$/],

@@ -94,6 +94,12 @@ test('a known member with an empty data directory is refused, with the commands 
   assert.match(refusal, 'etcdctl member remove c, then etcdctl member add master03 --peer-urls=https://10.0.0.03:2380')
 })
 
+test('where the emptied members leave no quorum, all of them are named, and what helps then', () => {
+  const { refusal } = plan(three(good, { master02: { ...fresh }, master03: fresh }), [members()]).plan
+  assert.match(refusal, 'master02 and master03 are members of the cluster, but their data directories are empty, and the others are no quorum')
+  assert.match(refusal, 'scripts/recover.ts')
+})
+
 test('a host without data that was added to the live cluster joins it', () => {
   const { plan: decided } = plan(three(good, { master03: fresh }), [members({ master03: { name: '', clientURLs: [] } })])
   assert.is(decided.refusal, '')

@@ -71,9 +71,15 @@ def _refusal(looks, peer_urls, members):
         if members is not None:
             member = members[peer_urls[host]]
             if member["started"]:
+                lost = [other for other in empty if members[peer_urls[other]]["started"]]
+                if len(looks) == len(peer_urls) and len(peer_urls) - len(lost) <= len(peer_urls) // 2:
+                    return (
+                        "%s are members of the cluster, but their data directories are empty, and the others are no quorum. "
+                        "scripts/recover.ts goes on from one that is left, and scripts/restore.ts from a snapshot." % " and ".join(lost)
+                    )
                 return (
                     "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could lose writes. "
-                    "Replace it: scripts/replace.ts %s does; by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again."
+                    "Replace it: npx zx scripts/replace.ts %s does; by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again."
                     % (host, member["id"], host, member["id"], host, peer_urls[host])
                 )
         elif _strangers(looks, host):

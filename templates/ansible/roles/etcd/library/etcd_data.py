@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -124,6 +125,11 @@ class Data:
         """Where the data goes that is moved aside or copied now."""
         return "%s.%s" % (self.member, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
 
+    def require_ours(self):
+        """Raises where another cluster's certificates are."""
+        if self.foreign:
+            raise DataError("its certificates are of another authority: this host belongs to another cluster.")
+
     def is_restored(self):
         """Whether the data is what was restored under our token."""
         return bool(self.token) and restored_as(self.member) == self.token
@@ -134,11 +140,21 @@ class Data:
 
     def give_to_etcd(self, folder):
         """Hands a folder with all that is in it to the user that runs etcd, and waits until the disk has it."""
-        for path, folders, files in os.walk(folder):
-            own(path, 0o700, self.ids)
+        for path, folders, files, handle in os.fwalk(folder):
+            own(handle, 0o700, self.ids)
             for name in files:
-                own(os.path.join(path, name), 0o600, self.ids)
+                self.give_file(os.path.join(path, name), name, handle)
         os.sync()
+
+    def give_file(self, path, name, folder):
+        """By handles: the user that runs etcd could put a link to somebody else's file in its place meanwhile."""
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise DataError("%s is no file, and etcd made none like it. Nothing was taken from it." % path)
+            own(handle, 0o600, self.ids)
+        finally:
+            os.close(handle)
 
 
 def inspect(data):
@@ -152,6 +168,7 @@ def inspect(data):
 
 def set_aside(data):
     """etcd stopped, and what is left of its data moved away."""
+    data.require_ours()
     if data.is_restored():
         return {"changed": False, "aside": ""}
     running, _since, _enabled = data.service.status()
@@ -163,6 +180,7 @@ def set_aside(data):
             os.unlink(permit)
         if aside:
             os.rename(data.member, aside)
+            os.sync()  # else a power cut could bring the old data back, beside what is formed without it
     return {"changed": running or bool(aside), "aside": aside}
 
 
@@ -173,7 +191,7 @@ def copy(data):
         data.service.stop()
         part = data.member + ".part"
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(data.member, part)
+        shutil.copytree(data.member, part, symlinks=True)
         data.give_to_etcd(part)
         os.rename(part, aside)
     return {"changed": True, "aside": aside}
@@ -181,8 +199,7 @@ def copy(data):
 
 def stage(data):
     """The snapshot restored beside the data. Nothing that etcd uses is touched."""
-    if data.foreign:
-        raise DataError("its certificates are of another authority: this host belongs to another cluster.")
+    data.require_ours()
     if data.is_restored() or data.is_staged():
         return {"changed": False}
     if not data.module.check_mode:

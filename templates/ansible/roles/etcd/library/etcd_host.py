@@ -305,14 +305,14 @@ def converge(host):
         host.write(state)
         if not had_data:
             put(host.permit(), "", 0o600, host.ids)
+        if not enabled:
+            host.service.enable()
         if not running:
             host.service.start()
         elif restart_needed or not had_data:
             host.service.restart()
         elif lines:
             host.service.reload()
-        if not enabled:
-            host.service.enable()
         if host.module.params["settle"]:
             settle(host)
     return {"changed": bool(lines) or not running or not enabled, "drift": lines, "diff": diffs}

@@ -69,7 +69,7 @@ class Systemd:
 
     def enable(self):
         """Has etcd started at every boot."""
-        self._systemctl("enable", self.name)
+        self._systemctl("enable", "--no-reload", self.name)  # a boot reads the link from the disk; to reload costs more than all else here
 
     def restart(self):
         """Stops etcd and starts it with the files as they are now."""
