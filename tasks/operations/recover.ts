@@ -2,7 +2,7 @@
 import { withCopies } from '../copies.ts'
 import { type Begun, type Cluster, type Host, hostNamed, refuseHalfDone } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
+import { Interrupted, OperationError } from '../core/errors.ts'
 import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
@@ -35,6 +35,7 @@ export async function recover(cluster: Cluster, { from, plan }: { from: string |
   if (plan) return sayPlan(cluster, 'recover', await withCopies(cluster, (copy) => steps(copy, from)))
   const there = await prepare(cluster)
   await refuseQuorum(cluster, false) // the hosts that were down may have been all that was missing
+  if (cluster.begun && !cluster.begun.from) await startFormed(cluster, there)
   const stands = await whereItStands(cluster)
   const survivor = stands === 'not formed' ? await agree(cluster, there, from) : undefined
   await runPipeline([
@@ -56,6 +57,20 @@ export async function recover(cluster: Cluster, { from, plan }: { from: string |
 async function whereItStands(cluster: Cluster): Promise<'not formed' | 'forced' | 'formed'> {
   if (!cluster.begun || (await voters(cluster)).length === 0) return 'not formed'
   return cluster.begun.from ? 'forced' : 'formed'
+}
+
+/** The new cluster of an earlier run may only be down: it has all there is, and a second one would have less. */
+async function startFormed(cluster: Cluster, there: HostData[]): Promise<void> {
+  if ((await voters(cluster)).length > 0) return
+  const names = (has: boolean): string[] => there.filter(({ hasData }) => hasData === has).map(({ host }) => host.name)
+  if (names(true).length === 0) return
+  const start = etcdRole.tasks(cluster, { limit: names(true), variables: { etcd_without: names(false) } })
+  try {
+    await runPipeline([inOrder('Start what an earlier run has formed', () => start)])
+  } catch (error) {
+    if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
+    run.warnings.push(`The new cluster of an earlier run was formed, and cannot be started: ${error.message}`)
+  }
 }
 
 /** While a quorum commits there is nothing to recover; but the new cluster of an earlier run of ours commits, too. */
@@ -114,10 +129,11 @@ const loss = (there: HostData[], { host, commit }: HostData): string => {
 
 /** @throws OperationError where no new cluster may be formed, with the verb that helps */
 function choose(cluster: Cluster, there: HostData[], from: string | undefined): HostData {
-  const choice = chooseSurvivor(there, from !== undefined || cluster.begun !== undefined, from ?? cluster.begun?.from)
+  const choice = chooseSurvivor(there, (from ?? cluster.begun?.from) !== undefined, from ?? cluster.begun?.from)
   if ('survivor' in choice) return choice.survivor
   const insist = choice.verb === 'up' ? ` Only if ${from ? 'those are' : 'all but one are'} lost for good: ${command(cluster, 'recover')} --from HOST` : ''
-  throw new OperationError(`No new cluster is formed, and nothing was changed: ${choice.refusal}.`, { hint: `${command(cluster, choice.verb)}.${insist}` })
+  const helps = choice.verb === 'up' && cluster.begun ? `See why they do not run: ${command(cluster, 'verify')}; then run the same command again` : command(cluster, choice.verb)
+  throw new OperationError(`No new cluster is formed: ${choice.refusal}.`, { hint: `${helps}.${insist}` })
 }
 
 /**
@@ -143,7 +159,7 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
       skip: () => others.length === 0,
       task: async () => {
         const onMessage = (name: string, aside: string): void => void run.changes.push(`moved the old data of ${name} to ${aside}`)
-        await runPlaybook(cluster, { playbook: 'set-aside', limit: others.map(({ name }) => name), onMessage })
+        await runPlaybook(cluster, { playbook: 'set-aside', limit: others.map(({ name }) => name), variables: { etcd_doctor: false }, onMessage })
       },
     },
     inOrder(`Start ${host.name} as the only member of a new cluster`, () => alone(cluster, host, { ETCD_FORCE_NEW_CLUSTER: 'true' })),
