@@ -74,9 +74,8 @@ export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<vo
       if (!(await confirm(question))) throw new OperationError('Nothing was changed.', { hint: 'Install it yourself, then run the same command again.' })
     }
   }
-  if (selected.some((phase) => phase.name !== 'doctor' && phase.name !== 'verify')) recordCluster(cluster)
   const [only] = selected
-  if (selected.length === 1 && only) return runPipeline([...only.tasks(cluster), ...(only.alone?.(cluster) ?? [])])
+  if (selected.length === 1 && only) return runPipeline([...begin(only, cluster), ...(only.alone?.(cluster) ?? [])], { collapse: false })
   const waves = [...new Set(selected.map((phase) => phase.needs.join()))].map((needs) => selected.filter((phase) => phase.needs.join() === needs))
   await runPipeline(
     waves.map((wave) =>
@@ -90,7 +89,13 @@ export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<vo
   )
 }
 
-const asTask = (phase: Phase, cluster: Cluster): Task => inOrder(`${phase.name}: ${phase.summary}`, () => phase.tasks(cluster))
+const asTask = (phase: Phase, cluster: Cluster): Task => inOrder(`${phase.name}: ${phase.summary}`, () => begin(phase, cluster))
+
+/** The cluster is recorded with the first phase that makes something of it: doctor looks harder at what is not there yet. */
+function begin(phase: Phase, cluster: Cluster): Task[] {
+  if (phase.name !== 'doctor' && phase.name !== 'verify') recordCluster(cluster)
+  return phase.tasks(cluster)
+}
 
 /** A script that runs one phase of the table alone. */
 export async function phaseScript(name: string): Promise<void> {

@@ -65,6 +65,7 @@ test('up ends with a verified cluster of three and says how to use it', async ()
   const { exitCode, stdout, stderr } = await home.verb('up', '--yes')
   assert.is(exitCode, 0, stderr)
   assert.match(stdout, 'The cluster is up and verified')
+  assert.match(stdout, 'Check how fast the disk is') // what is looked at before the first up only
   assert.match(stdout, 'eval "$(npx zx scripts/env.ts)" && etcdctl member list')
   for (const name of ['master01', 'master02', 'master03']) assert.match(stdout, name)
   assert.is(etcdPids().length, 3)
