@@ -8,6 +8,7 @@ import { readFileIfThere } from '../core/files.ts'
 import { sleep } from '../core/run.ts'
 import { authorityCertificate, isSignedBy, restoreHint, trustedAuthorities } from '../etcd/certificates.ts'
 import { type Answer, alarmList, type EndpointStatus, endpointHealth, endpointStatus, memberList } from '../etcd/etcdctl.ts'
+import { voters } from '../etcd/member-changes.ts'
 import { agreedLeader, compareMembers, type Difference } from '../etcd/membership.ts'
 import { type Identity, identity, probeTLS } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
@@ -29,7 +30,17 @@ const looks = 3
  * commits, all members are started, none is a learner or a stranger, all know one leader, and no alarm is raised.
  * @throws OperationError with the reason and the command that helps
  */
-export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNoSpace = false }: GuardOptions = {}): Promise<void> {
+export async function requireHealthy(cluster: Cluster, options: GuardOptions = {}): Promise<void> {
+  try {
+    await requireWell(cluster, options)
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.exitCode !== 1 || !error.more.hint?.includes('scripts/up.ts') || (await voters(cluster)).length > 0) throw error
+    const hint = `${command(cluster, 'up')} starts members that are only stopped. If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`
+    throw new OperationError(error.message, { ...error.more, hint })
+  }
+}
+
+async function requireWell(cluster: Cluster, { allowDown = [], allowNoSpace = false }: GuardOptions): Promise<void> {
   const trusted = authorityCertificate(cluster) && trustedAuthorities(cluster)
   const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
   if (!trusted || !cert || !key) throw new OperationError(`The authority or the client certificate is missing in ${cluster.paths.certs}.`, { hint: restoreHint(cluster) })
@@ -41,7 +52,7 @@ export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNo
   await Promise.all(hosts.map((host) => requireOurs(cluster, host, client, trusted)))
   for (let look = 1; ; look++) {
     try {
-      return await requireAgreement(cluster, hosts, allowDown, allowNoSpace)
+      return await requireAgreement(cluster, hosts, allowDown, allowNoSpace, callMs * look)
     } catch (error) {
       if (!(error instanceof OperationError) || error.exitCode !== 1 || look === looks) throw error
       await sleep(500)
@@ -50,8 +61,8 @@ export async function requireHealthy(cluster: Cluster, { allowDown = [], allowNo
 }
 
 /** That those hosts, which answer, commit, and agree on the members, on one leader and on no alarm. */
-async function requireAgreement(cluster: Cluster, hosts: Host[], allowDown: string[], allowNoSpace: boolean): Promise<void> {
-  const asked = { endpoints: hosts.map(({ clientURL }) => clientURL), timeoutMs: callMs }
+async function requireAgreement(cluster: Cluster, hosts: Host[], allowDown: string[], allowNoSpace: boolean, timeoutMs: number): Promise<void> {
+  const asked = { endpoints: hosts.map(({ clientURL }) => clientURL), timeoutMs }
   const [health, statuses, members, alarms] = await Promise.all([
     endpointHealth(cluster, asked),
     endpointStatus(cluster, asked),

@@ -1,6 +1,7 @@
 // One look at everything: what each host answers, what the cluster says, what was written and read back.
 import { randomBytes, type X509Certificate } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
+import { halfReplaced } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
 import { authorityCertificate, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
@@ -71,10 +72,11 @@ const hashMs = 10_000
  * Gathers everything, in parallel as far as one thing does not need another. A host that is down or frozen costs
  * 1.5 s at most: etcdctl is only sent where our own probe was answered.
  * @param deadline epoch milliseconds; no single question waits beyond it
+ * @param patience how many times as long as a quiet machine needs a single question may take
  * @throws Interrupted
  */
-export async function gather(cluster: Cluster, visitors: Visitors, deadline: number): Promise<Facts> {
-  const within = (most: number): number => Math.max(250, Math.min(most, deadline - Date.now()))
+export async function gather(cluster: Cluster, visitors: Visitors, deadline: number, patience: number): Promise<Facts> {
+  const within = (most: number): number => Math.max(250, Math.min(most * patience, deadline - Date.now()))
   const { trusted, certificates, warning } = certificatesHere(cluster)
   const { clientPort, peerPort } = cluster.etcd
   const knock = (port: number): Promise<Probe[]> => Promise.all(cluster.hosts.map((host) => probeTLS(host.address, port, visitors.client, '/version', within(probeMs))))
@@ -191,7 +193,7 @@ function certificatesHere(cluster: Cluster): Pick<Facts, 'trusted' | 'certificat
       const reason = reasonToIssue(leaf, authority, cluster.pki)
       return reason ? [{ title: leaf.title, reason }] : []
     })
-    return { trusted: trustedAuthorities(cluster), certificates, warning: authorityWarning(cluster) }
+    return { trusted: trustedAuthorities(cluster), certificates, warning: [halfReplaced(cluster), authorityWarning(cluster)].filter(Boolean).join(' ') || undefined }
   } catch (error) {
     if (!(error instanceof OperationError)) throw error
     return { trusted: undefined, certificates: [{ title: 'ca.crt', reason: error.message, remedy: error.more.hint }], warning: undefined }

@@ -48,7 +48,7 @@ function membershipFinding(cluster: Cluster, { kind, host, member }: Difference)
   const urls = member?.peerURLs.join(', ')
   switch (kind) {
     case 'missing':
-      return { ...where, detail: 'it is no member of the cluster', remedy: host ? remedies.add(cluster, host) : remedies.start(cluster) }
+      return { ...where, detail: 'it is no member of the cluster', remedy: host ? remedies.add(cluster, host.name) : remedies.start(cluster) }
     case 'extra':
       return {
         detail: `member ${id} (${member?.name ? `${member.name}, ` : ''}${urls}${member?.isLearner ? ', a learner' : ''}) belongs to none of our hosts`,
@@ -76,7 +76,7 @@ function strangers(cluster: Cluster, hosts: HostFacts[]): Finding[] {
     .map(({ name, status }) => ({
       host: name,
       detail: `its member belongs to another cluster (id ${status.clusterId}${most ? `, the others' is ${most}` : ''})`,
-      remedy: `Move its data directory aside and run ${command(cluster, 'up')}`,
+      remedy: remedies.add(cluster, name),
     }))
 }
 

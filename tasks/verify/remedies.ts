@@ -1,11 +1,9 @@
 // What a person does about a fault: the commands, written so that they can be pasted.
-import type { Cluster, Host } from '../core/cluster.ts'
+import { type Cluster, type Host, halfReplaced } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 
 /** etcdctl, for this cluster, from a shell that knows nothing of it yet. */
 const etcdctlCommand = (cluster: Cluster, args: string): string => `eval "$(${command(cluster, 'env')})" && etcdctl ${args}`
-
-const memberAdd = (host: Host): string => `member add ${host.name} --peer-urls=${host.peerURL}`
 
 export const remedies = {
   start: (cluster: Cluster): string => `Start it: ${command(cluster, 'up')}`,
@@ -18,11 +16,13 @@ export const remedies = {
   removeMember: (cluster: Cluster, id: string): string => `If nobody needs it, remove it: ${etcdctlCommand(cluster, `member remove ${id}`)}`,
   /** A learner answers no membership request, so a voter is asked. */
   promote: (cluster: Cluster, id: string, learner: string | undefined): string => {
+    const half = halfReplaced(cluster)
+    if (half) return half
     const voter = cluster.hosts.find((host) => host.name !== learner)
     return `Once it has caught up, promote it: eval "$(${command(cluster, 'env')})" && ETCDCTL_ENDPOINTS=${voter?.clientURL} etcdctl member promote ${id}`
   },
   space: (cluster: Cluster): string => `Make room and lower the alarm: ${command(cluster, 'defrag --disarm')}`,
-  add: (cluster: Cluster, host: Host): string => `Add it: ${etcdctlCommand(cluster, memberAdd(host))} && ${command(cluster, 'up')}`,
+  add: (cluster: Cluster, name: string): string => `Make it a member anew: ${command(cluster, `replace ${name}`)}`,
   peerURL: (cluster: Cluster, id: string, host: Host): string => `Correct it: ${etcdctlCommand(cluster, `member update ${id} --peer-urls=${host.peerURL}`)}`,
   replace: (cluster: Cluster, id: string, name: string | undefined): string => {
     const host = cluster.hosts.find((candidate) => candidate.name === name)
