@@ -135,6 +135,13 @@ export function endpointHashKV(cluster: Cluster, revision: number, options: Call
   )
 }
 
+/** How many keys there are. @throws OperationError */
+export async function countKeys(cluster: Cluster, endpoint: string): Promise<number> {
+  // The count is of all of them, whatever the limit; --count-only is not known to etcdctl 3.4.
+  const { count } = await call<{ count?: Integer }>(cluster, ['get', '', '--prefix', '--keys-only', '--limit=1'], { endpoints: [endpoint], timeoutMs: 60_000 })
+  return Number(count ?? 0)
+}
+
 /** The alarms that are raised. @throws OperationError when no endpoint answers or there is no quorum */
 export async function alarmList(cluster: Cluster, options: CallOptions = {}): Promise<Alarm[]> {
   const answer = await call<RawAlarms>(cluster, ['alarm', 'list'], options)

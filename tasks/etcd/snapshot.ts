@@ -11,7 +11,6 @@ import { type Integer, lastWords, parse } from './etcdctl-output.ts'
 /** What a snapshot holds. `hash` is etcd's own of the whole file's content, in hexadecimal; sizes in bytes. */
 export interface SnapshotContent {
   revision: number
-  keys: number
   hash: string
   sizeBytes: number
   /** SHA-256 of the file, in hexadecimal. */
@@ -52,9 +51,9 @@ export async function readSnapshot(cluster: Cluster, file: string): Promise<Snap
   if (damage) throw damaged(damage)
   const { program, args } = await tool(cluster)
   const result = await ask(program, [...args, 'status', file], { env: toolEnvironment, timeout: slowMs })
-  const status = result.exitCode === 0 ? parse<{ hash?: Integer; revision?: Integer; totalKey?: Integer }>(result.stdout) : undefined
+  const status = result.exitCode === 0 ? parse<{ hash?: Integer; revision?: Integer }>(result.stdout) : undefined
   if (!status) throw damaged(lastWords(result))
-  return { revision: Number(status.revision ?? 0), keys: Number(status.totalKey ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes, sha256 }
+  return { revision: Number(status.revision ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes, sha256 }
 }
 
 /** Restores a snapshot into a data directory that must not be there yet. @throws OperationError with the tool's last words */

@@ -9,7 +9,7 @@ import { saveSnapshot } from '../etcd/maintenance.ts'
 import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { type BackupMetadata, beginBackup, keepBackup, setAside } from './backup-store.ts'
 import { onlyFull } from './guard.ts'
-import { restoredHash } from './proof.ts'
+import { restoredData } from './proof.ts'
 
 const hashMs = 60_000
 const attempts = 3
@@ -50,11 +50,11 @@ async function prove(cluster: Cluster, part: string, time: Date, say: (step: str
   const content = await readSnapshot(cluster, file)
   say('restore it, and compare')
   const live = await liveHash(cluster, host, content)
-  const restored = await restoredHash(cluster, file, content.revision, join(part, 'proof'))
+  const restored = await restoredData(cluster, file, content.revision, join(part, 'proof'))
   if (live.compactRevision !== restored.compactRevision) return undefined
   if (live.hash !== restored.hash) throw new OperationError(`restored, its data has the hash ${restored.hash} at revision ${content.revision}; on ${host.name} it is ${live.hash}.`)
   const [members, [status]] = await Promise.all([memberList(cluster), endpointStatus(cluster, { endpoints: [host.clientURL] })])
-  const { revision, keys, sizeBytes, sha256 } = content
+  const { revision, sizeBytes, sha256 } = content
   const version = status?.ok ? status.value.version : (cluster.etcd.version ?? '')
   return {
     cluster: cluster.name,
@@ -65,7 +65,7 @@ async function prove(cluster: Cluster, part: string, time: Date, say: (step: str
     hashKV: live.hash,
     compactRevision: live.compactRevision,
     sha256,
-    keys,
+    keys: restored.keys,
     sizeBytes,
     members,
   }

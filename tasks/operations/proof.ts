@@ -8,19 +8,22 @@ import { searchPath } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
 import { keepRunning } from '../core/shell.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
-import { type Answer, endpointHashKV, type HashKV } from '../etcd/etcdctl.ts'
+import { type Answer, countKeys, endpointHashKV, type HashKV } from '../etcd/etcdctl.ts'
 import { freePort } from '../etcd/reach.ts'
 import { restoreSnapshot } from '../etcd/snapshot.ts'
 
 /** How long the throw-away etcd may take, in ms: it reads the whole database. */
 const proofMs = 300_000
 
+/** What a throw-away etcd says of a snapshot: the hash of its data at a revision, and how many keys there are. */
+export type Restored = HashKV & { keys: number }
+
 /**
- * Restores a snapshot below `folder` and asks the etcd that runs on it for the hash of its data at a revision.
+ * Restores a snapshot below `folder` and asks the etcd that runs on it for the hash of its data at a revision, and its keys.
  * It listens on 127.0.0.1 only, with the cluster's own TLS: nobody without our client certificate reads from it. It ends with us, however we end.
  * @throws OperationError when it cannot be restored or etcd does not start on it
  */
-export async function restoredHash(cluster: Cluster, file: string, revision: number, folder: string): Promise<HashKV> {
+export async function restoredData(cluster: Cluster, file: string, revision: number, folder: string): Promise<Restored> {
   const [clientPort, peerPort] = [await freePort(), await freePort()]
   const peerURL = `https://127.0.0.1:${peerPort}`
   const [data, log] = [join(folder, 'data'), join(folder, 'etcd.log')]
@@ -30,7 +33,8 @@ export async function restoredHash(cluster: Cluster, file: string, revision: num
   try {
     const flags = etcdFlags(cluster, data, `https://127.0.0.1:${clientPort}`, peerURL)
     await keepRunning('sh', ['-c', untilInputEnds, log, searchPath(), join((await requireEtcd(cluster)).folder, 'etcd'), ...flags], end.signal)
-    return await hashOf(cluster, `https://127.0.0.1:${clientPort}`, revision, log)
+    const endpoint = `https://127.0.0.1:${clientPort}`
+    return { ...(await hashOf(cluster, endpoint, revision, log)), keys: await countKeys(cluster, endpoint) }
   } finally {
     end.abort()
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 })

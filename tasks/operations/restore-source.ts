@@ -9,11 +9,13 @@ import { requireEtcd } from '../etcd/binaries.ts'
 import { checkSnapshot, readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { clusterVersionOf } from '../etcd/snapshot-version.ts'
 import type { BackupMetadata } from './backup-store.ts'
-import { restoredHash } from './proof.ts'
+import { restoredData } from './proof.ts'
 
 export interface Source extends SnapshotContent {
   file: string
   time: Date
+  /** Undefined where nobody has counted them yet. */
+  keys: number | undefined
   /** There when backup made it. */
   metadata: BackupMetadata | undefined
 }
@@ -40,7 +42,7 @@ export async function readSource(cluster: Cluster, file: string): Promise<Source
   const content = await readSnapshot(cluster, file)
   const metadata = readMetadata(file)
   await refuseNewer(cluster, file, metadata)
-  return { ...content, file, metadata, time: metadata ? new Date(metadata.time) : statSync(file).mtime }
+  return { ...content, file, metadata, keys: metadata?.keys, time: metadata ? new Date(metadata.time) : statSync(file).mtime }
 }
 
 function readMetadata(file: string): BackupMetadata | undefined {
@@ -67,14 +69,16 @@ const minorOf = (version: string): string => version.split('.').slice(0, 2).join
 
 /**
  * Proves before anything is replaced that an etcd comes up on it, and that its data is what was backed up.
+ * @returns how many keys it has
  * @throws OperationError otherwise
  */
-export async function proveSource(cluster: Cluster, { file, revision, metadata }: Source): Promise<void> {
+export async function proveSource(cluster: Cluster, { file, revision, metadata }: Source): Promise<number> {
   const folder = join(cluster.paths.state, 'restore-proof')
   rmSync(folder, { recursive: true, force: true }) // what a killed run left
-  const { hash, compactRevision } = await restoredHash(cluster, file, revision, folder)
+  const { hash, compactRevision, keys } = await restoredData(cluster, file, revision, folder)
   const { version } = await requireEtcd(cluster)
   const comparable = metadata && compactRevision === metadata.compactRevision && minorOf(metadata.etcdVersion) === minorOf(version)
   if (comparable && hash !== metadata.hashKV)
     throw new OperationError(`Restored, the data of ${file} has the hash ${hash}; when it was backed up it was ${metadata.hashKV}.`, { hint: 'Use another backup.' })
+  return keys
 }

@@ -73,7 +73,10 @@ async function prepare(cluster: Cluster, file: string, checks: Task[]): Promise<
         there = await lookAtData(cluster)
       },
     },
-    { title: 'Prove the snapshot: an etcd on this machine comes up on it', task: async () => proveSource(cluster, await known()) },
+    {
+      title: 'Prove the snapshot: an etcd on this machine comes up on it',
+      task: async () => void (source = { ...(await known()), keys: await proveSource(cluster, await known()) }),
+    },
   ])
   return { source: await known(), there }
 }
@@ -105,7 +108,7 @@ async function loss(cluster: Cluster, source: Source): Promise<string> {
 
 function described(cluster: Cluster, { time, revision, keys, sizeBytes, metadata }: Source): string {
   const whose = metadata && metadata.cluster !== cluster.name ? ` of cluster ${metadata.cluster}` : ''
-  return `The snapshot${whose} is ${age(Date.now() - time.getTime())} old: revision ${revision}, ${keys} keys, ${bytes(sizeBytes)}`
+  return `The snapshot${whose} is ${age(Date.now() - time.getTime())} old: revision ${revision}, ${keys === undefined ? '' : `${keys} keys, `}${bytes(sizeBytes)}`
 }
 
 /** Disks that are too small, hosts that are out of reach, a transfer that damages: all of it shows here, while the members still run. */
