@@ -9,8 +9,9 @@ await script(
     name: 'backup',
     summary: 'Save a snapshot, and prove by restoring it that it holds what the cluster holds.',
     writes: true,
+    byRecord: true,
     flags: { keep: { value: 'N', summary: 'afterwards remove the oldest backups beyond N' }, ...planFlag },
-    help: 'Example, for cron: npx zx scripts/backup.ts --keep 14\n\nIt holds every key of the cluster, secrets too: guard it as you guard certs/.',
+    help: 'Example, for cron, which mails errors only:\n  PATH=/usr/local/bin:/usr/bin:/bin\n  30 2 * * *  cd /opt/ha-etcd && npx zx scripts/backup.ts --keep 14 >/dev/null\n\nIt holds every key of the cluster, secrets too: guard it as you guard certs/.',
   },
   (cluster, flags) => {
     requireRecorded(cluster)

@@ -3,11 +3,13 @@ import { requireRecorded } from '../tasks/core/cluster.ts'
 import { script } from '../tasks/core/script.ts'
 import { certs } from '../tasks/operations/certs.ts'
 
-const help = `Example, for cron: npx zx scripts/certs.ts --json >/dev/null
+const help = `Example, for cron, which mails errors only:
+  PATH=/usr/local/bin:/usr/bin:/bin
+  15 6 * * *  cd /opt/ha-etcd && npx zx scripts/certs.ts >/dev/null
 
 Exit code 1: one is to be renewed, or ends within pki.renewBeforeDays (30) days.`
 
-await script({ name: 'certs', summary: 'List every certificate, its days left, and what would be renewed and why.', help }, (cluster) => {
+await script({ name: 'certs', summary: 'List every certificate, its days left, and what would be renewed and why.', byRecord: true, help }, (cluster) => {
   requireRecorded(cluster)
   return certs(cluster)
 })

@@ -9,6 +9,7 @@ await script(
     name: 'defrag',
     summary: "Give the database's free space back to the disk, one member at a time.",
     writes: true,
+    byRecord: true,
     flags: { disarm: { summary: 'cure alarm NOSPACE: compact, defragment, lower the alarm' }, ...planFlag },
     help: 'Example: npx zx scripts/defrag.ts --disarm',
   },

@@ -8,6 +8,7 @@ await script(
   {
     name: 'env',
     summary: 'Print the ETCDCTL_* variables that reach the cluster, for a shell to evaluate.',
+    byRecord: true,
     help: 'Example: eval "$(npx zx scripts/env.ts)" && etcdctl endpoint health',
   },
   async (cluster) => {

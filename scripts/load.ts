@@ -8,6 +8,7 @@ await script(
   {
     name: 'load',
     summary: 'Write and read for a while, and prove that nothing acknowledged was lost.',
+    byRecord: true,
     flags: {
       seconds: { value: 'N', summary: 'how long (default 10, at most 3600)' },
       writers: { value: 'N', summary: 'how many write at once (default 6)' },
@@ -22,7 +23,11 @@ Exit code 1: a write was lost or failed twice, or a read went back in time.`,
   },
   async (cluster, flags) => {
     requireRecorded(cluster)
-    const [seconds = 10, writers = 6, readers = 2] = [numberFlag(flags, 'seconds', 1), numberFlag(flags, 'writers', 1), numberFlag(flags, 'readers', 0)]
-    await load(cluster, { maxSeconds: Math.min(seconds, 3600), writers, readers })
+    const [seconds = 10, writers = 6, readers = 2] = [
+      numberFlag(flags, 'seconds', 1, { most: 3600, decimals: true }),
+      numberFlag(flags, 'writers', 1),
+      numberFlag(flags, 'readers', 0),
+    ]
+    await load(cluster, { maxSeconds: seconds, writers, readers })
   },
 )

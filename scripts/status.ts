@@ -9,8 +9,9 @@ const flags = { watch: { summary: 'look again every 2 s, until Ctrl-C' } }
 const help = 'It shows, too, which verb is at work on the cluster and at which step.\n\nExample: npx zx scripts/status.ts --watch'
 
 // resizes: while scale is at work, other hosts than recorded may be listed.
-await script({ name: 'status', summary: 'Show how the cluster is right now.', flags, resizes: true, help }, async (cluster, { watch }) => {
+await script({ name: 'status', summary: 'Show how the cluster is right now.', flags, resizes: true, byRecord: true, help }, async (cluster, { watch }) => {
   requireRecorded(cluster)
+  run.untilStopped = watch === true
   for (;;) {
     const status = await clusterStatus(cluster)
     const text = run.json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)

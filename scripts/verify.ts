@@ -17,12 +17,13 @@ await script(
   {
     name: 'verify',
     summary: 'Proves that the cluster works, and that it refuses what it must.',
+    byRecord: true,
     flags: { timeout: { value: 'SECONDS', summary: 'how long to wait for what heals by itself (default 15)' } },
     help,
   },
   async (cluster, flags) => {
     requireRecorded(cluster)
-    const seconds = numberFlag(flags, 'timeout', 1)
+    const seconds = numberFlag(flags, 'timeout', 1, { decimals: true })
     let report: Report | undefined
     const onReport = (found: Report): void => void (report = found)
     try {

@@ -7,7 +7,7 @@ import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from './own-hosts.ts'
 import { chooseProvider, freePrivateSubnet, type VagrantSettings, vagrantSettings } from './provider-choice.ts'
-import { type ClusterPaths, type ClusterRecord, clusterPaths, type ProviderName, readRecord, recordedClusters, refuseContradiction } from './record.ts'
+import { type ClusterPaths, type ClusterRecord, clusterPaths, type ProviderName, readRecord, recordedClusters, refuseContradiction, replacing } from './record.ts'
 import type { KeyAlgorithm } from './schema.ts'
 import { shellQuoted } from './shell.ts'
 import { suggest } from './suggest.ts'
@@ -64,12 +64,14 @@ export interface Cluster {
 
 /**
  * Builds the cluster from the settings and its record; touches nothing. `resize`: other hosts than recorded are what is wanted.
+ * `configures`: false for a verb that changes no configuration: then the record is heard, whatever else is asked.
  * @throws UsageError when what is asked contradicts the record
  */
-export async function resolveCluster({ asked, configFile }: Settings, resize = false): Promise<Cluster> {
-  const name = asked.cluster ?? defaults.cluster
+export async function resolveCluster({ asked: all, configFile }: Settings, { resize = false, configures = true } = {}): Promise<Cluster> {
+  const name = all.cluster ?? defaults.cluster
   const paths = clusterPaths(name)
   const record = readRecord(paths.record)
+  const asked = record && !configures ? withoutRecorded(all) : all
   if (record) refuseContradiction(resize ? { ...asked, masters: undefined } : asked, record)
   const clientPort = asked.etcd?.clientPort ?? record?.clientPort ?? defaults.etcd.clientPort
   const peerPort = asked.etcd?.peerPort ?? record?.peerPort ?? defaults.etcd.peerPort
@@ -79,7 +81,7 @@ export async function resolveCluster({ asked, configFile }: Settings, resize = f
   const subnet = own
     ? ''
     : (record?.subnet ?? asked.subnet ?? (choice.provider === 'local' ? await freeLoopbackSubnet(name, [clientPort, peerPort]) : freePrivateSubnet(otherSubnets(name))))
-  if (record && own?.hosts && !resize) refuseOtherHosts(record.members, own.hosts, 'the configuration')
+  if (record && own?.hosts && !resize && configures) refuseOtherHosts(record.members, own.hosts, 'the configuration')
   const members = record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters))
   const asHost = (member: RecordedMember): Host => hostOf(member, clientPort, peerPort)
   const wanted = !resize ? undefined : own ? await ownMembers(own) : asked.masters ? membersIn(subnet, asked.masters) : undefined
@@ -107,6 +109,11 @@ export async function resolveCluster({ asked, configFile }: Settings, resize = f
     configFile: configFile === join(home, 'cluster.yaml') ? undefined : configFile,
     recorded: record !== undefined,
   }
+}
+
+/** What was asked, but for what the record has. */
+function withoutRecorded({ masters, provider, subnet, etcd: { version, clientPort, peerPort, ...etcd } = {}, ...asked }: Settings['asked']): Settings['asked'] {
+  return { ...asked, etcd, ...(asked.vagrant && { vagrant: { ...asked.vagrant, provider: undefined } }) }
 }
 
 type RecordedMember = ClusterRecord['members'][number]
@@ -145,6 +152,12 @@ export function refuseHalfDone(cluster: Cluster): void {
   if (!begun) return
   const words = begun.verb === 'restore' ? ` ${shellQuoted(begun.file ?? 'FILE')}` : begun.from ? ` --from ${begun.from}` : ''
   throw new OperationError(`A ${begun.verb} of ${name} was begun and is not done.`, { hint: `Finish it: ${command(cluster, `${begun.verb}${words}`)}` })
+}
+
+/** A replacement that is half done, and how it is gone on with; other verbs work meanwhile. */
+export function halfReplaced(cluster: Cluster): string | undefined {
+  const names = Object.keys(replacing(cluster.paths)).join(' ')
+  return names ? `A replacement of ${names} was begun and is not done. Finish it: ${command(cluster, `replace ${names}`)}` : undefined
 }
 
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */

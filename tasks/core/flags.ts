@@ -20,7 +20,8 @@ export const clusterFlags: Record<string, Flag> = {
   json: { summary: 'data on standard output, and nothing else there' },
   verbose: { summary: "the tools' own output, line by line" },
   yes: { summary: 'answer yes to every question' },
-  help: { summary: 'this text' },
+  version: { summary: 'the version of ha-etcd' },
+  help: { summary: 'this text (-h, too)' },
 }
 
 /** The flag of the verbs that can say what they would do. */
@@ -58,16 +59,19 @@ export function parseCommandLine(args: string[], table: Record<string, Flag>, wa
     seen.add(token.name)
   }
   const flags = values as Flags
-  if (!flags.help && words.length < wanted.least) throw new UsageError(`${wanted.usage} is missing.`)
+  if (!flags.help && !flags.version && words.length < wanted.least) throw new UsageError(`${wanted.usage} is missing.`, { hint: 'See how it is used with --help.' })
   return { flags, words }
 }
 
-/** A flag's value as a number of at least `least`. @throws UsageError */
-export function numberFlag(flags: Flags, name: string, least: number): number | undefined {
+/** A flag's value as a number from `least` to `most`, a whole one unless it may have `decimals`. @throws UsageError */
+export function numberFlag(flags: Flags, name: string, least: number, { most = Number.MAX_SAFE_INTEGER, decimals = false } = {}): number | undefined {
   const given = flags[name]
   if (given === undefined) return undefined
   const value = Number(given)
-  if (!/^\d+(\.\d+)?$/.test(String(given)) || value < least) throw new UsageError(`--${name} must be a number of at least ${least}, not ${JSON.stringify(given)}.`)
+  const form = decimals ? /^\d+(\.\d+)?$/ : /^\d+$/
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`
+  if (!form.test(String(given)) || value < least || value > most)
+    throw new UsageError(`--${name} must be a ${decimals ? '' : 'whole '}number ${range}, not ${JSON.stringify(given)}.`)
   return value
 }
 

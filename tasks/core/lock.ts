@@ -9,6 +9,7 @@ import { isNpm, isShellOfNpm, startedByNpm } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { makeFolder, readFileIfThere, removeIfEmpty } from './files.ts'
 import { birthIn, birthOf, commandOf, endGroup, endProcess, isSignallable, parentOf, printOwnBirth } from './processes.ts'
+import { duration } from './terminal.ts'
 
 /** What is at work on a cluster right now, for those who look on. */
 export interface AtWork {
@@ -153,7 +154,7 @@ async function refuseIfAlive(record: string): Promise<void> {
   if (pid === process.pid || (await birthOf(pid)) !== birth) return
   // Who kills npx with -9 kills npm only: the run below it goes on, but nobody sees it or can stop it any more.
   for (const [launcher, born] of launchers) if ((await birthOf(launcher)) !== born) return endProcess(pid)
-  throw new OperationError(`Another run is at work on this cluster: ${verb}, pid ${pid}, since ${new Date(since).toLocaleTimeString()}.`, {
+  throw new OperationError(`Another run is at work on this cluster: ${verb}, pid ${pid}, since ${since.slice(0, 19)}Z (${duration(Date.now() - Date.parse(since))} ago).`, {
     hint: `Wait for it, or stop it with: kill ${pid}`,
   })
 }

@@ -8,15 +8,16 @@ export type Task = ListrTask
 
 /**
  * Runs the tasks in order (groups inside them may be concurrent); after a failure nothing more starts.
+ * @param options.collapse whether a terminal folds the steps below a task that is done
  * @throws what the first failing task threw
  */
-export async function runPipeline(tasks: Task[]): Promise<void> {
+export async function runPipeline(tasks: Task[], { collapse = true } = {}): Promise<void> {
   const list = new Listr<unknown, 'default' | 'verbose' | 'silent', 'verbose' | 'silent'>([], {
     registerSignalListeners: false,
     collectErrors: 'minimal',
     renderer: run.json ? 'silent' : run.verbose ? 'verbose' : 'default',
     fallbackRenderer: run.json ? 'silent' : 'verbose',
-    rendererOptions: { timer: PRESET_TIMER, collapseSubtasks: true, showErrorMessage: false, collapseErrors: false, suffixSkips: true },
+    rendererOptions: { timer: PRESET_TIMER, collapseSubtasks: collapse, showErrorMessage: false, collapseErrors: false, suffixSkips: true },
     // The plain lines are the way, all on standard output; how it ended is said once, by the script, on standard error.
     fallbackRendererOptions: { timer: PRESET_TIMER, logTitleChange: false, logger: new ListrLogger({ useIcons: false, toStderr: [] }) },
   })

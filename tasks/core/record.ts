@@ -3,7 +3,6 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Cluster } from './cluster.ts'
-import { defaults } from './config.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { readFileIfThere, writeFileIfChanged } from './files.ts'
@@ -22,6 +21,8 @@ export interface ClusterPaths {
   vagrant: string
   sshConfig: string
   backups: string
+  /** There while a replacement is half done. */
+  replacing: string
 }
 
 const recordSchema = v.object({
@@ -79,8 +80,12 @@ export function clusterPaths(name: string, root = home): ClusterPaths {
     vagrant: join(state, 'vagrant'),
     sshConfig: join(state, 'ssh-config'),
     backups: join(state, 'backups'),
+    replacing: join(state, 'replacing.json'),
   }
 }
+
+/** The hosts whose replacement was begun and is not done, and the ids of the members that are to go. */
+export const replacing = ({ replacing: path }: ClusterPaths): Record<string, string> => JSON.parse(readFileIfThere(path) ?? '{}') as Record<string, string>
 
 /** The names of all clusters that are recorded here. */
 export function recordedClusters(): string[] {
@@ -96,7 +101,7 @@ export function recordCluster(cluster: Cluster): void {
   const left = hostsLeft(cluster)
   if (!cluster.recorded && left)
     throw new OperationError(`There are hosts of cluster ${cluster.name} in ${left}, but its record ${cluster.paths.record} is missing.`, {
-      hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts --cluster ${cluster.name}`,
+      hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts`,
     })
   const record: ClusterRecord = {
     name: cluster.name,
@@ -157,7 +162,7 @@ export function refuseContradiction(asked: Config, record: ClusterRecord): void 
       'masters',
       record.members.length,
       asked.masters,
-      `Members come and go one at a time: npx zx scripts/scale.ts${record.name === defaults.cluster ? '' : ` --cluster ${record.name}`} --masters ${asked.masters}. Or leave masters out to go on with the cluster as it is.`,
+      `Members come and go one at a time: npx zx scripts/scale.ts --masters ${asked.masters}. Or leave masters out to go on with the cluster as it is.`,
     )
   if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider) refuse('provider', record.provider, asked.provider)
   if (asked.vagrant?.provider && record.vagrant && asked.vagrant.provider !== record.vagrant.provider) refuse('vagrant.provider', record.vagrant.provider, asked.vagrant.provider)

@@ -10,6 +10,8 @@ export const run = {
   verbose: false,
   json: false,
   yes: false,
+  /** True where Ctrl-C is how a person ends it, which is no failure. */
+  untilStopped: false,
   /** What a person should know, shown at the end. */
   warnings: [] as string[],
   /** What this run changed, a clause each; none: everything was as it should be. */

@@ -1,11 +1,12 @@
 // What every script does around its own few lines: flags, help, signals, the lock, the log, and how it ends.
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Cluster, refuseHalfDone, resolveCluster } from './cluster.ts'
-import { loadSettings } from './config.ts'
-import { environmentVariables, isContinuousIntegration } from './environment.ts'
-import { UsageError } from './errors.ts'
+import { forCluster } from './command.ts'
+import { defaults, loadSettings } from './config.ts'
+import { environmentVariables, isContinuousIntegration, projectFolder } from './environment.ts'
+import { Interrupted, UsageError } from './errors.ts'
 import { makeFolder, removeHalfWritten } from './files.ts'
 import { clusterFlags, type Flag, type Flags, helpText, parseCommandLine, type Words } from './flags.ts'
 import { noteSteps, takeLock } from './lock.ts'
@@ -26,6 +27,8 @@ export interface Verb {
   help: string
   /** True for the verbs that go on with a half-done restore or recover, or end it. */
   evenHalfDone?: boolean
+  /** True for the verbs that change no configuration: where it contradicts the record, the record counts. */
+  byRecord?: boolean
   /** True when it changes the cluster or its files: then it holds the cluster's lock (not with --plan, which changes nothing). */
   writes?: boolean
 }
@@ -38,25 +41,29 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, 
   delete process.env.NODE_OPTIONS
   const table = { ...verb.flags, ...clusterFlags }
   let release: (() => void) | undefined
+  let about = defaults.cluster
   try {
-    const given = process.argv.slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1)
+    const given = process.argv.slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1).map((word) => (word === '-h' ? '--help' : word))
     const { flags, words } = parseCommandLine(given, table, verb.words ?? { usage: '', least: 0, most: 0 })
     run.verbose = flags.verbose === true
     if (flags.help) {
       process.stdout.write(helpText(verb.name, verb.summary, table, `${verb.help}\n\nEnvironment:\n${environmentHelp()}`, verb.words?.usage))
       return
     }
+    if (flags.version) return void process.stdout.write(`${version()}\n`)
     listenForSignals()
     const settings = loadSettings(flags, recordedConfigFile)
     run.json = settings.json
     run.yes = settings.yes || isContinuousIntegration()
-    let cluster = await resolveCluster(settings, verb.resizes)
+    about = settings.asked.cluster ?? about
+    const how = { resize: verb.resizes === true, configures: !verb.byRecord || flags.masters !== undefined || flags.provider !== undefined }
+    let cluster = await resolveCluster(settings, how)
     requireOwner(cluster)
     if (verb.writes && !flags.plan) {
       const { state } = cluster.paths
       release = await takeLock(state, verb.name)
       run.onStep = (steps) => noteSteps(state, steps)
-      cluster = await resolveCluster(settings, verb.resizes) // what an earlier run recorded while we waited to know
+      cluster = await resolveCluster(settings, how) // what an earlier run recorded while we waited to know
       removeHalfWritten(cluster.paths.certs, true)
       removeHalfWritten(cluster.paths.state, false)
       run.log = newLog(cluster, verb.name)
@@ -65,9 +72,11 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, 
     await main(cluster, flags, words)
     run.throwIfStopped()
   } catch (error) {
-    const { text, exitCode } = presentError(error, run.verbose)
-    process.stderr.write(`${text}\n`)
-    process.exitCode = exitCode
+    if (!(run.untilStopped && error instanceof Interrupted)) {
+      const { text, exitCode } = presentError(error, run.verbose)
+      process.stderr.write(`${forCluster(text, about)}\n`)
+      process.exitCode = exitCode
+    }
   } finally {
     release?.()
     clearTimeout(lastResort)
@@ -135,5 +144,7 @@ function environmentHelp(): string {
     .map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`)
     .join('\n')
 }
+
+const version = (): string => (JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')) as { version: string }).version
 
 const flushed = (stream: NodeJS.WriteStream): Promise<void> => new Promise((done) => stream.write('', () => done()))

@@ -1,5 +1,6 @@
 // Phase etcd-role: the Ansible role on every host.
 import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
@@ -8,6 +9,8 @@ import type { Task } from '../core/pipeline.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgram, versionOf } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
+import { ask } from '../core/shell.ts'
+import { suggest } from '../core/suggest.ts'
 import { type EtcdBinaries, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
@@ -62,6 +65,7 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
 
 /** What the role would do, in its order, each host's differences below its line. The cluster's inventory must be a copy. */
 export async function plan(copy: Cluster, options: Pick<PlaybookOptions, 'variables'> = {}): Promise<string[]> {
+  refuseHalfUpgraded(copy)
   await prepare(copy)
   const would: string[] = []
   let step = ''
@@ -94,9 +98,27 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   const binaries = await requireEtcd(cluster)
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing) throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, { hint: 'Make what is missing with: npx zx scripts/pki.ts' })
+  await warnOfUnknownSettings(cluster, binaries)
   writeInventory(cluster, binaries)
   return binaries
 }
+
+/** etcd ignores a variable that it does not know, and says so in its log only. */
+async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: EtcdBinaries): Promise<void> {
+  const names = Object.keys(etcd.environment).filter((name) => !notFlags.test(name))
+  if (names.length === 0) return
+  const { stdout, stderr } = await ask(join(folder, 'etcd'), ['--help'])
+  const known = [...`${stdout}${stderr}`.matchAll(/^\s*--([a-z][a-z0-9-]*)/gm)].map(([, flag = '']) => `ETCD_${flag.toUpperCase().replaceAll('-', '_')}`)
+  if (known.length === 0) return
+  for (const name of names.filter((one) => !known.includes(one))) {
+    const near = suggest(name, known)
+    const warning = `etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${near.startsWith(' Did') ? near : ''}`
+    if (!run.warnings.includes(warning)) run.warnings.push(warning)
+  }
+}
+
+/** Read by etcd or its image without being flags. */
+const notFlags = /^ETCD_(UNSUPPORTED_ARCH|IMAGE_\w+)$/
 
 /** What the role needs of this machine. */
 export const checks = (cluster: Cluster): Check[] => [ansibleCheck, etcdCheck(cluster)]

@@ -71,6 +71,18 @@ export async function fetchEtcd(cluster: Cluster): Promise<EtcdBinaries & { sour
   return { folder, version: folder.slice(folder.lastIndexOf('-') + 1), source: `the distribution's package, since the official release ${version} cannot be reached` }
 }
 
+type Checksums = Record<string, Record<string, string>>
+const checksums = (): Checksums => JSON.parse(readFileSync(join(projectFolder, 'tasks/etcd/releases.json'), 'utf8')) as Checksums
+
+/** The official releases whose SHA-256 is pinned here. */
+export const pinnedVersions = (): string[] => Object.keys(checksums())
+
+/** Whether fetchEtcd knows where to get this version. Whether the network lets it is another question. */
+export async function canFetch(version: string): Promise<boolean> {
+  if (pinnedVersions().includes(version)) return true
+  return hasApt() && (await ask('apt-cache', ['policy', 'etcd-server'])).stdout.includes(`Candidate: ${version}`)
+}
+
 /** While an upgrade is under way the folder may have the version that it leads to. */
 async function own(folder: string, version: string | undefined, upgradingTo: string | undefined): Promise<EtcdBinaries> {
   const mine = await binariesIn(folder)
@@ -111,8 +123,7 @@ async function binariesIn(folder: string): Promise<EtcdBinaries | undefined> {
 /** The official release, or why it is not to be had. @throws OperationError when what came is not what was pinned */
 async function fetchRelease(version: string): Promise<{ folder: string } | { unavailable: string }> {
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch
-  const sums = JSON.parse(readFileSync(join(projectFolder, 'tasks/etcd/releases.json'), 'utf8')) as Record<string, Record<string, string>>
-  const expected = process.platform === 'linux' ? sums[version]?.[architecture] : undefined
+  const expected = process.platform === 'linux' ? checksums()[version]?.[architecture] : undefined
   if (!expected) return { unavailable: `no checksum of etcd ${version} for ${process.platform}/${architecture} is pinned here` }
   const name = `etcd-v${version}-linux-${architecture}`
   const url = `https://github.com/etcd-io/etcd/releases/download/v${version}/${name}.tar.gz`

@@ -1,6 +1,6 @@
 // How the cluster is right now, on one screen: members, alarms, certificates.
 import { join } from 'node:path'
-import type { Cluster, Host } from '../core/cluster.ts'
+import { type Cluster, type Host, halfReplaced } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { type AtWork, atWork } from '../core/lock.ts'
@@ -8,7 +8,7 @@ import { bytes, chalk, duration, table } from '../core/terminal.ts'
 import { authorityWarning } from './authority-change.ts'
 import { certificateReport } from './certificates.ts'
 import { type Answer, alarmList, answerOf, type EndpointStatus, endpointStatus, type Member, memberList } from './etcdctl.ts'
-import { memberOf } from './membership.ts'
+import { memberOf, quorum } from './membership.ts'
 import { identity, type Probe, probeTLS } from './probe.ts'
 import { reachMembers } from './reach.ts'
 
@@ -17,7 +17,7 @@ export interface MemberStatus {
   id: string | null
   name: string
   address: string | null
-  state: 'leader' | 'follower' | 'learner' | 'down' | 'unknown'
+  state: 'leader' | 'follower' | 'no leader' | 'learner' | 'down' | 'unknown'
   version: string | null
   dbSizeBytes: number | null
   raftIndex: number | null
@@ -31,10 +31,12 @@ export interface ClusterStatus {
   cluster: string
   provider: string
   members: MemberStatus[]
+  /** Whether enough members know a leader for writes to be taken. */
+  quorum: boolean
   /** Null: nobody could tell. */
   alarms: { member: string; alarm: string }[] | null
   certificates: { path: string; daysLeft: number }[]
-  /** What a person should know of the authority: its end is near, or it is being changed. */
+  /** What a person should know: the authority's end is near, or it is being changed; a replacement is half done. */
   warning: string | null
   /** The verb that is at work on the cluster, and the step that it is at. */
   atWork: AtWork | null
@@ -77,9 +79,12 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
     cluster: cluster.name,
     provider: cluster.provider,
     members: [...ofHosts, ...members.filter((member) => !known.includes(member)).map(strangerStatus)],
+    quorum:
+      statuses.filter((answer) => answer.ok && answer.value.leaderId !== '' && !answer.value.isLearner).length >=
+      quorum(members.filter(({ isLearner }) => !isLearner).length || cluster.hosts.length),
     alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
-    warning: authorityWarning(cluster) ?? null,
+    warning: [halfReplaced(cluster), authorityWarning(cluster)].filter(Boolean).join(' ') || null,
     atWork: (await atWork(cluster.paths.state)) ?? null,
   }
 }
@@ -91,8 +96,8 @@ function hostStatus(host: Host, probe: Probe, answer: Answer<EndpointStatus> | u
     return { ...common, id: member?.id ?? null, state: 'down', version: null, dbSizeBytes: null, raftIndex: null, raftLag: null, note }
   }
   const { memberId: id, leaderId, isLearner, version, dbSizeBytes, raftIndex, raftAppliedIndex } = answer.value
-  const state = isLearner ? 'learner' : leaderId === id ? 'leader' : 'follower'
-  return { ...common, id, state, version, dbSizeBytes, raftIndex, raftLag: furthest - raftAppliedIndex, note: leaderId ? null : 'it knows no leader' }
+  const state = isLearner ? 'learner' : leaderId === '' ? 'no leader' : leaderId === id ? 'leader' : 'follower'
+  return { ...common, id, state, version, dbSizeBytes, raftIndex, raftLag: furthest - raftAppliedIndex, note: null }
 }
 
 const strangerStatus = ({ id, name, peerURLs, isLearner }: Member): MemberStatus => ({
@@ -111,7 +116,8 @@ const strangerStatus = ({ id, name, peerURLs, isLearner }: Member): MemberStatus
 export function renderStatus(status: ClusterStatus, nearDays: number): string {
   const { members, alarms, certificates, warning } = status
   const up = members.filter(({ state }) => state === 'leader' || state === 'follower').length
-  const heading = `${chalk.bold(status.cluster)}: ${up} of ${members.length} members up, on ${status.provider} hosts`
+  const lost = status.quorum ? '' : `; ${chalk.red('no quorum: nothing is written')}`
+  const heading = `${chalk.bold(status.cluster)}: ${up} of ${members.length} members up, on ${status.provider} hosts${lost}`
   const rows = members.map(({ name, address, state, version, dbSizeBytes, raftIndex, raftLag }) => [
     name,
     address ?? '-',
@@ -141,7 +147,7 @@ function workLines(work: AtWork | null): string[][] {
   return [[chalk.dim('At work'), chalk.yellow(`${verb}, pid ${pid}, for ${duration(Math.max(0, Date.now() - Date.parse(since)))}`)], ...lines.map((line) => ['', line])]
 }
 
-const states: Record<string, (text: string) => string> = { leader: chalk.green, follower: chalk.green, learner: chalk.yellow, down: chalk.red }
+const states: Record<string, (text: string) => string> = { leader: chalk.green, follower: chalk.green, learner: chalk.yellow, 'no leader': chalk.red, down: chalk.red }
 
 function alarmLine(alarms: ClusterStatus['alarms']): string {
   if (alarms === null) return chalk.yellow('unknown: no quorum answers')

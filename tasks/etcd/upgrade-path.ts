@@ -37,7 +37,7 @@ export function upgradePath(from: string, to: string, environment: Record<string
   // (Documentation/postmortems/v3.5-data-inconsistency.md) and its changelog of 3.5.3, which mended it.
   if (within(to, '3.5.0', '3.5.2')) return { impossible: `Version ${to} of etcd can corrupt its data when it crashes (etcd-io/etcd#13766). Take 3.5.32 or later.`, first, beware }
   if (toMajor !== major) return { impossible: `There is no way from etcd ${from} to another major version.`, first, beware }
-  if (toMinor > minor + 1) first.push(`Upgrade to etcd ${major}.${minor + 1} first: one minor version at a time.`)
+  if (toMinor > minor + 1) first.push(`Upgrade to etcd ${major}.${minor + 1} first (upgrade --etcd-version ${major}.${minor + 1}.x): one minor version at a time.`)
   const ready = readyForNext[minor]
   if (ready && toMinor > minor && compareVersions(from, ready) < 0)
     first.push(`Upgrade to etcd ${ready} or later first: an older ${major}.${minor} may block the way to ${major}.${minor + 1}.`)

@@ -1,11 +1,11 @@
 // replace: a lost or emptied host gets a member anew. Old member out, old data aside, back as a learner, then as a voter.
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { writeFileAtomic } from '../core/files.ts'
 import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
+import { replacing } from '../core/record.ts'
 import { memberList } from '../etcd/etcdctl.ts'
 import { memberAt, voters } from '../etcd/member-changes.ts'
 import { quorum } from '../etcd/membership.ts'
@@ -35,13 +35,13 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   }
   if (planOnly) {
     await guard()
-    return sayPlan(cluster, 'replace', (await Promise.all(hosts.map((host) => steps(cluster, host)))).flat())
+    return sayPlan(cluster, 'replace', [...(await Promise.all(hosts.map((host) => steps(cluster, host)))).flat(), 'verify'])
   }
   await runPipeline([
     { title: `Check that the others have a quorum without ${names.join(' and ')}`, task: guard },
     ...hosts.map((host): Task => inOrder(`Replace ${host.name}`, async () => ((await isNew(cluster, host)) ? [] : [handOver(cluster, host), ...joinTasks(cluster, host)]))),
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
-    { title: 'Forget who was replaced', task: () => rmSync(noteOf(cluster), { force: true }) },
+    { title: 'Forget who was replaced', task: () => rmSync(cluster.paths.replacing, { force: true }) },
   ])
   sayDone(cluster, 'replace', `${names.join(' and ')} ${names.length === 1 ? 'is a member' : 'are members'} again; the cluster is verified.`, { replaced: names })
 }
@@ -56,18 +56,15 @@ const handOver = (cluster: Cluster, host: Host): Task => ({
   },
 })
 
-/** The members that are to go, host to id: a run that was killed is gone on with, and replaces nobody twice. */
-const noteOf = (cluster: Cluster): string => join(cluster.paths.state, 'replacing.json')
-const noted = (cluster: Cluster): Record<string, string> => JSON.parse(readFileIfThere(noteOf(cluster)) ?? '{}') as Record<string, string>
-
+/** A run that was killed is gone on with, and replaces nobody twice. */
 async function noteOld(cluster: Cluster, host: Host): Promise<void> {
   const old = await memberAt(cluster, host, await voters(cluster, [host]))
-  if (old && !old.isLearner) writeFileAtomic(noteOf(cluster), JSON.stringify({ ...noted(cluster), [host.name]: old.id }), 0o600)
+  if (old && !old.isLearner) writeFileAtomic(cluster.paths.replacing, JSON.stringify({ ...replacing(cluster.paths), [host.name]: old.id }), 0o600)
 }
 
 /** Whether a run that was killed has replaced the host's member already, and the new one votes and commits. */
 async function isNew(cluster: Cluster, host: Host): Promise<boolean> {
-  const old = noted(cluster)[host.name]
+  const old = replacing(cluster.paths)[host.name]
   const able = old ? await voters(cluster) : []
   const member = able.includes(host.clientURL) ? await memberAt(cluster, host, able) : undefined
   return member !== undefined && !member.isLearner && member.id !== old

@@ -14,7 +14,7 @@ export async function restart(cluster: Cluster, names: string[], planOnly: boole
   const guard = (): Promise<void> => requireHealthy(cluster, { allowDown: names.length > 0 ? hosts : [] })
   if (planOnly) {
     await guard()
-    return sayPlan(cluster, 'restart', await withCopies(cluster, (copy) => etcdRole.plan(copy, role)))
+    return sayPlan(cluster, 'restart', [...(await withCopies(cluster, (copy) => etcdRole.plan(copy, role))), 'verify'])
   }
   await runPipeline([
     { title: 'Check that the cluster can spare a member', task: guard },

@@ -28,7 +28,11 @@ const proofMs = 10_000
 export async function rotateCerts(cluster: Cluster, options: RotateOptions): Promise<void> {
   const asked = selection(cluster, options)
   await guard(cluster)
-  if (options.plan) return sayPlan(cluster, 'rotate-certs', (await rehearse(cluster, asked)).would)
+  if (options.plan) {
+    const { would, role } = await rehearse(cluster, asked)
+    refuseRestarts(cluster, role)
+    return sayPlan(cluster, 'rotate-certs', would)
+  }
   let before: Served[] = []
   let issued: Issued[] = []
   let proof: object[] = []
@@ -72,6 +76,7 @@ function selection(cluster: Cluster, { host, all }: RotateOptions): (leaf: Leaf,
 
 /** Certificates that have expired keep everybody out: renewing them is the cure then, so an ill cluster is no reason to refuse. */
 async function guard(cluster: Cluster): Promise<void> {
+  etcdRole.refuseHalfUpgraded(cluster)
   try {
     await requireHealthy(cluster)
   } catch (error) {
@@ -88,7 +93,7 @@ async function rehearse(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => b
     const issued = await renewLeaves(copy, asked)
     const role = (await etcdRole.plan(copy)).map((step) => step.split('\n')[0] ?? '')
     return {
-      would: [...issued.map(({ path, reason }) => `issue ${path} (${reason})`), ...role, 'prove by new connections that every member serves them', 'verify'],
+      would: [...issued.map(({ path, reason }) => `issue ${path} (${reason})`), ...role, 'prove by new connections that every member serves what lies here', 'verify'],
       role,
     }
   })

@@ -5,7 +5,7 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
-import { fetchEtcd, findEtcd } from '../etcd/binaries.ts'
+import { canFetch, fetchEtcd, findEtcd, pinnedVersions } from '../etcd/binaries.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import { refusalOfMix, type UpgradePath, upgradePath } from '../etcd/upgrade-path.ts'
 import * as etcdRole from '../etcd-role/index.ts'
@@ -37,8 +37,8 @@ export async function upgrade(cluster: Cluster, { version: to, plan }: { version
   const made: { folder?: string; metadata?: BackupMetadata } = {}
   run.warnings.push(...path.beware)
   await runPipeline([
-    ...backupTasks(now, made),
     { title: `Get etcd ${to}`, skip: () => there !== undefined && `it is in ${there}`, task: async () => void (await fetchEtcd(target)) },
+    ...backupTasks(now, made),
     { title: 'Note that the upgrade has begun', task: () => note(cluster, from, to) },
     ...etcdRole.upgradeTasks(target),
     ...verify.tasks(target, verify.patiently),
@@ -67,11 +67,19 @@ function check(cluster: Cluster, from: string, to: string): UpgradePath {
   return path
 }
 
-/** The folder of the new version's programs, if there is one; `missing` where the person's own folder has another version: nothing is fetched then. */
+/** The folder of the new version's programs, if there is one; `missing` where it is not to be had, or the person's own folder has another version: nothing is fetched then. */
 async function programs(target: Cluster): Promise<{ there?: string | undefined; missing?: UsageError }> {
   const { binaries, version } = target.etcd
   try {
-    return { there: (await findEtcd(target))?.folder }
+    const there = (await findEtcd(target))?.folder
+    const hint = `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`
+    if (there || (version && (await canFetch(version)))) return { there }
+    return {
+      missing: new UsageError(
+        `etcd ${version} cannot be fetched: its checksum is not pinned here (those of ${pinnedVersions().join(', ')} are), and it is not the distribution's.`,
+        { hint },
+      ),
+    }
   } catch (error) {
     if (!(error instanceof UsageError) || !binaries) throw error
     const message = error.message.replace(/, but this cluster runs .*/, `, not ${version}.`)
@@ -99,8 +107,8 @@ async function steps(now: Cluster, { first, beware }: UpgradePath, from: string,
   return [
     ...first.map((line) => `FIRST: ${line}`),
     ...beware.map((line) => `beware: ${line}`),
-    'take a backup, proven by restoring it',
     there || now.etcd.binaries ? `use etcd ${to} in ${there ?? 'that folder'}` : `get etcd ${to}: the official release, checked by its SHA-256, else the distribution's package`,
+    'take a backup, proven by restoring it',
     ...(await turns(now)).map((host) => `restart ${host} with etcd ${to} (now ${from}), and wait until it has caught up`),
     'verify',
     `record that ${now.name} runs etcd ${to}`,

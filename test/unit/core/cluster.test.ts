@@ -165,4 +165,12 @@ test('whether one can listen is answered, and why not', async () => {
   server.close()
 })
 
+test('a verb that configures nothing goes by the record, whatever the configuration says', async () => {
+  leaveRecord(record())
+  const asked: Config = { cluster: 'a', provider: 'vagrant', masters: 5, subnet: '127.9.9.0/24', etcd: { clientPort: 3379, version: '3.6.14', environment: { ETCD_X: '1' } } }
+  const cluster = await resolveCluster({ asked, configFile: undefined, yes: false, json: false }, { configures: false })
+  assert.equal([cluster.provider, cluster.subnet, cluster.hosts.length, cluster.etcd.clientPort, cluster.etcd.version], ['local', subnet, 3, 2379, '3.5.16'])
+  await refusal(asked)
+})
+
 test.run()
