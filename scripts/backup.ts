@@ -11,7 +11,7 @@ await script(
     writes: true,
     byRecord: true,
     flags: { keep: { value: 'N', summary: 'afterwards remove the oldest backups beyond N' }, ...planFlag },
-    help: 'Example, for cron, which mails errors only:\n  PATH=/usr/local/bin:/usr/bin:/bin\n  30 2 * * *  cd /opt/ha-etcd && npx zx scripts/backup.ts --keep 14 >/dev/null\n\nIt holds every key of the cluster, secrets too: guard it as you guard certs/.',
+    help: 'Example: npx zx scripts/backup.ts --keep 14\nFor cron, docs/operations.md has a line.\n\nIt holds every key of the cluster, secrets too: guard it as you guard certs/.',
   },
   (cluster, flags) => {
     requireRecorded(cluster)

@@ -3,9 +3,8 @@ import { requireRecorded } from '../tasks/core/cluster.ts'
 import { script } from '../tasks/core/script.ts'
 import { certs } from '../tasks/operations/certs.ts'
 
-const help = `Example, for cron, which mails errors only:
-  PATH=/usr/local/bin:/usr/bin:/bin
-  15 6 * * *  cd /opt/ha-etcd && npx zx scripts/certs.ts >/dev/null
+const help = `Example: npx zx scripts/certs.ts
+For cron, docs/operations.md has a line that mails it when it is time.
 
 Exit code 1: one is to be renewed, or ends within pki.renewBeforeDays (30) days.`
 

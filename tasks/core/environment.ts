@@ -4,6 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { UsageError } from './errors.ts'
 import { suggest } from './suggest.ts'
 
+// Node gives a program a socket for its input. A bash that stands below no other shell takes that for rshd's, and reads the
+// person's ~/.bashrc first (bash(1), "Invocation"): slow, and what that prints would be taken for the program's own words.
+if (!(Number(process.env.SHLVL) > 0)) process.env.SHLVL = '1'
+
 /** Every variable of ours, with what it means; `--help` and the docs show this table. */
 export const environmentVariables = {
   HA_ETCD_CLUSTER: 'as --cluster',

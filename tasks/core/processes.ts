@@ -1,6 +1,7 @@
 // Other processes: whether one still runs, whether it is the same one as before, and ending a group of them.
 import { existsSync } from 'node:fs'
 import { $ } from 'zx'
+import './environment.ts'
 import { readFileIfThere } from './files.ts'
 
 /**

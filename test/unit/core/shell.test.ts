@@ -1,7 +1,7 @@
 // Programs: what they print comes back, what hangs is ended with its children, and a missing one is one sentence.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -21,6 +21,20 @@ test('arguments arrive as they are, whatever is in them', async () => {
   const words = ["it's", '$HOME', '`id`', 'a b', '', '*', '"', '\\', '-n']
   const { stdout } = await ask('node', ['-e', 'console.log(JSON.stringify(process.argv.slice(1)))', '--', ...words])
   assert.equal(JSON.parse(stdout), words)
+})
+
+test("a person's ~/.bashrc is not read, though no shell stands above: from cron, say", async () => {
+  const HOME = temporaryFolder()
+  writeFileSync(join(HOME, '.bashrc'), 'echo noise\n')
+  const script = `const { ask } = await import('${core}shell.ts'); process.stdout.write((await ask('echo', ['words'])).stdout)`
+  const { SHLVL, ...env } = process.env
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], { env: { ...env, HOME }, stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.on('data', (data) => {
+    said += data
+  })
+  await once(child, 'close')
+  assert.is(said, 'words\n')
 })
 
 test('input and environment reach the program', async () => {
