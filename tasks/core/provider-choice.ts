@@ -38,7 +38,7 @@ export async function chooseProvider(asked: Config, leftover: string): Promise<C
   if (asked.subnet?.startsWith('127.')) return local('the subnet is on its loopback interface')
   if (!findProgram('vagrant')) return local('Vagrant is not installed')
   const hypervisor = asked.vagrant?.provider ?? (await usableHypervisor())
-  return hypervisor && (await canUse(hypervisor)) ? { provider: 'vagrant', reason: `Vagrant and ${hypervisor} are here` } : local('Vagrant has no hypervisor that it can use')
+  return hypervisor && (await canUse(hypervisor)) ? { provider: 'vagrant', reason: `Vagrant and ${hypervisor} are here` } : local('Vagrant has no hypervisor here')
 }
 
 /**

@@ -44,7 +44,7 @@ test('Vagrant with a hypervisor is taken; a loopback network says otherwise', as
 
 test('Vagrant without the hypervisor that is asked for is not enough', async () => {
   const { provider, providerReason } = await resolve({ vagrant: { provider: 'virtualbox' } })
-  assert.equal([provider, providerReason], ['local', 'on this machine since Vagrant has no hypervisor that it can use'])
+  assert.equal([provider, providerReason], ['local', 'on this machine since Vagrant has no hypervisor here'])
 })
 
 test('what the person told Vagrant itself holds', async () => {
