@@ -130,7 +130,7 @@ test('restart gives every member a new process, one after the other, the leader 
 
 test('the plan of a restart names the hosts, and touches nothing', async () => {
   const before = names(3).map(pidOf)
-  assert.equal((await done(home.verb('restart', 'master02', '--plan', '--json'))).plan, ['master02: restart etcd on master02'])
+  assert.equal((await done(home.verb('restart', 'master02', '--plan', '--json'))).plan, ['master02: restart etcd on master02', 'verify'])
   assert.equal(names(3).map(pidOf), before)
 })
 
