@@ -10,7 +10,7 @@ export const run = {
   verbose: false,
   json: false,
   yes: false,
-  /** True where Ctrl-C is how a person ends it, which is no failure. */
+  /** True where Ctrl-C is how a person ends it: then nothing is said of that. */
   untilStopped: false,
   /** What a person should know, shown at the end. */
   warnings: [] as string[],

@@ -72,11 +72,9 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, 
     await main(cluster, flags, words)
     run.throwIfStopped()
   } catch (error) {
-    if (!(run.untilStopped && error instanceof Interrupted)) {
-      const { text, exitCode } = presentError(error, run.verbose)
-      process.stderr.write(`${forCluster(text, about)}\n`)
-      process.exitCode = exitCode
-    }
+    const { text, exitCode } = presentError(error, run.verbose)
+    if (!(run.untilStopped && error instanceof Interrupted)) process.stderr.write(`${forCluster(text, about)}\n`)
+    process.exitCode = exitCode
   } finally {
     release?.()
     clearTimeout(lastResort)
