@@ -140,11 +140,11 @@ test('while a host lets nobody in, though its member runs, each says so, and cha
   for (const words of verbs) {
     listHosts(words[0] === 'scale' ? 5 : 3, words[0] === 'upgrade' ? { binaries: newer?.folder } : {})
     const { exitCode, stderr } = await home.verb(...words)
+    listHosts(3)
     assert.is(exitCode, 1, words.join(' '))
     assert.match(stderr, /master03: nothing answers SSH at [\s\S]*Next: Start sshd there/, words.join(' '))
     assert.equal([await startTimes(), await memberIds(), files()], before, words.join(' '))
   }
-  listHosts(3)
   await machines.on('master03', 'systemctl start ssh')
   await passes('restart')
 })

@@ -146,6 +146,10 @@ test('servers are restored from a backup; then two of them lose all, and the thi
   }
   for (const name of ['master01', 'master03']) await machines.on(name, 'systemctl kill -s KILL etcd-member; rm -rf /var/lib/etcd')
   await machines.on('master02', 'systemctl restart --no-block etcd-member') // as anybody would try; without a quorum it answers nobody
+  await machines.on('master03', 'systemctl stop ssh; kill $(pgrep -u vagrant) 2>/dev/null || true')
+  assert.match(await failed('recover', '--yes'), /master03: nothing answers SSH/) // what is out of sight may be a living quorum
+  assert.is(await machines.on('master02', 'ls /var/lib/etcd | wc -l'), '2') // no copy was made
+  await machines.on('master03', 'systemctl start ssh')
   assert.is(JSON.parse((await passed('recover', '--yes', '--json')).stdout).from, 'master02')
   assert.match((await passed('up')).stdout, 'nothing had to be changed')
 })
