@@ -66,7 +66,7 @@ async function build(cluster: Cluster, image: string, report: (line: string) => 
     `--customize-hook='copy-in prepare.sh /tmp' --customize-hook='chroot "$1" sh /tmp/prepare.sh' --customize-hook='rm "$1/tmp/prepare.sh"'`,
     `${release} - "$@"`,
   ].join(' ')
-  const script = `set -o pipefail; ${bootstrap} | docker import --change 'CMD ["/lib/systemd/systemd"]' - ${image}`
+  const script = `set -o pipefail; ${bootstrap} | docker import --change 'CMD ["/usr/local/sbin/boot"]' - ${image}`
   const { exitCode, stderr } = await work('bash', ['-c', script, 'bash', ...(await mirrors())], { cwd: folder, state: cluster.paths.state, onLine: report })
   if (exitCode !== 0) throw new OperationError(`The hosts' image could not be built from Debian's packages either.`, { output: stderr || built.stderr })
   return `${image} built from Debian's packages, since Docker could not get debian:12-slim`

@@ -77,8 +77,9 @@ async function makeNamespace(): Promise<void> {
 /** `ip netns exec` would mount /sys anew and hide the cgroups from dockerd; nsenter does not. */
 async function startEngine(): Promise<void> {
   const log = openSync(join(folder, 'dockerd.log'), 'w')
+  const groups = process.env.E2E_CGROUP2 ? ['unshare', '--mount', 'sh', '-c', 'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$0" "$@"'] : []
   const options = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid'), '--host', `unix://${folder}/docker.sock`]
-  const child = spawn('nsenter', [...inside.slice(1), 'dockerd', ...options], { detached: true, stdio: ['ignore', log, log] })
+  const child = spawn('nsenter', [...inside.slice(1), ...groups, 'dockerd', ...options], { detached: true, stdio: ['ignore', log, log] })
   closeSync(log)
   engine = child.pid ?? 0
   for (let waited = 0; waited < 60_000; waited += 250) {

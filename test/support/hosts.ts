@@ -11,7 +11,7 @@ const user = 'vagrant'
 
 /** What makes systemd boot in a container, without --privileged. NET_ADMIN: tests cut networks. */
 const systemd =
-  '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined --cgroupns=private --tmpfs /run --tmpfs /run/lock --tmpfs /tmp -e container=docker'
+  '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns=private --tmpfs /run --tmpfs /run/lock --tmpfs /tmp -e container=docker'
 
 export interface TestHost {
   name: string

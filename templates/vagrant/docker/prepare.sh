@@ -38,5 +38,15 @@ WantedBy=ssh.service
 UNIT
 systemctl enable ssh-host-keys.service ssh.service
 
+# systemd must write to its control groups. With cgroup v2, which most systems have now, Docker mounts them read-only.
+cat >/usr/local/sbin/boot <<'BOOT'
+#!/bin/sh
+if [ "$(stat --file-system --format %T /sys/fs/cgroup)" = cgroup2fs ]; then
+  mount -o remount,bind,rw /sys/fs/cgroup
+fi
+exec /lib/systemd/systemd
+BOOT
+chmod 0755 /usr/local/sbin/boot
+
 # A container has no consoles to log in at, no clock and no disks of its own, and needs no upgrades by itself.
 systemctl mask console-getty.service getty.target apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer
