@@ -36,8 +36,8 @@ function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
             etcd_environment: cluster.etcd.environment,
             // Local hosts share this machine: its programs, and its 127.0.0.1. Phase doctor has looked at it.
             ...(local ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [], etcd_doctor: false } : { etcd_binaries_source: binaries.folder }),
-            // There etcd runs from an image; it must be the version that was recorded.
-            ...(cluster.hosts.some(({ connection }) => connection?.etcd_flatcar) && { etcd_image_tag: `v${binaries.version}` }),
+            // Flatcar runs etcd from an image; it must be the version that was recorded.
+            ...(!local && { etcd_image_tag: `v${binaries.version}` }),
           },
         },
       },

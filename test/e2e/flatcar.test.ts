@@ -22,7 +22,7 @@ ExecStart=/usr/bin/etcd
 [Install]
 WantedBy=multi-user.target
 `
-// What curl fetches: an archive with a python that is the host's, which was moved away.
+// What curl fetches: an archive with a python that is the host's, which was moved away. Docker has no image, and notes which it is to get.
 const likeFlatcar = `
 useradd --system etcd
 printf '%s' '${unit}' > /usr/lib/systemd/system/etcd-member.service
@@ -32,7 +32,8 @@ printf '#!/bin/sh\\nexec /root/python "$@"\\n' > /root/archive/python/bin/python
 chmod 711 /root; chmod +x /root/archive/python/bin/python3
 tar -czf /root/python.tar.gz -C /root/archive python
 printf '#!/bin/sh\\nwhile [ "$1" != --output ]; do shift; done\\ncp /root/python.tar.gz "$2"\\n' > /usr/bin/curl
-chmod +x /usr/bin/curl
+printf '#!/bin/sh\\n[ "$1" = pull ] && echo "$3" | tee -a /root/pulled\\n' > /usr/bin/docker
+chmod +x /usr/bin/curl /usr/bin/docker
 systemctl daemon-reload
 sha256sum /root/python.tar.gz | cut -d' ' -f1`
 
@@ -77,7 +78,8 @@ test('an archive of Python with another sum is not used', async () => {
 })
 
 test("etcd runs by the OS's own unit, with the image that the role names, where its certificates are for it", async () => {
-  assert.is(await converge(sum), 2)
+  assert.is(await converge(sum), 3)
+  assert.match(await machines.on('master01', 'cat /root/pulled'), /^gcr\.io\/etcd-development\/etcd:v3\.[\d.]+$/)
   assert.is(await machines.on('master01', 'cat /usr/lib/systemd/system/etcd-member.service'), unit.trim())
   await machines.on(
     'master01',
@@ -90,6 +92,11 @@ test("etcd runs by the OS's own unit, with the image that the role names, where 
 
 test('a second run changes nothing', async () => {
   assert.is(await converge(sum), 0)
+})
+
+test('what the role has put there can be removed again, though the OS has no Python', async () => {
+  await runPlaybook(cluster, { playbook: 'remove' })
+  await machines.on('master01', 'test ! -e /var/lib/etcd; test ! -e /etc/ssl/etcd; test -x /usr/bin/etcd; ! systemctl is-active -q etcd-member')
 })
 
 test.run()

@@ -66,6 +66,16 @@ test('a server that lacks what etcd needs is named, with what helps, before anyt
   await machines.on('master02', 'kill $(cat /tmp/pid); ip address del 192.168.99.1/32 dev lo')
 })
 
+test("another cluster's data, which etcd has left on a server, is neither started by up nor removed by down", async () => {
+  const theirs = 'find /usr/local/bin/etcd /var/lib/etcd -exec stat -c "%n %U %a" {} + | sort'
+  await machines.on('master02', 'mkdir -p /var/lib/etcd/member/wal; touch /var/lib/etcd/member/wal/0.wal /usr/local/bin/etcd')
+  const before = await machines.on('master02', theirs)
+  assert.match(await failed('up'), "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.")
+  await passed('down', '--yes')
+  assert.is(await machines.on('master02', theirs), before)
+  await machines.on('master02', 'rm -r /usr/local/bin/etcd /var/lib/etcd')
+})
+
 test('up ends with a verified cluster on the servers; again, it changes nothing', async () => {
   const { stdout } = await passed('up')
   assert.match(stdout, 'The cluster is up and verified')
@@ -155,7 +165,9 @@ test('servers are restored from a backup; then two of them lose all, and the thi
 })
 
 test('down takes etcd, its certificates and its data from the servers, and leaves the servers', async () => {
+  await machines.on('master03', 'mkdir /var/lib/etcd/default') // a package's, say
   await passed('down', '--yes')
+  assert.is(await machines.on('master03', 'ls /var/lib/etcd; rmdir /var/lib/etcd/default /var/lib/etcd'), 'default')
   for (const { name } of machines.hosts.slice(0, 3)) {
     const left = await machines.on(
       name,

@@ -78,11 +78,12 @@ test('certificates that name the host pass; one that does not, or is not there, 
   assert.match(row(none.master01, 'certificates')?.detail ?? '', '/nowhere/master01/server.crt')
 })
 
-test('hosts call those on which something listens, and speak to listeners only', () => {
-  const looks = { master01: { listens: 'etcd' }, master02: { listens: 'listener' }, master03: { listens: '' } }
-  const targets = call('etcd_doctor_targets', looks, { master01: '10.0.0.1', master02: '10.0.0.2', master03: '10.0.0.3' }, 2380, 'master03')
+test('hosts call each port on which something listens, and speak to listeners only', () => {
+  const looks = { master01: { listens: { 2380: 'etcd' } }, master02: { listens: { 2379: 'listener', 2380: 'listener' } }, master03: { listens: {} } }
+  const targets = call('etcd_doctor_targets', looks, { master01: '10.0.0.1', master02: '10.0.0.2', master03: '10.0.0.3' }, 'master03')
   assert.equal(targets, [
     { name: 'master01', address: '10.0.0.1', port: 2380, greets: false },
+    { name: 'master02', address: '10.0.0.2', port: 2379, greets: true },
     { name: 'master02', address: '10.0.0.2', port: 2380, greets: true },
   ])
 })
@@ -119,6 +120,8 @@ test('a program is known by its sum, its size and the machine in its header; a s
       ['/opt/bin/etcdctl', '', 10],
     ],
   )
+  writeFileSync(join(folder, 'etcd'), Buffer.from('cffaedfe0c000001', 'hex')) // a program of macOS
+  assert.is(call<{ machine: string }[]>('etcd_programs', folder, '/opt/bin')[0]?.machine, 'another system')
   assert.equal(call('etcd_programs', '', '/opt/bin'), [])
 })
 

@@ -10,6 +10,7 @@ interface Look {
   running?: boolean
   has_data?: boolean
   remnants?: string
+  strange?: string
   state?: string
   restart?: boolean
   healthy?: boolean
@@ -155,6 +156,12 @@ test('a member without data that was added as a learner joins, and no running me
 test('a renewed leaf is put in place without a restart', () => {
   const { plan: decided } = plan(three({ ...good, drift: ['server.crt: content'] }), [members()])
   assert.equal([decided.converge, decided.restart], [hosts, []])
+})
+
+test('data of which nothing says that it is ours is started by no first run, but a known member has it back', () => {
+  const strange: Look = { ...fresh, has_data: true, strange: '/var/lib/etcd/member' }
+  assert.match(plan(three(fresh, { master02: strange })).plan.refusal, "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.")
+  assert.is(plan(three(good, { master02: strange }), [members()]).plan.refusal, '')
 })
 
 test.run()

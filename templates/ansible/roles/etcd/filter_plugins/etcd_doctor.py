@@ -31,12 +31,13 @@ def etcd_inventory_mistake(addresses):
     return ""
 
 
-def etcd_doctor_targets(looks, addresses, port, host):
-    """Whom a host calls: the others on whose peer port something of ours listens."""
+def etcd_doctor_targets(looks, addresses, host):
+    """Whom a host calls: the others, on each port where something of ours listens."""
     return [
-        {"name": other, "address": addresses[other], "port": int(port), "greets": look["listens"] == "listener"}
+        {"name": other, "address": addresses[other], "port": int(port), "greets": who == "listener"}
         for other, look in looks.items()
-        if other != host and look["listens"]
+        if other != host
+        for port, who in look["listens"].items()
     ]
 
 

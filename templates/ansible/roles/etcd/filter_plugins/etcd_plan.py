@@ -67,6 +67,13 @@ def _refusal(looks, peer_urls, members):
         if absent:
             parts.append("the inventory has %s, which the cluster lacks" % " and ".join(absent))
         return "The inventory and the live members differ: %s. Correct the inventory, or the membership (scripts/scale.ts goes on where it was stopped; by hand: etcdctl member add|remove)." % "; ".join(parts)
+    for host in sorted(looks):
+        if looks[host].get("strange") and not (members and members[peer_urls[host]]["started"]):
+            there = looks[host]["strange"]
+            return (
+                "%s has a member's data in %s, but nothing says that it is of this cluster. If it is not needed, move it aside: mv %s %s.old. "
+                "If it is this cluster's, put the cluster's ca.crt where etcd has its certificates. Then run this again." % (host, there, there, there)
+            )
     for host in empty:
         if members is not None:
             member = members[peer_urls[host]]

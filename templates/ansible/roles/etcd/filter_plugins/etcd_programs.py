@@ -29,9 +29,11 @@ def _row(source, path):
 
 
 def _machine(content):
-    """The machine as uname calls it; '' for what is no ELF file, a script for example."""
-    if content[:4] != b"\x7fELF":
+    """The machine as uname calls it; '' for a script, which any may run. A program of another system is for none of our hosts."""
+    if content[:2] == b"#!":
         return ""
+    if content[:4] != b"\x7fELF":
+        return "another system"
     number = struct.unpack("<H" if content[5] == 1 else ">H", content[18:20])[0]
     return MACHINES.get(number, "machine %d" % number)
 

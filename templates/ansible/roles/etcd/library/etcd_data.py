@@ -1,16 +1,17 @@
 #!/usr/bin/python
-"""A member's data on its host: how far it got, moved aside, copied, restored from a snapshot. It is never removed."""
+"""A member's data on its host: how far it got, moved aside, copied, restored from a snapshot, removed."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.etcd_checks import same_authority
-from ansible.module_utils.etcd_files import FIRST_START, RESTORED_AS, has_log, ids_of, make_directory, make_user, own, put, read, restored_as
+from ansible.module_utils.etcd_checks import names_cluster, same_authority
+from ansible.module_utils.etcd_files import FIRST_START, RESTORED_AS, has_log, ids_of, leftovers, make_directory, make_user, own, put, read, restored_as
 from ansible.module_utils.etcd_log import progress
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
@@ -27,7 +28,8 @@ options:
       - V(copy) stops etcd and copies its data.
       - V(stage) restores a snapshot in a folder beside the data, where etcd does not see it.
       - V(take) puts what was staged in the data's place, which must be empty.
-    choices: [inspect, set_aside, copy, stage, take]
+      - V(remove) removes the data of this cluster for good, also what was moved aside; what others put beside it stays.
+    choices: [inspect, set_aside, copy, stage, take, remove]
     required: true
     type: str
   wanted:
@@ -71,6 +73,10 @@ foreign:
   description: Whether the host has the certificate of another authority.
   returned: with action=inspect
   type: bool
+ours:
+  description: Whether the role has set the host up for this cluster; its configuration or its authority says so.
+  returned: with action=inspect
+  type: bool
 restored:
   description: The token that the data was restored under, or is staged under; '' where it was not.
   returned: with action=inspect
@@ -79,10 +85,14 @@ aside:
   description: Where the old data, or its copy, is now; '' where there was none.
   returned: with action=set_aside and action=copy
   type: str
+left:
+  description: The data directory, where it stays since it is a disk of its own or others have put something there; '' where it is gone.
+  returned: with action=remove
+  type: str
 """
 
 SPEC = {
-    "action": {"choices": ["inspect", "set_aside", "copy", "stage", "take"], "required": True},
+    "action": {"choices": ["inspect", "set_aside", "copy", "stage", "take", "remove"], "required": True},
     "wanted": {
         "type": "dict",
         "required": True,
@@ -92,6 +102,8 @@ SPEC = {
             "service": {"type": "dict"},
             "ca_path": {"type": "str"},
             "ca": {"type": "str"},
+            "config_path": {"type": "str"},
+            "tokens": {"type": "list", "elements": "str"},
         },
     },
     "token": {"type": "str", "default": "", "no_log": False},
@@ -119,7 +131,9 @@ class Data:
         self.member = os.path.join(self.folder, "member")
         self.staged = os.path.join(self.folder, "restored")
         self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
-        self.foreign = not same_authority(read(wanted["ca_path"]), wanted["ca"])
+        there_ca = read(wanted["ca_path"])
+        self.foreign = bool(wanted["ca"]) and not same_authority(there_ca, wanted["ca"])
+        self.ours = not self.foreign and (bool(there_ca and wanted["ca"]) or names_cluster(read(wanted["config_path"]), wanted["tokens"]))
 
     def aside(self):
         """Where the data goes that is moved aside or copied now."""
@@ -163,7 +177,7 @@ def inspect(data):
     commit, last = progress(data.folder)
     restored = restored_as(data.member) or restored_as(os.path.join(data.staged, "member"))
     has_data = has_log(data.folder)
-    return {"changed": False, "running": running and has_data, "has_data": has_data, "commit": commit, "last": last, "foreign": data.foreign, "restored": restored}
+    return {"changed": False, "running": running and has_data, "has_data": has_data, "commit": commit, "last": last, "foreign": data.foreign, "ours": data.ours, "restored": restored}
 
 
 def set_aside(data):
@@ -241,10 +255,39 @@ def take(data):
     return {"changed": True}
 
 
+def remove(data):
+    """Our data, and the folder too where nothing else is in it. The service was stopped before."""
+    if not os.path.isdir(data.folder):
+        return {"changed": False, "left": ""}
+    names = [name for name in os.listdir(data.folder) if name in ("member", "restored", FIRST_START) or name.startswith("member.")]
+    if data.module.check_mode:
+        return {"changed": bool(names), "left": ""}
+    for path in [*(os.path.join(data.folder, name) for name in names), *leftovers(data.folder)]:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    return {"changed": True, "left": "" if remove_folder(data.folder) else data.folder}
+
+
+def remove_folder(path):
+    """Removes a folder that is empty, or the link to one; False where it is not empty, or a disk of its own."""
+    try:
+        if os.path.islink(path):
+            os.unlink(path)
+        else:
+            os.rmdir(path)
+        return True
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+            return False
+        raise
+
+
 def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    actions = {"inspect": inspect, "set_aside": set_aside, "copy": copy, "stage": stage, "take": take}
+    actions = {"inspect": inspect, "set_aside": set_aside, "copy": copy, "stage": stage, "take": take, "remove": remove}
     try:
         module.exit_json(**actions[module.params["action"]](Data(module)))
     except (DataError, ServiceError) as error:

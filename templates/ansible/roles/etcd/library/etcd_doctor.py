@@ -15,12 +15,12 @@ DOCUMENTATION = r"""
 module: etcd_doctor
 short_description: Check what a host must offer to etcd
 description:
-  - Changes nothing. A listener on the peer port, where nothing listens, ends by itself within two minutes.
+  - Changes nothing. A listener on the client and the peer port, where nothing listens, ends by itself within two minutes.
 options:
   action:
     description:
       - V(look) checks this host by itself.
-      - V(reach) calls every other host's peer port.
+      - V(reach) calls every other host's client and peer port.
     choices: [look, reach]
     required: true
     type: str
@@ -46,9 +46,9 @@ checks:
   returned: always
   type: list
 listens:
-  description: Who listens on the peer port, V(etcd) or V(listener); '' for nobody.
+  description: The ports that other hosts may call, of the client and the peer port, and who answers there, V(etcd) or V(listener).
   returned: with action=look
-  type: str
+  type: dict
 clock:
   description: This host's clock as the module began and as it ended, and the controller's as it was sent.
   returned: with action=look
@@ -122,32 +122,33 @@ def _end_old_listener(port):
 
 
 def _listens(module, running):
-    """Who listens on the peer port; where nobody does, our listener from now on."""
+    """Who listens on which port; where etcd does not run, our listener from now on. An etcd without a quorum serves no clients."""
     wanted = module.params["wanted"]
-    if running and checks.is_etcd(wanted["peer_port"], uid_of(wanted["user"])):
-        return "etcd"
+    ports = [wanted["client_port"], wanted["peer_port"]]
+    if running:
+        return {port: "etcd" for port in ports if checks.is_etcd(port, uid_of(wanted["user"]))}
     if module.check_mode or not wanted["awaited"]:
-        return ""
+        return {}
     try:
-        listener.start(wanted["address"], wanted["peer_port"], module.params["name"], wanted["awaited"])
-        return "listener"
+        listener.start(wanted["address"], ports, module.params["name"], wanted["awaited"])
+        return {port: "listener" for port in ports}
     except OSError:
-        return ""  # the checks say why
+        return {}  # the checks say why
 
 
 def reach(module):
-    """Every other host's peer port, from here."""
-    offsets, lost = {}, []
+    """Every other host's ports, from here: peers talk at one; at the other the role asks, before it takes a member down, how the others are."""
+    offsets, lost = {}, {}
     for target in module.params["targets"]:
         wrong, offset = listener.call(target["address"], target["port"], module.params["name"], target["greets"])
         if wrong:
-            lost.append("%s at %s:%d (%s)" % (target["name"], target["address"], target["port"], wrong))
+            lost.setdefault((target["name"], target["address"], wrong), []).append("port %d" % target["port"])
         elif offset is not None:
             offsets[target["name"]] = offset
     row = (
-        checks.bad("peers", "This host cannot reach %s." % " and ".join(lost), "Open the peer port between all hosts, in their firewalls and in the network's.")
+        checks.bad("peers", "This host cannot reach %s." % "; ".join("%s at %s, %s (%s)" % (name, address, " and ".join(ports), wrong) for (name, address, wrong), ports in lost.items()), "Open etcd's client port and its peer port between all hosts, in their firewalls and in the network's.")
         if lost
-        else checks.good("peers", "reaches %s" % ", ".join(target["name"] for target in module.params["targets"]))
+        else checks.good("peers", "reaches %s" % ", ".join(dict.fromkeys(target["name"] for target in module.params["targets"])))
     )
     return {"changed": False, "checks": [row], "offsets": offsets}
 

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.etcd_checks import same_authority
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl, listens
-from ansible.module_utils.etcd_files import FIRST_START, differs, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read
+from ansible.module_utils.etcd_files import FIRST_START, differs, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -59,6 +61,10 @@ has_data:
   type: bool
 remnants:
   description: The folder where a part of a member is left without its log; '' where there is none.
+  returned: with action=look
+  type: str
+strange:
+  description: The folder of a member's data which nothing on the host says that this cluster made; '' where there is none.
   returned: with action=look
   type: str
 state:
@@ -135,6 +141,13 @@ class Host:
         """Whether a part of a member is left without its log, and not by a first start that was cut short."""
         return not self.has_data() and os.path.exists(os.path.join(self.data, "member")) and not os.path.exists(self.permit())
 
+    def strange(self):
+        """Whether there is data, but neither a configuration of the role's, nor our authority, nor the mark of a restored member."""
+        there_ca = read(os.path.join(self.etcdctl.ssl_directory, "ca.crt"))
+        ours = next(entry["content"] for entry in self.wanted["files"] if os.path.basename(entry["path"]) == "ca.crt")
+        known = bool(self.state()) or bool(there_ca) and same_authority(there_ca, ours) or bool(restored_as(os.path.join(self.data, "member")))
+        return self.has_data() and not known
+
     def state(self):
         """The initial cluster state that the configuration gives: '', 'new' or 'existing'."""
         there = read(self.config["path"]) or ""
@@ -156,7 +169,7 @@ class Host:
     def all_files(self, state):
         """(path, content, mode, ids, does a running etcd need to start again for it)."""
         files = [(entry["path"], entry["content"], 0o644, self.ids, entry["restart"]) for entry in self.wanted["files"]]
-        files += [(entry["path"], entry["content"], 0o600, self.ids, False) for entry in self.wanted["private_keys"]]
+        files += [(entry["path"], base64.b64decode(entry["content"]).decode(), 0o600, self.ids, False) for entry in self.wanted["private_keys"]]
         if self.wants_unit():
             files.append((self.wanted["unit"]["path"], self.wanted["unit"]["content"], 0o644, self.ids, True))
         there = read(self.config["path"])
@@ -272,6 +285,7 @@ def look(host):
         "running": running,
         "has_data": has_data,
         "remnants": os.path.join(host.data, "member") if host.remnants() else "",
+        "strange": os.path.join(host.data, "member") if host.strange() else "",
         "state": state,
         "restart": restart,
         "healthy": status is not None,

@@ -135,10 +135,16 @@ def same_authority(there_ca, our_ca):
     return not there_ca or bool(set(CERTIFICATE.findall(there_ca)) & set(CERTIFICATE.findall(our_ca)))
 
 
+def names_cluster(config, tokens):
+    """Whether the host's configuration is there, and is of a cluster with one of these tokens."""
+    theirs = TOKEN.search(config or "")
+    return bool(theirs) and theirs.group(1) in tokens
+
+
 def cluster(config, token, former_tokens, there_ca, our_ca, running):
     """Whether the host is ours: its configuration names our cluster, and its etcd trusts our authority."""
     theirs = TOKEN.search(config or "")
-    if theirs and theirs.group(1) not in [token, *former_tokens]:
+    if theirs and not names_cluster(config, [token, *former_tokens]):
         return bad(
             "cluster",
             "This host belongs to another cluster, %s; the inventory would make it one of %s." % (theirs.group(1), token),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
@@ -14,16 +15,14 @@ NAME = "etcd-doctor"
 CALL_SECONDS = 3
 
 
-def start(address, port, me, awaited):
+def start(address, ports, me, awaited):
     """Listens in a process of its own, which outlives the module. Answers each caller with our name and time."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind((address, port))
-    server.listen(64)
+    servers = [_listen(address, port) for port in ports]
     child = os.fork()
     if child:
         os.waitpid(child, 0)
-        server.close()
+        for server in servers:
+            server.close()
         return
     try:
         os.setsid()
@@ -36,23 +35,32 @@ def start(address, port, me, awaited):
             os.dup2(null, handle)  # Ansible waits until nobody holds these
         with open("/proc/self/comm", "w", encoding="ascii") as file:
             file.write(NAME)
-        _serve(server, me, set(awaited))
+        _serve(servers, me, {(name, port) for name in awaited for port in ports})
     finally:
         os._exit(0)
 
 
-def _serve(server, me, awaited):
+def _listen(address, port):
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((address, port))
+    server.listen(64)
+    return server
+
+
+def _serve(servers, me, awaited):
     while awaited:
-        caller, _address = server.accept()
-        try:
-            caller.settimeout(CALL_SECONDS)
-            name = caller.recv(256).decode().strip()
-            caller.sendall(("%s %s %.6f\n" % (NAME, me, time.time())).encode())
-            awaited.discard(name)
-        except (OSError, UnicodeDecodeError):
-            pass
-        finally:
-            caller.close()
+        for server in select.select(servers, [], [])[0]:
+            caller, _address = server.accept()
+            try:
+                caller.settimeout(CALL_SECONDS)
+                name = caller.recv(256).decode().strip()
+                caller.sendall(("%s %s %.6f\n" % (NAME, me, time.time())).encode())
+                awaited.discard((name, server.getsockname()[1]))
+            except (OSError, UnicodeDecodeError):
+                pass
+            finally:
+                caller.close()
 
 
 def end(pid):
