@@ -1,9 +1,12 @@
 // The ssh configuration of a cluster's hosts: what Ansible, the tunnels and a person use to reach them.
 import type { OwnHost } from '../core/own-hosts.ts'
 
-/** An ssh_config(5) with a block for each host; the person's own configuration fills the gaps, so that a jump host's name works. */
+/**
+ * An ssh_config(5) with a block for each host. ssh takes the first value it finds: the person's own configuration, then the
+ * system's fill the gaps, so that a jump host's name works, and a site's known hosts. `-F` alone would leave both out.
+ */
 export function sshConfig(hosts: OwnHost[]): string {
-  return `${hosts.map(block).join('\n')}\nHost *\n  Include ~/.ssh/config\n`
+  return `${hosts.map(block).join('\n')}\nHost *\n  Include ~/.ssh/config\n  Include /etc/ssh/ssh_config\n`
 }
 
 /** Host keys are always checked: these hosts are no throw-away ones. */

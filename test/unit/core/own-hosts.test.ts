@@ -67,10 +67,11 @@ test('other hosts than the cluster was made of are refused, each named', () => {
 
 test('how many hosts, said also where there is none', () => assert.throws(() => checkOwnHosts([], 'hosts'), 'must name 1, 3, 5, 7 or 9 hosts, not 0'))
 
-test('the ssh configuration checks host keys, quotes what has spaces, and knows the jump host by the person’s own', () => {
+test('the ssh configuration checks host keys, quotes what has spaces, and leaves the rest to the person’s own, then to the system’s', () => {
   const text = sshConfig([{ name: 'm1', address: '10.0.0.1', ssh: { user: 'core', identityFile: '/my keys/id', jump: 'bastion' } }])
   assert.match(text, /^Host m1 10\.0\.0\.1\n {2}HostName 10\.0\.0\.1\n {2}User core\n {2}IdentityFile "\/my keys\/id"\n/)
-  for (const line of ['StrictHostKeyChecking yes', 'ProxyJump bastion', 'Include ~/.ssh/config']) assert.match(text, line)
+  for (const line of ['StrictHostKeyChecking yes', 'ProxyJump bastion']) assert.match(text, line)
+  assert.match(text, /\nHost \*\n {2}Include ~\/\.ssh\/config\n {2}Include \/etc\/ssh\/ssh_config\n$/)
 })
 
 test.run()
