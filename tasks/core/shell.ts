@@ -112,3 +112,11 @@ export function keepRunning(program: string, args: string[], until?: AbortSignal
 
 /** In single quotes, as every POSIX shell (and Ansible) reads them; plain where nothing needs quoting. */
 export const shellQuoted = (text: string): string => (/^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+
+/** The words of a line as Python's shlex.split makes them, which Ansible reads ssh's arguments with; undefined where a quote is not closed. */
+export function shellWords(line: string): string[] | undefined {
+  const word = /(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])+/gs
+  if (line.replace(word, '').trim() !== '') return undefined
+  const bare = (_: string, single?: string, double?: string, escaped?: string): string => single ?? double?.replace(/\\(["\\])/g, '$1') ?? escaped ?? ''
+  return (line.match(word) ?? []).map((quoted) => quoted.replace(/'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs, bare))
+}

@@ -1,9 +1,11 @@
 // Hosts that a person already has: what is taken from the configuration or an inventory, and what is refused.
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadSettings } from '../../../tasks/core/config.ts'
+import { UsageError } from '../../../tasks/core/errors.ts'
 import { checkOwnHosts, hostsInInventory, refuseOtherHosts } from '../../../tasks/core/own-hosts.ts'
 import { sshConfig } from '../../../tasks/vms/ssh-config.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -46,8 +48,52 @@ test('an inventory: the group of the masters, their addresses, and how ssh reach
   assert.match((failure as Error).message, '10.0.0.3 in')
   writeFileSync(inventory, '[etcd]\na1 ansible_host=10.0.0.1 ansible_port=2200 ansible_user=me ansible_ssh_common_args="-J bastion -o UserKnownHostsFile=/known"\n')
   const [only] = await hostsInInventory(inventory)
-  assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh: { host: '10.0.0.1', port: 2200, user: 'me', identityFile: undefined, knownHosts: '/known', jump: 'bastion' } })
+  const ssh = { host: '10.0.0.1', port: 2200, user: 'me', identityFile: undefined, options: ['ProxyJump bastion', 'UserKnownHostsFile=/known'] }
+  assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh })
 })
+
+test('an inventory in the older words for how ssh reaches a host', async () => {
+  const [only] = await hostsInInventory(file('hosts.ini', '[etcd]\na1 ansible_ssh_host=10.0.0.1 ansible_ssh_port=2200 ansible_ssh_user=me ansible_private_key_file=/k\n'))
+  assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh: { host: '10.0.0.1', port: 2200, user: 'me', identityFile: '/k', options: [] } })
+})
+
+/** An inventory whose one host has this variable. */
+const withVariable = (key: string, value: string): string =>
+  file('hosts.json', JSON.stringify({ etcd: { hosts: { a1: { ansible_host: '10.0.0.1', private_ipv4: '10.0.0.1', [key]: value } } } }))
+
+// What ssh itself makes of the file, by `ssh -G`.
+for (const [args, expected] of [
+  ['-o ProxyCommand="ssh -W %h:%p -q bastion"', 'proxycommand ssh -W %h:%p -q bastion'],
+  [`-o 'ProxyCommand=ssh -W "%h:%p" bastion'`, 'proxycommand ssh -W "%h:%p" bastion'],
+  ["-o 'ProxyJump=bastion'", 'proxyjump bastion'],
+  ['-oProxyJump=bastion -C', 'proxyjump bastion'],
+  ['-Jbastion', 'proxyjump bastion'],
+  ['-qJ me@bastion:2200', 'proxyjump me@bastion:2200'],
+  ['-o "ServerAliveInterval 7"', 'serveraliveinterval 7'],
+  ['-p 2201 -l other', 'port 2201'],
+  ['-p2201 -l other', 'user other'],
+  ["-i '/my keys/id'", 'identityfile /my keys/id'],
+  ['-o StrictHostKeyChecking=no', 'stricthostkeychecking false'],
+  ['', 'stricthostkeychecking true'],
+  ['-o ControlMaster=auto -o ControlPersist=60s', 'controlmaster false'],
+] as const)
+  test(`ssh's arguments in an inventory reach ssh: ${args || 'none'}`, async () => {
+    const config = file('ssh-config', sshConfig(await hostsInInventory(withVariable('ansible_ssh_common_args', args))))
+    assert.ok(execFileSync('ssh', ['-G', '-F', config, 'a1'], { encoding: 'utf8' }).split('\n').includes(expected))
+  })
+
+for (const [key, value, says] of [
+  ['ansible_ssh_common_args', '-J {{ bastion }}', 'ansible_ssh_common_args is a template'],
+  ['ansible_host', '{{ inventory_hostname }}.example', 'ansible_host is a template'],
+  ['private_ipv4', '{% if x %}10.0.0.1{% endif %}', 'private_ipv4 is a template'],
+  ['ansible_ssh_extra_args', "-o 'ProxyJump=bastion", 'ansible_ssh_extra_args has a quote that is not closed'],
+] as const)
+  test(`refused in an inventory: ${key}=${value}`, async () => {
+    const failure = (await hostsInInventory(withVariable(key, value)).catch((error: Error) => error)) as UsageError
+    assert.instance(failure, UsageError)
+    assert.match(failure.message, /^a1 in /)
+    assert.match(failure.message, says)
+  })
 
 test('an inventory without the group, or that is none, is refused', async () => {
   for (const [content, says] of [
