@@ -1,6 +1,7 @@
 // Hosts that a person already has: as the configuration lists them, or from an Ansible inventory of their own.
 import { isIPv4 } from 'node:net'
 import { UsageError } from './errors.ts'
+import { ownAnsible, vaultHint } from './own-ansible.ts'
 import { requireProgram } from './programs.ts'
 import { ask, shellWords } from './shell.ts'
 
@@ -46,15 +47,14 @@ export function checkOwnHosts(hosts: OwnHost[], where: string): void {
  * @throws UsageError when the inventory cannot be read or does not name them
  */
 export async function hostsInInventory(file: string): Promise<OwnHost[]> {
-  const { stdout, stderr, exitCode } = await ask(requireProgram('ansible-inventory'), ['--inventory', file, '--list'], {
-    env: { ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore', ANSIBLE_NOCOLOR: '1', ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true' },
-    timeout: 30_000,
-  })
-  if (exitCode !== 0) throw new UsageError(`The inventory ${file} cannot be read.`, { output: stderr })
+  const env = { ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore', ANSIBLE_NOCOLOR: '1', ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true' }
+  const listing = ask(requireProgram('ansible-inventory'), ['--inventory', file, '--list'], { env, timeout: 30_000 })
+  const [{ stdout, stderr, exitCode }, configured] = await Promise.all([listing, ownAnsible()])
+  if (exitCode !== 0) throw new UsageError(`The inventory ${file} cannot be read.`, { output: stderr, ...(stderr.includes('vault secrets') && { hint: vaultHint }) })
   const inventory = JSON.parse(stdout) as Record<string, { hosts?: string[]; children?: string[] }> & { _meta: { hostvars: Record<string, HostVars> } }
   const group = groups.find((name) => inventory[name])
   if (!group) throw new UsageError(`The inventory ${file} has no group ${groups.join(' or ')}: the cluster's hosts must be in one of them.`)
-  const hosts = membersOf(inventory, group).map((name) => ownHost(name, inventory._meta.hostvars[name] ?? {}, file))
+  const hosts = membersOf(inventory, group).map((name) => ownHost(name, inventory._meta.hostvars[name] ?? {}, file, configured))
   checkOwnHosts(hosts, `The group ${group} of ${file}`)
   return hosts
 }
@@ -66,7 +66,8 @@ function membersOf(inventory: Record<string, { hosts?: string[]; children?: stri
   return [...new Set([...hosts, ...children.flatMap((child) => membersOf(inventory, child))])]
 }
 
-function ownHost(name: string, vars: HostVars, file: string): OwnHost {
+/** @param configured what the person's ansible.cfg says where the inventory is silent */
+function ownHost(name: string, vars: HostVars, file: string, configured: Record<string, string>): OwnHost {
   const where = `${name} in ${file}`
   const text = (...keys: string[]): string | undefined => literal(vars, keys, where)
   const host = text('ansible_ssh_host', 'ansible_host')
@@ -79,8 +80,8 @@ function ownHost(name: string, vars: HostVars, file: string): OwnHost {
     ssh: {
       host: host ?? name,
       port: Number(text('ansible_ssh_port', 'ansible_port')) || undefined,
-      user: text('ansible_ssh_user', 'ansible_user'),
-      identityFile: text('ansible_ssh_private_key_file', 'ansible_private_key_file'),
+      user: text('ansible_ssh_user', 'ansible_user') ?? configured.ANSIBLE_REMOTE_USER,
+      identityFile: text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? configured.ANSIBLE_PRIVATE_KEY_FILE,
       options: ['ansible_ssh_common_args', 'ansible_ssh_extra_args'].flatMap((key) => sshOptions(text(key) ?? '', `${where}: ${key}`)),
     },
   }
