@@ -20,6 +20,8 @@ export interface SshSettings {
 export interface OwnHost {
   name: string
   address: string
+  /** The Python that Ansible runs there, by its path. */
+  python?: string | undefined
   ssh?: SshSettings | undefined
 }
 

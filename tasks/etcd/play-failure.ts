@@ -55,6 +55,11 @@ const vault: Cause = { pattern: /no vault secrets (?:were )?found/, says: 'a var
 /** What else may fail before the role itself has a word, or beneath it. */
 const failing: Cause[] = [
   vault,
+  {
+    pattern: /you must have a tty to run sudo/,
+    says: 'sudo wants a terminal there (requiretty).',
+    hint: `Let the user run sudo without one (Defaults:USER !requiretty in /etc/sudoers.d); or set ANSIBLE_PIPELINING=0, which lays what Ansible runs, keys included, on the host's disk for a moment; ${again}`,
+  },
   { pattern: /privilege escalation prompt/, says: 'sudo does not answer there.', hint: `See by hand what it waits for (sudo -v), ${again}` },
   {
     pattern: /Missing sudo password|a password is required|Incorrect sudo password/,
@@ -70,12 +75,12 @@ const failing: Cause[] = [
   {
     pattern: /feature annotations is not defined|feature_version|requires a minimum of Python/,
     says: 'its Python is too old.',
-    hint: `Python 3.7 or later is needed: install it there, ${again}`,
+    hint: `Python 3.7 or later is needed: install it there, and name it (python in hosts, ansible_python_interpreter), ${again}`,
   },
   {
     pattern: /python\S*: (?:command )?not found|python\S*: No such file|need to set the interpreter/,
     says: 'there is no Python.',
-    hint: `Install Python 3 there (Debian: apt-get install python3-minimal), or name it in ansible_python_interpreter, ${again}`,
+    hint: `Install the package python3 there (python3-minimal is too little), or name another one (python in hosts, ansible_python_interpreter), ${again}`,
   },
   { pattern: /No space left on device|Disk quota exceeded/i, says: 'its disk is full.', hint: `Free some space there, ${again}` },
   { pattern: /Read-only file system/, says: 'its disk is read-only.', hint: `See why in its log (dmesg), mend that, ${again}` },

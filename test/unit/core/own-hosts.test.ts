@@ -31,6 +31,7 @@ for (const [content, says] of [
   ['hosts: [{ name: m1, adress: 10.0.0.1 }]', 'is not a known key. Did you mean address?'],
   ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { usr: me } }]', 'is not a known key. Did you mean user?'],
   ['hosts: [{ name: M1, address: 10.0.0.1 }]', 'must be lower-case letters'],
+  ['hosts: [{ name: m1, address: 10.0.0.1, python: python3.11 }]', 'must be the absolute path of a Python'],
   ['{ provider: local, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'hosts is for provider ssh, not local'],
   ['{ masters: 3, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'hosts names 1 hosts, but masters is 3'],
   ['{ subnet: 10.0.0.0/24, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'exclude each other'],
