@@ -1,8 +1,9 @@
 // Hosts that a person already has: as the configuration lists them, or from an Ansible inventory of their own.
 import { isIPv4 } from 'node:net'
 import { UsageError } from './errors.ts'
+import { ownAnsible, vaultHint } from './own-ansible.ts'
 import { requireProgram } from './programs.ts'
-import { ask } from './shell.ts'
+import { ask, shellWords } from './shell.ts'
 
 /** How ssh reaches a host. Paths are absolute; what is not given is ssh's own default. */
 export interface SshSettings {
@@ -12,11 +13,15 @@ export interface SshSettings {
   identityFile?: string | undefined
   knownHosts?: string | undefined
   jump?: string | undefined
+  /** Further lines of ssh_config(5). */
+  options?: string[] | undefined
 }
 
 export interface OwnHost {
   name: string
   address: string
+  /** The Python that Ansible runs there, by its path. */
+  python?: string | undefined
   ssh?: SshSettings | undefined
 }
 
@@ -44,15 +49,14 @@ export function checkOwnHosts(hosts: OwnHost[], where: string): void {
  * @throws UsageError when the inventory cannot be read or does not name them
  */
 export async function hostsInInventory(file: string): Promise<OwnHost[]> {
-  const { stdout, stderr, exitCode } = await ask(requireProgram('ansible-inventory'), ['--inventory', file, '--list'], {
-    env: { ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore', ANSIBLE_NOCOLOR: '1', ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true' },
-    timeout: 30_000,
-  })
-  if (exitCode !== 0) throw new UsageError(`The inventory ${file} cannot be read.`, { output: stderr })
+  const env = { ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore', ANSIBLE_NOCOLOR: '1', ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true' }
+  const listing = ask(requireProgram('ansible-inventory'), ['--inventory', file, '--list'], { env, timeout: 30_000 })
+  const [{ stdout, stderr, exitCode }, configured] = await Promise.all([listing, ownAnsible()])
+  if (exitCode !== 0) throw new UsageError(`The inventory ${file} cannot be read.`, { output: stderr, ...(stderr.includes('vault secrets') && { hint: vaultHint }) })
   const inventory = JSON.parse(stdout) as Record<string, { hosts?: string[]; children?: string[] }> & { _meta: { hostvars: Record<string, HostVars> } }
   const group = groups.find((name) => inventory[name])
   if (!group) throw new UsageError(`The inventory ${file} has no group ${groups.join(' or ')}: the cluster's hosts must be in one of them.`)
-  const hosts = membersOf(inventory, group).map((name) => ownHost(name, inventory._meta.hostvars[name] ?? {}, file))
+  const hosts = membersOf(inventory, group).map((name) => ownHost(name, inventory._meta.hostvars[name] ?? {}, file, configured))
   checkOwnHosts(hosts, `The group ${group} of ${file}`)
   return hosts
 }
@@ -64,24 +68,55 @@ function membersOf(inventory: Record<string, { hosts?: string[]; children?: stri
   return [...new Set([...hosts, ...children.flatMap((child) => membersOf(inventory, child))])]
 }
 
-function ownHost(name: string, vars: HostVars, file: string): OwnHost {
-  const text = (key: string): string | undefined => (typeof vars[key] === 'string' || typeof vars[key] === 'number' ? String(vars[key]) : undefined)
-  const address = text('private_ipv4') ?? [text('ansible_host'), name].find((candidate) => candidate && isIPv4(candidate))
-  if (!address || !isIPv4(address)) throw new UsageError(`${name} in ${file} has no IPv4 address: set private_ipv4 there.`)
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new UsageError(`${name} in ${file} cannot be a member's name: it must be lower-case letters, digits and dashes.`)
-  const options = `${text('ansible_ssh_common_args') ?? ''} ${text('ansible_ssh_extra_args') ?? ''}`
+/** @param configured what the person's ansible.cfg says where the inventory is silent */
+function ownHost(name: string, vars: HostVars, file: string, configured: Record<string, string>): OwnHost {
+  const where = `${name} in ${file}`
+  const text = (...keys: string[]): string | undefined => literal(vars, keys, where)
+  const host = text('ansible_ssh_host', 'ansible_host')
+  const address = text('private_ipv4') ?? [host, name].find((candidate) => candidate && isIPv4(candidate))
+  if (!address || !isIPv4(address)) throw new UsageError(`${where} has no IPv4 address: set private_ipv4 there.`)
+  if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new UsageError(`${where} cannot be a member's name: it must be lower-case letters, digits and dashes.`)
   return {
     name,
     address,
     ssh: {
-      host: text('ansible_host') ?? name,
-      port: Number(text('ansible_port')) || undefined,
-      user: text('ansible_user'),
-      identityFile: text('ansible_ssh_private_key_file'),
-      knownHosts: /UserKnownHostsFile[= ](\S+)/.exec(options)?.[1],
-      jump: /(?:-J |ProxyJump[= ])(\S+)/.exec(options)?.[1],
+      host: host ?? name,
+      port: Number(text('ansible_ssh_port', 'ansible_port')) || undefined,
+      user: text('ansible_ssh_user', 'ansible_user') ?? configured.ANSIBLE_REMOTE_USER,
+      identityFile: text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? configured.ANSIBLE_PRIVATE_KEY_FILE,
+      options: ['ansible_ssh_common_args', 'ansible_ssh_extra_args'].flatMap((key) => sshOptions(text(key) ?? '', `${where}: ${key}`)),
     },
   }
+}
+
+/** The first of these variables that is set. @throws UsageError for a template: ansible-inventory does not evaluate any */
+function literal(vars: HostVars, keys: string[], where: string): string | undefined {
+  const key = keys.find((one) => typeof vars[one] === 'string' || typeof vars[one] === 'number')
+  const value = key && String(vars[key])
+  if (value && /\{[{%]/.test(value)) throw new UsageError(`${where}: ${key} is a template, which cannot be evaluated here: give its value literally.`)
+  return value || undefined
+}
+
+/** ssh's flags that say how a host is reached, as ssh_config(5) has them. What follows -o is such a line already, and must stay as it is. */
+const sshFlags: Record<string, (value: string) => string> = {
+  o: (value) => value.replaceAll('\n', ' '),
+  i: (value) => `IdentityFile "${value}"`,
+  J: (value) => `ProxyJump ${value}`,
+  l: (value) => `User ${value}`,
+  p: (value) => `Port ${value}`,
+}
+
+/** The lines of ssh_config(5) that arguments of ssh amount to. @throws UsageError where a quote is not closed */
+function sshOptions(args: string, where: string): string[] {
+  const words = shellWords(args)
+  if (!words) throw new UsageError(`${where} has a quote that is not closed.`)
+  const lines = words.flatMap((word, index) => {
+    // Flags that take no value may stand before one that does: -qJbastion.
+    const [, flag = '', value] = /^-[46AaCfGgKkMNnqsTtVvXxYy]*([oiJlp])(.*)$/s.exec(word) ?? []
+    const given = value || words[index + 1]
+    return flag && given ? [sshFlags[flag]?.(given) ?? ''] : []
+  })
+  return lines.filter((line) => !/^\s*Control/i.test(line)) // a connection that is kept open would outlive what we start
 }
 
 /** @throws UsageError when the inventory's hosts are no longer those the cluster was made of */

@@ -78,6 +78,7 @@ export const schema = v.strictObject({
       v.strictObject({
         name: v.pipe(text, v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes')),
         address: v.pipe(text, v.ipv4('must be an IPv4 address')),
+        python: v.optional(v.pipe(text, v.regex(/^\/\S+$/, 'must be the absolute path of a Python'))),
         ssh: v.optional(
           v.strictObject({
             host: v.optional(word),

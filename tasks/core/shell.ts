@@ -94,9 +94,10 @@ const lastRewrite = (line: string): string => (line.includes('\r') ? stripVTCont
 
 /**
  * Starts a program that serves us until we end, or `until` says so: it must end by itself when its standard input does.
+ * @param onWords called with what it says on standard error, as long as it runs
  * @returns whether it said its first word; false when it ended before
  */
-export function keepRunning(program: string, args: string[], until?: AbortSignal): Promise<boolean> {
+export function keepRunning(program: string, args: string[], until?: AbortSignal, onWords?: (words: string) => void): Promise<boolean> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true }) // a Ctrl-C reaches us first
   for (const signal of [run.signal, until]) signal?.addEventListener('abort', () => child.stdin.destroy(), { once: true })
   return new Promise((done) => {
@@ -105,10 +106,21 @@ export function keepRunning(program: string, args: string[], until?: AbortSignal
       for (const handle of [child, child.stdin, child.stdout, child.stderr]) (handle as { unref?: () => void }).unref?.() // it must not keep us alive
       done(true)
     })
-    child.stderr.on('data', (words: Buffer) => run.log && appendFileSync(run.log, words))
+    child.stderr.on('data', (words: Buffer) => {
+      if (run.log) appendFileSync(run.log, words)
+      onWords?.(words.toString())
+    })
     child.once('error', () => done(false)).once('exit', () => done(false))
   })
 }
 
 /** In single quotes, as every POSIX shell (and Ansible) reads them; plain where nothing needs quoting. */
 export const shellQuoted = (text: string): string => (/^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+
+/** The words of a line as Python's shlex.split makes them, which Ansible reads ssh's arguments with; undefined where a quote is not closed. */
+export function shellWords(line: string): string[] | undefined {
+  const word = /(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])+/gs
+  if (line.replace(word, '').trim() !== '') return undefined
+  const bare = (_: string, single?: string, double?: string, escaped?: string): string => single ?? double?.replace(/\\(["\\])/g, '$1') ?? escaped ?? ''
+  return (line.match(word) ?? []).map((quoted) => quoted.replace(/'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs, bare))
+}

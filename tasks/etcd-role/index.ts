@@ -11,7 +11,7 @@ import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
-import { type EtcdBinaries, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
+import { type EtcdBinaries, etcdMissing, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { checkHosts, hostTable, unfit } from './hosts.ts'
@@ -154,7 +154,7 @@ const etcdCheck = (cluster: Cluster): Check => ({
   title: 'Check etcd',
   look: async () => {
     const binaries = await findEtcd(cluster)
-    return binaries ? `etcd ${binaries.version} in ${binaries.folder}` : { detail: `etcd ${cluster.etcd.version ?? ''} was not found.`, remedy: 'Put etcd and etcdctl on PATH.' }
+    return binaries ? `etcd ${binaries.version} in ${binaries.folder}` : { detail: await etcdMissing(cluster), remedy: 'Put etcd and etcdctl on PATH.' }
   },
   mend: {
     run: async () => {

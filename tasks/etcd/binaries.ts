@@ -1,6 +1,6 @@
 // etcd's own programs: which ones this cluster runs, and fetching them when there are none.
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { defaults } from '../core/config.ts'
@@ -22,14 +22,15 @@ const found = new Map<string, EtcdBinaries>()
 /**
  * The programs this cluster runs: the person's own folder; else the version asked for or recorded,
  * on PATH or in .tools/; else what PATH has; else the newest in .tools/. Undefined: none, fetchEtcd gets them.
+ * PATH's are passed over where they are to be pushed to hosts and are not for Linux (Homebrew's).
  * @throws UsageError when the person's own programs are too old, incomplete, or another version than recorded
  */
 export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
   const { binaries, version, upgradingTo } = cluster.etcd
-  const key = `${binaries} ${version} ${upgradingTo}`
+  const key = `${cluster.provider} ${binaries} ${version} ${upgradingTo}`
   const known = found.get(key)
   if (known) return known
-  const answer = binaries ? await own(binaries, version, upgradingTo) : await search(version)
+  const answer = binaries ? await own(binaries, version, upgradingTo) : await search(cluster)
   if (answer) found.set(key, answer)
   return answer
 }
@@ -38,13 +39,28 @@ export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefin
 export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {
   const answer = await findEtcd(cluster)
   if (answer) return answer
-  throw new OperationError(`etcd${cluster.etcd.version ? ` ${cluster.etcd.version}` : ''} and etcdctl were not found.`, {
-    hint: 'Get what is missing with: npx zx scripts/doctor.ts',
-  })
+  throw new OperationError(await etcdMissing(cluster), { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
 }
 
-/** The path of etcdctl, of the version that the cluster runs. */
-export const etcdctlPath = async (cluster: Cluster): Promise<string> => join((await requireEtcd(cluster)).folder, 'etcdctl')
+/** That findEtcd found none, in a sentence. */
+export async function etcdMissing(cluster: Cluster): Promise<string> {
+  const wanted = `etcd${cluster.etcd.version ? ` ${cluster.etcd.version}` : ''} and etcdctl`
+  const onPath = await etcdOnPath()
+  return onPath && !serves(cluster, onPath)
+    ? `${wanted} for the hosts were not found: those in ${onPath.folder} are not for Linux, which the hosts run.`
+    : `${wanted} were not found.`
+}
+
+/** As requireEtcd, to be run on this machine: where it is no Linux, the hosts' programs do not run here, and PATH's are taken. @throws OperationError */
+export async function requireEtcdHere(cluster: Cluster): Promise<EtcdBinaries> {
+  if (cluster.provider === 'local' || process.platform === 'linux') return requireEtcd(cluster)
+  const onPath = await etcdOnPath()
+  if (onPath) return onPath
+  throw new OperationError('etcd and etcdctl for this machine were not found.', { hint: 'Put them on PATH (macOS: brew install etcd); those for the hosts are fetched.' })
+}
+
+/** The path of an etcdctl that runs here: on Linux, of the version that the cluster runs. */
+export const etcdctlPath = async (cluster: Cluster): Promise<string> => join((await requireEtcdHere(cluster)).folder, 'etcdctl')
 
 /**
  * Gets etcd into .tools/: the official release, checked against its pinned SHA-256; where that cannot be
@@ -55,7 +71,7 @@ export const etcdctlPath = async (cluster: Cluster): Promise<string> => join((aw
 export async function fetchEtcd(cluster: Cluster): Promise<EtcdBinaries & { source: string }> {
   const wanted = cluster.etcd.version
   const version = wanted ?? defaults.etcd.version
-  const release = await fetchRelease(version)
+  const release = await fetchRelease(version, cluster.provider === 'local' ? process.platform : 'linux')
   if ('folder' in release) return { folder: release.folder, version, source: `the official release ${version}, SHA-256 checked` }
   const hint = `Put etcd and etcdctl ${wanted ?? '(3.4 or later)'} on PATH, or name their folder with etcd.binaries in the configuration.`
   if (!hasApt()) throw new OperationError(`etcd ${version} could not be fetched: ${release.unavailable}.`, { hint })
@@ -95,16 +111,38 @@ async function own(folder: string, version: string | undefined, upgradingTo: str
   return mine
 }
 
-async function search(version: string | undefined): Promise<EtcdBinaries | undefined> {
-  const path = findProgram('etcd')
-  const onPath = path ? await binariesIn(dirname(path)) : undefined
+async function search(cluster: Cluster): Promise<EtcdBinaries | undefined> {
+  const { version } = cluster.etcd
+  const any = await etcdOnPath()
+  const onPath = any && serves(cluster, any) ? any : undefined
   if (!version && onPath) {
     refuseOld(onPath)
     return onPath
   }
   if (onPath && onPath.version === version) return onPath
+  if (cluster.provider === 'local' && process.platform !== 'linux') return undefined // what is fetched is for Linux
   const fetched = fetchedFolders('etcd').map((folder) => ({ folder, version: folder.slice(folder.lastIndexOf('-') + 1) }))
   return fetched.find((candidate) => !version || candidate.version === version)
+}
+
+async function etcdOnPath(): Promise<EtcdBinaries | undefined> {
+  const path = findProgram('etcd')
+  return path ? binariesIn(dirname(path)) : undefined
+}
+
+/** Whether the programs can run where the members do: pushed to hosts they must be ELF files, or scripts that start some. */
+const serves = ({ provider }: Cluster, { folder }: EtcdBinaries): boolean =>
+  provider === 'local' || ['etcd', 'etcdctl'].map((name) => firstBytes(join(folder, name), 4)).every((start) => start === '\x7fELF' || start.startsWith('#!'))
+
+function firstBytes(path: string, count: number): string {
+  const file = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(count)
+    readSync(file, bytes)
+    return bytes.toString('latin1')
+  } finally {
+    closeSync(file)
+  }
 }
 
 function refuseOld({ folder, version }: EtcdBinaries): void {
@@ -121,10 +159,10 @@ async function binariesIn(folder: string): Promise<EtcdBinaries | undefined> {
 }
 
 /** The official release, or why it is not to be had. @throws OperationError when what came is not what was pinned */
-async function fetchRelease(version: string): Promise<{ folder: string } | { unavailable: string }> {
+async function fetchRelease(version: string, system: string): Promise<{ folder: string } | { unavailable: string }> {
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch
-  const expected = process.platform === 'linux' ? checksums()[version]?.[architecture] : undefined
-  if (!expected) return { unavailable: `no checksum of etcd ${version} for ${process.platform}/${architecture} is pinned here` }
+  const expected = system === 'linux' ? checksums()[version]?.[architecture] : undefined
+  if (!expected) return { unavailable: `no checksum of etcd ${version} for ${system}/${architecture} is pinned here` }
   const name = `etcd-v${version}-linux-${architecture}`
   const url = `https://github.com/etcd-io/etcd/releases/download/v${version}/${name}.tar.gz`
   const archive = await download(url)

@@ -1,5 +1,6 @@
 // What went wrong in a play, as a sentence: the host, what Ansible or the role said of it, and what helps.
 import { OperationError } from '../core/errors.ts'
+import { vaultHint } from '../core/own-ansible.ts'
 
 /** A line in which Ansible reports a failure, and the task that it came from. */
 export interface FailedLine {
@@ -49,8 +50,16 @@ const unreachable: Cause[] = [
   { pattern: /timed out/i, says: 'it does not answer over SSH.', hint: `Start the host, or correct its address, ${again}` },
 ]
 
+const vault: Cause = { pattern: /no vault secrets (?:were )?found/, says: 'a variable is encrypted by ansible-vault, and its password is not known here.', hint: vaultHint }
+
 /** What else may fail before the role itself has a word, or beneath it. */
 const failing: Cause[] = [
+  vault,
+  {
+    pattern: /you must have a tty to run sudo/,
+    says: 'sudo wants a terminal there (requiretty).',
+    hint: `Let the user run sudo without one (Defaults:USER !requiretty in /etc/sudoers.d); or set ANSIBLE_PIPELINING=0, which lays what Ansible runs, keys included, on the host's disk for a moment; ${again}`,
+  },
   { pattern: /privilege escalation prompt/, says: 'sudo does not answer there.', hint: `See by hand what it waits for (sudo -v), ${again}` },
   {
     pattern: /Missing sudo password|a password is required|Incorrect sudo password/,
@@ -66,12 +75,12 @@ const failing: Cause[] = [
   {
     pattern: /feature annotations is not defined|feature_version|requires a minimum of Python/,
     says: 'its Python is too old.',
-    hint: `Python 3.7 or later is needed: install it there, ${again}`,
+    hint: `Python 3.7 or later is needed: install it there, and name it (python in hosts, ansible_python_interpreter), ${again}`,
   },
   {
     pattern: /python\S*: (?:command )?not found|python\S*: No such file|need to set the interpreter/,
     says: 'there is no Python.',
-    hint: `Install Python 3 there (Debian: apt-get install python3-minimal), or name it in ansible_python_interpreter, ${again}`,
+    hint: `Install the package python3 there (python3-minimal is too little), or name another one (python in hosts, ansible_python_interpreter), ${again}`,
   },
   { pattern: /No space left on device|Disk quota exceeded/i, says: 'its disk is full.', hint: `Free some space there, ${again}` },
   { pattern: /Read-only file system/, says: 'its disk is read-only.', hint: `See why in its log (dmesg), mend that, ${again}` },
@@ -87,7 +96,12 @@ export function playFailure(failed: FailedLine[], output: string, log?: string):
   const more = log ? { log } : {}
   const failures = failed.map(parse)
   const [first] = failures
-  if (!first) return new OperationError('ansible-playbook failed before it reached a host.', { output, ...more })
+  if (!first) {
+    const cause = causeOf([vault], output)
+    return cause
+      ? new OperationError(`ansible-playbook: ${cause.message}`, { ...(cause.hint && { hint: cause.hint }), ...more })
+      : new OperationError('ansible-playbook failed before it reached a host.', { output, ...more })
+  }
   const also = [...new Set(failures.map(({ host }) => host))].filter((host) => host !== first.host)
   const who = first.host && `${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: `
   return new OperationError(`${who}${first.message}`, { ...(first.output && { output: first.output }), ...(first.hint && { hint: first.hint }), ...more })

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
+import { ownAnsible } from '../core/own-ansible.ts'
 import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { work } from '../core/shell.ts'
@@ -43,6 +44,7 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, 
   const collect = onDiff && diffCollector(onDiff)
   // A person's own inventory comes first: where both speak of a variable, ours is heard.
   const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) => (file ? ['--inventory', file] : []))
+  const configured = cluster.own?.inventory ? await ownAnsible() : {}
   const { stdout, stderr, exitCode } = await work(
     requireProgram('ansible-playbook'),
     [
@@ -57,7 +59,7 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, 
     ],
     {
       ...(!onDiff && { state: cluster.paths.state }),
-      env: { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
+      env: { ...configured, ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
       onLine: (line) => {
         const begun = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
         if (begun) onTask?.(begun)

@@ -2,6 +2,7 @@
 import { connect as connectTCP, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
 import { keepRunning } from '../core/shell.ts'
 
 /** A place to connect to in the place of another one. */
@@ -38,28 +39,49 @@ export function unrouted(text: string): string {
  * Finds the way to the members; to be called once, before they are asked. Where none of them accepts a connection
  * (Docker Desktop, NAT), an ssh tunnel to each is tried; it ends with this process.
  * @returns how they are reached when it is not directly, as a clause; undefined when it is
+ * @throws OperationError naming the hosts whose sshd opens no tunnel
  */
 export async function reachMembers(cluster: Cluster): Promise<string | undefined> {
   if (cluster.provider === 'local' || tunnels.size > 0) return undefined
-  const accepted = await Promise.all(cluster.hosts.map((host) => accepts(host.address, cluster.etcd.clientPort)))
-  if (accepted.includes(true)) return undefined
-  await Promise.all(cluster.hosts.map((host) => openTunnel(cluster, host)))
+  const answers = await Promise.all(cluster.hosts.map((host) => knock(host.address, cluster.etcd.clientPort)))
+  if (answers.includes('accepted')) return undefined
+  const carried = await Promise.all(cluster.hosts.map((host) => openTunnel(cluster, host)))
+  // One that refuses is in reach, and its member only down: it needs no tunnel.
+  const forbidding = cluster.hosts.filter((_, index) => carried[index] === 'forbidden' && answers[index] !== 'refused').map(({ name }) => name)
+  if (forbidding.length > 0) {
+    tunnels.clear() // to ask again must not seem to go directly
+    throw new OperationError(`The members' addresses cannot be reached from here, and sshd on ${forbidding.join(' and ')} forbids forwarding (AllowTcpForwarding).`, {
+      hint: 'Allow it there (AllowTcpForwarding local, and PermitOpen where it is set, in /etc/ssh/sshd_config), or work from a machine that reaches them.',
+    })
+  }
   return tunnels.size > 0 ? "through ssh, since the members' addresses cannot be reached from here" : undefined
 }
 
 /** Both ports of a host through one ssh. A host that ssh does not reach has none: it is asked directly, and said to be down. */
-async function openTunnel(cluster: Cluster, host: Host): Promise<void> {
+async function openTunnel(cluster: Cluster, host: Host): Promise<'forbidden' | undefined> {
   const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
   const near = await Promise.all(ports.map(freePort))
   const forwards = ports.flatMap((port, index) => ['-L', `127.0.0.1:${near[index]}:${host.address}:${port}`])
-  const options = ['-F', join(cluster.paths.state, 'ssh-config'), '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=5', '-o', 'ExitOnForwardFailure=yes', '-o', 'ControlPath=none']
+  const settings = ['BatchMode=yes', 'ConnectTimeout=5', 'ExitOnForwardFailure=yes', 'ControlPath=none', 'LogLevel=INFO']
+  const options = ['-F', join(cluster.paths.state, 'ssh-config'), ...settings.flatMap((setting) => ['-o', setting])]
+  let said = ''
   // It ends when its standard input does: with us, however we end.
-  if (await keepRunning('ssh', [...options, ...forwards, host.name, 'echo ready; cat >/dev/null'])) {
-    for (const [index, port] of ports.entries()) tunnels.set(`${host.address}:${port}`, near[index] as number)
-  }
+  if (!(await keepRunning('ssh', [...options, ...forwards, host.name, 'echo ready; cat >/dev/null'], undefined, (words) => void (said += words)))) return undefined
+  await passThrough(near[0] as number)
+  if (said.includes('administratively prohibited')) return 'forbidden'
+  for (const [index, port] of ports.entries()) tunnels.set(`${host.address}:${port}`, near[index] as number)
+  return undefined
 }
 
-const accepts = async (host: string, port: number): Promise<boolean> => (await knock(host, port)) === 'accepted'
+/** One connection through a tunnel, there and back: only then does ssh say whether the far end lets it. */
+function passThrough(port: number): Promise<void> {
+  return new Promise((done) => {
+    const socket = connectTCP({ host: '127.0.0.1', port, timeout: directMs })
+    socket.once('connect', () => socket.end()).resume()
+    socket.once('timeout', () => socket.destroy()).once('error', () => {})
+    socket.once('close', () => setImmediate(done)) // by then what ssh said before it closed has been read
+  })
+}
 
 /** Whether the machine at a member's URL says at once that nobody listens there. Behind a tunnel, or where nothing is said, it cannot be known. */
 export async function refuses(url: string): Promise<boolean> {

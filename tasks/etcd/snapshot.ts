@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { ask } from '../core/shell.ts'
-import { requireEtcd } from './binaries.ts'
+import { type EtcdBinaries, requireEtcd, requireEtcdHere } from './binaries.ts'
 import { type Integer, lastWords, parse } from './etcdctl-output.ts'
 
 /** What a snapshot holds. `hash` is etcd's own of the whole file's content, in hexadecimal; sizes in bytes. */
@@ -49,7 +49,7 @@ export async function readSnapshot(cluster: Cluster, file: string): Promise<Snap
   const damaged = (why: string): OperationError => new OperationError(`${file} is no whole snapshot: ${why}.`, { hint: 'Use another backup; this one cannot be restored.' })
   const { sizeBytes, sha256, damage } = await checkSnapshot(file)
   if (damage) throw damaged(damage)
-  const { program, args } = await tool(cluster)
+  const { program, args } = tool(await requireEtcdHere(cluster))
   const result = await ask(program, [...args, 'status', file], { env: toolEnvironment, timeout: slowMs })
   const status = result.exitCode === 0 ? parse<{ hash?: Integer; revision?: Integer }>(result.stdout) : undefined
   if (!status) throw damaged(lastWords(result))
@@ -58,7 +58,7 @@ export async function readSnapshot(cluster: Cluster, file: string): Promise<Snap
 
 /** Restores a snapshot into a data directory that must not be there yet. @throws OperationError with the tool's last words */
 export async function restoreSnapshot(cluster: Cluster, file: string, member: RestoredMember): Promise<void> {
-  const { program, args } = await tool(cluster)
+  const { program, args } = tool(await requireEtcdHere(cluster))
   const { name, peerURL, initialCluster, token, dataDirectory } = member
   const flags = ['--name', name, '--initial-advertise-peer-urls', peerURL, '--initial-cluster', initialCluster, '--initial-cluster-token', token, '--data-dir', dataDirectory]
   const result = await ask(program, [...args, 'restore', file, ...flags], { env: toolEnvironment, timeout: slowMs })
@@ -73,8 +73,8 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
  * @throws OperationError where there is none that can
  */
 export async function restoreTool(cluster: Cluster): Promise<{ program: string; flags: string[]; bumps: boolean }> {
-  const { program } = await tool(cluster)
-  const { stdout, stderr } = await ask(program, ['snapshot', 'restore', '--help'], { env: toolEnvironment })
+  const { program } = tool(await requireEtcd(cluster)) // it runs on the hosts
+  const { stdout, stderr } = await ask(tool(await requireEtcdHere(cluster)).program, ['snapshot', 'restore', '--help'], { env: toolEnvironment })
   const help = stdout + stderr
   if (!help.includes('--initial-cluster-token'))
     throw new OperationError(`${program} cannot restore snapshots: from etcd 3.6 on etcdutl does.`, {
@@ -85,8 +85,7 @@ export async function restoreTool(cluster: Cluster): Promise<{ program: string; 
 }
 
 /** etcdutl where it lies beside etcdctl: from 3.6 on only that can. */
-async function tool(cluster: Cluster): Promise<{ program: string; args: string[] }> {
-  const { folder } = await requireEtcd(cluster)
+function tool({ folder }: EtcdBinaries): { program: string; args: string[] } {
   const etcdutl = join(folder, 'etcdutl')
   return existsSync(etcdutl) ? { program: etcdutl, args: ['--write-out', 'json', 'snapshot'] } : { program: join(folder, 'etcdctl'), args: ['--write-out', 'json', 'snapshot'] }
 }

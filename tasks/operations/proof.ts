@@ -7,7 +7,7 @@ import { readFileIfThere } from '../core/files.ts'
 import { searchPath } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
 import { keepRunning } from '../core/shell.ts'
-import { requireEtcd } from '../etcd/binaries.ts'
+import { requireEtcdHere } from '../etcd/binaries.ts'
 import { type Answer, countKeys, endpointHashKV, type HashKV } from '../etcd/etcdctl.ts'
 import { freePort } from '../etcd/reach.ts'
 import { restoreSnapshot } from '../etcd/snapshot.ts'
@@ -32,7 +32,7 @@ export async function restoredData(cluster: Cluster, file: string, revision: num
   const end = new AbortController()
   try {
     const flags = etcdFlags(cluster, data, `https://127.0.0.1:${clientPort}`, peerURL)
-    await keepRunning('sh', ['-c', untilInputEnds, log, searchPath(), join((await requireEtcd(cluster)).folder, 'etcd'), ...flags], end.signal)
+    await keepRunning('sh', ['-c', untilInputEnds, log, searchPath(), join((await requireEtcdHere(cluster)).folder, 'etcd'), ...flags], end.signal)
     const endpoint = `https://127.0.0.1:${clientPort}`
     return { ...(await hashOf(cluster, endpoint, revision, log)), keys: await countKeys(cluster, endpoint) }
   } finally {

@@ -92,7 +92,7 @@ export const sshConnection = (cluster: Cluster, host: Host): NonNullable<Host['c
   ansible_connection: 'ssh',
   ansible_host: host.address,
   ansible_ssh_args: `-F ${shellQuoted(cluster.paths.sshConfig)} -o ControlMaster=auto -o ControlPersist=60s`,
-  ansible_python_interpreter: '/usr/bin/python3',
+  ansible_python_interpreter: cluster.own?.hosts?.find(({ name }) => name === host.name)?.python ?? '/usr/bin/python3',
 })
 
 /** Runs a command on a host. Returns what it printed, whatever its exit code. */

@@ -1,12 +1,15 @@
 // The ssh configuration of a cluster's hosts: what Ansible, the tunnels and a person use to reach them.
 import type { OwnHost } from '../core/own-hosts.ts'
 
-/** An ssh_config(5) with a block for each host; the person's own configuration fills the gaps, so that a jump host's name works. */
+/**
+ * An ssh_config(5) with a block for each host. ssh takes the first value it finds: the person's own configuration, then the
+ * system's fill the gaps, so that a jump host's name works, and a site's known hosts. `-F` alone would leave both out.
+ */
 export function sshConfig(hosts: OwnHost[]): string {
-  return `${hosts.map(block).join('\n')}\nHost *\n  Include ~/.ssh/config\n`
+  return `${hosts.map(block).join('\n')}\nHost *\n  Include ~/.ssh/config\n  Include /etc/ssh/ssh_config\n`
 }
 
-/** Host keys are always checked: these hosts are no throw-away ones. */
+/** Host keys are checked, since these hosts are no throw-away ones, unless a person's own inventory has Ansible pass over them. */
 function block({ name, address, ssh }: OwnHost): string {
   const lines = {
     HostName: ssh?.host ?? address,
@@ -16,11 +19,11 @@ function block({ name, address, ssh }: OwnHost): string {
     IdentitiesOnly: ssh?.identityFile && 'yes',
     UserKnownHostsFile: ssh?.knownHosts,
     ProxyJump: ssh?.jump,
-    StrictHostKeyChecking: 'yes',
   }
-  const given = Object.entries(lines).filter(([, value]) => value !== undefined)
+  const given = Object.entries(lines).flatMap(([key, value]) => (value === undefined ? [] : [`${key} ${quoted(String(value))}`]))
+  const all = [...given, ...(ssh?.options ?? []), 'StrictHostKeyChecking yes']
   // By its address, too: that is what Ansible connects to.
-  return `Host ${name} ${address}\n${given.map(([key, value]) => `  ${key} ${quoted(String(value))}`).join('\n')}\n`
+  return `Host ${name} ${address}\n${all.map((line) => `  ${line}`).join('\n')}\n`
 }
 
 const quoted = (value: string): string => (/\s/.test(value) ? `"${value}"` : value)

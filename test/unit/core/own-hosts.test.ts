@@ -1,9 +1,11 @@
 // Hosts that a person already has: what is taken from the configuration or an inventory, and what is refused.
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadSettings } from '../../../tasks/core/config.ts'
+import { UsageError } from '../../../tasks/core/errors.ts'
 import { checkOwnHosts, hostsInInventory, refuseOtherHosts } from '../../../tasks/core/own-hosts.ts'
 import { sshConfig } from '../../../tasks/vms/ssh-config.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -29,6 +31,7 @@ for (const [content, says] of [
   ['hosts: [{ name: m1, adress: 10.0.0.1 }]', 'is not a known key. Did you mean address?'],
   ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { usr: me } }]', 'is not a known key. Did you mean user?'],
   ['hosts: [{ name: M1, address: 10.0.0.1 }]', 'must be lower-case letters'],
+  ['hosts: [{ name: m1, address: 10.0.0.1, python: python3.11 }]', 'must be the absolute path of a Python'],
   ['{ provider: local, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'hosts is for provider ssh, not local'],
   ['{ masters: 3, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'hosts names 1 hosts, but masters is 3'],
   ['{ subnet: 10.0.0.0/24, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'exclude each other'],
@@ -46,8 +49,52 @@ test('an inventory: the group of the masters, their addresses, and how ssh reach
   assert.match((failure as Error).message, '10.0.0.3 in')
   writeFileSync(inventory, '[etcd]\na1 ansible_host=10.0.0.1 ansible_port=2200 ansible_user=me ansible_ssh_common_args="-J bastion -o UserKnownHostsFile=/known"\n')
   const [only] = await hostsInInventory(inventory)
-  assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh: { host: '10.0.0.1', port: 2200, user: 'me', identityFile: undefined, knownHosts: '/known', jump: 'bastion' } })
+  const ssh = { host: '10.0.0.1', port: 2200, user: 'me', identityFile: undefined, options: ['ProxyJump bastion', 'UserKnownHostsFile=/known'] }
+  assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh })
 })
+
+test('an inventory in the older words for how ssh reaches a host', async () => {
+  const [only] = await hostsInInventory(file('hosts.ini', '[etcd]\na1 ansible_ssh_host=10.0.0.1 ansible_ssh_port=2200 ansible_ssh_user=me ansible_private_key_file=/k\n'))
+  assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh: { host: '10.0.0.1', port: 2200, user: 'me', identityFile: '/k', options: [] } })
+})
+
+/** An inventory whose one host has this variable. */
+const withVariable = (key: string, value: string): string =>
+  file('hosts.json', JSON.stringify({ etcd: { hosts: { a1: { ansible_host: '10.0.0.1', private_ipv4: '10.0.0.1', [key]: value } } } }))
+
+// What ssh itself makes of the file, by `ssh -G`.
+for (const [args, expected] of [
+  ['-o ProxyCommand="ssh -W %h:%p -q bastion"', 'proxycommand ssh -W %h:%p -q bastion'],
+  [`-o 'ProxyCommand=ssh -W "%h:%p" bastion'`, 'proxycommand ssh -W "%h:%p" bastion'],
+  ["-o 'ProxyJump=bastion'", 'proxyjump bastion'],
+  ['-oProxyJump=bastion -C', 'proxyjump bastion'],
+  ['-Jbastion', 'proxyjump bastion'],
+  ['-qJ me@bastion:2200', 'proxyjump me@bastion:2200'],
+  ['-o "ServerAliveInterval 7"', 'serveraliveinterval 7'],
+  ['-p 2201 -l other', 'port 2201'],
+  ['-p2201 -l other', 'user other'],
+  ["-i '/my keys/id'", 'identityfile /my keys/id'],
+  ['-o StrictHostKeyChecking=no', 'stricthostkeychecking false'],
+  ['', 'stricthostkeychecking true'],
+  ['-o ControlMaster=auto -o ControlPersist=60s', 'controlmaster false'],
+] as const)
+  test(`ssh's arguments in an inventory reach ssh: ${args || 'none'}`, async () => {
+    const config = file('ssh-config', sshConfig(await hostsInInventory(withVariable('ansible_ssh_common_args', args))))
+    assert.ok(execFileSync('ssh', ['-G', '-F', config, 'a1'], { encoding: 'utf8' }).split('\n').includes(expected))
+  })
+
+for (const [key, value, says] of [
+  ['ansible_ssh_common_args', '-J {{ bastion }}', 'ansible_ssh_common_args is a template'],
+  ['ansible_host', '{{ inventory_hostname }}.example', 'ansible_host is a template'],
+  ['private_ipv4', '{% if x %}10.0.0.1{% endif %}', 'private_ipv4 is a template'],
+  ['ansible_ssh_extra_args', "-o 'ProxyJump=bastion", 'ansible_ssh_extra_args has a quote that is not closed'],
+] as const)
+  test(`refused in an inventory: ${key}=${value}`, async () => {
+    const failure = (await hostsInInventory(withVariable(key, value)).catch((error: Error) => error)) as UsageError
+    assert.instance(failure, UsageError)
+    assert.match(failure.message, /^a1 in /)
+    assert.match(failure.message, says)
+  })
 
 test('an inventory without the group, or that is none, is refused', async () => {
   for (const [content, says] of [
@@ -67,10 +114,11 @@ test('other hosts than the cluster was made of are refused, each named', () => {
 
 test('how many hosts, said also where there is none', () => assert.throws(() => checkOwnHosts([], 'hosts'), 'must name 1, 3, 5, 7 or 9 hosts, not 0'))
 
-test('the ssh configuration checks host keys, quotes what has spaces, and knows the jump host by the person’s own', () => {
+test('the ssh configuration checks host keys, quotes what has spaces, and leaves the rest to the person’s own, then to the system’s', () => {
   const text = sshConfig([{ name: 'm1', address: '10.0.0.1', ssh: { user: 'core', identityFile: '/my keys/id', jump: 'bastion' } }])
   assert.match(text, /^Host m1 10\.0\.0\.1\n {2}HostName 10\.0\.0\.1\n {2}User core\n {2}IdentityFile "\/my keys\/id"\n/)
-  for (const line of ['StrictHostKeyChecking yes', 'ProxyJump bastion', 'Include ~/.ssh/config']) assert.match(text, line)
+  for (const line of ['StrictHostKeyChecking yes', 'ProxyJump bastion']) assert.match(text, line)
+  assert.match(text, /\nHost \*\n {2}Include ~\/\.ssh\/config\n {2}Include \/etc\/ssh\/ssh_config\n$/)
 })
 
 test.run()

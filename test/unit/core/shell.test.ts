@@ -7,7 +7,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { OperationError } from '../../../tasks/core/errors.ts'
 import { run } from '../../../tasks/core/run.ts'
-import { ask, work } from '../../../tasks/core/shell.ts'
+import { ask, shellQuoted, shellWords, work } from '../../../tasks/core/shell.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const core = new URL('../../../tasks/core/', import.meta.url).href
@@ -21,6 +21,22 @@ test('arguments arrive as they are, whatever is in them', async () => {
   const words = ["it's", '$HOME', '`id`', 'a b', '', '*', '"', '\\', '-n']
   const { stdout } = await ask('node', ['-e', 'console.log(JSON.stringify(process.argv.slice(1)))', '--', ...words])
   assert.equal(JSON.parse(stdout), words)
+})
+
+for (const [line, words] of [
+  ['', []],
+  [' a  b\n c ', ['a', 'b', 'c']],
+  [`-o 'A=b c' "d e"f\\ g`, ['-o', 'A=b c', 'd ef g']],
+  [`'it'\\''s' "" '' "\\"x\\\\ \\n"`, ["it's", '', '', '"x\\ \\n']],
+  ["a 'b", undefined],
+  ['a "b', undefined],
+  ['a\\', undefined],
+] as const)
+  test(`words as Python's shlex makes them: ${line}`, () => assert.equal(shellWords(line), words))
+
+test('what was quoted comes back as it was', () => {
+  const words = ["it's", '$HOME', 'a b', '', '"', '\\', 'plain']
+  assert.equal(shellWords(words.map(shellQuoted).join(' ')), words)
 })
 
 test("a person's ~/.bashrc is not read, though no shell stands above: from cron, say", async () => {

@@ -1,11 +1,13 @@
 // Fetching etcd: what was not pinned is never used. No network here: the download is stood in for.
-import { readdirSync } from 'node:fs'
+import { copyFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { home } from '../../../tasks/core/environment.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
-import { fetchEtcd } from '../../../tasks/etcd/binaries.ts'
+import { etcdctlPath, fetchEtcd, findEtcd, requireEtcd } from '../../../tasks/etcd/binaries.ts'
 import { testCluster } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 
 const real = globalThis.fetch
 test.after.each(() => {
@@ -35,6 +37,39 @@ test("a version that is not pinned, and not the distribution's, is refused by na
   globalThis.fetch = async () => assert.unreachable('an unpinned release must not be downloaded') as never
   const { message } = await failure(testCluster({ etcd: { version: '3.5.1' } }))
   assert.match(message, '3.5.1')
+})
+
+/** A folder on PATH, before all others, with an etcd of a version that nobody has. */
+function onPath(start: string): string {
+  const folder = temporaryFolder()
+  for (const name of ['etcd', 'etcdctl']) writeFileSync(join(folder, name), `${start}echo ${name} Version: 3.99.1\n`, { mode: 0o755 })
+  process.env.PATH = `${folder}:${path}`
+  return folder
+}
+const path = process.env.PATH
+test.after.each(() => void (process.env.PATH = path))
+
+// A file without #! runs here, by the shell, and is no ELF file: as macOS's own are to Linux.
+test('an etcd of PATH that is not for Linux is not pushed to hosts, and that is said; members on this machine run it', async () => {
+  const folder = onPath('')
+  const etcd = { version: '3.99.1' }
+  for (const provider of ['ssh', 'vagrant'] as const) {
+    const cluster = testCluster({ provider, etcd })
+    assert.is(await findEtcd(cluster), undefined)
+    const failure = (await requireEtcd(cluster).catch((error: unknown) => error)) as OperationError
+    assert.is(failure.message, `etcd 3.99.1 and etcdctl for the hosts were not found: those in ${folder} are not for Linux, which the hosts run.`)
+  }
+  assert.equal(await findEtcd(testCluster({ etcd })), { folder, version: '3.99.1' })
+})
+
+test('a script that starts etcd is pushed, and so is an ELF file', async () => {
+  const folder = onPath('#!/bin/sh\n')
+  const cluster = testCluster({ provider: 'ssh', etcd: { version: '3.99.1' } })
+  assert.equal(await findEtcd(cluster), { folder, version: '3.99.1' })
+  assert.is(await etcdctlPath(cluster), join(folder, 'etcdctl'))
+  const other = onPath('#!/bin/sh\n')
+  copyFileSync('/bin/echo', join(other, 'etcd')) // it says a version, its own
+  assert.is((await findEtcd(testCluster({ provider: 'vagrant' })))?.folder, other)
 })
 
 test.run()

@@ -43,6 +43,24 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
   { name: 'a host lost in the middle', line: unreachable('Shared connection to 10.0.0.12 closed.'), message: /lost in the middle of the run/, hint: /run the same command again/ },
   { name: 'sudo with a password', line: failed({ msg: 'Missing sudo password' }), message: 'master02: sudo wants a password there.', hint: /NOPASSWD/ },
   {
+    name: 'sudo that wants a terminal',
+    line: failed({ msg: 'MODULE FAILURE', module_stderr: 'sudo: sorry, you must have a tty to run sudo\n', rc: 1 }),
+    message: 'master02: sudo wants a terminal there (requiretty).',
+    hint: /!requiretty.*ANSIBLE_PIPELINING=0/,
+  },
+  {
+    name: 'a vault without its password',
+    line: failed({ msg: 'Attempting to decrypt but no vault secrets found' }),
+    message: 'master02: a variable is encrypted by ansible-vault, and its password is not known here.',
+    hint: /ANSIBLE_VAULT_PASSWORD_FILE/,
+  },
+  {
+    name: 'a vault with another password',
+    line: failed({ msg: 'Decryption failed (no vault secrets were found that could decrypt)' }),
+    message: /encrypted by ansible-vault/,
+    hint: /ANSIBLE_VAULT_PASSWORD_FILE/,
+  },
+  {
     name: 'no sudo at all',
     line: failed({ msg: 'MODULE FAILURE', module_stderr: '/bin/sh: 1: sudo: not found\n', rc: 127 }),
     message: 'master02: there is no sudo.',
@@ -56,7 +74,7 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
       rc: 127,
     }),
     message: 'master02: there is no Python.',
-    hint: /python3-minimal/,
+    hint: /the package python3 there/,
   },
   { name: 'a full disk', line: failed({ msg: '/etc/ssl/etcd/.etcd-role-x: No space left on device' }), message: 'master02: its disk is full.', hint: /Free some space/ },
 ]
@@ -110,6 +128,12 @@ test("a command's own last words say more than its exit code", () => {
 
 test('a line that is no JSON is shown as it is', () => {
   assert.match(playFailure([{ task: 'x', line: 'fatal: [master01]: FAILED! => {broken' }], '').message, 'master01: {broken')
+})
+
+test('a vault that is met before any host is said to be one, too', () => {
+  const { message, more } = playFailure([], 'ERROR! Attempting to decrypt but no vault secrets found')
+  assert.match(message, 'encrypted by ansible-vault')
+  assert.match(more.hint ?? '', 'ANSIBLE_VAULT_PASSWORD_FILE')
 })
 
 test('no failed line at all: Ansible itself is to blame, in its own words', () => {

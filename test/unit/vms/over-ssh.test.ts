@@ -68,4 +68,14 @@ test("a path with a space reaches ssh whole, and Ansible's control socket is the
   assert.is(ansible_host, '127.77.0.101') // the name of the socket is made of it: master01 is a host of every cluster
 })
 
+test("Ansible runs the system's Python, unless the configuration names another for a host", () => {
+  const [first, second] = testCluster().hosts
+  if (!first || !second) throw new Error('no host')
+  const cluster = testCluster({ provider: 'ssh', own: { hosts: [{ ...first, python: '/usr/bin/python3.11' }, second], inventory: undefined } })
+  assert.equal(
+    [first, second].map((host) => sshConnection(cluster, host).ansible_python_interpreter),
+    ['/usr/bin/python3.11', '/usr/bin/python3'],
+  )
+})
+
 test.run()

@@ -1,0 +1,59 @@
+// A person's own ansible.cfg: what it says of their hosts is heard by plays and by ssh, and only where the inventory is theirs.
+import { writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { ownAnsible } from '../../../tasks/core/own-ansible.ts'
+import { hostsInInventory } from '../../../tasks/core/own-hosts.ts'
+import { runPlaybook } from '../../../tasks/etcd/playbook.ts'
+import { testCluster } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
+
+const folder = temporaryFolder()
+const inventory = join(folder, 'hosts.ini')
+const config = join(folder, 'ansible.cfg')
+writeFileSync(inventory, '[etcd]\na1 ansible_host=10.0.0.1\n')
+writeFileSync(
+  config,
+  `[defaults]\nforks = 7\nvault_password_file = vault\nvault_identity_list = dev@${folder}/vault, prod@${folder}/vault\nremote_user = me\nprivate_key_file = key\nbecome_password_file = sudo\n`,
+)
+for (const name of ['vault', 'sudo', 'key']) writeFileSync(join(folder, name), 'words\n')
+
+const environment = { ANSIBLE_CONFIG: process.env.ANSIBLE_CONFIG, PATH: process.env.PATH }
+test.before.each(() => void (process.env.ANSIBLE_CONFIG = config))
+test.after.each(() => {
+  for (const [name, value] of Object.entries(environment)) value === undefined ? delete process.env[name] : (process.env[name] = value)
+})
+
+test("what belongs to the hosts is taken, what is the play's own is not; paths are meant from where the file lies", async () => {
+  assert.equal(await ownAnsible(), {
+    ANSIBLE_VAULT_PASSWORD_FILE: join(folder, 'vault'),
+    ANSIBLE_VAULT_IDENTITY_LIST: `dev@${folder}/vault,prod@${folder}/vault`,
+    ANSIBLE_REMOTE_USER: 'me',
+    ANSIBLE_PRIVATE_KEY_FILE: join(folder, 'key'),
+    ANSIBLE_BECOME_PASSWORD_FILE: join(folder, 'sudo'),
+  })
+})
+
+test('ssh goes as that user, with that key, unless the inventory names others', async () => {
+  const [only] = await hostsInInventory(inventory)
+  assert.equal([only?.ssh?.user, only?.ssh?.identityFile], ['me', join(folder, 'key')])
+  writeFileSync(inventory, '[etcd]\na1 ansible_host=10.0.0.1 ansible_user=other\n')
+  assert.is((await hostsInInventory(inventory))[0]?.ssh?.user, 'other')
+})
+
+test("a play with the person's own inventory hears it, beside our ansible.cfg; any other play does not", async () => {
+  // It says what it is given as the name of a task.
+  const said = '[$ANSIBLE_VAULT_PASSWORD_FILE $ANSIBLE_REMOTE_USER $(basename $(dirname $ANSIBLE_CONFIG))]'
+  writeFileSync(join(folder, 'ansible-playbook'), `#!/bin/sh\necho "TASK ${said} ***"\n`, { mode: 0o755 })
+  process.env.PATH = `${folder}${delimiter}${process.env.PATH}`
+  const heard = async (own: { hosts: undefined; inventory: string | undefined }): Promise<string> => {
+    let task = ''
+    await runPlaybook(testCluster({ provider: 'ssh', own }), { onTask: (name) => void (task = name), onDiff: () => {} })
+    return task
+  }
+  assert.is(await heard({ hosts: undefined, inventory }), `${join(folder, 'vault')} me ansible`)
+  assert.is(await heard({ hosts: undefined, inventory: undefined }), '  ansible')
+})
+
+test.run()
