@@ -66,7 +66,17 @@ export function boxOf({ provider, box, boxVersion }: VagrantSettings): { box: st
   const board = process.arch === 'arm64' ? 'arm64-usr' : 'amd64-usr'
   return {
     box: name,
-    ...(channel && { boxUrl: `https://${channel}.release.flatcar-linux.net/${board}/${boxVersion ?? 'current'}/flatcar_production_vagrant.json` }),
+    ...(channel && { boxUrl: `https://${channel}.release.flatcar-linux.net/${board}/${boxVersion ?? 'current'}/${metadataOf(provider, channel, boxVersion)}` }),
     ...(boxVersion && { boxVersion }),
   }
+}
+
+/**
+ * The file that lists a box. Parallels' had a file of its own until 4722, whose builds share one (flatcar/scripts, _write_box_bundle
+ * in build_library/vm_image_util.sh, tag stable-4593.2.5, branches flatcar-4694 and flatcar-4722); stable and lts are older yet.
+ * Never tried with Parallels.
+ */
+function metadataOf(provider: VagrantSettings['provider'], channel: string, version: string | undefined): string {
+  const own = version ? Number.parseInt(version, 10) < 4722 : channel === 'stable' || channel === 'lts'
+  return `flatcar_production_vagrant${provider === 'parallels' && own ? '_parallels' : ''}.json`
 }

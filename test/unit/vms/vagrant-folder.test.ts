@@ -77,6 +77,17 @@ test('a host stays the Flatcar or Debian that it was made as when another box is
   assert.is(made({ ansible_connection: 'ssh' }, 'flatcar-stable'), undefined)
 })
 
+test("Flatcar's boxes for Parallels have a list of their own until 4722, and so have stable and lts today", () => {
+  const list = (provider: VagrantSettings['provider'], box: string, boxVersion?: string): string =>
+    boxOf({ provider, box, boxVersion, memory: 1, cpus: 1 }).boxUrl?.split('/').slice(4).join('/') ?? ''
+  assert.is(list('parallels', 'flatcar-stable'), 'current/flatcar_production_vagrant_parallels.json')
+  assert.is(list('parallels', 'flatcar-lts'), 'current/flatcar_production_vagrant_parallels.json')
+  assert.is(list('parallels', 'flatcar-alpha'), 'current/flatcar_production_vagrant.json')
+  assert.is(list('parallels', 'flatcar-beta', '4694.1.0'), '4694.1.0/flatcar_production_vagrant_parallels.json')
+  assert.is(list('parallels', 'flatcar-stable', '4722.2.0'), '4722.2.0/flatcar_production_vagrant.json')
+  assert.is(list('virtualbox', 'flatcar-stable', '4593.2.5'), '4593.2.5/flatcar_production_vagrant.json')
+})
+
 test('only VirtualBox and Parallels find a box by its channel', () =>
   assert.equal(boxOf({ provider: 'libvirt', box: 'flatcar-beta', memory: 1, cpus: 1 }), { box: 'flatcar-beta' }))
 
