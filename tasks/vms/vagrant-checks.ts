@@ -3,13 +3,13 @@ import { homedir } from 'node:os'
 import type { Check, Finding } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, versionOf } from '../core/programs.ts'
-import { canUse } from '../core/provider-choice.ts'
+import { canUse, type VagrantSettings } from '../core/provider-choice.ts'
 import type { VagrantProvider } from '../core/schema.ts'
 import { ask } from '../core/shell.ts'
 import { imageCheck } from './host-image.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
 import { networksHere, subnetClash } from './subnet.ts'
-import { clusterLabel, requireVagrant } from './vagrant-folder.ts'
+import { boxOf, clusterLabel, requireVagrant } from './vagrant-folder.ts'
 
 /** The oldest that the Vagrantfile and Flatcar's box work with. */
 const oldest = '2.2.5'
@@ -32,7 +32,8 @@ export function vagrantChecks(cluster: Cluster): Check[] {
     diskCheck(cluster, docker ? dockerPerHost.disk : diskPerMachine, diskFolders[provider], 'Free some space.'),
     subnetCheck(cluster),
   ]
-  return [vagrantCheck(cluster), hypervisorCheck(cluster), sshCheck, ...(cluster.recorded ? [] : first), ...(docker ? [imageCheck(cluster)] : [])]
+  const box = cluster.recorded || docker ? [] : [boxCheck(cluster)]
+  return [...box, vagrantCheck(cluster), hypervisorCheck(cluster), sshCheck, ...(cluster.recorded ? [] : first), ...(docker ? [imageCheck(cluster)] : [])]
 }
 
 const vagrantCheck = (cluster: Cluster): Check => ({
@@ -89,6 +90,20 @@ async function missingPlugin(plugin: string | undefined): Promise<Finding | unde
   if (!plugin || !findProgram('vagrant')) return undefined
   const { stdout } = await ask('vagrant', ['plugin', 'list'], { env: { VAGRANT_CHECKPOINT_DISABLE: '1' }, timeout: 30_000 })
   return stdout.includes(plugin) ? undefined : { detail: `Vagrant lacks the plugin ${plugin}.`, remedy: `Install it with: vagrant plugin install ${plugin}` }
+}
+
+const boxCheck = (cluster: Cluster): Check => ({
+  title: 'Check the box',
+  look: async () => boxFinding(requireVagrant(cluster), process.arch) ?? boxOf(requireVagrant(cluster)).box,
+})
+
+/** What stands against a box on a machine of that architecture (as Node calls it); undefined: nothing that is known. */
+export function boxFinding(settings: VagrantSettings, architecture: string): Finding | undefined {
+  if (architecture !== 'arm64' || !boxOf(settings).boxUrl) return undefined
+  return {
+    detail: `The box ${boxOf(settings).box} is for amd64 only: Flatcar has none for arm64.`,
+    remedy: 'Name one of Debian for arm64 with vagrant.box in the configuration, such as bento/debian-12; or take hosts on this machine: --provider local',
+  }
 }
 
 const sshCheck: Check = {

@@ -58,15 +58,14 @@ function settings(cluster: Cluster): object {
 
 /**
  * The box that was asked for, else Flatcar where there are boxes of it, else Debian. Flatcar's are found by channel and version;
- * there are some for VirtualBox and Parallels only (flatcar.org, "Vagrant").
+ * there are some for VirtualBox and Parallels only (flatcar.org, "Vagrant"), and for amd64 only (flatcar/Flatcar#762).
  */
 export function boxOf({ provider, box, boxVersion }: VagrantSettings): { box: string; boxUrl?: string; boxVersion?: string } {
   const name = box ?? (provider === 'libvirt' ? 'debian/bookworm64' : 'flatcar-stable')
   const channel = provider !== 'libvirt' && /^flatcar-(stable|beta|alpha|lts)$/.exec(name)?.[1]
-  const board = process.arch === 'arm64' ? 'arm64-usr' : 'amd64-usr'
   return {
     box: name,
-    ...(channel && { boxUrl: `https://${channel}.release.flatcar-linux.net/${board}/${boxVersion ?? 'current'}/${metadataOf(provider, channel, boxVersion)}` }),
+    ...(channel && { boxUrl: `https://${channel}.release.flatcar-linux.net/amd64-usr/${boxVersion ?? 'current'}/${metadataOf(provider, channel, boxVersion)}` }),
     ...(boxVersion && { boxVersion }),
   }
 }
