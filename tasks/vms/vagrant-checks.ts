@@ -3,9 +3,8 @@ import { homedir } from 'node:os'
 import type { Check, Finding } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, versionOf } from '../core/programs.ts'
-import { canUse, type VagrantSettings } from '../core/provider-choice.ts'
+import { canUse, hasPlugin, type VagrantSettings, vagrantPlugins } from '../core/provider-choice.ts'
 import type { VagrantProvider } from '../core/schema.ts'
-import { ask } from '../core/shell.ts'
 import { imageCheck } from './host-image.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
 import { networksHere, subnetClash } from './subnet.ts'
@@ -61,8 +60,12 @@ const vagrantCheck = (cluster: Cluster): Check => ({
   },
 })
 
-/** The plugin of Vagrant's that a hypervisor needs. */
-const plugins: Partial<Record<VagrantProvider, string>> = { libvirt: 'vagrant-libvirt', parallels: 'vagrant-parallels' }
+/** From which VirtualBox on which Vagrant is needed, the newest first (Vagrant's CHANGELOG.md: "Add support for VirtualBox"). */
+const vagrantForVirtualbox = [
+  ['7.2', '2.4.9'],
+  ['7.1', '2.4.2'],
+  ['7.0', '2.3.2'],
+] as const
 
 const remedies: Record<VagrantProvider, string> = {
   docker: 'Install and start Docker, and see that this user may use it (docker version).',
@@ -82,14 +85,25 @@ const hypervisorCheck = (cluster: Cluster): Check => ({
         detail: "Docker's containers cannot be reached by their addresses from this system.",
         remedy: 'Choose virtualbox or parallels with vagrant.provider in the configuration.',
       }
-    return cluster.recorded ? 'usable' : ((await missingPlugin(plugins[provider])) ?? 'usable')
+    return cluster.recorded ? 'usable' : ((await whatVagrantLacks(provider)) ?? 'usable')
   },
 })
 
-async function missingPlugin(plugin: string | undefined): Promise<Finding | undefined> {
-  if (!plugin || !findProgram('vagrant')) return undefined
-  const { stdout } = await ask('vagrant', ['plugin', 'list'], { env: { VAGRANT_CHECKPOINT_DISABLE: '1' }, timeout: 30_000 })
-  return stdout.includes(plugin) ? undefined : { detail: `Vagrant lacks the plugin ${plugin}.`, remedy: `Install it with: vagrant plugin install ${plugin}` }
+async function whatVagrantLacks(provider: VagrantProvider): Promise<Finding | undefined> {
+  const plugin = vagrantPlugins[provider]
+  if (!(await hasPlugin(provider))) return { detail: `Vagrant lacks the plugin ${plugin}.`, remedy: `Install it with: vagrant plugin install ${plugin}` }
+  const [virtualbox, program] = [findProgram('VBoxManage'), findProgram('vagrant')]
+  return provider === 'virtualbox' && virtualbox && program ? virtualboxFinding(await versionOf(virtualbox), await versionOf(program)) : undefined
+}
+
+/** What stands against that VirtualBox with that Vagrant, by their versions; undefined: nothing, or a version is not known. */
+export function virtualboxFinding(virtualbox = '0', vagrant = '0'): Finding | undefined {
+  const needed = vagrantForVirtualbox.find(([since]) => compareVersions(virtualbox, since) >= 0)?.[1]
+  if (!needed || vagrant === '0' || compareVersions(vagrant, needed) >= 0) return undefined
+  return {
+    detail: `VirtualBox ${virtualbox} needs Vagrant ${needed} or later, and this is Vagrant ${vagrant}.`,
+    remedy: 'Put a newer Vagrant first on PATH, or choose another hypervisor with vagrant.provider in the configuration.',
+  }
 }
 
 const boxCheck = (cluster: Cluster): Check => ({
