@@ -1,11 +1,14 @@
 // What Vagrant's hosts need of this machine.
+import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { join } from 'node:path'
 import type { Check, Finding } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, versionOf } from '../core/programs.ts'
 import { canUse, hasPlugin, type VagrantSettings, vagrantPlugins } from '../core/provider-choice.ts'
 import type { VagrantProvider } from '../core/schema.ts'
 import { imageCheck } from './host-image.ts'
+import { hasSshd } from './over-ssh.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
 import { networksHere, subnetClash } from './subnet.ts'
 import { boxOf, clusterLabel, requireVagrant } from './vagrant-folder.ts'
@@ -127,5 +130,16 @@ const sshCheck: Check = {
 
 const subnetCheck = (cluster: Cluster): Check => ({
   title: 'Check the network for the hosts',
-  look: async () => subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), clusterLabel(cluster)) ?? cluster.subnet,
+  look: async () => subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), clusterLabel(cluster)) ?? (await takenAddress(cluster)) ?? cluster.subnet,
 })
+
+/**
+ * Machines of another checkout that have the hosts' addresses: VirtualBox and Parallels take further ones into the same network
+ * without a word. Machines that a killed run of this cluster left are known to its own folder.
+ */
+export async function takenAddress(cluster: Cluster, port = 22): Promise<Finding | undefined> {
+  if (!['virtualbox', 'parallels'].includes(requireVagrant(cluster).provider) || existsSync(join(cluster.paths.vagrant, '.vagrant/machines'))) return undefined
+  const answers = await Promise.all(cluster.hosts.map(({ address }) => hasSshd(address, port)))
+  const taken = cluster.hosts.find((_, index) => answers[index])
+  return taken && { detail: `A machine that is not this cluster's answers at ${taken.address} already.`, remedy: 'Choose another network with subnet: in the configuration.' }
+}

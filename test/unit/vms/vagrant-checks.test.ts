@@ -1,8 +1,12 @@
-// What doctor says of Vagrant's hosts before anything is made: the box, and whether Vagrant knows this VirtualBox.
+// What doctor says of Vagrant's hosts before anything is made: the box, the hypervisor's version, the addresses.
+import { mkdirSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { VagrantSettings } from '../../../tasks/core/provider-choice.ts'
-import { boxFinding, virtualboxFinding } from '../../../tasks/vms/vagrant-checks.ts'
+import { boxFinding, takenAddress, virtualboxFinding } from '../../../tasks/vms/vagrant-checks.ts'
+import { testCluster } from '../../support/cluster.ts'
 
 const settings = (provider: VagrantSettings['provider'], box?: string): VagrantSettings => ({ provider, box, memory: 1024, cpus: 1 })
 
@@ -24,6 +28,18 @@ test('a VirtualBox that this Vagrant does not know yet is refused, and the Vagra
   assert.equal([needs('7.1.2', '2.3.4'), needs('7.1.2', '2.4.2'), needs('7.2.0', '2.4.8'), needs('7.2.0', '2.4.9')], ['2.4.2', undefined, '2.4.9', undefined])
   assert.is(virtualboxFinding(undefined, '2.3.4'), undefined)
   assert.is(virtualboxFinding('7.2.0', undefined), undefined)
+})
+
+test("another's machine at a host's address is refused, unless this cluster's folder knows of machines", async () => {
+  const server = createServer((socket) => socket.end('SSH-2.0-test\r\n'))
+  await new Promise<void>((ready) => server.listen(0, '127.77.0.102', ready))
+  const { port } = server.address() as AddressInfo
+  const cluster = testCluster({ provider: 'vagrant', vagrant: settings('virtualbox') })
+  assert.match((await takenAddress(cluster, port))?.detail ?? '', 'answers at 127.77.0.102 already')
+  assert.is(await takenAddress({ ...cluster, vagrant: settings('docker') }, port), undefined)
+  mkdirSync(join(cluster.paths.vagrant, '.vagrant/machines'), { recursive: true })
+  assert.is(await takenAddress(cluster, port), undefined)
+  server.close()
 })
 
 test.run()
