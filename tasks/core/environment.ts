@@ -1,5 +1,6 @@
 // The only reader of the environment: what it may say, and where the project keeps its things.
-import { dirname, resolve } from 'node:path'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UsageError } from './errors.ts'
 import { suggest } from './suggest.ts'
@@ -20,6 +21,9 @@ export const environmentVariables = {
 
 /** The provider that a person has told Vagrant itself to take. */
 export const vagrantsOwnChoice = (): string | undefined => process.env.VAGRANT_DEFAULT_PROVIDER || undefined
+
+/** Where Vagrant keeps a person's boxes and plugins. */
+export const vagrantHome = (): string => process.env.VAGRANT_HOME || join(homedir(), '.vagrant.d')
 
 /** The checkout itself: templates and scripts are found from here. */
 export const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '../..')

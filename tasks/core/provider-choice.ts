@@ -1,8 +1,10 @@
 // Where the hosts are when nobody says it: on Vagrant's machines where that can work at once, else on this machine.
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { defaults } from './config.ts'
-import { vagrantsOwnChoice } from './environment.ts'
+import { vagrantHome, vagrantsOwnChoice } from './environment.ts'
 import { OperationError } from './errors.ts'
+import { readFileIfThere } from './files.ts'
 import { findProgram } from './programs.ts'
 import type { ProviderName } from './record.ts'
 import { type Config, type VagrantProvider, vagrantProviders } from './schema.ts'
@@ -42,23 +44,24 @@ export async function chooseProvider(asked: Config, leftover: string): Promise<C
 }
 
 /**
- * The hypervisor for Vagrant's machines: what the person told Vagrant itself, else the first that works here,
+ * The hypervisor for Vagrant's machines: what the person told Vagrant itself, else the first that `fits`,
  * those first that come up fastest. On macOS a container's address cannot be reached, so Docker is left out there.
  */
-async function usableHypervisor(): Promise<VagrantProvider | undefined> {
+async function usableHypervisor(fits = canUseAtOnce): Promise<VagrantProvider | undefined> {
   const own = vagrantProviders.find((name) => name === vagrantsOwnChoice())
   if (own) return own
   const candidates = vagrantProviders.filter((name) => name !== 'docker' || process.platform === 'linux')
-  for (const name of candidates) if (await canUse(name)) return name
+  for (const name of candidates) if (await fits(name)) return name
   return undefined
 }
 
 /**
  * The configuration's, at every run anew, but for what must stay: the hypervisor, and the box's version, which may have
- * come from the environment. Where no hypervisor can be found, the first is taken for granted; doctor says what it lacks.
+ * come from the environment. Where no hypervisor works at once, the first that lacks only its plugin, else the first of all, is taken
+ * for granted; doctor says what it lacks.
  */
 export async function vagrantSettings(asked: Config, recorded: VagrantSettings | undefined): Promise<VagrantSettings> {
-  const provider = recorded?.provider ?? asked.vagrant?.provider ?? (await usableHypervisor()) ?? vagrantProviders[0]
+  const provider = recorded?.provider ?? asked.vagrant?.provider ?? (await usableHypervisor()) ?? (await usableHypervisor(canUse)) ?? vagrantProviders[0]
   const { box, boxVersion = recorded?.boxVersion, driver, memory = defaults.vagrant.memory, cpus = defaults.vagrant.cpus } = asked.vagrant ?? {}
   return { provider, memory, cpus, ...(box && { box }), ...(boxVersion && { boxVersion }), ...(driver && { driver }) }
 }
@@ -89,4 +92,26 @@ const looks: Record<VagrantProvider, () => Promise<boolean>> = {
   libvirt: async () => findProgram('virsh') !== undefined && (await ask('virsh', ['--connect', 'qemu:///system', 'version'], { timeout: 5000 })).exitCode === 0,
   virtualbox: async () => findProgram('VBoxManage') !== undefined && (process.platform !== 'linux' || existsSync('/dev/vboxdrv')),
   parallels: async () => findProgram('prlctl') !== undefined,
+}
+
+/** The plugin of Vagrant's that a hypervisor needs. */
+export const vagrantPlugins: Partial<Record<VagrantProvider, string>> = { libvirt: 'vagrant-libvirt', parallels: 'vagrant-parallels' }
+
+const canUseAtOnce = async (hypervisor: VagrantProvider): Promise<boolean> => (await canUse(hypervisor)) && (await hasPlugin(hypervisor))
+
+/**
+ * Whether Vagrant has the plugin that a hypervisor needs; true, too, where there is no Vagrant to have it. Vagrant's own lists
+ * are read first (Vagrant's lib/vagrant/plugin/state_file.rb, and Debian's folder): to say it, Vagrant takes a second and more.
+ */
+export async function hasPlugin(hypervisor: VagrantProvider, folders = [vagrantHome(), '/usr/share/vagrant-plugins']): Promise<boolean> {
+  const plugin = vagrantPlugins[hypervisor]
+  if (!plugin || !findProgram('vagrant')) return true
+  if (folders.flatMap(pluginLists).some((path) => readFileIfThere(path)?.includes(`"${plugin}"`))) return true
+  const { stdout } = await ask('vagrant', ['plugin', 'list'], { env: { VAGRANT_CHECKPOINT_DISABLE: '1' }, timeout: 30_000 })
+  return stdout.includes(plugin)
+}
+
+function pluginLists(folder: string): string[] {
+  const more = join(folder, 'plugins.d')
+  return [join(folder, 'plugins.json'), ...(existsSync(more) ? readdirSync(more).map((name) => join(more, name)) : [])]
 }

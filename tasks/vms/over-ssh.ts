@@ -107,8 +107,12 @@ export async function memberPids(cluster: Cluster): Promise<Record<string, numbe
   return Object.fromEntries(pids.filter(([, pid]) => pid > 0))
 }
 
-/** Killed first, as in a crash; then stopped, so that systemd does not start it again. */
+/**
+ * Killed first, as in a crash; then stopped, so that systemd does not start it again. On Flatcar the unit's processes are docker's
+ * client, and etcd is in a container of that name (flatcar/scripts, etcd-wrapper); elsewhere there is none to kill.
+ */
 export async function crashMember(cluster: Cluster, host: Host): Promise<void> {
-  const { exitCode, stderr } = await onHost(cluster, host, 'sudo systemctl kill --signal SIGKILL etcd-member; sudo systemctl stop etcd-member')
+  const commands = ['docker kill etcd-member 2>/dev/null', 'systemctl kill --signal SIGKILL etcd-member', 'systemctl stop etcd-member']
+  const { exitCode, stderr } = await onHost(cluster, host, commands.map((command) => `sudo ${command}`).join('; '))
   if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be stopped.`, { output: stderr })
 }

@@ -1,15 +1,17 @@
 // What Vagrant's hosts need of this machine.
+import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { join } from 'node:path'
 import type { Check, Finding } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { aptInstall, compareVersions, findProgram, hasApt, isRoot, versionOf } from '../core/programs.ts'
-import { canUse } from '../core/provider-choice.ts'
+import { canUse, hasPlugin, type VagrantSettings, vagrantPlugins } from '../core/provider-choice.ts'
 import type { VagrantProvider } from '../core/schema.ts'
-import { ask } from '../core/shell.ts'
 import { imageCheck } from './host-image.ts'
+import { hasSshd } from './over-ssh.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
 import { networksHere, subnetClash } from './subnet.ts'
-import { clusterLabel, requireVagrant } from './vagrant-folder.ts'
+import { boxOf, clusterLabel, requireVagrant } from './vagrant-folder.ts'
 
 /** The oldest that the Vagrantfile and Flatcar's box work with. */
 const oldest = '2.2.5'
@@ -32,7 +34,8 @@ export function vagrantChecks(cluster: Cluster): Check[] {
     diskCheck(cluster, docker ? dockerPerHost.disk : diskPerMachine, diskFolders[provider], 'Free some space.'),
     subnetCheck(cluster),
   ]
-  return [vagrantCheck(cluster), hypervisorCheck(cluster), sshCheck, ...(cluster.recorded ? [] : first), ...(docker ? [imageCheck(cluster)] : [])]
+  const box = cluster.recorded || docker ? [] : [boxCheck(cluster)]
+  return [...box, vagrantCheck(cluster), hypervisorCheck(cluster), sshCheck, ...(cluster.recorded ? [] : first), ...(docker ? [imageCheck(cluster)] : [])]
 }
 
 const vagrantCheck = (cluster: Cluster): Check => ({
@@ -60,8 +63,12 @@ const vagrantCheck = (cluster: Cluster): Check => ({
   },
 })
 
-/** The plugin of Vagrant's that a hypervisor needs. */
-const plugins: Partial<Record<VagrantProvider, string>> = { libvirt: 'vagrant-libvirt', parallels: 'vagrant-parallels' }
+/** From which VirtualBox on which Vagrant is needed, the newest first (Vagrant's CHANGELOG.md: "Add support for VirtualBox"). */
+const vagrantForVirtualbox = [
+  ['7.2', '2.4.9'],
+  ['7.1', '2.4.2'],
+  ['7.0', '2.3.2'],
+] as const
 
 const remedies: Record<VagrantProvider, string> = {
   docker: 'Install and start Docker, and see that this user may use it (docker version).',
@@ -81,14 +88,39 @@ const hypervisorCheck = (cluster: Cluster): Check => ({
         detail: "Docker's containers cannot be reached by their addresses from this system.",
         remedy: 'Choose virtualbox or parallels with vagrant.provider in the configuration.',
       }
-    return cluster.recorded ? 'usable' : ((await missingPlugin(plugins[provider])) ?? 'usable')
+    return cluster.recorded ? 'usable' : ((await whatVagrantLacks(provider)) ?? 'usable')
   },
 })
 
-async function missingPlugin(plugin: string | undefined): Promise<Finding | undefined> {
-  if (!plugin || !findProgram('vagrant')) return undefined
-  const { stdout } = await ask('vagrant', ['plugin', 'list'], { env: { VAGRANT_CHECKPOINT_DISABLE: '1' }, timeout: 30_000 })
-  return stdout.includes(plugin) ? undefined : { detail: `Vagrant lacks the plugin ${plugin}.`, remedy: `Install it with: vagrant plugin install ${plugin}` }
+async function whatVagrantLacks(provider: VagrantProvider): Promise<Finding | undefined> {
+  const plugin = vagrantPlugins[provider]
+  if (!(await hasPlugin(provider))) return { detail: `Vagrant lacks the plugin ${plugin}.`, remedy: `Install it with: vagrant plugin install ${plugin}` }
+  const [virtualbox, program] = [findProgram('VBoxManage'), findProgram('vagrant')]
+  return provider === 'virtualbox' && virtualbox && program ? virtualboxFinding(await versionOf(virtualbox), await versionOf(program)) : undefined
+}
+
+/** What stands against that VirtualBox with that Vagrant, by their versions; undefined: nothing, or a version is not known. */
+export function virtualboxFinding(virtualbox = '0', vagrant = '0'): Finding | undefined {
+  const needed = vagrantForVirtualbox.find(([since]) => compareVersions(virtualbox, since) >= 0)?.[1]
+  if (!needed || vagrant === '0' || compareVersions(vagrant, needed) >= 0) return undefined
+  return {
+    detail: `VirtualBox ${virtualbox} needs Vagrant ${needed} or later, and this is Vagrant ${vagrant}.`,
+    remedy: 'Put a newer Vagrant first on PATH, or choose another hypervisor with vagrant.provider in the configuration.',
+  }
+}
+
+const boxCheck = (cluster: Cluster): Check => ({
+  title: 'Check the box',
+  look: async () => boxFinding(requireVagrant(cluster), process.arch) ?? boxOf(requireVagrant(cluster)).box,
+})
+
+/** What stands against a box on a machine of that architecture (as Node calls it); undefined: nothing that is known. */
+export function boxFinding(settings: VagrantSettings, architecture: string): Finding | undefined {
+  if (architecture !== 'arm64' || !boxOf(settings).boxUrl) return undefined
+  return {
+    detail: `The box ${boxOf(settings).box} is for amd64 only: Flatcar has none for arm64.`,
+    remedy: 'Name one of Debian for arm64 with vagrant.box in the configuration, such as bento/debian-12; or take hosts on this machine: --provider local',
+  }
 }
 
 const sshCheck: Check = {
@@ -98,5 +130,16 @@ const sshCheck: Check = {
 
 const subnetCheck = (cluster: Cluster): Check => ({
   title: 'Check the network for the hosts',
-  look: async () => subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), clusterLabel(cluster)) ?? cluster.subnet,
+  look: async () => subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), clusterLabel(cluster)) ?? (await takenAddress(cluster)) ?? cluster.subnet,
 })
+
+/**
+ * Machines of another checkout that have the hosts' addresses: VirtualBox and Parallels take further ones into the same network
+ * without a word. Machines that a killed run of this cluster left are known to its own folder.
+ */
+export async function takenAddress(cluster: Cluster, port = 22): Promise<Finding | undefined> {
+  if (!['virtualbox', 'parallels'].includes(requireVagrant(cluster).provider) || existsSync(join(cluster.paths.vagrant, '.vagrant/machines'))) return undefined
+  const answers = await Promise.all(cluster.hosts.map(({ address }) => hasSshd(address, port)))
+  const taken = cluster.hosts.find((_, index) => answers[index])
+  return taken && { detail: `A machine that is not this cluster's answers at ${taken.address} already.`, remedy: 'Choose another network with subnet: in the configuration.' }
+}

@@ -13,10 +13,11 @@ const templates = join(projectFolder, 'templates/vagrant')
 
 /** Writes .cluster/<cluster>/vagrant/, and touches no file there that is right already. Returns whether it wrote. */
 export function renderFolder(cluster: Cluster): boolean {
+  const ignition = requireVagrant(cluster).provider === 'virtualbox' && isFlatcar(cluster)
   const files = {
     Vagrantfile: readFileSync(join(templates, 'Vagrantfile'), 'utf8'),
     'settings.json': `${JSON.stringify(settings(cluster), null, 2)}\n`,
-    ...(requireVagrant(cluster).provider === 'virtualbox' && { 'config.ign': ignitionFrom(readFileSync(join(templates, 'flatcar/flatcar.bu'), 'utf8')) }),
+    ...(ignition && { 'config.ign': ignitionFrom(readFileSync(join(templates, 'flatcar/flatcar.bu'), 'utf8')) }),
   }
   return Object.entries(files)
     .map(([name, content]) => writeFileIfChanged(join(cluster.paths.vagrant, name), content, 0o600))
@@ -26,8 +27,8 @@ export function renderFolder(cluster: Cluster): boolean {
 /** A name for this cluster's containers, libvirt domains and network that no other checkout's cluster has. */
 export const clusterLabel = (cluster: Cluster): string => `${cluster.name}-${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 6)}`
 
-/** Whether the hosts are Flatcar: Vagrant boxes of it exist for these two (flatcar.org, "Vagrant"). */
-export const isFlatcar = (cluster: Cluster): boolean => ['virtualbox', 'parallels'].includes(requireVagrant(cluster).provider)
+/** Whether the hosts are Flatcar, by their box's name: the official ones are called flatcar-<channel>, and another one is to be called alike. */
+export const isFlatcar = (cluster: Cluster): boolean => requireVagrant(cluster).provider !== 'docker' && boxOf(requireVagrant(cluster)).box.startsWith('flatcar-')
 
 export function requireVagrant(cluster: Cluster): VagrantSettings {
   if (!cluster.vagrant) throw new Error(`Cluster ${cluster.name} is not Vagrant's.`)
@@ -55,14 +56,26 @@ function settings(cluster: Cluster): object {
   }
 }
 
-/** The box that was asked for, else Flatcar where there are boxes of it, else Debian. Flatcar's are found by channel and version. */
+/**
+ * The box that was asked for, else Flatcar where there are boxes of it, else Debian. Flatcar's are found by channel and version;
+ * there are some for VirtualBox and Parallels only (flatcar.org, "Vagrant"), and for amd64 only (flatcar/Flatcar#762).
+ */
 export function boxOf({ provider, box, boxVersion }: VagrantSettings): { box: string; boxUrl?: string; boxVersion?: string } {
   const name = box ?? (provider === 'libvirt' ? 'debian/bookworm64' : 'flatcar-stable')
-  const channel = /^flatcar-(stable|beta|alpha|lts)$/.exec(name)?.[1]
-  const board = process.arch === 'arm64' ? 'arm64-usr' : 'amd64-usr'
+  const channel = provider !== 'libvirt' && /^flatcar-(stable|beta|alpha|lts)$/.exec(name)?.[1]
   return {
     box: name,
-    ...(channel && { boxUrl: `https://${channel}.release.flatcar-linux.net/${board}/${boxVersion ?? 'current'}/flatcar_production_vagrant.json` }),
+    ...(channel && { boxUrl: `https://${channel}.release.flatcar-linux.net/amd64-usr/${boxVersion ?? 'current'}/${metadataOf(provider, channel, boxVersion)}` }),
     ...(boxVersion && { boxVersion }),
   }
+}
+
+/**
+ * The file that lists a box. Parallels' had a file of its own until 4722, whose builds share one (flatcar/scripts, _write_box_bundle
+ * in build_library/vm_image_util.sh, tag stable-4593.2.5, branches flatcar-4694 and flatcar-4722); stable and lts are older yet.
+ * Never tried with Parallels.
+ */
+function metadataOf(provider: VagrantSettings['provider'], channel: string, version: string | undefined): string {
+  const own = version ? Number.parseInt(version, 10) < 4722 : channel === 'stable' || channel === 'lts'
+  return `flatcar_production_vagrant${provider === 'parallels' && own ? '_parallels' : ''}.json`
 }

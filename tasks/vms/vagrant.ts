@@ -25,7 +25,8 @@ export const vagrant: HostProvider = {
   down: (cluster) => [{ title: `Remove the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await remove(cluster, (line) => void (task.output = line))) }],
   remove: removeHost,
   states,
-  connection: (cluster, host) => ({ ...sshConnection(cluster, host), ...(isFlatcar(cluster) && { etcd_flatcar: true }) }),
+  // A host stays what it was made as, whatever box the configuration names since.
+  connection: (cluster, host) => ({ ...sshConnection(cluster, host), ...((host.connection ? host.connection.etcd_flatcar : isFlatcar(cluster)) && { etcd_flatcar: true }) }),
   memberPids,
   crashMember,
 }

@@ -11,7 +11,9 @@ const home = temporaryFolder()
 const programs = temporaryFolder()
 process.env.HA_ETCD_HOME = home
 delete process.env.VAGRANT_DEFAULT_PROVIDER
+process.env.VAGRANT_HOME = join(home, 'vagrant')
 const { resolveCluster } = await import('../../../tasks/core/cluster.ts')
+const { hasPlugin } = await import('../../../tasks/core/provider-choice.ts')
 const { clusterPaths, recordCluster } = await import('../../../tasks/core/record.ts')
 
 const test = suite('provider-choice')
@@ -25,7 +27,7 @@ test.after.each(() => {
 })
 
 const resolve = (asked: Config = {}) => resolveCluster({ asked, configFile: undefined, yes: false, json: false })
-const program = (name: string): void => writeFileSync(join(programs, name), '#!/bin/sh\n', { mode: 0o755 })
+const program = (name: string, body = ''): void => writeFileSync(join(programs, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
 
 test('without Vagrant the hosts are on this machine, and it says why', async () => {
   const { provider, providerReason, vagrant } = await resolve()
@@ -45,6 +47,24 @@ test('Vagrant with a hypervisor is taken; a loopback network says otherwise', as
 test('Vagrant without the hypervisor that is asked for is not enough', async () => {
   const { provider, providerReason } = await resolve({ vagrant: { provider: 'virtualbox' } })
   assert.equal([provider, providerReason], ['local', 'on this machine since Vagrant has no hypervisor here'])
+})
+
+test('a hypervisor whose plugin Vagrant lacks is passed over, but named where Vagrant is asked for', async () => {
+  assert.is((await resolve()).provider, 'local')
+  assert.is((await resolve({ provider: 'vagrant' })).vagrant?.provider, 'parallels')
+  mkdirSync(join(home, 'vagrant'))
+  writeFileSync(join(home, 'vagrant/plugins.json'), '{"version":"1","installed":{"vagrant-parallels":{}}}')
+  assert.is((await resolve()).vagrant?.provider, 'parallels')
+})
+
+test("a plugin is found in Vagrant's lists, Debian's too, else Vagrant is asked", async () => {
+  const folder = temporaryFolder()
+  assert.equal([await hasPlugin('virtualbox', []), await hasPlugin('libvirt', [folder])], [true, false])
+  mkdirSync(join(folder, 'plugins.d'))
+  writeFileSync(join(folder, 'plugins.d/vagrant-libvirt.json'), '{"vagrant-libvirt":{}}')
+  assert.is(await hasPlugin('libvirt', [folder]), true)
+  program('vagrant', "echo 'vagrant-libvirt (0.11.2, system)'")
+  assert.is(await hasPlugin('libvirt', []), true)
 })
 
 test('what the person told Vagrant itself holds', async () => {

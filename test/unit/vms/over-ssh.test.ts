@@ -1,10 +1,13 @@
 // The ssh-config of Vagrant's hosts: who is where, written once, and an honest answer to who answers.
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import { delimiter, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { hasSshd, silentHosts, sshConfig, sshConnection, writeSshConfig } from '../../../tasks/vms/over-ssh.ts'
+import { hostNamed } from '../../../tasks/core/cluster.ts'
+import { crashMember, hasSshd, silentHosts, sshConfig, sshConnection, writeSshConfig } from '../../../tasks/vms/over-ssh.ts'
 import { testCluster } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 
 /** As `vagrant ssh-config` prints it. */
 const fromVagrant = (ports: number[]): string =>
@@ -57,6 +60,20 @@ test('only an SSH server is one', async () => {
   const [web, shell] = [await greet('HTTP/1.1 400 Bad Request\r\n'), await greet('SSH-2.0-test\r\n')]
   assert.equal([await hasSshd('127.0.0.1', portOf(web)), await hasSshd('127.0.0.1', portOf(shell))], [false, true])
   for (const server of [web, shell]) server.close()
+})
+
+test('a crash kills the container first, if there is one, then the unit, and keeps it down', async () => {
+  const [cluster, programs, path] = [testCluster(), temporaryFolder(), process.env.PATH]
+  const log = join(programs, 'log')
+  writeFileSync(join(programs, 'ssh'), '#!/bin/sh\nfor command; do :; done\nexec sh -c "$command"\n', { mode: 0o755 })
+  writeFileSync(join(programs, 'sudo'), `#!/bin/sh\necho "$*" >>${log}\n[ "$1" != docker ]\n`, { mode: 0o755 })
+  process.env.PATH = `${programs}${delimiter}${path}`
+  try {
+    await crashMember(cluster, hostNamed(cluster, 'master01'))
+  } finally {
+    process.env.PATH = path
+  }
+  assert.is(readFileSync(log, 'utf8'), 'docker kill etcd-member\nsystemctl kill --signal SIGKILL etcd-member\nsystemctl stop etcd-member\n')
 })
 
 test("a path with a space reaches ssh whole, and Ansible's control socket is the cluster's own", () => {

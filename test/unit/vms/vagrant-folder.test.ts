@@ -4,9 +4,10 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Cluster } from '../../../tasks/core/cluster.ts'
+import { type Cluster, hostNamed } from '../../../tasks/core/cluster.ts'
 import { findProgram } from '../../../tasks/core/programs.ts'
 import type { VagrantSettings } from '../../../tasks/core/provider-choice.ts'
+import { vagrant } from '../../../tasks/vms/vagrant.ts'
 import { boxOf, renderFolder } from '../../../tasks/vms/vagrant-folder.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -34,7 +35,7 @@ test('the settings say who the hosts are, and how large', () => {
   assert.equal((hosts as { name: string; address: string }[])[2], { name: 'master03', address: '127.77.0.103' })
 })
 
-test('only VirtualBox gets an Ignition configuration; Flatcar is for it and Parallels', () => {
+test('without a box of its own, only VirtualBox gets an Ignition configuration; Flatcar is for it and Parallels', () => {
   for (const [provider, flatcar] of Object.entries({ docker: false, libvirt: false, virtualbox: true, parallels: true })) {
     const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
     assert.is(rendered(cluster).flatcar, flatcar)
@@ -53,6 +54,42 @@ test('a box is the one asked for; a version of Flatcar is found at its own addre
   assert.match(boxOf({ provider: 'parallels', box: 'flatcar-beta', boxVersion: '4081.2.0', memory: 1, cpus: 1 }).boxUrl ?? '', /\/\/beta\..*\/4081\.2\.0\//)
   assert.equal(boxOf({ provider: 'virtualbox', box: 'my/box', boxVersion: '1', memory: 1, cpus: 1 }), { box: 'my/box', boxVersion: '1' })
 })
+
+test("whether hosts are Flatcar goes by the box, whichever the provider; Docker's image is none", () => {
+  const flatcar = (provider: VagrantSettings['provider'], box: string): [unknown, boolean, boolean] => {
+    const cluster = vagrantCluster({ provider, box })
+    const settings = rendered(cluster)
+    return [settings.flatcar, existsSync(join(cluster.paths.vagrant, 'config.ign')), vagrant.connection(cluster, hostNamed(cluster, 'master01')).etcd_flatcar === true]
+  }
+  assert.equal(flatcar('virtualbox', 'debian/bookworm64'), [false, false, false])
+  assert.equal(flatcar('virtualbox', 'flatcar-mine'), [true, true, true])
+  assert.equal(flatcar('parallels', 'bento/debian-12'), [false, false, false])
+  assert.equal(flatcar('libvirt', 'flatcar-mine'), [true, false, true])
+  assert.equal(flatcar('docker', 'flatcar-mine'), [false, false, false])
+})
+
+test('a host stays the Flatcar or Debian that it was made as when another box is named later', () => {
+  const made = (connection: Record<string, string | boolean>, box: string): unknown => {
+    const cluster = vagrantCluster({ provider: 'virtualbox', box })
+    return vagrant.connection(cluster, { ...hostNamed(cluster, 'master01'), connection }).etcd_flatcar
+  }
+  assert.is(made({ etcd_flatcar: true }, 'debian/bookworm64'), true)
+  assert.is(made({ ansible_connection: 'ssh' }, 'flatcar-stable'), undefined)
+})
+
+test("Flatcar's boxes for Parallels have a list of their own until 4722, and so have stable and lts today", () => {
+  const list = (provider: VagrantSettings['provider'], box: string, boxVersion?: string): string =>
+    boxOf({ provider, box, boxVersion, memory: 1, cpus: 1 }).boxUrl?.split('/').slice(4).join('/') ?? ''
+  assert.is(list('parallels', 'flatcar-stable'), 'current/flatcar_production_vagrant_parallels.json')
+  assert.is(list('parallels', 'flatcar-lts'), 'current/flatcar_production_vagrant_parallels.json')
+  assert.is(list('parallels', 'flatcar-alpha'), 'current/flatcar_production_vagrant.json')
+  assert.is(list('parallels', 'flatcar-beta', '4694.1.0'), '4694.1.0/flatcar_production_vagrant_parallels.json')
+  assert.is(list('parallels', 'flatcar-stable', '4722.2.0'), '4722.2.0/flatcar_production_vagrant.json')
+  assert.is(list('virtualbox', 'flatcar-stable', '4593.2.5'), '4593.2.5/flatcar_production_vagrant.json')
+})
+
+test('only VirtualBox and Parallels find a box by its channel', () =>
+  assert.equal(boxOf({ provider: 'libvirt', box: 'flatcar-beta', memory: 1, cpus: 1 }), { box: 'flatcar-beta' }))
 
 /** A folder with programs that stand in for a hypervisor's, so that Vagrant takes it for installed. */
 function pretended(programs: Record<string, string>): string {
