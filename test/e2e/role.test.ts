@@ -221,7 +221,7 @@ const notThere: { name: string; before?: string; after?: string; hosts?: Record<
     name: "a firewall that lets only the peers' port through",
     before: 'ip rule add to $MASTER03 ipproto 6 dport 2379 unreachable',
     after: 'ip rule del to $MASTER03 ipproto 6 dport 2379 unreachable',
-    says: /^master02: This host cannot reach master03 at [\d.]+, port 2379 \(No route to host\)\.$/,
+    says: /^master02: This host cannot reach master03 at [\d.]+, port 2379 \(Network is unreachable\)\.$/,
     helps: /client port/,
   },
   {

@@ -16,6 +16,7 @@ interface Look {
   healthy?: boolean
   leader?: boolean
   neighbours?: string[]
+  listener?: boolean
   endpoint?: string
 }
 
@@ -162,6 +163,11 @@ test('data of which nothing says that it is ours is started by no first run, but
   const strange: Look = { ...fresh, has_data: true, strange: '/var/lib/etcd/member' }
   assert.match(plan(three(fresh, { master02: strange })).plan.refusal, "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.")
   assert.is(plan(three(good, { master02: strange }), [members()]).plan.refusal, '')
+})
+
+test('the listener that checks have left on a host is taken for no etcd', () => {
+  const looks = three({ ...fresh, neighbours: ['https://10.0.0.03:2379'] }, { master03: { ...fresh, endpoint: 'https://10.0.0.03:2379', listener: true } })
+  assert.is(plan(looks).plan.refusal, '')
 })
 
 test.run()

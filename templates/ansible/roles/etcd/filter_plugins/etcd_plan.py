@@ -106,8 +106,8 @@ def _refusal(looks, peer_urls, members):
 
 
 def _strangers(looks, host):
-    """Who listens on other hosts, but for those of this very play whose first start was cut short like this one's."""
-    begun = [look.get("endpoint") for look in looks.values() if look.get("state") == "new"]
+    """Who listens on other hosts, but for the checks' own listeners, and hosts of this very play whose first start was cut short like this one's."""
+    begun = [look.get("endpoint") for look in looks.values() if look.get("state") == "new" or look.get("listener")]
     return [url for url in looks[host].get("neighbours", []) if url not in begun]
 
 

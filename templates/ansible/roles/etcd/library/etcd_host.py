@@ -7,11 +7,13 @@ import base64
 import os
 import re
 import time
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.etcd_checks import same_authority
+from ansible.module_utils.etcd_checks import holder, same_authority
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl, listens
 from ansible.module_utils.etcd_files import FIRST_START, differs, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
+from ansible.module_utils.etcd_listener import NAME as LISTENER
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -67,6 +69,10 @@ strange:
   description: The folder of a member's data which nothing on the host says that this cluster made; '' where there is none.
   returned: with action=look
   type: str
+listener:
+  description: Whether the checks' own listener is at the client port.
+  returned: with action=look
+  type: bool
 state:
   description: The initial cluster state in the configuration; V(existing) once the cluster was formed.
   returned: with action=look
@@ -252,6 +258,10 @@ class Host:
         paths += [path for path in [self.etcd_program()] if path]
         return any(os.path.exists(path) and int(os.stat(path).st_mtime) > since for path in paths)
 
+    def has_listener(self):
+        """Whether the listener of checks that failed lives on at the client port, for a moment; others take it for an etcd."""
+        return holder(urlsplit(self.etcdctl.endpoint).port)[1] == LISTENER
+
     def neighbours(self):
         """The other members' client endpoints at which somebody listens."""
         return [url for url in self.etcdctl.endpoints if url != self.etcdctl.endpoint and listens(url)]
@@ -293,6 +303,7 @@ def look(host):
         "programs": [entry for entry, (_path, why) in zip(host.wanted["programs"], host.programs()) if why in ("missing", "content")],
         "neighbours": host.neighbours() if not has_data and not running else [],
         "endpoint": host.etcdctl.endpoint,
+        "listener": not running and host.has_listener(),
     }
 
 
