@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import { birthOf } from '../../tasks/core/processes.ts'
 import { clientsView, memberPids, underLoad } from '../support/load.ts'
-import { type Outcome, processesWith, testHome } from '../support/verbs.ts'
+import { killedAt, type Outcome, processesWith, testHome } from '../support/verbs.ts'
 
 interface Member {
   id: string
@@ -37,19 +37,8 @@ async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
 
 /** Runs a verb again and again, killed (-9) each time as it says the next of these words, and then to its end. */
 async function killedAtEach(words: string[], script: string, ...flags: string[]): Promise<Record<string, unknown>> {
-  for (const each of words) await killedAt(each, script, ...flags)
+  for (const each of words) await killedAt(home, each, script, ...flags)
   return done(home.verb(script, ...flags, '--json'))
-}
-
-async function killedAt(words: string, script: string, ...flags: string[]): Promise<void> {
-  const { child, done: ended } = home.start(script, ...flags)
-  let said = ''
-  child.stdout?.on('data', (chunk: Buffer) => {
-    said += chunk
-    if (said.includes(words)) child.kill('SIGKILL')
-  })
-  const { exitCode, stderr } = await ended
-  assert.is(exitCode, null, `killed at "${words}": ${stderr}${said}`)
 }
 
 /** The record, the inventory, every host's initial cluster, and the members as verify finds them: all the same. Returns the members' ids by name. */
@@ -94,7 +83,7 @@ test('one member grows to three by learners, though killed in the middle of each
   assert.is((await home.verb('up', '--yes', '--masters', '1')).exitCode, 0)
   const pid = pidOf('master01')
   await underLoad(home, async () => {
-    await killedAt('[COMPLETED] Record master02', 'scale', '--masters', '3')
+    await killedAt(home, '[COMPLETED] Record master02', 'scale', '--masters', '3')
     assert.match((await home.verb('up', '--yes')).stderr, 'scale.ts goes on where it was stopped')
     const steps = [
       '[OUTPUT] stop its etcd',
@@ -157,7 +146,7 @@ test('each member is replaced in turn, the leader among them, though killed in t
       `[STARTED] Let ${follower} vote`,
       '[STARTED] verify',
     ]
-    for (const step of steps) await killedAt(step, 'replace', follower)
+    for (const step of steps) await killedAt(home, step, 'replace', follower)
     await requireNew(follower, before) // killed after its promotion
     assert.match((await home.verb('replace', follower, '--plan')).stdout, `leave ${follower}, which the run before has replaced already`)
     await killedAtEach(['[COMPLETED] Hand leadership over', '[OUTPUT] stop its etcd'], 'replace', follower, ...others)
