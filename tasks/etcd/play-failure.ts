@@ -80,7 +80,7 @@ const failing: Cause[] = [
   {
     pattern: /python\S*: (?:command )?not found|python\S*: No such file|need to set the interpreter/,
     says: 'there is no Python.',
-    hint: `Install the package python3 there (python3-minimal is too little), or name another one (python in hosts, ansible_python_interpreter), ${again}`,
+    hint: `Install Python 3 there (Debian: apt-get install python3, not python3-minimal), or name another one (python in hosts, ansible_python_interpreter), ${again}`,
   },
   { pattern: /No space left on device|Disk quota exceeded/i, says: 'its disk is full.', hint: `Free some space there, ${again}` },
   { pattern: /Read-only file system/, says: 'its disk is read-only.', hint: `See why in its log (dmesg), mend that, ${again}` },

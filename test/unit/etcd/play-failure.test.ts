@@ -74,7 +74,7 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
       rc: 127,
     }),
     message: 'master02: there is no Python.',
-    hint: /the package python3 there/,
+    hint: /apt-get install python3, not python3-minimal/,
   },
   { name: 'a full disk', line: failed({ msg: '/etc/ssl/etcd/.etcd-role-x: No space left on device' }), message: 'master02: its disk is full.', hint: /Free some space/ },
 ]
