@@ -34,7 +34,7 @@ const backMs = 60_000
  */
 export async function inTurn(cluster: Cluster, act: (host: Host) => Promise<void>, { onHost, hosts = cluster.hosts }: InTurnOptions = {}): Promise<void> {
   for (let waiting = hosts; waiting.length > 0; ) {
-    const views = await look(cluster)
+    const views = await lookTwice(cluster)
     const [next] = inOrderOfRisk(views.filter(({ host }) => waiting.includes(host)))
     if (!next) return
     onHost?.(next.host.name)
@@ -63,6 +63,15 @@ async function look(cluster: Cluster): Promise<View[]> {
     const [answer, status] = [health[index], statuses[index]]
     return { host, healthy: answer !== undefined && (answer.ok || onlyFull(answer)), status: status?.ok ? status.value : undefined }
   })
+}
+
+/** One missed call makes nobody ill: a slow member that is taken for one would be acted on without a look at the others. */
+async function lookTwice(cluster: Cluster): Promise<View[]> {
+  const first = await look(cluster)
+  if (first.every(({ healthy }) => healthy)) return first
+  await sleep(callMs)
+  const second = await look(cluster)
+  return second.map((view, index) => ({ ...view, healthy: view.healthy || first[index]?.healthy === true }))
 }
 
 async function requireOthers(cluster: Cluster, host: Host): Promise<void> {
