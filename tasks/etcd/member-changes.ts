@@ -12,10 +12,10 @@ import { memberOf } from './membership.ts'
 const patienceMs = 60_000
 const notNow = /unhealthy cluster|not enough started members|no leader|leader changed|in sync with leader|timed out|did not end in time|deadline exceeded|Unavailable/i
 
-/** The client URLs of the hosts that commit (a full database keeps no member from that), but for `without`: whom to ask for a change that concerns that host. A learner is none of them. */
-export async function voters(cluster: Cluster, without: Host[] = []): Promise<string[]> {
+/** The client URLs of the hosts that commit (a full database keeps no member from that), but for `without`: whom to ask for a change that concerns that host. A learner is none of them. `timeoutMs`: how long one may take. */
+export async function voters(cluster: Cluster, without: Host[] = [], timeoutMs?: number): Promise<string[]> {
   const endpoints = cluster.hosts.filter((host) => !without.includes(host)).map(({ clientURL }) => clientURL)
-  return (await endpointHealth(cluster, { endpoints })).flatMap((answer) => (answer.ok || /NOSPACE/.test(answer.reason) ? [answer.endpoint] : []))
+  return (await endpointHealth(cluster, { endpoints, ...(timeoutMs && { timeoutMs }) })).flatMap((answer) => (answer.ok || /NOSPACE/.test(answer.reason) ? [answer.endpoint] : []))
 }
 
 /** Adds a host's member, which gets all data but does not vote yet. @returns its id. @throws OperationError */

@@ -5,8 +5,9 @@ import { Interrupted, OperationError } from '../core/errors.ts'
 import { inOrder, type Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
 import { run } from '../core/run.ts'
-import { endpointStatus } from '../etcd/etcdctl.ts'
+import { endpointStatus, memberList } from '../etcd/etcdctl.ts'
 import { addLearner, memberAt, promote, removeMember, voters } from '../etcd/member-changes.ts'
+import { quorum } from '../etcd/membership.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
@@ -26,6 +27,7 @@ export function joinTasks(cluster: Cluster, host: Host, absent: Host[] = []): Ta
       task: async (_, task) => {
         // Only a learner that runs is gone on with: any other may have lost what the leader believes it has.
         if (await followsAsLearner(cluster, host)) return void (task.title = `${name} is a learner already`)
+        await requireQuorumWithout(cluster, host) // the host before it may have taken its time; and a slow member is not a lost one
         task.output = 'stop its etcd, and move its data aside'
         const left = await setAside(cluster, host)
         if (left) task.title += `; its old data lies in ${left}`
@@ -59,6 +61,17 @@ export function joinTasks(cluster: Cluster, host: Host, absent: Host[] = []): Ta
       },
     ]),
   ]
+}
+
+/** @throws OperationError when the others could not go on without this host, or cannot say */
+export async function requireQuorumWithout(cluster: Cluster, host: Host): Promise<void> {
+  const others = await voters(cluster, [host])
+  const members = others.length > 0 ? await memberList(cluster, { endpoints: others }) : []
+  const voting = members.filter(({ isLearner }) => !isLearner).length
+  const needed = quorum(voting)
+  if (others.length > 0 && others.length >= needed) return
+  const reason = others.length === 0 ? 'no other member is healthy' : `of ${voting} members ${needed} must agree, and without it only ${others.length} are healthy`
+  throw new OperationError(`${host.name} cannot get a new member now: ${reason}.`, { hint: `See what is wrong: ${command(cluster, 'verify')}` })
 }
 
 /** etcd 3.5.1 to 3.5.19: a later 3.6 takes the promoted member for a learner again. */

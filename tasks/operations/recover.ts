@@ -24,6 +24,8 @@ import { sayDone, sayPlan } from './say.ts'
 
 /** How long a member may take to come up with a large database. */
 const startSeconds = 1800
+/** How long a member may take to commit before it counts as lost, in ms. */
+const slowMs = 10_000
 
 /** See what is there, choose, agree, form the new cluster, bring the others back, verify. Run again after a kill, it goes on where it was. */
 export async function recover(cluster: Cluster, { from, plan }: { from: string | undefined; plan: boolean }): Promise<void> {
@@ -196,7 +198,7 @@ function alone(cluster: Cluster, { name }: Host, more: Record<string, string>): 
 
 /** Those that do not commit, one at a time; a host that is no member yet is left out until it has its turn. */
 async function backTasks(cluster: Cluster): Promise<Task[]> {
-  const able = await voters(cluster)
+  const able = await voters(cluster, [], slowMs)
   const back = cluster.hosts.filter(({ clientURL }) => !able.includes(clientURL))
   return back.map((host, index) =>
     inOrder(`Bring ${host.name} back`, async () => {

@@ -6,14 +6,12 @@ import { OperationError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
 import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
 import { replacing } from '../core/record.ts'
-import { memberList } from '../etcd/etcdctl.ts'
 import { memberAt, voters } from '../etcd/member-changes.ts'
-import { quorum } from '../etcd/membership.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
 import { requireHealthy } from './guard.ts'
 import { requireReachable } from './host-data.ts'
-import { joinTasks } from './join.ts'
+import { joinTasks, requireQuorumWithout } from './join.ts'
 import { leadElsewhere } from './lead-elsewhere.ts'
 import { sayDone, sayPlan } from './say.ts'
 
@@ -49,7 +47,6 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
 const handOver = (cluster: Cluster, host: Host): Task => ({
   title: `Check that ${host.name} does not lead`,
   task: async (_, task) => {
-    await requireQuorumWithout(cluster, host) // the host before it may have taken its time
     await noteOld(cluster, host)
     const heir = await leadElsewhere(cluster, [host])
     if (heir) task.title = `Hand leadership over to ${heir}`
@@ -68,17 +65,6 @@ async function isNew(cluster: Cluster, host: Host): Promise<boolean> {
   const able = old ? await voters(cluster) : []
   const member = able.includes(host.clientURL) ? await memberAt(cluster, host, able) : undefined
   return member !== undefined && !member.isLearner && member.id !== old
-}
-
-/** @throws OperationError when the others could not go on without this host */
-async function requireQuorumWithout(cluster: Cluster, host: Host): Promise<void> {
-  const others = await voters(cluster, [host])
-  const voting = (await memberList(cluster, { endpoints: others })).filter(({ isLearner }) => !isLearner).length
-  const needed = quorum(voting)
-  if (others.length < needed)
-    throw new OperationError(`${host.name} cannot be replaced now: of ${voting} members ${needed} must agree, and without it only ${others.length} are healthy.`, {
-      hint: `See what is wrong: ${command(cluster, 'verify')}`,
-    })
 }
 
 async function steps(cluster: Cluster, host: Host): Promise<string[]> {
