@@ -1,17 +1,13 @@
 // How far a member got, by its write-ahead log. The real module, in Python, on logs as etcd writes them.
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { projectFolder } from '../../../tasks/core/environment.ts'
 import { temporaryFolder } from '../../support/folder.ts'
+import { python } from '../../support/python.ts'
 
 const program = `
-import sys
-sys.path.insert(0, ${JSON.stringify(join(projectFolder, 'templates/ansible/roles/etcd/module_utils'))})
-sys.dont_write_bytecode = True
-from etcd_log import progress
+from ansible.module_utils.etcd_log import progress
 print(*progress(sys.argv[1]))`
 
 /** Numbers of protobuf, seven bits a byte. */
@@ -35,7 +31,7 @@ function progress(...files: Buffer[]): string {
   const folder = temporaryFolder()
   mkdirSync(join(folder, 'member/wal'), { recursive: true })
   for (const [index, content] of files.entries()) writeFileSync(join(folder, `member/wal/000000000000000${index}-0000000000000000.wal`), content)
-  return execFileSync('python3', ['-c', program, folder], { encoding: 'utf8' }).trim()
+  return python(program, folder)
 }
 
 test('the last state and the last entry count, up to the zeros that the file was made with', () => {

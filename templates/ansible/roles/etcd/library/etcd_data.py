@@ -11,7 +11,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import names_cluster, same_authority
-from ansible.module_utils.etcd_files import FIRST_START, RESTORED_AS, has_log, ids_of, leftovers, make_directory, make_user, own, put, read, restored_as
+from ansible.module_utils.etcd_files import FIRST_START, RESTORED_AS, TEMPORARY, discard, has_log, ids_of, leftovers, make_directory, make_user, own, put, read, restored_as
 from ansible.module_utils.etcd_log import progress
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
@@ -113,6 +113,10 @@ SPEC = {
 }
 
 
+# Bytes of a reason that a process of ours gives: fewer than a pipe holds.
+LONGEST_REASON = 4096
+
+
 class DataError(Exception):
     """The data is not as the step needs it; the text is for a person."""
 
@@ -154,7 +158,7 @@ class Data:
 
     def give_to_etcd(self, folder):
         """Hands a folder with all that is in it to the user that runs etcd, and waits until the disk has it."""
-        for path, folders, files, handle in os.fwalk(folder):
+        for path, _folders, files, handle in os.fwalk(folder):
             own(handle, 0o700, self.ids)
             for name in files:
                 self.give_file(os.path.join(path, name), name, handle)
@@ -204,11 +208,39 @@ def copy(data):
     if not data.module.check_mode:
         data.service.stop()
         part = data.member + ".part"
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(data.member, part, symlinks=True)
-        data.give_to_etcd(part)
+        as_user(data.ids, lambda: copy_folder(data.member, part))
+        os.sync()
         os.rename(part, aside)
     return {"changed": True, "aside": aside}
+
+
+def copy_folder(source, part):
+    """A copy that only its owner may enter."""
+    discard(part)
+    shutil.copytree(source, part, symlinks=True)
+    os.chmod(part, 0o700)
+
+
+def as_user(ids, work):
+    """Does it with the rights of the user that runs etcd: what that user may have put there, links say, opens nothing more to it."""
+    said, says = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0 and ids[0] != 0:
+                os.setgroups([])
+                os.setgid(ids[1])
+                os.setuid(ids[0])
+            work()
+        except BaseException as error:  # the parent raises it
+            os.write(says, str(error).encode()[:LONGEST_REASON])
+            os._exit(1)
+        os._exit(0)
+    os.close(says)
+    with os.fdopen(said, "rb") as pipe:
+        reason = pipe.read().decode(errors="replace")
+    if os.waitpid(child, 0)[1] != 0:
+        raise DataError("The data could not be copied: %s" % (reason or "the copying process was killed."))
 
 
 def stage(data):
@@ -218,20 +250,38 @@ def stage(data):
         return {"changed": False}
     if not data.module.check_mode:
         if data.ids is None:
-            data.ids = make_user(data.module.run_command, data.user, data.folder)
+            data.ids = make_user(data.module.run_command, data.user)
         make_directory(data.folder, 0o700, data.ids)
-        shutil.rmtree(data.staged, ignore_errors=True)
-        run_tool(data)
-        data.give_to_etcd(data.staged)
-        put(os.path.join(data.staged, "member", RESTORED_AS), data.token, 0o600, data.ids)
+        discard(data.staged)
+        restore_beside(data)
     return {"changed": True}
 
 
+def restore_beside(data):
+    """In a folder that etcd's user cannot enter, by its handle: nobody can put a link in the tool's way. Then it is etcd's."""
+    closed = os.path.join(data.folder, TEMPORARY + "restored")
+    discard(closed)
+    os.mkdir(closed, 0o700)
+    handle = os.open(closed, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(handle).st_uid != os.geteuid():
+            raise DataError("%s was taken away meanwhile." % closed)
+        os.fchdir(handle)
+        run_tool(data)
+        put(os.path.join("restored", "member", RESTORED_AS), data.token, 0o600, data.ids)
+        data.give_to_etcd("restored")
+        os.rename("restored", data.staged)
+    finally:
+        os.chdir("/")
+        os.close(handle)
+        discard(closed)
+
+
 def run_tool(data):
-    """etcd's own restore; what a person's ETCDCTL_* say is not heard."""
+    """etcd's own restore, into the folder that we are in; what a person's ETCDCTL_* say is not heard."""
     params = data.module.params
     others = {name: "" for name in os.environ if name.startswith("ETCDCTL_")}
-    command = [params["tool"], "snapshot", "restore", params["snapshot"], *params["flags"], "--data-dir", data.staged]
+    command = [params["tool"], "snapshot", "restore", params["snapshot"], *params["flags"], "--data-dir", "restored"]
     try:
         code, out, err = data.module.run_command(command, environ_update={**others, "ETCDCTL_API": "3"}, handle_exceptions=False)
     except OSError as error:
@@ -263,10 +313,7 @@ def remove(data):
     if data.module.check_mode:
         return {"changed": bool(names), "left": ""}
     for path in [*(os.path.join(data.folder, name) for name in names), *leftovers(data.folder)]:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
+        discard(path)
     return {"changed": True, "left": "" if remove_folder(data.folder) else data.folder}
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import holder, same_authority
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl, listens
-from ansible.module_utils.etcd_files import FIRST_START, differs, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
+from ansible.module_utils.etcd_files import FIRST_START, differs, discard, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
 from ansible.module_utils.etcd_listener import NAME as LISTENER
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
@@ -225,7 +225,7 @@ class Host:
     def write(self, state, only_now=False):
         """Puts in place what differs. only_now: no file for which a running etcd must start again."""
         if self.ids is None:
-            self.ids = make_user(self.module.run_command, self.wanted["user"], self.data)
+            self.ids = make_user(self.module.run_command, self.wanted["user"])
         for path, why in self.programs():
             if why == "permissions":
                 own(path, 0o755, self.ids)
@@ -239,7 +239,7 @@ class Host:
         if state == "existing" and self.has_data() and os.path.exists(self.permit()):
             os.unlink(self.permit())
         for path in self.leftovers():
-            os.unlink(path)
+            discard(path)
 
     def write_files(self, files):
         """Writes those files that differ. The time of one that etcd need not read again stays."""

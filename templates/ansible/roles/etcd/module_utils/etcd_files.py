@@ -9,6 +9,8 @@ import hashlib
 import os
 import pwd
 import re
+import shutil
+import stat
 import tempfile
 
 # etcd reads these only while its data directory is empty: a member with data needs no restart for them.
@@ -21,6 +23,7 @@ FIRST_START = "first-start"
 # In the data of a member that was restored from a snapshot: the initial cluster token that it was restored under. It tells
 # restored data from older data, whenever a run was cut short; etcd itself takes no notice of it.
 RESTORED_AS = "restored-as"
+LONGEST_TOKEN = 4096
 
 # The name of a file that is being written; one that is found was left by a run that was killed.
 TEMPORARY = ".etcd-role-"
@@ -38,7 +41,28 @@ def has_log(data_directory):
 
 def restored_as(member):
     """The token that a member's data was restored under; '' where it was not."""
-    return read(os.path.join(member, RESTORED_AS)) or ""
+    try:
+        with open_plain(os.path.join(member, RESTORED_AS)) as file:
+            return file.read(LONGEST_TOKEN).decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def open_plain(path):
+    """Opens a file where the user that runs etcd may write: a link is not followed, and nothing is waited for."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no file, and etcd made none like it", path)
+    return os.fdopen(handle, "rb")
+
+
+def discard(path):
+    """Removes a file, a link or a folder, whatever it is."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def ids_of(user):
@@ -52,14 +76,14 @@ def ids_of(user):
     return entry.pw_uid, entry.pw_gid
 
 
-def make_user(run_command, user, home):
-    """Makes the system user, and its group where there is none; returns its ids."""
+def make_user(run_command, user):
+    """Makes the system user, which has no home, and its group where there is none; returns its ids."""
     try:
         grp.getgrnam(user)
         group = ["--gid", user]
     except KeyError:
         group = ["--user-group"]
-    code, out, err = run_command(["useradd", "--system", *group, "--home-dir", home, "--no-create-home", "--shell", "/usr/sbin/nologin", user])
+    code, out, err = run_command(["useradd", "--system", *group, "--home-dir", "/nonexistent", "--no-create-home", "--shell", "/usr/sbin/nologin", user])
     ids = ids_of(user)
     if ids is None:
         raise OSError(errno.EPERM, "the user could not be made: %s" % ((err or out).strip() or "useradd ended with %d" % code), user)

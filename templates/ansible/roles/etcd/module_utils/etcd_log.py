@@ -6,6 +6,8 @@ import glob
 import os
 import struct
 
+from ansible.module_utils.etcd_files import open_plain
+
 # The types of a record and the fields of its content, by number (etcd's walpb/record.proto, raftpb/raft.proto).
 ENTRY, STATE = 2, 3
 RECORD_TYPE, RECORD_DATA = 1, 3
@@ -20,7 +22,7 @@ def progress(data_directory):
     """
     commit = last = 0
     for path in reversed(sorted(glob.glob(os.path.join(glob.escape(data_directory), "member", "wal", "*.wal")))):
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             for kind, data in _records(file.read()):
                 if kind == STATE:
                     commit = _field(data, STATE_COMMIT) or commit

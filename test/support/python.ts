@@ -1,0 +1,19 @@
+// The role's own Python, run as Ansible runs it, but without Ansible: its modules find each other, and nothing else of it.
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { projectFolder } from '../../tasks/core/environment.ts'
+
+const role = join(projectFolder, 'templates/ansible/roles/etcd')
+
+const prelude = `
+import sys, types
+sys.dont_write_bytecode = True
+sys.path.insert(0, ${JSON.stringify(join(role, 'library'))})
+for name, path in (("ansible", []), ("ansible.module_utils", [${JSON.stringify(join(role, 'module_utils'))}]), ("ansible.module_utils.basic", [])):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = path
+sys.modules["ansible.module_utils.basic"].AnsibleModule = None
+`
+
+/** Runs the program, which imports the role's modules as they do one another. @returns what it printed */
+export const python = (program: string, ...args: string[]): string => execFileSync('python3', ['-c', prelude + program, ...args], { encoding: 'utf8', timeout: 20_000 }).trim()

@@ -1,0 +1,107 @@
+// What root does in a folder of etcd's user: links and pipes that this user put there lead it nowhere.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { temporaryFolder } from '../../support/folder.ts'
+import { python } from '../../support/python.ts'
+
+const isRoot = process.getuid?.() === 0
+/** etcd's user, where we may become it. */
+const [uid, gid] = isRoot ? [65534, 65534] : [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
+
+/** One of the module's actions on this data directory, with this tool. */
+const act = (action: string, folder: string, tool = ''): string =>
+  python(
+    `
+import subprocess, etcd_data
+class Service:
+    def stop(self): pass
+    def status(self): return False, "", False
+class Module:
+    check_mode = False
+    params = {"tool": sys.argv[3], "snapshot": "snapshot.db", "flags": []}
+    def run_command(self, command, environ_update=None, handle_exceptions=True):
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+data = object.__new__(etcd_data.Data)
+data.module, data.service, data.token, data.ids, data.user = Module(), Service(), "token-1", (${uid}, ${gid}), "etcd"
+data.folder, data.member, data.staged = sys.argv[2], sys.argv[2] + "/member", sys.argv[2] + "/restored"
+data.foreign, data.ours = False, True
+try:
+    print(getattr(etcd_data, sys.argv[1])(data))
+except (etcd_data.DataError, OSError) as error:
+    print("refused:", error)`,
+    action,
+    folder,
+    tool,
+  )
+
+/** A data directory, and beside it a folder that only root may enter. */
+function hostFolder(): { data: string; closed: string } {
+  const folder = temporaryFolder()
+  chmodSync(folder, 0o755)
+  const [data, closed] = [join(folder, 'etcd'), join(folder, 'root')]
+  mkdirSync(data, { mode: 0o700 })
+  mkdirSync(closed, { mode: 0o700 })
+  writeFileSync(join(closed, 'id_ed25519'), 'secret')
+  chownSync(data, uid, gid)
+  return { data, closed }
+}
+
+test('a copy has all that the data has, and belongs to etcd', () => {
+  const { data } = hostFolder()
+  mkdirSync(join(data, 'member/wal'), { recursive: true, mode: 0o700 })
+  writeFileSync(join(data, 'member/wal/0.wal'), 'log', { mode: 0o600 })
+  if (isRoot) execFileSync('chown', ['-R', `${uid}:${gid}`, data])
+  assert.match(act('copy', data), "'changed': True")
+  const copy = readdirSync(data).find((name) => /^member\.\d{8}T\d{6}Z$/.test(name)) ?? ''
+  assert.is(readFileSync(join(data, copy, 'wal/0.wal'), 'utf8'), 'log')
+  const { uid: owner, mode } = statSync(join(data, copy))
+  assert.equal([owner, mode & 0o777], [uid, 0o700])
+})
+
+if (isRoot)
+  test("a link in the data's place opens nothing of root's to etcd", () => {
+    const { data, closed } = hostFolder()
+    symlinkSync(closed, join(data, 'member'))
+    assert.match(act('copy', data), /^refused: The data could not be copied:.*Permission denied/)
+    assert.equal(readdirSync(data), ['member'])
+  })
+
+test('a snapshot is restored where nobody but root may enter, and is then of etcd', () => {
+  const { data, closed } = hostFolder()
+  const tool = join(closed, 'etcdutl')
+  writeFileSync(tool, `#!/bin/sh\nstat --format="%u %a" . > ${closed}/seen\nmkdir -p restored/member/snap\necho x > restored/member/snap/db\n`, { mode: 0o755 })
+  assert.match(act('stage', data, tool), "'changed': True")
+  assert.is(readFileSync(join(closed, 'seen'), 'utf8'), `${process.getuid?.()} 700\n`)
+  assert.equal(readdirSync(data), ['restored'])
+  for (const [name, mode] of Object.entries({ '': 0o700, member: 0o700, 'member/snap/db': 0o600, 'member/restored-as': 0o600 })) {
+    const there = statSync(join(data, 'restored', name))
+    assert.equal([there.uid, there.mode & 0o777], [uid, mode], name)
+  }
+  assert.match(act('stage', data, tool), "'changed': False")
+})
+
+test('a restore that fails leaves nothing, and says why', () => {
+  const { data } = hostFolder()
+  assert.match(act('stage', data, '/bin/false'), /^refused: The snapshot could not be restored here/)
+  assert.equal(readdirSync(data), [])
+})
+
+test('neither a pipe is waited for, nor a link followed, where a file of etcd should be', () => {
+  const { data, closed } = hostFolder()
+  mkdirSync(join(data, 'member/wal'), { recursive: true })
+  python('import os; os.mkfifo(sys.argv[1])', join(data, 'member/restored-as'))
+  assert.match(act('inspect', data), /^refused: .*it is no file/)
+  writeFileSync(join(closed, 'token'), 'secret')
+  execFileSync('ln', ['-sf', join(closed, 'token'), join(data, 'member/restored-as')])
+  assert.match(act('inspect', data), /^refused: .*symbolic links/)
+  execFileSync('rm', [join(data, 'member/restored-as')])
+  symlinkSync('/dev/zero', join(data, 'member/wal/0.wal'))
+  assert.match(act('inspect', data), /^refused: .*symbolic links/)
+  assert.ok(existsSync(join(closed, 'token')))
+})
+
+test.run()
