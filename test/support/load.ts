@@ -15,7 +15,8 @@ export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
 
 /** Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. `what`: how the measurement is called. */
 export async function underLoad<T>(home: Home, act: () => Promise<T>, what = 'under load'): Promise<{ result: T; report: LoadReport }> {
-  const load = startLoad(clientsView(home), { maxSeconds: 900 }) // to the end of the operation, however slow the machine is
+  // To the end of the operation, however slow the machine is; at a pace that leaves the machine to the operation.
+  const load = startLoad(clientsView(home), { pauseMs: 40, maxSeconds: 900 })
   let report: LoadReport | undefined
   const result = await act().finally(async () => {
     report = await load.stop()
