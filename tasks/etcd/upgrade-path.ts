@@ -1,5 +1,6 @@
 // Which way a cluster may go from one etcd version to another, and what must be done before. Pure: it asks nobody.
 import { compareVersions } from '../core/programs.ts'
+import { faultOf } from './faults.ts'
 
 /** `impossible`: no way leads there. `first`: what must be done before. `beware`: what to know. Each a sentence. */
 export interface UpgradePath {
@@ -33,9 +34,8 @@ export function upgradePath(from: string, to: string, environment: Record<string
       first,
       beware,
     }
-  // A crash under load could leave a member without transactions that it had acknowledged: etcd's postmortem
-  // (Documentation/postmortems/v3.5-data-inconsistency.md) and its changelog of 3.5.3, which mended it.
-  if (within(to, '3.5.0', '3.5.2')) return { impossible: `Version ${to} of etcd can corrupt its data when it crashes (etcd-io/etcd#13766). Take 3.5.32 or later.`, first, beware }
+  const fault = faultOf(to)
+  if (fault) return { impossible: fault, first, beware }
   if (toMajor !== major) return { impossible: `There is no way from etcd ${from} to another major version.`, first, beware }
   if (toMinor > minor + 1) first.push(`Upgrade to etcd ${major}.${minor + 1} first (upgrade --etcd-version ${major}.${minor + 1}.x): one minor version at a time.`)
   const ready = readyForNext[minor]
@@ -50,7 +50,7 @@ export function upgradePath(from: string, to: string, environment: Record<string
   if (minor === 4 && toMinor > 4) beware.push('With etcdctl auth enabled, members of 3.4 and 3.5 cannot work side by side (etcd-io/etcd#11943).')
   if (minor === 5 && toMinor > 5) beware.push('Where etcd ever ran with ETCD_ENABLE_V2, "etcdutl check v2store" must find nothing on any member first.')
   // In force from 3.5.1, mended in 3.5.20 (etcd.io/blog/2025/upgrade_from_3.5_to_3.6_issue).
-  if (within(to, '3.5.1', '3.5.19'))
+  if (compareVersions(to, '3.5.1') >= 0 && compareVersions(to, '3.5.20') < 0)
     beware.push(`etcd ${to} notes a promotion in one of two places only (etcd-io/etcd#19557): after scale or replace, go to 3.5.32 or later before 3.6.`)
   return { first, beware }
 }
@@ -62,4 +62,3 @@ export function refusalOfMix(running: string[], from: string, to: string): strin
 }
 
 const parts = (version: string): number[] => version.split('.').map(Number)
-const within = (version: string, least: string, most: string): boolean => compareVersions(version, least) >= 0 && compareVersions(version, most) <= 0

@@ -11,6 +11,7 @@ test('a step within a minor version, or to the next one, needs nothing first', (
     ['3.4.23', '3.5.30'],
     ['3.5.30', '3.5.33'],
     ['3.5.32', '3.6.14'],
+    ['3.6.0', '3.6.6'],
     ['3.5.33', '3.6.14'],
     ['3.6.11', '3.7.1'],
     ['3.5.30', '3.5.30'],
@@ -18,11 +19,14 @@ test('a step within a minor version, or to the next one, needs nothing first', (
     assert.equal(upgradePath(from ?? '', to ?? '', { ETCD_SNAPSHOT_COUNT: '5000' }).first, [], `${from} → ${to}`)
 })
 
-test('a downgrade, another major version, and the releases that corrupt data are impossible', () => {
+test('a downgrade, another major version, and the releases with known faults are impossible', () => {
   for (const [from, to, reason] of [
     ['3.5.30', '3.4.23', /no way back/],
     ['3.5.30', '3.5.29', /no way back/],
-    ['3.4.23', '3.5.1', /corrupt/],
+    ['3.4.23', '3.5.1', /corrupt.*Take 3\.5\.32 or later\.$/],
+    ['3.5.33', '3.6.0', /corrupt.*Take a later 3\.6\.$/],
+    ['3.6.1', '3.6.4', /corrupt.*Take a later 3\.6\.$/],
+    ['3.6.1', '3.6.5', /--force-new-cluster.*Take a later 3\.6\.$/],
     ['3.6.14', '4.0.0', /major/],
   ] as const)
     assert.match(upgradePath(from, to, {}).impossible ?? '', reason)
