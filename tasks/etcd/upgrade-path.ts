@@ -12,11 +12,11 @@ export interface UpgradePath {
 /**
  * Settings (NAME=value) that a version, the first that lacks them, no longer knows; etcd would start and ignore them.
  * From etcd's upgrade guides (etcd.io/docs, Upgrading) and changelogs, and its flags compared branch by branch
- * (release-3.4 to release-3.7 of etcd-io/etcd). 3.5 does not start with the logger capnslog.
+ * (release-3.4 to release-3.7 of etcd-io/etcd). 3.5 does not start with the logger capnslog, nor 3.6 with V2_DEPRECATION=not-yet.
  */
 const removed: { since: string; pattern: RegExp }[] = [
   { since: '3.5', pattern: /^ETCD_(DEBUG|LOG_OUTPUT|LOG_PACKAGE_LEVELS|EXPERIMENTAL_BACKEND_BBOLT_FREELIST_TYPE|NEXT_CLUSTER_VERSION_COMPATIBLE)=|^ETCD_LOGGER=capnslog$/ },
-  { since: '3.6', pattern: /^ETCD_(ENABLE_V2|EXPERIMENTAL_ENABLE_V2V3|PROXY(_[A-Z_]+)?)=/ },
+  { since: '3.6', pattern: /^ETCD_(ENABLE_V2|EXPERIMENTAL_ENABLE_V2V3|PROXY(_[A-Z_]+)?)=|^ETCD_V2_DEPRECATION=not-yet$/ },
   { since: '3.7', pattern: /^ETCD_(EXPERIMENTAL_[A-Z_]+|DISCOVERY|DISCOVERY_PROXY)=/ },
 ]
 

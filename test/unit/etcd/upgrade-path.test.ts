@@ -53,7 +53,9 @@ test('settings that the new version no longer has are taken out first, and only 
   assert.is(firstOf('3.4.23', '3.5.30', { ETCD_LOGGER: 'zap', ETCD_ENABLE_V2: 'true' }), '')
   assert.match(firstOf('3.5.33', '3.6.14', { ETCD_ENABLE_V2: 'true', ETCD_PROXY_READ_TIMEOUT: '0', ETCD_SNAPSHOT_COUNT: '1' }), /^Take ETCD_ENABLE_V2, ETCD_PROXY_READ_TIMEOUT out/)
   assert.match(firstOf('3.6.14', '3.7.1', { ETCD_EXPERIMENTAL_COMPACT_HASH_CHECK_ENABLED: 'true' }), 'Take ETCD_EXPERIMENTAL')
-  assert.is(firstOf('3.5.30', '3.5.33', { ETCD_ENABLE_V2: 'true' }), '')
+  assert.match(firstOf('3.5.33', '3.6.14', { ETCD_V2_DEPRECATION: 'not-yet' }), 'Take ETCD_V2_DEPRECATION out')
+  assert.is(firstOf('3.5.33', '3.6.14', { ETCD_V2_DEPRECATION: 'write-only' }), '')
+  assert.is(firstOf('3.5.30', '3.5.33', { ETCD_ENABLE_V2: 'true', ETCD_V2_DEPRECATION: 'not-yet' }), '')
 })
 
 test('what stands in no way but must be known is said', () => {
