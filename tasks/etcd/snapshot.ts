@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
+import { unheard } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, versionOf } from '../core/programs.ts'
 import { ask } from '../core/shell.ts'
@@ -54,7 +55,7 @@ export async function readSnapshot(cluster: Cluster, file: string): Promise<Snap
   const { program, args } = await tool(await requireEtcdHere(cluster))
   const { sizeBytes, sha256, damage } = await checkSnapshot(file)
   if (damage) throw damaged(damage)
-  const result = await ask(program, [...args, 'status', file], { env: toolEnvironment, timeout: slowMs })
+  const result = await ask(program, [...args, 'status', file], { env: unheard('ETCDCTL_'), timeout: slowMs })
   const status = result.exitCode === 0 ? parse<{ hash?: Integer; revision?: Integer }>(result.stdout) : undefined
   if (!status) throw damaged(lastWords(result))
   return { revision: Number(status.revision ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes, sha256 }
@@ -65,7 +66,7 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
   const { program, args } = await tool(await requireEtcdHere(cluster))
   const { name, peerURL, initialCluster, token, dataDirectory } = member
   const flags = ['--name', name, '--initial-advertise-peer-urls', peerURL, '--initial-cluster', initialCluster, '--initial-cluster-token', token, '--data-dir', dataDirectory]
-  const result = await ask(program, [...args, 'restore', file, ...flags], { env: toolEnvironment, timeout: slowMs })
+  const result = await ask(program, [...args, 'restore', file, ...flags], { env: unheard('ETCDCTL_'), timeout: slowMs })
   if (result.exitCode !== 0) throw new OperationError(`${file} could not be restored.`, { output: lastWords(result) })
 }
 
@@ -79,7 +80,7 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
 export async function restoreTool(cluster: Cluster): Promise<{ program: string; flags: string[]; bumps: boolean }> {
   const { program } = await tool(await requireEtcd(cluster)) // it runs on the hosts
   const here = await tool(await requireEtcdHere(cluster))
-  const { stdout, stderr } = await ask(here.program, ['snapshot', 'restore', '--help'], { env: toolEnvironment })
+  const { stdout, stderr } = await ask(here.program, ['snapshot', 'restore', '--help'], { env: unheard('ETCDCTL_') })
   const help = stdout + stderr
   const bumps = help.includes('--bump-revision') && help.includes('--mark-compacted')
   return { program, flags: bumps ? ['--bump-revision=1000000000', '--mark-compacted'] : [], bumps }
@@ -98,9 +99,6 @@ async function tool({ folder, version }: EtcdBinaries): Promise<{ program: strin
     hint: `Put etcdutl of the same version beside it, then run the same command again.`,
   })
 }
-
-/** A person's own ETCDCTL_WRITE_OUT beside the flag would be refused. */
-const toolEnvironment = { ETCDCTL_API: '3', ETCDCTL_WRITE_OUT: '', ETCDCTL_ENDPOINTS: '' }
 
 /** The SHA-256 of the first `end` bytes, the one that follows them, and that of the whole file. */
 async function sums(file: string, end: number): Promise<{ sum: string; appended: string; sha256: string }> {
