@@ -37,6 +37,10 @@ export const caPassphrase = (): string | undefined => process.env.HA_ETCD_CA_PAS
 /** True below npx or npm run. */
 export const startedByNpm = (): boolean => !!process.env.npm_command
 
+/** A person's own variables of this prefix, each undefined: what a program is not to hear. */
+export const unheard = (prefix: string): Record<string, undefined> =>
+  Object.fromEntries(Object.keys(process.env).flatMap((name) => (name.startsWith(prefix) ? [[name, undefined]] : [])))
+
 /** Whether a command is npm or npx. */
 export const isNpm = (words: string[]): boolean => /^(npm|npx)\b|\b(npm|npx)(-cli\.js)?\b/.test(words.slice(0, 2).join(' '))
 

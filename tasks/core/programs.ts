@@ -1,7 +1,7 @@
 // Programs this project needs: where they are, which version, and getting what is missing on Debian's kin.
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
-import { home } from './environment.ts'
+import { home, unheard } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { ask, work } from './shell.ts'
 
@@ -51,7 +51,7 @@ export function versionOf(program: string, args = ['--version']): Promise<string
   const key = [program, ...args].join(' ')
   const known = versions.get(key)
   if (known) return known
-  const answer = ask(program, args, { env: { ETCDCTL_API: '3' }, timeout: 30_000 }).then(({ stdout, stderr, exitCode }) =>
+  const answer = ask(program, args, { env: unheard('ETCDCTL_'), timeout: 30_000 }).then(({ stdout, stderr, exitCode }) =>
     exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined,
   )
   versions.set(key, answer)

@@ -16,6 +16,9 @@ export interface Result {
   exitCode: number
 }
 
+/** Variables that a program gets besides ours; an undefined one is taken from it. */
+export type Environment = Record<string, string | undefined>
+
 export interface ToolOptions {
   /** The cluster's state folder, so that the next run can end the program should this one be killed. */
   state?: string
@@ -30,7 +33,7 @@ export interface ToolOptions {
  * @param timeout milliseconds after which it is killed (exit code 124)
  * @throws OperationError when there is no such program
  */
-export async function ask(program: string, args: string[], options: { env?: Record<string, string>; timeout?: number; input?: string } = {}): Promise<Result> {
+export async function ask(program: string, args: string[], options: { env?: Environment; timeout?: number; input?: string } = {}): Promise<Result> {
   const { env, timeout, input } = options
   const child = $({
     quiet: true,

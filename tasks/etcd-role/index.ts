@@ -13,6 +13,7 @@ import { ask } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
 import { type EtcdBinaries, etcdMissing, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
+import { faultOf } from '../etcd/faults.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { checkHosts, hostTable, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
@@ -98,6 +99,7 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   const binaries = await requireEtcd(cluster)
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing) throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, { hint: 'Make what is missing with: npx zx scripts/pki.ts' })
+  warnOnce(faultOf(binaries.version))
   await warnOfUnknownSettings(cluster, binaries)
   writeInventory(cluster, binaries)
   return binaries
@@ -112,9 +114,12 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
   if (known.length === 0) return
   for (const name of names.filter((one) => !known.includes(one))) {
     const near = suggest(name, known)
-    const warning = `etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${near.startsWith(' Did') ? near : ''}`
-    if (!run.warnings.includes(warning)) run.warnings.push(warning)
+    warnOnce(`etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${near.startsWith(' Did') ? near : ''}`)
   }
+}
+
+function warnOnce(warning: string): void {
+  if (warning && !run.warnings.includes(warning)) run.warnings.push(warning)
 }
 
 /** Read by etcd or its image without being flags. */

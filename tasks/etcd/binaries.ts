@@ -17,13 +17,15 @@ export interface EtcdBinaries {
 }
 
 const oldest = '3.4.0'
+/** Its `etcdctl endpoint health` ends where any ETCDCTL_* is set, as all our calls do; mended in 3.6.1 (etcd-io/etcd#20118). */
+const deaf = '3.6.0'
 const found = new Map<string, EtcdBinaries>()
 
 /**
  * The programs this cluster runs: the person's own folder; else the version asked for or recorded,
  * on PATH or in .tools/; else what PATH has; else the newest in .tools/. Undefined: none, fetchEtcd gets them.
  * PATH's are passed over where they are to be pushed to hosts and are not for Linux (Homebrew's).
- * @throws UsageError when the person's own programs are too old, incomplete, or another version than recorded
+ * @throws UsageError when they are too old or 3.6.0; when the person's own are incomplete, or another version than recorded
  */
 export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
   const { binaries, version, upgradingTo } = cluster.etcd
@@ -31,7 +33,7 @@ export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefin
   const known = found.get(key)
   if (known) return known
   const answer = binaries ? await own(binaries, version, upgradingTo) : await search(cluster)
-  if (answer) found.set(key, answer)
+  if (answer) found.set(key, usable(answer))
   return answer
 }
 
@@ -55,7 +57,7 @@ export async function etcdMissing(cluster: Cluster): Promise<string> {
 export async function requireEtcdHere(cluster: Cluster): Promise<EtcdBinaries> {
   if (cluster.provider === 'local' || process.platform === 'linux') return requireEtcd(cluster)
   const onPath = await etcdOnPath()
-  if (onPath) return onPath
+  if (onPath) return usable(onPath)
   throw new OperationError('etcd and etcdctl for this machine were not found.', { hint: 'Put them on PATH (macOS: brew install etcd); those for the hosts are fetched.' })
 }
 
@@ -103,7 +105,7 @@ export async function canFetch(version: string): Promise<boolean> {
 async function own(folder: string, version: string | undefined, upgradingTo: string | undefined): Promise<EtcdBinaries> {
   const mine = await binariesIn(folder)
   if (!mine) throw new UsageError(`etcd.binaries: ${folder} does not have both etcd and etcdctl that run on this machine.`)
-  refuseOld(mine)
+  usable(mine)
   if (version && mine.version !== version && mine.version !== upgradingTo)
     throw new UsageError(`etcd.binaries: ${folder} has etcd ${mine.version}, but this cluster runs ${version}.`, {
       hint: `Name a folder with the version it runs; or upgrade: npx zx scripts/upgrade.ts --etcd-version ${mine.version}`,
@@ -115,11 +117,7 @@ async function search(cluster: Cluster): Promise<EtcdBinaries | undefined> {
   const { version } = cluster.etcd
   const any = await etcdOnPath()
   const onPath = any && serves(cluster, any) ? any : undefined
-  if (!version && onPath) {
-    refuseOld(onPath)
-    return onPath
-  }
-  if (onPath && onPath.version === version) return onPath
+  if (onPath && (!version || onPath.version === version)) return onPath
   if (cluster.provider === 'local' && process.platform !== 'linux') return undefined // what is fetched is for Linux
   const fetched = fetchedFolders('etcd').map((folder) => ({ folder, version: folder.slice(folder.lastIndexOf('-') + 1) }))
   return fetched.find((candidate) => !version || candidate.version === version)
@@ -145,11 +143,15 @@ function firstBytes(path: string, count: number): string {
   }
 }
 
-function refuseOld({ folder, version }: EtcdBinaries): void {
-  if (compareVersions(version, oldest) < 0)
-    throw new UsageError(`etcd in ${folder} is ${version}, which is too old: 3.4 or later is needed.`, {
-      hint: 'Put a newer etcd first on PATH, or name its folder with etcd.binaries in the configuration.',
-    })
+/** The same programs, where we can work with their version. @throws UsageError */
+function usable(binaries: EtcdBinaries): EtcdBinaries {
+  const { folder, version } = binaries
+  const old = compareVersions(version, oldest) < 0 ? 'too old: 3.4 or later is needed.' : ''
+  const reason = version === deaf ? 'of no use here: its etcdctl cannot be told by ETCDCTL_* whom to ask (etcd-io/etcd#20118). Take a later 3.6.' : old
+  if (!reason) return binaries
+  throw new UsageError(`etcd in ${folder} is ${version}, which is ${reason}`, {
+    hint: 'Put a newer etcd first on PATH, or name its folder with etcd.binaries in the configuration.',
+  })
 }
 
 async function binariesIn(folder: string): Promise<EtcdBinaries | undefined> {

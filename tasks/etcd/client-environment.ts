@@ -8,7 +8,6 @@ import { findEtcd } from './binaries.ts'
 /** Variable to value. */
 export function clientEnvironment(cluster: Cluster): Record<string, string> {
   return {
-    ETCDCTL_API: '3',
     ETCDCTL_ENDPOINTS: cluster.hosts.map((host) => host.clientURL).join(','),
     ETCDCTL_CACERT: join(cluster.paths.certs, 'ca.crt'),
     ETCDCTL_CERT: join(cluster.paths.certs, 'etcd-client.crt'),

@@ -1,5 +1,6 @@
 // A typed client over the etcdctl program: JSON in, values out, every call bounded in time.
 import type { Cluster } from '../core/cluster.ts'
+import { unheard } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { ask, type Result } from '../core/shell.ts'
 import { etcdctlPath } from './binaries.ts'
@@ -222,29 +223,15 @@ export async function call<T>(cluster: Cluster, args: string[], options: CallOpt
   return value
 }
 
-/** The one place where etcdctl is started. It gets its options as variables: a flag beside a person's own ETCDCTL_* would be refused. `inTurn`: how many endpoints it asks one after the other. */
+/** The one place where etcdctl is started. It gets its options as variables, and no ETCDCTL_* of a person's own. `inTurn`: how many endpoints it asks one after the other. */
 export async function etcdctl(cluster: Cluster, args: string[], options: CallOptions, inTurn = 1): Promise<Result> {
   const { timeoutMs = defaultTimeoutMs } = options
   const limit = `${Math.round(timeoutMs)}ms`
   const ours = { ETCDCTL_ENDPOINTS: endpointsOf(cluster, options).map(routed).join(','), ETCDCTL_DIAL_TIMEOUT: limit, ETCDCTL_COMMAND_TIMEOUT: limit, ETCDCTL_WRITE_OUT: 'json' }
   const [program, reach] = await Promise.all([etcdctlPath(cluster), clientEnvironment(cluster)])
-  const result = await ask(program, args, { env: { ...nobodyElses, ...reach, ...ours }, timeout: timeoutMs * inTurn + killMs })
+  const result = await ask(program, args, { env: { ...unheard('ETCDCTL_'), ...direct, ...reach, ...ours }, timeout: timeoutMs * inTurn + killMs })
   return { ...result, stdout: unrouted(result.stdout), stderr: unrouted(result.stderr) }
 }
 
-/** A person's other ETCDCTL_* must not leak in (etcdctl ignores empty ones), nor a proxy stand between us and a member. */
-const leaking = [
-  'USER',
-  'PASSWORD',
-  'HEX',
-  'DEBUG',
-  'DISCOVERY_SRV',
-  'DISCOVERY_SRV_NAME',
-  'INSECURE_DISCOVERY',
-  'INSECURE_SKIP_TLS_VERIFY',
-  'INSECURE_TRANSPORT',
-  'KEEPALIVE_TIME',
-  'KEEPALIVE_TIMEOUT',
-  'AUTH_JWT_TOKEN',
-]
-const nobodyElses: Record<string, string> = { ...Object.fromEntries(leaking.map((name) => [`ETCDCTL_${name}`, ''])), NO_PROXY: '*', no_proxy: '*' }
+/** No proxy stands between us and a member. */
+const direct = { NO_PROXY: '*', no_proxy: '*' }

@@ -3,7 +3,9 @@ import { createHash, type Hash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
+import { unheard } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
+import { compareVersions, versionOf } from '../core/programs.ts'
 import { ask } from '../core/shell.ts'
 import { type EtcdBinaries, requireEtcd, requireEtcdHere } from './binaries.ts'
 import { type Integer, lastWords, parse } from './etcdctl-output.ts'
@@ -41,16 +43,19 @@ export async function checkSnapshot(file: string): Promise<{ sizeBytes: number; 
   return { sizeBytes, sha256, damage: sizeBytes % 512 === sumBytes ? different : 'it is truncated, or its checksum is missing' }
 }
 
+/** @throws OperationError where no program here reads snapshots and restores them */
+export const requireSnapshotTool = async (cluster: Cluster): Promise<void> => void (await tool(await requireEtcdHere(cluster)))
+
 /**
  * Reads a snapshot, which must be as etcd wrote it to the last bit.
- * @throws OperationError when it is truncated, changed, or no snapshot
+ * @throws OperationError when it is truncated, changed, or no snapshot, or where no program here reads snapshots
  */
 export async function readSnapshot(cluster: Cluster, file: string): Promise<SnapshotContent> {
   const damaged = (why: string): OperationError => new OperationError(`${file} is no whole snapshot: ${why}.`, { hint: 'Use another backup; this one cannot be restored.' })
+  const { program, args } = await tool(await requireEtcdHere(cluster))
   const { sizeBytes, sha256, damage } = await checkSnapshot(file)
   if (damage) throw damaged(damage)
-  const { program, args } = tool(await requireEtcdHere(cluster))
-  const result = await ask(program, [...args, 'status', file], { env: toolEnvironment, timeout: slowMs })
+  const result = await ask(program, [...args, 'status', file], { env: unheard('ETCDCTL_'), timeout: slowMs })
   const status = result.exitCode === 0 ? parse<{ hash?: Integer; revision?: Integer }>(result.stdout) : undefined
   if (!status) throw damaged(lastWords(result))
   return { revision: Number(status.revision ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes, sha256 }
@@ -58,10 +63,10 @@ export async function readSnapshot(cluster: Cluster, file: string): Promise<Snap
 
 /** Restores a snapshot into a data directory that must not be there yet. @throws OperationError with the tool's last words */
 export async function restoreSnapshot(cluster: Cluster, file: string, member: RestoredMember): Promise<void> {
-  const { program, args } = tool(await requireEtcdHere(cluster))
+  const { program, args } = await tool(await requireEtcdHere(cluster))
   const { name, peerURL, initialCluster, token, dataDirectory } = member
   const flags = ['--name', name, '--initial-advertise-peer-urls', peerURL, '--initial-cluster', initialCluster, '--initial-cluster-token', token, '--data-dir', dataDirectory]
-  const result = await ask(program, [...args, 'restore', file, ...flags], { env: toolEnvironment, timeout: slowMs })
+  const result = await ask(program, [...args, 'restore', file, ...flags], { env: unheard('ETCDCTL_'), timeout: slowMs })
   if (result.exitCode !== 0) throw new OperationError(`${file} could not be restored.`, { output: lastWords(result) })
 }
 
@@ -73,25 +78,27 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
  * @throws OperationError where there is none that can
  */
 export async function restoreTool(cluster: Cluster): Promise<{ program: string; flags: string[]; bumps: boolean }> {
-  const { program } = tool(await requireEtcd(cluster)) // it runs on the hosts
-  const { stdout, stderr } = await ask(tool(await requireEtcdHere(cluster)).program, ['snapshot', 'restore', '--help'], { env: toolEnvironment })
+  const { program } = await tool(await requireEtcd(cluster)) // it runs on the hosts
+  const here = await tool(await requireEtcdHere(cluster))
+  const { stdout, stderr } = await ask(here.program, ['snapshot', 'restore', '--help'], { env: unheard('ETCDCTL_') })
   const help = stdout + stderr
-  if (!help.includes('--initial-cluster-token'))
-    throw new OperationError(`${program} cannot restore snapshots: from etcd 3.6 on etcdutl does.`, {
-      hint: `Put etcdutl of the same version beside it, then run the same command again.`,
-    })
   const bumps = help.includes('--bump-revision') && help.includes('--mark-compacted')
   return { program, flags: bumps ? ['--bump-revision=1000000000', '--mark-compacted'] : [], bumps }
 }
 
-/** etcdutl where it lies beside etcdctl: from 3.6 on only that can. */
-function tool({ folder }: EtcdBinaries): { program: string; args: string[] } {
-  const etcdutl = join(folder, 'etcdutl')
-  return existsSync(etcdutl) ? { program: etcdutl, args: ['--write-out', 'json', 'snapshot'] } : { program: join(folder, 'etcdctl'), args: ['--write-out', 'json', 'snapshot'] }
+/**
+ * etcdutl where it lies beside etcdctl: from 3.6 on only that can, and etcdctl prints its usage as if all were well.
+ * @throws OperationError where it is needed and missing
+ */
+async function tool({ folder, version }: EtcdBinaries): Promise<{ program: string; args: string[] }> {
+  const [etcdctl, etcdutl] = [join(folder, 'etcdctl'), join(folder, 'etcdutl')]
+  const args = ['--write-out', 'json', 'snapshot']
+  if (existsSync(etcdutl)) return { program: etcdutl, args }
+  if (compareVersions((await versionOf(etcdctl, ['version'])) ?? version, '3.6') < 0) return { program: etcdctl, args }
+  throw new OperationError(`${etcdctl} cannot read or restore snapshots: from etcd 3.6 on etcdutl does.`, {
+    hint: `Put etcdutl of the same version beside it, then run the same command again.`,
+  })
 }
-
-/** A person's own ETCDCTL_WRITE_OUT beside the flag would be refused. */
-const toolEnvironment = { ETCDCTL_API: '3', ETCDCTL_WRITE_OUT: '', ETCDCTL_ENDPOINTS: '' }
 
 /** The SHA-256 of the first `end` bytes, the one that follows them, and that of the whole file. */
 async function sums(file: string, end: number): Promise<{ sum: string; appended: string; sha256: string }> {

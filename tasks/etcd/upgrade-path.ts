@@ -1,5 +1,6 @@
 // Which way a cluster may go from one etcd version to another, and what must be done before. Pure: it asks nobody.
 import { compareVersions } from '../core/programs.ts'
+import { faultOf } from './faults.ts'
 
 /** `impossible`: no way leads there. `first`: what must be done before. `beware`: what to know. Each a sentence. */
 export interface UpgradePath {
@@ -11,11 +12,11 @@ export interface UpgradePath {
 /**
  * Settings (NAME=value) that a version, the first that lacks them, no longer knows; etcd would start and ignore them.
  * From etcd's upgrade guides (etcd.io/docs, Upgrading) and changelogs, and its flags compared branch by branch
- * (release-3.4 to release-3.7 of etcd-io/etcd). 3.5 does not start with the logger capnslog.
+ * (release-3.4 to release-3.7 of etcd-io/etcd). 3.5 does not start with the logger capnslog, nor 3.6 with V2_DEPRECATION=not-yet.
  */
 const removed: { since: string; pattern: RegExp }[] = [
   { since: '3.5', pattern: /^ETCD_(DEBUG|LOG_OUTPUT|LOG_PACKAGE_LEVELS|EXPERIMENTAL_BACKEND_BBOLT_FREELIST_TYPE|NEXT_CLUSTER_VERSION_COMPATIBLE)=|^ETCD_LOGGER=capnslog$/ },
-  { since: '3.6', pattern: /^ETCD_(ENABLE_V2|EXPERIMENTAL_ENABLE_V2V3|PROXY(_[A-Z_]+)?)=/ },
+  { since: '3.6', pattern: /^ETCD_(ENABLE_V2|EXPERIMENTAL_ENABLE_V2V3|PROXY(_[A-Z_]+)?)=|^ETCD_V2_DEPRECATION=not-yet$/ },
   { since: '3.7', pattern: /^ETCD_(EXPERIMENTAL_[A-Z_]+|DISCOVERY|DISCOVERY_PROXY)=/ },
 ]
 
@@ -33,9 +34,8 @@ export function upgradePath(from: string, to: string, environment: Record<string
       first,
       beware,
     }
-  // A crash under load could leave a member without transactions that it had acknowledged: etcd's postmortem
-  // (Documentation/postmortems/v3.5-data-inconsistency.md) and its changelog of 3.5.3, which mended it.
-  if (within(to, '3.5.0', '3.5.2')) return { impossible: `Version ${to} of etcd can corrupt its data when it crashes (etcd-io/etcd#13766). Take 3.5.32 or later.`, first, beware }
+  const fault = faultOf(to)
+  if (fault) return { impossible: fault, first, beware }
   if (toMajor !== major) return { impossible: `There is no way from etcd ${from} to another major version.`, first, beware }
   if (toMinor > minor + 1) first.push(`Upgrade to etcd ${major}.${minor + 1} first (upgrade --etcd-version ${major}.${minor + 1}.x): one minor version at a time.`)
   const ready = readyForNext[minor]
@@ -48,9 +48,13 @@ export function upgradePath(from: string, to: string, environment: Record<string
       first.push(`Take ${gone.join(', ')} out of etcd.environment and run up: etcd ${since} no longer has it.`)
   }
   if (minor === 4 && toMinor > 4) beware.push('With etcdctl auth enabled, members of 3.4 and 3.5 cannot work side by side (etcd-io/etcd#11943).')
-  if (minor === 5 && toMinor > 5) beware.push('Where etcd ever ran with ETCD_ENABLE_V2, "etcdutl check v2store" must find nothing on any member first.')
+  // Only etcdutl of 3.5 has `check`; from 3.5.32 on it reads what the WAL holds, too.
+  if (minor === 5 && toMinor > 5)
+    beware.push(
+      'Where etcd ever ran with ETCD_ENABLE_V2, nothing of the v2 store may be left on any member: look first, with etcdutl 3.5.32 or a later 3.5, on a stopped member or a copy of its data: etcdutl check v2store --data-dir DIR',
+    )
   // In force from 3.5.1, mended in 3.5.20 (etcd.io/blog/2025/upgrade_from_3.5_to_3.6_issue).
-  if (within(to, '3.5.1', '3.5.19'))
+  if (compareVersions(to, '3.5.1') >= 0 && compareVersions(to, '3.5.20') < 0)
     beware.push(`etcd ${to} notes a promotion in one of two places only (etcd-io/etcd#19557): after scale or replace, go to 3.5.32 or later before 3.6.`)
   return { first, beware }
 }
@@ -62,4 +66,3 @@ export function refusalOfMix(running: string[], from: string, to: string): strin
 }
 
 const parts = (version: string): number[] => version.split('.').map(Number)
-const within = (version: string, least: string, most: string): boolean => compareVersions(version, least) >= 0 && compareVersions(version, most) <= 0

@@ -6,7 +6,7 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { type Answer, endpointHashKV, endpointHealth, endpointStatus, type HashKV, memberList } from '../etcd/etcdctl.ts'
 import { saveSnapshot } from '../etcd/maintenance.ts'
-import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
+import { readSnapshot, requireSnapshotTool, type SnapshotContent } from '../etcd/snapshot.ts'
 import { type BackupMetadata, beginBackup, keepBackup, setAside } from './backup-store.ts'
 import { onlyFull } from './guard.ts'
 import { restoredData } from './proof.ts'
@@ -16,6 +16,7 @@ const attempts = 3
 
 /** A compaction between the snapshot and the comparison makes the two incomparable: then once more. */
 export async function makeBackup(cluster: Cluster, say: (step: string) => void): Promise<{ folder: string; metadata: BackupMetadata }> {
+  await requireSnapshotTool(cluster)
   for (let attempt = 1; ; attempt++) {
     const time = new Date()
     const part = beginBackup(cluster, time)

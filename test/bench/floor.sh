@@ -3,7 +3,6 @@
 # no supervisor, no checks: openssl, three processes and a poll. Usage: floor.sh FOLDER_WITH_ETCD
 set -eu
 bin=$1
-export ETCDCTL_API=3
 work=$(mktemp -d)
 members=
 finish() {

@@ -99,7 +99,7 @@ const startTimes = (): Promise<string[]> => onAll('systemctl show etcd-member --
 const etcdctl = (name: string, command: string): Promise<string> =>
   machines.on(
     name,
-    `ETCDCTL_API=3 ETCDCTL_CACERT=/etc/ssl/etcd/ca.crt ETCDCTL_CERT=/etc/ssl/etcd/etcd-client.crt ETCDCTL_KEY=/etc/ssl/etcd/etcd-client.key etcdctl --command-timeout=3s ${command}`,
+    `ETCDCTL_CACERT=/etc/ssl/etcd/ca.crt ETCDCTL_CERT=/etc/ssl/etcd/etcd-client.crt ETCDCTL_KEY=/etc/ssl/etcd/etcd-client.key etcdctl --command-timeout=3s ${command}`,
   )
 const health = (): Promise<string> => machines.on('master01', 'true').then(() => etcdctl('master01', 'endpoint health --cluster 2>&1'))
 const addressOf = (name: string): string => machines.hosts.find((host) => host.name === name)?.address ?? ''

@@ -108,8 +108,8 @@ test("the inventory is the original's: group role=master, private_ipv4", () => {
 test('on any master, health and the member list can be had by hand', async () => {
   const flags = '--cacert /etc/ssl/etcd/ca.crt --cert /etc/ssl/etcd/etcd-client.crt --key /etc/ssl/etcd/etcd-client.key --endpoints https://127.0.0.1:2379'
   for (const host of hosts) {
-    assert.match(await onHost(host, `sudo ETCDCTL_API=3 /usr/local/bin/etcdctl ${flags} endpoint health --cluster 2>&1`), /(is healthy[\s\S]*){3}/)
-    assert.is((await onHost(host, `sudo ETCDCTL_API=3 /usr/local/bin/etcdctl ${flags} member list`)).split('\n').length, 3)
+    assert.match(await onHost(host, `sudo /usr/local/bin/etcdctl ${flags} endpoint health --cluster 2>&1`), /(is healthy[\s\S]*){3}/)
+    assert.is((await onHost(host, `sudo /usr/local/bin/etcdctl ${flags} member list`)).split('\n').length, 3)
   }
 })
 

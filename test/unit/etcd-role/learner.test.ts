@@ -24,10 +24,11 @@ import etcd_cluster
 from etcd_cluster import ClusterError, Etcdctl
 etcd_cluster.listens = lambda url: True
 members, endpoint, question = json.load(sys.stdin)
-asked = []
+asked, given = [], []
 def run_command(args, environ_update, handle_exceptions):
     url = environ_update["ETCDCTL_ENDPOINTS"]
     asked.append(" ".join([url, *args[1:]]))
+    given.append(environ_update.get("ETCDCTL_API"))
     answers = members[url]
     now = answers.pop(0) if len(answers) > 1 and args[1:] == ["endpoint", "status"] else answers[0]
     if now is None or (args[1:] == ["endpoint", "health"] and now.get("learner")):
@@ -44,12 +45,19 @@ try:
     answer = etcdctl.healthy(endpoint) if question == "healthy" else etcdctl.wait_until_healthy(Service(), question == "restarted")
 except ClusterError as error:
     answer = str(error)
-print(json.dumps([answer, asked]))`
+print(json.dumps([answer, asked, given]))`
 
-function role(members: Members, question: 'healthy' | 'started' | 'restarted'): { answer: unknown; asked: string[] } {
-  const [answer, asked] = JSON.parse(execFileSync('python3', ['-c', program], { input: JSON.stringify([members, 'new', question]), encoding: 'utf8' })) as [unknown, string[]]
-  return { answer, asked }
+function role(members: Members, question: 'healthy' | 'started' | 'restarted', env = process.env): { answer: unknown; asked: string[]; given: unknown[] } {
+  const printed = execFileSync('python3', ['-c', program], { input: JSON.stringify([members, 'new', question]), encoding: 'utf8', env })
+  const [answer, asked, given] = JSON.parse(printed) as [unknown, string[], unknown[]]
+  return { answer, asked, given }
 }
+
+test("etcdctl is told no ETCDCTL_API, and the host's own is emptied", () => {
+  const { ETCDCTL_API: _, ...env } = process.env
+  assert.equal(role({ new: [{ learner: true }] }, 'healthy', env).given, [null])
+  assert.equal(role({ new: [{ learner: true }] }, 'healthy', { ...env, ETCDCTL_API: '2' }).given, [''])
+})
 
 test('a learner that follows a leader is healthy, and is asked for no proposal, which it would not answer', () => {
   const { answer, asked } = role({ new: [{ learner: true }] }, 'healthy')

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { home } from '../../../tasks/core/environment.ts'
-import { OperationError } from '../../../tasks/core/errors.ts'
+import { OperationError, UsageError } from '../../../tasks/core/errors.ts'
 import { etcdctlPath, fetchEtcd, findEtcd, requireEtcd } from '../../../tasks/etcd/binaries.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -39,10 +39,16 @@ test("a version that is not pinned, and not the distribution's, is refused by na
   assert.match(message, '3.5.1')
 })
 
-/** A folder on PATH, before all others, with an etcd of a version that nobody has. */
-function onPath(start: string): string {
+/** A folder with programs that say to be etcd. */
+function programs(start: string, version: string): string {
   const folder = temporaryFolder()
-  for (const name of ['etcd', 'etcdctl']) writeFileSync(join(folder, name), `${start}echo ${name} Version: 3.99.1\n`, { mode: 0o755 })
+  for (const name of ['etcd', 'etcdctl']) writeFileSync(join(folder, name), `${start}echo ${name} Version: ${version}\n`, { mode: 0o755 })
+  return folder
+}
+
+/** A folder on PATH, before all others, with an etcd of a version that nobody has. */
+function onPath(start: string, version = '3.99.1'): string {
+  const folder = programs(start, version)
   process.env.PATH = `${folder}:${path}`
   return folder
 }
@@ -70,6 +76,23 @@ test('a script that starts etcd is pushed, and so is an ELF file', async () => {
   const other = onPath('#!/bin/sh\n')
   copyFileSync('/bin/echo', join(other, 'etcd')) // it says a version, its own
   assert.is((await findEtcd(testCluster({ provider: 'vagrant' })))?.folder, other)
+})
+
+test('an etcd that is too old, or 3.6.0 with its deaf etcdctl, is refused on PATH and in etcd.binaries', async () => {
+  for (const [version, reason] of [
+    ['3.3.25', 'too old: 3.4 or later is needed'],
+    ['3.6.0', 'Take a later 3.6'],
+  ] as const) {
+    const folder = onPath('#!/bin/sh\n', version)
+    for (const etcd of [{}, { version }, { binaries: folder }, { binaries: folder, version: '3.5.33' }]) {
+      const failure = (await findEtcd(testCluster({ etcd })).catch((error: unknown) => error)) as OperationError
+      assert.instance(failure, UsageError)
+      assert.match(failure.message, `etcd in ${folder} is ${version}, which is `)
+      assert.match(failure.message, reason)
+    }
+  }
+  const binaries = programs('#!/bin/sh\n', '3.6.1')
+  assert.equal(await findEtcd(testCluster({ etcd: { binaries } })), { folder: binaries, version: '3.6.1' })
 })
 
 test.run()

@@ -11,6 +11,7 @@ test('a step within a minor version, or to the next one, needs nothing first', (
     ['3.4.23', '3.5.30'],
     ['3.5.30', '3.5.33'],
     ['3.5.32', '3.6.14'],
+    ['3.6.0', '3.6.6'],
     ['3.5.33', '3.6.14'],
     ['3.6.11', '3.7.1'],
     ['3.5.30', '3.5.30'],
@@ -18,11 +19,14 @@ test('a step within a minor version, or to the next one, needs nothing first', (
     assert.equal(upgradePath(from ?? '', to ?? '', { ETCD_SNAPSHOT_COUNT: '5000' }).first, [], `${from} → ${to}`)
 })
 
-test('a downgrade, another major version, and the releases that corrupt data are impossible', () => {
+test('a downgrade, another major version, and the releases with known faults are impossible', () => {
   for (const [from, to, reason] of [
     ['3.5.30', '3.4.23', /no way back/],
     ['3.5.30', '3.5.29', /no way back/],
-    ['3.4.23', '3.5.1', /corrupt/],
+    ['3.4.23', '3.5.1', /corrupt.*Take 3\.5\.32 or later\.$/],
+    ['3.5.33', '3.6.0', /corrupt.*Take a later 3\.6\.$/],
+    ['3.6.1', '3.6.4', /corrupt.*Take a later 3\.6\.$/],
+    ['3.6.1', '3.6.5', /--force-new-cluster.*Take a later 3\.6\.$/],
     ['3.6.14', '4.0.0', /major/],
   ] as const)
     assert.match(upgradePath(from, to, {}).impossible ?? '', reason)
@@ -49,7 +53,9 @@ test('settings that the new version no longer has are taken out first, and only 
   assert.is(firstOf('3.4.23', '3.5.30', { ETCD_LOGGER: 'zap', ETCD_ENABLE_V2: 'true' }), '')
   assert.match(firstOf('3.5.33', '3.6.14', { ETCD_ENABLE_V2: 'true', ETCD_PROXY_READ_TIMEOUT: '0', ETCD_SNAPSHOT_COUNT: '1' }), /^Take ETCD_ENABLE_V2, ETCD_PROXY_READ_TIMEOUT out/)
   assert.match(firstOf('3.6.14', '3.7.1', { ETCD_EXPERIMENTAL_COMPACT_HASH_CHECK_ENABLED: 'true' }), 'Take ETCD_EXPERIMENTAL')
-  assert.is(firstOf('3.5.30', '3.5.33', { ETCD_ENABLE_V2: 'true' }), '')
+  assert.match(firstOf('3.5.33', '3.6.14', { ETCD_V2_DEPRECATION: 'not-yet' }), 'Take ETCD_V2_DEPRECATION out')
+  assert.is(firstOf('3.5.33', '3.6.14', { ETCD_V2_DEPRECATION: 'write-only' }), '')
+  assert.is(firstOf('3.5.30', '3.5.33', { ETCD_ENABLE_V2: 'true', ETCD_V2_DEPRECATION: 'not-yet' }), '')
 })
 
 test('what stands in no way but must be known is said', () => {
@@ -57,7 +63,7 @@ test('what stands in no way but must be known is said', () => {
   assert.match(bewareOf('3.4.23', '3.5.16'), 'etcd-io/etcd#19557')
   assert.not.match(bewareOf('3.4.23', '3.5.20'), '19557')
   assert.match(bewareOf('3.4.23', '3.5.32'), 'auth enabled')
-  assert.match(bewareOf('3.5.32', '3.6.14'), 'check v2store')
+  assert.match(bewareOf('3.5.32', '3.6.14'), /etcdutl 3\.5\.32 or a later 3\.5, on a stopped member or a copy of its data: etcdutl check v2store --data-dir DIR$/m)
   assert.is(bewareOf('3.5.30', '3.5.32') + bewareOf('3.6.11', '3.7.1'), '')
 })
 

@@ -283,7 +283,7 @@ def run_tool(data):
     others = {name: "" for name in os.environ if name.startswith("ETCDCTL_")}
     command = [params["tool"], "snapshot", "restore", params["snapshot"], *params["flags"], "--data-dir", "restored"]
     try:
-        code, out, err = data.module.run_command(command, environ_update={**others, "ETCDCTL_API": "3"}, handle_exceptions=False)
+        code, out, err = data.module.run_command(command, environ_update=others, handle_exceptions=False)
     except OSError as error:
         raise DataError("%s does not run here: %s." % (os.path.basename(params["tool"]), error.strerror)) from error
     if code != 0:

@@ -47,7 +47,6 @@ class Etcdctl:
         """
         others = {name: "" for name in os.environ if name.startswith("ETCDCTL_")}
         ours = {
-            "API": "3",
             "ENDPOINTS": endpoint,
             "CACERT": self.ssl_directory + "/ca.crt",
             "CERT": self.ssl_directory + "/etcd-client.crt",
