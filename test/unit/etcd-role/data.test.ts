@@ -12,7 +12,7 @@ const isRoot = process.getuid?.() === 0
 const [uid, gid] = isRoot ? [65534, 65534] : [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
 
 /** One of the module's actions on this data directory, with this tool. */
-const act = (action: string, folder: string, tool = ''): string =>
+const act = (action: string, folder: string, tool = '', certificates = '/nowhere'): string =>
   python(
     `
 import subprocess, etcd_data
@@ -29,6 +29,7 @@ data = object.__new__(etcd_data.Data)
 data.module, data.service, data.token, data.ids, data.user = Module(), Service(), "token-1", (${uid}, ${gid}), "etcd"
 data.folder, data.member, data.staged = sys.argv[2], sys.argv[2] + "/member", sys.argv[2] + "/restored"
 data.foreign, data.ours = False, True
+data.certificates = [sys.argv[4] + '/' + name for name in ('ca.crt', 'server.key')]
 try:
     print(getattr(etcd_data, sys.argv[1])(data))
 except (etcd_data.DataError, OSError) as error:
@@ -36,6 +37,7 @@ except (etcd_data.DataError, OSError) as error:
     action,
     folder,
     tool,
+    certificates,
   )
 
 /** A data directory, and beside it a folder that only root may enter. */
@@ -88,6 +90,15 @@ test('a restore that fails leaves nothing, and says why', () => {
   const { data } = hostFolder()
   assert.match(act('stage', data, '/bin/false'), /^refused: The snapshot could not be restored here/)
   assert.equal(readdirSync(data), [])
+})
+
+test('what others have put beside the data and the certificates stays, and is named', () => {
+  const { data, closed } = hostFolder()
+  for (const path of ['member/wal', 'member.20260101T000000Z']) mkdirSync(join(data, path), { recursive: true })
+  for (const name of ['ca.crt', '.etcd-role-x']) writeFileSync(join(closed, name), '')
+  assert.is(act('remove', data, '', closed), `{'changed': True, 'left': ['${closed}']}`)
+  assert.equal([existsSync(data), readdirSync(closed)], [false, ['id_ed25519']])
+  assert.is(act('remove', data, '', join(closed, 'gone')), "{'changed': False, 'left': []}")
 })
 
 test('neither a pipe is waited for, nor a link followed, where a file of etcd should be', () => {

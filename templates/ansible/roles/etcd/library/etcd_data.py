@@ -28,7 +28,7 @@ options:
       - V(copy) stops etcd and copies its data.
       - V(stage) restores a snapshot in a folder beside the data, where etcd does not see it.
       - V(take) puts what was staged in the data's place, which must be empty.
-      - V(remove) removes the data of this cluster for good, also what was moved aside; what others put beside it stays.
+      - V(remove) removes this cluster's data for good, also what was moved aside, and its certificates; what others put beside them stays.
     choices: [inspect, set_aside, copy, stage, take, remove]
     required: true
     type: str
@@ -86,9 +86,10 @@ aside:
   returned: with action=set_aside and action=copy
   type: str
 left:
-  description: The data directory, where it stays since it is a disk of its own or others have put something there; '' where it is gone.
+  description: The folders that stay, since they are disks of their own or others have put something there.
   returned: with action=remove
-  type: str
+  type: list
+  elements: str
 """
 
 SPEC = {
@@ -104,6 +105,7 @@ SPEC = {
             "ca": {"type": "str"},
             "config_path": {"type": "str"},
             "tokens": {"type": "list", "elements": "str"},
+            "certificates": {"type": "list", "elements": "path"},
         },
     },
     "token": {"type": "str", "default": "", "no_log": False},
@@ -134,6 +136,7 @@ class Data:
         self.folder = wanted["data_directory"]
         self.member = os.path.join(self.folder, "member")
         self.staged = os.path.join(self.folder, "restored")
+        self.certificates = wanted["certificates"] or []
         self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
         there_ca = read(wanted["ca_path"])
         self.foreign = bool(wanted["ca"]) and not same_authority(there_ca, wanted["ca"])
@@ -306,15 +309,16 @@ def take(data):
 
 
 def remove(data):
-    """Our data, and the folder too where nothing else is in it. The service was stopped before."""
-    if not os.path.isdir(data.folder):
-        return {"changed": False, "left": ""}
-    names = [name for name in os.listdir(data.folder) if name in ("member", "restored", FIRST_START) or name.startswith("member.")]
+    """Our data and our certificates, and their folders too where nothing else is in them. The service was stopped before."""
+    there = os.listdir(data.folder) if os.path.isdir(data.folder) else []
+    ours = [os.path.join(data.folder, name) for name in there if name in ("member", "restored", FIRST_START) or name.startswith("member.")]
+    ours += [path for path in data.certificates if os.path.lexists(path)]
+    folders = [path for path in {data.folder: 0, **{os.path.dirname(path): 0 for path in data.certificates}} if os.path.isdir(path)]
     if data.module.check_mode:
-        return {"changed": bool(names), "left": ""}
-    for path in [*(os.path.join(data.folder, name) for name in names), *leftovers(data.folder)]:
+        return {"changed": bool(folders), "left": []}
+    for path in [*ours, *(path for folder in folders for path in leftovers(folder))]:
         discard(path)
-    return {"changed": True, "left": "" if remove_folder(data.folder) else data.folder}
+    return {"changed": bool(folders), "left": [path for path in folders if not remove_folder(path)]}
 
 
 def remove_folder(path):
