@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { appendFileSync, rmSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import { $ } from 'zx'
+import { programEnvironment } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { toolPidFile } from './lock.ts'
 import { endGroup } from './processes.ts'
@@ -37,7 +38,7 @@ export async function ask(program: string, args: string[], options: { env?: Reco
     nothrow: true,
     signal: run.signal,
     detached: true,
-    ...(env && { env: { ...process.env, ...env } }),
+    env: programEnvironment(env),
     ...(input !== undefined && { input }),
   })`exec ${program} ${args}`
   const timer = timeout ? setTimeout(() => child.pid && void endGroup(child.pid), timeout) : undefined
@@ -63,7 +64,7 @@ export async function work(program: string, args: string[], options: ToolOptions
     nothrow: true,
     detached: true,
     ...(cwd && { cwd }),
-    env: { ...process.env, ...env },
+    env: programEnvironment(env),
     prefix: `${$.prefix ?? ''}${pidFile?.fill ?? ''}`,
   })`exec ${program} ${args}`
   const stop = (): void => void (child.pid && endGroup(child.pid))
@@ -98,7 +99,7 @@ const lastRewrite = (line: string): string => (line.includes('\r') ? stripVTCont
  * @returns whether it said its first word; false when it ended before
  */
 export function keepRunning(program: string, args: string[], until?: AbortSignal, onWords?: (words: string) => void): Promise<boolean> {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true }) // a Ctrl-C reaches us first
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: programEnvironment() }) // a Ctrl-C reaches us first
   for (const signal of [run.signal, until]) signal?.addEventListener('abort', () => child.stdin.destroy(), { once: true })
   return new Promise((done) => {
     child.stdin.on('error', () => {})

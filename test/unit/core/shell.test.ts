@@ -5,9 +5,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { caPassphrase } from '../../../tasks/core/environment.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
 import { run } from '../../../tasks/core/run.ts'
-import { ask, shellQuoted, shellWords, work } from '../../../tasks/core/shell.ts'
+import { ask, keepRunning, shellQuoted, shellWords, work } from '../../../tasks/core/shell.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const core = new URL('../../../tasks/core/', import.meta.url).href
@@ -56,6 +57,19 @@ test("a person's ~/.bashrc is not read, though no shell stands above: from cron,
 test('input and environment reach the program', async () => {
   assert.is((await ask('cat', [], { input: 'text' })).stdout, 'text')
   assert.is((await ask('sh', ['-c', 'echo $GREETING'], { env: { GREETING: 'hello' } })).stdout, 'hello\n')
+})
+
+test("the passphrase of the authority's key reaches no program", async () => {
+  process.env.HA_ETCD_CA_PASSPHRASE = 'open sesame'
+  const print = ['-c', 'echo "<$HA_ETCD_CA_PASSPHRASE>" "$GREETING"']
+  let said = ''
+  await keepRunning('sh', ['-c', `${print[1]} >&2; echo ready; cat`], AbortSignal.timeout(500), (words) => {
+    said += words
+  })
+  const [asked, worked] = [await ask('sh', print, { env: { GREETING: 'hello' } }), await work('sh', print, {})]
+  assert.equal([asked.stdout, (await ask('sh', print)).stdout, worked.stdout, said], ['<> hello\n', '<> \n', '<> \n', '<> \n'])
+  assert.is(caPassphrase(), 'open sesame', 'we ourselves know it')
+  delete process.env.HA_ETCD_CA_PASSPHRASE
 })
 
 for (const [how, start] of [
