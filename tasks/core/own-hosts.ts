@@ -3,6 +3,7 @@ import { isIPv4 } from 'node:net'
 import { UsageError } from './errors.ts'
 import { ownAnsible, vaultHint } from './own-ansible.ts'
 import { requireProgram } from './programs.ts'
+import { template } from './schema.ts'
 import { ask, shellWords } from './shell.ts'
 
 /** How ssh reaches a host. Paths are absolute; what is not given is ssh's own default. */
@@ -93,7 +94,7 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
 function literal(vars: HostVars, keys: string[], where: string): string | undefined {
   const key = keys.find((one) => typeof vars[one] === 'string' || typeof vars[one] === 'number')
   const value = key && String(vars[key])
-  if (value && /\{[{%]/.test(value)) throw new UsageError(`${where}: ${key} is a template, which cannot be evaluated here: give its value literally.`)
+  if (value && template.test(value)) throw new UsageError(`${where}: ${key} is a template, which cannot be evaluated here: give its value literally.`)
   return value || undefined
 }
 
