@@ -30,7 +30,7 @@ export function unfit(value: string): string | undefined {
 }
 
 /** As `unfit`, for a value of ssh_config(5), where a " would end it. */
-const unfitForSsh = (value: string): string | undefined => unfit(value) ?? (value.includes('"') ? 'must not contain "' : undefined)
+export const unfitForSsh = (value: string): string | undefined => unfit(value) ?? (value.includes('"') ? 'must not contain "' : undefined)
 
 const fits = (mistake: (value: string) => string | undefined) =>
   v.check<string, (issue: v.CheckIssue<string>) => string>(

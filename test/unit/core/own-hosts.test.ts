@@ -94,6 +94,12 @@ for (const [key, value, says] of [
   ['ansible_host', '{{ inventory_hostname }}.example', 'ansible_host is a template'],
   ['ansible_user', '{# me #}', 'ansible_user is a template'],
   ['private_ipv4', '{% if x %}10.0.0.1{% endif %}', 'private_ipv4 is a template'],
+  ['ansible_host', '-oProxyCommand=x', 'ansible_host must not start with -'],
+  ['ansible_user', 'me\n  ProxyCommand x', 'ansible_user must be on one line'],
+  ['ansible_ssh_private_key_file', '/k"\n  ProxyCommand x #', 'ansible_ssh_private_key_file must be on one line'],
+  ['ansible_private_key_file', '/my "keys', 'ansible_ssh_private_key_file must not contain "'],
+  ['ansible_ssh_common_args', "-i '/k\n  ProxyCommand x'", 'ansible_ssh_common_args: -i must be on one line'],
+  ['ansible_ssh_common_args', '-J -oProxyCommand=x', 'ansible_ssh_common_args: -J must not start with -'],
   ['ansible_ssh_extra_args', "-o 'ProxyJump=bastion", 'ansible_ssh_extra_args has a quote that is not closed'],
 ] as const)
   test(`refused in an inventory: ${key}=${value}`, async () => {
