@@ -1,14 +1,13 @@
 // Running other programs: logged, interruptible, and never a raw failure to the person.
 import { spawn } from 'node:child_process'
 import { appendFileSync, rmSync } from 'node:fs'
-import { stripVTControlCharacters } from 'node:util'
 import { $ } from 'zx'
 import { programEnvironment } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { toolPidFile } from './lock.ts'
 import { endGroup } from './processes.ts'
 import { run } from './run.ts'
-import { chalk } from './terminal.ts'
+import { chalk, plain } from './terminal.ts'
 
 /** What a program left: its two streams and how it ended. */
 export interface Result {
@@ -71,7 +70,7 @@ export async function work(program: string, args: string[], options: ToolOptions
   run.signal.addEventListener('abort', stop, { once: true })
   try {
     for await (const printed of child) {
-      const line = lastRewrite(printed)
+      const line = plain(lastRewrite(printed))
       if (run.log) appendFileSync(run.log, `${line}\n`)
       if (run.verbose) process.stderr.write(`${chalk.dim(`${program.split('/').at(-1)} |`)} ${line}\n`)
       onLine?.(line)
@@ -91,7 +90,7 @@ export async function work(program: string, args: string[], options: ToolOptions
 }
 
 /** What a terminal shows in the end of a line that was rewritten while something progressed. */
-const lastRewrite = (line: string): string => (line.includes('\r') ? stripVTControlCharacters(line.trimEnd().split('\r').at(-1) ?? '') : line)
+const lastRewrite = (line: string): string => (line.includes('\r') ? (line.trimEnd().split('\r').at(-1) ?? '') : line)
 
 /**
  * Starts a program that serves us until we end, or `until` says so: it must end by itself when its standard input does.

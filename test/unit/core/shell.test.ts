@@ -120,6 +120,23 @@ test('of a line that is rewritten while something progresses, only the last stat
   assert.equal(seen, ['done', 'end'])
 })
 
+test('what a program says cannot steer the terminal: not by its lines, nor in the log', async () => {
+  const log = join(temporaryFolder(), 'log')
+  Object.assign(run, { log, verbose: true })
+  const { write } = process.stderr
+  let shown = ''
+  process.stderr.write = ((text: string) => {
+    shown += text
+    return true
+  }) as typeof write
+  await work('printf', ['a\\033[2J\\033]0;t\\007b\\n'], {})
+  process.stderr.write = write
+  Object.assign(run, { log: undefined, verbose: false })
+  assert.match(shown, /\| .*ab\n$/)
+  assert.not.match(shown, '\u001b[2J')
+  assert.is(readFileSync(log, 'utf8'), 'ab\n')
+})
+
 test('the pid in the file is that of the program itself', async () => {
   const state = temporaryFolder()
   mkdirSync(join(state, 'lock'))
