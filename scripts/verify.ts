@@ -4,7 +4,7 @@ import { numberFlag } from '../tasks/core/flags.ts'
 import { runPipeline } from '../tasks/core/pipeline.ts'
 import { run } from '../tasks/core/run.ts'
 import { script } from '../tasks/core/script.ts'
-import { chalk } from '../tasks/core/terminal.ts'
+import { warningLines } from '../tasks/core/terminal.ts'
 import { type Report, tasks } from '../tasks/verify/index.ts'
 import { healthListing, memberListing } from '../tasks/verify/listings.ts'
 
@@ -32,6 +32,6 @@ await script(
       if (report && run.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
     }
     if (report && !run.json)
-      process.stdout.write(`\n${healthListing(report)}\n\n${memberListing(report)}\n${report.warnings.map((warning) => `\n${chalk.yellow('Warning:')} ${warning}\n`).join('')}`)
+      process.stdout.write(`\n${healthListing(report)}\n\n${memberListing(report)}\n${report.warnings.length > 0 ? '\n' : ''}${warningLines(report.warnings)}`)
   },
 )

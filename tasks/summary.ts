@@ -2,7 +2,7 @@
 import { relative } from 'node:path'
 import type { Cluster } from './core/cluster.ts'
 import { run } from './core/run.ts'
-import { chalk, duration, table } from './core/terminal.ts'
+import { chalk, duration, table, warningLines } from './core/terminal.ts'
 import { clientEnvironment } from './etcd/client-environment.ts'
 
 /** Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took, `verified` whether verify was among its phases. */
@@ -24,13 +24,12 @@ export function printSummary(cluster: Cluster, tookMs: number, verified: boolean
     ['Stop', `npx zx scripts/down.ts${name}`],
     ['Log', run.log ? shorter(run.log) : ''],
   ]
-  const warnings = run.warnings.map((warning) => `${chalk.yellow('Warning:')} ${warning}\n`).join('')
   const outcome = !verified
     ? chalk.yellow('The phases asked for are done; the cluster was not verified')
     : run.changes.length > 0
       ? chalk.green('The cluster is up and verified')
       : `${chalk.green('The cluster was up already and is verified')}; nothing had to be changed`
-  process.stdout.write(`\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warnings}`)
+  process.stdout.write(`\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warningLines(run.warnings)}`)
 }
 
 /** The path as it is, or relative to where the person stands, whichever is shorter. */

@@ -8,7 +8,7 @@ import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
 import { checkOwnHosts } from './own-hosts.ts'
-import { type Config, type KeyAlgorithm, keysAt, providers, schema } from './schema.ts'
+import { type Config, type KeyAlgorithm, keysAt, providers, schema, unfit } from './schema.ts'
 import { suggest } from './suggest.ts'
 
 /** Everything that was asked for, before recorded state and defaults fill the gaps. */
@@ -27,6 +27,7 @@ export interface Settings {
  */
 export function loadSettings(flags: Flags, configOf: (cluster: string) => string | undefined = () => undefined): Settings {
   const environment = settingsFromEnvironment()
+  requireFit(home, 'The folder of certs/ and .cluster/ (HA_ETCD_HOME)')
   const given = (flags.config as string | undefined) ?? environment.config
   const named = (flags.cluster as string | undefined) ?? environment.cluster
   const { config, file } = readConfig(given ?? configOf(named ?? defaults.cluster))
@@ -43,6 +44,7 @@ export function loadSettings(flags: Flags, configOf: (cluster: string) => string
 
 function readConfig(given: string | undefined): { config: Config; file: string | undefined } {
   const file = given ? resolve(given) : join(home, 'cluster.yaml')
+  requireFit(file, 'The path of the configuration file')
   if (!given && !existsSync(file)) return { config: {}, file: undefined }
   let source: string
   try {
@@ -60,6 +62,12 @@ function readConfig(given: string | undefined): { config: Config; file: string |
   if (config.inventory) config.inventory = fromThere(config.inventory)
   for (const { ssh } of config.hosts ?? []) for (const key of ['identityFile', 'knownHosts'] as const) if (ssh?.[key]) ssh[key] = fromThere(ssh[key])
   return { config, file }
+}
+
+/** Paths reach the inventory, too. @throws UsageError */
+function requireFit(path: string, what: string): void {
+  const mistake = unfit(path)
+  if (mistake) throw new UsageError(`${what} ${mistake}, not ${JSON.stringify(path)}.`)
 }
 
 /** Aliases are resolved only now: one that stands for nothing, or for far too much, is found here. */

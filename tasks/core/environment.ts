@@ -34,6 +34,12 @@ export const home = resolve(process.env.HA_ETCD_HOME || projectFolder)
 /** The passphrase of the CA's key, if there is one. Never logged. */
 export const caPassphrase = (): string | undefined => process.env.HA_ETCD_CA_PASSPHRASE || undefined
 
+/** The environment of the programs that we start, with `more`. None of them needs the passphrase, and whoever may see them would see it. */
+export function programEnvironment(more: Record<string, string | undefined> = {}): NodeJS.ProcessEnv {
+  const { HA_ETCD_CA_PASSPHRASE: _, ...environment } = process.env
+  return { ...environment, ...more }
+}
+
 /** True below npx or npm run. */
 export const startedByNpm = (): boolean => !!process.env.npm_command
 

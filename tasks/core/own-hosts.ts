@@ -3,6 +3,7 @@ import { isIPv4 } from 'node:net'
 import { UsageError } from './errors.ts'
 import { ownAnsible, vaultHint } from './own-ansible.ts'
 import { requireProgram } from './programs.ts'
+import { template, unfitForSsh } from './schema.ts'
 import { ask, shellWords } from './shell.ts'
 
 /** How ssh reaches a host. Paths are absolute; what is not given is ssh's own default. */
@@ -76,14 +77,17 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
   const address = text('private_ipv4') ?? [host, name].find((candidate) => candidate && isIPv4(candidate))
   if (!address || !isIPv4(address)) throw new UsageError(`${where} has no IPv4 address: set private_ipv4 there.`)
   if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new UsageError(`${where} cannot be a member's name: it must be lower-case letters, digits and dashes.`)
+  const user = text('ansible_ssh_user', 'ansible_user') ?? configured.ANSIBLE_REMOTE_USER
+  const identityFile = text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? configured.ANSIBLE_PRIVATE_KEY_FILE
+  for (const [key, value] of Object.entries({ ansible_host: host, ansible_user: user, ansible_ssh_private_key_file: identityFile })) requirePlain(value, `${where}: ${key}`)
   return {
     name,
     address,
     ssh: {
       host: host ?? name,
       port: Number(text('ansible_ssh_port', 'ansible_port')) || undefined,
-      user: text('ansible_ssh_user', 'ansible_user') ?? configured.ANSIBLE_REMOTE_USER,
-      identityFile: text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? configured.ANSIBLE_PRIVATE_KEY_FILE,
+      user,
+      identityFile,
       options: ['ansible_ssh_common_args', 'ansible_ssh_extra_args'].flatMap((key) => sshOptions(text(key) ?? '', `${where}: ${key}`)),
     },
   }
@@ -93,8 +97,14 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
 function literal(vars: HostVars, keys: string[], where: string): string | undefined {
   const key = keys.find((one) => typeof vars[one] === 'string' || typeof vars[one] === 'number')
   const value = key && String(vars[key])
-  if (value && /\{[{%]/.test(value)) throw new UsageError(`${where}: ${key} is a template, which cannot be evaluated here: give its value literally.`)
+  if (value && template.test(value)) throw new UsageError(`${where}: ${key} is a template, which cannot be evaluated here: give its value literally.`)
   return value || undefined
+}
+
+/** A line of ssh_config(5) is made of it, and words of a command. @throws UsageError */
+function requirePlain(value: string | undefined, where: string): void {
+  const mistake = value?.startsWith('-') ? 'must not start with -' : unfitForSsh(value ?? '')
+  if (mistake) throw new UsageError(`${where} ${mistake}, not ${JSON.stringify(value)}.`)
 }
 
 /** ssh's flags that say how a host is reached, as ssh_config(5) has them. What follows -o is such a line already, and must stay as it is. */
@@ -114,6 +124,7 @@ function sshOptions(args: string, where: string): string[] {
     // Flags that take no value may stand before one that does: -qJbastion.
     const [, flag = '', value] = /^-[46AaCfGgKkMNnqsTtVvXxYy]*([oiJlp])(.*)$/s.exec(word) ?? []
     const given = value || words[index + 1]
+    if (flag && flag !== 'o') requirePlain(given, `${where}: -${flag}`)
     return flag && given ? [sshFlags[flag]?.(given) ?? ''] : []
   })
   return lines.filter((line) => !/^\s*Control/i.test(line)) // a connection that is kept open would outlive what we start

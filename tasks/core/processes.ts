@@ -1,8 +1,10 @@
 // Other processes: whether one still runs, whether it is the same one as before, and ending a group of them.
 import { existsSync } from 'node:fs'
 import { $ } from 'zx'
-import './environment.ts'
+import { programEnvironment } from './environment.ts'
 import { readFileIfThere } from './files.ts'
+
+const asked = () => $({ quiet: true, nothrow: true, env: programEnvironment() })
 
 /**
  * What tells a process from a later one with the same pid: the moment it was born, in the system's own count, which
@@ -11,7 +13,7 @@ import { readFileIfThere } from './files.ts'
 export async function birthOf(pid: number): Promise<string | undefined> {
   if (!isSignallable(pid)) return undefined
   if (existsSync('/proc/self/stat')) return birthIn(readFileIfThere(`/proc/${pid}/stat`) ?? '')
-  return birthIn((await $({ quiet: true, nothrow: true })`ps -o stat= -o lstart= -p ${pid}`).stdout)
+  return birthIn((await asked()`ps -o stat= -o lstart= -p ${pid}`).stdout)
 }
 
 /** The pid of a process's parent; undefined where it cannot be told. */
@@ -22,14 +24,14 @@ export async function parentOf(pid: number): Promise<number | undefined> {
         .slice(stat.lastIndexOf(')') + 1)
         .trim()
         .split(' ')[1]
-    : (await $({ quiet: true, nothrow: true })`ps -o ppid= -p ${pid}`).stdout
+    : (await asked()`ps -o ppid= -p ${pid}`).stdout
   return Number(parent) || undefined
 }
 
 /** The words of a process's command; without /proc, split at each blank. */
 export async function commandOf(pid: number): Promise<string[]> {
   const words = readFileIfThere(`/proc/${pid}/cmdline`)
-  return words === undefined ? (await $({ quiet: true, nothrow: true })`ps -o args= -p ${pid}`).stdout.trim().split(' ') : words.split('\0').filter((word) => word !== '')
+  return words === undefined ? (await asked()`ps -o args= -p ${pid}`).stdout.trim().split(' ') : words.split('\0').filter((word) => word !== '')
 }
 
 /** The shell words that print what birthIn reads, for the shell itself. */

@@ -19,7 +19,26 @@ const wholeNumber = (what: string, least: number, most: number) =>
   )
 const days = wholeNumber('a whole number of days', 1, 36500)
 const port = wholeNumber('a port', 1, 65535)
-const text = v.string('must be text')
+/** What Ansible would evaluate as a template, and so run, on this machine. */
+export const template = /\{[{%#]/
+const controls = /\p{Cc}/u
+
+/** What keeps a text from being put into a configuration or told to Ansible, as a clause; undefined where nothing does. */
+export function unfit(value: string): string | undefined {
+  if (controls.test(value)) return 'must be on one line, without control characters'
+  return template.test(value) ? 'must not contain {{, {% or {#, which Ansible would evaluate' : undefined
+}
+
+/** As `unfit`, for a value of ssh_config(5), where a " would end it. */
+export const unfitForSsh = (value: string): string | undefined => unfit(value) ?? (value.includes('"') ? 'must not contain "' : undefined)
+
+const fits = (mistake: (value: string) => string | undefined) =>
+  v.check<string, (issue: v.CheckIssue<string>) => string>(
+    (value) => mistake(value) === undefined,
+    ({ input }) => mistake(input) ?? '',
+  )
+const text = v.pipe(v.string('must be text'), fits(unfit))
+const sshPath = v.pipe(v.string('must be text'), fits(unfitForSsh))
 const word = v.pipe(text, v.regex(/^[^\s"'-][^\s"']*$/, 'must be one word'))
 
 const subnet = v.pipe(
@@ -38,7 +57,7 @@ const subjectAltName = v.pipe(
 const environmentValue = v.pipe(
   v.union([v.string(), v.number(), v.boolean()], 'must be text, a number or true or false'),
   v.transform(String),
-  v.check((value) => ![...value].some((character) => character < ' '), 'must be on one line, without control characters'),
+  fits(unfit),
   // supervisor's configuration knows no way to write these in a value.
   v.check((value) => !/["\\]|\s[#;]/.test(value), 'must not contain ", \\, or # or ; after a space'),
 )
@@ -84,8 +103,8 @@ export const schema = v.strictObject({
             host: v.optional(word),
             port: v.optional(port),
             user: v.optional(word),
-            identityFile: v.optional(text),
-            knownHosts: v.optional(text),
+            identityFile: v.optional(sshPath),
+            knownHosts: v.optional(sshPath),
             jump: v.optional(word),
           }),
         ),

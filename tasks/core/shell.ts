@@ -1,13 +1,13 @@
 // Running other programs: logged, interruptible, and never a raw failure to the person.
 import { spawn } from 'node:child_process'
 import { appendFileSync, rmSync } from 'node:fs'
-import { stripVTControlCharacters } from 'node:util'
 import { $ } from 'zx'
+import { programEnvironment } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { toolPidFile } from './lock.ts'
 import { endGroup } from './processes.ts'
 import { run } from './run.ts'
-import { chalk } from './terminal.ts'
+import { chalk, plain } from './terminal.ts'
 
 /** What a program left: its two streams and how it ended. */
 export interface Result {
@@ -40,7 +40,7 @@ export async function ask(program: string, args: string[], options: { env?: Envi
     nothrow: true,
     signal: run.signal,
     detached: true,
-    ...(env && { env: { ...process.env, ...env } }),
+    env: programEnvironment(env),
     ...(input !== undefined && { input }),
   })`exec ${program} ${args}`
   const timer = timeout ? setTimeout(() => child.pid && void endGroup(child.pid), timeout) : undefined
@@ -66,14 +66,14 @@ export async function work(program: string, args: string[], options: ToolOptions
     nothrow: true,
     detached: true,
     ...(cwd && { cwd }),
-    env: { ...process.env, ...env },
+    env: programEnvironment(env),
     prefix: `${$.prefix ?? ''}${pidFile?.fill ?? ''}`,
   })`exec ${program} ${args}`
   const stop = (): void => void (child.pid && endGroup(child.pid))
   run.signal.addEventListener('abort', stop, { once: true })
   try {
     for await (const printed of child) {
-      const line = lastRewrite(printed)
+      const line = plain(lastRewrite(printed))
       if (run.log) appendFileSync(run.log, `${line}\n`)
       if (run.verbose) process.stderr.write(`${chalk.dim(`${program.split('/').at(-1)} |`)} ${line}\n`)
       onLine?.(line)
@@ -93,7 +93,7 @@ export async function work(program: string, args: string[], options: ToolOptions
 }
 
 /** What a terminal shows in the end of a line that was rewritten while something progressed. */
-const lastRewrite = (line: string): string => (line.includes('\r') ? stripVTControlCharacters(line.trimEnd().split('\r').at(-1) ?? '') : line)
+const lastRewrite = (line: string): string => (line.includes('\r') ? (line.trimEnd().split('\r').at(-1) ?? '') : line)
 
 /**
  * Starts a program that serves us until we end, or `until` says so: it must end by itself when its standard input does.
@@ -101,7 +101,7 @@ const lastRewrite = (line: string): string => (line.includes('\r') ? stripVTCont
  * @returns whether it said its first word; false when it ended before
  */
 export function keepRunning(program: string, args: string[], until?: AbortSignal, onWords?: (words: string) => void): Promise<boolean> {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true }) // a Ctrl-C reaches us first
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: programEnvironment() }) // a Ctrl-C reaches us first
   for (const signal of [run.signal, until]) signal?.addEventListener('abort', () => child.stdin.destroy(), { once: true })
   return new Promise((done) => {
     child.stdin.on('error', () => {})

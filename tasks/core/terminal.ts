@@ -7,8 +7,27 @@ if (process.env.NO_COLOR) chalk.level = 0
 
 export { chalk }
 
+const esc = '\u001b'
+const ownColours = new RegExp(`(${esc}\\[(?:[0-2]|22|3[0-79]|9[0-7])m)`)
+
+/** Without what moves a terminal's cursor, colours it or hides something: hosts, etcd and certificates say what they like. */
+export const plain = (text: string): string => stripVTControlCharacters(text).replace(/[^\P{Cc}\n\t]/gu, '')
+
+/** As `plain`, for text that we have coloured ourselves: the colours that we use stay. */
+const plainButColours = (text: string): string =>
+  chalk.level === 0
+    ? plain(text)
+    : text
+        .split(ownColours)
+        .map((part, index) => (index % 2 === 1 ? part : plain(part)))
+        .join('')
+
+/** A line for each warning. */
+export const warningLines = (warnings: string[]): string => warnings.map((warning) => `${chalk.yellow('Warning:')} ${plain(warning)}\n`).join('')
+
 /** Rows as aligned columns, two spaces apart; colours do not count for the width. */
-export function table(rows: string[][]): string {
+export function table(cells: string[][]): string {
+  const rows = cells.map((row) => row.map(plainButColours))
   const length = (cell: string): number => stripVTControlCharacters(cell).length
   const widths = rows.reduce<number[]>((all, row) => row.map((cell, column) => Math.max(all[column] ?? 0, length(cell))), [])
   return rows.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell + ' '.repeat((widths[column] ?? 0) - length(cell)))).join('  ')).join('\n')
@@ -44,20 +63,20 @@ export function presentError(error: unknown, verbose: boolean): { text: string; 
   const failure = isSystemError(error) ? describeSystemError(error) : error
   if (!(failure instanceof OperationError)) {
     const message = error instanceof Error ? (verbose ? error.stack : error.message) : String(error)
-    return { text: `${chalk.red('Bug:')} ${message}\nThis is a mistake in ha-etcd, not yours. Run again with --verbose and report what it prints.`, exitCode: 1 }
+    return { text: `${chalk.red('Bug:')} ${plain(message ?? '')}\nThis is a mistake in ha-etcd, not yours. Run again with --verbose and report what it prints.`, exitCode: 1 }
   }
   const { output, hint, log } = failure.more
-  const lines = [`${chalk.red('Error:')} ${failure.message}`]
+  const lines = [`${chalk.red('Error:')} ${plain(failure.message)}`]
   if (output)
     lines.push(
-      ...output
+      ...plain(output)
         .trim()
         .split('\n')
         .slice(-6)
         .map((line) => chalk.dim(`  ${line}`)),
     )
-  if (hint) lines.push(`${chalk.yellow('Next:')} ${hint}`)
+  if (hint) lines.push(`${chalk.yellow('Next:')} ${plain(hint)}`)
   if (log) lines.push(`${chalk.dim('Log:')} ${log}`)
-  if (verbose && failure.stack) lines.push(chalk.dim(failure.stack))
+  if (verbose && failure.stack) lines.push(chalk.dim(plain(failure.stack)))
   return { text: lines.join('\n'), exitCode: failure.exitCode }
 }

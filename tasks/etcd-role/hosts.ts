@@ -1,7 +1,7 @@
 // What the hosts offer, before anything is changed on them: the role's own checks, as one table.
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { chalk, table } from '../core/terminal.ts'
+import { chalk, plain, table } from '../core/terminal.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 
 /** One check on one host, as the role's module etcd_doctor reports it. */
@@ -31,7 +31,9 @@ export function hostTable(found: Map<string, HostCheck[]>): string {
 /** What is wrong, a line each, failures first; warnings go to the end of the run as well. */
 function complaints(found: Map<string, HostCheck[]>): string[] {
   const all = [...found].flatMap(([host, list]) => list.filter(({ ok, warning }) => !ok || warning).map((row) => ({ host, ...row })))
-  return all.sort((a, b) => Number(a.ok) - Number(b.ok)).map(({ host, ok, detail, remedy }) => `${ok ? chalk.yellow('!') : chalk.red('✖')} ${host}: ${detail} ${remedy}`.trim())
+  return all
+    .sort((a, b) => Number(a.ok) - Number(b.ok))
+    .map(({ host, ok, detail, remedy }) => `${ok ? chalk.yellow('!') : chalk.red('✖')} ${host}: ${plain(`${detail} ${remedy}`)}`.trim())
 }
 
 /** The first host that cannot carry etcd, and what to do; the others below. Undefined where all can. */

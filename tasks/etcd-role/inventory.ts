@@ -6,6 +6,7 @@ import { writeFileIfChanged } from '../core/files.ts'
 import { shellQuoted } from '../core/shell.ts'
 import type { EtcdBinaries } from '../etcd/binaries.ts'
 import { commonNames } from '../etcd/certificates.ts'
+import { refuseTemplates } from '../etcd/playbook.ts'
 
 /** Writes .cluster/<cluster>/inventory.yml; leaves it alone when nothing changed. @throws OperationError when a host is not up */
 export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
@@ -16,31 +17,29 @@ export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
   writeFileIfChanged(cluster.paths.inventory, header + stringify(inventory(cluster, binaries), { lineWidth: 0 }), 0o600)
 }
 
-/** The inventory as a value. The group's name and private_ipv4 are the original's. */
+/** The inventory as a value. The group's name and private_ipv4 are the original's. @throws UsageError for a path that Ansible would evaluate */
 function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
   const down = cluster.hosts.find((host) => !host.connection)
   if (down) throw new OperationError(`${down.name} is not up yet.`, { hint: 'Bring the hosts up with: npx zx scripts/vms.ts' })
+  const vars = groupVariables(cluster, binaries)
+  refuseTemplates(vars)
+  const hosts = Object.fromEntries(cluster.hosts.map((host) => [host.name, { ...host.connection, private_ipv4: host.address }]))
+  return { all: { children: { 'role=master': { hosts, vars } } } }
+}
+
+function groupVariables(cluster: Cluster, binaries: EtcdBinaries): object {
   const local = cluster.provider === 'local'
   return {
-    all: {
-      children: {
-        'role=master': {
-          hosts: Object.fromEntries(cluster.hosts.map((host) => [host.name, { ...host.connection, private_ipv4: host.address }])),
-          vars: {
-            etcd_members: cluster.hosts.map(({ name }) => name),
-            etcd_cluster_token: cluster.etcd.token,
-            etcd_client_port: cluster.etcd.clientPort,
-            etcd_peer_port: cluster.etcd.peerPort,
-            etcd_pki_directory: cluster.paths.certs,
-            etcd_peer_common_name: commonNames.peer,
-            etcd_environment: cluster.etcd.environment,
-            // Local hosts share this machine: its programs, and its 127.0.0.1. Phase doctor has looked at it.
-            ...(local ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [], etcd_doctor: false } : { etcd_binaries_source: binaries.folder }),
-            // Flatcar runs etcd from an image; it must be the version that was recorded.
-            ...(!local && { etcd_image_tag: `v${binaries.version}` }),
-          },
-        },
-      },
-    },
+    etcd_members: cluster.hosts.map(({ name }) => name),
+    etcd_cluster_token: cluster.etcd.token,
+    etcd_client_port: cluster.etcd.clientPort,
+    etcd_peer_port: cluster.etcd.peerPort,
+    etcd_pki_directory: cluster.paths.certs,
+    etcd_peer_common_name: commonNames.peer,
+    etcd_environment: cluster.etcd.environment,
+    // Local hosts share this machine: its programs, and its 127.0.0.1. Phase doctor has looked at it.
+    ...(local ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [], etcd_doctor: false } : { etcd_binaries_source: binaries.folder }),
+    // Flatcar runs etcd from an image; it must be the version that was recorded.
+    ...(!local && { etcd_image_tag: `v${binaries.version}` }),
   }
 }

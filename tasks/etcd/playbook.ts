@@ -2,9 +2,11 @@
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
+import { UsageError } from '../core/errors.ts'
 import { ownAnsible } from '../core/own-ansible.ts'
 import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
+import { template } from '../core/schema.ts'
 import { work } from '../core/shell.ts'
 import { type FailedLine, playFailure } from './play-failure.ts'
 
@@ -37,6 +39,7 @@ export interface PlaybookOptions {
  * @throws OperationError naming the host and what Ansible said of it
  */
 export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, variables, onTask, onDiff, onMessage }: PlaybookOptions): Promise<Recap[]> {
+  refuseTemplates(variables ?? {})
   const ansible = join(projectFolder, 'templates/ansible')
   const failures: FailedLine[] = []
   let task = ''
@@ -75,6 +78,12 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, 
   const recap = parseRecap(stdout)
   if (exitCode !== 0) throw playFailure(failures, stderr || stdout, run.log)
   return recap
+}
+
+/** Of paths given on the command line or found on PATH nobody has asked before. JSON itself has no {{ outside of texts. @throws UsageError */
+export function refuseTemplates(variables: object): void {
+  const [name, value] = Object.entries(variables).find(([, one]) => template.test(JSON.stringify(one))) ?? []
+  if (name) throw new UsageError(`${name} must not contain {{, {% or {#, which Ansible would evaluate, not ${JSON.stringify(value)}.`)
 }
 
 /** What a person's own ANSIBLE_* variables must not change: the lines that are read here, and the order of the role's tasks. */

@@ -4,7 +4,7 @@ import { type Cluster, type Host, halfReplaced } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { type AtWork, atWork } from '../core/lock.ts'
-import { bytes, chalk, duration, table } from '../core/terminal.ts'
+import { bytes, chalk, duration, plain, table } from '../core/terminal.ts'
 import { authorityWarning } from './authority-change.ts'
 import { certificateReport } from './certificates.ts'
 import { type Answer, alarmList, answerOf, type EndpointStatus, endpointStatus, type Member, memberList } from './etcdctl.ts'
@@ -135,7 +135,7 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
     ...(notes.length > 0 ? ['', ...notes] : []),
     '',
     table([[chalk.dim('Alarms'), alarmLine(alarms)], [chalk.dim('Certificates'), certificateLine(certificates, nearDays)], ...workLines(status.atWork)]),
-    ...(warning ? ['', chalk.yellow(wrap(warning))] : []),
+    ...(warning ? ['', chalk.yellow(wrap(plain(warning)))] : []),
   ].join('\n')
 }
 

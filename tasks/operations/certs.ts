@@ -3,7 +3,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
-import { chalk, table } from '../core/terminal.ts'
+import { chalk, plain, table } from '../core/terminal.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
 import { authorityCertificate, authorityFiles, type CertificateReport, certificateReport, daysLeft, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
 import { servedCertificates } from './served.ts'
@@ -87,5 +87,5 @@ function render(cluster: Cluster, rows: Row[], warning: string | undefined): str
   const install = rows.some(({ served }) => served?.state === 'another one')
     ? `\nA host serves another certificate than the one here: ${command(cluster, 'rotate-certs')} installs it.`
     : ''
-  return `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}\n\n${table([header, ...lines])}${install}${warning ? `\n\n${chalk.yellow(warning)}` : ''}`
+  return `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}\n\n${table([header, ...lines])}${install}${warning ? `\n\n${chalk.yellow(plain(warning))}` : ''}`
 }

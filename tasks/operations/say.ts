@@ -1,7 +1,7 @@
 // How an operation's plan and its end are told, to a person or, with --json, to a program.
 import type { Cluster } from '../core/cluster.ts'
 import { run } from '../core/run.ts'
-import { chalk } from '../core/terminal.ts'
+import { chalk, warningLines } from '../core/terminal.ts'
 
 /** Prints what an operation would do, a line each. */
 export function sayPlan(cluster: Cluster, verb: string, would: string[]): void {
@@ -12,10 +12,9 @@ export function sayPlan(cluster: Cluster, verb: string, would: string[]): void {
 
 /** Prints how an operation ended: a sentence, or the same as data. */
 export function sayDone(cluster: Cluster, verb: string, sentence: string, data: object): void {
-  const warnings = run.warnings.map((warning) => `${chalk.yellow('Warning:')} ${warning}\n`).join('')
   process.stdout.write(
     run.json
       ? `${JSON.stringify({ cluster: cluster.name, verb, ...data, changes: run.changes, warnings: run.warnings, log: run.log })}\n`
-      : `\n${chalk.green(sentence)}\n${warnings}`,
+      : `\n${chalk.green(sentence)}\n${warningLines(run.warnings)}`,
   )
 }

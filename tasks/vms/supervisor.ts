@@ -30,6 +30,7 @@ export async function isSupervised(cluster: Cluster): Promise<boolean> {
 /** Starts supervisord, which starts every member that it knows. */
 export async function startSupervisor(cluster: Cluster): Promise<void> {
   mkdirSync(socketFolder(), { recursive: true, mode: 0o700 })
+  requireSafeSocketFolder() // one that was there already is left as it was
   writeFileIfChanged(configFile(cluster), supervisordConfig(cluster), 0o600)
   // A clean environment: an ETCD_* variable of the person's own must not reach the members.
   const environment = [`PATH=${searchPath()}`, `HOME=${userInfo().homedir}`, 'LANG=C.UTF-8']

@@ -1,4 +1,5 @@
 // The configuration: flag before environment before file, and a clear word about everything that cannot be.
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -141,6 +142,14 @@ const refusedFiles: [string, string, RegExp][] = [
   ['a variable that is not of etcd', 'etcd: { environment: { PATH: x } }', /: etcd\.environment\.PATH must be an ETCD_\* variable/],
   ['a variable with a list', 'etcd: { environment: { ETCD_X: [1] } }', /: etcd\.environment\.ETCD_X must be text, a number or true or false/],
   ['a variable on two lines', 'etcd: { environment: { ETCD_X: "a\\nb" } }', /: etcd\.environment\.ETCD_X must be on one line/],
+  ...['{{ 1 }}', '{% if x %}', '{# x #}'].map((template): [string, string, RegExp] => [
+    `a template in a variable: ${template}`,
+    `etcd: { environment: { ETCD_X: "a${template}" } }`,
+    /: etcd\.environment\.ETCD_X must not contain \{\{, \{% or \{#, which Ansible would evaluate, not /,
+  ]),
+  ['a template in the binaries', 'etcd: { binaries: "/{{ x }}" }', /: etcd\.binaries must not contain \{\{/],
+  ['a template in the inventory', 'inventory: "/{% x %}"', /: inventory must not contain \{\{/],
+  ['binaries on two lines', 'etcd: { binaries: "/a\\nb" }', /: etcd\.binaries must be on one line, without control characters, not "\/a\\nb"\.$/],
   ['a variable that we derive', 'etcd: { environment: { ETCD_NAME: x } }', /^etcd\.environment: ETCD_NAME is derived from the cluster and cannot be set\.$/],
   [
     'a variable that a cluster would not survive',
@@ -170,6 +179,17 @@ const refusedFiles: [string, string, RegExp][] = [
 test('what Vagrant makes its machines of is taken', () => {
   const vagrant = { provider: 'libvirt' as const, box: 'debian/bookworm64', boxVersion: '12.1', memory: 2048, cpus: 2, driver: 'qemu' as const }
   assert.equal(load(JSON.stringify({ provider: 'vagrant', subnet: '172.17.5.0/24', vagrant })).asked, { provider: 'vagrant', subnet: '172.17.5.0/24', vagrant })
+})
+
+test('a folder that Ansible would evaluate is refused, whichever way it is named', () => {
+  const folder = join(temporaryFolder(), '{{ x }}')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'here.yaml'), '')
+  assert.throws(() => loadSettings({ config: join(folder, 'here.yaml') }), /^The path of the configuration file must not contain \{\{/)
+  const script = "const { loadSettings } = await import('./tasks/core/config.ts'); try { loadSettings({}) } catch ({ message }) { console.log(message) }"
+  const env = { ...process.env, HA_ETCD_HOME: folder }
+  const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], { env, encoding: 'utf8' })
+  assert.match(said, /^The folder of certs\/ and \.cluster\/ \(HA_ETCD_HOME\) must not contain \{\{/)
 })
 
 test("BOX_VERSION means the box's version, and goes before the file", () => {

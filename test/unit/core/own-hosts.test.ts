@@ -32,6 +32,12 @@ for (const [content, says] of [
   ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { usr: me } }]', 'is not a known key. Did you mean user?'],
   ['hosts: [{ name: M1, address: 10.0.0.1 }]', 'must be lower-case letters'],
   ['hosts: [{ name: m1, address: 10.0.0.1, python: python3.11 }]', 'must be the absolute path of a Python'],
+  ['hosts: [{ name: m1, address: 10.0.0.1, python: "/usr/bin/python3{{lookup(1)}}" }]', 'hosts.0.python must not contain {{'],
+  ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { identityFile: "/{# k #}" } }]', 'hosts.0.ssh.identityFile must not contain {{'],
+  ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { identityFile: "/k\\n  ProxyCommand x" } }]', 'hosts.0.ssh.identityFile must be on one line'],
+  [`hosts: [{ name: m1, address: 10.0.0.1, ssh: { knownHosts: '/a "b' } }]`, 'hosts.0.ssh.knownHosts must not contain "'],
+  ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { user: "a\\eb" } }]', 'hosts.0.ssh.user must be on one line'],
+  ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { host: -oProxyCommand=x } }]', 'hosts.0.ssh.host must be one word'],
   ['{ provider: local, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'hosts is for provider ssh, not local'],
   ['{ masters: 3, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'hosts names 1 hosts, but masters is 3'],
   ['{ subnet: 10.0.0.0/24, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'exclude each other'],
@@ -86,7 +92,14 @@ for (const [args, expected] of [
 for (const [key, value, says] of [
   ['ansible_ssh_common_args', '-J {{ bastion }}', 'ansible_ssh_common_args is a template'],
   ['ansible_host', '{{ inventory_hostname }}.example', 'ansible_host is a template'],
+  ['ansible_user', '{# me #}', 'ansible_user is a template'],
   ['private_ipv4', '{% if x %}10.0.0.1{% endif %}', 'private_ipv4 is a template'],
+  ['ansible_host', '-oProxyCommand=x', 'ansible_host must not start with -'],
+  ['ansible_user', 'me\n  ProxyCommand x', 'ansible_user must be on one line'],
+  ['ansible_ssh_private_key_file', '/k"\n  ProxyCommand x #', 'ansible_ssh_private_key_file must be on one line'],
+  ['ansible_private_key_file', '/my "keys', 'ansible_ssh_private_key_file must not contain "'],
+  ['ansible_ssh_common_args', "-i '/k\n  ProxyCommand x'", 'ansible_ssh_common_args: -i must be on one line'],
+  ['ansible_ssh_common_args', '-J -oProxyCommand=x', 'ansible_ssh_common_args: -J must not start with -'],
   ['ansible_ssh_extra_args', "-o 'ProxyJump=bastion", 'ansible_ssh_extra_args has a quote that is not closed'],
 ] as const)
   test(`refused in an inventory: ${key}=${value}`, async () => {

@@ -5,9 +5,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { caPassphrase } from '../../../tasks/core/environment.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
 import { run } from '../../../tasks/core/run.ts'
-import { ask, shellQuoted, shellWords, work } from '../../../tasks/core/shell.ts'
+import { ask, keepRunning, shellQuoted, shellWords, work } from '../../../tasks/core/shell.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const core = new URL('../../../tasks/core/', import.meta.url).href
@@ -58,6 +59,19 @@ test('input and environment reach the program', async () => {
   assert.is((await ask('sh', ['-c', 'echo $GREETING'], { env: { GREETING: 'hello' } })).stdout, 'hello\n')
 })
 
+test("the passphrase of the authority's key reaches no program", async () => {
+  process.env.HA_ETCD_CA_PASSPHRASE = 'open sesame'
+  const print = ['-c', 'echo "<$HA_ETCD_CA_PASSPHRASE>" "$GREETING"']
+  let said = ''
+  await keepRunning('sh', ['-c', `${print[1]} >&2; echo ready; cat`], AbortSignal.timeout(500), (words) => {
+    said += words
+  })
+  const [asked, worked] = [await ask('sh', print, { env: { GREETING: 'hello' } }), await work('sh', print, {})]
+  assert.equal([asked.stdout, (await ask('sh', print)).stdout, worked.stdout, said], ['<> hello\n', '<> \n', '<> \n', '<> \n'])
+  assert.is(caPassphrase(), 'open sesame', 'we ourselves know it')
+  delete process.env.HA_ETCD_CA_PASSPHRASE
+})
+
 for (const [how, start] of [
   ['asked', () => ask('no-such-program', ['x'])],
   ['worked with', () => work('no-such-program', ['x'], {})],
@@ -104,6 +118,23 @@ test('of a line that is rewritten while something progresses, only the last stat
   const seen: string[] = []
   await work('printf', ['Progress: 0%%\\r\\033[KProgress: 100%%\\r\\033[Kdone\\nend\\r\\n'], { onLine: (line) => void seen.push(line) })
   assert.equal(seen, ['done', 'end'])
+})
+
+test('what a program says cannot steer the terminal: not by its lines, nor in the log', async () => {
+  const log = join(temporaryFolder(), 'log')
+  Object.assign(run, { log, verbose: true })
+  const { write } = process.stderr
+  let shown = ''
+  process.stderr.write = ((text: string) => {
+    shown += text
+    return true
+  }) as typeof write
+  await work('printf', ['a\\033[2J\\033]0;t\\007b\\n'], {})
+  process.stderr.write = write
+  Object.assign(run, { log: undefined, verbose: false })
+  assert.match(shown, /\| .*ab\n$/)
+  assert.not.match(shown, '\u001b[2J')
+  assert.is(readFileSync(log, 'utf8'), 'ab\n')
 })
 
 test('the pid in the file is that of the program itself', async () => {

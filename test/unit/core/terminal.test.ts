@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Interrupted, OperationError, UsageError } from '../../../tasks/core/errors.ts'
-import { bytes, chalk, duration, presentError, table } from '../../../tasks/core/terminal.ts'
+import { bytes, chalk, duration, presentError, table, warningLines } from '../../../tasks/core/terminal.ts'
 
 const test = suite('terminal')
 chalk.level = 0
@@ -48,6 +48,23 @@ test('a failure is its sentence, the last six lines of the tool, the hint and th
   const { text, exitCode } = presentError(new OperationError('It failed.', { output, hint: 'Do this.', log: '/tmp/log' }), false)
   assert.is(text, 'Error: It failed.\n  line 4\n  line 5\n  line 6\n  line 7\n  line 8\n  line 9\nNext: Do this.\nLog: /tmp/log')
   assert.is(exitCode, 1)
+})
+
+test('what moves the cursor, colours or hides text is taken out of a failure and of warnings', () => {
+  const evil = 'a\u001b[2Jb\u001b]0;title\u0007c\u009b31md\re\u0000\u007ff\tg'
+  const { text } = presentError(new OperationError(`1 ${evil}`, { output: `2 ${evil}`, hint: `3 ${evil}` }), false)
+  assert.is(text, 'Error: 1 abcdef\tg\n  2 abcdef\tg\nNext: 3 abcdef\tg')
+  assert.match(presentError(new TypeError(evil), false).text, /^Bug: abcdef\tg\n/)
+  assert.is(warningLines([evil, 'x']), 'Warning: abcdef\tg\nWarning: x\n')
+})
+
+test('of the cells of a table only the colours that we use stay', () => {
+  chalk.level = 1
+  const text = table([[chalk.red('down'), chalk.bold('m1\u001b[8mhidden\u001b[1A\u009b2K')]])
+  const coloured = `${chalk.red('down')}  ${chalk.bold('m1hidden')}`
+  chalk.level = 0
+  assert.is(text, coloured)
+  assert.is(table([['m1\u001b[31mred']]), 'm1red')
 })
 
 test('the exit code says which kind of failure it was', () => {

@@ -1,0 +1,30 @@
+// What Ansible is told is taken as it is: nothing of it may be a template.
+import { existsSync } from 'node:fs'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { UsageError } from '../../../tasks/core/errors.ts'
+import { runPlaybook } from '../../../tasks/etcd/playbook.ts'
+import { writeInventory } from '../../../tasks/etcd-role/inventory.ts'
+import { testCluster } from '../../support/cluster.ts'
+
+const test = suite('inventory')
+
+test('programs in a folder that Ansible would evaluate are refused, and no inventory is written', () => {
+  const cluster = testCluster()
+  for (const host of cluster.hosts) host.connection = { ansible_connection: 'local' }
+  const write = (folder: string): void => writeInventory(cluster, { folder, version: '3.6.14' })
+  assert.throws(() => write('/opt/{{ x }}'), /^etcd_bin_directory must not contain \{\{, .*, not "\/opt\/\{\{ x \}\}"\.$/)
+  assert.not(existsSync(cluster.paths.inventory))
+  write('/opt/{x}')
+  assert.ok(existsSync(cluster.paths.inventory))
+})
+
+test('a play is given no template, at whatever depth', async () => {
+  for (const variables of [{ etcd_snapshot: '/backups/{% x %}.db' }, { etcd_environment: { ETCD_X: '{# x #}' } }, { etcd_without: ['{{ x }}'] }]) {
+    const failure = await runPlaybook(testCluster(), { playbook: 'inspect', variables }).catch((error: Error) => error)
+    assert.instance(failure, UsageError)
+    assert.match((failure as Error).message, new RegExp(`^${Object.keys(variables)[0]} must not contain \\{\\{`))
+  }
+})
+
+test.run()
