@@ -1,6 +1,7 @@
 // The end of a cluster: its hosts and data go; its certificates and backups only when asked.
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { removeLeftCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
 import { OperationError, UsageError } from './core/errors.ts'
 import { runPipeline } from './core/pipeline.ts'
@@ -12,6 +13,7 @@ import { downTasks } from './vms/index.ts'
 
 /** Asks, stops the hosts, removes their data and the cluster's record; `purge`: certificates and backups too. */
 export async function down(cluster: Cluster, purge: boolean): Promise<void> {
+  removeLeftCopies(cluster)
   const keepsSomething = purge && (existsSync(cluster.paths.certs) || existsSync(cluster.paths.backups))
   if (!cluster.recorded && !keepsSomething && !hostsLeft(cluster)) {
     const others = recordedClusters()

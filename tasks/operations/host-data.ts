@@ -3,6 +3,7 @@ import { withCopies } from '../copies.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
+import { authorityKeys } from '../etcd/certificates.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as vms from '../vms/index.ts'
@@ -51,5 +52,5 @@ export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts
  * @throws OperationError for a host that cannot be worked on, or has certificates of another authority
  */
 export async function requireReachable(cluster: Cluster, hosts: Host[]): Promise<void> {
-  await withCopies(cluster, (copy) => lookAtData({ ...copy, hosts }, hosts))
+  await withCopies(cluster, (copy) => lookAtData({ ...copy, hosts }, hosts), authorityKeys(cluster))
 }

@@ -2,6 +2,7 @@
 import { withCopies } from '../copies.ts'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
+import { authorityKeys } from '../etcd/certificates.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
 import { requireHealthy } from './guard.ts'
@@ -14,7 +15,7 @@ export async function restart(cluster: Cluster, names: string[], planOnly: boole
   const guard = (): Promise<void> => requireHealthy(cluster, { allowDown: names.length > 0 ? hosts : [] })
   if (planOnly) {
     await guard()
-    return sayPlan(cluster, 'restart', [...(await withCopies(cluster, (copy) => etcdRole.plan(copy, role))), 'verify'])
+    return sayPlan(cluster, 'restart', [...(await withCopies(cluster, (copy) => etcdRole.plan(copy, role), authorityKeys(cluster))), 'verify'])
   }
   await runPipeline([
     { title: 'Check that the cluster can spare a member', task: guard },

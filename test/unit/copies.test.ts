@@ -1,10 +1,13 @@
 // Copies of a cluster's certificates hold private keys: none may outlive its run, however that ended.
-import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withCopies } from '../../tasks/copies.ts'
+import type { Cluster } from '../../tasks/core/cluster.ts'
+import { down } from '../../tasks/down.ts'
+import { authorityKeys } from '../../tasks/etcd/certificates.ts'
 import { testCluster } from '../support/cluster.ts'
 
 const test = suite('copies')
@@ -19,6 +22,33 @@ test('work sees a copy of the certificates, which is gone afterwards', async () 
     return copy.paths.certs
   })
   assert.not.ok(existsSync(seen))
+})
+
+test('the copy lies with the cluster, for this user alone; what is not needed is left out', async () => {
+  const cluster = testCluster()
+  for (const folder of [cluster.paths.state, cluster.paths.certs]) mkdirSync(folder, { recursive: true })
+  for (const name of ['ca.key', 'ca.crt']) writeFileSync(join(cluster.paths.certs, name), 'x')
+  const look = async ({ paths }: Cluster): Promise<void> => {
+    assert.is(dirname(dirname(paths.certs)), cluster.paths.state)
+    assert.is(statSync(dirname(paths.certs)).mode & 0o777, 0o700)
+    assert.equal(readdirSync(paths.certs), ['ca.crt'])
+  }
+  await withCopies(cluster, look, authorityKeys(cluster))
+  assert.equal(readdirSync(cluster.paths.state), [])
+})
+
+test('a cluster of which nothing is there yet gets no folder', async () => {
+  const cluster = testCluster()
+  await withCopies(cluster, async () => assert.not(existsSync(cluster.paths.state)))
+  assert.not(existsSync(cluster.paths.state))
+})
+
+test('down removes what a killed run left, also where there is no cluster any more', async () => {
+  const cluster = testCluster()
+  const left = [tmpdir(), cluster.paths.state].map((folder) => join(folder, 'ha-etcd-copy-2147483646-fedcba'))
+  for (const folder of left) mkdirSync(folder, { recursive: true })
+  await down(cluster, false).catch(() => {}) // where this checkout has clusters, it names them
+  assert.equal(left.map(existsSync), [false, false])
 })
 
 test('what a killed run left is removed by the next one; what another run works on stays', async () => {
