@@ -7,7 +7,7 @@ import { canListen } from '../core/addresses.ts'
 import type { Check, Finding } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { home } from '../core/environment.ts'
-import { run } from '../core/run.ts'
+import { run, sleep } from '../core/run.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import type { HostProvider, HostState } from './provider.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
@@ -74,7 +74,10 @@ async function stopHosts(cluster: Cluster): Promise<string> {
 }
 
 async function removeHost(cluster: Cluster, host: Host): Promise<void> {
-  if (await isSupervised(cluster)) for (const verb of ['stop', 'remove']) await supervisorctl(cluster, verb, host.name)
+  if (await isSupervised(cluster)) {
+    await stopMember(cluster, host)
+    await supervisorctl(cluster, 'remove', host.name)
+  }
   rmSync(hostFolder(cluster, host), { recursive: true, force: true })
 }
 
@@ -86,7 +89,16 @@ async function states(cluster: Cluster): Promise<HostState[]> {
 async function crashMember(cluster: Cluster, host: Host): Promise<void> {
   const pid = (await memberPids(cluster))[host.name]
   if (pid) process.kill(pid, 'SIGKILL')
-  await supervisorctl(cluster, 'stop', host.name)
+  await stopMember(cluster, host)
+}
+
+/** A member that supervisord has just seen die counts as stopped already, yet is started again: so it is asked until it holds. */
+async function stopMember(cluster: Cluster, { name }: Host): Promise<void> {
+  for (let tries = 0; tries < 20; tries++) {
+    await supervisorctl(cluster, 'stop', name)
+    if (!/\b(RUNNING|STARTING|BACKOFF|EXITED)\b/.test((await supervisorctl(cluster, 'status', name)).stdout)) return
+    await sleep(100)
+  }
 }
 
 const fsyncCheck = (cluster: Cluster): Check => ({

@@ -184,7 +184,7 @@ test('NOSPACE: other verbs refuse and name the cure; defrag --disarm cures it, a
   const cured = await home.verb('defrag', '--disarm', '--json')
   assert.is(cured.exitCode, 0, cured.stderr)
   for (const { dbSizeBytes, dbSizeBytesBefore } of JSON.parse(cured.stdout).members) assert.ok(dbSizeBytes < dbSizeBytesBefore / 4)
-  await underLoad(home, () => pause(1500))
+  await underLoad(home, () => pause(5000))
 })
 
 test('an operation on a host or a cluster that is not there is refused, naming those that are', async () => {

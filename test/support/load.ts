@@ -22,7 +22,7 @@ export async function underLoad<T>(home: Home, act: () => Promise<T>, what = 'un
     report = await load.stop()
   })
   assert.ok(report)
-  assert.ok(report.acknowledged > 100, `only ${report.acknowledged} writes`)
+  assert.ok(report.acknowledged > 50, `only ${report.acknowledged} writes`)
   assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
   console.log(`measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest stall ${report.longestStallMs} ms`)
   return { result, report }
