@@ -11,7 +11,7 @@ import { crashMember } from '../../tasks/vms/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import { clientsView, memberPids } from '../support/load.ts'
 import { newerEtcd } from '../support/newer-etcd.ts'
-import { killedAt, type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
+import { destroyHost, killedAt, type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
 
 interface Keys {
   kvs: { key: string; value: string; mod_revision: number; lease?: number | string }[]
@@ -171,7 +171,7 @@ test('two of three hosts destroyed under load: what the survivor had is there, t
   const rate = acknowledged.length / ((Date.now() - started) / 1000)
   const pids = memberPids(home)
   for (const { name } of lost) process.kill(pids[name] ?? 0, 'SIGKILL')
-  for (const { name } of lost) rmSync(join(state, 'hosts', name), { recursive: true })
+  for (const { name } of lost) destroyHost(home, name)
   writing = false
   await writers
   const [status] = await endpointStatus(cluster(), { endpoints: [survivor.clientURL] })

@@ -1,12 +1,12 @@
 // Members restarted, replaced, added and removed while others write and read: nothing is lost, and a killed run is gone on with.
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import { birthOf } from '../../tasks/core/processes.ts'
 import { clientsView, memberPids, underLoad } from '../support/load.ts'
-import { killedAt, type Outcome, processesWith, testHome } from '../support/verbs.ts'
+import { destroyHost, killedAt, type Outcome, processesWith, testHome } from '../support/verbs.ts'
 
 interface Member {
   id: string
@@ -137,7 +137,7 @@ test('each member is replaced in turn, the leader among them, though killed in t
   const others = before.map(({ name }) => name).filter((name) => name !== follower)
   const leader = before.find(({ isLeader }) => isLeader)?.name ?? ''
   await underLoad(home, async () => {
-    rmSync(join(state, 'hosts', follower), { recursive: true })
+    destroyHost(home, follower)
     const steps = [
       '[STARTED] vms: bring it up',
       '[OUTPUT] remove its member',

@@ -1,6 +1,6 @@
 // Runs the scripts as a person does, in a home folder of the test's own.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { temporaryFolder } from './folder.ts'
@@ -78,6 +78,11 @@ export async function killedAt(home: Home, words: string, script: string, ...fla
   })
   const { exitCode, stderr } = await done
   if (exitCode !== null) throw new Error(`${script} ended before "${words}": ${stderr}${said}`)
+}
+
+/** A local host's folder gone in one instant: removing file after file would race with an etcd that still writes there. */
+export function destroyHost(home: Home, name: string): void {
+  renameSync(join(home.path, '.cluster/etcd-cluster-1/hosts', name), join(home.path, `destroyed-${name}`))
 }
 
 /** Every file below a folder: path to inode, time of change, mode and content, to compare before and after. */
