@@ -3,7 +3,7 @@ import { isIPv4 } from 'node:net'
 import { UsageError } from './errors.ts'
 import { ownAnsible, vaultHint } from './own-ansible.ts'
 import { requireProgram } from './programs.ts'
-import { template, unfitForSsh } from './schema.ts'
+import { isHostName, notHostName, template, unfitForSsh } from './schema.ts'
 import { ask, shellWords } from './shell.ts'
 
 /** How ssh reaches a host. Paths are absolute; what is not given is ssh's own default. */
@@ -29,6 +29,8 @@ export interface OwnHost {
 /** The groups of an inventory that may hold the masters: ours (and the original's), else what kubespray and others call it. */
 const groups = ['role=master', 'etcd']
 const counts = [1, 3, 5, 7, 9]
+/** On a host, NAME.crt is the peer certificate of the host NAME; these are other certificates. */
+const taken = ['ca', 'server', 'etcd-client']
 
 /** @throws UsageError when the hosts cannot be the members of one cluster */
 export function checkOwnHosts(hosts: OwnHost[], where: string): void {
@@ -36,6 +38,8 @@ export function checkOwnHosts(hosts: OwnHost[], where: string): void {
     throw new UsageError(
       `${where} must name 1, 3, 5, 7 or 9 hosts, not ${hosts.length}${hosts.length % 2 === 0 && hosts.length > 0 ? ': an even number tolerates no more failures than the odd number below it' : ''}.`,
     )
+  const unfit = hosts.find(({ name }) => taken.includes(name))
+  if (unfit) throw new UsageError(`${where}: a host cannot be named ${unfit.name}: its peer certificate would be the file ${unfit.name}.crt, which is another one.`)
   for (const key of ['name', 'address'] as const) {
     const twice = hosts.find((host, index) => hosts.findIndex((other) => other[key] === host[key]) !== index)
     if (!twice) continue
@@ -76,7 +80,7 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
   const host = text('ansible_ssh_host', 'ansible_host')
   const address = text('private_ipv4') ?? [host, name].find((candidate) => candidate && isIPv4(candidate))
   if (!address || !isIPv4(address)) throw new UsageError(`${where} has no IPv4 address: set private_ipv4 there.`)
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new UsageError(`${where} cannot be a member's name: it must be lower-case letters, digits and dashes.`)
+  if (!isHostName(name)) throw new UsageError(`${where} cannot be a member's name: it ${notHostName}.`)
   const user = text('ansible_ssh_user', 'ansible_user') ?? configured.ANSIBLE_REMOTE_USER
   const identityFile = text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? configured.ANSIBLE_PRIVATE_KEY_FILE
   for (const [key, value] of Object.entries({ ansible_host: host, ansible_user: user, ansible_ssh_private_key_file: identityFile })) requirePlain(value, `${where}: ${key}`)

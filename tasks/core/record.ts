@@ -6,7 +6,7 @@ import type { Cluster } from './cluster.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { readFileIfThere, writeFileIfChanged } from './files.ts'
-import { type Config, vagrantProviders } from './schema.ts'
+import { type Config, isHostName, vagrantProviders } from './schema.ts'
 
 const providerNames = ['local', 'vagrant', 'ssh'] as const
 export type ProviderName = (typeof providerNames)[number]
@@ -34,7 +34,7 @@ const recordSchema = v.object({
   members: v.pipe(
     v.array(
       v.object({
-        name: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]*$/)),
+        name: v.pipe(v.string(), v.check(isHostName)),
         address: v.pipe(v.string(), v.ip()),
         connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
       }),

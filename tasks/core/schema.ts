@@ -46,12 +46,17 @@ const subnet = v.pipe(
   v.check((value) => isIPv4(value.replace('.0/24', '.1')) && value.endsWith('.0/24'), 'must be an IPv4 /24 network such as 127.10.20.0/24'),
 )
 
+const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+const dnsName = new RegExp(`^${label}(\\.${label})*$`)
+const isDNSName = (value: string): boolean => dnsName.test(value) && !/^[\d.]+$/.test(value)
+
+/** Whether a host may have this name, which is a member's name, a file's and a certificate's, too: a DNS name (RFC 1123) in lower case, or an IPv4 address. */
+export const isHostName = (name: string): boolean => isIPv4(name) || (isDNSName(name) && name.length <= 200)
+export const notHostName = 'must be a DNS name in lower case (letters, digits, dashes, dots) or an IPv4 address'
+
 const subjectAltName = v.pipe(
   v.string('must be a DNS name or an IP address'),
-  v.check(
-    (value) => isIP(value) > 0 || (!/^[\d.:]+$/.test(value) && /^(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(value)),
-    'must be a DNS name or an IP address',
-  ),
+  v.check((value) => isIP(value) > 0 || isDNSName(value.toLowerCase().replace(/^\*\./, '')), 'must be a DNS name or an IP address'),
 )
 
 const environmentValue = v.pipe(
@@ -95,7 +100,7 @@ export const schema = v.strictObject({
   hosts: v.optional(
     v.array(
       v.strictObject({
-        name: v.pipe(text, v.regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and dashes')),
+        name: v.pipe(text, v.check(isHostName, notHostName)),
         address: v.pipe(text, v.ipv4('must be an IPv4 address')),
         python: v.optional(v.pipe(text, v.regex(/^\/\S+$/, 'must be the absolute path of a Python'))),
         ssh: v.optional(

@@ -1,4 +1,5 @@
 // What the hosts offer, before anything is changed on them: the role's own checks, as one table.
+import { isIPv4 } from 'node:net'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { chalk, plain, table } from '../core/terminal.ts'
@@ -20,12 +21,23 @@ export async function checkHosts(cluster: Cluster, onTask: (name: string) => voi
   return new Map(cluster.hosts.map(({ name }) => [name, found.get(name) ?? []]))
 }
 
-/** A row for each check, a column for each host; what is wrong in words below. */
+/** A row for each check, a column for each host (a further table below for those that 80 columns do not hold); what is wrong in words below. */
 export function hostTable(found: Map<string, HostCheck[]>): string {
   const checks = [...new Set([...found.values()].flat().map(({ check }) => check))]
   const mark = (row: HostCheck | undefined): string => (!row ? '' : !row.ok ? chalk.red('✖') : row.warning ? chalk.yellow('!') : chalk.green('✔'))
-  const rows = checks.map((check) => [check, ...[...found.values()].map((list) => mark(list.find((row) => row.check === check)))])
-  return [table([['', ...found.keys()], ...rows]), ...complaints(found)].join('\n')
+  const titles = withoutSharedDomain([...found.keys()])
+  const columns = [...found.values()].map((list, index) => [titles[index] ?? '', ...checks.map((check) => mark(list.find((row) => row.check === check)))])
+  const widest = (cells: string[]): number => Math.max(...cells.map((cell) => cell.length)) + 2
+  const atOnce = Math.max(1, Math.floor((82 - widest(checks)) / widest(titles)))
+  const tables = columns.flatMap((_, index) => (index % atOnce === 0 ? [[['', ...checks], ...columns.slice(index, index + atOnce)]] : []))
+  const sideways = (cells: string[][]): string[][] => (cells[0] ?? []).map((_, row) => cells.map((column) => column[row] ?? ''))
+  return [tables.map((cells) => table(sideways(cells))).join('\n\n'), ...complaints(found)].join('\n')
+}
+
+/** s1 for s1.example.com where all names end like that. */
+function withoutSharedDomain(names: string[]): string[] {
+  const domains = new Set(names.map((name) => (isIPv4(name) ? '' : name.replace(/^[^.]*/, ''))))
+  return domains.size === 1 ? names.map((name) => name.slice(0, name.length - String([...domains]).length)) : names
 }
 
 /** What is wrong, a line each, failures first; warnings go to the end of the run as well. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { OperationError, UsageError } from '../core/errors.ts'
+import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
 
@@ -63,14 +63,12 @@ export const authoritySubject = (cluster: Cluster): Subject => ({ organization: 
  * Servers are clients, too: etcd's gateway dials itself with the server certificate (etcd-io/etcd#9785).
  * The extra SANs stand in peer certificates as well: etcd wants a peer's own IP there when there is any IP,
  * and a host with several addresses may not dial from the one we know.
- * @throws UsageError for a host whose peer certificate would be its server certificate's file
  */
 export function leaves(cluster: Cluster): Leaf[] {
   const organization = cluster.name
   const sansOf = (host: Host): string[] => [...new Set(['localhost', host.name, '127.0.0.1', '::1', host.address, ...cluster.pki.extraSans])]
   const both: Usage[] = ['serverAuth', 'clientAuth']
   const ofHost = (host: Host): Leaf[] => {
-    if (host.name === 'server') throw new UsageError('A host cannot be named server: its peer certificate would be its server certificate.')
     const sans = sansOf(host)
     return [
       { ...filesOf(cluster, `${host.name}/server`), organization, commonName: commonNames.server, sans, usages: both },

@@ -42,6 +42,9 @@ const passed = async (...words: [string, ...string[]]): Promise<Outcome> => {
   return outcome
 }
 
+/** Ends the connections that Ansible keeps open. */
+const hangUp = (name: string): Promise<string> => machines.on(name, 'kill $(pgrep -u vagrant) 2>/dev/null || true')
+
 test('doctor looks at the servers before anything is on them, and leaves nothing there', async () => {
   listHosts()
   const { stdout } = await passed('doctor', '--json')
@@ -99,7 +102,6 @@ test('a plan shows the difference on each server, and touches none', async () =>
 test('a changed host key is refused; so is one that is not known; so is a key that the server does not take', async () => {
   const kept = readFileSync(knownHosts, 'utf8')
   const [, second] = machines.hosts
-  const hangUp = (name: string): Promise<string> => machines.on(name, 'kill $(pgrep -u vagrant) 2>/dev/null || true') // Ansible keeps its connections open
   await hangUp('master02')
   const other =
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home.path, 'other'), '-C', '']).toString() + readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
@@ -130,10 +132,15 @@ test('two servers with one address, or other servers than the cluster was made o
   writeFileSync(configFile, list)
 })
 
-test('where the members cannot be reached from here, verify, status and load go through ssh, and say so', async () => {
-  const ports = machines.hosts.slice(0, 3).flatMap(({ address }) => ['2379', '2380'].map((port) => ['-d', address, '-p', 'tcp', '--dport', port, '-j', 'REJECT']))
-  for (const rule of ports) execFileSync('iptables', ['-I', 'OUTPUT', ...rule])
+test('where only ssh to the first can be reached from here, and the others through it, all goes that way, and says so', async () => {
+  const [first, ...others] = machines.hosts.slice(0, 3)
+  const refused = [...others.map(({ address }) => ['-d', address, '-p', 'tcp']), ...['2379', '2380'].map((port) => ['-d', first?.address ?? '', '-p', 'tcp', '--dport', port])]
+  for (const rule of refused) execFileSync('iptables', ['-I', 'OUTPUT', ...rule, '-j', 'REJECT'])
+  for (const { name } of others) await hangUp(name)
   try {
+    assert.match(await failed('etcd-role'), /master02.*: nothing answers SSH/)
+    listHosts((host) => (host === first ? {} : { jump: 'master01' }))
+    assert.match((await passed('up')).stdout, 'nothing had to be changed')
     const { stdout } = await passed('verify')
     assert.match(stdout, 'through ssh')
     assert.match(stdout, 'All 15 checks pass')
@@ -142,7 +149,8 @@ test('where the members cannot be reached from here, verify, status and load go 
     await machines.on('master02', 'systemctl stop etcd-member')
     assert.match(await failed('verify', '--timeout', '3'), 'master02: its member is down')
   } finally {
-    for (const rule of ports) execFileSync('iptables', ['-D', 'OUTPUT', ...rule])
+    for (const rule of refused) execFileSync('iptables', ['-D', 'OUTPUT', ...rule, '-j', 'REJECT'])
+    listHosts()
   }
   await passed('up')
 })
@@ -181,7 +189,7 @@ test("servers by a person's own inventory, by its own names for them: five, seve
   const { ansible_ssh_common_args: args = '' } = machines.ssh
   const inventory = join(home.path, 'inventory.ini')
   const list = (count: number): void => {
-    const lines = machines.hosts.slice(0, count).map(({ name, address }) => `${name} ansible_host=${address}`)
+    const lines = machines.hosts.slice(0, count).map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
     const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
     writeFileSync(inventory, `["role=master"]\n${lines.join('\n')}\n\n["role=master":vars]\n${vars}`.replaceAll('"', ''))
   }
@@ -192,16 +200,16 @@ test("servers by a person's own inventory, by its own names for them: five, seve
   const ours = readFileSync(join(home.path, '.cluster/seven/inventory.yml'), 'utf8')
   assert.not.match(ours, 'ansible_ssh_private_key_file') // how they are reached stays where the person wrote it
   list(7)
-  assert.equal(JSON.parse((await passed('scale', '--json')).stdout).added, ['master06', 'master07'])
+  assert.equal(JSON.parse((await passed('scale', '--json')).stdout).added, ['master06.example', 'master07.example'])
   assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0, 0, 0, 0, 0])
   list(6)
   assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 6/)
   list(5)
-  assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master07', 'master06'])
+  assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master07.example', 'master06.example'])
   assert.is(await there('master07'), 'inactive')
   const kept = await machines.on('master02', 'cat /etc/ssl/etcd/ca.crt')
   await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
-  assert.match(await failed('down', '--yes'), /master02: Its certificates are of another authority: this host belongs to another cluster, and nothing was removed/)
+  assert.match(await failed('down', '--yes'), /master02.example: Its certificates are of another authority: this host belongs to another cluster, and nothing was removed/)
   await machines.on('master02', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
   await machines.on('master06', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
   list(7)

@@ -101,6 +101,7 @@ test('mistakes in the inventory are named by host', () => {
   assert.match(call('etcd_inventory_mistake', { a: '10.0.0.1', b: '10.0.0.1' }), 'a and b have the same private_ipv4')
   assert.match(call('etcd_inventory_mistake', { a: '10.0.0.300' }), 'is no IPv4 address')
   assert.match(call('etcd_inventory_mistake', {}), 'has no host')
+  assert.match(call('etcd_inventory_mistake', { ca: '10.0.0.1' }), 'A host cannot be named ca')
 })
 
 test('a program is known by its sum, its size and the machine in its header; a script is for any', () => {

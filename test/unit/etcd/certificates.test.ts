@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../../tasks/core/cluster.ts'
-import { OperationError, UsageError } from '../../../tasks/core/errors.ts'
+import { OperationError } from '../../../tasks/core/errors.ts'
 import { writeFileAtomic } from '../../../tasks/core/files.ts'
 import { type Authority, day, issueLeaf, keyToPem, makeAuthority, makeKeyPair, type Profile } from '../../../tasks/core/x509.ts'
 import { readAuthority } from '../../../tasks/etcd/authority-key.ts'
@@ -43,14 +43,6 @@ test('servers and peers are named by their host, its addresses and the extra SAN
   assert.equal(peer.sans, expected)
   assert.equal(client.sans, [])
   assert.equal(leaves(cluster)[2]?.sans.slice(1, 5), ['master02', '127.0.0.1', '::1', '127.77.0.102'])
-})
-
-test('a host named server is refused, since its two certificates would be one file', () => {
-  const [host] = cluster.hosts
-  assert.throws(
-    () => leaves({ ...cluster, hosts: [{ ...host, name: 'server' }] as Cluster['hosts'] }),
-    (error: unknown) => error instanceof UsageError,
-  )
 })
 
 test('a leaf that is as it must be gives no reason, whatever the writing of its names', async () => {

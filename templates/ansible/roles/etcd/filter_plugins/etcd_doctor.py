@@ -10,15 +10,19 @@ from cryptography import x509
 
 # Leases and certificates suffer from more; etcd itself warns above one second between peers.
 CLOCK_WARNS, CLOCK_STOPS = 1.0, 5.0
+# NAME.crt is the peer certificate of the host NAME, beside these.
+CERTIFICATES = ("ca", "server", "etcd-client")
 SET_CLOCK = "Set the clock right, for example with: timedatectl set-ntp true"
 
 
 def etcd_inventory_mistake(addresses):
-    """What is wrong with the members' addresses, as a sentence; '' when nothing is. addresses: host -> private_ipv4."""
+    """What is wrong with the members' names and addresses, as a sentence; '' when nothing is. addresses: host -> private_ipv4."""
     if not addresses:
         return "The inventory group of etcd's members has no host. Name the group in etcd_group."
     taken = {}
     for host, address in addresses.items():
+        if host in CERTIFICATES:
+            return "A host cannot be named %s: its peer certificate would be the file %s.crt, which is another one. Give it another name in the inventory." % (host, host)
         if not address:
             return "%s has no private_ipv4 in the inventory. Give every member its own address there." % host
         try:
