@@ -221,7 +221,7 @@ test('an emptied data directory of a known member is refused, naming what replac
   const pid = pidOf('master03')
   assert.ok(pid)
   process.kill(pid, 'SIGSTOP') // so that it writes nothing while its data goes
-  rmSync(data, { recursive: true })
+  rmSync(data, { recursive: true, maxRetries: 5 })
   process.kill(pid, 'SIGKILL') // supervisord starts it again at once
   await new Promise((wake) => setTimeout(wake, 3000))
   assert.not.ok(existsSync(data), 'a member that forgot its data must not rejoin under its old id')
@@ -253,7 +253,7 @@ test('a known member that kept a part of its data only is refused, too, and agai
   const data = join(home.path, '.cluster/etcd-cluster-1/hosts/master02/var/lib/etcd/member')
   process.kill(pidOf('master02'), 'SIGSTOP')
   const pid = pidOf('master02')
-  rmSync(join(data, 'wal'), { recursive: true })
+  rmSync(join(data, 'wal'), { recursive: true, maxRetries: 5 })
   process.kill(pid, 'SIGKILL')
   const { stderr } = await home.verb('up', '--yes')
   const [, id = '', peerURL = ''] = /member remove (\w+), then etcdctl member add master02 --peer-urls=(\S+),/.exec(stderr) ?? []
