@@ -193,7 +193,7 @@ test('a changed setting restarts one member after the other: no write fails, and
   assert.is(exitCode, 0, stderr)
   assert.equal(JSON.parse(stdout).changed, { master01: 1, master02: 1, master03: 1 })
   assert.ok(etcdPids().every((pid) => !before.includes(pid)))
-  assert.is(fewest, 2, 'one member at a time')
+  assert.ok(fewest >= 2, 'one member at a time') // one that is down for a few milliseconds only may go unseen
   const births = await Promise.all(hosts.map(async (host) => Number(await birthOf(pidOf(host.name)))))
   assert.is(Math.max(...births), births[0], 'the leader goes last')
   assert.ok(acknowledged > 100)
