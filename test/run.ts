@@ -39,8 +39,8 @@ const timeout = Number(values.timeout ?? 1200) * 1000
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
 
-if (!values.root) await prepared()
-// Those of test/e2e run alone: test/e2e/run.ts gives them the Docker engine that they need.
+// Those of test/e2e run alone: test/e2e/run.ts gives them all that they need, which from inside its namespace they could not get.
+if (!values.root && !values.e2e) await prepared()
 const outcomes = values.e2e
   ? await runAll(find('e2e'), 2)
   : [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration', alone), 1)), ...(await runAll(find('integration', notAlone), 2))]

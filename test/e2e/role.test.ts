@@ -354,7 +354,7 @@ test('a changed setting restarts one member after the other, the leader last, an
   const leader = await leaderOf()
   const [load, mostDown] = [startLoad(cluster), watchDown()]
   await converge({ all })
-  assert.is(await mostDown(), 1, 'one member at a time')
+  assert.ok((await mostDown()) <= 1, 'one member at a time')
   held(await load.stop())
   const started = await startTimes()
   const order = names.map((name, index) => ({ name, at: Number(started[index]) })).sort((a, b) => a.at - b.at)
@@ -369,7 +369,7 @@ test('so does a run of ansible-playbook by hand', async () => {
   const [load, mostDown] = [startLoad(cluster), watchDown()]
   const { exitCode, output } = await byHand([join(ansible, 'playbooks/etcd.yml')])
   assert.is(exitCode, 0, output)
-  assert.is(await mostDown(), 1, 'one member at a time')
+  assert.ok((await mostDown()) <= 1, 'one member at a time')
   held(await load.stop())
   const started = await startTimes()
   assert.ok(started.every((time, index) => time !== before[index]))

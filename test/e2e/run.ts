@@ -11,6 +11,7 @@ import { sleep } from '../../tasks/core/run.ts'
 import { ask } from '../../tasks/core/shell.ts'
 import { libvirtPackages, makeBox } from '../support/libvirt.ts'
 import { newerEtcd } from '../support/newer-etcd.ts'
+import { prepare } from '../support/prepare.ts'
 
 /** Programs that the suite uses, and the Debian packages they come in. */
 const programs = {
@@ -44,8 +45,10 @@ let tests = 0
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(signal === 'SIGINT' ? 130 : 143))
 
 try {
+  // Kept in .tools/ and on the system; inside the namespace none of it could be had.
   await installPrograms()
-  newerEtcd() // kept in .tools/; inside the namespace it could not be had
+  await prepare()
+  newerEtcd()
   await makeNamespace()
   await startEngine()
   await end(await runTests({ TEST_IMAGE: await makeImage(), ...(process.env.E2E_LIBVIRT && { TEST_BOX: await makeLibvirtBox() }) }))
