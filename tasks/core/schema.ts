@@ -52,6 +52,7 @@ const isDNSName = (value: string): boolean => dnsName.test(value) && !/^[\d.]+$/
 
 /** Whether a host may have this name, which is a member's name, a file's and a certificate's, too: a DNS name (RFC 1123) in lower case, or an IPv4 address. */
 export const isHostName = (name: string): boolean => isIPv4(name) || (isDNSName(name) && name.length <= 200)
+/** What a host's name must be, as a clause. */
 export const notHostName = 'must be a DNS name in lower case (letters, digits, dashes, dots) or an IPv4 address'
 
 const subjectAltName = v.pipe(

@@ -26,12 +26,13 @@ export function hostTable(found: Map<string, HostCheck[]>): string {
   const checks = [...new Set([...found.values()].flat().map(({ check }) => check))]
   const mark = (row: HostCheck | undefined): string => (!row ? '' : !row.ok ? chalk.red('✖') : row.warning ? chalk.yellow('!') : chalk.green('✔'))
   const titles = withoutSharedDomain([...found.keys()])
-  const columns = [...found.values()].map((list, index) => [titles[index] ?? '', ...checks.map((check) => mark(list.find((row) => row.check === check)))])
-  const widest = (cells: string[]): number => Math.max(...cells.map((cell) => cell.length)) + 2
-  const atOnce = Math.max(1, Math.floor((82 - widest(checks)) / widest(titles)))
-  const tables = columns.flatMap((_, index) => (index % atOnce === 0 ? [[['', ...checks], ...columns.slice(index, index + atOnce)]] : []))
-  const sideways = (cells: string[][]): string[][] => (cells[0] ?? []).map((_, row) => cells.map((column) => column[row] ?? ''))
-  return [tables.map((cells) => table(sideways(cells))).join('\n\n'), ...complaints(found)].join('\n')
+  const hosts = [...found.values()].map((list, index) => ({ title: titles[index] ?? '', list }))
+  const width = (cells: string[]): number => Math.max(...cells.map((cell) => cell.length)) + 2
+  const atOnce = Math.max(1, Math.floor((82 - width(['', ...checks])) / width(titles)))
+  const tables = hosts
+    .flatMap((_, index) => (index % atOnce === 0 ? [hosts.slice(index, index + atOnce)] : []))
+    .map((some) => table([['', ...some.map(({ title }) => title)], ...checks.map((check) => [check, ...some.map(({ list }) => mark(list.find((row) => row.check === check)))])]))
+  return [tables.join('\n\n'), ...complaints(found)].join('\n')
 }
 
 /** s1 for s1.example.com where all names end like that. */

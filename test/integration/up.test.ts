@@ -8,6 +8,7 @@ import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { birthOf } from '../../tasks/core/processes.ts'
 import { startLoad } from '../../tasks/etcd/load.ts'
+import { requireHeld } from '../support/load.ts'
 import { type Home, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
@@ -182,23 +183,21 @@ test('a changed setting restarts one member after the other: no write fails, and
   const [first] = hosts
   await moveLeader(first as Host)
   const load = startLoad(clusterOf(home.path))
-  let fewest = 3
-  const watch = setInterval(() => {
-    fewest = Math.min(fewest, etcdPids().length)
-  }, 20)
+  const looks: number[] = []
+  const watch = setInterval(() => looks.push(etcdPids().length), 20)
   // As from a shell that evaluated env: the person's own ETCDCTL_* must not disturb the role.
   const { exitCode, stdout, stderr } = await testHomeAt(home, JSON.parse((await home.verb('env', '--json')).stdout)).verb('etcd-role', '--json')
   clearInterval(watch)
-  const { acknowledged, failed, missing, reads, backwards } = await load.stop()
+  const report = await load.stop()
   assert.is(exitCode, 0, stderr)
   assert.equal(JSON.parse(stdout).changed, { master01: 1, master02: 1, master03: 1 })
   assert.ok(etcdPids().every((pid) => !before.includes(pid)))
-  assert.ok(fewest >= 2, 'one member at a time') // one that is down for a few milliseconds only may go unseen
+  // One that is down for a few milliseconds only may go unseen.
+  assert.ok(looks.length > 20 && Math.min(...looks) >= 2, 'one member at a time')
   const births = await Promise.all(hosts.map(async (host) => Number(await birthOf(pidOf(host.name)))))
   assert.is(Math.max(...births), births[0], 'the leader goes last')
-  assert.ok(acknowledged > 100)
-  assert.ok(reads > 100)
-  assert.equal([failed, missing, backwards], [0, 0, 0])
+  assert.ok(report.reads > 100)
+  requireHeld(report, 'a changed setting')
   assert.is((await home.verb('verify')).exitCode, 0)
   assert.equal(JSON.parse((await home.verb('etcd-role', '--json')).stdout).changed, { master01: 0, master02: 0, master03: 0 })
 })

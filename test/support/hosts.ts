@@ -13,6 +13,9 @@ const user = 'vagrant'
 const systemd =
   '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns=private --tmpfs /run --tmpfs /run/lock --tmpfs /tmp -e container=docker'
 
+// A test that is ended removes its hosts, too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
+
 export interface TestHost {
   name: string
   address: string
@@ -59,11 +62,11 @@ export async function startHosts(image: string, count: number): Promise<TestHost
   const remove = (): void => {
     if (removed) return
     removed = true
+    process.off('exit', remove)
     execFileSync('docker', ['rm', '--force', '--volumes', ...hosts.map(({ container }) => container)], { stdio: 'ignore' })
     execFileSync('docker', ['network', 'rm', id], { stdio: 'ignore' })
   }
   process.once('exit', remove)
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
 
   const containerOf = (name: string): string => hosts.find((host) => host.name === name)?.container ?? name
   const on = (name: string, script: string): Promise<string> => docker('exec', containerOf(name), 'sh', '-ec', script)

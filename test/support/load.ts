@@ -22,10 +22,15 @@ export async function underLoad<T>(home: Home, act: () => Promise<T>, what = 'un
     report = await load.stop()
   })
   assert.ok(report)
+  requireHeld(report, what)
+  return { result, report }
+}
+
+/** What must hold of a load; its figures are shown by the runner. */
+export function requireHeld(report: LoadReport, what: string): void {
   assert.ok(report.acknowledged > 50, `only ${report.acknowledged} writes`)
   assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
   console.log(`measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest stall ${report.longestStallMs} ms`)
-  return { result, report }
 }
 
 /** The pids of a cluster's members, by host. */
