@@ -8,7 +8,15 @@ For cron, docs/operations.md has a line that mails it when it is time.
 
 Exit code 1: one is to be renewed, or ends within pki.renewBeforeDays (30) days.`
 
-await script({ name: 'certs', summary: 'List every certificate, its days left, and what would be renewed and why.', byRecord: true, help }, (cluster) => {
-  requireRecorded(cluster)
-  return certs(cluster)
-})
+await script(
+  {
+    name: 'certs',
+    summary: 'List every certificate, its days left, and what would be renewed and why.',
+    byRecord: true,
+    help,
+  },
+  (cluster) => {
+    requireRecorded(cluster)
+    return certs(cluster)
+  },
+)

@@ -18,6 +18,10 @@ await script(
   },
   (cluster, flags) => {
     requireRecorded(cluster)
-    return rotateCerts(cluster, { host: flags.host as string | undefined, all: flags.all === true, plan: flags.plan === true })
+    return rotateCerts(cluster, {
+      host: flags.host as string | undefined,
+      all: flags.all === true,
+      plan: flags.plan === true,
+    })
   },
 )

@@ -20,9 +20,15 @@ Example: npx zx scripts/scale.ts --masters 5`,
   },
   async (cluster, flags) => {
     requireRecorded(cluster)
-    const { asked, configFile } = loadSettings({ ...flags, masters: undefined, config: flags.config ?? cluster.configFile })
+    const { asked, configFile } = loadSettings({
+      ...flags,
+      masters: undefined,
+      config: flags.config ?? cluster.configFile,
+    })
     if (asked.masters && flags.masters && asked.masters !== Number(flags.masters))
-      run.warnings.push(`masters is still ${asked.masters} in ${configFile ?? 'the environment'}: change it to ${flags.masters}, or other runs will refuse.`)
+      run.warnings.push(
+        `masters is still ${asked.masters} in ${configFile ?? 'the environment'}: change it to ${flags.masters}, or other runs will refuse.`,
+      )
     await scale(cluster, flags.plan === true)
   },
 )

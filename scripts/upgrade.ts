@@ -10,7 +10,10 @@ await script(
     name: 'upgrade',
     summary: 'Bring every member to a newer etcd, one at a time, after a proven backup.',
     writes: true,
-    flags: { 'etcd-version': { value: 'V', summary: 'the version to go to: one minor version up at most' }, ...planFlag },
+    flags: {
+      'etcd-version': { value: 'V', summary: 'the version to go to: one minor version up at most' },
+      ...planFlag,
+    },
     help: 'Example: npx zx scripts/upgrade.ts --etcd-version 3.5.33 --plan',
   },
   (cluster, flags) => {

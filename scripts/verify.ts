@@ -32,6 +32,8 @@ await script(
       if (report && run.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
     }
     if (report && !run.json)
-      process.stdout.write(`\n${healthListing(report)}\n\n${memberListing(report)}\n${report.warnings.length > 0 ? '\n' : ''}${warningLines(report.warnings)}`)
+      process.stdout.write(
+        `\n${healthListing(report)}\n\n${memberListing(report)}\n${report.warnings.length > 0 ? '\n' : ''}${warningLines(report.warnings)}`,
+      )
   },
 )

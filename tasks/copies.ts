@@ -9,13 +9,18 @@ import { isSignallable } from './core/processes.ts'
  * Calls `work` with the cluster as it is, but for a copy of its certificates and an inventory of its own.
  * @param leftOut files that `work` does not need: keys of the authority, say
  */
-export async function withCopies<T>(cluster: Cluster, work: (copy: Cluster) => Promise<T>, leftOut: string[] = []): Promise<T> {
+export async function withCopies<T>(
+  cluster: Cluster,
+  work: (copy: Cluster) => Promise<T>,
+  leftOut: string[] = [],
+): Promise<T> {
   removeLeftCopies(cluster)
   const folder = mkdtempSync(join(placeFor(cluster), `${prefix}${process.pid}-`)) // 0700: it holds copies of private keys
   try {
     const certs = join(folder, 'certs')
     const filter = (path: string): boolean => !leftOut.includes(path)
-    if (existsSync(cluster.paths.certs)) cpSync(cluster.paths.certs, certs, { recursive: true, preserveTimestamps: true, filter })
+    if (existsSync(cluster.paths.certs))
+      cpSync(cluster.paths.certs, certs, { recursive: true, preserveTimestamps: true, filter })
     return await work({ ...cluster, paths: { ...cluster.paths, certs, inventory: join(folder, 'inventory.yml') } })
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -33,7 +38,8 @@ export function removeLeftCopies({ paths }: Cluster): void {
     for (const name of readdirSync(folder).filter((entry) => entry.startsWith(prefix))) {
       const path = join(folder, name)
       const mine = lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.()
-      if (mine && !isSignallable(Number.parseInt(name.slice(prefix.length), 10))) rmSync(path, { recursive: true, force: true })
+      if (mine && !isSignallable(Number.parseInt(name.slice(prefix.length), 10)))
+        rmSync(path, { recursive: true, force: true })
     }
   }
 }

@@ -23,5 +23,7 @@ export function hostTasks(cluster: Cluster): Task[] {
         await checkTheHosts(copy, say, say)
       }),
   }
-  return cluster.provider === 'ssh' ? [inOrder('vms: note how the hosts are reached', () => vms.tasks(cluster)), look] : [look]
+  return cluster.provider === 'ssh'
+    ? [inOrder('vms: note how the hosts are reached', () => vms.tasks(cluster)), look]
+    : [look]
 }

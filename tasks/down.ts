@@ -26,15 +26,21 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
   await runPipeline([
     ...downTasks(cluster),
     {
-      title: purge ? 'Remove the record, the certificates and the backups' : 'Remove the record; certificates and backups stay',
+      title: purge
+        ? 'Remove the record, the certificates and the backups'
+        : 'Remove the record; certificates and backups stay',
       task: () => {
         for (const entry of readdirSync(cluster.paths.state))
-          if (purge || !['backups', 'lock'].includes(entry)) rmSync(join(cluster.paths.state, entry), { recursive: true, force: true })
+          if (purge || !['backups', 'lock'].includes(entry))
+            rmSync(join(cluster.paths.state, entry), { recursive: true, force: true })
         if (purge) rmSync(cluster.paths.certs, { recursive: true, force: true })
       },
     },
   ])
-  say(cluster, `${cluster.name} is down.${purge ? '' : ' Its certificates stay in certs/; remove them too with --purge.'}`)
+  say(
+    cluster,
+    `${cluster.name} is down.${purge ? '' : ' Its certificates stay in certs/; remove them too with --purge.'}`,
+  )
 }
 
 function say(cluster: Cluster, message: string): void {

@@ -24,7 +24,10 @@ export async function load(cluster: Cluster, options: LoadOptions & { maxSeconds
   ])
   if (report) print(report)
   const broken = report && brokenPromises(report)
-  if (broken) throw new OperationError(`The load did not hold: ${broken}.`, { hint: 'npx zx scripts/verify.ts says what is wrong with the cluster now.' })
+  if (broken)
+    throw new OperationError(`The load did not hold: ${broken}.`, {
+      hint: 'npx zx scripts/verify.ts says what is wrong with the cluster now.',
+    })
 }
 
 /** What must be zero and is not; undefined where all is well. */

@@ -36,10 +36,27 @@ export const phases: Phase[] = [
     alone: hostTasks,
     plan: (cluster) => checkPlan(doctorChecks(cluster)),
   },
-  { name: 'pki', summary: 'make the certificate authority and every certificate that is due', needs: ['doctor'], tasks: pki.tasks, plan: pki.plan },
+  {
+    name: 'pki',
+    summary: 'make the certificate authority and every certificate that is due',
+    needs: ['doctor'],
+    tasks: pki.tasks,
+    plan: pki.plan,
+  },
   { name: 'vms', summary: 'bring the hosts up', needs: ['doctor'], tasks: vms.tasks, plan: vms.plan },
-  { name: 'etcd-role', summary: 'install, configure and start etcd with Ansible', needs: ['pki', 'vms'], tasks: etcdRole.tasks, plan: etcdRole.plan },
-  { name: 'verify', summary: 'prove that the cluster works, and refuses what it must', needs: ['etcd-role'], tasks: verify.tasks },
+  {
+    name: 'etcd-role',
+    summary: 'install, configure and start etcd with Ansible',
+    needs: ['pki', 'vms'],
+    tasks: etcdRole.tasks,
+    plan: etcdRole.plan,
+  },
+  {
+    name: 'verify',
+    summary: 'prove that the cluster works, and refuses what it must',
+    needs: ['etcd-role'],
+    tasks: verify.tasks,
+  },
 ]
 
 /** Everything that doctor looks at, gathered from the phases that need it. */
@@ -71,12 +88,18 @@ export function selectPhases(from: string | undefined, skip: string | undefined)
 export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<void> {
   if (selected.some((phase) => phase.name === 'doctor')) {
     for (const question of await questionsOf(doctorChecks(cluster))) {
-      if (!(await confirm(question))) throw new OperationError('Nothing was changed.', { hint: 'Install it yourself, then run the same command again.' })
+      if (!(await confirm(question)))
+        throw new OperationError('Nothing was changed.', {
+          hint: 'Install it yourself, then run the same command again.',
+        })
     }
   }
   const [only] = selected
-  if (selected.length === 1 && only) return runPipeline([...begin(only, cluster), ...(only.alone?.(cluster) ?? [])], { collapse: false })
-  const waves = [...new Set(selected.map((phase) => phase.needs.join()))].map((needs) => selected.filter((phase) => phase.needs.join() === needs))
+  if (selected.length === 1 && only)
+    return runPipeline([...begin(only, cluster), ...(only.alone?.(cluster) ?? [])], { collapse: false })
+  const waves = [...new Set(selected.map((phase) => phase.needs.join()))].map((needs) =>
+    selected.filter((phase) => phase.needs.join() === needs),
+  )
   await runPipeline(
     waves.map((wave) =>
       wave.length === 1 && wave[0]
@@ -89,7 +112,8 @@ export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<vo
   )
 }
 
-const asTask = (phase: Phase, cluster: Cluster): Task => inOrder(`${phase.name}: ${phase.summary}`, () => begin(phase, cluster))
+const asTask = (phase: Phase, cluster: Cluster): Task =>
+  inOrder(`${phase.name}: ${phase.summary}`, () => begin(phase, cluster))
 
 /** The cluster is recorded with the first phase that makes something of it: doctor looks harder at what is not there yet. */
 function begin(phase: Phase, cluster: Cluster): Task[] {
@@ -102,11 +126,20 @@ export async function phaseScript(name: string): Promise<void> {
   const phase = phaseNamed(name)
   const example = `Example: npx zx scripts/${name}.ts --cluster etcd-cluster-1`
   await script(
-    { name, summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`, writes: true, flags: phase.plan ? planFlag : {}, help: example },
+    {
+      name,
+      summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`,
+      writes: true,
+      flags: phase.plan ? planFlag : {},
+      help: example,
+    },
     async (cluster, flags) => {
       if (flags.plan) return printPlan(cluster, [phase])
       await runPhases(cluster, [phase])
-      if (run.json) process.stdout.write(`${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run.warnings })}\n`)
+      if (run.json)
+        process.stdout.write(
+          `${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run.warnings })}\n`,
+        )
     },
   )
 }

@@ -15,7 +15,9 @@ interface PhasePlan {
 /** Prints what the phases would do, or with --json gives it as data. */
 export async function printPlan(cluster: Cluster, selected: Phase[]): Promise<void> {
   const plans = await planPhases(cluster, selected)
-  process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans))
+  process.stdout.write(
+    run.json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans),
+  )
 }
 
 function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePlan[]> {
@@ -23,7 +25,12 @@ function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePlan[]> {
     const plans: PhasePlan[] = []
     for (const { name, plan } of selected.filter((phase) => phase.plan)) {
       const first = name === 'etcd-role' && plans.find((before) => before.phase !== 'pki' && before.would.length > 0)
-      if (first) plans.push({ phase: name, would: [], unknown: `configure and start etcd; what differs on the hosts can be told once ${first.phase} has been run` })
+      if (first)
+        plans.push({
+          phase: name,
+          would: [],
+          unknown: `configure and start etcd; what differs on the hosts can be told once ${first.phase} has been run`,
+        })
       else plans.push({ phase: name, would: (await plan?.(copy)) ?? [] })
       run.throwIfStopped()
     }
@@ -34,10 +41,19 @@ function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePlan[]> {
 function render(cluster: Cluster, plans: PhasePlan[]): string {
   const lines = plans.flatMap(({ phase, would, unknown }) => {
     const items = unknown ? [unknown] : would.length > 0 ? would : [chalk.dim('nothing to do')]
-    return items.map((item, index) => `${(index === 0 ? phase : '').padEnd(11)}${item.split('\n').map(coloured).join('\n           ')}`)
+    return items.map(
+      (item, index) =>
+        `${(index === 0 ? phase : '').padEnd(11)}${item.split('\n').map(coloured).join('\n           ')}`,
+    )
   })
   return `What would be done for ${chalk.bold(cluster.name)}; nothing was touched.\n\n${lines.join('\n')}\n`
 }
 
 const coloured = (line: string): string =>
-  /^[+][^+]/.test(line) ? chalk.green(line) : /^-[^-]/.test(line) ? chalk.red(line) : /^(@@|---|\+\+\+)/.test(line) ? chalk.dim(line) : line
+  /^[+][^+]/.test(line)
+    ? chalk.green(line)
+    : /^-[^-]/.test(line)
+      ? chalk.red(line)
+      : /^(@@|---|\+\+\+)/.test(line)
+        ? chalk.dim(line)
+        : line

@@ -24,15 +24,19 @@ export async function smoke(settings: Settings): Promise<void> {
   const steps: Step[] = []
   const { name, recorded } = await resolveCluster(settings)
   if (recorded)
-    throw new UsageError(`A cluster ${name} is here already; the smoke pipeline needs one of its own, which it removes at the end.`, {
-      hint: `Choose another name with --cluster, or remove it: npx zx scripts/down.ts --cluster ${name} --purge`,
-    })
+    throw new UsageError(
+      `A cluster ${name} is here already; the smoke pipeline needs one of its own, which it removes at the end.`,
+      {
+        hint: `Choose another name with --cluster, or remove it: npx zx scripts/down.ts --cluster ${name} --purge`,
+      },
+    )
   const world: { before?: string; load?: Load; report?: LoadReport } = {}
   const cluster = (): Promise<Cluster> => resolveCluster(settings)
   const attempt = (script: string, ...flags: string[]): Promise<Result> => runVerb(script, name, settings, flags)
   const verb = async (script: string, ...flags: string[]): Promise<string> => {
     const { stdout, stderr, exitCode } = await attempt(script, ...flags)
-    if (exitCode !== 0) throw new OperationError(`${script} ended with exit code ${exitCode}.`, { output: `${stdout}${stderr}` })
+    if (exitCode !== 0)
+      throw new OperationError(`${script} ended with exit code ${exitCode}.`, { output: `${stdout}${stderr}` })
     return stdout
   }
   const victim = async (): Promise<Host> => (await cluster()).hosts.at(-1) as Host
@@ -44,7 +48,8 @@ export async function smoke(settings: Settings): Promise<void> {
       async () => {
         world.before = await fingerprint(await cluster())
         const answer = JSON.parse(await verb(phase, '--json', '--yes')) as { changed?: Record<string, number> }
-        if (Object.values(answer.changed ?? {}).some((count) => count > 0)) throw new OperationError(`${phase} changed something on its second run.`)
+        if (Object.values(answer.changed ?? {}).some((count) => count > 0))
+          throw new OperationError(`${phase} changed something on its second run.`)
         await requireUnchanged(world.before, await cluster(), phase)
         return 'nothing changed'
       },
@@ -77,9 +82,13 @@ export async function smoke(settings: Settings): Promise<void> {
       async () => {
         const { name: dead } = await victim()
         const { exitCode, stdout, stderr } = await attempt('verify', '--json', '--timeout', '3')
-        if (exitCode !== 1) throw new OperationError(`verify ended with exit code ${exitCode} while a member was dead.`, { output: stderr })
+        if (exitCode !== 1)
+          throw new OperationError(`verify ended with exit code ${exitCode} while a member was dead.`, {
+            output: stderr,
+          })
         const { checks } = JSON.parse(stdout) as { checks: { ok: boolean; detail: string }[] }
-        if (!checks.some((check) => !check.ok && check.detail.includes(`${dead}: `))) throw new OperationError(`verify failed without naming ${dead}.`, { output: stderr })
+        if (!checks.some((check) => !check.ok && check.detail.includes(`${dead}: `)))
+          throw new OperationError(`verify failed without naming ${dead}.`, { output: stderr })
         return `${dead} named`
       },
     ],
@@ -108,7 +117,13 @@ export async function smoke(settings: Settings): Promise<void> {
 }
 
 function runVerb(script: string, cluster: string, { configFile, asked }: Settings, flags: string[]): Promise<Result> {
-  const words = ['--cluster', cluster, ...(configFile ? ['--config', configFile] : []), ...(asked.masters ? ['--masters', String(asked.masters)] : []), ...flags]
+  const words = [
+    '--cluster',
+    cluster,
+    ...(configFile ? ['--config', configFile] : []),
+    ...(asked.masters ? ['--masters', String(asked.masters)] : []),
+    ...flags,
+  ]
   return work('npx', ['zx', join(projectFolder, 'scripts', `${script}.ts`), ...words], { cwd: projectFolder })
 }
 
@@ -126,5 +141,6 @@ async function fingerprint(cluster: Cluster): Promise<string> {
 }
 
 async function requireUnchanged(before: string, cluster: Cluster, verb: string): Promise<void> {
-  if ((await fingerprint(cluster)) !== before) throw new OperationError(`${verb}, run again, changed a certificate or restarted a member.`)
+  if ((await fingerprint(cluster)) !== before)
+    throw new OperationError(`${verb}, run again, changed a certificate or restarted a member.`)
 }

@@ -29,7 +29,9 @@ export function printSummary(cluster: Cluster, tookMs: number, verified: boolean
     : run.changes.length > 0
       ? chalk.green('The cluster is up and verified')
       : `${chalk.green('The cluster was up already and is verified')}; nothing had to be changed`
-  process.stdout.write(`\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warningLines(run.warnings)}`)
+  process.stdout.write(
+    `\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warningLines(run.warnings)}`,
+  )
 }
 
 /** The path as it is, or relative to where the person stands, whichever is shorter. */

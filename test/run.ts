@@ -37,19 +37,27 @@ const { values, positionals } = options()
 const root = resolve(values.root ?? join(dirname(fileURLToPath(import.meta.url)), '..'))
 const timeout = Number(values.timeout ?? 1200) * 1000
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
 
 // Those of test/e2e run alone: test/e2e/run.ts gives them all that they need, which from inside its namespace they could not get.
 if (!values.root && !values.e2e) await prepared()
 const outcomes = values.e2e
   ? await runAll(find('e2e'), 2)
-  : [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration', alone), 1)), ...(await runAll(find('integration', notAlone), 2))]
+  : [
+      ...(await runAll(find('unit'), 2)),
+      ...(await runAll(find('integration', alone), 1)),
+      ...(await runAll(find('integration', notAlone), 2)),
+    ]
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 
 function options(): { values: { timeout?: string; root?: string; e2e?: boolean }; positionals: string[] } {
   try {
-    const parsed = parseArgs({ options: { timeout: { type: 'string' }, root: { type: 'string' }, e2e: { type: 'boolean' } }, allowPositionals: true })
+    const parsed = parseArgs({
+      options: { timeout: { type: 'string' }, root: { type: 'string' }, e2e: { type: 'boolean' } },
+      allowPositionals: true,
+    })
     if (!(Number(parsed.values.timeout ?? 1) > 0)) throw new Error('--timeout must be a number of seconds.')
     return parsed
   } catch (error) {
@@ -70,7 +78,14 @@ async function prepared(): Promise<void> {
 function find(kind: 'unit' | 'integration' | 'e2e', among: (path: string) => boolean = () => true): string[] {
   const folder = join('test', kind)
   const all = listed(join(root, folder)).map((name) => join(folder, name))
-  return all.filter((path) => path.endsWith('.test.ts') && among(path) && (positionals.length === 0 || positionals.some((part) => path.includes(part)))).sort()
+  return all
+    .filter(
+      (path) =>
+        path.endsWith('.test.ts') &&
+        among(path) &&
+        (positionals.length === 0 || positionals.some((part) => path.includes(part))),
+    )
+    .sort()
 }
 
 function listed(folder: string): string[] {
@@ -100,7 +115,12 @@ async function runFile(file: string): Promise<Outcome> {
   const reportPath = join(reports, `${file.replaceAll('/', '-')}.json`)
   const child = spawn(process.execPath, ['--import', 'tsx', '--import', preload, file], {
     cwd: root,
-    env: { ...process.env, NODE_OPTIONS: nodeOptions(), UVU_REPORT: reportPath, ...(uncovered(file) && { NODE_V8_COVERAGE: '' }) },
+    env: {
+      ...process.env,
+      NODE_OPTIONS: nodeOptions(),
+      UVU_REPORT: reportPath,
+      ...(uncovered(file) && { NODE_V8_COVERAGE: '' }),
+    },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -115,7 +135,9 @@ async function runFile(file: string): Promise<Outcome> {
     late = true
     void endGroup(pid)
   }, timeout)
-  const ending = await new Promise<string>((done) => child.once('exit', (code, signal) => done(signal ?? (code ? `exit code ${code}` : ''))))
+  const ending = await new Promise<string>((done) =>
+    child.once('exit', (code, signal) => done(signal ?? (code ? `exit code ${code}` : ''))),
+  )
   clearTimeout(timer)
   const leftovers = await endLeftovers(pid)
   await Promise.race([closed, pause(500)]) // the last of its output; a daemon in a group of its own may keep the pipe
@@ -127,7 +149,15 @@ async function runFile(file: string): Promise<Outcome> {
   if (leftovers) problems.push('It left processes of its own group behind.')
   const { passed = 0, failed = 0, skipped = 0, skippedTests = [] } = report ?? {}
   if (passed + failed + skipped === 0) problems.push('It ran no test.')
-  return { passed, failed: failed || (problems.length > 0 ? 1 : 0), skipped, skippedTests, problems, output: Buffer.concat(output).toString(), ms: Date.now() - started }
+  return {
+    passed,
+    failed: failed || (problems.length > 0 ? 1 : 0),
+    skipped,
+    skippedTests,
+    problems,
+    output: Buffer.concat(output).toString(),
+    ms: Date.now() - started,
+  }
 }
 
 /** tsx is given on the command line; what else a person wants of their node stays. */
@@ -158,7 +188,11 @@ function readReport(path: string): Report | undefined {
 }
 
 function show(file: string, { passed, failed, skipped, skippedTests, problems, output, ms }: Outcome): void {
-  const counts = [`${passed} passed`, ...(failed ? [`${failed} failed`] : []), ...(skipped ? [`${skipped} skipped`] : [])].join(', ')
+  const counts = [
+    `${passed} passed`,
+    ...(failed ? [`${failed} failed`] : []),
+    ...(skipped ? [`${skipped} skipped`] : []),
+  ].join(', ')
   console.log(`${failed ? chalk.red('✘') : chalk.green('✔')} ${file}  ${counts}  ${chalk.dim(duration(ms))}`)
   for (const title of skippedTests) console.log(chalk.dim(`  skipped: ${title}`))
   for (const [measured] of output.matchAll(/measured: .*/g)) console.log(chalk.dim(`  ${measured}`))

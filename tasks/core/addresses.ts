@@ -10,7 +10,10 @@ import { clusterPaths, recordedClusters } from './record.ts'
 /** master01, master02, … at .101 and up, as the original had them. */
 export function membersIn(subnet: string, masters: number): { name: string; address: string }[] {
   const prefix = subnet.slice(0, subnet.lastIndexOf('.'))
-  return Array.from({ length: masters }, (_, index) => ({ name: `master${String(index + 1).padStart(2, '0')}`, address: `${prefix}.${101 + index}` }))
+  return Array.from({ length: masters }, (_, index) => ({
+    name: `master${String(index + 1).padStart(2, '0')}`,
+    address: `${prefix}.${101 + index}`,
+  }))
 }
 
 export const otherSubnets = (name: string): (string | undefined)[] =>
@@ -29,7 +32,9 @@ export async function freeLoopbackSubnet(name: string, ports: number[]): Promise
     const free = await Promise.all(ports.map((port) => canListen(`${prefix}.101`, port)))
     if (free.every((answer) => answer !== 'EADDRINUSE')) return `${prefix}.0/24`
   }
-  throw new OperationError('No free 127.x.y.0/24 network was found on this machine.', { hint: 'Name one with subnet: in the configuration.' })
+  throw new OperationError('No free 127.x.y.0/24 network was found on this machine.', {
+    hint: 'Name one with subnet: in the configuration.',
+  })
 }
 
 /** Tries to listen: true, or the system's error code (EADDRINUSE, EADDRNOTAVAIL, …). */

@@ -56,13 +56,19 @@ export async function checkPlan(checks: Check[]): Promise<string[]> {
   return answers.flatMap(({ check, answer }) => {
     if (typeof answer === 'string') return []
     const mends = check.mend && !check.mend.impossible?.()
-    return mends ? [`get what is missing: ${answer.detail}`] : answer.warning ? [] : [`stop: ${answer.detail} ${answer.remedy}`]
+    return mends
+      ? [`get what is missing: ${answer.detail}`]
+      : answer.warning
+        ? []
+        : [`stop: ${answer.detail} ${answer.remedy}`]
   })
 }
 
 /** The questions that must be answered before the checks may mend something. */
 export async function questionsOf(checks: Check[]): Promise<string[]> {
   const asked = checks.filter((check) => check.mend?.question && !check.mend.impossible?.())
-  const answers = await Promise.all(asked.map(async (check) => (typeof (await check.look()) === 'string' ? [] : [check.mend?.question ?? ''])))
+  const answers = await Promise.all(
+    asked.map(async (check) => (typeof (await check.look()) === 'string' ? [] : [check.mend?.question ?? ''])),
+  )
   return answers.flat()
 }

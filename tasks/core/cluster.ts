@@ -7,7 +7,16 @@ import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from './own-hosts.ts'
 import { chooseProvider, freePrivateSubnet, type VagrantSettings, vagrantSettings } from './provider-choice.ts'
-import { type ClusterPaths, type ClusterRecord, clusterPaths, type ProviderName, readRecord, recordedClusters, refuseContradiction, replacing } from './record.ts'
+import {
+  type ClusterPaths,
+  type ClusterRecord,
+  clusterPaths,
+  type ProviderName,
+  readRecord,
+  recordedClusters,
+  refuseContradiction,
+  replacing,
+} from './record.ts'
 import type { KeyAlgorithm } from './schema.ts'
 import { shellQuoted } from './shell.ts'
 import { suggest } from './suggest.ts'
@@ -67,7 +76,10 @@ export interface Cluster {
  * `configures`: false for a verb that changes no configuration: then the record is heard, whatever else is asked.
  * @throws UsageError when what is asked contradicts the record
  */
-export async function resolveCluster({ asked: all, configFile }: Settings, { resize = false, configures = true } = {}): Promise<Cluster> {
+export async function resolveCluster(
+  { asked: all, configFile }: Settings,
+  { resize = false, configures = true } = {},
+): Promise<Cluster> {
   const name = all.cluster ?? defaults.cluster
   const paths = clusterPaths(name)
   const record = readRecord(paths.record)
@@ -75,16 +87,30 @@ export async function resolveCluster({ asked: all, configFile }: Settings, { res
   if (record) refuseContradiction(resize ? { ...asked, masters: undefined } : asked, record)
   const clientPort = asked.etcd?.clientPort ?? record?.clientPort ?? defaults.etcd.clientPort
   const peerPort = asked.etcd?.peerPort ?? record?.peerPort ?? defaults.etcd.peerPort
-  const choice = record ? { provider: record.provider, reason: 'as recorded when the cluster was made' } : await chooseProvider(asked, paths.vagrant)
+  const choice = record
+    ? { provider: record.provider, reason: 'as recorded when the cluster was made' }
+    : await chooseProvider(asked, paths.vagrant)
   checkSubnet(choice.provider, asked.subnet, choice.reason)
-  const own = choice.provider === 'ssh' ? { hosts: asked.hosts, inventory: asked.inventory ?? record?.inventory } : undefined
+  const own =
+    choice.provider === 'ssh' ? { hosts: asked.hosts, inventory: asked.inventory ?? record?.inventory } : undefined
   const subnet = own
     ? ''
-    : (record?.subnet ?? asked.subnet ?? (choice.provider === 'local' ? await freeLoopbackSubnet(name, [clientPort, peerPort]) : freePrivateSubnet(otherSubnets(name))))
+    : (record?.subnet ??
+      asked.subnet ??
+      (choice.provider === 'local'
+        ? await freeLoopbackSubnet(name, [clientPort, peerPort])
+        : freePrivateSubnet(otherSubnets(name))))
   if (record && own?.hosts && !resize && configures) refuseOtherHosts(record.members, own.hosts, 'the configuration')
-  const members = record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters))
+  const members =
+    record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters))
   const asHost = (member: RecordedMember): Host => hostOf(member, clientPort, peerPort)
-  const wanted = !resize ? undefined : own ? await ownMembers(own) : asked.masters ? membersIn(subnet, asked.masters) : undefined
+  const wanted = !resize
+    ? undefined
+    : own
+      ? await ownMembers(own)
+      : asked.masters
+        ? membersIn(subnet, asked.masters)
+        : undefined
   return {
     name,
     provider: choice.provider,
@@ -112,7 +138,13 @@ export async function resolveCluster({ asked: all, configFile }: Settings, { res
 }
 
 /** What was asked, but for what the record has. */
-function withoutRecorded({ masters, provider, subnet, etcd: { version, clientPort, peerPort, ...etcd } = {}, ...asked }: Settings['asked']): Settings['asked'] {
+function withoutRecorded({
+  masters,
+  provider,
+  subnet,
+  etcd: { version, clientPort, peerPort, ...etcd } = {},
+  ...asked
+}: Settings['asked']): Settings['asked'] {
   return { ...asked, etcd, ...(asked.vagrant && { vagrant: { ...asked.vagrant, provider: undefined } }) }
 }
 
@@ -129,7 +161,10 @@ export function followRecord(cluster: Cluster): void {
   if (record) cluster.hosts = record.members.map((member) => hostOf(member, record.clientPort, record.peerPort))
 }
 
-async function ownMembers({ hosts, inventory }: NonNullable<Cluster['own']>): Promise<{ name: string; address: string }[]> {
+async function ownMembers({
+  hosts,
+  inventory,
+}: NonNullable<Cluster['own']>): Promise<{ name: string; address: string }[]> {
   const listed = hosts ?? (inventory ? await hostsInInventory(inventory) : [])
   return listed.map(({ name, address }) => ({ name, address }))
 }
@@ -150,14 +185,19 @@ export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host
 export function refuseHalfDone(cluster: Cluster): void {
   const { begun, name } = cluster
   if (!begun) return
-  const words = begun.verb === 'restore' ? ` ${shellQuoted(begun.file ?? 'FILE')}` : begun.from ? ` --from ${begun.from}` : ''
-  throw new OperationError(`A ${begun.verb} of ${name} was begun and is not done.`, { hint: `Finish it: ${command(cluster, `${begun.verb}${words}`)}` })
+  const words =
+    begun.verb === 'restore' ? ` ${shellQuoted(begun.file ?? 'FILE')}` : begun.from ? ` --from ${begun.from}` : ''
+  throw new OperationError(`A ${begun.verb} of ${name} was begun and is not done.`, {
+    hint: `Finish it: ${command(cluster, `${begun.verb}${words}`)}`,
+  })
 }
 
 /** A replacement that is half done, and how it is gone on with; other verbs work meanwhile. */
 export function halfReplaced(cluster: Cluster): string | undefined {
   const names = Object.keys(replacing(cluster.paths)).join(' ')
-  return names ? `A replacement of ${names} was begun and is not done. Finish it: ${command(cluster, `replace ${names}`)}` : undefined
+  return names
+    ? `A replacement of ${names} was begun and is not done. Finish it: ${command(cluster, `replace ${names}`)}`
+    : undefined
 }
 
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */

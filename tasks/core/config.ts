@@ -25,7 +25,10 @@ export interface Settings {
  * @param configOf the configuration file that a cluster was made with, for a run that names none
  * @throws UsageError
  */
-export function loadSettings(flags: Flags, configOf: (cluster: string) => string | undefined = () => undefined): Settings {
+export function loadSettings(
+  flags: Flags,
+  configOf: (cluster: string) => string | undefined = () => undefined,
+): Settings {
   const environment = settingsFromEnvironment()
   requireFit(home, 'The folder of certs/ and .cluster/ (HA_ETCD_HOME)')
   const given = (flags.config as string | undefined) ?? environment.config
@@ -60,7 +63,8 @@ function readConfig(given: string | undefined): { config: Config; file: string |
   const fromThere = (path: string): string => resolve(dirname(file), path.replace(/^~(?=\/|$)/, homedir()))
   if (config.etcd?.binaries) config.etcd.binaries = fromThere(config.etcd.binaries)
   if (config.inventory) config.inventory = fromThere(config.inventory)
-  for (const { ssh } of config.hosts ?? []) for (const key of ['identityFile', 'knownHosts'] as const) if (ssh?.[key]) ssh[key] = fromThere(ssh[key])
+  for (const { ssh } of config.hosts ?? [])
+    for (const key of ['identityFile', 'knownHosts'] as const) if (ssh?.[key]) ssh[key] = fromThere(ssh[key])
   return { config, file }
 }
 
@@ -82,7 +86,10 @@ function contentOf(document: Document, file: string): unknown {
 /** Settings given as words (flags, environment), through the same schema as the file. */
 function fromWords(words: Record<string, unknown>, nameOf: (key: string) => string): Config {
   const given = Object.entries(words).filter(([, value]) => value !== undefined)
-  const values = given.map(([key, value]) => [key, key === 'masters' && /^\d{1,4}$/.test(String(value)) ? Number(value) : value])
+  const values = given.map(([key, value]) => [
+    key,
+    key === 'masters' && /^\d{1,4}$/.test(String(value)) ? Number(value) : value,
+  ])
   return validate(Object.fromEntries(values.filter(([key]) => key !== 'config')), nameOf)
 }
 
@@ -93,41 +100,74 @@ function validate(input: unknown, nameOf: (path: string) => string): Config {
   const keys = (issue.path ?? []).map((item) => String(item.key))
   if (issue.type === 'strict_object' && issue.expected === 'never') {
     const parent = keys.slice(0, -1)
-    if (Array.isArray(issue.path?.at(-1)?.input)) throw new UsageError(`${nameOf(parent.join('.'))} must be a list of keys and values, without dashes.`)
+    if (Array.isArray(issue.path?.at(-1)?.input))
+      throw new UsageError(`${nameOf(parent.join('.'))} must be a list of keys and values, without dashes.`)
     throw new UsageError(`${nameOf(keys.join('.'))} is not a known key.${suggest(keys.at(-1) ?? '', keysAt(parent))}`)
   }
-  if (issue.type === 'strict_object') throw new UsageError(`${nameOf(keys.join('.'))} must be a list of keys and values.`)
-  const near = issue.type === 'picklist' && typeof issue.input === 'string' && keys.at(-1) === 'provider' ? suggest(issue.input, providers) : ''
-  throw new UsageError(`${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near.startsWith(' Did') ? near : ''}`)
+  if (issue.type === 'strict_object')
+    throw new UsageError(`${nameOf(keys.join('.'))} must be a list of keys and values.`)
+  const near =
+    issue.type === 'picklist' && typeof issue.input === 'string' && keys.at(-1) === 'provider'
+      ? suggest(issue.input, providers)
+      : ''
+  throw new UsageError(
+    `${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near.startsWith(' Did') ? near : ''}`,
+  )
 }
 
 /** Rules that span keys. */
 function checkTogether(asked: Config): void {
-  const { caDays = defaults.pki.caDays, leafDays = defaults.pki.leafDays, renewBeforeDays = defaults.pki.renewBeforeDays } = asked.pki ?? {}
-  if (leafDays > caDays) throw new UsageError(`pki.leafDays (${leafDays}) must not exceed pki.caDays (${caDays}): a certificate ends with its authority.`)
-  if (renewBeforeDays >= leafDays) throw new UsageError(`pki.renewBeforeDays (${renewBeforeDays}) must be less than pki.leafDays (${leafDays}), or every run would renew.`)
-  const { clientPort = defaults.etcd.clientPort, peerPort = defaults.etcd.peerPort, version, binaries } = asked.etcd ?? {}
-  if (clientPort === peerPort) throw new UsageError(`etcd.clientPort and etcd.peerPort must differ (both are ${clientPort}).`)
-  if (version && Number(version.split('.')[1]) < 4) throw new UsageError(`etcd.version ${version} is too old: 3.4 or later is needed.`)
-  if (version && binaries) throw new UsageError('etcd.version and etcd.binaries exclude each other: the binaries say which version they are.')
-  if (binaries && !existsSync(join(binaries, 'etcd'))) throw new UsageError(`etcd.binaries: there is no etcd in ${binaries}.`)
+  const {
+    caDays = defaults.pki.caDays,
+    leafDays = defaults.pki.leafDays,
+    renewBeforeDays = defaults.pki.renewBeforeDays,
+  } = asked.pki ?? {}
+  if (leafDays > caDays)
+    throw new UsageError(
+      `pki.leafDays (${leafDays}) must not exceed pki.caDays (${caDays}): a certificate ends with its authority.`,
+    )
+  if (renewBeforeDays >= leafDays)
+    throw new UsageError(
+      `pki.renewBeforeDays (${renewBeforeDays}) must be less than pki.leafDays (${leafDays}), or every run would renew.`,
+    )
+  const {
+    clientPort = defaults.etcd.clientPort,
+    peerPort = defaults.etcd.peerPort,
+    version,
+    binaries,
+  } = asked.etcd ?? {}
+  if (clientPort === peerPort)
+    throw new UsageError(`etcd.clientPort and etcd.peerPort must differ (both are ${clientPort}).`)
+  if (version && Number(version.split('.')[1]) < 4)
+    throw new UsageError(`etcd.version ${version} is too old: 3.4 or later is needed.`)
+  if (version && binaries)
+    throw new UsageError('etcd.version and etcd.binaries exclude each other: the binaries say which version they are.')
+  if (binaries && !existsSync(join(binaries, 'etcd')))
+    throw new UsageError(`etcd.binaries: there is no etcd in ${binaries}.`)
   if (asked.provider && asked.provider !== 'auto') checkSubnet(asked.provider, asked.subnet)
   checkHosts(asked)
-  if (asked.vagrant?.driver && asked.vagrant.provider !== 'libvirt') throw new UsageError("vagrant.driver is libvirt's: it needs vagrant.provider: libvirt.")
+  if (asked.vagrant?.driver && asked.vagrant.provider !== 'libvirt')
+    throw new UsageError("vagrant.driver is libvirt's: it needs vagrant.provider: libvirt.")
   checkEnvironment(Object.keys(asked.etcd?.environment ?? {}))
 }
 
 /** Hosts of one's own are given in one way, and only where they are wanted. @throws UsageError */
 function checkHosts({ hosts, inventory, provider, masters, subnet }: Config): void {
-  if (hosts && inventory) throw new UsageError('hosts and inventory exclude each other: both say which hosts there are.')
+  if (hosts && inventory)
+    throw new UsageError('hosts and inventory exclude each other: both say which hosts there are.')
   if (inventory && !existsSync(inventory)) throw new UsageError(`inventory: there is no ${inventory}.`)
   const given = hosts ? 'hosts' : inventory ? 'inventory' : undefined
-  if (provider === 'ssh' && !given) throw new UsageError('provider ssh needs hosts, or an inventory, in the configuration.', { hint: 'cluster.example.yaml shows both.' })
+  if (provider === 'ssh' && !given)
+    throw new UsageError('provider ssh needs hosts, or an inventory, in the configuration.', {
+      hint: 'cluster.example.yaml shows both.',
+    })
   if (!given) return
-  if (provider && !['ssh', 'auto'].includes(provider)) throw new UsageError(`${given} is for provider ssh, not ${provider}.`)
+  if (provider && !['ssh', 'auto'].includes(provider))
+    throw new UsageError(`${given} is for provider ssh, not ${provider}.`)
   if (subnet) throw new UsageError(`${given} and subnet exclude each other: the hosts have addresses already.`)
   if (hosts) checkOwnHosts(hosts, 'hosts')
-  if (hosts && masters !== undefined && masters !== hosts.length) throw new UsageError(`hosts names ${hosts.length} hosts, but masters is ${masters}: leave masters out.`)
+  if (hosts && masters !== undefined && masters !== hosts.length)
+    throw new UsageError(`hosts names ${hosts.length} hosts, but masters is ${masters}: leave masters out.`)
 }
 
 /**
@@ -138,10 +178,20 @@ function checkHosts({ hosts, inventory, provider, masters, subnet }: Config): vo
 export function checkSubnet(provider: string, subnet: string | undefined, reason?: string): void {
   if (!subnet) return
   const loopback = subnet.startsWith('127.')
-  const more = reason && reason !== 'as asked' ? { hint: `Name another provider, or another subnet. This one was taken: ${provider} (${reason}).` } : {}
-  if (provider === 'local' && !loopback) throw new UsageError(`subnet ${subnet} is not on the loopback interface: local hosts need a network in 127.0.0.0/8.`, more)
+  const more =
+    reason && reason !== 'as asked'
+      ? { hint: `Name another provider, or another subnet. This one was taken: ${provider} (${reason}).` }
+      : {}
+  if (provider === 'local' && !loopback)
+    throw new UsageError(
+      `subnet ${subnet} is not on the loopback interface: local hosts need a network in 127.0.0.0/8.`,
+      more,
+    )
   if (provider === 'vagrant' && loopback)
-    throw new UsageError(`subnet ${subnet} is on the loopback interface: Vagrant's hosts need a private network such as 192.168.56.0/24.`, more)
+    throw new UsageError(
+      `subnet ${subnet} is on the loopback interface: Vagrant's hosts need a private network such as 192.168.56.0/24.`,
+      more,
+    )
 }
 
 interface RoleVariables {
@@ -152,11 +202,14 @@ interface RoleVariables {
 /** The role's own lists are the one source. @throws UsageError for a variable that it derives, or that a cluster would not survive */
 function checkEnvironment(names: string[]): void {
   if (names.length === 0) return
-  const role = parseDocument(readFileSync(join(projectFolder, 'templates/ansible/roles/etcd/vars/main.yml'), 'utf8')).toJS() as RoleVariables
+  const role = parseDocument(
+    readFileSync(join(projectFolder, 'templates/ansible/roles/etcd/vars/main.yml'), 'utf8'),
+  ).toJS() as RoleVariables
   const clash = names.find((name) => name in role.etcd_derived_environment)
   if (clash) throw new UsageError(`etcd.environment: ${clash} is derived from the cluster and cannot be set.`)
   const danger = names.find((name) => name in role.etcd_refused_environment)
-  if (danger) throw new UsageError(`etcd.environment: ${danger} cannot be set: ${role.etcd_refused_environment[danger]}.`)
+  if (danger)
+    throw new UsageError(`etcd.environment: ${danger} cannot be set: ${role.etcd_refused_environment[danger]}.`)
 }
 
 /** What holds when nobody says otherwise. */
@@ -165,5 +218,11 @@ export const defaults = {
   masters: 3,
   etcd: { version: '3.6.14', clientPort: 2379, peerPort: 2380 },
   vagrant: { memory: 1024, cpus: 1 },
-  pki: { keyAlgorithm: 'ecdsa-p256' as KeyAlgorithm, caDays: 3650, leafDays: 365, renewBeforeDays: 30, extraSans: [] as string[] },
+  pki: {
+    keyAlgorithm: 'ecdsa-p256' as KeyAlgorithm,
+    caDays: 3650,
+    leafDays: 365,
+    renewBeforeDays: 30,
+    extraSans: [] as string[],
+  },
 }

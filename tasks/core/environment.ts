@@ -48,7 +48,8 @@ export const unheard = (prefix: string): Record<string, undefined> =>
   Object.fromEntries(Object.keys(process.env).flatMap((name) => (name.startsWith(prefix) ? [[name, undefined]] : [])))
 
 /** Whether a command is npm or npx. */
-export const isNpm = (words: string[]): boolean => /^(npm|npx)\b|\b(npm|npx)(-cli\.js)?\b/.test(words.slice(0, 2).join(' '))
+export const isNpm = (words: string[]): boolean =>
+  /^(npm|npx)\b|\b(npm|npx)(-cli\.js)?\b/.test(words.slice(0, 2).join(' '))
 
 /** Whether a command is the shell in which npm started the script that this process belongs to. */
 export function isShellOfNpm(words: string[], script = process.env.npm_lifecycle_script): boolean {
@@ -57,13 +58,17 @@ export function isShellOfNpm(words: string[], script = process.env.npm_lifecycle
 }
 
 /** True where nobody can answer a prompt and a CI system has said so. */
-export const isContinuousIntegration = (): boolean => !process.stdin.isTTY && !!process.env.CI && process.env.CI !== 'false'
+export const isContinuousIntegration = (): boolean =>
+  !process.stdin.isTTY && !!process.env.CI && process.env.CI !== 'false'
 
 /** The settings that the environment gives, as text. Unknown HA_ETCD_ names are refused. */
-export function settingsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Partial<Record<'cluster' | 'provider' | 'masters' | 'config' | 'boxVersion', string>> {
+export function settingsFromEnvironment(
+  env: NodeJS.ProcessEnv = process.env,
+): Partial<Record<'cluster' | 'provider' | 'masters' | 'config' | 'boxVersion', string>> {
   const known = Object.keys(environmentVariables)
   for (const name of Object.keys(env)) {
-    if (name.startsWith('HA_ETCD_') && !known.includes(name)) throw new UsageError(`Unknown environment variable ${name}.${suggest(name, known)}`)
+    if (name.startsWith('HA_ETCD_') && !known.includes(name))
+      throw new UsageError(`Unknown environment variable ${name}.${suggest(name, known)}`)
   }
   const given = {
     cluster: env.HA_ETCD_CLUSTER,

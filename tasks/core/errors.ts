@@ -33,7 +33,11 @@ export class Interrupted extends OperationError {
   override readonly exitCode: number
 
   constructor(signal: NodeJS.Signals) {
-    super(signal === 'SIGINT' ? 'Interrupted. Run the same command again to go on.' : `Stopped by ${signal}. Run the same command again to go on.`)
+    super(
+      signal === 'SIGINT'
+        ? 'Interrupted. Run the same command again to go on.'
+        : `Stopped by ${signal}. Run the same command again to go on.`,
+    )
     this.exitCode = signal === 'SIGINT' ? 130 : 143
   }
 }
@@ -47,12 +51,24 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 export function describeSystemError(error: NodeJS.ErrnoException): OperationError {
   const where = error.path ?? 'a file'
   const known: Record<string, OperationError> = {
-    ENOSPC: new OperationError(`The disk is full: ${where} could not be written.`, { hint: 'Free some space, then run the same command again.' }),
-    EACCES: new OperationError(`No permission to use ${where}.`, { hint: 'Run as the user who owns the folder, or correct its permissions.' }),
-    EPERM: new OperationError(`No permission to use ${where}.`, { hint: 'Run as the user who owns the folder, or correct its permissions.' }),
-    EROFS: new OperationError(`${where} is on a read-only file system.`, { hint: 'Set HA_ETCD_HOME to a folder that can be written.' }),
-    ENOTDIR: new OperationError(`${where} is not a folder, but one is needed there.`, { hint: 'Move the file aside, then run the same command again.' }),
-    EISDIR: new OperationError(`${where} is a folder, but a file is needed there.`, { hint: 'Move the folder aside, then run the same command again.' }),
+    ENOSPC: new OperationError(`The disk is full: ${where} could not be written.`, {
+      hint: 'Free some space, then run the same command again.',
+    }),
+    EACCES: new OperationError(`No permission to use ${where}.`, {
+      hint: 'Run as the user who owns the folder, or correct its permissions.',
+    }),
+    EPERM: new OperationError(`No permission to use ${where}.`, {
+      hint: 'Run as the user who owns the folder, or correct its permissions.',
+    }),
+    EROFS: new OperationError(`${where} is on a read-only file system.`, {
+      hint: 'Set HA_ETCD_HOME to a folder that can be written.',
+    }),
+    ENOTDIR: new OperationError(`${where} is not a folder, but one is needed there.`, {
+      hint: 'Move the file aside, then run the same command again.',
+    }),
+    EISDIR: new OperationError(`${where} is a folder, but a file is needed there.`, {
+      hint: 'Move the folder aside, then run the same command again.',
+    }),
   }
   return known[error.code ?? ''] ?? new OperationError(`The system refused: ${error.message}.`)
 }

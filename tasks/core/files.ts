@@ -1,6 +1,19 @@
 // Files that are either there whole or not at all.
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
@@ -42,7 +55,11 @@ export async function writeFilesAtomic(files: NewFile[]): Promise<void> {
   for (const folder of new Set(files.map(({ path }) => dirname(path)))) makeFolder(folder)
   const pending = files.map((file) => ({ ...file, temporary: temporaryFor(file.path) }))
   const written = await Promise.allSettled(
-    pending.map(({ path, content, mode, temporary }) => writeFile(temporary, content, { flag: 'wx', mode, flush: true }).catch((error) => Promise.reject(withPath(error, path)))),
+    pending.map(({ path, content, mode, temporary }) =>
+      writeFile(temporary, content, { flag: 'wx', mode, flush: true }).catch((error) =>
+        Promise.reject(withPath(error, path)),
+      ),
+    ),
   )
   try {
     const failed = written.find((outcome) => outcome.status === 'rejected')
@@ -58,11 +75,13 @@ export async function writeFilesAtomic(files: NewFile[]): Promise<void> {
 /** Removes the temporary files that a killed run left in a folder. Only whoever holds the cluster's lock may. */
 export function removeHalfWritten(folder: string, recursive: boolean): void {
   if (!existsSync(folder)) return
-  for (const name of readdirSync(folder, { recursive, encoding: 'utf8' })) if (temporaryName.test(name)) rmSync(join(folder, name), { force: true })
+  for (const name of readdirSync(folder, { recursive, encoding: 'utf8' }))
+    if (temporaryName.test(name)) rmSync(join(folder, name), { force: true })
 }
 
 /** A write on a full disk does not say where. */
-const withPath = (error: unknown, path: string): NodeJS.ErrnoException => Object.assign(error as NodeJS.ErrnoException, { path })
+const withPath = (error: unknown, path: string): NodeJS.ErrnoException =>
+  Object.assign(error as NodeJS.ErrnoException, { path })
 
 /** Makes a folder, and those above it that are missing, for this user alone (0700). */
 export function makeFolder(path: string): void {

@@ -25,7 +25,9 @@ export const clusterFlags: Record<string, Flag> = {
 }
 
 /** The flag of the verbs that can say what they would do. */
-export const planFlag: Record<string, Flag> = { plan: { summary: 'show what would be done, host by host, and touch nothing' } }
+export const planFlag: Record<string, Flag> = {
+  plan: { summary: 'show what would be done, host by host, and touch nothing' },
+}
 
 /** Words beside the flags: how --help shows them, and how many there must be. */
 export interface Words {
@@ -35,49 +37,72 @@ export interface Words {
 }
 
 /** Parses the command line against the table. @throws UsageError for anything the table does not have. */
-export const parseFlags = (args: string[], table: Record<string, Flag>): Flags => parseCommandLine(args, table, { usage: '', least: 0, most: 0 }).flags
+export const parseFlags = (args: string[], table: Record<string, Flag>): Flags =>
+  parseCommandLine(args, table, { usage: '', least: 0, most: 0 }).flags
 
 /** As parseFlags, with words beside the flags. @throws UsageError for too many of them, or too few */
-export function parseCommandLine(args: string[], table: Record<string, Flag>, wanted: Words): { flags: Flags; words: string[] } {
-  const options = Object.fromEntries(Object.entries(table).map(([name, flag]) => [name, { type: flag.value ? 'string' : 'boolean' } as const]))
+export function parseCommandLine(
+  args: string[],
+  table: Record<string, Flag>,
+  wanted: Words,
+): { flags: Flags; words: string[] } {
+  const options = Object.fromEntries(
+    Object.entries(table).map(([name, flag]) => [name, { type: flag.value ? 'string' : 'boolean' } as const]),
+  )
   const { tokens, values } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
   const seen = new Set<string>()
   const words: string[] = []
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue
     if (token.kind === 'positional') {
-      if (words.push(token.value) > wanted.most) throw new UsageError(`Unexpected argument ${JSON.stringify(token.value)}.`)
+      if (words.push(token.value) > wanted.most)
+        throw new UsageError(`Unexpected argument ${JSON.stringify(token.value)}.`)
       continue
     }
     const flag = table[token.name]
     if (!flag || token.rawName.length < 3)
-      throw new UsageError(`Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table)).replace(/(mean |Valid: |, )(?=\w)/g, '$1--')}`)
-    if (flag.value && (token.value === undefined || token.value === '' || (!token.inlineValue && token.value.startsWith('-'))))
+      throw new UsageError(
+        `Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table)).replace(/(mean |Valid: |, )(?=\w)/g, '$1--')}`,
+      )
+    if (
+      flag.value &&
+      (token.value === undefined || token.value === '' || (!token.inlineValue && token.value.startsWith('-')))
+    )
       throw new UsageError(`--${token.name} needs a value: --${token.name} ${flag.value}.`)
     if (!flag.value && token.value !== undefined) throw new UsageError(`--${token.name} takes no value.`)
     if (seen.has(token.name)) throw new UsageError(`--${token.name} is given twice.`)
     seen.add(token.name)
   }
   const flags = values as Flags
-  if (!flags.help && !flags.version && words.length < wanted.least) throw new UsageError(`${wanted.usage} is missing.`, { hint: 'See how it is used with --help.' })
+  if (!flags.help && !flags.version && words.length < wanted.least)
+    throw new UsageError(`${wanted.usage} is missing.`, { hint: 'See how it is used with --help.' })
   return { flags, words }
 }
 
 /** A flag's value as a number from `least` to `most`, a whole one unless it may have `decimals`. @throws UsageError */
-export function numberFlag(flags: Flags, name: string, least: number, { most = Number.MAX_SAFE_INTEGER, decimals = false } = {}): number | undefined {
+export function numberFlag(
+  flags: Flags,
+  name: string,
+  least: number,
+  { most = Number.MAX_SAFE_INTEGER, decimals = false } = {},
+): number | undefined {
   const given = flags[name]
   if (given === undefined) return undefined
   const value = Number(given)
   const form = decimals ? /^\d+(\.\d+)?$/ : /^\d+$/
   const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`
   if (!form.test(String(given)) || value < least || value > most)
-    throw new UsageError(`--${name} must be a ${decimals ? '' : 'whole '}number ${range}, not ${JSON.stringify(given)}.`)
+    throw new UsageError(
+      `--${name} must be a ${decimals ? '' : 'whole '}number ${range}, not ${JSON.stringify(given)}.`,
+    )
   return value
 }
 
 /** The help text of one verb. */
 export function helpText(verb: string, summary: string, table: Record<string, Flag>, more: string, words = ''): string {
-  const rows = Object.entries(table).map(([name, flag]) => [`  --${name}${flag.value ? ` ${flag.value}` : ''}`, flag.summary] as const)
+  const rows = Object.entries(table).map(
+    ([name, flag]) => [`  --${name}${flag.value ? ` ${flag.value}` : ''}`, flag.summary] as const,
+  )
   const width = Math.max(...rows.map(([left]) => left.length)) + 2
   return `${summary}\n\nUsage: npx zx scripts/${verb}.ts ${words ? `${words} ` : ''}[flags]\n\n${rows.map(([left, right]) => left.padEnd(width) + right).join('\n')}\n\n${more.trim()}\n`
 }

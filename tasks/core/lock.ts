@@ -8,7 +8,16 @@ import { quote } from 'zx'
 import { isNpm, isShellOfNpm, startedByNpm } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { makeFolder, readFileIfThere, removeIfEmpty } from './files.ts'
-import { birthIn, birthOf, commandOf, endGroup, endProcess, isSignallable, parentOf, printOwnBirth } from './processes.ts'
+import {
+  birthIn,
+  birthOf,
+  commandOf,
+  endGroup,
+  endProcess,
+  isSignallable,
+  parentOf,
+  printOwnBirth,
+} from './processes.ts'
 import { duration } from './terminal.ts'
 
 /** What is at work on a cluster right now, for those who look on. */
@@ -66,11 +75,14 @@ export async function takeLock(state: string, verb: string): Promise<() => void>
           rmSync(join(folder, stepFile), { force: true })
           if (readFileIfThere(path) === claim) rmSync(path, { force: true })
           // A cluster that is gone leaves no folder either.
-          if (!existsSync(join(state, 'cluster.json'))) for (const empty of [folder, join(state, 'logs'), state, dirname(state)]) removeIfEmpty(empty)
+          if (!existsSync(join(state, 'cluster.json')))
+            for (const empty of [folder, join(state, 'logs'), state, dirname(state)]) removeIfEmpty(empty)
         }
       }
     }
-    throw new OperationError(`The lock of this cluster could not be taken: ${path} keeps changing.`, { hint: 'Wait for the other runs to end, then run the same command again.' })
+    throw new OperationError(`The lock of this cluster could not be taken: ${path} keeps changing.`, {
+      hint: 'Wait for the other runs to end, then run the same command again.',
+    })
   } finally {
     rmSync(mine, { force: true })
   }
@@ -154,9 +166,12 @@ async function refuseIfAlive(record: string): Promise<void> {
   if (pid === process.pid || (await birthOf(pid)) !== birth) return
   // Who kills npx with -9 kills npm only: the run below it goes on, but nobody sees it or can stop it any more.
   for (const [launcher, born] of launchers) if ((await birthOf(launcher)) !== born) return endProcess(pid)
-  throw new OperationError(`Another run is at work on this cluster: ${verb}, pid ${pid}, since ${since.slice(0, 19)}Z (${duration(Date.now() - Date.parse(since))} ago).`, {
-    hint: `Wait for it, or stop it with: kill ${pid}`,
-  })
+  throw new OperationError(
+    `Another run is at work on this cluster: ${verb}, pid ${pid}, since ${since.slice(0, 19)}Z (${duration(Date.now() - Date.parse(since))} ago).`,
+    {
+      hint: `Wait for it, or stop it with: kill ${pid}`,
+    },
+  )
 }
 
 /**
@@ -173,14 +188,22 @@ async function launchers(): Promise<Owner['launchers']> {
     }),
   )
   if (births.flat().length === 0 && isShellOfNpm(await commandOf(process.ppid)))
-    throw new OperationError('npx, which started this run, was killed: this run ends, too.', { hint: 'Run the same command again.' })
+    throw new OperationError('npx, which started this run, was killed: this run ends, too.', {
+      hint: 'Run the same command again.',
+    })
   return births.flat()
 }
 
 function parseOwner(source: string): Owner {
   try {
     const owner = JSON.parse(source) as Owner
-    if (Number.isInteger(owner.pid) && typeof owner.birth === 'string' && Array.isArray(owner.launchers) && !Number.isNaN(Date.parse(owner.since))) return owner
+    if (
+      Number.isInteger(owner.pid) &&
+      typeof owner.birth === 'string' &&
+      Array.isArray(owner.launchers) &&
+      !Number.isNaN(Date.parse(owner.since))
+    )
+      return owner
   } catch {}
   return { pid: 0, birth: 'unknown', verb: 'unknown', launchers: [], since: new Date(0).toISOString(), claim: '' }
 }
@@ -191,10 +214,12 @@ async function endLeftovers(folder: string): Promise<void> {
     const path = join(folder, name)
     if (name.startsWith('tool-')) {
       const [pid = '', birth = ''] = (readFileIfThere(path) ?? '').split('\n')
-      if (Number(pid) > 1 && birthIn(birth) && (await birthOf(Number(pid))) === birthIn(birth)) await endGroup(Number(pid))
+      if (Number(pid) > 1 && birthIn(birth) && (await birthOf(Number(pid))) === birthIn(birth))
+        await endGroup(Number(pid))
       rmSync(path, { force: true })
     }
     const claimant = /^claim-(\d+)-/.exec(name)?.[1]
-    if (name.endsWith('.heir') || name.startsWith(stepFile) || (claimant && !isSignallable(Number(claimant)))) rmSync(path, { force: true })
+    if (name.endsWith('.heir') || name.startsWith(stepFile) || (claimant && !isSignallable(Number(claimant))))
+      rmSync(path, { force: true })
   }
 }

@@ -16,7 +16,8 @@ const variables: Record<string, string> = {
 }
 
 /** What helps where Ansible cannot decrypt. */
-export const vaultHint = 'Name the file with its password: ANSIBLE_VAULT_PASSWORD_FILE=FILE, or vault_password_file in your ansible.cfg; then run the same command again.'
+export const vaultHint =
+  'Name the file with its password: ANSIBLE_VAULT_PASSWORD_FILE=FILE, or vault_password_file in your ansible.cfg; then run the same command again.'
 
 let asked: Promise<Record<string, string>> | undefined
 
@@ -28,11 +29,20 @@ export async function ownAnsible(): Promise<Record<string, string>> {
 }
 
 async function changedSettings(): Promise<Record<string, string>> {
-  const { stdout, stderr, exitCode } = await ask(requireProgram('ansible-config'), ['dump', '--only-changed', '--format', 'json'], {
-    env: { ANSIBLE_NOCOLOR: '1' },
-    timeout: 30_000,
-  })
-  if (exitCode !== 0) throw new UsageError("Ansible's own configuration (ansible.cfg) cannot be read.", { output: stderr })
+  const { stdout, stderr, exitCode } = await ask(
+    requireProgram('ansible-config'),
+    ['dump', '--only-changed', '--format', 'json'],
+    {
+      env: { ANSIBLE_NOCOLOR: '1' },
+      timeout: 30_000,
+    },
+  )
+  if (exitCode !== 0)
+    throw new UsageError("Ansible's own configuration (ansible.cfg) cannot be read.", { output: stderr })
   const changed = JSON.parse(stdout) as { name?: string; value?: unknown }[]
-  return Object.fromEntries(changed.flatMap(({ name = '', value }) => (variables[name] && value ? [[variables[name], [value].flat().join(',')]] : [])))
+  return Object.fromEntries(
+    changed.flatMap(({ name = '', value }) =>
+      variables[name] && value ? [[variables[name], [value].flat().join(',')]] : [],
+    ),
+  )
 }

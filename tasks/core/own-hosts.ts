@@ -39,12 +39,19 @@ export function checkOwnHosts(hosts: OwnHost[], where: string): void {
       `${where} must name 1, 3, 5, 7 or 9 hosts, not ${hosts.length}${hosts.length % 2 === 0 && hosts.length > 0 ? ': an even number tolerates no more failures than the odd number below it' : ''}.`,
     )
   const unfit = hosts.find(({ name }) => taken.includes(name))
-  if (unfit) throw new UsageError(`${where}: a host cannot be named ${unfit.name}: its peer certificate would be the file ${unfit.name}.crt, which is another one.`)
+  if (unfit)
+    throw new UsageError(
+      `${where}: a host cannot be named ${unfit.name}: its peer certificate would be the file ${unfit.name}.crt, which is another one.`,
+    )
   for (const key of ['name', 'address'] as const) {
     const twice = hosts.find((host, index) => hosts.findIndex((other) => other[key] === host[key]) !== index)
     if (!twice) continue
     const both = hosts.filter((host) => host[key] === twice[key]).map((host) => host.name)
-    throw new UsageError(key === 'name' ? `${where} names ${twice.name} twice.` : `${where}: ${both.join(' and ')} have the same address ${twice.address}.`)
+    throw new UsageError(
+      key === 'name'
+        ? `${where} names ${twice.name} twice.`
+        : `${where}: ${both.join(' and ')} have the same address ${twice.address}.`,
+    )
   }
 }
 
@@ -54,14 +61,29 @@ export function checkOwnHosts(hosts: OwnHost[], where: string): void {
  * @throws UsageError when the inventory cannot be read or does not name them
  */
 export async function hostsInInventory(file: string): Promise<OwnHost[]> {
-  const env = { ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore', ANSIBLE_NOCOLOR: '1', ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true' }
+  const env = {
+    ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore',
+    ANSIBLE_NOCOLOR: '1',
+    ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true',
+  }
   const listing = ask(requireProgram('ansible-inventory'), ['--inventory', file, '--list'], { env, timeout: 30_000 })
   const [{ stdout, stderr, exitCode }, configured] = await Promise.all([listing, ownAnsible()])
-  if (exitCode !== 0) throw new UsageError(`The inventory ${file} cannot be read.`, { output: stderr, ...(stderr.includes('vault secrets') && { hint: vaultHint }) })
-  const inventory = JSON.parse(stdout) as Record<string, { hosts?: string[]; children?: string[] }> & { _meta: { hostvars: Record<string, HostVars> } }
+  if (exitCode !== 0)
+    throw new UsageError(`The inventory ${file} cannot be read.`, {
+      output: stderr,
+      ...(stderr.includes('vault secrets') && { hint: vaultHint }),
+    })
+  const inventory = JSON.parse(stdout) as Record<string, { hosts?: string[]; children?: string[] }> & {
+    _meta: { hostvars: Record<string, HostVars> }
+  }
   const group = groups.find((name) => inventory[name])
-  if (!group) throw new UsageError(`The inventory ${file} has no group ${groups.join(' or ')}: the cluster's hosts must be in one of them.`)
-  const hosts = membersOf(inventory, group).map((name) => ownHost(name, inventory._meta.hostvars[name] ?? {}, file, configured))
+  if (!group)
+    throw new UsageError(
+      `The inventory ${file} has no group ${groups.join(' or ')}: the cluster's hosts must be in one of them.`,
+    )
+  const hosts = membersOf(inventory, group).map((name) =>
+    ownHost(name, inventory._meta.hostvars[name] ?? {}, file, configured),
+  )
   checkOwnHosts(hosts, `The group ${group} of ${file}`)
   return hosts
 }
@@ -82,8 +104,14 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
   if (!address || !isIPv4(address)) throw new UsageError(`${where} has no IPv4 address: set private_ipv4 there.`)
   if (!isHostName(name)) throw new UsageError(`${where} cannot be a member's name: it ${notHostName}.`)
   const user = text('ansible_ssh_user', 'ansible_user') ?? configured.ANSIBLE_REMOTE_USER
-  const identityFile = text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? configured.ANSIBLE_PRIVATE_KEY_FILE
-  for (const [key, value] of Object.entries({ ansible_host: host, ansible_user: user, ansible_ssh_private_key_file: identityFile })) requirePlain(value, `${where}: ${key}`)
+  const identityFile =
+    text('ansible_ssh_private_key_file', 'ansible_private_key_file') ?? configured.ANSIBLE_PRIVATE_KEY_FILE
+  for (const [key, value] of Object.entries({
+    ansible_host: host,
+    ansible_user: user,
+    ansible_ssh_private_key_file: identityFile,
+  }))
+    requirePlain(value, `${where}: ${key}`)
   return {
     name,
     address,
@@ -92,7 +120,9 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
       port: Number(text('ansible_ssh_port', 'ansible_port')) || undefined,
       user,
       identityFile,
-      options: ['ansible_ssh_common_args', 'ansible_ssh_extra_args'].flatMap((key) => sshOptions(text(key) ?? '', `${where}: ${key}`)),
+      options: ['ansible_ssh_common_args', 'ansible_ssh_extra_args'].flatMap((key) =>
+        sshOptions(text(key) ?? '', `${where}: ${key}`),
+      ),
     },
   }
 }
@@ -101,7 +131,8 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
 function literal(vars: HostVars, keys: string[], where: string): string | undefined {
   const key = keys.find((one) => typeof vars[one] === 'string' || typeof vars[one] === 'number')
   const value = key && String(vars[key])
-  if (value && template.test(value)) throw new UsageError(`${where}: ${key} is a template, which cannot be evaluated here: give its value literally.`)
+  if (value && template.test(value))
+    throw new UsageError(`${where}: ${key} is a template, which cannot be evaluated here: give its value literally.`)
   return value || undefined
 }
 
@@ -140,7 +171,10 @@ export function refuseOtherHosts(recorded: { name: string; address: string }[], 
   const gone = recorded.map(row).filter((one) => !now.map(row).includes(one))
   const fresh = now.map(row).filter((one) => !recorded.map(row).includes(one))
   if (gone.length + fresh.length === 0) return
-  const parts = [...(gone.length > 0 ? [`${gone.join(' and ')} went`] : []), ...(fresh.length > 0 ? [`${fresh.join(' and ')} came`] : [])]
+  const parts = [
+    ...(gone.length > 0 ? [`${gone.join(' and ')} went`] : []),
+    ...(fresh.length > 0 ? [`${fresh.join(' and ')} came`] : []),
+  ]
   throw new UsageError(`The hosts of ${where} are not those that the cluster was made of: ${parts.join(', ')}.`, {
     hint: 'Members come and go one at a time, which npx zx scripts/scale.ts does. Or put the list back as it was.',
   })

@@ -17,9 +17,19 @@ export async function runPipeline(tasks: Task[], { collapse = true } = {}): Prom
     collectErrors: 'minimal',
     renderer: run.json ? 'silent' : run.verbose ? 'verbose' : 'default',
     fallbackRenderer: run.json ? 'silent' : 'verbose',
-    rendererOptions: { timer: PRESET_TIMER, collapseSubtasks: collapse, showErrorMessage: false, collapseErrors: false, suffixSkips: true },
+    rendererOptions: {
+      timer: PRESET_TIMER,
+      collapseSubtasks: collapse,
+      showErrorMessage: false,
+      collapseErrors: false,
+      suffixSkips: true,
+    },
     // The plain lines are the way, all on standard output; how it ended is said once, by the script, on standard error.
-    fallbackRendererOptions: { timer: PRESET_TIMER, logTitleChange: false, logger: new ListrLogger({ useIcons: false, toStderr: [] }) },
+    fallbackRendererOptions: {
+      timer: PRESET_TIMER,
+      logTitleChange: false,
+      logger: new ListrLogger({ useIcons: false, toStderr: [] }),
+    },
   })
   tellSteps(list)
   list.add(tasks.map((task) => ({ ...task, enabled: () => list.errors.length === 0 })))
@@ -36,7 +46,10 @@ interface Running {
 }
 
 /** Tells each step that the list comes to; of tasks side by side the first. */
-function tellSteps(list: { tasks: Running[]; events: { on: (event: ListrEventType.SHOULD_REFRESH_RENDER, listener: () => void) => void } }): void {
+function tellSteps(list: {
+  tasks: Running[]
+  events: { on: (event: ListrEventType.SHOULD_REFRESH_RENDER, listener: () => void) => void }
+}): void {
   let told = ''
   list.events.on(ListrEventType.SHOULD_REFRESH_RENDER, () => {
     const steps = stepsOf(list.tasks)
@@ -59,7 +72,9 @@ function stepsOf(tasks: Running[]): string[] {
 function asOne([first, ...others]: unknown[]): unknown {
   const failures = others.filter((error) => error instanceof OperationError && !(error instanceof Interrupted))
   if (!(first instanceof OperationError) || first instanceof Interrupted || failures.length === 0) return first
-  const also = failures.map((error) => `Also: ${(error as OperationError).message} ${(error as OperationError).more.hint ?? ''}`.trim())
+  const also = failures.map((error) =>
+    `Also: ${(error as OperationError).message} ${(error as OperationError).more.hint ?? ''}`.trim(),
+  )
   const { output, ...more } = first.more
   const Kind = first.exitCode === 2 ? UsageError : OperationError
   return new Kind(first.message, { ...more, output: [...(output ? [output] : []), ...also].join('\n') })

@@ -31,7 +31,9 @@ export async function parentOf(pid: number): Promise<number | undefined> {
 /** The words of a process's command; without /proc, split at each blank. */
 export async function commandOf(pid: number): Promise<string[]> {
   const words = readFileIfThere(`/proc/${pid}/cmdline`)
-  return words === undefined ? (await asked()`ps -o args= -p ${pid}`).stdout.trim().split(' ') : words.split('\0').filter((word) => word !== '')
+  return words === undefined
+    ? (await asked()`ps -o args= -p ${pid}`).stdout.trim().split(' ')
+    : words.split('\0').filter((word) => word !== '')
 }
 
 /** The shell words that print what birthIn reads, for the shell itself. */

@@ -1,5 +1,16 @@
 // Programs this project needs: where they are, which version, and getting what is missing on Debian's kin.
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { home, unheard } from './environment.ts'
 import { OperationError } from './errors.ts'
@@ -17,16 +28,21 @@ export function findProgram(name: string, tool?: string): string | undefined {
 /** As findProgram, for a program that must be there by now. @throws OperationError */
 export function requireProgram(name: string, tool?: string): string {
   const path = findProgram(name, tool)
-  if (!path) throw new OperationError(`${name} was not found.`, { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
+  if (!path)
+    throw new OperationError(`${name} was not found.`, { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
   return path
 }
 
 /** .tools/<name>-<version> folders, the highest version first. */
 export function fetchedFolders(name: string): string[] {
   const found = existsSync(toolsFolder)
-    ? readdirSync(toolsFolder).filter((entry) => entry.startsWith(`${name}-`) && /^\d/.test(entry.slice(name.length + 1)) && !entry.includes('.part'))
+    ? readdirSync(toolsFolder).filter(
+        (entry) => entry.startsWith(`${name}-`) && /^\d/.test(entry.slice(name.length + 1)) && !entry.includes('.part'),
+      )
     : []
-  return found.sort((a, b) => compareVersions(b.slice(name.length + 1), a.slice(name.length + 1))).map((entry) => join(toolsFolder, entry))
+  return found
+    .sort((a, b) => compareVersions(b.slice(name.length + 1), a.slice(name.length + 1)))
+    .map((entry) => join(toolsFolder, entry))
 }
 
 /** Negative, zero or positive, as a is lower than, equal to or higher than b. Versions are numbers with dots. */
@@ -51,8 +67,8 @@ export function versionOf(program: string, args = ['--version']): Promise<string
   const key = [program, ...args].join(' ')
   const known = versions.get(key)
   if (known) return known
-  const answer = ask(program, args, { env: unheard('ETCDCTL_'), timeout: 30_000 }).then(({ stdout, stderr, exitCode }) =>
-    exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined,
+  const answer = ask(program, args, { env: unheard('ETCDCTL_'), timeout: 30_000 }).then(
+    ({ stdout, stderr, exitCode }) => (exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined),
   )
   versions.set(key, answer)
   return answer
@@ -66,7 +82,9 @@ export const isRoot = (): boolean => process.getuid?.() === 0
 /** Installs packages through apt; needs root. @throws OperationError with apt's last words */
 export async function aptInstall(packages: string[], report: (line: string) => void): Promise<void> {
   await refreshPackageLists(packages[0] ?? '')
-  await apt(['install', '--yes', '--no-install-recommends', ...packages], { onLine: (line) => void (line.startsWith('Setting up ') && report(line)) })
+  await apt(['install', '--yes', '--no-install-recommends', ...packages], {
+    onLine: (line) => void (line.startsWith('Setting up ') && report(line)),
+  })
 }
 
 /**
@@ -84,14 +102,20 @@ export async function aptUnpack(packages: string[], into: string): Promise<strin
     if (exitCode !== 0) throw new OperationError(`The package ${file} could not be unpacked.`, { output: stderr })
   }
   rmSync(downloads, { recursive: true })
-  return /_(?:\d+%3a)?(\d+\.\d+(\.\d+)?)/.exec(files.find((file) => file.startsWith(`${packages[0]}_`)) ?? '')?.[1] ?? '0.0.0'
+  return (
+    /_(?:\d+%3a)?(\d+\.\d+(\.\d+)?)/.exec(files.find((file) => file.startsWith(`${packages[0]}_`)) ?? '')?.[1] ??
+    '0.0.0'
+  )
 }
 
 /**
  * Makes .tools/<name>-<version> whole or not at all: `fill` gets a folder beside it, and says which
  * folder inside is to become the tool's, and the version.
  */
-export async function fetchTool(name: string, fill: (folder: string) => Promise<{ from: string; version: string }>): Promise<string> {
+export async function fetchTool(
+  name: string,
+  fill: (folder: string) => Promise<{ from: string; version: string }>,
+): Promise<string> {
   mkdirSync(toolsFolder, { recursive: true })
   const part = mkdtempSync(join(toolsFolder, `${name}-.part`))
   try {
@@ -127,10 +151,14 @@ function apt(args: string[], options: { cwd?: string; onLine?: (line: string) =>
 }
 
 async function runApt(args: string[], options: { cwd?: string; onLine?: (line: string) => void }): Promise<void> {
-  const { exitCode, stdout, stderr } = await work('apt-get', ['-o', 'DPkg::Lock::Timeout=60', '-o', 'APT::Sandbox::User=root', ...args], {
-    ...options,
-    env: { DEBIAN_FRONTEND: 'noninteractive' },
-  })
+  const { exitCode, stdout, stderr } = await work(
+    'apt-get',
+    ['-o', 'DPkg::Lock::Timeout=60', '-o', 'APT::Sandbox::User=root', ...args],
+    {
+      ...options,
+      env: { DEBIAN_FRONTEND: 'noninteractive' },
+    },
+  )
   if (exitCode !== 0)
     throw new OperationError(`apt-get ${args.filter((word) => !word.startsWith('-')).join(' ')} failed.`, {
       output: stderr || stdout,

@@ -40,7 +40,9 @@ export async function chooseProvider(asked: Config, leftover: string): Promise<C
   if (asked.subnet?.startsWith('127.')) return local('the subnet is on its loopback interface')
   if (!findProgram('vagrant')) return local('Vagrant is not installed')
   const hypervisor = asked.vagrant?.provider ?? (await usableHypervisor())
-  return hypervisor && (await canUse(hypervisor)) ? { provider: 'vagrant', reason: `Vagrant and ${hypervisor} are here` } : local('Vagrant has no hypervisor here')
+  return hypervisor && (await canUse(hypervisor))
+    ? { provider: 'vagrant', reason: `Vagrant and ${hypervisor} are here` }
+    : local('Vagrant has no hypervisor here')
 }
 
 /**
@@ -61,8 +63,19 @@ async function usableHypervisor(fits = canUseAtOnce): Promise<VagrantProvider | 
  * for granted; doctor says what it lacks.
  */
 export async function vagrantSettings(asked: Config, recorded: VagrantSettings | undefined): Promise<VagrantSettings> {
-  const provider = recorded?.provider ?? asked.vagrant?.provider ?? (await usableHypervisor()) ?? (await usableHypervisor(canUse)) ?? vagrantProviders[0]
-  const { box, boxVersion = recorded?.boxVersion, driver, memory = defaults.vagrant.memory, cpus = defaults.vagrant.cpus } = asked.vagrant ?? {}
+  const provider =
+    recorded?.provider ??
+    asked.vagrant?.provider ??
+    (await usableHypervisor()) ??
+    (await usableHypervisor(canUse)) ??
+    vagrantProviders[0]
+  const {
+    box,
+    boxVersion = recorded?.boxVersion,
+    driver,
+    memory = defaults.vagrant.memory,
+    cpus = defaults.vagrant.cpus,
+  } = asked.vagrant ?? {}
   return { provider, memory, cpus, ...(box && { box }), ...(boxVersion && { boxVersion }), ...(driver && { driver }) }
 }
 
@@ -71,9 +84,13 @@ export async function vagrantSettings(asked: Config, recorded: VagrantSettings |
  * @throws OperationError when other clusters have them all
  */
 export function freePrivateSubnet(taken: (string | undefined)[]): string {
-  const free = Array.from({ length: 8 }, (_, index) => `192.168.${56 + index}.0/24`).find((subnet) => !taken.includes(subnet))
+  const free = Array.from({ length: 8 }, (_, index) => `192.168.${56 + index}.0/24`).find(
+    (subnet) => !taken.includes(subnet),
+  )
   if (free) return free
-  throw new OperationError('Every network from 192.168.56.0/24 to 192.168.63.0/24 belongs to a cluster.', { hint: 'Name another one with subnet: in the configuration.' })
+  throw new OperationError('Every network from 192.168.56.0/24 to 192.168.63.0/24 belongs to a cluster.', {
+    hint: 'Name another one with subnet: in the configuration.',
+  })
 }
 
 const answers = new Map<VagrantProvider, Promise<boolean>>()
@@ -88,26 +105,41 @@ export function canUse(hypervisor: VagrantProvider): Promise<boolean> {
 }
 
 const looks: Record<VagrantProvider, () => Promise<boolean>> = {
-  docker: async () => findProgram('docker') !== undefined && (await ask('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5000 })).exitCode === 0,
-  libvirt: async () => findProgram('virsh') !== undefined && (await ask('virsh', ['--connect', 'qemu:///system', 'version'], { timeout: 5000 })).exitCode === 0,
-  virtualbox: async () => findProgram('VBoxManage') !== undefined && (process.platform !== 'linux' || existsSync('/dev/vboxdrv')),
+  docker: async () =>
+    findProgram('docker') !== undefined &&
+    (await ask('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5000 })).exitCode === 0,
+  libvirt: async () =>
+    findProgram('virsh') !== undefined &&
+    (await ask('virsh', ['--connect', 'qemu:///system', 'version'], { timeout: 5000 })).exitCode === 0,
+  virtualbox: async () =>
+    findProgram('VBoxManage') !== undefined && (process.platform !== 'linux' || existsSync('/dev/vboxdrv')),
   parallels: async () => findProgram('prlctl') !== undefined,
 }
 
 /** The plugin of Vagrant's that a hypervisor needs. */
-export const vagrantPlugins: Partial<Record<VagrantProvider, string>> = { libvirt: 'vagrant-libvirt', parallels: 'vagrant-parallels' }
+export const vagrantPlugins: Partial<Record<VagrantProvider, string>> = {
+  libvirt: 'vagrant-libvirt',
+  parallels: 'vagrant-parallels',
+}
 
-const canUseAtOnce = async (hypervisor: VagrantProvider): Promise<boolean> => (await canUse(hypervisor)) && (await hasPlugin(hypervisor))
+const canUseAtOnce = async (hypervisor: VagrantProvider): Promise<boolean> =>
+  (await canUse(hypervisor)) && (await hasPlugin(hypervisor))
 
 /**
  * Whether Vagrant has the plugin that a hypervisor needs; true, too, where there is no Vagrant to have it. Vagrant's own lists
  * are read first (Vagrant's lib/vagrant/plugin/state_file.rb, and Debian's folder): to say it, Vagrant takes a second and more.
  */
-export async function hasPlugin(hypervisor: VagrantProvider, folders = [vagrantHome(), '/usr/share/vagrant-plugins']): Promise<boolean> {
+export async function hasPlugin(
+  hypervisor: VagrantProvider,
+  folders = [vagrantHome(), '/usr/share/vagrant-plugins'],
+): Promise<boolean> {
   const plugin = vagrantPlugins[hypervisor]
   if (!plugin || !findProgram('vagrant')) return true
   if (folders.flatMap(pluginLists).some((path) => readFileIfThere(path)?.includes(`"${plugin}"`))) return true
-  const { stdout } = await ask('vagrant', ['plugin', 'list'], { env: { VAGRANT_CHECKPOINT_DISABLE: '1' }, timeout: 30_000 })
+  const { stdout } = await ask('vagrant', ['plugin', 'list'], {
+    env: { VAGRANT_CHECKPOINT_DISABLE: '1' },
+    timeout: 30_000,
+  })
   return stdout.includes(plugin)
 }
 

@@ -41,7 +41,11 @@ const recordSchema = v.object({
     ),
     v.minLength(1),
   ),
-  etcd: v.object({ version: v.optional(v.string()), upgradingTo: v.optional(v.string()), token: v.optional(v.string()) }),
+  etcd: v.object({
+    version: v.optional(v.string()),
+    upgradingTo: v.optional(v.string()),
+    token: v.optional(v.string()),
+  }),
   begun: v.optional(
     v.object({
       verb: v.picklist(['restore', 'recover']),
@@ -85,7 +89,8 @@ export function clusterPaths(name: string, root = home): ClusterPaths {
 }
 
 /** The hosts whose replacement was begun and is not done, and the ids of the members that are to go. */
-export const replacing = ({ replacing: path }: ClusterPaths): Record<string, string> => JSON.parse(readFileIfThere(path) ?? '{}') as Record<string, string>
+export const replacing = ({ replacing: path }: ClusterPaths): Record<string, string> =>
+  JSON.parse(readFileIfThere(path) ?? '{}') as Record<string, string>
 
 /** The names of all clusters that are recorded here. */
 export function recordedClusters(): string[] {
@@ -100,16 +105,23 @@ export function recordedClusters(): string[] {
 export function recordCluster(cluster: Cluster): void {
   const left = hostsLeft(cluster)
   if (!cluster.recorded && left)
-    throw new OperationError(`There are hosts of cluster ${cluster.name} in ${left}, but its record ${cluster.paths.record} is missing.`, {
-      hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts`,
-    })
+    throw new OperationError(
+      `There are hosts of cluster ${cluster.name} in ${left}, but its record ${cluster.paths.record} is missing.`,
+      {
+        hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts`,
+      },
+    )
   const record: ClusterRecord = {
     name: cluster.name,
     provider: cluster.provider,
     subnet: cluster.subnet,
     clientPort: cluster.etcd.clientPort,
     peerPort: cluster.etcd.peerPort,
-    members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, ...(connection && { connection }) })),
+    members: cluster.hosts.map(({ name, address, connection }) => ({
+      name,
+      address,
+      ...(connection && { connection }),
+    })),
     etcd: {
       ...(cluster.etcd.version && { version: cluster.etcd.version }),
       ...(cluster.etcd.upgradingTo && { upgradingTo: cluster.etcd.upgradingTo }),
@@ -125,13 +137,16 @@ export function recordCluster(cluster: Cluster): void {
 }
 
 /** The folder that hosts of this cluster have, if there is one. */
-export const hostsLeft = ({ paths }: Cluster): string | undefined => [paths.hosts, paths.vagrant].find((folder) => existsSync(folder))
+export const hostsLeft = ({ paths }: Cluster): string | undefined =>
+  [paths.hosts, paths.vagrant].find((folder) => existsSync(folder))
 
 /** The configuration file that a cluster was made with. @throws UsageError when that is gone */
 export function recordedConfigFile(name: string): string | undefined {
   const file = /^[a-z0-9][a-z0-9.-]*$/.test(name) ? readRecord(clusterPaths(name).record)?.configFile : undefined
   if (file && !existsSync(file))
-    throw new UsageError(`Cluster ${name} was made with the configuration ${file}, which is gone.`, { hint: 'Put it back, or name another one with --config.' })
+    throw new UsageError(`Cluster ${name} was made with the configuration ${file}, which is gone.`, {
+      hint: 'Put it back, or name another one with --config.',
+    })
   return file
 }
 
@@ -150,11 +165,18 @@ export function readRecord(path: string): ClusterRecord | undefined {
 }
 
 const corrupt = (path: string, why: string): OperationError =>
-  new UsageError(`${path} cannot be understood: ${why}.`, { hint: 'Put a good copy back. If the cluster is gone, remove that file.' })
+  new UsageError(`${path} cannot be understood: ${why}.`, {
+    hint: 'Put a good copy back. If the cluster is gone, remove that file.',
+  })
 
 /** @throws UsageError where what is asked cannot become of the recorded cluster */
 export function refuseContradiction(asked: Config, record: ClusterRecord): void {
-  const refuse = (what: string, was: unknown, now: unknown, hint = `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`): never => {
+  const refuse = (
+    what: string,
+    was: unknown,
+    now: unknown,
+    hint = `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`,
+  ): never => {
     throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, { hint })
   }
   if (asked.masters !== undefined && asked.masters !== record.members.length)
@@ -164,12 +186,21 @@ export function refuseContradiction(asked: Config, record: ClusterRecord): void 
       asked.masters,
       `Members come and go one at a time: npx zx scripts/scale.ts --masters ${asked.masters}. Or leave masters out to go on with the cluster as it is.`,
     )
-  if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider) refuse('provider', record.provider, asked.provider)
-  if (asked.vagrant?.provider && record.vagrant && asked.vagrant.provider !== record.vagrant.provider) refuse('vagrant.provider', record.vagrant.provider, asked.vagrant.provider)
+  if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider)
+    refuse('provider', record.provider, asked.provider)
+  if (asked.vagrant?.provider && record.vagrant && asked.vagrant.provider !== record.vagrant.provider)
+    refuse('vagrant.provider', record.vagrant.provider, asked.vagrant.provider)
   if (asked.subnet && asked.subnet !== record.subnet) refuse('subnet', record.subnet, asked.subnet)
-  if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort) refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
-  if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort) refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
+  if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort)
+    refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
+  if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort)
+    refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
   const version = asked.etcd?.version
   if (version && record.etcd.version && version !== record.etcd.version)
-    refuse('etcd.version', record.etcd.version, version, `Leave it out, or say what it runs. An upgrade changes it: npx zx scripts/upgrade.ts --etcd-version ${version}`)
+    refuse(
+      'etcd.version',
+      record.etcd.version,
+      version,
+      `Leave it out, or say what it runs. An upgrade changes it: npx zx scripts/upgrade.ts --etcd-version ${version}`,
+    )
 }

@@ -30,7 +30,8 @@ export function unfit(value: string): string | undefined {
 }
 
 /** As `unfit`, for a value of ssh_config(5), where a " would end it. */
-export const unfitForSsh = (value: string): string | undefined => unfit(value) ?? (value.includes('"') ? 'must not contain "' : undefined)
+export const unfitForSsh = (value: string): string | undefined =>
+  unfit(value) ?? (value.includes('"') ? 'must not contain "' : undefined)
 
 const fits = (mistake: (value: string) => string | undefined) =>
   v.check<string, (issue: v.CheckIssue<string>) => string>(
@@ -43,7 +44,10 @@ const word = v.pipe(text, v.regex(/^[^\s"'-][^\s"']*$/, 'must be one word'))
 
 const subnet = v.pipe(
   v.string('must be an IPv4 /24 network such as 127.10.20.0/24'),
-  v.check((value) => isIPv4(value.replace('.0/24', '.1')) && value.endsWith('.0/24'), 'must be an IPv4 /24 network such as 127.10.20.0/24'),
+  v.check(
+    (value) => isIPv4(value.replace('.0/24', '.1')) && value.endsWith('.0/24'),
+    'must be an IPv4 /24 network such as 127.10.20.0/24',
+  ),
 )
 
 const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
@@ -57,7 +61,10 @@ export const notHostName = 'must be a DNS name in lower case (letters, digits, d
 
 const subjectAltName = v.pipe(
   v.string('must be a DNS name or an IP address'),
-  v.check((value) => isIP(value) > 0 || isDNSName(value.toLowerCase().replace(/^\*\./, '')), 'must be a DNS name or an IP address'),
+  v.check(
+    (value) => isIP(value) > 0 || isDNSName(value.toLowerCase().replace(/^\*\./, '')),
+    'must be a DNS name or an IP address',
+  ),
 )
 
 const environmentValue = v.pipe(
@@ -69,12 +76,23 @@ const environmentValue = v.pipe(
 )
 
 export const schema = v.strictObject({
-  cluster: v.optional(v.pipe(text, v.regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits, dots and dashes, and start with a letter or digit'))),
+  cluster: v.optional(
+    v.pipe(
+      text,
+      v.regex(
+        /^[a-z0-9][a-z0-9.-]{0,62}$/,
+        'must be 1 to 63 lower-case letters, digits, dots and dashes, and start with a letter or digit',
+      ),
+    ),
+  ),
   provider: v.optional(v.picklist(providers, `must be one of ${providers.join(', ')}`)),
   masters: v.optional(
     v.pipe(
       v.number('must be 1, 3, 5, 7 or 9'),
-      v.check((value) => value % 2 !== 0 || !Number.isInteger(value), 'must be odd (1, 3, 5, 7 or 9): an even number tolerates no more failures than the odd number below it'),
+      v.check(
+        (value) => value % 2 !== 0 || !Number.isInteger(value),
+        'must be odd (1, 3, 5, 7 or 9): an even number tolerates no more failures than the odd number below it',
+      ),
       v.check((value) => masterCounts.includes(value), 'must be 1, 3, 5, 7 or 9'),
     ),
   ),
@@ -85,7 +103,9 @@ export const schema = v.strictObject({
       binaries: v.optional(text),
       clientPort: v.optional(port),
       peerPort: v.optional(port),
-      environment: v.optional(v.record(v.pipe(v.string(), v.regex(/^ETCD_[A-Z0-9_]+$/, 'must be an ETCD_* variable')), environmentValue)),
+      environment: v.optional(
+        v.record(v.pipe(v.string(), v.regex(/^ETCD_[A-Z0-9_]+$/, 'must be an ETCD_* variable')), environmentValue),
+      ),
     }),
   ),
   vagrant: v.optional(
@@ -136,6 +156,9 @@ export type Config = v.InferOutput<typeof schema>
 export function keysAt(path: string[]): string[] {
   type Level = { entries?: Record<string, Level>; wrapped?: Level; item?: Level }
   const open = (level: Level | undefined): Level | undefined => (level?.wrapped ? open(level.wrapped) : level)
-  const found = path.reduce<Level | undefined>((level, key) => open(level?.item ?? level?.entries?.[key]), schema as unknown as Level)
+  const found = path.reduce<Level | undefined>(
+    (level, key) => open(level?.item ?? level?.entries?.[key]),
+    schema as unknown as Level,
+  )
   return Object.keys(found?.entries ?? {})
 }

@@ -36,18 +36,31 @@ export interface Verb {
 const keptLogs = 30
 
 /** Runs a script: parses its flags, resolves the cluster, calls `main`, and ends the process with the right exit code. */
-export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>): Promise<void> {
+export async function script(
+  verb: Verb,
+  main: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>,
+): Promise<void> {
   // tsx came in through NODE_OPTIONS; the programs we start must not inherit it.
   delete process.env.NODE_OPTIONS
   const table = { ...verb.flags, ...clusterFlags }
   let release: (() => void) | undefined
   let about = defaults.cluster
   try {
-    const given = process.argv.slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1).map((word) => (word === '-h' ? '--help' : word))
+    const given = process.argv
+      .slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1)
+      .map((word) => (word === '-h' ? '--help' : word))
     const { flags, words } = parseCommandLine(given, table, verb.words ?? { usage: '', least: 0, most: 0 })
     run.verbose = flags.verbose === true
     if (flags.help) {
-      process.stdout.write(helpText(verb.name, verb.summary, table, `${verb.help}\n\nEnvironment:\n${environmentHelp()}`, verb.words?.usage))
+      process.stdout.write(
+        helpText(
+          verb.name,
+          verb.summary,
+          table,
+          `${verb.help}\n\nEnvironment:\n${environmentHelp()}`,
+          verb.words?.usage,
+        ),
+      )
       return
     }
     if (flags.version) return void process.stdout.write(`${version()}\n`)
@@ -56,7 +69,10 @@ export async function script(verb: Verb, main: (cluster: Cluster, flags: Flags, 
     run.json = settings.json
     run.yes = settings.yes || isContinuousIntegration()
     about = settings.asked.cluster ?? about
-    const how = { resize: verb.resizes === true, configures: !verb.byRecord || flags.masters !== undefined || flags.provider !== undefined }
+    const how = {
+      resize: verb.resizes === true,
+      configures: !verb.byRecord || flags.masters !== undefined || flags.provider !== undefined,
+    }
     let cluster = await resolveCluster(settings, how)
     requireOwner(cluster)
     if (verb.writes && !flags.plan) {
@@ -99,7 +115,8 @@ function requireOwner({ name, paths }: Cluster): void {
  */
 export async function confirm(question: string): Promise<boolean> {
   if (run.yes) return true
-  if (!process.stdin.isTTY || run.json) throw new UsageError(`${question} There is nobody to ask here.`, { hint: 'Say --yes to agree.' })
+  if (!process.stdin.isTTY || run.json)
+    throw new UsageError(`${question} There is nobody to ask here.`, { hint: 'Say --yes to agree.' })
   const prompt = createInterface({ input: process.stdin, output: process.stderr })
   try {
     const answer = await prompt.question(`${question} [y/N] `, { signal: run.signal })
@@ -118,7 +135,8 @@ let lastResort: NodeJS.Timeout | undefined
 /** The first signal asks everything to end; the second, or 1.8 s, ends the process. */
 function listenForSignals(): void {
   // Whoever read our output is gone (up | head): end as a person's Ctrl-C would.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && run.stop('SIGTERM'))
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && run.stop('SIGTERM'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       const code = signal === 'SIGINT' ? 130 : 143
@@ -143,6 +161,7 @@ function environmentHelp(): string {
     .join('\n')
 }
 
-const version = (): string => (JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')) as { version: string }).version
+const version = (): string =>
+  (JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')) as { version: string }).version
 
 const flushed = (stream: NodeJS.WriteStream): Promise<void> => new Promise((done) => stream.write('', () => done()))

@@ -33,7 +33,11 @@ export interface ToolOptions {
  * @param timeout milliseconds after which it is killed (exit code 124)
  * @throws OperationError when there is no such program
  */
-export async function ask(program: string, args: string[], options: { env?: Environment; timeout?: number; input?: string } = {}): Promise<Result> {
+export async function ask(
+  program: string,
+  args: string[],
+  options: { env?: Environment; timeout?: number; input?: string } = {},
+): Promise<Result> {
   const { env, timeout, input } = options
   const child = $({
     quiet: true,
@@ -53,8 +57,13 @@ export async function ask(program: string, args: string[], options: { env?: Envi
 
 /** The shell's own words about a program that is not there; a program may exit 127 for reasons of its own. */
 function refuseMissing(program: string, exitCode: number | null, stderr: string): void {
-  const missing = exitCode === 127 && [': not found', ': No such file', ': cannot execute'].some((words) => stderr.includes(program + words))
-  if (missing) throw new OperationError(`${program} was not found.`, { hint: 'npx zx scripts/doctor.ts says what is missing and gets it.' })
+  const missing =
+    exitCode === 127 &&
+    [': not found', ': No such file', ': cannot execute'].some((words) => stderr.includes(program + words))
+  if (missing)
+    throw new OperationError(`${program} was not found.`, {
+      hint: 'npx zx scripts/doctor.ts says what is missing and gets it.',
+    })
 }
 
 /** As `ask`, for a tool that works for a while (ansible-playbook, vagrant, apt): streamed line by line to the log. */
@@ -100,13 +109,20 @@ const lastRewrite = (line: string): string => (line.includes('\r') ? (line.trimE
  * @param onWords called with what it says on standard error, as long as it runs
  * @returns whether it said its first word; false when it ended before
  */
-export function keepRunning(program: string, args: string[], until?: AbortSignal, onWords?: (words: string) => void): Promise<boolean> {
+export function keepRunning(
+  program: string,
+  args: string[],
+  until?: AbortSignal,
+  onWords?: (words: string) => void,
+): Promise<boolean> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: programEnvironment() }) // a Ctrl-C reaches us first
-  for (const signal of [run.signal, until]) signal?.addEventListener('abort', () => child.stdin.destroy(), { once: true })
+  for (const signal of [run.signal, until])
+    signal?.addEventListener('abort', () => child.stdin.destroy(), { once: true })
   return new Promise((done) => {
     child.stdin.on('error', () => {})
     child.stdout.once('data', () => {
-      for (const handle of [child, child.stdin, child.stdout, child.stderr]) (handle as { unref?: () => void }).unref?.() // it must not keep us alive
+      for (const handle of [child, child.stdin, child.stdout, child.stderr])
+        (handle as { unref?: () => void }).unref?.() // it must not keep us alive
       done(true)
     })
     child.stderr.on('data', (words: Buffer) => {
@@ -118,12 +134,14 @@ export function keepRunning(program: string, args: string[], until?: AbortSignal
 }
 
 /** In single quotes, as every POSIX shell (and Ansible) reads them; plain where nothing needs quoting. */
-export const shellQuoted = (text: string): string => (/^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+export const shellQuoted = (text: string): string =>
+  /^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
 /** The words of a line as Python's shlex.split makes them, which Ansible reads ssh's arguments with; undefined where a quote is not closed. */
 export function shellWords(line: string): string[] | undefined {
   const word = /(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])+/gs
   if (line.replace(word, '').trim() !== '') return undefined
-  const bare = (_: string, single?: string, double?: string, escaped?: string): string => single ?? double?.replace(/\\(["\\])/g, '$1') ?? escaped ?? ''
+  const bare = (_: string, single?: string, double?: string, escaped?: string): string =>
+    single ?? double?.replace(/\\(["\\])/g, '$1') ?? escaped ?? ''
   return (line.match(word) ?? []).map((quoted) => quoted.replace(/'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs, bare))
 }

@@ -5,5 +5,7 @@ import { closest, distance } from 'fastest-levenshtein'
 export function suggest(given: string, valid: readonly string[]): string {
   if (valid.length === 0) return ''
   const near = closest(given, [...valid])
-  return distance(given, near) <= Math.max(2, Math.floor(given.length / 3)) ? ` Did you mean ${near}?` : ` Valid: ${valid.join(', ')}.`
+  return distance(given, near) <= Math.max(2, Math.floor(given.length / 3))
+    ? ` Did you mean ${near}?`
+    : ` Valid: ${valid.join(', ')}.`
 }

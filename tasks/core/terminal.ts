@@ -23,14 +23,26 @@ const plainButColours = (text: string): string =>
         .join('')
 
 /** A line for each warning. */
-export const warningLines = (warnings: string[]): string => warnings.map((warning) => `${chalk.yellow('Warning:')} ${plain(warning)}\n`).join('')
+export const warningLines = (warnings: string[]): string =>
+  warnings.map((warning) => `${chalk.yellow('Warning:')} ${plain(warning)}\n`).join('')
 
 /** Rows as aligned columns, two spaces apart; colours do not count for the width. */
 export function table(cells: string[][]): string {
   const rows = cells.map((row) => row.map(plainButColours))
   const length = (cell: string): number => stripVTControlCharacters(cell).length
-  const widths = rows.reduce<number[]>((all, row) => row.map((cell, column) => Math.max(all[column] ?? 0, length(cell))), [])
-  return rows.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell + ' '.repeat((widths[column] ?? 0) - length(cell)))).join('  ')).join('\n')
+  const widths = rows.reduce<number[]>(
+    (all, row) => row.map((cell, column) => Math.max(all[column] ?? 0, length(cell))),
+    [],
+  )
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          column === row.length - 1 ? cell : cell + ' '.repeat((widths[column] ?? 0) - length(cell)),
+        )
+        .join('  '),
+    )
+    .join('\n')
 }
 
 /** Milliseconds as people read them: 840 ms, 3.2 s, 2 min 5 s. */
@@ -44,7 +56,12 @@ export function duration(ms: number): string {
 /** How long ago something was, as people say it: 5 minutes, 3 hours, 2 days. */
 export function age(ms: number): string {
   const minutes = Math.max(0, Math.round(ms / 60_000))
-  const [count, unit] = minutes < 90 ? [minutes, 'minute'] : minutes < 48 * 60 ? [Math.round(minutes / 60), 'hour'] : [Math.round(minutes / 1440), 'day']
+  const [count, unit] =
+    minutes < 90
+      ? [minutes, 'minute']
+      : minutes < 48 * 60
+        ? [Math.round(minutes / 60), 'hour']
+        : [Math.round(minutes / 1440), 'day']
   return `${count} ${unit}${count === 1 ? '' : 's'}`
 }
 
@@ -63,7 +80,10 @@ export function presentError(error: unknown, verbose: boolean): { text: string; 
   const failure = isSystemError(error) ? describeSystemError(error) : error
   if (!(failure instanceof OperationError)) {
     const message = error instanceof Error ? (verbose ? error.stack : error.message) : String(error)
-    return { text: `${chalk.red('Bug:')} ${plain(message ?? '')}\nThis is a mistake in ha-etcd, not yours. Run again with --verbose and report what it prints.`, exitCode: 1 }
+    return {
+      text: `${chalk.red('Bug:')} ${plain(message ?? '')}\nThis is a mistake in ha-etcd, not yours. Run again with --verbose and report what it prints.`,
+      exitCode: 1,
+    }
   }
   const { output, hint, log } = failure.more
   const lines = [`${chalk.red('Error:')} ${plain(failure.message)}`]

@@ -45,18 +45,24 @@ const curves: Record<string, KeyAlgorithm> = { prime256v1: 'ecdsa-p256' }
 /** A new key pair, made off the main thread. RSA takes 50 ms (2048 bits) to seconds (4096). */
 export function makeKeyPair(algorithm: KeyAlgorithm): Promise<KeyPair> {
   const generate = promisify(generateKeyPair)
-  return algorithm === 'ecdsa-p256' ? generate('ec', { namedCurve: 'P-256' }) : generate('rsa', { modulusLength: Number(algorithm.slice('rsa-'.length)) })
+  return algorithm === 'ecdsa-p256'
+    ? generate('ec', { namedCurve: 'P-256' })
+    : generate('rsa', { modulusLength: Number(algorithm.slice('rsa-'.length)) })
 }
 
 /** The algorithm of a key in the words of the configuration; another curve or type by its own name. */
 export function keyAlgorithmOf(key: KeyObject): string {
   const { namedCurve = '', modulusLength } = key.asymmetricKeyDetails ?? {}
-  return key.asymmetricKeyType === 'rsa' ? `rsa-${modulusLength}` : (curves[namedCurve] ?? (namedCurve || String(key.asymmetricKeyType)))
+  return key.asymmetricKeyType === 'rsa'
+    ? `rsa-${modulusLength}`
+    : (curves[namedCurve] ?? (namedCurve || String(key.asymmetricKeyType)))
 }
 
 /** A private key as PKCS#8 PEM, encrypted when there is a passphrase. */
 export function keyToPem(key: KeyObject, passphrase?: string): string {
-  return key.export({ type: 'pkcs8', format: 'pem', ...(passphrase && { cipher: 'aes-256-cbc', passphrase }) }).toString()
+  return key
+    .export({ type: 'pkcs8', format: 'pem', ...(passphrase && { cipher: 'aes-256-cbc', passphrase }) })
+    .toString()
 }
 
 /** A self-signed authority that signs leaves only (path length 0), valid for `days` from now. */
@@ -66,7 +72,10 @@ export async function makeAuthority(keys: KeyPair, subject: Subject, days: numbe
     { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
     { name: 'authorityKeyIdentifier', keyIdentifier: identifierFor(keys.publicKey).toString('latin1') },
   ]
-  const certificate = await build({ subject, publicKey: keys.publicKey, notAfter: new Date(Date.now() + days * day), extensions }, keys.privateKey)
+  const certificate = await build(
+    { subject, publicKey: keys.publicKey, notAfter: new Date(Date.now() + days * day), extensions },
+    keys.privateKey,
+  )
   return { certificate, key: keys.privateKey }
 }
 
@@ -74,14 +83,23 @@ export async function makeAuthority(keys: KeyPair, subject: Subject, days: numbe
  * Issues a leaf certificate for a public key. The signature follows the authority's key, whatever the leaf's key is.
  * @throws UsageError for a SAN that is neither a DNS name nor an IP address
  */
-export async function issueLeaf(authority: Authority, publicKey: KeyObject, profile: Profile): Promise<X509Certificate> {
+export async function issueLeaf(
+  authority: Authority,
+  publicKey: KeyObject,
+  profile: Profile,
+): Promise<X509Certificate> {
   const altNames = [...new Set(profile.sans)].map(altName)
   const parent = await readParent(authority.certificate)
   const asked = profile.ends instanceof Date ? profile.ends.getTime() : Date.now() + profile.ends * day
   const notAfter = new Date(Math.min(asked, Date.parse(authority.certificate.validTo)))
   const extensions = [
     { name: 'basicConstraints', cA: false, critical: true },
-    { name: 'keyUsage', digitalSignature: true, keyEncipherment: publicKey.asymmetricKeyType === 'rsa', critical: true },
+    {
+      name: 'keyUsage',
+      digitalSignature: true,
+      keyEncipherment: publicKey.asymmetricKeyType === 'rsa',
+      critical: true,
+    },
     { name: 'extKeyUsage', ...Object.fromEntries(profile.usages.map((usage) => [usage, true])) },
     ...(altNames.length > 0 ? [{ name: 'subjectAltName', altNames }] : []),
     ...(parent.keyIdentifier ? [{ name: 'authorityKeyIdentifier', keyIdentifier: parent.keyIdentifier }] : []),
@@ -109,7 +127,11 @@ async function build(contents: Contents, signer: KeyObject): Promise<X509Certifi
   parts[6] = asn1.fromDer(contents.publicKey.export({ type: 'spki', format: 'der' }).toString('latin1'))
   const signature = sign('sha256', Buffer.from(asn1.toDer(tbs).getBytes(), 'latin1'), signer)
   const { BITSTRING, SEQUENCE } = asn1.Type
-  const whole = asn1.create(asn1.Class.UNIVERSAL, SEQUENCE, true, [tbs, algorithm, asn1.create(asn1.Class.UNIVERSAL, BITSTRING, false, `\0${signature.toString('latin1')}`)])
+  const whole = asn1.create(asn1.Class.UNIVERSAL, SEQUENCE, true, [
+    tbs,
+    algorithm,
+    asn1.create(asn1.Class.UNIVERSAL, BITSTRING, false, `\0${signature.toString('latin1')}`),
+  ])
   return new X509Certificate(Buffer.from(asn1.toDer(whole).getBytes(), 'latin1'))
 }
 
@@ -117,28 +139,49 @@ async function build(contents: Contents, signer: KeyObject): Promise<X509Certifi
 async function draft({ subject, publicKey, notAfter, extensions }: Contents): Promise<asn1.Asn1> {
   const { asn1, jsbn, pki } = await forge()
   const certificate = pki.createCertificate()
-  const attribute = (name: string, value: string) => ({ name, value, valueTagClass: asn1.Type.UTF8 as unknown as asn1.Class })
-  const identifier = asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OCTETSTRING, false, identifierFor(publicKey).toString('latin1'))
+  const attribute = (name: string, value: string) => ({
+    name,
+    value,
+    valueTagClass: asn1.Type.UTF8 as unknown as asn1.Class,
+  })
+  const identifier = asn1.create(
+    asn1.Class.UNIVERSAL,
+    asn1.Type.OCTETSTRING,
+    false,
+    identifierFor(publicKey).toString('latin1'),
+  )
   certificate.publicKey = pki.rsa.setPublicKey(new jsbn.BigInteger('1'), new jsbn.BigInteger('1'))
   certificate.siginfo.algorithmOid = sha256WithRsa
   certificate.serialNumber = serialNumber()
   certificate.validity = { notBefore: new Date(Math.min(Date.now(), notAfter.getTime()) - backdate), notAfter }
-  certificate.setSubject([attribute('organizationName', subject.organization), attribute('commonName', subject.commonName)])
+  certificate.setSubject([
+    attribute('organizationName', subject.organization),
+    attribute('commonName', subject.commonName),
+  ])
   certificate.setExtensions([...extensions, { id: '2.5.29.14', value: asn1.toDer(identifier).getBytes() }]) // subject key identifier
-  return (pki as unknown as { getTBSCertificate(certificate: pki.Certificate): asn1.Asn1 }).getTBSCertificate(certificate)
+  return (pki as unknown as { getTBSCertificate(certificate: pki.Certificate): asn1.Asn1 }).getTBSCertificate(
+    certificate,
+  )
 }
 
 /** The signature's algorithm as the standards write it: RSA with a NULL, ECDSA without parameters (RFC 4055, RFC 5758). */
 async function signatureAlgorithm(signer: KeyObject): Promise<asn1.Asn1> {
   const { asn1 } = await forge()
   const rsa = signer.asymmetricKeyType === 'rsa'
-  const identifier = asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(rsa ? sha256WithRsa : ecdsaWithSha256).getBytes())
+  const identifier = asn1.create(
+    asn1.Class.UNIVERSAL,
+    asn1.Type.OID,
+    false,
+    asn1.oidToDer(rsa ? sha256WithRsa : ecdsaWithSha256).getBytes(),
+  )
   const none = asn1.create(asn1.Class.UNIVERSAL, asn1.Type.NULL, false, '')
   return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, rsa ? [identifier, none] : [identifier])
 }
 
 /** An authority's name and key identifier, byte for byte as they stand in its certificate: its leaves must repeat them. */
-async function readParent(certificate: X509Certificate): Promise<{ subject: asn1.Asn1; keyIdentifier: string | undefined }> {
+async function readParent(
+  certificate: X509Certificate,
+): Promise<{ subject: asn1.Asn1; keyIdentifier: string | undefined }> {
   const { asn1 } = await forge()
   const children = (node: asn1.Asn1 | undefined): asn1.Asn1[] => (Array.isArray(node?.value) ? node.value : [])
   const parts = children(children(asn1.fromDer(certificate.raw.toString('latin1')))[0])
@@ -166,7 +209,8 @@ function serialNumber(): string {
 function altName(san: string): { type: number; value?: string; ip?: string } {
   if (isIP(san) === 4) return { type: 7, ip: san }
   if (isIP(san) === 6 && !san.includes('%')) return { type: 7, ip: new URL(`http://[${san}]`).hostname.slice(1, -1) } // forge knows the plain form only
-  if (/^[\d.]+$/.test(san) || !/^(\*\.)?[\w-]+(\.[\w-]+)*$/.test(san)) throw new UsageError(`${san} is neither a DNS name nor an IP address: no certificate can name it.`)
+  if (/^[\d.]+$/.test(san) || !/^(\*\.)?[\w-]+(\.[\w-]+)*$/.test(san))
+    throw new UsageError(`${san} is neither a DNS name nor an IP address: no certificate can name it.`)
   return { type: 2, value: san }
 }
 

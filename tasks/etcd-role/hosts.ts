@@ -17,21 +17,31 @@ export interface HostCheck {
 /** Each host's checks, by its name. Changes nothing. @throws OperationError for a host that cannot be reached */
 export async function checkHosts(cluster: Cluster, onTask: (name: string) => void): Promise<Map<string, HostCheck[]>> {
   const found = new Map<string, HostCheck[]>()
-  await runPlaybook(cluster, { playbook: 'doctor', onTask, onMessage: (host, message) => found.set(host, JSON.parse(message) as HostCheck[]) })
+  await runPlaybook(cluster, {
+    playbook: 'doctor',
+    onTask,
+    onMessage: (host, message) => found.set(host, JSON.parse(message) as HostCheck[]),
+  })
   return new Map(cluster.hosts.map(({ name }) => [name, found.get(name) ?? []]))
 }
 
 /** A row for each check, a column for each host (a further table below for those that 80 columns do not hold); what is wrong in words below. */
 export function hostTable(found: Map<string, HostCheck[]>): string {
   const checks = [...new Set([...found.values()].flat().map(({ check }) => check))]
-  const mark = (row: HostCheck | undefined): string => (!row ? '' : !row.ok ? chalk.red('✖') : row.warning ? chalk.yellow('!') : chalk.green('✔'))
+  const mark = (row: HostCheck | undefined): string =>
+    !row ? '' : !row.ok ? chalk.red('✖') : row.warning ? chalk.yellow('!') : chalk.green('✔')
   const titles = withoutSharedDomain([...found.keys()])
   const hosts = [...found.values()].map((list, index) => ({ title: titles[index] ?? '', list }))
   const width = (cells: string[]): number => Math.max(...cells.map((cell) => cell.length)) + 2
   const atOnce = Math.max(1, Math.floor((82 - width(['', ...checks])) / width(titles)))
   const tables = hosts
     .flatMap((_, index) => (index % atOnce === 0 ? [hosts.slice(index, index + atOnce)] : []))
-    .map((some) => table([['', ...some.map(({ title }) => title)], ...checks.map((check) => [check, ...some.map(({ list }) => mark(list.find((row) => row.check === check)))])]))
+    .map((some) =>
+      table([
+        ['', ...some.map(({ title }) => title)],
+        ...checks.map((check) => [check, ...some.map(({ list }) => mark(list.find((row) => row.check === check)))]),
+      ]),
+    )
   return [tables.join('\n\n'), ...complaints(found)].join('\n')
 }
 
@@ -43,10 +53,14 @@ function withoutSharedDomain(names: string[]): string[] {
 
 /** What is wrong, a line each, failures first; warnings go to the end of the run as well. */
 function complaints(found: Map<string, HostCheck[]>): string[] {
-  const all = [...found].flatMap(([host, list]) => list.filter(({ ok, warning }) => !ok || warning).map((row) => ({ host, ...row })))
+  const all = [...found].flatMap(([host, list]) =>
+    list.filter(({ ok, warning }) => !ok || warning).map((row) => ({ host, ...row })),
+  )
   return all
     .sort((a, b) => Number(a.ok) - Number(b.ok))
-    .map(({ host, ok, detail, remedy }) => `${ok ? chalk.yellow('!') : chalk.red('✖')} ${host}: ${plain(`${detail} ${remedy}`)}`.trim())
+    .map(({ host, ok, detail, remedy }) =>
+      `${ok ? chalk.yellow('!') : chalk.red('✖')} ${host}: ${plain(`${detail} ${remedy}`)}`.trim(),
+    )
 }
 
 /** The first host that cannot carry etcd, and what to do; the others below. Undefined where all can. */
@@ -55,5 +69,8 @@ export function unfit(found: Map<string, HostCheck[]>): OperationError | undefin
   const [first, ...others] = failed
   if (!first) return undefined
   const also = others.map(({ host, detail, remedy }) => `Also: ${host}: ${detail} ${remedy}`)
-  return new OperationError(`${first.host}: ${first.detail}`, { hint: first.remedy, ...(also.length > 0 && { output: also.join('\n') }) })
+  return new OperationError(`${first.host}: ${first.detail}`, {
+    hint: first.remedy,
+    ...(also.length > 0 && { output: also.join('\n') }),
+  })
 }

@@ -6,7 +6,15 @@ import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
-import { aptInstall, compareVersions, findProgram, hasApt, isRoot, requireProgram, versionOf } from '../core/programs.ts'
+import {
+  aptInstall,
+  compareVersions,
+  findProgram,
+  hasApt,
+  isRoot,
+  requireProgram,
+  versionOf,
+} from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
@@ -75,7 +83,8 @@ export async function plan(copy: Cluster, options: Pick<PlaybookOptions, 'variab
     onTask: (name) => {
       step = name
     },
-    onDiff: (host, diff) => would.push([`${host}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`, ...(diff ? [diff] : [])].join('\n')),
+    onDiff: (host, diff) =>
+      would.push([`${host}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`, ...(diff ? [diff] : [])].join('\n')),
   })
   return would
 }
@@ -85,7 +94,11 @@ export async function plan(copy: Cluster, options: Pick<PlaybookOptions, 'variab
  * @param onTable called with the outcome as a table, whatever it is
  * @throws OperationError naming the host that cannot carry etcd, and what to do
  */
-export async function checkTheHosts(copy: Cluster, onTask: (name: string) => void, onTable: (table: string) => void): Promise<void> {
+export async function checkTheHosts(
+  copy: Cluster,
+  onTask: (name: string) => void,
+  onTable: (table: string) => void,
+): Promise<void> {
   await prepare(copy)
   const found = await checkHosts(copy, onTask)
   run.report.hosts = Object.fromEntries(found)
@@ -98,7 +111,10 @@ export async function checkTheHosts(copy: Cluster, onTask: (name: string) => voi
 export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   const binaries = await requireEtcd(cluster)
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
-  if (missing) throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, { hint: 'Make what is missing with: npx zx scripts/pki.ts' })
+  if (missing)
+    throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, {
+      hint: 'Make what is missing with: npx zx scripts/pki.ts',
+    })
   warnOnce(faultOf(binaries.version))
   await warnOfUnknownSettings(cluster, binaries)
   writeInventory(cluster, binaries)
@@ -110,11 +126,15 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
   const names = Object.keys(etcd.environment).filter((name) => !notFlags.test(name))
   if (names.length === 0) return
   const { stdout, stderr } = await ask(join(folder, 'etcd'), ['--help'])
-  const known = [...`${stdout}${stderr}`.matchAll(/^\s*--([a-z][a-z0-9-]*)/gm)].map(([, flag = '']) => `ETCD_${flag.toUpperCase().replaceAll('-', '_')}`)
+  const known = [...`${stdout}${stderr}`.matchAll(/^\s*--([a-z][a-z0-9-]*)/gm)].map(
+    ([, flag = '']) => `ETCD_${flag.toUpperCase().replaceAll('-', '_')}`,
+  )
   if (known.length === 0) return
   for (const name of names.filter((one) => !known.includes(one))) {
     const near = suggest(name, known)
-    warnOnce(`etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${near.startsWith(' Did') ? near : ''}`)
+    warnOnce(
+      `etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${near.startsWith(' Did') ? near : ''}`,
+    )
   }
 }
 
@@ -144,7 +164,8 @@ const ansibleCheck: Check = {
   mend: {
     question: 'Ansible is missing. Install the package ansible-core with apt-get?',
     impossible: () => {
-      if (findProgram('ansible-playbook')) return 'Put ansible-core 2.14 or later first on PATH, for example with: pipx install ansible-core'
+      if (findProgram('ansible-playbook'))
+        return 'Put ansible-core 2.14 or later first on PATH, for example with: pipx install ansible-core'
       if (!hasApt()) return 'Install ansible-core 2.14 or later, for example with: pipx install ansible-core'
       return isRoot() ? undefined : 'Install it with: sudo apt-get install --no-install-recommends ansible-core'
     },
@@ -159,7 +180,9 @@ const etcdCheck = (cluster: Cluster): Check => ({
   title: 'Check etcd',
   look: async () => {
     const binaries = await findEtcd(cluster)
-    return binaries ? `etcd ${binaries.version} in ${binaries.folder}` : { detail: await etcdMissing(cluster), remedy: 'Put etcd and etcdctl on PATH.' }
+    return binaries
+      ? `etcd ${binaries.version} in ${binaries.folder}`
+      : { detail: await etcdMissing(cluster), remedy: 'Put etcd and etcdctl on PATH.' }
   },
   mend: {
     run: async () => {
@@ -172,5 +195,8 @@ const etcdCheck = (cluster: Cluster): Check => ({
 /** `--version` takes Ansible half a second; its own Python knows it at once. */
 async function ansibleVersion(program: string): Promise<string | undefined> {
   const python = /^#!\s*(\/\S+python\S*)\s*$/.exec(readFileSync(program, 'utf8').split('\n', 1)[0] ?? '')?.[1]
-  return (python && (await versionOf(python, ['-c', 'import ansible.release; print(ansible.release.__version__)']))) || versionOf(program)
+  return (
+    (python && (await versionOf(python, ['-c', 'import ansible.release; print(ansible.release.__version__)']))) ||
+    versionOf(program)
+  )
 }

@@ -10,7 +10,9 @@ import { refuseTemplates } from '../etcd/playbook.ts'
 
 /** Writes .cluster/<cluster>/inventory.yml; leaves it alone when nothing changed. @throws OperationError when a host is not up */
 export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
-  const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) => (file ? [`-i ${shellQuoted(file)}`] : [])).join(' ')
+  const inventories = [cluster.own?.inventory, cluster.paths.inventory]
+    .flatMap((file) => (file ? [`-i ${shellQuoted(file)}`] : []))
+    .join(' ')
   // A person's own inventory may name others.
   const limit = cluster.own?.inventory ? ` --limit ${cluster.hosts.map(({ name }) => name).join(',')}` : ''
   const header = `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand, in the project's folder:\n# ANSIBLE_CONFIG=templates/ansible/ansible.cfg ansible-playbook ${inventories}${limit} templates/ansible/playbooks/etcd.yml\n`
@@ -20,10 +22,13 @@ export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
 /** The inventory as a value. The group's name and private_ipv4 are the original's. @throws UsageError for a path that Ansible would evaluate */
 function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
   const down = cluster.hosts.find((host) => !host.connection)
-  if (down) throw new OperationError(`${down.name} is not up yet.`, { hint: 'Bring the hosts up with: npx zx scripts/vms.ts' })
+  if (down)
+    throw new OperationError(`${down.name} is not up yet.`, { hint: 'Bring the hosts up with: npx zx scripts/vms.ts' })
   const vars = groupVariables(cluster, binaries)
   refuseTemplates(vars)
-  const hosts = Object.fromEntries(cluster.hosts.map((host) => [host.name, { ...host.connection, private_ipv4: host.address }]))
+  const hosts = Object.fromEntries(
+    cluster.hosts.map((host) => [host.name, { ...host.connection, private_ipv4: host.address }]),
+  )
   return { all: { children: { 'role=master': { hosts, vars } } } }
 }
 
@@ -38,7 +43,9 @@ function groupVariables(cluster: Cluster, binaries: EtcdBinaries): object {
     etcd_peer_common_name: commonNames.peer,
     etcd_environment: cluster.etcd.environment,
     // Local hosts share this machine: its programs, and its 127.0.0.1. Phase doctor has looked at it.
-    ...(local ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [], etcd_doctor: false } : { etcd_binaries_source: binaries.folder }),
+    ...(local
+      ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [], etcd_doctor: false }
+      : { etcd_binaries_source: binaries.folder }),
     // Flatcar runs etcd from an image; it must be the version that was recorded.
     ...(!local && { etcd_image_tag: `v${binaries.version}` }),
   }

@@ -6,7 +6,15 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Authority } from '../core/x509.ts'
 import { readKey } from './authority-key.ts'
-import { authorityCertificate, authorityKeys, changeFiles, daysLeft, isOurAuthority, oldAuthority, trustedAuthorities } from './certificates.ts'
+import {
+  authorityCertificate,
+  authorityKeys,
+  changeFiles,
+  daysLeft,
+  isOurAuthority,
+  oldAuthority,
+  trustedAuthorities,
+} from './certificates.ts'
 
 /**
  * made: the next authority's key lies here, and nobody trusts it. trusted: ca.crt has both, and the old one issues.
@@ -17,7 +25,10 @@ export type ChangeStage = 'made' | 'trusted' | 'issuing' | 'leaving'
 /** Undefined: no change is under way. */
 export function changeStage(cluster: Cluster): ChangeStage | undefined {
   const old = oldAuthority(cluster)
-  if (old) return trustedAuthorities(cluster).some(({ fingerprint256 }) => fingerprint256 === old.fingerprint256) ? 'issuing' : 'leaving'
+  if (old)
+    return trustedAuthorities(cluster).some(({ fingerprint256 }) => fingerprint256 === old.fingerprint256)
+      ? 'issuing'
+      : 'leaving'
   if (!existsSync(changeFiles(cluster).nextKey)) return undefined
   return nextAuthority(cluster) ? 'trusted' : 'made'
 }
@@ -25,7 +36,9 @@ export function changeStage(cluster: Cluster): ChangeStage | undefined {
 /** The one in ca.crt that is of this cluster, and neither the old one nor, before that has a name of its own, the one that issues. */
 function nextAuthority(cluster: Cluster): X509Certificate | undefined {
   const old = oldAuthority(cluster) ?? authorityCertificate(cluster)
-  return trustedAuthorities(cluster).find((certificate) => certificate.fingerprint256 !== old?.fingerprint256 && isOurAuthority(cluster, certificate))
+  return trustedAuthorities(cluster).find(
+    (certificate) => certificate.fingerprint256 !== old?.fingerprint256 && isOurAuthority(cluster, certificate),
+  )
 }
 
 /**
@@ -53,7 +66,8 @@ export function authorityWarning(cluster: Cluster): string | undefined {
 function warning(cluster: Cluster): string | undefined {
   const stage = changeStage(cluster)
   const back = stage === 'leaving' ? '' : `; or take it back: ${command(cluster, 'rotate-ca --back')}`
-  if (stage) return `The authority of cluster ${cluster.name} is being changed. Finish it: ${command(cluster, 'rotate-ca')}${back}`
+  if (stage)
+    return `The authority of cluster ${cluster.name} is being changed. Finish it: ${command(cluster, 'rotate-ca')}${back}`
   const authority = authorityCertificate(cluster)
   if (!authority || daysLeft(authority) >= cluster.pki.renewBeforeDays) return undefined
   return `The authority of cluster ${cluster.name} expires in ${daysLeft(authority)} days, and every certificate with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`

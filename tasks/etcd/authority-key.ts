@@ -15,16 +15,25 @@ import { attempt, authorityCertificate, authorityFiles, changeFiles, restoreHint
 export function readAuthority(cluster: Cluster): Authority {
   const files = authorityFiles(cluster)
   const certificate = authorityCertificate(cluster)
-  if (!certificate) throw new OperationError(`Cluster ${cluster.name} has no authority: ${files.certificate} is missing.`, { hint: restoreHint(cluster) })
+  if (!certificate)
+    throw new OperationError(`Cluster ${cluster.name} has no authority: ${files.certificate} is missing.`, {
+      hint: restoreHint(cluster),
+    })
   return { certificate, key: readKey(cluster, files.key, certificate) }
 }
 
 /** An authority's key. @throws OperationError when it is missing, cannot be opened, or is another one's */
 export function readKey(cluster: Cluster, path: string, certificate: X509Certificate): KeyObject {
   const pem = readFileIfThere(path)
-  if (pem === undefined) throw new OperationError(`The authority's key ${path} is missing: no certificate can be issued without it.`, { hint: lostKeyHint(cluster, path) })
+  if (pem === undefined)
+    throw new OperationError(`The authority's key ${path} is missing: no certificate can be issued without it.`, {
+      hint: lostKeyHint(cluster, path),
+    })
   const key = openKey(path, pem, cluster)
-  if (!certificate.checkPrivateKey(key)) throw new OperationError(`${path} is not the key of ${authorityFiles(cluster).certificate}.`, { hint: lostKeyHint(cluster, path) })
+  if (!certificate.checkPrivateKey(key))
+    throw new OperationError(`${path} is not the key of ${authorityFiles(cluster).certificate}.`, {
+      hint: lostKeyHint(cluster, path),
+    })
   return key
 }
 
@@ -37,9 +46,12 @@ function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
   const key = attempt(() => createPrivateKey({ key: pem, ...(passphrase && { passphrase }) }))
   if (key) return key
   if (isEncrypted(pem))
-    throw new OperationError(`HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`, {
-      hint: `Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ${withoutKey(cluster, path)}`,
-    })
+    throw new OperationError(
+      `HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`,
+      {
+        hint: `Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ${withoutKey(cluster, path)}`,
+      },
+    )
   throw new OperationError(`${path} is not a readable private key.`, { hint: lostKeyHint(cluster, path) })
 }
 
@@ -47,7 +59,8 @@ function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
 export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
 
 /** What to do when only its key is lost: the certificate is enough to leave the authority. */
-const lostKeyHint = (cluster: Cluster, path: string): string => `Put it back from your copy. If there is none: ${withoutKey(cluster, path)}`
+const lostKeyHint = (cluster: Cluster, path: string): string =>
+  `Put it back from your copy. If there is none: ${withoutKey(cluster, path)}`
 
 const withoutKey = (cluster: Cluster, path: string): string =>
   path === changeFiles(cluster).nextKey

@@ -6,7 +6,15 @@ import type { Cluster } from '../core/cluster.ts'
 import { defaults } from '../core/config.ts'
 import { projectFolder } from '../core/environment.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { aptUnpack, compareVersions, fetchedFolders, fetchTool, findProgram, hasApt, versionOf } from '../core/programs.ts'
+import {
+  aptUnpack,
+  compareVersions,
+  fetchedFolders,
+  fetchTool,
+  findProgram,
+  hasApt,
+  versionOf,
+} from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 
@@ -58,11 +66,14 @@ export async function requireEtcdHere(cluster: Cluster): Promise<EtcdBinaries> {
   if (cluster.provider === 'local' || process.platform === 'linux') return requireEtcd(cluster)
   const onPath = await etcdOnPath()
   if (onPath) return usable(onPath)
-  throw new OperationError('etcd and etcdctl for this machine were not found.', { hint: 'Put them on PATH (macOS: brew install etcd); those for the hosts are fetched.' })
+  throw new OperationError('etcd and etcdctl for this machine were not found.', {
+    hint: 'Put them on PATH (macOS: brew install etcd); those for the hosts are fetched.',
+  })
 }
 
 /** The path of an etcdctl that runs here: on Linux, of the version that the cluster runs. */
-export const etcdctlPath = async (cluster: Cluster): Promise<string> => join((await requireEtcdHere(cluster)).folder, 'etcdctl')
+export const etcdctlPath = async (cluster: Cluster): Promise<string> =>
+  join((await requireEtcdHere(cluster)).folder, 'etcdctl')
 
 /**
  * Gets etcd into .tools/: the official release, checked against its pinned SHA-256; where that cannot be
@@ -74,23 +85,32 @@ export async function fetchEtcd(cluster: Cluster): Promise<EtcdBinaries & { sour
   const wanted = cluster.etcd.version
   const version = wanted ?? defaults.etcd.version
   const release = await fetchRelease(version, cluster.provider === 'local' ? process.platform : 'linux')
-  if ('folder' in release) return { folder: release.folder, version, source: `the official release ${version}, SHA-256 checked` }
+  if ('folder' in release)
+    return { folder: release.folder, version, source: `the official release ${version}, SHA-256 checked` }
   const hint = `Put etcd and etcdctl ${wanted ?? '(3.4 or later)'} on PATH, or name their folder with etcd.binaries in the configuration.`
   if (!hasApt()) throw new OperationError(`etcd ${version} could not be fetched: ${release.unavailable}.`, { hint })
   const folder = await fetchTool('etcd', async (part) => {
     const packaged = await aptUnpack(['etcd-server', 'etcd-client'], part)
     if (wanted && packaged !== wanted)
-      throw new OperationError(`etcd ${wanted} could not be fetched (${release.unavailable}), and the distribution's package is ${packaged}.`, { hint })
+      throw new OperationError(
+        `etcd ${wanted} could not be fetched (${release.unavailable}), and the distribution's package is ${packaged}.`,
+        { hint },
+      )
     mkdirSync(join(part, 'etcd'))
     const programs = ['etcd', 'etcdctl', 'etcdutl'].filter((program) => existsSync(join(part, 'usr/bin', program))) // etcdutl: from 3.5 on
     for (const program of programs) renameSync(join(part, 'usr/bin', program), join(part, 'etcd', program))
     return { from: join(part, 'etcd'), version: packaged }
   })
-  return { folder, version: folder.slice(folder.lastIndexOf('-') + 1), source: `the distribution's package, since the official release ${version} cannot be reached` }
+  return {
+    folder,
+    version: folder.slice(folder.lastIndexOf('-') + 1),
+    source: `the distribution's package, since the official release ${version} cannot be reached`,
+  }
 }
 
 type Checksums = Record<string, Record<string, string>>
-const checksums = (): Checksums => JSON.parse(readFileSync(join(projectFolder, 'tasks/etcd/releases.json'), 'utf8')) as Checksums
+const checksums = (): Checksums =>
+  JSON.parse(readFileSync(join(projectFolder, 'tasks/etcd/releases.json'), 'utf8')) as Checksums
 
 /** The official releases whose SHA-256 is pinned here. */
 export const pinnedVersions = (): string[] => Object.keys(checksums())
@@ -102,9 +122,14 @@ export async function canFetch(version: string): Promise<boolean> {
 }
 
 /** While an upgrade is under way the folder may have the version that it leads to. */
-async function own(folder: string, version: string | undefined, upgradingTo: string | undefined): Promise<EtcdBinaries> {
+async function own(
+  folder: string,
+  version: string | undefined,
+  upgradingTo: string | undefined,
+): Promise<EtcdBinaries> {
   const mine = await binariesIn(folder)
-  if (!mine) throw new UsageError(`etcd.binaries: ${folder} does not have both etcd and etcdctl that run on this machine.`)
+  if (!mine)
+    throw new UsageError(`etcd.binaries: ${folder} does not have both etcd and etcdctl that run on this machine.`)
   usable(mine)
   if (version && mine.version !== version && mine.version !== upgradingTo)
     throw new UsageError(`etcd.binaries: ${folder} has etcd ${mine.version}, but this cluster runs ${version}.`, {
@@ -119,7 +144,10 @@ async function search(cluster: Cluster): Promise<EtcdBinaries | undefined> {
   const onPath = any && serves(cluster, any) ? any : undefined
   if (onPath && (!version || onPath.version === version)) return onPath
   if (cluster.provider === 'local' && process.platform !== 'linux') return undefined // what is fetched is for Linux
-  const fetched = fetchedFolders('etcd').map((folder) => ({ folder, version: folder.slice(folder.lastIndexOf('-') + 1) }))
+  const fetched = fetchedFolders('etcd').map((folder) => ({
+    folder,
+    version: folder.slice(folder.lastIndexOf('-') + 1),
+  }))
   return fetched.find((candidate) => !version || candidate.version === version)
 }
 
@@ -130,7 +158,10 @@ async function etcdOnPath(): Promise<EtcdBinaries | undefined> {
 
 /** Whether the programs can run where the members do: pushed to hosts they must be ELF files, or scripts that start some. */
 const serves = ({ provider }: Cluster, { folder }: EtcdBinaries): boolean =>
-  provider === 'local' || ['etcd', 'etcdctl'].map((name) => firstBytes(join(folder, name), 4)).every((start) => start === '\x7fELF' || start.startsWith('#!'))
+  provider === 'local' ||
+  ['etcd', 'etcdctl']
+    .map((name) => firstBytes(join(folder, name), 4))
+    .every((start) => start === '\x7fELF' || start.startsWith('#!'))
 
 function firstBytes(path: string, count: number): string {
   const file = openSync(path, 'r')
@@ -147,7 +178,10 @@ function firstBytes(path: string, count: number): string {
 function usable(binaries: EtcdBinaries): EtcdBinaries {
   const { folder, version } = binaries
   const old = compareVersions(version, oldest) < 0 ? 'too old: 3.4 or later is needed.' : ''
-  const reason = version === deaf ? 'of no use here: its etcdctl cannot be told by ETCDCTL_* whom to ask (etcd-io/etcd#20118). Take a later 3.6.' : old
+  const reason =
+    version === deaf
+      ? 'of no use here: its etcdctl cannot be told by ETCDCTL_* whom to ask (etcd-io/etcd#20118). Take a later 3.6.'
+      : old
   if (!reason) return binaries
   throw new UsageError(`etcd in ${folder} is ${version}, which is ${reason}`, {
     hint: 'Put a newer etcd first on PATH, or name its folder with etcd.binaries in the configuration.',
@@ -156,7 +190,10 @@ function usable(binaries: EtcdBinaries): EtcdBinaries {
 
 async function binariesIn(folder: string): Promise<EtcdBinaries | undefined> {
   if (!existsSync(join(folder, 'etcdctl'))) return undefined
-  const [etcd, etcdctl] = await Promise.all([versionOf(join(folder, 'etcd')), versionOf(join(folder, 'etcdctl'), ['version'])])
+  const [etcd, etcdctl] = await Promise.all([
+    versionOf(join(folder, 'etcd')),
+    versionOf(join(folder, 'etcdctl'), ['version']),
+  ])
   return etcd && etcdctl ? { folder, version: etcd } : undefined
 }
 
@@ -177,7 +214,8 @@ async function fetchRelease(version: string, system: string): Promise<{ folder: 
   const folder = await fetchTool('etcd', async (part) => {
     writeFileSync(join(part, 'etcd.tar.gz'), archive)
     const { exitCode, stderr } = await ask('tar', ['-xzf', join(part, 'etcd.tar.gz'), '-C', part, '--no-same-owner'])
-    if (exitCode !== 0) throw new OperationError(`The release of etcd ${version} could not be unpacked.`, { output: stderr })
+    if (exitCode !== 0)
+      throw new OperationError(`The release of etcd ${version} could not be unpacked.`, { output: stderr })
     return { from: join(part, name), version }
   })
   return { folder }

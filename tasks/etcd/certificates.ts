@@ -12,7 +12,12 @@ import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from 
  * The common names, one for each kind. One authority signs all of them, so etcd is told to accept only the peers'
  * name on the peer port (ETCD_PEER_CERT_ALLOWED_CN): else every client could speak raft.
  */
-export const commonNames = { authority: 'etcd-ca', server: 'etcd-server', peer: 'etcd-peer', client: 'etcd-client' } as const
+export const commonNames = {
+  authority: 'etcd-ca',
+  server: 'etcd-server',
+  peer: 'etcd-peer',
+  client: 'etcd-client',
+} as const
 
 /** A certificate file and its key file, as absolute paths. */
 export interface Files {
@@ -53,10 +58,16 @@ export const changeFiles = (cluster: Cluster): { nextKey: string; oldCertificate
 })
 
 /** Every file that may hold an authority's key: the authority's (while it is changed: the old one's), and the next one's. */
-export const authorityKeys = (cluster: Cluster): [string, string] => [join(cluster.paths.certs, 'ca.key'), changeFiles(cluster).nextKey]
+export const authorityKeys = (cluster: Cluster): [string, string] => [
+  join(cluster.paths.certs, 'ca.key'),
+  changeFiles(cluster).nextKey,
+]
 
 /** The authority's subject: it names its cluster, so that one cluster's authority is never taken for another's. */
-export const authoritySubject = (cluster: Cluster): Subject => ({ organization: cluster.name, commonName: commonNames.authority })
+export const authoritySubject = (cluster: Cluster): Subject => ({
+  organization: cluster.name,
+  commonName: commonNames.authority,
+})
 
 /**
  * Every leaf of the cluster: a server and a peer certificate for each host, and one for clients.
@@ -66,16 +77,33 @@ export const authoritySubject = (cluster: Cluster): Subject => ({ organization: 
  */
 export function leaves(cluster: Cluster): Leaf[] {
   const organization = cluster.name
-  const sansOf = (host: Host): string[] => [...new Set(['localhost', host.name, '127.0.0.1', '::1', host.address, ...cluster.pki.extraSans])]
+  const sansOf = (host: Host): string[] => [
+    ...new Set(['localhost', host.name, '127.0.0.1', '::1', host.address, ...cluster.pki.extraSans]),
+  ]
   const both: Usage[] = ['serverAuth', 'clientAuth']
   const ofHost = (host: Host): Leaf[] => {
     const sans = sansOf(host)
     return [
       { ...filesOf(cluster, `${host.name}/server`), organization, commonName: commonNames.server, sans, usages: both },
-      { ...filesOf(cluster, `${host.name}/${host.name}`), organization, commonName: commonNames.peer, sans, usages: both },
+      {
+        ...filesOf(cluster, `${host.name}/${host.name}`),
+        organization,
+        commonName: commonNames.peer,
+        sans,
+        usages: both,
+      },
     ]
   }
-  return [...cluster.hosts.flatMap(ofHost), { ...filesOf(cluster, 'etcd-client'), organization, commonName: commonNames.client, sans: [], usages: ['clientAuth'] }]
+  return [
+    ...cluster.hosts.flatMap(ofHost),
+    {
+      ...filesOf(cluster, 'etcd-client'),
+      organization,
+      commonName: commonNames.client,
+      sans: [],
+      usages: ['clientAuth'],
+    },
+  ]
 }
 
 const filesOf = (cluster: Cluster, name: string): Files & { title: string } => ({
@@ -90,7 +118,12 @@ const filesOf = (cluster: Cluster, name: string): Files & { title: string } => (
  * Looser modes than 0600 are no reason: phase pki takes the rights away again.
  * @throws the system's error for a file that is there and cannot be read
  */
-export function reasonToIssue(leaf: Leaf, authority: X509Certificate, asked: Cluster['pki'], now = new Date()): string | undefined {
+export function reasonToIssue(
+  leaf: Leaf,
+  authority: X509Certificate,
+  asked: Cluster['pki'],
+  now = new Date(),
+): string | undefined {
   const [certificateText, keyText] = [readFileIfThere(leaf.certificate), readFileIfThere(leaf.key)]
   if (certificateText === undefined) return 'missing'
   if (keyText === undefined) return 'its key is missing'
@@ -107,7 +140,9 @@ function flaw(certificate: X509Certificate, leaf: Leaf, asked: Cluster['pki']): 
   const names = certificate.subject.split('\n')
   if (!names.includes(`CN=${leaf.commonName}`)) return `names ${names.at(-1)}, not CN=${leaf.commonName}`
   const dnsNames = (certificate.subjectAltName ?? '').toLowerCase().split(', ')
-  const san = leaf.sans.find((name) => (isIP(name) ? !certificate.checkIP(name) : !dnsNames.includes(`dns:${name.toLowerCase()}`)))
+  const san = leaf.sans.find((name) =>
+    isIP(name) ? !certificate.checkIP(name) : !dnsNames.includes(`dns:${name.toLowerCase()}`),
+  )
   if (san) return `lacks SAN ${san}`
   const count = certificate.subjectAltName?.split(', ').length ?? 0
   if (count > leaf.sans.length) return 'has SANs that are not asked for'
@@ -117,24 +152,35 @@ function flaw(certificate: X509Certificate, leaf: Leaf, asked: Cluster['pki']): 
   return algorithm === asked.keyAlgorithm ? undefined : `has an ${algorithm} key, not ${asked.keyAlgorithm}`
 }
 
-function timeIsUp(certificate: X509Certificate, authority: X509Certificate, renewBeforeDays: number, now: Date): string | undefined {
+function timeIsUp(
+  certificate: X509Certificate,
+  authority: X509Certificate,
+  renewBeforeDays: number,
+  now: Date,
+): string | undefined {
   const left = daysLeft(certificate, now)
   if (Date.parse(certificate.validFrom) > now.getTime()) return `not valid before ${isoDay(certificate.validFrom)}`
   if (left < 0) return `expired on ${isoDay(certificate.validTo)}`
   const endsWithAuthority = Date.parse(certificate.validTo) >= Date.parse(authority.validTo)
-  return left < renewBeforeDays && !endsWithAuthority ? `expires within ${renewBeforeDays} days, on ${isoDay(certificate.validTo)}` : undefined
+  return left < renewBeforeDays && !endsWithAuthority
+    ? `expires within ${renewBeforeDays} days, on ${isoDay(certificate.validTo)}`
+    : undefined
 }
 
 /** Both the names and key identifiers and the signature: node's verify alone passes what openssl refuses. Two authorities of one name are told apart so, too. */
-export const isSignedBy = (certificate: X509Certificate, authority: X509Certificate): boolean => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
+export const isSignedBy = (certificate: X509Certificate, authority: X509Certificate): boolean =>
+  certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
 
 /** Every authority that hosts and clients trust, as they stand in ca.crt. @throws OperationError when that is unreadable */
 export function trustedAuthorities(cluster: Cluster): X509Certificate[] {
   const path = authorityFiles(cluster).certificate
   const text = readFileIfThere(path)
   if (text === undefined) return []
-  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)?.map((pem) => attempt(() => new X509Certificate(pem)))
-  if (!certificates?.every((certificate) => certificate !== undefined)) throw new OperationError(`${path} is not a readable certificate.`, { hint: restoreHint(cluster) })
+  const certificates = text
+    .match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
+    ?.map((pem) => attempt(() => new X509Certificate(pem)))
+  if (!certificates?.every((certificate) => certificate !== undefined))
+    throw new OperationError(`${path} is not a readable certificate.`, { hint: restoreHint(cluster) })
   return certificates
 }
 
@@ -159,19 +205,29 @@ export function authorityCertificate(cluster: Cluster, now = new Date()): X509Ce
   const [trusted, old] = [trustedAuthorities(cluster), oldAuthority(cluster)]
   const certificate = trusted.find(({ fingerprint256 }) => fingerprint256 !== old?.fingerprint256) ?? trusted[0]
   if (!certificate) return undefined
-  if (!certificate.ca) throw new OperationError(`${path} is not the certificate of an authority.`, { hint: restoreHint(cluster) })
+  if (!certificate.ca)
+    throw new OperationError(`${path} is not the certificate of an authority.`, { hint: restoreHint(cluster) })
   if (!isOurAuthority(cluster, certificate))
-    throw new OperationError(`${path} is not the authority of cluster ${cluster.name}: it is ${subjectOf(certificate)}.`, { hint: restoreHint(cluster) })
+    throw new OperationError(
+      `${path} is not the authority of cluster ${cluster.name}: it is ${subjectOf(certificate)}.`,
+      { hint: restoreHint(cluster) },
+    )
   const clock = ` This machine's clock says ${isoDay(now)}.`
   if (daysLeft(certificate, now) < 0)
-    throw new OperationError(`The authority of cluster ${cluster.name} expired on ${isoDay(certificate.validTo)}.${clock}`, { hint: newAuthorityHint(cluster) })
+    throw new OperationError(
+      `The authority of cluster ${cluster.name} expired on ${isoDay(certificate.validTo)}.${clock}`,
+      { hint: newAuthorityHint(cluster) },
+    )
   if (Date.parse(certificate.validFrom) > now.getTime())
-    throw new OperationError(`${path} is not valid before ${isoDay(certificate.validFrom)}.${clock}`, { hint: 'Set the clock right.' })
+    throw new OperationError(`${path} is not valid before ${isoDay(certificate.validFrom)}.${clock}`, {
+      hint: 'Set the clock right.',
+    })
   return certificate
 }
 
 /** What to do when the authority is not as it was: it cannot be made again. */
-export const restoreHint = (cluster: Cluster): string => `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
+export const restoreHint = (cluster: Cluster): string =>
+  `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
 
 const newAuthorityHint = (cluster: Cluster): string =>
   `To start anew, with a new authority and without the data, take the cluster down first (npx zx scripts/down.ts --cluster ${cluster.name}), then move ${cluster.paths.certs} aside.`
@@ -195,7 +251,8 @@ export function certificateReport(cluster: Cluster, now = new Date()): Certifica
 }
 
 /** Whole days until a certificate ends; negative once it has. */
-export const daysLeft = (certificate: X509Certificate, now = new Date()): number => Math.floor((Date.parse(certificate.validTo) - now.getTime()) / day)
+export const daysLeft = (certificate: X509Certificate, now = new Date()): number =>
+  Math.floor((Date.parse(certificate.validTo) - now.getTime()) / day)
 
 const subjectOf = (certificate: X509Certificate): string => certificate.subject.split('\n').join(', ')
 

@@ -17,7 +17,9 @@ export function clientEnvironment(cluster: Cluster): Record<string, string> {
 
 /** The same as lines for a shell; where etcdctl is not on PATH, a line that puts the cluster's own there. */
 export async function shellLines(cluster: Cluster): Promise<string> {
-  const lines = Object.entries(clientEnvironment(cluster)).map(([name, value]) => `export ${name}=${shellQuoted(value)}`)
+  const lines = Object.entries(clientEnvironment(cluster)).map(
+    ([name, value]) => `export ${name}=${shellQuoted(value)}`,
+  )
   const binaries = findProgram('etcdctl') ? undefined : await findEtcd(cluster)
   if (binaries) lines.push(`export PATH=${shellQuoted(binaries.folder)}:"$PATH"`)
   return `${lines.join('\n')}\n`

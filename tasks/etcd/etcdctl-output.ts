@@ -12,7 +12,9 @@ export const fromBase64 = (text = ''): string => Buffer.from(text, 'base64').toS
 
 /** JSON whose integers above 2^53 (ids, hashes, big revisions) stay exact, as text. */
 export function parse<T>(text: string): T | undefined {
-  const exact = text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.])-?\d{16,}(?![\d.eE])/g, (token) => (token.startsWith('"') ? token : `"${token}"`))
+  const exact = text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.])-?\d{16,}(?![\d.eE])/g, (token) =>
+    token.startsWith('"') ? token : `"${token}"`,
+  )
   try {
     return JSON.parse(exact) as T
   } catch {
@@ -24,14 +26,20 @@ export function parse<T>(text: string): T | undefined {
 export function milliseconds(took: string): number {
   const units: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, µs: 0.001, us: 0.001, ns: 0.000001 }
   const parts = [...took.matchAll(/([\d.]+)(h|ms|m|s|µs|us|ns)/g)]
-  return Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (units[unit ?? ''] ?? 0), 0) * 100) / 100
+  return (
+    Math.round(parts.reduce((sum, [, count, unit]) => sum + Number(count) * (units[unit ?? ''] ?? 0), 0) * 100) / 100
+  )
 }
 
 /** Why etcdctl failed, in its own words: the cause below "context deadline exceeded" where it gives one. */
 export function lastWords({ stdout, stderr, exitCode }: Result): string {
   if (exitCode === 124) return 'etcdctl did not end in time'
-  const cause = [...stderr.matchAll(/transport: (?:Error while dialing:? ?|authentication handshake failed: )?([^"\\]+)/g)].at(-1)?.[1]
-  const lines = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() && !line.startsWith('{') && !line.startsWith('['))
+  const cause = [
+    ...stderr.matchAll(/transport: (?:Error while dialing:? ?|authentication handshake failed: )?([^"\\]+)/g),
+  ].at(-1)?.[1]
+  const lines = `${stdout}\n${stderr}`
+    .split('\n')
+    .filter((line) => line.trim() && !line.startsWith('{') && !line.startsWith('['))
   const last = (lines.at(-1) ?? 'it said nothing')
     .replace(/^Error: /, '')
     .replace(/^.*\((.+)\)$/, '$1')

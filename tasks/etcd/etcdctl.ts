@@ -79,7 +79,9 @@ export function endpointStatus(cluster: Cluster, options: CallOptions = {}): Pro
     const entries = parse<RawStatus[]>(result.stdout) ?? []
     return endpoints.map((endpoint) => {
       const status = entries.find((entry) => entry.Endpoint === endpoint)?.Status
-      return status ? { endpoint, ok: true, value: statusFrom(status) } : { endpoint, ok: false, reason: reasonFor(endpoint, result) }
+      return status
+        ? { endpoint, ok: true, value: statusFrom(status) }
+        : { endpoint, ok: false, reason: reasonFor(endpoint, result) }
     })
   })
 }
@@ -113,23 +115,40 @@ export function endpointHealth(cluster: Cluster, options: CallOptions = {}): Pro
 }
 
 /** The answer for an endpoint at which nobody listens is known at once: etcdctl would knock there until its time is up. */
-async function ofThoseThatListen<T>(endpoints: string[], asked: (endpoints: string[]) => Promise<Answer<T>[]>): Promise<Answer<T>[]> {
+async function ofThoseThatListen<T>(
+  endpoints: string[],
+  asked: (endpoints: string[]) => Promise<Answer<T>[]>,
+): Promise<Answer<T>[]> {
   const closed = await Promise.all(endpoints.map(refuses))
   const listening = endpoints.filter((_, index) => !closed[index])
   const answers = listening.length > 0 ? await asked(listening) : []
-  return endpoints.map((endpoint) => answers.find((answer) => answer.endpoint === endpoint) ?? { endpoint, ok: false, reason: 'nothing listens there (connection refused)' })
+  return endpoints.map(
+    (endpoint) =>
+      answers.find((answer) => answer.endpoint === endpoint) ?? {
+        endpoint,
+        ok: false,
+        reason: 'nothing listens there (connection refused)',
+      },
+  )
 }
 
 /**
  * The hash of the keys of each endpoint at a revision; one that has not reached that revision says so as its reason.
  * Hashing takes seconds for each gigabyte: an etcdctl for each endpoint, all at once.
  */
-export function endpointHashKV(cluster: Cluster, revision: number, options: CallOptions = {}): Promise<Answer<HashKV>[]> {
+export function endpointHashKV(
+  cluster: Cluster,
+  revision: number,
+  options: CallOptions = {},
+): Promise<Answer<HashKV>[]> {
   const endpoints = endpointsOf(cluster, options)
   return Promise.all(
     endpoints.map((endpoint) =>
       answerOf(endpoint, async () => {
-        const [entry] = await call<RawHash[]>(cluster, ['endpoint', 'hashkv', '--rev', String(revision)], { ...options, endpoints: [endpoint] })
+        const [entry] = await call<RawHash[]>(cluster, ['endpoint', 'hashkv', '--rev', String(revision)], {
+          ...options,
+          endpoints: [endpoint],
+        })
         return { hash: Number(entry?.HashKV?.hash ?? 0), compactRevision: Number(entry?.HashKV?.compact_revision ?? 0) }
       }),
     ),
@@ -139,19 +158,36 @@ export function endpointHashKV(cluster: Cluster, revision: number, options: Call
 /** How many keys there are. @throws OperationError */
 export async function countKeys(cluster: Cluster, endpoint: string): Promise<number> {
   // The count is of all of them, whatever the limit; --count-only is not known to etcdctl 3.4.
-  const { count } = await call<{ count?: Integer }>(cluster, ['get', '', '--prefix', '--keys-only', '--limit=1'], { endpoints: [endpoint], timeoutMs: 60_000 })
+  const { count } = await call<{ count?: Integer }>(cluster, ['get', '', '--prefix', '--keys-only', '--limit=1'], {
+    endpoints: [endpoint],
+    timeoutMs: 60_000,
+  })
   return Number(count ?? 0)
 }
 
 /** The alarms that are raised. @throws OperationError when no endpoint answers or there is no quorum */
 export async function alarmList(cluster: Cluster, options: CallOptions = {}): Promise<Alarm[]> {
   const answer = await call<RawAlarms>(cluster, ['alarm', 'list'], options)
-  return (answer.alarms ?? []).map(({ memberID, alarm }) => ({ memberId: hex(memberID), alarm: typeof alarm === 'string' ? alarm : (alarmNames[alarm ?? 0] ?? String(alarm)) }))
+  return (answer.alarms ?? []).map(({ memberID, alarm }) => ({
+    memberId: hex(memberID),
+    alarm: typeof alarm === 'string' ? alarm : (alarmNames[alarm ?? 0] ?? String(alarm)),
+  }))
 }
 
 /** Writes a key, bound to a lease or for good; returns the revision that this made. @throws OperationError */
-export async function put(cluster: Cluster, key: string, value: string, options: CallOptions & { lease?: string } = {}): Promise<number> {
-  return revisionOf(await call<RawHeader>(cluster, ['put', ...(options.lease ? ['--lease', options.lease] : []), '--', key, value], options))
+export async function put(
+  cluster: Cluster,
+  key: string,
+  value: string,
+  options: CallOptions & { lease?: string } = {},
+): Promise<number> {
+  return revisionOf(
+    await call<RawHeader>(
+      cluster,
+      ['put', ...(options.lease ? ['--lease', options.lease] : []), '--', key, value],
+      options,
+    ),
+  )
 }
 
 /** Makes a lease of `ttlSeconds` and returns its id: the keys bound to it go when it ends, even if we are killed. @throws OperationError */
@@ -165,14 +201,28 @@ export async function revokeLease(cluster: Cluster, lease: string, options: Call
 }
 
 /** Reads a key, or every key below a prefix, linearizably. Returns values by key. @throws OperationError */
-export async function get(cluster: Cluster, key: string, options: CallOptions & { prefix?: boolean } = {}): Promise<Map<string, string>> {
-  const answer = await call<RawKeys>(cluster, ['get', '--consistency=l', ...(options.prefix ? ['--prefix'] : []), '--', key], options)
+export async function get(
+  cluster: Cluster,
+  key: string,
+  options: CallOptions & { prefix?: boolean } = {},
+): Promise<Map<string, string>> {
+  const answer = await call<RawKeys>(
+    cluster,
+    ['get', '--consistency=l', ...(options.prefix ? ['--prefix'] : []), '--', key],
+    options,
+  )
   return new Map((answer.kvs ?? []).map((pair) => [fromBase64(pair.key), fromBase64(pair.value)]))
 }
 
 /** Deletes a key, or every key below a prefix; returns the revision that this made. @throws OperationError */
-export async function del(cluster: Cluster, key: string, options: CallOptions & { prefix?: boolean } = {}): Promise<number> {
-  return revisionOf(await call<RawHeader>(cluster, ['del', ...(options.prefix ? ['--prefix'] : []), '--', key], options))
+export async function del(
+  cluster: Cluster,
+  key: string,
+  options: CallOptions & { prefix?: boolean } = {},
+): Promise<number> {
+  return revisionOf(
+    await call<RawHeader>(cluster, ['del', ...(options.prefix ? ['--prefix'] : []), '--', key], options),
+  )
 }
 
 // What etcdctl prints with -w json; 64-bit integers arrive as text (see parse).
@@ -184,7 +234,15 @@ interface RawMembers {
 }
 interface RawStatus {
   Endpoint?: string
-  Status?: RawHeader & { version?: string; dbSize?: Integer; leader?: Integer; raftIndex?: Integer; raftAppliedIndex?: Integer; raftTerm?: Integer; isLearner?: boolean }
+  Status?: RawHeader & {
+    version?: string
+    dbSize?: Integer
+    leader?: Integer
+    raftIndex?: Integer
+    raftAppliedIndex?: Integer
+    raftTerm?: Integer
+    isLearner?: boolean
+  }
 }
 interface RawHealth {
   endpoint: string
@@ -202,7 +260,8 @@ interface RawKeys {
   kvs?: { key: string; value?: string }[]
 }
 
-const endpointsOf = (cluster: Cluster, options: CallOptions): string[] => options.endpoints ?? cluster.hosts.map((host) => host.clientURL)
+const endpointsOf = (cluster: Cluster, options: CallOptions): string[] =>
+  options.endpoints ?? cluster.hosts.map((host) => host.clientURL)
 const revisionOf = (answer: RawHeader): number => Number(answer.header?.revision ?? 0)
 
 /** Turns a failed call into an answer that says why. Anything but a failure of the world is thrown on. */
@@ -219,7 +278,11 @@ export async function answerOf<T>(endpoint: string, read: () => Promise<T>): Pro
 export async function call<T>(cluster: Cluster, args: string[], options: CallOptions): Promise<T> {
   const result = await etcdctl(cluster, args, options)
   const value = result.exitCode === 0 ? parse<T>(result.stdout) : undefined
-  if (value === undefined) throw new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} failed on ${endpointsOf(cluster, options).join(', ')}.`, { output: lastWords(result) })
+  if (value === undefined)
+    throw new OperationError(
+      `etcdctl ${args.slice(0, 2).join(' ')} failed on ${endpointsOf(cluster, options).join(', ')}.`,
+      { output: lastWords(result) },
+    )
   return value
 }
 
@@ -227,9 +290,17 @@ export async function call<T>(cluster: Cluster, args: string[], options: CallOpt
 export async function etcdctl(cluster: Cluster, args: string[], options: CallOptions, inTurn = 1): Promise<Result> {
   const { timeoutMs = defaultTimeoutMs } = options
   const limit = `${Math.round(timeoutMs)}ms`
-  const ours = { ETCDCTL_ENDPOINTS: endpointsOf(cluster, options).map(routed).join(','), ETCDCTL_DIAL_TIMEOUT: limit, ETCDCTL_COMMAND_TIMEOUT: limit, ETCDCTL_WRITE_OUT: 'json' }
+  const ours = {
+    ETCDCTL_ENDPOINTS: endpointsOf(cluster, options).map(routed).join(','),
+    ETCDCTL_DIAL_TIMEOUT: limit,
+    ETCDCTL_COMMAND_TIMEOUT: limit,
+    ETCDCTL_WRITE_OUT: 'json',
+  }
   const [program, reach] = await Promise.all([etcdctlPath(cluster), clientEnvironment(cluster)])
-  const result = await ask(program, args, { env: { ...unheard('ETCDCTL_'), ...direct, ...reach, ...ours }, timeout: timeoutMs * inTurn + killMs })
+  const result = await ask(program, args, {
+    env: { ...unheard('ETCDCTL_'), ...direct, ...reach, ...ours },
+    timeout: timeoutMs * inTurn + killMs,
+  })
   return { ...result, stdout: unrouted(result.stdout), stderr: unrouted(result.stderr) }
 }
 

@@ -8,13 +8,30 @@ import { compareVersions } from '../core/programs.ts'
  * --force-new-cluster may leave members behind.
  */
 const faults = [
-  { first: '3.5.0', last: '3.5.2', what: 'can corrupt its data when it crashes (etcd-io/etcd#13766)', mended: 'Take 3.5.32 or later.' },
-  { first: '3.6.0', last: '3.6.4', what: 'can corrupt its data when it gets a snapshot while it is defragmented (etcd-io/etcd#20271)', mended: 'Take a later 3.6.' },
-  { first: '3.6.5', last: '3.6.5', what: 'can leave learners in a cluster that is formed anew from one member (--force-new-cluster)', mended: 'Take a later 3.6.' },
+  {
+    first: '3.5.0',
+    last: '3.5.2',
+    what: 'can corrupt its data when it crashes (etcd-io/etcd#13766)',
+    mended: 'Take 3.5.32 or later.',
+  },
+  {
+    first: '3.6.0',
+    last: '3.6.4',
+    what: 'can corrupt its data when it gets a snapshot while it is defragmented (etcd-io/etcd#20271)',
+    mended: 'Take a later 3.6.',
+  },
+  {
+    first: '3.6.5',
+    last: '3.6.5',
+    what: 'can leave learners in a cluster that is formed anew from one member (--force-new-cluster)',
+    mended: 'Take a later 3.6.',
+  },
 ]
 
 /** What is wrong with this version, and what to take instead, in sentences; '' where nothing is. */
 export function faultOf(version: string): string {
-  const fault = faults.find(({ first, last }) => compareVersions(version, first) >= 0 && compareVersions(version, last) <= 0)
+  const fault = faults.find(
+    ({ first, last }) => compareVersions(version, first) >= 0 && compareVersions(version, last) <= 0,
+  )
   return fault ? `Version ${version} of etcd ${fault.what}. ${fault.mended}` : ''
 }

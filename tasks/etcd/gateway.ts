@@ -34,7 +34,8 @@ export function openGateway(cluster: Cluster, sockets: number): Gateway {
   const below = (prefix: string): object => ({ key: base64(prefix), range_end: base64(endOf(prefix)) })
   return {
     endpoints: cluster.hosts.map((host) => routed(host.clientURL)),
-    put: async (endpoint, key, value) => revisionOf(await kv(endpoint, 'put', { key: base64(key), value: base64(value) })),
+    put: async (endpoint, key, value) =>
+      revisionOf(await kv(endpoint, 'put', { key: base64(key), value: base64(value) })),
     read: async (endpoint, key) => {
       const answer = await kv(endpoint, 'range', { key: base64(key), keys_only: true })
       return { found: (answer.kvs ?? []).length > 0, revision: revisionOf(answer) }
@@ -44,7 +45,8 @@ export function openGateway(cluster: Cluster, sockets: number): Gateway {
       return new Set(kvs.map(({ key }) => Buffer.from(key, 'base64').toString()))
     },
     deleteBelow: (endpoint, prefix) => kv(endpoint, 'deleterange', below(prefix), readAllTimeoutMs),
-    isHealthy: async (endpoint) => (await exchange(agents.now(), 'GET', `${endpoint}/health`, undefined, healthTimeoutMs)).health === 'true',
+    isHealthy: async (endpoint) =>
+      (await exchange(agents.now(), 'GET', `${endpoint}/health`, undefined, healthTimeoutMs)).health === 'true',
     close: agents.close,
   }
 }
@@ -87,7 +89,13 @@ interface Answer {
 
 const revisionOf = (answer: Answer): number => Number(answer.header?.revision ?? 0)
 
-function exchange(agent: Agent, method: string, url: string, body: string | undefined, timeout: number): Promise<Answer> {
+function exchange(
+  agent: Agent,
+  method: string,
+  url: string,
+  body: string | undefined,
+  timeout: number,
+): Promise<Answer> {
   return new Promise((done, fail) => {
     const outgoing = request(url, { agent, method, signal: AbortSignal.timeout(timeout) }, (response) => {
       const chunks: Buffer[] = []
@@ -110,4 +118,5 @@ function exchange(agent: Agent, method: string, url: string, body: string | unde
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
 /** The end of the range of all keys with that prefix: its last byte plus one. */
-const endOf = (prefix: string): string => prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
+const endOf = (prefix: string): string =>
+  prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)

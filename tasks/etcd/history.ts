@@ -55,7 +55,8 @@ function countBackwards(answered: Operation[]): number {
   let highest = 0
   let backwards = 0
   for (const read of readsByStart) {
-    for (let before = byEnd[next]; before && before.end < read.start; before = byEnd[++next]) highest = Math.max(highest, before.revision)
+    for (let before = byEnd[next]; before && before.end < read.start; before = byEnd[++next])
+      highest = Math.max(highest, before.revision)
     if (read.revision < highest || read.found === false) backwards++
   }
   return backwards

@@ -24,7 +24,10 @@ export interface LoadOptions {
 const healthyWithinMs = 20_000
 
 /** Starts writing and reading through every endpoint over mutual TLS. */
-export function startLoad(cluster: Cluster, { writers = 6, readers = 2, pauseMs = 20, maxSeconds = 120 }: LoadOptions = {}): Load {
+export function startLoad(
+  cluster: Cluster,
+  { writers = 6, readers = 2, pauseMs = 20, maxSeconds = 120 }: LoadOptions = {},
+): Load {
   const gateway = openGateway(cluster, writers + readers)
   const prefix = `ha-etcd/load/${randomBytes(6).toString('hex')}/`
   const operations: Operation[] = []
@@ -39,7 +42,14 @@ export function startLoad(cluster: Cluster, { writers = 6, readers = 2, pauseMs 
       const key = `${prefix}${index}-${count}`
       const start = Date.now()
       const revision = await onceMore(gateway, turn, (endpoint) => gateway.put(endpoint, key, String(start)))
-      operations.push({ kind: 'write', key, start, end: Date.now(), ok: revision !== undefined, revision: revision ?? 0 })
+      operations.push({
+        kind: 'write',
+        key,
+        start,
+        end: Date.now(),
+        ok: revision !== undefined,
+        revision: revision ?? 0,
+      })
       if (revision !== undefined) latest = key
       await pause(pauseMs)
     }
@@ -52,10 +62,21 @@ export function startLoad(cluster: Cluster, { writers = 6, readers = 2, pauseMs 
       const start = Date.now()
       turn.at++ // another member each time: one that lags must not be seen
       const answer = await onceMore(gateway, turn, (endpoint) => gateway.read(endpoint, key))
-      operations.push({ kind: 'read', key, start, end: Date.now(), ok: answer !== undefined, revision: answer?.revision ?? 0, ...(answer && { found: answer.found }) })
+      operations.push({
+        kind: 'read',
+        key,
+        start,
+        end: Date.now(),
+        ok: answer !== undefined,
+        revision: answer?.revision ?? 0,
+        ...(answer && { found: answer.found }),
+      })
     }
   }
-  const all = Promise.all([...Array.from({ length: writers }, (_, index) => writer(index)), ...Array.from({ length: readers }, (_, index) => reader(index))])
+  const all = Promise.all([
+    ...Array.from({ length: writers }, (_, index) => writer(index)),
+    ...Array.from({ length: readers }, (_, index) => reader(index)),
+  ])
 
   return {
     stop: async () => {
@@ -71,7 +92,11 @@ export function startLoad(cluster: Cluster, { writers = 6, readers = 2, pauseMs 
 }
 
 /** Asks the member whose turn it is; where that fails, once more through one that says that it is healthy. Undefined: failed twice. */
-async function onceMore<T>(gateway: Gateway, turn: { at: number }, ask: (endpoint: string) => Promise<T>): Promise<T | undefined> {
+async function onceMore<T>(
+  gateway: Gateway,
+  turn: { at: number },
+  ask: (endpoint: string) => Promise<T>,
+): Promise<T | undefined> {
   const endpoint = (): string => gateway.endpoints[turn.at % gateway.endpoints.length] ?? ''
   try {
     return await ask(endpoint())

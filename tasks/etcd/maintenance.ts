@@ -8,13 +8,16 @@ import { lastWords } from './etcdctl-output.ts'
 const slowMs = 600_000
 
 /** Has the leader at `leaderURL` hand leadership over to a member. @throws OperationError when that member does not take it */
-export const moveLeader = (cluster: Cluster, leaderURL: string, memberId: string): Promise<void> => act(cluster, ['move-leader', memberId], leaderURL, 5000)
+export const moveLeader = (cluster: Cluster, leaderURL: string, memberId: string): Promise<void> =>
+  act(cluster, ['move-leader', memberId], leaderURL, 5000)
 
 /** Gives a member's free space back to its disk. The member answers nothing meanwhile. @throws OperationError */
-export const defragment = (cluster: Cluster, endpoint: string): Promise<void> => act(cluster, ['defrag'], endpoint, slowMs)
+export const defragment = (cluster: Cluster, endpoint: string): Promise<void> =>
+  act(cluster, ['defrag'], endpoint, slowMs)
 
 /** Saves a member's database, with its checksum, as a file that must not be there yet. @throws OperationError */
-export const saveSnapshot = (cluster: Cluster, endpoint: string, file: string): Promise<void> => act(cluster, ['snapshot', 'save', file], endpoint, slowMs)
+export const saveSnapshot = (cluster: Cluster, endpoint: string, file: string): Promise<void> =>
+  act(cluster, ['snapshot', 'save', file], endpoint, slowMs)
 
 /**
  * Forgets every older version of every key below a revision, and waits until that is done on the disk.
@@ -36,5 +39,8 @@ export async function disarmAlarms(cluster: Cluster): Promise<void> {
 /** These commands print words, whatever format is asked for. */
 async function act(cluster: Cluster, args: string[], endpoint: string | undefined, timeoutMs: number): Promise<void> {
   const result = await etcdctl(cluster, args, { timeoutMs, ...(endpoint && { endpoints: [endpoint] }) })
-  if (result.exitCode !== 0) throw new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} failed${endpoint ? ` on ${endpoint}` : ''}.`, { output: lastWords(result) })
+  if (result.exitCode !== 0)
+    throw new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} failed${endpoint ? ` on ${endpoint}` : ''}.`, {
+      output: lastWords(result),
+    })
 }

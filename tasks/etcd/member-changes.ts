@@ -10,17 +10,21 @@ import { memberOf } from './membership.ts'
  * (HealthInterval in etcd's server/etcdserver/server.go), and a learner near the leader before it may vote.
  */
 const patienceMs = 60_000
-const notNow = /unhealthy cluster|not enough started members|no leader|leader changed|in sync with leader|timed out|did not end in time|deadline exceeded|Unavailable/i
+const notNow =
+  /unhealthy cluster|not enough started members|no leader|leader changed|in sync with leader|timed out|did not end in time|deadline exceeded|Unavailable/i
 
 /** The client URLs of the hosts that commit (a full database keeps no member from that), but for `without`: whom to ask for a change that concerns that host. A learner is none of them. `timeoutMs`: how long one may take. */
 export async function voters(cluster: Cluster, without: Host[] = [], timeoutMs?: number): Promise<string[]> {
   const endpoints = cluster.hosts.filter((host) => !without.includes(host)).map(({ clientURL }) => clientURL)
-  return (await endpointHealth(cluster, { endpoints, ...(timeoutMs && { timeoutMs }) })).flatMap((answer) => (answer.ok || /NOSPACE/.test(answer.reason) ? [answer.endpoint] : []))
+  return (await endpointHealth(cluster, { endpoints, ...(timeoutMs && { timeoutMs }) })).flatMap((answer) =>
+    answer.ok || /NOSPACE/.test(answer.reason) ? [answer.endpoint] : [],
+  )
 }
 
 /** Adds a host's member, which gets all data but does not vote yet. @returns its id. @throws OperationError */
 export async function addLearner(cluster: Cluster, host: Host, endpoints: string[]): Promise<string> {
-  const added = (members: Member[]): Member | undefined => members.find(({ peerURLs }) => peerURLs.includes(host.peerURL))
+  const added = (members: Member[]): Member | undefined =>
+    members.find(({ peerURLs }) => peerURLs.includes(host.peerURL))
   const args = ['member', 'add', host.name, '--learner', `--peer-urls=${host.peerURL}`]
   const members = await change(cluster, args, endpoints, (now) => added(now) !== undefined)
   return added(members)?.id ?? ''
@@ -28,7 +32,9 @@ export async function addLearner(cluster: Cluster, host: Host, endpoints: string
 
 /** Lets a learner vote, once it has caught up. @throws OperationError */
 export async function promote(cluster: Cluster, id: string, endpoints: string[]): Promise<void> {
-  await change(cluster, ['member', 'promote', id], endpoints, (now) => now.some((member) => member.id === id && !member.isLearner))
+  await change(cluster, ['member', 'promote', id], endpoints, (now) =>
+    now.some((member) => member.id === id && !member.isLearner),
+  )
 }
 
 /** Removes a member for good: its id never comes back. @throws OperationError */
@@ -37,10 +43,16 @@ export async function removeMember(cluster: Cluster, id: string, endpoints: stri
 }
 
 /** The member that lives on a host, by the word of those endpoints. @throws OperationError when they cannot say */
-export const memberAt = async (cluster: Cluster, host: Host, endpoints: string[]): Promise<Member | undefined> => memberOf(host, await memberList(cluster, { endpoints }))
+export const memberAt = async (cluster: Cluster, host: Host, endpoints: string[]): Promise<Member | undefined> =>
+  memberOf(host, await memberList(cluster, { endpoints }))
 
 /** Asks for a change until the members are as it makes them: an answer that got lost says nothing. */
-async function change(cluster: Cluster, args: string[], endpoints: string[], done: (members: Member[]) => boolean): Promise<Member[]> {
+async function change(
+  cluster: Cluster,
+  args: string[],
+  endpoints: string[],
+  done: (members: Member[]) => boolean,
+): Promise<Member[]> {
   const asked: CallOptions = { endpoints, timeoutMs: 5000 }
   for (const deadline = Date.now() + patienceMs; ; await sleep(500)) {
     const failure = await call(cluster, args, asked).then(
@@ -50,7 +62,8 @@ async function change(cluster: Cluster, args: string[], endpoints: string[], don
     const members = await memberList(cluster, asked).catch(() => [])
     if (members.length > 0 && done(members)) return members
     if (failure === undefined && Date.now() < deadline) continue
-    if (!(failure instanceof OperationError)) throw failure ?? new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} had no effect.`)
+    if (!(failure instanceof OperationError))
+      throw failure ?? new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} had no effect.`)
     if (failure.exitCode !== 1 || !notNow.test(failure.more.output ?? '') || Date.now() > deadline) throw failure
   }
 }

@@ -16,14 +16,19 @@ export const quorum = (members: number): number => Math.floor(members / 2) + 1
 
 /** The member that lives on a host: the one of its name, else the one at its peer URL (a member that never started has no name). */
 export function memberOf(host: Host, members: Member[]): Member | undefined {
-  return members.find((member) => member.name === host.name) ?? members.find((member) => member.peerURLs.includes(host.peerURL))
+  return (
+    members.find((member) => member.name === host.name) ??
+    members.find((member) => member.peerURLs.includes(host.peerURL))
+  )
 }
 
 /** Compares the cluster's hosts with the members it lists. No difference: an empty list. */
 export function compareMembers(hosts: Host[], members: Member[]): Difference[] {
   const ofHosts = hosts.flatMap((host) => compareOne(host, memberOf(host, members)))
   const known = hosts.map((host) => memberOf(host, members))
-  const extra = members.filter((member) => !known.includes(member)).map((member): Difference => ({ kind: 'extra', member }))
+  const extra = members
+    .filter((member) => !known.includes(member))
+    .map((member): Difference => ({ kind: 'extra', member }))
   return [...ofHosts, ...extra]
 }
 

@@ -36,21 +36,54 @@ const unreachable: Cause[] = [
     says: 'its SSH host key is not known here.',
     hint: `See that it is the right host, and connect to it once by hand: ssh asks for the key; ${again}`,
   },
-  { pattern: /no such identity: ([^:\s]+)/, says: 'the SSH key $1 is not there.', hint: `Name another one (ssh.identityFile, ansible_ssh_private_key_file), ${again}` },
-  { pattern: /UNPROTECTED PRIVATE KEY FILE/, says: 'SSH does not use the key, since other users may read it.', hint: `Close it to them: chmod 600 on the key; ${again}` },
-  { pattern: /(\S+)@\S+: Permission denied \(/, says: 'SSH does not let the user $1 in.', hint: `Correct the user or the key (ssh.user, ssh.identityFile), ${again}` },
-  { pattern: /Could not resolve hostname ([^:\s]+)/, says: 'nobody knows the name $1.', hint: `Correct its address (ssh.host, ansible_host), ${again}` },
-  { pattern: /connect to host (\S+ port \d+): Connection refused/, says: 'nothing answers SSH at $1.', hint: `Start sshd there, or correct the port, ${again}` },
-  { pattern: /connect to host (\S+) port \d+: ([^\\\r\n]+)/, says: 'it cannot be reached at $1 ($2).', hint: `Start the host, or correct its address, ${again}` },
   {
-    pattern: /not responding|closed by remote host|Connection reset|Broken pipe|Shared connection to|lost connection|Connection closed|client_loop|mux_client/i,
+    pattern: /no such identity: ([^:\s]+)/,
+    says: 'the SSH key $1 is not there.',
+    hint: `Name another one (ssh.identityFile, ansible_ssh_private_key_file), ${again}`,
+  },
+  {
+    pattern: /UNPROTECTED PRIVATE KEY FILE/,
+    says: 'SSH does not use the key, since other users may read it.',
+    hint: `Close it to them: chmod 600 on the key; ${again}`,
+  },
+  {
+    pattern: /(\S+)@\S+: Permission denied \(/,
+    says: 'SSH does not let the user $1 in.',
+    hint: `Correct the user or the key (ssh.user, ssh.identityFile), ${again}`,
+  },
+  {
+    pattern: /Could not resolve hostname ([^:\s]+)/,
+    says: 'nobody knows the name $1.',
+    hint: `Correct its address (ssh.host, ansible_host), ${again}`,
+  },
+  {
+    pattern: /connect to host (\S+ port \d+): Connection refused/,
+    says: 'nothing answers SSH at $1.',
+    hint: `Start sshd there, or correct the port, ${again}`,
+  },
+  {
+    pattern: /connect to host (\S+) port \d+: ([^\\\r\n]+)/,
+    says: 'it cannot be reached at $1 ($2).',
+    hint: `Start the host, or correct its address, ${again}`,
+  },
+  {
+    pattern:
+      /not responding|closed by remote host|Connection reset|Broken pipe|Shared connection to|lost connection|Connection closed|client_loop|mux_client/i,
     says: 'the connection was lost in the middle of the run.',
     hint: 'When it is back, run the same command again: it goes on where this one ended.',
   },
-  { pattern: /timed out/i, says: 'it does not answer over SSH.', hint: `Start the host, or correct its address, ${again}` },
+  {
+    pattern: /timed out/i,
+    says: 'it does not answer over SSH.',
+    hint: `Start the host, or correct its address, ${again}`,
+  },
 ]
 
-const vault: Cause = { pattern: /no vault secrets (?:were )?found/, says: 'a variable is encrypted by ansible-vault, and its password is not known here.', hint: vaultHint }
+const vault: Cause = {
+  pattern: /no vault secrets (?:were )?found/,
+  says: 'a variable is encrypted by ansible-vault, and its password is not known here.',
+  hint: vaultHint,
+}
 
 /** What else may fail before the role itself has a word, or beneath it. */
 const failing: Cause[] = [
@@ -60,7 +93,11 @@ const failing: Cause[] = [
     says: 'sudo wants a terminal there (requiretty).',
     hint: `Let the user run sudo without one (Defaults:USER !requiretty in /etc/sudoers.d); or set ANSIBLE_PIPELINING=0, which lays what Ansible runs, keys included, on the host's disk for a moment; ${again}`,
   },
-  { pattern: /privilege escalation prompt/, says: 'sudo does not answer there.', hint: `See by hand what it waits for (sudo -v), ${again}` },
+  {
+    pattern: /privilege escalation prompt/,
+    says: 'sudo does not answer there.',
+    hint: `See by hand what it waits for (sudo -v), ${again}`,
+  },
   {
     pattern: /Missing sudo password|a password is required|Incorrect sudo password/,
     says: 'sudo wants a password there.',
@@ -71,7 +108,11 @@ const failing: Cause[] = [
     says: 'the user may not use sudo there.',
     hint: `Let the user run sudo without a password (NOPASSWD in /etc/sudoers.d), ${again}`,
   },
-  { pattern: /sudo: (?:command )?not found|sudo: No such file/, says: 'there is no sudo.', hint: `Install it there, or connect as root, ${again}` },
+  {
+    pattern: /sudo: (?:command )?not found|sudo: No such file/,
+    says: 'there is no sudo.',
+    hint: `Install it there, or connect as root, ${again}`,
+  },
   {
     pattern: /feature annotations is not defined|feature_version|requires a minimum of Python/,
     says: 'its Python is too old.',
@@ -82,8 +123,16 @@ const failing: Cause[] = [
     says: 'there is no Python.',
     hint: `Install Python 3 there (Debian: apt-get install python3, not python3-minimal), or name another one (python in hosts, ansible_python_interpreter), ${again}`,
   },
-  { pattern: /No space left on device|Disk quota exceeded/i, says: 'its disk is full.', hint: `Free some space there, ${again}` },
-  { pattern: /Read-only file system/, says: 'its disk is read-only.', hint: `See why in its log (dmesg), mend that, ${again}` },
+  {
+    pattern: /No space left on device|Disk quota exceeded/i,
+    says: 'its disk is full.',
+    hint: `Free some space there, ${again}`,
+  },
+  {
+    pattern: /Read-only file system/,
+    says: 'its disk is read-only.',
+    hint: `See why in its log (dmesg), mend that, ${again}`,
+  },
 ]
 
 /**
@@ -104,7 +153,11 @@ export function playFailure(failed: FailedLine[], output: string, log?: string):
   }
   const also = [...new Set(failures.map(({ host }) => host))].filter((host) => host !== first.host)
   const who = first.host && `${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: `
-  return new OperationError(`${who}${first.message}`, { ...(first.output && { output: first.output }), ...(first.hint && { hint: first.hint }), ...more })
+  return new OperationError(`${who}${first.message}`, {
+    ...(first.output && { output: first.output }),
+    ...(first.hint && { hint: first.hint }),
+    ...more,
+  })
 }
 
 function parse({ task, line }: FailedLine): Failure {
@@ -120,10 +173,15 @@ function parse({ task, line }: FailedLine): Failure {
 function read(json: string): { message: string; everything: string } {
   try {
     const { msg, module_stderr, module_stdout, exception, stderr, stdout } = JSON.parse(json) as Record<string, unknown>
-    const texts = [msg, module_stderr, module_stdout, exception, stderr, stdout].filter((text): text is string => typeof text === 'string')
+    const texts = [msg, module_stderr, module_stdout, exception, stderr, stdout].filter(
+      (text): text is string => typeof text === 'string',
+    )
     // Over a terminal (raw) all of them are in stdout, and stderr holds only ssh's farewell.
     const lastWords = (String(stdout ?? '').trim() || String(stderr ?? '').trim()).split(/\r?\n/).at(-1)
-    return { message: (msg === 'non-zero return code' && lastWords) || String(msg ?? json), everything: texts.join('\n') }
+    return {
+      message: (msg === 'non-zero return code' && lastWords) || String(msg ?? json),
+      everything: texts.join('\n'),
+    }
   } catch {
     return { message: json, everything: json }
   }
@@ -140,7 +198,8 @@ function refusal(message: string): Omit<Failure, 'host'> {
 function causeOf(causes: Cause[], text: string): Omit<Failure, 'host'> | undefined {
   for (const { pattern, says, hint } of causes) {
     const found = pattern.exec(text)
-    if (found) return { message: says.replace(/\$(\d)/g, (_, group: string) => (found[Number(group)] ?? '').trim()), hint }
+    if (found)
+      return { message: says.replace(/\$(\d)/g, (_, group: string) => (found[Number(group)] ?? '').trim()), hint }
   }
   return undefined
 }
@@ -149,11 +208,18 @@ function causeOf(causes: Cause[], text: string): Omit<Failure, 'host'> | undefin
 function wordsOf(message: string): Omit<Failure, 'host'> {
   const [text = '', ...lastWords] = message.trim().split('\n')
   if (lastWords.length === 0) return sentence(text)
-  return { message: text, output: lastWords.join('\n'), hint: 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.' }
+  return {
+    message: text,
+    output: lastWords.join('\n'),
+    hint: 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.',
+  }
 }
 
 /** The command that helps, where the role's message ends with it. */
 function sentence(text: string): Omit<Failure, 'host'> {
-  const [, message = '', hint] = /^(.*?)(?:\s((?:Replace it: |Move it aside: |Correct |Run this |Start the |Give |Make it healthy, ).*))?$/.exec(text) ?? []
+  const [, message = '', hint] =
+    /^(.*?)(?:\s((?:Replace it: |Move it aside: |Correct |Run this |Start the |Give |Make it healthy, ).*))?$/.exec(
+      text,
+    ) ?? []
   return { message, hint }
 }

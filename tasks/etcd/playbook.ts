@@ -38,7 +38,10 @@ export interface PlaybookOptions {
  * @returns the recap, a row for each host
  * @throws OperationError naming the host and what Ansible said of it
  */
-export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, variables, onTask, onDiff, onMessage }: PlaybookOptions): Promise<Recap[]> {
+export async function runPlaybook(
+  cluster: Cluster,
+  { playbook = 'etcd', limit, variables, onTask, onDiff, onMessage }: PlaybookOptions,
+): Promise<Recap[]> {
   refuseTemplates(variables ?? {})
   const ansible = join(projectFolder, 'templates/ansible')
   const failures: FailedLine[] = []
@@ -46,7 +49,9 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, 
   let host = ''
   const collect = onDiff && diffCollector(onDiff)
   // A person's own inventory comes first: where both speak of a variable, ours is heard.
-  const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) => (file ? ['--inventory', file] : []))
+  const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) =>
+    file ? ['--inventory', file] : [],
+  )
   const configured = cluster.own?.inventory ? await ownAnsible() : {}
   const { stdout, stderr, exitCode } = await work(
     requireProgram('ansible-playbook'),
@@ -62,7 +67,15 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, 
     ],
     {
       ...(!onDiff && { state: cluster.paths.state }),
-      env: { ...configured, ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'), ...ours, ANSIBLE_NOCOLOR: '1', ANSIBLE_FORCE_COLOR: '0', PYTHONUNBUFFERED: '1', LC_ALL: 'C.UTF-8' },
+      env: {
+        ...configured,
+        ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'),
+        ...ours,
+        ANSIBLE_NOCOLOR: '1',
+        ANSIBLE_FORCE_COLOR: '0',
+        PYTHONUNBUFFERED: '1',
+        LC_ALL: 'C.UTF-8',
+      },
       onLine: (line) => {
         const begun = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
         if (begun) onTask?.(begun)
@@ -83,11 +96,19 @@ export async function runPlaybook(cluster: Cluster, { playbook = 'etcd', limit, 
 /** Of paths given on the command line or found on PATH nobody has asked before. JSON itself has no {{ outside of texts. @throws UsageError */
 export function refuseTemplates(variables: object): void {
   const [name, value] = Object.entries(variables).find(([, one]) => template.test(JSON.stringify(one))) ?? []
-  if (name) throw new UsageError(`${name} must not contain {{, {% or {#, which Ansible would evaluate, not ${JSON.stringify(value)}.`)
+  if (name)
+    throw new UsageError(
+      `${name} must not contain {{, {% or {#, which Ansible would evaluate, not ${JSON.stringify(value)}.`,
+    )
 }
 
 /** What a person's own ANSIBLE_* variables must not change: the lines that are read here, and the order of the role's tasks. */
-const ours = { ANSIBLE_STDOUT_CALLBACK: 'default', ANSIBLE_STRATEGY: 'linear', ANSIBLE_DISPLAY_SKIPPED_HOSTS: 'true', ANSIBLE_CHECK_MODE_MARKERS: 'false' }
+const ours = {
+  ANSIBLE_STDOUT_CALLBACK: 'default',
+  ANSIBLE_STRATEGY: 'linear',
+  ANSIBLE_DISPLAY_SKIPPED_HOSTS: 'true',
+  ANSIBLE_CHECK_MODE_MARKERS: 'false',
+}
 
 /** Ansible prints a host's differences right before the line that says how the host fared. */
 function diffCollector(onDiff: (host: string, diff: string) => void): (line: string) => void {
@@ -95,12 +116,20 @@ function diffCollector(onDiff: (host: string, diff: string) => void): (line: str
   return (line) => {
     const [, outcome, host] = /^(ok|changed|skipping|fatal|failed): \[([^\]\s]+)/.exec(line) ?? []
     if (host && (lines.length > 0 || outcome === 'changed')) onDiff(host, lines.join('\n').trim())
-    lines = host || /^(TASK|PLAY)/.test(line) ? [] : lines.length > 0 || line.startsWith('--- before') ? [...lines, line] : []
+    lines =
+      host || /^(TASK|PLAY)/.test(line) ? [] : lines.length > 0 || line.startsWith('--- before') ? [...lines, line] : []
   }
 }
 
 /** The rows of Ansible's PLAY RECAP. */
 function parseRecap(output: string): Recap[] {
-  const rows = output.slice(output.lastIndexOf('PLAY RECAP')).matchAll(/^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm)
-  return [...rows].map(([, host = '', changed, unreachable, failed]) => ({ host, changed: Number(changed), unreachable: Number(unreachable), failed: Number(failed) }))
+  const rows = output
+    .slice(output.lastIndexOf('PLAY RECAP'))
+    .matchAll(/^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm)
+  return [...rows].map(([, host = '', changed, unreachable, failed]) => ({
+    host,
+    changed: Number(changed),
+    unreachable: Number(unreachable),
+    failed: Number(failed),
+  }))
 }

@@ -34,7 +34,13 @@ export function identity(certificate?: { cert: string; key: string }): Identity 
 /** Makes a client's identity of an authority, in memory only. `ends` as in a profile: days from now, or a date. */
 export async function clientOf(authority: Authority, organization: string, ends: number | Date): Promise<Identity> {
   const keys = await makeKeyPair('ecdsa-p256')
-  const certificate = await issueLeaf(authority, keys.publicKey, { organization, commonName: commonNames.client, sans: [], usages: ['clientAuth'], ends })
+  const certificate = await issueLeaf(authority, keys.publicKey, {
+    organization,
+    commonName: commonNames.client,
+    sans: [],
+    usages: ['clientAuth'],
+    ends,
+  })
   return identity({ cert: certificate.toString(), key: keyToPem(keys.privateKey) })
 }
 
@@ -44,10 +50,22 @@ export async function clientOf(authority: Authority, organization: string, ends:
  * so that it can be judged afterwards. Never throws.
  * @param timeoutMs milliseconds for the whole of it
  */
-export async function probeTLS(host: string, port: number, shown: Identity, path: string, timeoutMs: number): Promise<Probe> {
+export async function probeTLS(
+  host: string,
+  port: number,
+  shown: Identity,
+  path: string,
+  timeoutMs: number,
+): Promise<Probe> {
   if ('unusable' in shown) return { kind: 'refused', reason: `our own certificate cannot be used: ${shown.unusable}` }
   const way = route(host, port)
-  const socket = connectTLS({ host: way.host, port: way.port, secureContext: shown.context, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+  const socket = connectTLS({
+    host: way.host,
+    port: way.port,
+    secureContext: shown.context,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['http/1.1'],
+  })
   let served: X509Certificate | undefined // kept: a closed socket has forgotten it
   socket.once('secureConnect', () => {
     served = new X509Certificate(socket.getPeerCertificate().raw)
@@ -55,7 +73,8 @@ export async function probeTLS(host: string, port: number, shown: Identity, path
   })
   const probe = await conversation(socket, timeoutMs, () => served)
   // A tunnel accepts for a member that does not, and closes without a word.
-  const nobody = way.tunnel && probe.kind === 'refused' && !served && /^it (closed|reset) the connection$/.test(probe.reason)
+  const nobody =
+    way.tunnel && probe.kind === 'refused' && !served && /^it (closed|reset) the connection$/.test(probe.reason)
   return nobody ? { kind: 'closed', reason: 'nothing listens there (seen through ssh)' } : probe
 }
 
@@ -67,7 +86,11 @@ export async function probePlain(host: string, port: number, path: string, timeo
   return answer.kind === 'answered' && answer.status === 400 ? { kind: 'refused', reason: 'it wants HTTPS' } : answer
 }
 
-function conversation(socket: Socket, timeoutMs: number, certificate: () => X509Certificate | undefined): Promise<Probe> {
+function conversation(
+  socket: Socket,
+  timeoutMs: number,
+  certificate: () => X509Certificate | undefined,
+): Promise<Probe> {
   return new Promise((done) => {
     let connected = false
     const seconds = Math.round(timeoutMs / 100) / 10
@@ -82,7 +105,11 @@ function conversation(socket: Socket, timeoutMs: number, certificate: () => X509
       () =>
         end(
           connected
-            ? { kind: 'silent', reason: `it accepts connections but says nothing for ${seconds} s`, served: certificate() }
+            ? {
+                kind: 'silent',
+                reason: `it accepts connections but says nothing for ${seconds} s`,
+                served: certificate(),
+              }
             : { kind: 'closed', reason: `no connection within ${seconds} s` },
         ),
       timeoutMs,
@@ -95,7 +122,8 @@ function conversation(socket: Socket, timeoutMs: number, certificate: () => X509
   })
 }
 
-const request = (host: string, path: string): string => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+const request = (host: string, path: string): string =>
+  `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
 
 function read(text: string, served: X509Certificate | undefined): Probe {
   const status = /^HTTP\/1\.\d (\d{3})/.exec(text)?.[1]
@@ -104,12 +132,27 @@ function read(text: string, served: X509Certificate | undefined): Probe {
 }
 
 /** Errors before the connection stands mean that nothing listens; later ones that TLS, or its absence, said no. */
-function failure(error: NodeJS.ErrnoException & { reason?: string }, connected: boolean, served: X509Certificate | undefined): Probe {
-  if (!connected) return { kind: 'closed', reason: error.code === 'ECONNREFUSED' ? 'nothing listens there (connection refused)' : `no connection (${error.code ?? error.message})` }
-  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(error.code ?? '')) return { kind: 'plain', reason: 'it does not speak TLS' }
+function failure(
+  error: NodeJS.ErrnoException & { reason?: string },
+  connected: boolean,
+  served: X509Certificate | undefined,
+): Probe {
+  if (!connected)
+    return {
+      kind: 'closed',
+      reason:
+        error.code === 'ECONNREFUSED'
+          ? 'nothing listens there (connection refused)'
+          : `no connection (${error.code ?? error.message})`,
+    }
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(error.code ?? ''))
+    return { kind: 'plain', reason: 'it does not speak TLS' }
   return {
     kind: 'refused',
-    reason: (error.reason ?? (error.code === 'ECONNRESET' ? 'it reset the connection' : error.message)).replace(/^(tlsv1|sslv3|tlsv13|ssl\/tls) /, 'TLS '),
+    reason: (error.reason ?? (error.code === 'ECONNRESET' ? 'it reset the connection' : error.message)).replace(
+      /^(tlsv1|sslv3|tlsv13|ssl\/tls) /,
+      'TLS ',
+    ),
     served,
   }
 }

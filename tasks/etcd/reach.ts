@@ -47,12 +47,17 @@ export async function reachMembers(cluster: Cluster): Promise<string | undefined
   if (answers.includes('accepted')) return undefined
   const carried = await Promise.all(cluster.hosts.map((host) => openTunnel(cluster, host)))
   // One that refuses is in reach, and its member only down: it needs no tunnel.
-  const forbidding = cluster.hosts.filter((_, index) => carried[index] === 'forbidden' && answers[index] !== 'refused').map(({ name }) => name)
+  const forbidding = cluster.hosts
+    .filter((_, index) => carried[index] === 'forbidden' && answers[index] !== 'refused')
+    .map(({ name }) => name)
   if (forbidding.length > 0) {
     tunnels.clear() // to ask again must not seem to go directly
-    throw new OperationError(`The members' addresses cannot be reached from here, and sshd on ${forbidding.join(' and ')} forbids forwarding (AllowTcpForwarding).`, {
-      hint: 'Allow it there (AllowTcpForwarding local, and PermitOpen where it is set, in /etc/ssh/sshd_config), or work from a machine that reaches them.',
-    })
+    throw new OperationError(
+      `The members' addresses cannot be reached from here, and sshd on ${forbidding.join(' and ')} forbids forwarding (AllowTcpForwarding).`,
+      {
+        hint: 'Allow it there (AllowTcpForwarding local, and PermitOpen where it is set, in /etc/ssh/sshd_config), or work from a machine that reaches them.',
+      },
+    )
   }
   return tunnels.size > 0 ? "through ssh, since the members' addresses cannot be reached from here" : undefined
 }
@@ -62,11 +67,25 @@ async function openTunnel(cluster: Cluster, host: Host): Promise<'forbidden' | u
   const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
   const near = await Promise.all(ports.map(freePort))
   const forwards = ports.flatMap((port, index) => ['-L', `127.0.0.1:${near[index]}:${host.address}:${port}`])
-  const settings = ['BatchMode=yes', 'ConnectTimeout=5', 'ExitOnForwardFailure=yes', 'ControlPath=none', 'LogLevel=INFO']
+  const settings = [
+    'BatchMode=yes',
+    'ConnectTimeout=5',
+    'ExitOnForwardFailure=yes',
+    'ControlPath=none',
+    'LogLevel=INFO',
+  ]
   const options = ['-F', join(cluster.paths.state, 'ssh-config'), ...settings.flatMap((setting) => ['-o', setting])]
   let said = ''
   // It ends when its standard input does: with us, however we end.
-  if (!(await keepRunning('ssh', [...options, ...forwards, host.name, 'echo ready; cat >/dev/null'], undefined, (words) => void (said += words)))) return undefined
+  if (
+    !(await keepRunning(
+      'ssh',
+      [...options, ...forwards, host.name, 'echo ready; cat >/dev/null'],
+      undefined,
+      (words) => void (said += words),
+    ))
+  )
+    return undefined
   await passThrough(near[0] as number)
   if (said.includes('administratively prohibited')) return 'forbidden'
   for (const [index, port] of ports.entries()) tunnels.set(`${host.address}:${port}`, near[index] as number)

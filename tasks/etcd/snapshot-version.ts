@@ -19,7 +19,9 @@ export async function clusterVersionOf(file: string): Promise<string | undefined
   const handle = await open(file)
   try {
     const metas = await Promise.all([0, 1].map((index) => readMeta(handle, index)))
-    const [newest] = metas.flatMap((meta) => (meta ? [meta] : [])).toSorted((a, b) => Number(b.transaction - a.transaction))
+    const [newest] = metas
+      .flatMap((meta) => (meta ? [meta] : []))
+      .toSorted((a, b) => Number(b.transaction - a.transaction))
     if (!newest) return undefined
     const read: Read = (id) => readPage(handle, newest.pageSize, id)
     const bucket = await find(read, await read(newest.root), 'cluster')
@@ -36,7 +38,10 @@ export async function clusterVersionOf(file: string): Promise<string | undefined
 }
 
 /** The first two pages are metas, of which the later one counts; where the second is depends on the page size of the machine that made it. */
-async function readMeta(handle: FileHandle, index: number): Promise<{ pageSize: number; root: bigint; transaction: bigint } | undefined> {
+async function readMeta(
+  handle: FileHandle,
+  index: number,
+): Promise<{ pageSize: number; root: bigint; transaction: bigint } | undefined> {
   for (const at of index === 0 ? [0] : [4096, 8192, 16384, 65536]) {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(headerBytes + 64), 0, headerBytes + 64, at)
     if (bytesRead < headerBytes + 64 || buffer.readUInt32LE(headerBytes) !== magic) continue
@@ -61,9 +66,15 @@ async function find(read: Read, page: Buffer, key: string): Promise<{ value: Buf
   const wanted = Buffer.from(key)
   if (kind === leaf) {
     for (const at of elements) {
-      const [flags, position, keySize, valueSize] = [0, 4, 8, 12].map((offset) => page.readUInt32LE(at + offset)) as [number, number, number, number]
+      const [flags, position, keySize, valueSize] = [0, 4, 8, 12].map((offset) => page.readUInt32LE(at + offset)) as [
+        number,
+        number,
+        number,
+        number,
+      ]
       const start = at + position
-      if (wanted.equals(page.subarray(start, start + keySize))) return { value: page.subarray(start + keySize, start + keySize + valueSize), isBucket: flags === bucketFlag }
+      if (wanted.equals(page.subarray(start, start + keySize)))
+        return { value: page.subarray(start + keySize, start + keySize + valueSize), isBucket: flags === bucketFlag }
     }
     return undefined
   }

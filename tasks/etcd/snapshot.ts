@@ -36,22 +36,32 @@ const sumBytes = 32
  * Compares a file with the checksum that etcd appends to a snapshot. `damage` says what is wrong with it, undefined where
  * it is as etcd wrote it to the last bit. Needs no program of etcd.
  */
-export async function checkSnapshot(file: string): Promise<{ sizeBytes: number; sha256: string; damage: string | undefined }> {
+export async function checkSnapshot(
+  file: string,
+): Promise<{ sizeBytes: number; sha256: string; damage: string | undefined }> {
   const sizeBytes = statSync(file).size
   const { sum, appended, sha256 } = await sums(file, sizeBytes - sumBytes)
   const different = sum === appended ? undefined : 'its content does not match its own checksum'
-  return { sizeBytes, sha256, damage: sizeBytes % 512 === sumBytes ? different : 'it is truncated, or its checksum is missing' }
+  return {
+    sizeBytes,
+    sha256,
+    damage: sizeBytes % 512 === sumBytes ? different : 'it is truncated, or its checksum is missing',
+  }
 }
 
 /** @throws OperationError where no program here reads snapshots and restores them */
-export const requireSnapshotTool = async (cluster: Cluster): Promise<void> => void (await tool(await requireEtcdHere(cluster)))
+export const requireSnapshotTool = async (cluster: Cluster): Promise<void> =>
+  void (await tool(await requireEtcdHere(cluster)))
 
 /**
  * Reads a snapshot, which must be as etcd wrote it to the last bit.
  * @throws OperationError when it is truncated, changed, or no snapshot, or where no program here reads snapshots
  */
 export async function readSnapshot(cluster: Cluster, file: string): Promise<SnapshotContent> {
-  const damaged = (why: string): OperationError => new OperationError(`${file} is no whole snapshot: ${why}.`, { hint: 'Use another backup; this one cannot be restored.' })
+  const damaged = (why: string): OperationError =>
+    new OperationError(`${file} is no whole snapshot: ${why}.`, {
+      hint: 'Use another backup; this one cannot be restored.',
+    })
   const { program, args } = await tool(await requireEtcdHere(cluster))
   const { sizeBytes, sha256, damage } = await checkSnapshot(file)
   if (damage) throw damaged(damage)
@@ -65,7 +75,18 @@ export async function readSnapshot(cluster: Cluster, file: string): Promise<Snap
 export async function restoreSnapshot(cluster: Cluster, file: string, member: RestoredMember): Promise<void> {
   const { program, args } = await tool(await requireEtcdHere(cluster))
   const { name, peerURL, initialCluster, token, dataDirectory } = member
-  const flags = ['--name', name, '--initial-advertise-peer-urls', peerURL, '--initial-cluster', initialCluster, '--initial-cluster-token', token, '--data-dir', dataDirectory]
+  const flags = [
+    '--name',
+    name,
+    '--initial-advertise-peer-urls',
+    peerURL,
+    '--initial-cluster',
+    initialCluster,
+    '--initial-cluster-token',
+    token,
+    '--data-dir',
+    dataDirectory,
+  ]
   const result = await ask(program, [...args, 'restore', file, ...flags], { env: unheard('ETCDCTL_'), timeout: slowMs })
   if (result.exitCode !== 0) throw new OperationError(`${file} could not be restored.`, { output: lastWords(result) })
 }

@@ -7,7 +7,15 @@ import { type AtWork, atWork } from '../core/lock.ts'
 import { bytes, chalk, duration, plain, table } from '../core/terminal.ts'
 import { authorityWarning } from './authority-change.ts'
 import { certificateReport } from './certificates.ts'
-import { type Answer, alarmList, answerOf, type EndpointStatus, endpointStatus, type Member, memberList } from './etcdctl.ts'
+import {
+  type Answer,
+  alarmList,
+  answerOf,
+  type EndpointStatus,
+  endpointStatus,
+  type Member,
+  memberList,
+} from './etcdctl.ts'
 import { memberOf, quorum } from './membership.ts'
 import { identity, type Probe, probeTLS } from './probe.ts'
 import { reachMembers } from './reach.ts'
@@ -50,10 +58,15 @@ const limitMs = 1500
  */
 export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
   const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
-  if (!cert || !key) throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, { hint: 'Make the certificates and the cluster: npx zx scripts/up.ts' })
+  if (!cert || !key)
+    throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, {
+      hint: 'Make the certificates and the cluster: npx zx scripts/up.ts',
+    })
   await reachMembers(cluster)
   const client = identity({ cert, key })
-  const probes = await Promise.all(cluster.hosts.map((host) => probeTLS(host.address, cluster.etcd.clientPort, client, '/version', limitMs)))
+  const probes = await Promise.all(
+    cluster.hosts.map((host) => probeTLS(host.address, cluster.etcd.clientPort, client, '/version', limitMs)),
+  )
   const endpoints = cluster.hosts.filter((_, index) => probes[index]?.kind === 'answered').map((host) => host.clientURL)
   const call = { endpoints, timeoutMs: limitMs }
   const all = endpoints.join(',')
@@ -89,11 +102,26 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
   }
 }
 
-function hostStatus(host: Host, probe: Probe, answer: Answer<EndpointStatus> | undefined, member: Member | undefined, furthest: number): MemberStatus {
+function hostStatus(
+  host: Host,
+  probe: Probe,
+  answer: Answer<EndpointStatus> | undefined,
+  member: Member | undefined,
+  furthest: number,
+): MemberStatus {
   const common = { name: host.name, address: host.address }
   if (!answer?.ok) {
     const note = probe.kind === 'answered' ? (answer?.reason ?? null) : probe.reason
-    return { ...common, id: member?.id ?? null, state: 'down', version: null, dbSizeBytes: null, raftIndex: null, raftLag: null, note }
+    return {
+      ...common,
+      id: member?.id ?? null,
+      state: 'down',
+      version: null,
+      dbSizeBytes: null,
+      raftIndex: null,
+      raftLag: null,
+      note,
+    }
   }
   const { memberId: id, leaderId, isLearner, version, dbSizeBytes, raftIndex, raftAppliedIndex } = answer.value
   const state = isLearner ? 'learner' : leaderId === '' ? 'no leader' : leaderId === id ? 'leader' : 'follower'
@@ -134,7 +162,11 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
     table([header, ...rows]),
     ...(notes.length > 0 ? ['', ...notes] : []),
     '',
-    table([[chalk.dim('Alarms'), alarmLine(alarms)], [chalk.dim('Certificates'), certificateLine(certificates, nearDays)], ...workLines(status.atWork)]),
+    table([
+      [chalk.dim('Alarms'), alarmLine(alarms)],
+      [chalk.dim('Certificates'), certificateLine(certificates, nearDays)],
+      ...workLines(status.atWork),
+    ]),
     ...(warning ? ['', chalk.yellow(wrap(plain(warning)))] : []),
   ].join('\n')
 }
@@ -143,11 +175,25 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
 function workLines(work: AtWork | null): string[][] {
   if (!work) return []
   const { verb, pid, since, steps } = work
-  const lines = steps.map((step, depth) => `${'  '.repeat(depth)}${step}`).map((line) => (line.length > 66 ? `${line.slice(0, 65)}…` : line))
-  return [[chalk.dim('At work'), chalk.yellow(`${verb}, pid ${pid}, for ${duration(Math.max(0, Date.now() - Date.parse(since)))}`)], ...lines.map((line) => ['', line])]
+  const lines = steps
+    .map((step, depth) => `${'  '.repeat(depth)}${step}`)
+    .map((line) => (line.length > 66 ? `${line.slice(0, 65)}…` : line))
+  return [
+    [
+      chalk.dim('At work'),
+      chalk.yellow(`${verb}, pid ${pid}, for ${duration(Math.max(0, Date.now() - Date.parse(since)))}`),
+    ],
+    ...lines.map((line) => ['', line]),
+  ]
 }
 
-const states: Record<string, (text: string) => string> = { leader: chalk.green, follower: chalk.green, learner: chalk.yellow, 'no leader': chalk.red, down: chalk.red }
+const states: Record<string, (text: string) => string> = {
+  leader: chalk.green,
+  follower: chalk.green,
+  learner: chalk.yellow,
+  'no leader': chalk.red,
+  down: chalk.red,
+}
 
 function alarmLine(alarms: ClusterStatus['alarms']): string {
   if (alarms === null) return chalk.yellow('unknown: no quorum answers')
@@ -159,7 +205,9 @@ function certificateLine(certificates: ClusterStatus['certificates'], nearDays: 
   if (!first) return chalk.red('there are none here')
   const colour = first.daysLeft < 0 ? chalk.red : first.daysLeft < nearDays ? chalk.yellow : chalk.green
   const file = first.path.split('/').slice(-2).join('/')
-  return first.daysLeft < 0 ? colour(`${file} has expired`) : `the first to expire is ${file}, in ${colour(`${first.daysLeft} ${first.daysLeft === 1 ? 'day' : 'days'}`)}`
+  return first.daysLeft < 0
+    ? colour(`${file} has expired`)
+    : `the first to expire is ${file}, in ${colour(`${first.daysLeft} ${first.daysLeft === 1 ? 'day' : 'days'}`)}`
 }
 
 /** Breaks a long line at spaces, so that it stays within 80 columns. */

@@ -15,8 +15,15 @@ export interface UpgradePath {
  * (release-3.4 to release-3.7 of etcd-io/etcd). 3.5 does not start with the logger capnslog, nor 3.6 with V2_DEPRECATION=not-yet.
  */
 const removed: { since: string; pattern: RegExp }[] = [
-  { since: '3.5', pattern: /^ETCD_(DEBUG|LOG_OUTPUT|LOG_PACKAGE_LEVELS|EXPERIMENTAL_BACKEND_BBOLT_FREELIST_TYPE|NEXT_CLUSTER_VERSION_COMPATIBLE)=|^ETCD_LOGGER=capnslog$/ },
-  { since: '3.6', pattern: /^ETCD_(ENABLE_V2|EXPERIMENTAL_ENABLE_V2V3|PROXY(_[A-Z_]+)?)=|^ETCD_V2_DEPRECATION=not-yet$/ },
+  {
+    since: '3.5',
+    pattern:
+      /^ETCD_(DEBUG|LOG_OUTPUT|LOG_PACKAGE_LEVELS|EXPERIMENTAL_BACKEND_BBOLT_FREELIST_TYPE|NEXT_CLUSTER_VERSION_COMPATIBLE)=|^ETCD_LOGGER=capnslog$/,
+  },
+  {
+    since: '3.6',
+    pattern: /^ETCD_(ENABLE_V2|EXPERIMENTAL_ENABLE_V2V3|PROXY(_[A-Z_]+)?)=|^ETCD_V2_DEPRECATION=not-yet$/,
+  },
   { since: '3.7', pattern: /^ETCD_(EXPERIMENTAL_[A-Z_]+|DISCOVERY|DISCOVERY_PROXY)=/ },
 ]
 
@@ -36,18 +43,25 @@ export function upgradePath(from: string, to: string, environment: Record<string
     }
   const fault = faultOf(to)
   if (fault) return { impossible: fault, first, beware }
-  if (toMajor !== major) return { impossible: `There is no way from etcd ${from} to another major version.`, first, beware }
-  if (toMinor > minor + 1) first.push(`Upgrade to etcd ${major}.${minor + 1} first (upgrade --etcd-version ${major}.${minor + 1}.x): one minor version at a time.`)
+  if (toMajor !== major)
+    return { impossible: `There is no way from etcd ${from} to another major version.`, first, beware }
+  if (toMinor > minor + 1)
+    first.push(
+      `Upgrade to etcd ${major}.${minor + 1} first (upgrade --etcd-version ${major}.${minor + 1}.x): one minor version at a time.`,
+    )
   const ready = readyForNext[minor]
   if (ready && toMinor > minor && compareVersions(from, ready) < 0)
-    first.push(`Upgrade to etcd ${ready} or later first: an older ${major}.${minor} may block the way to ${major}.${minor + 1}.`)
+    first.push(
+      `Upgrade to etcd ${ready} or later first: an older ${major}.${minor} may block the way to ${major}.${minor + 1}.`,
+    )
   const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
   for (const { since, pattern } of removed) {
     const gone = settings.filter((setting) => pattern.test(setting)).map((setting) => setting.split('=')[0])
     if (compareVersions(from, since) < 0 && compareVersions(to, since) >= 0 && gone.length > 0)
       first.push(`Take ${gone.join(', ')} out of etcd.environment and run up: etcd ${since} no longer has it.`)
   }
-  if (minor === 4 && toMinor > 4) beware.push('With etcdctl auth enabled, members of 3.4 and 3.5 cannot work side by side (etcd-io/etcd#11943).')
+  if (minor === 4 && toMinor > 4)
+    beware.push('With etcdctl auth enabled, members of 3.4 and 3.5 cannot work side by side (etcd-io/etcd#11943).')
   // Only etcdutl of 3.5 has `check`; from 3.5.32 on it reads what the WAL holds, too.
   if (minor === 5 && toMinor > 5)
     beware.push(
@@ -55,14 +69,18 @@ export function upgradePath(from: string, to: string, environment: Record<string
     )
   // In force from 3.5.1, mended in 3.5.20 (etcd.io/blog/2025/upgrade_from_3.5_to_3.6_issue).
   if (compareVersions(to, '3.5.1') >= 0 && compareVersions(to, '3.5.20') < 0)
-    beware.push(`etcd ${to} notes a promotion in one of two places only (etcd-io/etcd#19557): after scale or replace, go to 3.5.32 or later before 3.6.`)
+    beware.push(
+      `etcd ${to} notes a promotion in one of two places only (etcd-io/etcd#19557): after scale or replace, go to 3.5.32 or later before 3.6.`,
+    )
   return { first, beware }
 }
 
 /** What the versions that members run now mean: '' where the upgrade may begin or go on. */
 export function refusalOfMix(running: string[], from: string, to: string): string {
   const others = [...new Set(running)].filter((version) => version !== from && version !== to)
-  return others.length > 0 ? `members run etcd ${others.join(' and ')}, which is neither ${from}, as recorded, nor ${to}` : ''
+  return others.length > 0
+    ? `members run etcd ${others.join(' and ')}, which is neither ${from}, as recorded, nor ${to}`
+    : ''
 }
 
 const parts = (version: string): number[] => version.split('.').map(Number)

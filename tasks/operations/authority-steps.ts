@@ -52,7 +52,12 @@ export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]
 }
 
 /** Both are trusted everywhere, so nobody is refused meanwhile. etcd reads its leaves at every handshake. */
-export function issueAnew(title: string, start: (cluster: Cluster) => void, makes: ChangeStage, over: ChangeStage[]): Step {
+export function issueAnew(
+  title: string,
+  start: (cluster: Cluster) => void,
+  makes: ChangeStage,
+  over: ChangeStage[],
+): Step {
   return {
     title,
     makes,
@@ -66,8 +71,12 @@ export function issueAnew(title: string, start: (cluster: Cluster) => void, make
     missing: async (cluster) => {
       const due = dueLeaves(cluster)
       if (due.length > 0) return `${due.join(', ')} must be issued`
-      const other = (await servedCertificates(cluster)).filter((one) => !isInstalled(one)).map(({ host, port }) => `${host.name} (${port} port)`)
-      return other.length > 0 ? `another certificate than the one here is served by, or our client is refused by ${other.join(', ')}` : undefined
+      const other = (await servedCertificates(cluster))
+        .filter((one) => !isInstalled(one))
+        .map(({ host, port }) => `${host.name} (${port} port)`)
+      return other.length > 0
+        ? `another certificate than the one here is served by, or our client is refused by ${other.join(', ')}`
+        : undefined
     },
     between: ({ paths }) => `give your own clients ${paths.certs}/etcd-client.crt and its key`,
   }
@@ -90,7 +99,9 @@ export function trustOne(title: string, makes: ChangeStage, which: string): Step
     unproven: () => typeof left === 'string' && left,
     missing: async (cluster) => {
       const admitting = typeof left === 'string' ? [] : await whoAdmits(cluster, left)
-      return admitting.length > 0 ? `${admitting.join(', ')} still lets a client of the ${which} authority in` : undefined
+      return admitting.length > 0
+        ? `${admitting.join(', ')} still lets a client of the ${which} authority in`
+        : undefined
     },
   }
 }
@@ -98,13 +109,17 @@ export function trustOne(title: string, makes: ChangeStage, which: string): Step
 /** The leaves that the authority that issues has not signed, or that are due for another reason. */
 export function dueLeaves(cluster: Cluster): string[] {
   const authority = authorityCertificate(cluster)
-  return leaves(cluster).flatMap((leaf) => (authority && reasonToIssue(leaf, authority, cluster.pki) ? [leaf.title] : []))
+  return leaves(cluster).flatMap((leaf) =>
+    authority && reasonToIssue(leaf, authority, cluster.pki) ? [leaf.title] : [],
+  )
 }
 
 /** The hosts whose member lets a client of that authority in. */
 async function whoAdmits(cluster: Cluster, authority: Authority): Promise<string[]> {
   const client = await clientOf(authority, cluster.name, 1)
-  const probes = await Promise.all(cluster.hosts.map(({ address }) => probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)))
+  const probes = await Promise.all(
+    cluster.hosts.map(({ address }) => probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)),
+  )
   return cluster.hosts.flatMap(({ name }, index) => (probes[index]?.kind === 'answered' ? [name] : []))
 }
 

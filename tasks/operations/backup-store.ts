@@ -27,7 +27,9 @@ const named = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/
 /** The folders of the proven backups, the newest first. */
 export function backups(cluster: Cluster): string[] {
   const { backups: folder } = cluster.paths
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => named.test(name) && existsSync(join(folder, name, 'metadata.json'))) : []
+  const names = existsSync(folder)
+    ? readdirSync(folder).filter((name) => named.test(name) && existsSync(join(folder, name, 'metadata.json')))
+    : []
   return names
     .sort()
     .reverse()
@@ -38,7 +40,8 @@ export function backups(cluster: Cluster): string[] {
 export function beginBackup(cluster: Cluster, time: Date): string {
   const { backups: folder } = cluster.paths
   makeFolder(folder)
-  for (const name of readdirSync(folder)) if (name.endsWith('.part')) rmSync(join(folder, name), { recursive: true, force: true })
+  for (const name of readdirSync(folder))
+    if (name.endsWith('.part')) rmSync(join(folder, name), { recursive: true, force: true })
   const part = join(folder, `${time.toISOString().slice(0, 19).replaceAll(':', '-')}Z.part`)
   makeFolder(part)
   return part
@@ -56,7 +59,8 @@ export function keepBackup(part: string, metadata: BackupMetadata): string {
 export function setAside(part: string): string {
   const aside = `${part.slice(0, -'.part'.length)}.unproven`
   const folder = join(part, '..')
-  for (const name of readdirSync(folder)) if (name.endsWith('.unproven')) rmSync(join(folder, name), { recursive: true, force: true })
+  for (const name of readdirSync(folder))
+    if (name.endsWith('.unproven')) rmSync(join(folder, name), { recursive: true, force: true })
   renameSync(part, aside)
   return aside
 }

@@ -14,10 +14,17 @@ import { sayDone, sayPlan } from './say.ts'
 import { servedCertificates } from './served.ts'
 
 /** Guard, save, check, prove, keep, verify. A run that was killed leaves nothing that counts, and the next one tidies up. */
-export async function backup(cluster: Cluster, { keep, plan }: { keep: number | undefined; plan: boolean }): Promise<void> {
+export async function backup(
+  cluster: Cluster,
+  { keep, plan }: { keep: number | undefined; plan: boolean },
+): Promise<void> {
   if (plan) {
     await guard(cluster)
-    return sayPlan(cluster, 'backup', [...steps(cluster, (await source(cluster)).name), ...tooMany(cluster, keep).map((name) => `remove ${name}`), 'verify'])
+    return sayPlan(cluster, 'backup', [
+      ...steps(cluster, (await source(cluster)).name),
+      ...tooMany(cluster, keep).map((name) => `remove ${name}`),
+      'verify',
+    ])
   }
   const made: { folder?: string; metadata?: BackupMetadata } = {}
   let down: string[] = []
@@ -30,9 +37,21 @@ export async function backup(cluster: Cluster, { keep, plan }: { keep: number | 
     },
     ...backupTasks(cluster, made),
     ...(keep
-      ? [{ title: `Keep the newest ${keep}`, task: () => void run.changes.push(...removeOldest(cluster, keep).map((folder) => `removed backup ${basename(folder)}`)) }]
+      ? [
+          {
+            title: `Keep the newest ${keep}`,
+            task: () =>
+              void run.changes.push(
+                ...removeOldest(cluster, keep).map((folder) => `removed backup ${basename(folder)}`),
+              ),
+          },
+        ]
       : []),
-    { title: 'Verify', skip: () => down.length > 0 && `not with ${down.join(', ')} down`, task: (_, task) => task.newListr(verify.tasks(cluster, verify.patiently)) },
+    {
+      title: 'Verify',
+      skip: () => down.length > 0 && `not with ${down.join(', ')} down`,
+      task: (_, task) => task.newListr(verify.tasks(cluster, verify.patiently)),
+    },
   ])
   const { folder = '', metadata } = made
   sayDone(
@@ -70,7 +89,9 @@ async function guard(cluster: Cluster): Promise<string[]> {
 
 /** The hosts whose member does not answer; none where all are silent, so that the guard says why. */
 export async function silentHosts(cluster: Cluster): Promise<string[]> {
-  const silent = (await servedCertificates(cluster)).filter(({ port, certificate }) => port === 'client' && !certificate).map(({ host }) => host.name)
+  const silent = (await servedCertificates(cluster))
+    .filter(({ port, certificate }) => port === 'client' && !certificate)
+    .map(({ host }) => host.name)
   return silent.length < cluster.hosts.length ? silent : []
 }
 
@@ -81,4 +102,5 @@ const steps = (cluster: Cluster, from: string): string[] => [
   `keep it below ${cluster.paths.backups}`,
 ]
 
-const tooMany = (cluster: Cluster, keep: number | undefined): string[] => (keep ? backups(cluster).slice(Math.max(0, keep - 1)) : []).map((folder) => basename(folder))
+const tooMany = (cluster: Cluster, keep: number | undefined): string[] =>
+  (keep ? backups(cluster).slice(Math.max(0, keep - 1)) : []).map((folder) => basename(folder))

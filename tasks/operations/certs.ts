@@ -5,7 +5,16 @@ import { OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
 import { chalk, plain, table } from '../core/terminal.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
-import { authorityCertificate, authorityFiles, type CertificateReport, certificateReport, daysLeft, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
+import {
+  authorityCertificate,
+  authorityFiles,
+  type CertificateReport,
+  certificateReport,
+  daysLeft,
+  leaves,
+  reasonToIssue,
+  trustedAuthorities,
+} from '../etcd/certificates.ts'
 import { servedCertificates } from './served.ts'
 
 /** One certificate; what is not known, because there is none, is null. */
@@ -36,16 +45,22 @@ export async function certs(cluster: Cluster): Promise<void> {
   )
   if (near.length === 0) return
   const authority = near.some(({ file }) => file === 'ca.crt')
-  throw new OperationError(`${near.map(({ file }) => file).join(', ')}: to be renewed, or within ${cluster.pki.renewBeforeDays} days of the end.`, {
-    hint: authority
-      ? `An authority ends, and every certificate that it signed with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`
-      : `Renew without a restart: ${command(cluster, 'rotate-certs')}`,
-  })
+  throw new OperationError(
+    `${near.map(({ file }) => file).join(', ')}: to be renewed, or within ${cluster.pki.renewBeforeDays} days of the end.`,
+    {
+      hint: authority
+        ? `An authority ends, and every certificate that it signed with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`
+        : `Renew without a restart: ${command(cluster, 'rotate-certs')}`,
+    },
+  )
 }
 
 async function gather(cluster: Cluster): Promise<Row[]> {
   const authority = authorityCertificate(cluster)
-  if (!authority) throw new OperationError(`There is no authority in ${cluster.paths.certs}.`, { hint: `Make the certificates: ${command(cluster, 'pki')}` })
+  if (!authority)
+    throw new OperationError(`There is no authority in ${cluster.paths.certs}.`, {
+      hint: `Make the certificates: ${command(cluster, 'pki')}`,
+    })
   const [reports, served] = [certificateReport(cluster), await servedCertificates(cluster)]
   const reportOf = (path: string): CertificateReport | undefined => reports.find((report) => report.path === path)
   const ofLeaves = leaves(cluster).map((leaf): Row => {
@@ -66,16 +81,30 @@ async function gather(cluster: Cluster): Promise<Row[]> {
 }
 
 function row(file: string, path: string, report: CertificateReport | undefined, renew?: string): Row {
-  return { file, path, subject: report?.subject ?? null, notAfter: report?.notAfter ?? null, daysLeft: report?.daysLeft ?? null, renew: renew ?? null }
+  return {
+    file,
+    path,
+    subject: report?.subject ?? null,
+    notAfter: report?.notAfter ?? null,
+    daysLeft: report?.daysLeft ?? null,
+    renew: renew ?? null,
+  }
 }
 
-const isNear = ({ renew, daysLeft, served }: Row, window: number): boolean => renew !== null || [daysLeft, served?.daysLeft ?? null].some((days) => days !== null && days < window)
+const isNear = ({ renew, daysLeft, served }: Row, window: number): boolean =>
+  renew !== null || [daysLeft, served?.daysLeft ?? null].some((days) => days !== null && days < window)
 
 function render(cluster: Cluster, rows: Row[], warning: string | undefined): string {
-  const header = ['CERTIFICATE', 'DAYS LEFT', 'ENDS', 'ITS HOST SERVES', 'WOULD BE RENEWED'].map((title) => chalk.dim(title))
+  const header = ['CERTIFICATE', 'DAYS LEFT', 'ENDS', 'ITS HOST SERVES', 'WOULD BE RENEWED'].map((title) =>
+    chalk.dim(title),
+  )
   const lines = rows.map((one) => {
     const colour = isNear(one, cluster.pki.renewBeforeDays) ? chalk.yellow : chalk.green
-    const served = one.served ? (one.served.state === 'another one' ? chalk.yellow(`another (${one.served.daysLeft} days)`) : one.served.state) : '-'
+    const served = one.served
+      ? one.served.state === 'another one'
+        ? chalk.yellow(`another (${one.served.daysLeft} days)`)
+        : one.served.state
+      : '-'
     return [
       one.issues ? `${one.file} (issues)` : one.file,
       one.daysLeft === null ? '-' : colour(String(one.daysLeft)),

@@ -13,10 +13,16 @@ export type Choice = { survivor: HostData } | { refusal: string; verb: 'up' | 'r
 export function chooseSurvivor(there: HostData[], insist: boolean, from?: string): Choice {
   const withData = there.filter(({ hasData }) => hasData)
   const names = withData.map(({ host }) => host.name)
-  const [best] = withData.filter(({ host }) => !from || host.name === from).toSorted((a, b) => b.commit - a.commit || b.last - a.last)
+  const [best] = withData
+    .filter(({ host }) => !from || host.name === from)
+    .toSorted((a, b) => b.commit - a.commit || b.last - a.last)
   if (withData.length === 0) return { refusal: 'no host has any data left', verb: 'restore FILE' }
-  if (!best) return { refusal: `${from} has no data; ${names.join(', ')} ${names.length === 1 ? 'has' : 'have'}`, verb: 'up' }
+  if (!best)
+    return { refusal: `${from} has no data; ${names.join(', ')} ${names.length === 1 ? 'has' : 'have'}`, verb: 'up' }
   if (!insist && withData.length >= quorum(there.length))
-    return { refusal: `${names.join(' and ')} still have their data, which is a quorum: once they run, nothing is lost`, verb: 'up' }
+    return {
+      refusal: `${names.join(' and ')} still have their data, which is a quorum: once they run, nothing is lost`,
+      verb: 'up',
+    }
   return { survivor: best }
 }

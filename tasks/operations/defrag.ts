@@ -31,15 +31,25 @@ export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boole
     ...(disarm ? [{ title: 'Forget older versions of keys (compact)', task: () => compactAll(cluster) }] : []),
     {
       title: 'Defragment one member at a time',
-      task: (_, task) => inTurn(cluster, (host) => defragment(cluster, host.clientURL), { onHost: (name) => void (task.output = name) }),
+      task: (_, task) =>
+        inTurn(cluster, (host) => defragment(cluster, host.clientURL), { onHost: (name) => void (task.output = name) }),
     },
     ...(disarm ? cure(cluster) : []),
     ...verify.tasks(cluster, verify.patiently),
   ])
   const after = await sizes(cluster)
-  const members = [...after].map(([name, size]) => ({ name, dbSizeBytesBefore: before.get(name) ?? 0, dbSizeBytes: size }))
-  const told = members.map((member) => `${member.name} ${bytes(member.dbSizeBytesBefore)} → ${bytes(member.dbSizeBytes)}`).join(', ')
-  sayDone(cluster, 'defrag', `Defragmented: ${told}.${disarm ? ' No alarm is raised, and writes go on.' : ''}`, { members, disarmed: disarm })
+  const members = [...after].map(([name, size]) => ({
+    name,
+    dbSizeBytesBefore: before.get(name) ?? 0,
+    dbSizeBytes: size,
+  }))
+  const told = members
+    .map((member) => `${member.name} ${bytes(member.dbSizeBytesBefore)} → ${bytes(member.dbSizeBytes)}`)
+    .join(', ')
+  sayDone(cluster, 'defrag', `Defragmented: ${told}.${disarm ? ' No alarm is raised, and writes go on.' : ''}`, {
+    members,
+    disarmed: disarm,
+  })
 }
 
 async function steps(cluster: Cluster, disarm: boolean): Promise<string[]> {
@@ -78,5 +88,9 @@ async function writeOnce(cluster: Cluster): Promise<void> {
 
 async function sizes(cluster: Cluster): Promise<Map<string, number>> {
   const answers = await endpointStatus(cluster)
-  return new Map(cluster.hosts.flatMap((host, index) => (answers[index]?.ok ? [[host.name, answers[index].value.dbSizeBytes] as const] : [])))
+  return new Map(
+    cluster.hosts.flatMap((host, index) =>
+      answers[index]?.ok ? [[host.name, answers[index].value.dbSizeBytes] as const] : [],
+    ),
+  )
 }

@@ -7,7 +7,14 @@ import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { sleep } from '../core/run.ts'
 import { authorityCertificate, isSignedBy, restoreHint, trustedAuthorities } from '../etcd/certificates.ts'
-import { type Answer, alarmList, type EndpointStatus, endpointHealth, endpointStatus, memberList } from '../etcd/etcdctl.ts'
+import {
+  type Answer,
+  alarmList,
+  type EndpointStatus,
+  endpointHealth,
+  endpointStatus,
+  memberList,
+} from '../etcd/etcdctl.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { agreedLeader, compareMembers, type Difference } from '../etcd/membership.ts'
 import { type Identity, identity, probeTLS } from '../etcd/probe.ts'
@@ -34,7 +41,13 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
   try {
     await requireWell(cluster, options)
   } catch (error) {
-    if (!(error instanceof OperationError) || error.exitCode !== 1 || !error.more.hint?.includes('scripts/up.ts') || (await voters(cluster)).length > 0) throw error
+    if (
+      !(error instanceof OperationError) ||
+      error.exitCode !== 1 ||
+      !error.more.hint?.includes('scripts/up.ts') ||
+      (await voters(cluster)).length > 0
+    )
+      throw error
     const hint = `${command(cluster, 'up')} starts members that are only stopped. If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`
     throw new OperationError(error.message, { ...error.more, hint })
   }
@@ -43,7 +56,10 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
 async function requireWell(cluster: Cluster, { allowDown = [], allowNoSpace = false }: GuardOptions): Promise<void> {
   const trusted = authorityCertificate(cluster) && trustedAuthorities(cluster)
   const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
-  if (!trusted || !cert || !key) throw new OperationError(`The authority or the client certificate is missing in ${cluster.paths.certs}.`, { hint: restoreHint(cluster) })
+  if (!trusted || !cert || !key)
+    throw new OperationError(`The authority or the client certificate is missing in ${cluster.paths.certs}.`, {
+      hint: restoreHint(cluster),
+    })
   await reachMembers(cluster)
   const client = identity({ cert, key })
   const others = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
@@ -61,19 +77,32 @@ async function requireWell(cluster: Cluster, { allowDown = [], allowNoSpace = fa
 }
 
 /** That those hosts, which answer, commit, and agree on the members, on one leader and on no alarm. */
-async function requireAgreement(cluster: Cluster, hosts: Host[], allowDown: string[], allowNoSpace: boolean, timeoutMs: number): Promise<void> {
+async function requireAgreement(
+  cluster: Cluster,
+  hosts: Host[],
+  allowDown: string[],
+  allowNoSpace: boolean,
+  timeoutMs: number,
+): Promise<void> {
   const asked = { endpoints: hosts.map(({ clientURL }) => clientURL), timeoutMs }
   const [health, statuses, members, alarms] = await Promise.all([
     endpointHealth(cluster, asked),
     endpointStatus(cluster, asked),
-    memberList(cluster, asked).catch((error) => refuse(cluster, 'the members cannot be listed: there is no quorum', 'up', error)),
-    alarmList(cluster, asked).catch((error) => refuse(cluster, 'the alarms cannot be listed: there is no quorum', 'up', error)),
+    memberList(cluster, asked).catch((error) =>
+      refuse(cluster, 'the members cannot be listed: there is no quorum', 'up', error),
+    ),
+    alarmList(cluster, asked).catch((error) =>
+      refuse(cluster, 'the alarms cannot be listed: there is no quorum', 'up', error),
+    ),
   ])
   for (const [index, host] of hosts.entries()) {
     const answer = health[index]
-    if (answer && !answer.ok && !onlyFull(answer)) refuse(cluster, `${host.name} commits nothing: ${answer.reason}`, 'verify')
+    if (answer && !answer.ok && !onlyFull(answer))
+      refuse(cluster, `${host.name} commits nothing: ${answer.reason}`, 'verify')
   }
-  const difference = compareMembers(cluster.hosts, members).find(({ host, kind }) => !(host && allowDown.includes(host.name) && ['missing', 'unstarted', 'learner'].includes(kind)))
+  const difference = compareMembers(cluster.hosts, members).find(
+    ({ host, kind }) => !(host && allowDown.includes(host.name) && ['missing', 'unstarted', 'learner'].includes(kind)),
+  )
   if (difference) refuse(cluster, inWords(difference), 'verify')
   requireOneLeader(cluster, statuses)
   const alarm = alarms.find((one) => !(allowNoSpace && one.alarm === 'NOSPACE'))
@@ -84,7 +113,9 @@ async function requireAgreement(cluster: Cluster, hosts: Host[], allowDown: stri
 export const onlyFull = (answer: { ok: false; reason: string }): boolean => /alarm.*NOSPACE/i.test(answer.reason)
 
 async function answering(cluster: Cluster, client: Identity): Promise<Host[]> {
-  const probes = await Promise.all(cluster.hosts.map(({ address }) => probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)))
+  const probes = await Promise.all(
+    cluster.hosts.map(({ address }) => probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)),
+  )
   return cluster.hosts.filter((_, index) => probes[index]?.kind === 'answered')
 }
 
@@ -93,14 +124,20 @@ async function requireOurs(cluster: Cluster, host: Host, client: Identity, trust
   const probe = await probeTLS(host.address, cluster.etcd.clientPort, client, '/version', probeMs)
   const { served } = probe
   if (served && !trusted.some((authority) => isSignedBy(served, authority)))
-    refuse(cluster, `the certificates on ${host.name} are of another authority (${served.issuer.split('\n').join(', ')})`, 'verify')
-  if (probe.kind !== 'answered') refuse(cluster, `${host.name} does not answer: ${probe.reason}`, probe.kind === 'closed' ? 'up' : 'verify')
+    refuse(
+      cluster,
+      `the certificates on ${host.name} are of another authority (${served.issuer.split('\n').join(', ')})`,
+      'verify',
+    )
+  if (probe.kind !== 'answered')
+    refuse(cluster, `${host.name} does not answer: ${probe.reason}`, probe.kind === 'closed' ? 'up' : 'verify')
 }
 
 function requireOneLeader(cluster: Cluster, statuses: Answer<EndpointStatus>[]): void {
   const silent = statuses.find((answer) => !answer.ok)
   if (silent && !silent.ok) refuse(cluster, `${silent.endpoint} does not say how it is: ${silent.reason}`, 'verify')
-  if (!agreedLeader(statuses.flatMap((answer) => (answer.ok ? [answer.value] : [])))) refuse(cluster, 'the members do not agree on one leader', 'verify')
+  if (!agreedLeader(statuses.flatMap((answer) => (answer.ok ? [answer.value] : []))))
+    refuse(cluster, 'the members do not agree on one leader', 'verify')
 }
 
 function inWords({ kind, host, member }: Difference): string {
@@ -119,7 +156,8 @@ function inWords({ kind, host, member }: Difference): string {
 
 function refuse(cluster: Cluster, reason: string, verb: string, cause?: unknown): never {
   const output = cause instanceof OperationError ? cause.more.output : undefined
-  const purpose = verb === 'verify' ? 'See what is wrong and what to do' : verb === 'up' ? 'Bring it back first' : 'Cure it first'
+  const purpose =
+    verb === 'verify' ? 'See what is wrong and what to do' : verb === 'up' ? 'Bring it back first' : 'Cure it first'
   throw new OperationError(`${cluster.name} is not healthy enough, and nothing was changed: ${reason}.`, {
     hint: `${purpose}: ${command(cluster, verb)}`,
     ...(output && { output }),

@@ -31,16 +31,30 @@ export async function hostsThatAreUp(cluster: Cluster): Promise<Host[]> {
 export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts): Promise<HostData[]> {
   if (hosts.length === 0) return []
   await etcdRole.prepare(cluster)
-  const found = new Map<string, { running: boolean; has_data: boolean; commit: number; last: number; foreign: boolean; restored: string }>()
+  const found = new Map<
+    string,
+    { running: boolean; has_data: boolean; commit: number; last: number; foreign: boolean; restored: string }
+  >()
   const variables = { etcd_doctor: false }
-  await runPlaybook(cluster, { playbook: 'inspect', limit: hosts.map(({ name }) => name), variables, onMessage: (name, message) => void found.set(name, JSON.parse(message)) })
+  await runPlaybook(cluster, {
+    playbook: 'inspect',
+    limit: hosts.map(({ name }) => name),
+    variables,
+    onMessage: (name, message) => void found.set(name, JSON.parse(message)),
+  })
   return hosts.map((host) => {
     const answer = found.get(host.name)
-    if (!answer) throw new OperationError(`${host.name} did not say what it has of data.`, { hint: 'Run the same command again with --verbose.' })
-    if (answer.foreign)
-      throw new OperationError(`The certificates on ${host.name} are of another authority than ours: it belongs to another cluster. Nothing was changed there.`, {
-        hint: `Put ${cluster.paths.certs} back from your copy, or see what runs there: ${command(cluster, 'verify')}`,
+    if (!answer)
+      throw new OperationError(`${host.name} did not say what it has of data.`, {
+        hint: 'Run the same command again with --verbose.',
       })
+    if (answer.foreign)
+      throw new OperationError(
+        `The certificates on ${host.name} are of another authority than ours: it belongs to another cluster. Nothing was changed there.`,
+        {
+          hint: `Put ${cluster.paths.certs} back from your copy, or see what runs there: ${command(cluster, 'verify')}`,
+        },
+      )
     const { running, has_data: hasData, commit, last, restored } = answer
     return { host, running, hasData, commit, last, restored }
   })

@@ -32,7 +32,11 @@ const backMs = 60_000
  * turn all others must commit; after it the member must commit, too, and have applied what the others had.
  * @throws OperationError where that does not come about: the members after it are left as they are
  */
-export async function inTurn(cluster: Cluster, act: (host: Host) => Promise<void>, { onHost, hosts = cluster.hosts }: InTurnOptions = {}): Promise<void> {
+export async function inTurn(
+  cluster: Cluster,
+  act: (host: Host) => Promise<void>,
+  { onHost, hosts = cluster.hosts }: InTurnOptions = {},
+): Promise<void> {
   for (let waiting = hosts; waiting.length > 0; ) {
     const views = await lookTwice(cluster)
     const [next] = inOrderOfRisk(views.filter(({ host }) => waiting.includes(host)))
@@ -48,7 +52,9 @@ export async function inTurn(cluster: Cluster, act: (host: Host) => Promise<void
 
 /** The hosts in the order in which inTurn would take them now. */
 export async function turns(cluster: Cluster): Promise<string[]> {
-  return inOrderOfRisk(await look(cluster)).map(({ host, status }) => (leads(status) && cluster.hosts.length > 1 ? `${host.name} (the leader, after handing over)` : host.name))
+  return inOrderOfRisk(await look(cluster)).map(({ host, status }) =>
+    leads(status) && cluster.hosts.length > 1 ? `${host.name} (the leader, after handing over)` : host.name,
+  )
 }
 
 /** A member that is ill risks nothing more; the leader's turn disturbs most. */
@@ -58,10 +64,17 @@ export function inOrderOfRisk(views: View[]): View[] {
 }
 
 async function look(cluster: Cluster): Promise<View[]> {
-  const [health, statuses] = await Promise.all([endpointHealth(cluster, { timeoutMs: callMs }), endpointStatus(cluster, { timeoutMs: callMs })])
+  const [health, statuses] = await Promise.all([
+    endpointHealth(cluster, { timeoutMs: callMs }),
+    endpointStatus(cluster, { timeoutMs: callMs }),
+  ])
   return cluster.hosts.map((host, index) => {
     const [answer, status] = [health[index], statuses[index]]
-    return { host, healthy: answer !== undefined && (answer.ok || onlyFull(answer)), status: status?.ok ? status.value : undefined }
+    return {
+      host,
+      healthy: answer !== undefined && (answer.ok || onlyFull(answer)),
+      status: status?.ok ? status.value : undefined,
+    }
   })
 }
 
@@ -101,7 +114,10 @@ async function handOver(cluster: Cluster, host: Host): Promise<void> {
     await moveLeader(cluster, host.clientURL, heir?.status?.memberId ?? '').catch(onlyFailure)
     return false // looked at again: the request's answer says little
   })
-  if (!moved) throw new OperationError(`${host.name} leads the cluster, and no other member took the lead over.`, { hint: `See what is wrong: ${command(cluster, 'verify')}` })
+  if (!moved)
+    throw new OperationError(`${host.name} leads the cluster, and no other member took the lead over.`, {
+      hint: `See what is wrong: ${command(cluster, 'verify')}`,
+    })
 }
 
 async function comeBack(cluster: Cluster, host: Host): Promise<void> {
@@ -111,12 +127,16 @@ async function comeBack(cluster: Cluster, host: Host): Promise<void> {
     return mine?.healthy === true && (mine.status?.raftAppliedIndex ?? 0) >= target
   })
   if (back) return
-  throw new OperationError(`${host.name} did not catch up within ${backMs / 1000} s; the members after it were left as they are.`, {
-    hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.`,
-  })
+  throw new OperationError(
+    `${host.name} did not catch up within ${backMs / 1000} s; the members after it were left as they are.`,
+    {
+      hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.`,
+    },
+  )
 }
 
-const leads = (status: EndpointStatus | undefined): boolean => status !== undefined && status.leaderId === status.memberId
+const leads = (status: EndpointStatus | undefined): boolean =>
+  status !== undefined && status.leaderId === status.memberId
 
 /** Asks again and again until the answer is true; false when time is up. */
 async function within(ms: number, ask: () => Promise<boolean>): Promise<boolean> {

@@ -46,7 +46,10 @@ export function joinTasks(cluster: Cluster, host: Host, absent: Host[] = []): Ta
       orWithdraw(
         cluster,
         host,
-        etcdRole.tasks(cluster, { limit: await withWitnesses(cluster, host), variables: { etcd_start_timeout: catchUpSeconds, etcd_without: absent.map((one) => one.name) } }),
+        etcdRole.tasks(cluster, {
+          limit: await withWitnesses(cluster, host),
+          variables: { etcd_start_timeout: catchUpSeconds, etcd_without: absent.map((one) => one.name) },
+        }),
       ),
     ),
     ...orWithdraw(cluster, host, [
@@ -56,7 +59,9 @@ export function joinTasks(cluster: Cluster, host: Host, absent: Host[] = []): Ta
           const others = await voters(cluster, [host])
           await promote(cluster, (await memberAt(cluster, host, others))?.id ?? '', others)
           if (forgetsPromotions(cluster.etcd.version ?? ''))
-            run.warnings.push(`etcd ${cluster.etcd.version} notes a promotion in one of two places only (etcd-io/etcd#19557): go to 3.5.32 or later before 3.6.`)
+            run.warnings.push(
+              `etcd ${cluster.etcd.version} notes a promotion in one of two places only (etcd-io/etcd#19557): go to 3.5.32 or later before 3.6.`,
+            )
         },
       },
     ]),
@@ -70,12 +75,18 @@ export async function requireQuorumWithout(cluster: Cluster, host: Host): Promis
   const voting = members.filter(({ isLearner }) => !isLearner).length
   const needed = quorum(voting)
   if (others.length > 0 && others.length >= needed) return
-  const reason = others.length === 0 ? 'no other member is healthy' : `of ${voting} members ${needed} must agree, and without it only ${others.length} are healthy`
-  throw new OperationError(`${host.name} cannot get a new member now: ${reason}.`, { hint: `See what is wrong: ${command(cluster, 'verify')}` })
+  const reason =
+    others.length === 0
+      ? 'no other member is healthy'
+      : `of ${voting} members ${needed} must agree, and without it only ${others.length} are healthy`
+  throw new OperationError(`${host.name} cannot get a new member now: ${reason}.`, {
+    hint: `See what is wrong: ${command(cluster, 'verify')}`,
+  })
 }
 
 /** etcd 3.5.1 to 3.5.19: a later 3.6 takes the promoted member for a learner again. */
-const forgetsPromotions = (version: string): boolean => version.startsWith('3.5.') && compareVersions(version, '3.5.1') >= 0 && compareVersions(version, '3.5.20') < 0
+const forgetsPromotions = (version: string): boolean =>
+  version.startsWith('3.5.') && compareVersions(version, '3.5.1') >= 0 && compareVersions(version, '3.5.20') < 0
 
 /** Whether the host's etcd runs as a learner that knows its leader. */
 async function followsAsLearner(cluster: Cluster, host: Host): Promise<boolean> {
@@ -87,7 +98,11 @@ async function followsAsLearner(cluster: Cluster, host: Host): Promise<boolean> 
 async function setAside(cluster: Cluster, host: Host): Promise<string> {
   await etcdRole.prepare(cluster)
   let left = ''
-  await runPlaybook(cluster, { playbook: 'set-aside', limit: [host.name], onMessage: (_, message) => void (left = message) })
+  await runPlaybook(cluster, {
+    playbook: 'set-aside',
+    limit: [host.name],
+    onMessage: (_, message) => void (left = message),
+  })
   if (left) run.changes.push(`moved the old data of ${host.name} to ${left}`)
   return left
 }
@@ -108,7 +123,10 @@ function orWithdraw(cluster: Cluster, host: Host, tasks: Task[]): Task[] {
         return await task.task(context, wrapper)
       } catch (error) {
         if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-        throw new OperationError(error.message, { ...error.more, hint: await withdraw(cluster, host, error.more.hint ?? '') })
+        throw new OperationError(error.message, {
+          ...error.more,
+          hint: await withdraw(cluster, host, error.more.hint ?? ''),
+        })
       }
     },
   }))

@@ -18,13 +18,19 @@ export async function leadElsewhere(cluster: Cluster, leaving: Host[]): Promise<
   let heirName: string | undefined
   for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await sleep(200)) {
     const statuses = await endpointStatus(cluster)
-    const known = statuses.flatMap((answer, index) => (answer.ok ? [{ host: cluster.hosts[index] as Host, ...answer.value }] : []))
+    const known = statuses.flatMap((answer, index) =>
+      answer.ok ? [{ host: cluster.hosts[index] as Host, ...answer.value }] : [],
+    )
     const leader = known.find(({ memberId, leaderId }) => memberId === leaderId)
     if (!leader || !leaving.includes(leader.host)) return heirName
     const able = await voters(cluster, leaving)
-    const [heir] = known.filter(({ host }) => able.includes(host.clientURL)).toSorted((a, b) => b.raftIndex - a.raftIndex)
+    const [heir] = known
+      .filter(({ host }) => able.includes(host.clientURL))
+      .toSorted((a, b) => b.raftIndex - a.raftIndex)
     heirName = heir?.host.name
     if (heir) await moveLeader(cluster, leader.host.clientURL, heir.memberId).catch(() => undefined) // looked at again: its answer says little
   }
-  throw new OperationError(`No other member took the lead over from ${leaving.map(({ name }) => name).join(', ')}.`, { hint: `See what is wrong: ${command(cluster, 'verify')}` })
+  throw new OperationError(`No other member took the lead over from ${leaving.map(({ name }) => name).join(', ')}.`, {
+    hint: `See what is wrong: ${command(cluster, 'verify')}`,
+  })
 }

@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
-import { type Answer, endpointHashKV, endpointHealth, endpointStatus, type HashKV, memberList } from '../etcd/etcdctl.ts'
+import {
+  type Answer,
+  endpointHashKV,
+  endpointHealth,
+  endpointStatus,
+  type HashKV,
+  memberList,
+} from '../etcd/etcdctl.ts'
 import { saveSnapshot } from '../etcd/maintenance.ts'
 import { readSnapshot, requireSnapshotTool, type SnapshotContent } from '../etcd/snapshot.ts'
 import { type BackupMetadata, beginBackup, keepBackup, setAside } from './backup-store.ts'
@@ -15,7 +22,10 @@ const hashMs = 60_000
 const attempts = 3
 
 /** A compaction between the snapshot and the comparison makes the two incomparable: then once more. */
-export async function makeBackup(cluster: Cluster, say: (step: string) => void): Promise<{ folder: string; metadata: BackupMetadata }> {
+export async function makeBackup(
+  cluster: Cluster,
+  say: (step: string) => void,
+): Promise<{ folder: string; metadata: BackupMetadata }> {
   await requireSnapshotTool(cluster)
   for (let attempt = 1; ; attempt++) {
     const time = new Date()
@@ -24,7 +34,9 @@ export async function makeBackup(cluster: Cluster, say: (step: string) => void):
       const metadata = await prove(cluster, part, time, say)
       if (metadata) return { folder: keepBackup(part, metadata), metadata }
       if (attempt === attempts)
-        throw new OperationError('The data was compacted again and again while it was to be compared.', { hint: 'Run the same command again in a quieter moment.' })
+        throw new OperationError('The data was compacted again and again while it was to be compared.', {
+          hint: 'Run the same command again in a quieter moment.',
+        })
       rmSync(part, { recursive: true, force: true })
     } catch (error) {
       if (!(error instanceof OperationError) || error.exitCode !== 1 || !existsSync(join(part, 'snapshot.db'))) {
@@ -41,7 +53,12 @@ export async function makeBackup(cluster: Cluster, say: (step: string) => void):
 }
 
 /** @returns undefined where a compaction came between @throws OperationError when the snapshot is not what the cluster holds */
-async function prove(cluster: Cluster, part: string, time: Date, say: (step: string) => void): Promise<BackupMetadata | undefined> {
+async function prove(
+  cluster: Cluster,
+  part: string,
+  time: Date,
+  say: (step: string) => void,
+): Promise<BackupMetadata | undefined> {
   const host = await source(cluster)
   const file = join(part, 'snapshot.db')
   say(`save a snapshot from ${host.name}`)
@@ -53,8 +70,14 @@ async function prove(cluster: Cluster, part: string, time: Date, say: (step: str
   const live = await liveHash(cluster, host, content)
   const restored = await restoredData(cluster, file, content.revision, join(part, 'proof'))
   if (live.compactRevision !== restored.compactRevision) return undefined
-  if (live.hash !== restored.hash) throw new OperationError(`restored, its data has the hash ${restored.hash} at revision ${content.revision}; on ${host.name} it is ${live.hash}.`)
-  const [members, [status]] = await Promise.all([memberList(cluster), endpointStatus(cluster, { endpoints: [host.clientURL] })])
+  if (live.hash !== restored.hash)
+    throw new OperationError(
+      `restored, its data has the hash ${restored.hash} at revision ${content.revision}; on ${host.name} it is ${live.hash}.`,
+    )
+  const [members, [status]] = await Promise.all([
+    memberList(cluster),
+    endpointStatus(cluster, { endpoints: [host.clientURL] }),
+  ])
   const { revision, sizeBytes, sha256 } = content
   const version = status?.ok ? status.value.version : (cluster.etcd.version ?? '')
   return {
@@ -75,7 +98,9 @@ async function prove(cluster: Cluster, part: string, time: Date, say: (step: str
 async function liveHash(cluster: Cluster, host: Host, { revision }: SnapshotContent): Promise<HashKV> {
   const [answer] = await endpointHashKV(cluster, revision, { endpoints: [host.clientURL], timeoutMs: hashMs })
   if (answer?.ok) return answer.value
-  throw new OperationError(`${host.name} gives no hash of its data at revision ${revision}${answer ? `: ${answer.reason}` : ''}.`)
+  throw new OperationError(
+    `${host.name} gives no hash of its data at revision ${revision}${answer ? `: ${answer.reason}` : ''}.`,
+  )
 }
 
 /** A follower that commits, the one that lags least; the leader where it is alone. */
@@ -85,9 +110,14 @@ export async function source(cluster: Cluster): Promise<Host> {
     const status = statuses[index]
     return well(health[index]) && status?.ok && !status.value.isLearner ? [{ host, status: status.value }] : []
   })
-  const followers = able.filter(({ status }) => status.leaderId !== status.memberId).toSorted((a, b) => b.status.raftAppliedIndex - a.status.raftAppliedIndex)
+  const followers = able
+    .filter(({ status }) => status.leaderId !== status.memberId)
+    .toSorted((a, b) => b.status.raftAppliedIndex - a.status.raftAppliedIndex)
   const best = followers[0] ?? able[0]
-  if (!best) throw new OperationError(`No member of ${cluster.name} is healthy.`, { hint: `See what is wrong: ${command(cluster, 'verify')}` })
+  if (!best)
+    throw new OperationError(`No member of ${cluster.name} is healthy.`, {
+      hint: `See what is wrong: ${command(cluster, 'verify')}`,
+    })
   return best.host
 }
 

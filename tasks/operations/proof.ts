@@ -23,16 +23,31 @@ export type Restored = HashKV & { keys: number }
  * It listens on 127.0.0.1 only, with the cluster's own TLS: nobody without our client certificate reads from it. It ends with us, however we end.
  * @throws OperationError when it cannot be restored or etcd does not start on it
  */
-export async function restoredData(cluster: Cluster, file: string, revision: number, folder: string): Promise<Restored> {
+export async function restoredData(
+  cluster: Cluster,
+  file: string,
+  revision: number,
+  folder: string,
+): Promise<Restored> {
   const [clientPort, peerPort] = [await freePort(), await freePort()]
   const peerURL = `https://127.0.0.1:${peerPort}`
   const [data, log] = [join(folder, 'data'), join(folder, 'etcd.log')]
   mkdirSync(folder, { mode: 0o700 })
-  await restoreSnapshot(cluster, file, { name: 'proof', peerURL, initialCluster: `proof=${peerURL}`, token: `${cluster.name}-proof`, dataDirectory: data })
+  await restoreSnapshot(cluster, file, {
+    name: 'proof',
+    peerURL,
+    initialCluster: `proof=${peerURL}`,
+    token: `${cluster.name}-proof`,
+    dataDirectory: data,
+  })
   const end = new AbortController()
   try {
     const flags = etcdFlags(cluster, data, `https://127.0.0.1:${clientPort}`, peerURL)
-    await keepRunning('sh', ['-c', untilInputEnds, log, searchPath(), join((await requireEtcdHere(cluster)).folder, 'etcd'), ...flags], end.signal)
+    await keepRunning(
+      'sh',
+      ['-c', untilInputEnds, log, searchPath(), join((await requireEtcdHere(cluster)).folder, 'etcd'), ...flags],
+      end.signal,
+    )
     const endpoint = `https://127.0.0.1:${clientPort}`
     return { ...(await hashOf(cluster, endpoint, revision, log)), keys: await countKeys(cluster, endpoint) }
   } finally {
@@ -42,11 +57,16 @@ export async function restoredData(cluster: Cluster, file: string, revision: num
 }
 
 /** A person's own ETCD_* must not reach it. */
-const untilInputEnds = 'path=$1; shift; env -i PATH="$path" "$@" >"$0" 2>&1 & etcd=$!; echo started; cat >/dev/null; kill -KILL $etcd'
+const untilInputEnds =
+  'path=$1; shift; env -i PATH="$path" "$@" >"$0" 2>&1 & etcd=$!; echo started; cat >/dev/null; kill -KILL $etcd'
 
 function etcdFlags(cluster: Cluster, data: string, clientURL: string, peerURL: string): string[] {
   const host = cluster.hosts[0]?.name ?? ''
-  const [cert, key, ca] = [join(cluster.paths.certs, host, 'server.crt'), join(cluster.paths.certs, host, 'server.key'), join(cluster.paths.certs, 'ca.crt')]
+  const [cert, key, ca] = [
+    join(cluster.paths.certs, host, 'server.crt'),
+    join(cluster.paths.certs, host, 'server.key'),
+    join(cluster.paths.certs, 'ca.crt'),
+  ]
   const flags = {
     name: 'proof',
     'data-dir': data,
@@ -74,7 +94,11 @@ async function hashOf(cluster: Cluster, endpoint: string, revision: number, log:
   for (const deadline = Date.now() + proofMs; Date.now() < deadline; await sleep(50)) {
     ;[answer] = await endpointHashKV(cluster, revision, { endpoints: [endpoint], timeoutMs: 60_000 })
     if (answer?.ok) return answer.value
-    if (/panic|"level":"fatal"/.test(readFileIfThere(log) ?? '') || /future revision|compacted/.test(answer?.reason ?? '')) break
+    if (
+      /panic|"level":"fatal"/.test(readFileIfThere(log) ?? '') ||
+      /future revision|compacted/.test(answer?.reason ?? '')
+    )
+      break
   }
   throw new OperationError(`No etcd came up on what was restored${answer && !answer.ok ? `: ${answer.reason}` : ''}.`, {
     output: (readFileIfThere(log) ?? '').split('\n').slice(-4).join('\n'),

@@ -28,7 +28,10 @@ const startSeconds = 1800
 const slowMs = 10_000
 
 /** See what is there, choose, agree, form the new cluster, bring the others back, verify. Run again after a kill, it goes on where it was. */
-export async function recover(cluster: Cluster, { from, plan }: { from: string | undefined; plan: boolean }): Promise<void> {
+export async function recover(
+  cluster: Cluster,
+  { from, plan }: { from: string | undefined; plan: boolean },
+): Promise<void> {
   if (from) hostNamed(cluster, from)
   etcdRole.refuseHalfUpgraded(cluster)
   if (cluster.begun?.verb === 'restore') refuseHalfDone(cluster)
@@ -82,10 +85,16 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
   if (able.length === 0 || (begun && (!begun.from || able.length === 1))) return
   if (begun && !plan) note(cluster, undefined) // the old cluster came back before a new one was formed
   const silent = hosts.filter(({ clientURL }) => !able.includes(clientURL)).map((host) => host.name)
-  const hint = silent.length > 0 ? `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ${command(cluster, `replace ${silent.join(' ')}`)}` : undefined
-  throw new OperationError(`${name} has a quorum: ${hosts.length - silent.length} of ${hosts.length} members commit. There is nothing to recover, and nothing was changed.`, {
-    hint: hint ?? `See how it is: ${command(cluster, 'verify')}`,
-  })
+  const hint =
+    silent.length > 0
+      ? `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ${command(cluster, `replace ${silent.join(' ')}`)}`
+      : undefined
+  throw new OperationError(
+    `${name} has a quorum: ${hosts.length - silent.length} of ${hosts.length} members commit. There is nothing to recover, and nothing was changed.`,
+    {
+      hint: hint ?? `See how it is: ${command(cluster, 'verify')}`,
+    },
+  )
 }
 
 /** Hosts and certificates as `up` makes them, and what there is of data. A host that is only off comes back with its data. */
@@ -106,7 +115,10 @@ async function prepare(cluster: Cluster): Promise<HostData[]> {
 
 /** A member that answers knows better than its log how far it is. */
 async function lookAtMembers(cluster: Cluster, hosts: Host[]): Promise<HostData[]> {
-  const [there, statuses] = [await lookAtData(cluster, hosts), await endpointStatus(cluster, { endpoints: hosts.map(({ clientURL }) => clientURL) })]
+  const [there, statuses] = [
+    await lookAtData(cluster, hosts),
+    await endpointStatus(cluster, { endpoints: hosts.map(({ clientURL }) => clientURL) }),
+  ]
   return there.map((one, index) => {
     const status = statuses[index]
     return status?.ok && one.hasData ? { ...one, commit: Math.max(one.commit, status.value.raftAppliedIndex) } : one
@@ -117,15 +129,23 @@ async function lookAtMembers(cluster: Cluster, hosts: Host[]): Promise<HostData[
 async function agree(cluster: Cluster, there: HostData[], from: string | undefined): Promise<HostData> {
   const survivor = choose(cluster, there, from)
   if (!run.json) process.stdout.write(`\n${table([['HOST', 'DATA UP TO RAFT INDEX', 'ETCD'], ...there.map(row)])}\n\n`)
-  if (!(await confirm(`Form a new cluster from the data of ${survivor.host.name}? ${loss(there, survivor)}`))) throw new OperationError('Nothing was changed.')
+  if (!(await confirm(`Form a new cluster from the data of ${survivor.host.name}? ${loss(there, survivor)}`)))
+    throw new OperationError('Nothing was changed.')
   return survivor
 }
 
-const row = ({ host, hasData, commit, running }: HostData): string[] => [host.name, hasData ? String(commit) : 'no data', running ? 'runs, without a quorum' : 'does not run']
+const row = ({ host, hasData, commit, running }: HostData): string[] => [
+  host.name,
+  hasData ? String(commit) : 'no data',
+  running ? 'runs, without a quorum' : 'does not run',
+]
 
 const loss = (there: HostData[], { host, commit }: HostData): string => {
   const others = there.filter((one) => one.host !== host && one.hasData).map((one) => one.host.name)
-  const aside = others.length > 0 ? ` What ${others.join(' and ')} still ${others.length === 1 ? 'has' : 'have'} of data is moved aside.` : ''
+  const aside =
+    others.length > 0
+      ? ` What ${others.join(' and ')} still ${others.length === 1 ? 'has' : 'have'} of data is moved aside.`
+      : ''
   return `Every write after its raft index ${commit} is lost for good, acknowledged ones too.${aside} A copy of its data is kept.`
 }
 
@@ -133,8 +153,14 @@ const loss = (there: HostData[], { host, commit }: HostData): string => {
 function choose(cluster: Cluster, there: HostData[], from: string | undefined): HostData {
   const choice = chooseSurvivor(there, (from ?? cluster.begun?.from) !== undefined, from ?? cluster.begun?.from)
   if ('survivor' in choice) return choice.survivor
-  const insist = choice.verb === 'up' ? ` Only if ${from ? 'those are' : 'all but one are'} lost for good: ${command(cluster, 'recover')} --from HOST` : ''
-  const helps = choice.verb === 'up' && cluster.begun ? `See why they do not run: ${command(cluster, 'verify')}; then run the same command again` : command(cluster, choice.verb)
+  const insist =
+    choice.verb === 'up'
+      ? ` Only if ${from ? 'those are' : 'all but one are'} lost for good: ${command(cluster, 'recover')} --from HOST`
+      : ''
+  const helps =
+    choice.verb === 'up' && cluster.begun
+      ? `See why they do not run: ${command(cluster, 'verify')}; then run the same command again`
+      : command(cluster, choice.verb)
   throw new OperationError(`No new cluster is formed: ${choice.refusal}.`, { hint: `${helps}.${insist}` })
 }
 
@@ -160,11 +186,19 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
       title: `Stop ${others.map(({ name }) => name).join(' and ')}, and move what they have of data aside`,
       skip: () => others.length === 0,
       task: async () => {
-        const onMessage = (name: string, aside: string): void => void run.changes.push(`moved the old data of ${name} to ${aside}`)
-        await runPlaybook(cluster, { playbook: 'set-aside', limit: others.map(({ name }) => name), variables: { etcd_doctor: false }, onMessage })
+        const onMessage = (name: string, aside: string): void =>
+          void run.changes.push(`moved the old data of ${name} to ${aside}`)
+        await runPlaybook(cluster, {
+          playbook: 'set-aside',
+          limit: others.map(({ name }) => name),
+          variables: { etcd_doctor: false },
+          onMessage,
+        })
       },
     },
-    inOrder(`Start ${host.name} as the only member of a new cluster`, () => alone(cluster, host, { ETCD_FORCE_NEW_CLUSTER: 'true' })),
+    inOrder(`Start ${host.name} as the only member of a new cluster`, () =>
+      alone(cluster, host, { ETCD_FORCE_NEW_CLUSTER: 'true' }),
+    ),
   ]
 }
 
@@ -177,7 +211,8 @@ function settleTasks(cluster: Cluster): Task[] {
       task: async () => {
         const endpoints = [host().clientURL]
         // Where its log lagged behind its database, etcd may have kept them in its list (etcd-io/etcd#20055).
-        for (const { id } of strangers(host(), await memberList(cluster, { endpoints }))) await removeMember(cluster, id, endpoints)
+        for (const { id } of strangers(host(), await memberList(cluster, { endpoints })))
+          await removeMember(cluster, id, endpoints)
       },
     },
     inOrder('Start it again as a member like any other', () => alone(cluster, host(), {})),
@@ -185,14 +220,19 @@ function settleTasks(cluster: Cluster): Task[] {
   ]
 }
 
-const strangers = (host: Host, members: Member[]): Member[] => members.filter((member) => member !== memberOf(host, members))
+const strangers = (host: Host, members: Member[]): Member[] =>
+  members.filter((member) => member !== memberOf(host, members))
 
 /** The role on one host, as if it were the only one. */
 function alone(cluster: Cluster, { name }: Host, more: Record<string, string>): Task[] {
   const without = cluster.hosts.map((host) => host.name).filter((other) => other !== name)
   return etcdRole.tasks(cluster, {
     limit: [name],
-    variables: { etcd_environment: { ...cluster.etcd.environment, ...more }, etcd_without: without, etcd_start_timeout: startSeconds },
+    variables: {
+      etcd_environment: { ...cluster.etcd.environment, ...more },
+      etcd_without: without,
+      etcd_start_timeout: startSeconds,
+    },
   })
 }
 
@@ -221,7 +261,8 @@ function note(cluster: Cluster, begun: Begun | undefined): void {
 async function steps(copy: Cluster, from: string | undefined): Promise<string[]> {
   const hosts = await hostsThatAreUp(copy)
   const would = [...(await vms.plan(copy)), ...(await pki.plan(copy))]
-  if (hosts.length === 0) return [...would, 'see what they have of data, and form a new cluster from the member that goes furthest']
+  if (hosts.length === 0)
+    return [...would, 'see what they have of data, and form a new cluster from the member that goes furthest']
   const there = await lookAtMembers(copy, hosts)
   const survivor = choose(copy, there, from)
   const others = copy.hosts.filter((host) => host !== survivor.host).map(({ name }) => name)

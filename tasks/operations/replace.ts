@@ -33,15 +33,28 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   }
   if (planOnly) {
     await guard()
-    return sayPlan(cluster, 'replace', [...(await Promise.all(hosts.map((host) => steps(cluster, host)))).flat(), 'verify'])
+    return sayPlan(cluster, 'replace', [
+      ...(await Promise.all(hosts.map((host) => steps(cluster, host)))).flat(),
+      'verify',
+    ])
   }
   await runPipeline([
     { title: `Check that the others have a quorum without ${names.join(' and ')}`, task: guard },
-    ...hosts.map((host): Task => inOrder(`Replace ${host.name}`, async () => ((await isNew(cluster, host)) ? [] : [handOver(cluster, host), ...joinTasks(cluster, host)]))),
+    ...hosts.map(
+      (host): Task =>
+        inOrder(`Replace ${host.name}`, async () =>
+          (await isNew(cluster, host)) ? [] : [handOver(cluster, host), ...joinTasks(cluster, host)],
+        ),
+    ),
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
     { title: 'Forget who was replaced', task: () => rmSync(cluster.paths.replacing, { force: true }) },
   ])
-  sayDone(cluster, 'replace', `${names.join(' and ')} ${names.length === 1 ? 'is a member' : 'are members'} again; the cluster is verified.`, { replaced: names })
+  sayDone(
+    cluster,
+    'replace',
+    `${names.join(' and ')} ${names.length === 1 ? 'is a member' : 'are members'} again; the cluster is verified.`,
+    { replaced: names },
+  )
 }
 
 const handOver = (cluster: Cluster, host: Host): Task => ({
@@ -56,7 +69,12 @@ const handOver = (cluster: Cluster, host: Host): Task => ({
 /** A run that was killed is gone on with, and replaces nobody twice. */
 async function noteOld(cluster: Cluster, host: Host): Promise<void> {
   const old = await memberAt(cluster, host, await voters(cluster, [host]))
-  if (old && !old.isLearner) writeFileAtomic(cluster.paths.replacing, JSON.stringify({ ...replacing(cluster.paths), [host.name]: old.id }), 0o600)
+  if (old && !old.isLearner)
+    writeFileAtomic(
+      cluster.paths.replacing,
+      JSON.stringify({ ...replacing(cluster.paths), [host.name]: old.id }),
+      0o600,
+    )
 }
 
 /** Whether a run that was killed has replaced the host's member already, and the new one votes and commits. */

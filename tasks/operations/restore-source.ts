@@ -27,14 +27,23 @@ export interface Source extends SnapshotContent {
 export async function snapshotFile(given: string): Promise<string> {
   const path = resolve(given)
   const file = existsSync(path) && statSync(path).isDirectory() ? join(path, 'snapshot.db') : path
-  if (!existsSync(file) || !statSync(file).isFile()) throw new UsageError(`There is no snapshot at ${file}.`, { hint: 'Name a folder that backup made, or a snapshot file.' })
+  if (!existsSync(file) || !statSync(file).isFile())
+    throw new UsageError(`There is no snapshot at ${file}.`, {
+      hint: 'Name a folder that backup made, or a snapshot file.',
+    })
   const { sha256, damage } = await checkSnapshot(file)
-  if (damage) throw new UsageError(`${file} is no whole snapshot: ${damage}.`, { hint: 'Use another backup; this one cannot be restored.' })
+  if (damage)
+    throw new UsageError(`${file} is no whole snapshot: ${damage}.`, {
+      hint: 'Use another backup; this one cannot be restored.',
+    })
   const noted = readMetadata(file)?.sha256 ?? sha256
   if (noted === sha256) return file
-  throw new UsageError(`${file} is not what its backup noted: its SHA-256 is ${sha256}, and metadata.json beside it says ${noted}.`, {
-    hint: 'Use another backup; this one cannot be trusted.',
-  })
+  throw new UsageError(
+    `${file} is not what its backup noted: its SHA-256 is ${sha256}, and metadata.json beside it says ${noted}.`,
+    {
+      hint: 'Use another backup; this one cannot be trusted.',
+    },
+  )
 }
 
 /** Reads it. @throws OperationError when it is damaged, or of a newer etcd than ours */
@@ -42,7 +51,13 @@ export async function readSource(cluster: Cluster, file: string): Promise<Source
   const content = await readSnapshot(cluster, file)
   const metadata = readMetadata(file)
   await refuseNewer(cluster, file, metadata)
-  return { ...content, file, metadata, keys: metadata?.keys, time: metadata ? new Date(metadata.time) : statSync(file).mtime }
+  return {
+    ...content,
+    file,
+    metadata,
+    keys: metadata?.keys,
+    time: metadata ? new Date(metadata.time) : statSync(file).mtime,
+  }
 }
 
 function readMetadata(file: string): BackupMetadata | undefined {
@@ -53,16 +68,21 @@ function readMetadata(file: string): BackupMetadata | undefined {
     const metadata = JSON.parse(text) as BackupMetadata
     if (typeof metadata.sha256 === 'string' && typeof metadata.etcdVersion === 'string') return metadata
   } catch {}
-  throw new UsageError(`${path} is damaged: it says nothing of a snapshot.`, { hint: 'Use another backup; or move that file away to restore the snapshot without it.' })
+  throw new UsageError(`${path} is damaged: it says nothing of a snapshot.`, {
+    hint: 'Use another backup; or move that file away to restore the snapshot without it.',
+  })
 }
 
 async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetadata | undefined): Promise<void> {
   const { version: ours } = await requireEtcd(cluster)
   const theirs = metadata?.etcdVersion ?? (await clusterVersionOf(file))
   if (!theirs || compareVersions(minorOf(theirs), minorOf(ours)) <= 0) return
-  throw new OperationError(`${file} is of etcd ${minorOf(theirs)}, and ${cluster.name} runs ${ours}, which would not understand it.`, {
-    hint: `Restore it where etcd ${minorOf(theirs)} runs: name its programs with etcd.binaries (or etcd.version) and a new cluster with --cluster; or upgrade this one first.`,
-  })
+  throw new OperationError(
+    `${file} is of etcd ${minorOf(theirs)}, and ${cluster.name} runs ${ours}, which would not understand it.`,
+    {
+      hint: `Restore it where etcd ${minorOf(theirs)} runs: name its programs with etcd.binaries (or etcd.version) and a new cluster with --cluster; or upgrade this one first.`,
+    },
+  )
 }
 
 const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')
@@ -77,8 +97,12 @@ export async function proveSource(cluster: Cluster, { file, revision, metadata }
   rmSync(folder, { recursive: true, force: true }) // what a killed run left
   const { hash, compactRevision, keys } = await restoredData(cluster, file, revision, folder)
   const { version } = await requireEtcd(cluster)
-  const comparable = metadata && compactRevision === metadata.compactRevision && minorOf(metadata.etcdVersion) === minorOf(version)
+  const comparable =
+    metadata && compactRevision === metadata.compactRevision && minorOf(metadata.etcdVersion) === minorOf(version)
   if (comparable && hash !== metadata.hashKV)
-    throw new OperationError(`Restored, the data of ${file} has the hash ${hash}; when it was backed up it was ${metadata.hashKV}.`, { hint: 'Use another backup.' })
+    throw new OperationError(
+      `Restored, the data of ${file} has the hash ${hash}; when it was backed up it was ${metadata.hashKV}.`,
+      { hint: 'Use another backup.' },
+    )
   return keys
 }

@@ -29,7 +29,8 @@ export async function restore(cluster: Cluster, given: string, planOnly: boolean
   etcdRole.refuseHalfUpgraded(cluster)
   if (planOnly) return sayPlan(cluster, 'restore', await steps(cluster, await readSource(cluster, file)))
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]
-  for (const question of await questionsOf(needed)) if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+  for (const question of await questionsOf(needed))
+    if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
   const { source, there } = await prepare(cluster, file, checkTasks(needed))
   const { begun, token } = beginning(cluster, source)
   await agree(cluster, source, there, token)
@@ -37,12 +38,20 @@ export async function restore(cluster: Cluster, given: string, planOnly: boolean
   await runPipeline([
     { title: 'Restore the snapshot on every host, beside its data', task: () => stage(cluster, source, begun, token) },
     { title: 'Note that the restore has begun', task: () => note(cluster, begun, token) },
-    { title: 'Stop every member, move its data aside, and put the restored data in its place', task: () => take(cluster, begun) },
-    inOrder('etcd-role: configure and start all members', () => etcdRole.tasks(cluster, { variables: { ...formerTokens(begun), etcd_start_timeout: startSeconds } })),
+    {
+      title: 'Stop every member, move its data aside, and put the restored data in its place',
+      task: () => take(cluster, begun),
+    },
+    inOrder('etcd-role: configure and start all members', () =>
+      etcdRole.tasks(cluster, { variables: { ...formerTokens(begun), etcd_start_timeout: startSeconds } }),
+    ),
     { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
-  if (!bumps) run.warnings.push('These programs of etcd cannot raise the revision: start afresh whatever watches this cluster, or keeps what it read of it.')
+  if (!bumps)
+    run.warnings.push(
+      'These programs of etcd cannot raise the revision: start afresh whatever watches this cluster, or keeps what it read of it.',
+    )
   const { revision, keys, sha256 } = source
   sayDone(cluster, 'restore', `${cluster.name} holds what the snapshot held (revision ${revision}); it is verified.`, {
     file,
@@ -87,7 +96,10 @@ function beginning(cluster: Cluster, { file, sha256 }: Source): { begun: Begun; 
   const before = cluster.begun?.verb === 'restore' ? cluster.begun : undefined
   if (before?.sha256 === sha256) return { begun: { ...before, file }, token }
   const moment = new Date().toISOString().slice(0, 19).replaceAll(':', '-')
-  return { begun: { verb: 'restore', file, sha256, formerTokens: [...(before?.formerTokens ?? []), token] }, token: `${cluster.name}-restored-${moment}Z` }
+  return {
+    begun: { verb: 'restore', file, sha256, formerTokens: [...(before?.formerTokens ?? []), token] },
+    token: `${cluster.name}-restored-${moment}Z`,
+  }
 }
 
 /** Where data would be replaced, says what is lost, and asks. */
@@ -115,7 +127,10 @@ function described(cluster: Cluster, { time, revision, keys, sizeBytes, metadata
 async function stage(cluster: Cluster, { file }: Source, begun: Begun, token: string): Promise<void> {
   const { program, flags } = await restoreTool(cluster)
   const snapshot = { etcd_snapshot: file, etcd_snapshot_tool: program, etcd_snapshot_flags: flags }
-  await runPlaybook(cluster, { playbook: 'stage-snapshot', variables: { ...snapshot, ...formerTokens(begun), etcd_cluster_token: token } })
+  await runPlaybook(cluster, {
+    playbook: 'stage-snapshot',
+    variables: { ...snapshot, ...formerTokens(begun), etcd_cluster_token: token },
+  })
 }
 
 const formerTokens = ({ formerTokens = [] }: Begun): Record<string, unknown> => ({ etcd_former_tokens: formerTokens })
@@ -128,7 +143,8 @@ function note(cluster: Cluster, begun: Begun | undefined, token: string): void {
 
 async function take(cluster: Cluster, begun: Begun): Promise<void> {
   await etcdRole.prepare(cluster) // the inventory has the new token from now on
-  const onMessage = (host: string, aside: string): void => void run.changes.push(`moved the old data of ${host} to ${aside}`)
+  const onMessage = (host: string, aside: string): void =>
+    void run.changes.push(`moved the old data of ${host} to ${aside}`)
   await runPlaybook(cluster, { playbook: 'take-snapshot', variables: formerTokens(begun), onMessage })
   run.changes.push('restored the data of every member')
 }

@@ -45,18 +45,24 @@ const forward: Way = {
     issueAnew('Issue every certificate anew, by the new authority', pki.issueFromNext, 'issuing', ['leaving']),
     trustOne('Trust the old authority no longer', 'leaving', 'old'),
   ],
-  question: ({ name }) => `Change the authority of ${name}? At the end the old one's key is deleted, and clients that have only its certificates are refused.`,
+  question: ({ name }) =>
+    `Change the authority of ${name}? At the end the old one's key is deleted, and clients that have only its certificates are refused.`,
   farewell: 'Delete the key of the old authority',
   forget: pki.forgetOld,
   outcome: ({ name }) => `${name} has a new authority, and trusts no other; the old one's key was deleted.`,
 }
 
 const back: Way = {
-  steps: [issueAnew('Issue every certificate anew, by the old authority', pki.issueFromOld, 'trusted', ['made']), trustOne('Trust the new authority no longer', 'made', 'new')],
-  question: ({ name }) => `Take the change of ${name}'s authority back? At the end the new one's key is deleted, and clients that have only its certificates are refused.`,
+  steps: [
+    issueAnew('Issue every certificate anew, by the old authority', pki.issueFromOld, 'trusted', ['made']),
+    trustOne('Trust the new authority no longer', 'made', 'new'),
+  ],
+  question: ({ name }) =>
+    `Take the change of ${name}'s authority back? At the end the new one's key is deleted, and clients that have only its certificates are refused.`,
   farewell: 'Delete the key of the new authority',
   forget: pki.forgetNext,
-  outcome: ({ name }) => `The change was taken back: ${name} trusts its old authority only, and the new one's key was deleted.`,
+  outcome: ({ name }) =>
+    `The change was taken back: ${name} trusts its old authority only, and the new one's key was deleted.`,
 }
 
 /** Guard, then what is left of the way, step by step. Run again after a kill, it finds by the files and the members where to go on. */
@@ -71,18 +77,31 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   if (last && !(await confirm(way.question(cluster)))) throw new OperationError('Nothing was changed.')
   await runPipeline([
     ...chosen.map((step) => inOrder(step.title, () => stepTasks(cluster, step))),
-    ...(last ? [inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)), { title: way.farewell, task: () => way.forget(cluster) }] : []),
+    ...(last
+      ? [
+          inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
+          { title: way.farewell, task: () => way.forget(cluster) },
+        ]
+      : []),
   ])
   const again = command(cluster, goBack ? 'rotate-ca --back --step' : 'rotate-ca --step')
-  const done = last ? way.outcome(cluster) : `Done: ${lower(open[0]?.title ?? '')}. Now ${open[0]?.between?.(cluster)}. Then go on: ${again}`
-  sayDone(cluster, 'rotate-ca', done, { steps: chosen.map(({ title }) => title), finished: last, stage: changeStage(cluster) ?? null, served: await serials(cluster) })
+  const done = last
+    ? way.outcome(cluster)
+    : `Done: ${lower(open[0]?.title ?? '')}. Now ${open[0]?.between?.(cluster)}. Then go on: ${again}`
+  sayDone(cluster, 'rotate-ca', done, {
+    steps: chosen.map(({ title }) => title),
+    finished: last,
+    stage: changeStage(cluster) ?? null,
+    served: await serials(cluster),
+  })
 }
 
 /** Without the first steps that are done. The last one is never left out: what follows it may be missing. */
 async function openSteps(cluster: Cluster, { steps }: Way): Promise<Step[]> {
   for (const [index, step] of steps.entries()) {
     const stage = changeStage(cluster)
-    const done = stage && (step.over.includes(stage) || (step.makes === stage && (await step.missing(cluster)) === undefined))
+    const done =
+      stage && (step.over.includes(stage) || (step.makes === stage && (await step.missing(cluster)) === undefined))
     if (!done) return steps.slice(index)
   }
   return steps.slice(-1)
@@ -107,7 +126,10 @@ async function prove(cluster: Cluster, step: Step): Promise<void> {
   for (const deadline = Date.now() + proofMs; ; await sleep(200)) {
     const missing = await step.missing(cluster)
     if (missing === undefined) return
-    if (Date.now() > deadline) throw new OperationError(`${missing}.`, { hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}` })
+    if (Date.now() > deadline)
+      throw new OperationError(`${missing}.`, {
+        hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}`,
+      })
   }
 }
 
@@ -116,9 +138,16 @@ async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
   etcdRole.refuseHalfUpgraded(cluster)
   const stage = changeStage(cluster)
   if (goBack && (!stage || stage === 'leaving'))
-    throw new OperationError(stage ? `There is no way back: ${cluster.name} no longer trusts its old authority.` : `No change of ${cluster.name}'s authority is under way.`, {
-      hint: stage ? `Finish the change: ${command(cluster, 'rotate-ca')}` : `Begin one: ${command(cluster, 'rotate-ca')}`,
-    })
+    throw new OperationError(
+      stage
+        ? `There is no way back: ${cluster.name} no longer trusts its old authority.`
+        : `No change of ${cluster.name}'s authority is under way.`,
+      {
+        hint: stage
+          ? `Finish the change: ${command(cluster, 'rotate-ca')}`
+          : `Begin one: ${command(cluster, 'rotate-ca')}`,
+      },
+    )
   requireKeys(cluster, stage, goBack)
   await requireHealthy(cluster, { allowDown: stage ? await silentHosts(cluster) : [] })
 }
@@ -138,9 +167,12 @@ function requireKeys(cluster: Cluster, stage: ChangeStage | undefined, goBack: b
 function requirePassphrase(cluster: Cluster): void {
   const [key] = authorityKeys(cluster)
   if (isEncrypted(readFileIfThere(key) ?? '') && !caPassphrase())
-    throw new OperationError(`${key} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set: the new authority's key would lie open.`, {
-      hint: "Set HA_ETCD_CA_PASSPHRASE to the new key's passphrase (the old one's is not needed), then run the same command again.",
-    })
+    throw new OperationError(
+      `${key} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set: the new authority's key would lie open.`,
+      {
+        hint: "Set HA_ETCD_CA_PASSPHRASE to the new key's passphrase (the old one's is not needed), then run the same command again.",
+      },
+    )
 }
 
 /** The first step on copies, the role in Ansible's check mode: what cannot be done is refused before anything is changed. */
@@ -155,13 +187,26 @@ async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
 
 async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: string[]): Promise<string[]> {
   const inTurn = (await turns(cluster)).map((host) => `restart ${host}, and wait until it has caught up`)
-  const install = ({ restarts }: Step): string[] => (restarts ? inTurn : ['install the certificates, which restarts nobody'])
-  return [...open.flatMap((step, index) => [lower(step.title), ...(index === 0 ? role : install(step)), `prove that ${step.proof}`]), 'verify', lower(farewell)]
+  const install = ({ restarts }: Step): string[] =>
+    restarts ? inTurn : ['install the certificates, which restarts nobody']
+  return [
+    ...open.flatMap((step, index) => [
+      lower(step.title),
+      ...(index === 0 ? role : install(step)),
+      `prove that ${step.proof}`,
+    ]),
+    'verify',
+    lower(farewell),
+  ]
 }
 
 const lower = (text: string): string => `${text[0]?.toLowerCase()}${text.slice(1)}`
 
 const serials = async (cluster: Cluster): Promise<object[]> =>
-  (await servedCertificates(cluster)).map(({ host, port, certificate }) => ({ host: host.name, port, serial: certificate?.serialNumber ?? null }))
+  (await servedCertificates(cluster)).map(({ host, port, certificate }) => ({
+    host: host.name,
+    port,
+    serial: certificate?.serialNumber ?? null,
+  }))
 
 const proofMs = 10_000

@@ -64,7 +64,9 @@ export async function rotateCerts(cluster: Cluster, options: RotateOptions): Pro
     ...verify.tasks(cluster, verify.patiently),
   ])
   const what =
-    issued.length === 0 ? 'No certificate was due, and every member serves what lies here' : `${issued.length} certificates were renewed, and every member serves what lies here`
+    issued.length === 0
+      ? 'No certificate was due, and every member serves what lies here'
+      : `${issued.length} certificates were renewed, and every member serves what lies here`
   sayDone(cluster, 'rotate-certs', `${what}; no member was restarted.`, { issued, served: proof })
 }
 
@@ -81,19 +83,30 @@ async function guard(cluster: Cluster): Promise<void> {
     await requireHealthy(cluster)
   } catch (error) {
     const authority = authorityCertificate(cluster)
-    const expired = authority && leaves(cluster).some((leaf) => reasonToIssue(leaf, authority, cluster.pki)?.startsWith('expired'))
+    const expired =
+      authority && leaves(cluster).some((leaf) => reasonToIssue(leaf, authority, cluster.pki)?.startsWith('expired'))
     if (!(error instanceof OperationError) || error.exitCode !== 1 || !expired) throw error
-    run.warnings.push(`Certificates had expired, so that the cluster could not be proven healthy before: ${error.message}`)
+    run.warnings.push(
+      `Certificates had expired, so that the cluster could not be proven healthy before: ${error.message}`,
+    )
   }
 }
 
 /** The same on copies, in Ansible's check mode: what would be done, and the role's part of it. */
-async function rehearse(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<{ would: string[]; role: string[] }> {
+async function rehearse(
+  cluster: Cluster,
+  asked: (leaf: Leaf, due: boolean) => boolean,
+): Promise<{ would: string[]; role: string[] }> {
   return withCopies(cluster, async (copy) => {
     const issued = await renewLeaves(copy, asked)
     const role = (await etcdRole.plan(copy)).map((step) => step.split('\n')[0] ?? '')
     return {
-      would: [...issued.map(({ path, reason }) => `issue ${path} (${reason})`), ...role, 'prove by new connections that every member serves what lies here', 'verify'],
+      would: [
+        ...issued.map(({ path, reason }) => `issue ${path} (${reason})`),
+        ...role,
+        'prove by new connections that every member serves what lies here',
+        'verify',
+      ],
       role,
     }
   })
@@ -103,9 +116,12 @@ async function rehearse(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => b
 export function refuseRestarts(cluster: Cluster, role: string[]): void {
   const hosts = role.filter((step) => /: restart etcd/.test(step)).map((step) => step.split(':')[0])
   if (hosts.length === 0) return
-  throw new OperationError(`Nothing was changed: something else than certificates differs on ${hosts.toSorted().join(', ')}, and installing would restart etcd there.`, {
-    hint: `See it: ${command(cluster, 'up --plan')}. Apply it one member at a time: ${command(cluster, 'up')}. Then run this again.`,
-  })
+  throw new OperationError(
+    `Nothing was changed: something else than certificates differs on ${hosts.toSorted().join(', ')}, and installing would restart etcd there.`,
+    {
+      hint: `See it: ${command(cluster, 'up --plan')}. Apply it one member at a time: ${command(cluster, 'up')}. Then run this again.`,
+    },
+  )
 }
 
 /** @throws OperationError naming the ports that serve something else, or refuse the client certificate */
@@ -126,7 +142,12 @@ async function prove(cluster: Cluster, before: Served[]): Promise<object[]> {
       })
     }
     if (Date.now() < deadline) continue
-    const words = wrong.map(({ host, port, ours }) => `${host.name} ${ours ? 'refuses the new client certificate' : `serves another certificate on its ${port} port`}`)
-    throw new OperationError(`${words.join('; ')}.`, { hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}` })
+    const words = wrong.map(
+      ({ host, port, ours }) =>
+        `${host.name} ${ours ? 'refuses the new client certificate' : `serves another certificate on its ${port} port`}`,
+    )
+    throw new OperationError(`${words.join('; ')}.`, {
+      hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}`,
+    })
   }
 }

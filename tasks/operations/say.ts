@@ -5,7 +5,10 @@ import { chalk, warningLines } from '../core/terminal.ts'
 
 /** Prints what an operation would do, a line each. */
 export function sayPlan(cluster: Cluster, verb: string, would: string[]): void {
-  const lines = would.length > 0 ? would.map((line, index) => `${String(index + 1).padStart(2)}. ${line}`) : [chalk.dim('nothing to do')]
+  const lines =
+    would.length > 0
+      ? would.map((line, index) => `${String(index + 1).padStart(2)}. ${line}`)
+      : [chalk.dim('nothing to do')]
   const text = `What ${verb} would do for ${chalk.bold(cluster.name)}; nothing was touched.\n\n${lines.join('\n')}\n`
   process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, verb, plan: would })}\n` : text)
 }

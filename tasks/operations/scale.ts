@@ -38,7 +38,9 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
       ...(coming.length + leaving.length > 0 ? ['bring every initial cluster in step, with the role', 'verify'] : []),
     ])
   await runPipeline([
-    ...coming.map((host) => inOrder(`Grow by ${host.name}`, () => [record(cluster, host), ...joinTasks(cluster, host)])),
+    ...coming.map((host) =>
+      inOrder(`Grow by ${host.name}`, () => [record(cluster, host), ...joinTasks(cluster, host)]),
+    ),
     ...leaving.map((host) => inOrder(`Shrink by ${host.name}`, () => shrinkTasks(cluster, host, leaving))),
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
@@ -51,15 +53,23 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   })
 }
 
-const comes = ({ name, address }: Host): string => `bring ${name} up at ${address}, make its certificates, add it as a learner, start it, and let it vote once it has caught up`
-const goes = ({ name }: Host): string => `hand leadership over if ${name} has it, remove its member, and then the host with its data and its certificates`
+const comes = ({ name, address }: Host): string =>
+  `bring ${name} up at ${address}, make its certificates, add it as a learner, start it, and let it vote once it has caught up`
+const goes = ({ name }: Host): string =>
+  `hand leadership over if ${name} has it, remove its member, and then the host with its data and its certificates`
 
 /** Who must come, and who must go: members that are down first, then the highest name. A recorded host that is no voter yet was cut short while it came. */
 async function difference(cluster: Cluster): Promise<{ coming: Host[]; leaving: Host[] }> {
   const { hosts, wanted } = cluster
-  if (!wanted) throw new UsageError('--masters N is missing: how many are there to be?', { hint: `There are ${hosts.length} now. Example: npx zx scripts/scale.ts --masters 5` })
+  if (!wanted)
+    throw new UsageError('--masters N is missing: how many are there to be?', {
+      hint: `There are ${hosts.length} now. Example: npx zx scripts/scale.ts --masters 5`,
+    })
   const moved = wanted.find((host) => hosts.some((one) => one.name === host.name && one.address !== host.address))
-  if (moved) throw new UsageError(`${moved.name} has another address than the member of that name.`, { hint: 'Give the new host a name of its own.' })
+  if (moved)
+    throw new UsageError(`${moved.name} has another address than the member of that name.`, {
+      hint: 'Give the new host a name of its own.',
+    })
   const named = (list: Host[], { name }: Host): Host | undefined => list.find((one) => one.name === name)
   const endpoints = await voters(cluster)
   const members = endpoints.length > 0 ? await memberList(cluster, { endpoints }) : []
@@ -67,16 +77,22 @@ async function difference(cluster: Cluster): Promise<{ coming: Host[]; leaving: 
     const member = memberOf(host, members)
     return members.length === 0 || (member !== undefined && !member.isLearner && member.name !== '')
   }
-  const coming = wanted.map((host) => named(hosts, host) ?? host).filter((host) => !hosts.includes(host) || !votes(host))
-  const silentFirst = (a: Host, b: Host): number => Number(endpoints.includes(a.clientURL)) - Number(endpoints.includes(b.clientURL)) // etcd refuses to lose a healthy one beside it
+  const coming = wanted
+    .map((host) => named(hosts, host) ?? host)
+    .filter((host) => !hosts.includes(host) || !votes(host))
+  const silentFirst = (a: Host, b: Host): number =>
+    Number(endpoints.includes(a.clientURL)) - Number(endpoints.includes(b.clientURL)) // etcd refuses to lose a healthy one beside it
   const leaving = hosts
     .filter((host) => !named(wanted, host))
     .reverse()
     .toSorted(silentFirst)
   if (coming.some((host) => !hosts.includes(host)) && leaving.length > 0)
-    throw new UsageError(`${coming.map(({ name }) => name).join(', ')} would come, and ${leaving.map(({ name }) => name).join(', ')} go.`, {
-      hint: 'Do one after the other: first a list with all of them, then one without those that go.',
-    })
+    throw new UsageError(
+      `${coming.map(({ name }) => name).join(', ')} would come, and ${leaving.map(({ name }) => name).join(', ')} go.`,
+      {
+        hint: 'Do one after the other: first a list with all of them, then one without those that go.',
+      },
+    )
   return { coming, leaving }
 }
 

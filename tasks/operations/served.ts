@@ -36,7 +36,14 @@ export async function servedCertificates(cluster: Cluster): Promise<Served[]> {
     places.map(async ({ host, port, number, file }) => {
       const probe = await probeTLS(host.address, number, client, '/version', probeMs)
       const here = fingerprint(read(file))
-      return { host, port, file, certificate: probe.served, ours: here !== undefined && here === probe.served?.fingerprint256, letIn: probe.kind === 'answered' }
+      return {
+        host,
+        port,
+        file,
+        certificate: probe.served,
+        ours: here !== undefined && here === probe.served?.fingerprint256,
+        letIn: probe.kind === 'answered',
+      }
     }),
   )
 }

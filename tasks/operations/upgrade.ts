@@ -18,7 +18,10 @@ import { turns } from './in-turn.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /** Check the path, guard, back up, get the programs, roll, verify, record. Run again after a kill, it goes on where it was. */
-export async function upgrade(cluster: Cluster, { version: to, plan }: { version: string; plan: boolean }): Promise<void> {
+export async function upgrade(
+  cluster: Cluster,
+  { version: to, plan }: { version: string; plan: boolean },
+): Promise<void> {
   const from = cluster.etcd.version ?? ''
   const target: Cluster = { ...cluster, etcd: { ...cluster.etcd, version: to, upgradingTo: undefined } } // its programs have this version and no other
   const path = check(cluster, from, to)
@@ -32,12 +35,28 @@ export async function upgrade(cluster: Cluster, { version: to, plan }: { version
   // A folder of the person's own holds one version: from now on the new one.
   const now = cluster.etcd.binaries && !missing ? target : cluster
   await guard(now, from, to, cluster.etcd.upgradingTo)
-  if (plan) return sayPlan(cluster, 'upgrade', await steps(now, { ...path, first: [...path.first, ...(missing ? [missing.more.hint ?? ''] : [])] }, from, to, there))
-  if (from === to && !cluster.etcd.upgradingTo) return sayDone(cluster, 'upgrade', `${cluster.name} runs etcd ${to} already.`, { from, to, upgraded: false })
+  if (plan)
+    return sayPlan(
+      cluster,
+      'upgrade',
+      await steps(
+        now,
+        { ...path, first: [...path.first, ...(missing ? [missing.more.hint ?? ''] : [])] },
+        from,
+        to,
+        there,
+      ),
+    )
+  if (from === to && !cluster.etcd.upgradingTo)
+    return sayDone(cluster, 'upgrade', `${cluster.name} runs etcd ${to} already.`, { from, to, upgraded: false })
   const made: { folder?: string; metadata?: BackupMetadata } = {}
   run.warnings.push(...path.beware)
   await runPipeline([
-    { title: `Get etcd ${to}`, skip: () => there !== undefined && `it is in ${there}`, task: async () => void (await fetchEtcd(target)) },
+    {
+      title: `Get etcd ${to}`,
+      skip: () => there !== undefined && `it is in ${there}`,
+      task: async () => void (await fetchEtcd(target)),
+    },
     ...backupTasks(now, made),
     { title: 'Note that the upgrade has begun', task: () => note(cluster, from, to) },
     ...etcdRole.upgradeTasks(target),
@@ -56,14 +75,19 @@ export async function upgrade(cluster: Cluster, { version: to, plan }: { version
 
 /** @throws UsageError or OperationError where no way leads there, or another upgrade is half done */
 function check(cluster: Cluster, from: string, to: string): UpgradePath {
-  if (!/^\d+\.\d+\.\d+$/.test(to)) throw new UsageError(`--etcd-version must be a version like 3.5.32, not ${JSON.stringify(to)}.`)
+  if (!/^\d+\.\d+\.\d+$/.test(to))
+    throw new UsageError(`--etcd-version must be a version like 3.5.32, not ${JSON.stringify(to)}.`)
   const begun = cluster.etcd.upgradingTo
   if (begun && begun !== to && to !== from)
-    throw new OperationError(`An upgrade of ${cluster.name} to etcd ${begun} was begun and is not done; nothing was changed.`, {
-      hint: `Finish it: ${command(cluster, `upgrade --etcd-version ${begun}`)}`,
-    })
+    throw new OperationError(
+      `An upgrade of ${cluster.name} to etcd ${begun} was begun and is not done; nothing was changed.`,
+      {
+        hint: `Finish it: ${command(cluster, `upgrade --etcd-version ${begun}`)}`,
+      },
+    )
   const path = upgradePath(from, to, cluster.etcd.environment)
-  if (path.impossible) throw new OperationError(path.impossible, { hint: `See what it runs: ${command(cluster, 'status')}` })
+  if (path.impossible)
+    throw new OperationError(path.impossible, { hint: `See what it runs: ${command(cluster, 'status')}` })
   return path
 }
 
@@ -83,7 +107,11 @@ async function programs(target: Cluster): Promise<{ there?: string | undefined; 
   } catch (error) {
     if (!(error instanceof UsageError) || !binaries) throw error
     const message = error.message.replace(/, but this cluster runs .*/, `, not ${version}.`)
-    return { missing: new UsageError(message, { hint: `Name with etcd.binaries a folder that has etcd ${version}; then run this again.` }) }
+    return {
+      missing: new UsageError(message, {
+        hint: `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`,
+      }),
+    }
   }
 }
 
@@ -93,23 +121,42 @@ async function guard(now: Cluster, from: string, to: string, begun: string | und
   await requireHealthy(now, { allowDown: down })
   const running = (await endpointStatus(now)).flatMap((answer) => (answer.ok ? [answer.value.version] : []))
   const mix = refusalOfMix(running, from, to)
-  const half = !begun && new Set(running).size > 1 ? `members run etcd ${[...new Set(running)].join(' and ')}, and no upgrade was begun here` : ''
-  const backwards = from === to && running.some((version) => version !== from) ? `members run etcd ${begun} already: there is no way back to ${from}` : ''
+  const half =
+    !begun && new Set(running).size > 1
+      ? `members run etcd ${[...new Set(running)].join(' and ')}, and no upgrade was begun here`
+      : ''
+  const backwards =
+    from === to && running.some((version) => version !== from)
+      ? `members run etcd ${begun} already: there is no way back to ${from}`
+      : ''
   const reason = mix || half || backwards
-  if (reason) throw new OperationError(`${now.name} cannot be upgraded, and nothing was changed: ${reason}.`, { hint: `See what each runs: ${command(now, 'status')}` })
+  if (reason)
+    throw new OperationError(`${now.name} cannot be upgraded, and nothing was changed: ${reason}.`, {
+      hint: `See what each runs: ${command(now, 'status')}`,
+    })
   await requireReachable(
     now,
     now.hosts.filter(({ name }) => !down.includes(name)),
   )
 }
 
-async function steps(now: Cluster, { first, beware }: UpgradePath, from: string, to: string, there: string | undefined): Promise<string[]> {
+async function steps(
+  now: Cluster,
+  { first, beware }: UpgradePath,
+  from: string,
+  to: string,
+  there: string | undefined,
+): Promise<string[]> {
   return [
     ...first.map((line) => `FIRST: ${line}`),
     ...beware.map((line) => `beware: ${line}`),
-    there || now.etcd.binaries ? `use etcd ${to} in ${there ?? 'that folder'}` : `get etcd ${to}: the official release, checked by its SHA-256, else the distribution's package`,
+    there || now.etcd.binaries
+      ? `use etcd ${to} in ${there ?? 'that folder'}`
+      : `get etcd ${to}: the official release, checked by its SHA-256, else the distribution's package`,
     'take a backup, proven by restoring it',
-    ...(await turns(now)).map((host) => `restart ${host} with etcd ${to} (now ${from}), and wait until it has caught up`),
+    ...(await turns(now)).map(
+      (host) => `restart ${host} with etcd ${to} (now ${from}), and wait until it has caught up`,
+    ),
     'verify',
     `record that ${now.name} runs etcd ${to}`,
   ]
@@ -123,5 +170,9 @@ function note(cluster: Cluster, version: string, upgradingTo: string | undefined
 
 async function requireAll(target: Cluster, to: string): Promise<void> {
   const old = (await endpointStatus(target)).find((answer) => !answer.ok || answer.value.version !== to)
-  if (old) throw new OperationError(`${old.endpoint} runs ${old.ok ? `etcd ${old.value.version}` : 'nothing'}, not etcd ${to}.`, { hint: 'Run the same command again.' })
+  if (old)
+    throw new OperationError(
+      `${old.endpoint} runs ${old.ok ? `etcd ${old.value.version}` : 'nothing'}, not etcd ${to}.`,
+      { hint: 'Run the same command again.' },
+    )
 }

@@ -34,17 +34,27 @@ export async function ensureAuthority(cluster: Cluster): Promise<AuthorityState>
 
 async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
   const { certificate: path, key: keyPath } = authorityFiles(cluster)
-  if (existsSync(keyPath)) throw new OperationError(`The authority's key ${keyPath} is there, but its certificate ca.crt is missing.`, { hint: restoreHint(cluster) })
+  if (existsSync(keyPath))
+    throw new OperationError(`The authority's key ${keyPath} is there, but its certificate ca.crt is missing.`, {
+      hint: restoreHint(cluster),
+    })
   const left = leaves(cluster)
     .flatMap(({ certificate, key }) => [certificate, key])
     .find(existsSync)
   if (left) {
     const name = relative(cluster.paths.certs, left)
-    throw new OperationError(`The authority ${path} is missing, but certificates it signed are there (${name}): a new authority would part the cluster from its hosts.`, {
-      hint: restoreHint(cluster),
-    })
+    throw new OperationError(
+      `The authority ${path} is missing, but certificates it signed are there (${name}): a new authority would part the cluster from its hosts.`,
+      {
+        hint: restoreHint(cluster),
+      },
+    )
   }
-  const authority = await makeAuthority(await makeKeyPair(cluster.pki.keyAlgorithm), authoritySubject(cluster), cluster.pki.caDays)
+  const authority = await makeAuthority(
+    await makeKeyPair(cluster.pki.keyAlgorithm),
+    authoritySubject(cluster),
+    cluster.pki.caDays,
+  )
   await writeFilesAtomic([
     { path: pendingKey(cluster), content: keyToPem(authority.key, caPassphrase()), mode: 0o600 },
     { path, content: authority.certificate.toString(), mode: 0o644 },
@@ -56,7 +66,8 @@ async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
 /** A kill while an authority was made leaves its key under this name: without ca.crt it never counted, with it the last step is made up for. */
 function finishCreation(cluster: Cluster): void {
   const { certificate, key } = authorityFiles(cluster)
-  if (existsSync(certificate) && !existsSync(key) && existsSync(pendingKey(cluster))) renameSync(pendingKey(cluster), key)
+  if (existsSync(certificate) && !existsSync(key) && existsSync(pendingKey(cluster)))
+    renameSync(pendingKey(cluster), key)
 }
 
 const pendingKey = (cluster: Cluster): string => `${authorityFiles(cluster).key}.new`

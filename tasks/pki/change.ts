@@ -6,21 +6,38 @@ import { caPassphrase } from '../core/environment.ts'
 import { writeFileAtomic, writeFilesAtomic } from '../core/files.ts'
 import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { changeStage } from '../etcd/authority-change.ts'
-import { authorityCertificate, authorityFiles, authorityKeys, authoritySubject, changeFiles, isOurAuthority, trustedAuthorities } from '../etcd/certificates.ts'
+import {
+  authorityCertificate,
+  authorityFiles,
+  authorityKeys,
+  authoritySubject,
+  changeFiles,
+  isOurAuthority,
+  trustedAuthorities,
+} from '../etcd/certificates.ts'
 
 /** Makes the next authority, trusted beside the one that issues. Its key comes first: without its certificate in ca.crt it counts for nothing. */
 export async function trustNext(cluster: Cluster): Promise<void> {
   if (!['made', undefined].includes(changeStage(cluster))) return
-  const next = await makeAuthority(await makeKeyPair(cluster.pki.keyAlgorithm), authoritySubject(cluster), cluster.pki.caDays)
+  const next = await makeAuthority(
+    await makeKeyPair(cluster.pki.keyAlgorithm),
+    authoritySubject(cluster),
+    cluster.pki.caDays,
+  )
   await writeFilesAtomic([
     { path: changeFiles(cluster).nextKey, content: keyToPem(next.key, caPassphrase()), mode: 0o600 },
-    { path: authorityFiles(cluster).certificate, content: bundle([...issuer(cluster), next.certificate, ...strangers(cluster)]), mode: 0o644 },
+    {
+      path: authorityFiles(cluster).certificate,
+      content: bundle([...issuer(cluster), next.certificate, ...strangers(cluster)]),
+      mode: 0o644,
+    },
   ])
 }
 
 /** From now on the next authority issues. */
 export function issueFromNext(cluster: Cluster): void {
-  if (changeStage(cluster) === 'trusted') writeFileAtomic(changeFiles(cluster).oldCertificate, bundle(issuer(cluster)), 0o644)
+  if (changeStage(cluster) === 'trusted')
+    writeFileAtomic(changeFiles(cluster).oldCertificate, bundle(issuer(cluster)), 0o644)
 }
 
 /** From now on the old authority issues again. */
@@ -29,7 +46,8 @@ export function issueFromOld(cluster: Cluster): void {
 }
 
 /** Of the cluster's own authorities only the one that issues is trusted from now on. */
-export const trustIssuerOnly = (cluster: Cluster): void => writeFileAtomic(authorityFiles(cluster).certificate, bundle([...issuer(cluster), ...strangers(cluster)]), 0o644)
+export const trustIssuerOnly = (cluster: Cluster): void =>
+  writeFileAtomic(authorityFiles(cluster).certificate, bundle([...issuer(cluster), ...strangers(cluster)]), 0o644)
 
 /** The next authority is the authority: its key takes the place of the old one's, which is gone with that. */
 export function forgetOld(cluster: Cluster): void {
@@ -47,6 +65,7 @@ function issuer(cluster: Cluster): X509Certificate[] {
 }
 
 /** What a person put into ca.crt besides stays there. */
-const strangers = (cluster: Cluster): X509Certificate[] => trustedAuthorities(cluster).filter((certificate) => !isOurAuthority(cluster, certificate))
+const strangers = (cluster: Cluster): X509Certificate[] =>
+  trustedAuthorities(cluster).filter((certificate) => !isOurAuthority(cluster, certificate))
 
 const bundle = (certificates: X509Certificate[]): string => certificates.map(String).join('')

@@ -48,7 +48,10 @@ export function tasks(cluster: Cluster): Task[] {
       task: async (_, task) => {
         const outcome = await ensureLeaves(cluster, authority)
         run.report.issued = outcome.issued
-        run.changes.push(...outcome.issued.map(({ path }) => `issued ${path}`), ...outcome.closed.map((path) => `closed ${path} to other users`))
+        run.changes.push(
+          ...outcome.issued.map(({ path }) => `issued ${path}`),
+          ...outcome.closed.map((path) => `closed ${path} to other users`),
+        )
         task.title = summary(cluster, outcome)
         const lines = [
           ...outcome.closed.map((path) => `Close ${path} to other users`),
@@ -87,11 +90,17 @@ async function checkAuthority(cluster: Cluster): Promise<AuthorityState> {
 
 /** Issues again the leaves that are asked for, and no other; a reason of content is shown where there is one. @throws OperationError as ensureCertificates */
 export async function renewLeaves(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<Issued[]> {
-  const outcome = await ensureLeaves(cluster, await checkAuthority(cluster), (leaf, reason) => (asked(leaf, reason !== undefined) ? (reason ?? 'asked for') : undefined))
+  const outcome = await ensureLeaves(cluster, await checkAuthority(cluster), (leaf, reason) =>
+    asked(leaf, reason !== undefined) ? (reason ?? 'asked for') : undefined,
+  )
   return outcome.issued
 }
 
-async function ensureLeaves(cluster: Cluster, state: AuthorityState, choose = (_: Leaf, reason: string | undefined): string | undefined => reason): Promise<Outcome> {
+async function ensureLeaves(
+  cluster: Cluster,
+  state: AuthorityState,
+  choose = (_: Leaf, reason: string | undefined): string | undefined => reason,
+): Promise<Outcome> {
   const wanted = leaves(cluster).flatMap((leaf) => {
     const reason = choose(leaf, reasonToIssue(leaf, state.certificate, cluster.pki))
     return reason ? [{ leaf, reason }] : []
@@ -102,7 +111,11 @@ async function ensureLeaves(cluster: Cluster, state: AuthorityState, choose = (_
     run.throwIfStopped()
     await writeFilesAtomic(pairs.flat())
   }
-  return { authority: state, issued: wanted.map(({ leaf, reason }) => ({ path: leaf.title, reason })), closed: closeToOthers(cluster) }
+  return {
+    authority: state,
+    issued: wanted.map(({ leaf, reason }) => ({ path: leaf.title, reason })),
+    closed: closeToOthers(cluster),
+  }
 }
 
 /** A new pair, its key first: a kill between the two leaves a pair that does not match, and the next run issues it again. */
@@ -131,8 +144,11 @@ const mode = (path: string): number | undefined => statSync(path, { throwIfNoEnt
 
 function summary(cluster: Cluster, { issued, authority }: Outcome): string {
   const all = leaves(cluster)
-  if (issued.length > 0) return `Issue ${count(issued.length, 'certificate')}${authority.created ? ': there was none yet' : ''}`
-  const left = Math.min(...all.map(({ certificate }) => daysLeft(new X509Certificate(readFileIfThere(certificate) ?? ''))))
+  if (issued.length > 0)
+    return `Issue ${count(issued.length, 'certificate')}${authority.created ? ': there was none yet' : ''}`
+  const left = Math.min(
+    ...all.map(({ certificate }) => daysLeft(new X509Certificate(readFileIfThere(certificate) ?? ''))),
+  )
   return `All ${all.length} certificates are valid, the next expires in ${count(left, 'day')}`
 }
 

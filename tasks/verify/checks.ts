@@ -17,14 +17,43 @@ export interface Check {
 
 export const checks: Check[] = [
   { name: 'health', title: healthTitle, check: health },
-  { name: 'members', title: (facts) => `${all(facts, 'is', 'are')} as expected, started, and no learner`, check: members, skip: ({ members }) => answerOr(members) },
+  {
+    name: 'members',
+    title: (facts) => `${all(facts, 'is', 'are')} as expected, started, and no learner`,
+    check: members,
+    skip: ({ members }) => answerOr(members),
+  },
   { name: 'leader', title: leaderTitle, check: leader, skip: statusOfAll },
-  { name: 'version', title: (facts) => `${all(facts, 'runs', 'run')} etcd ${statuses(facts.hosts)[0]?.status.version}`, check: version, skip: statusOfAll },
-  { name: 'writes', title: writesTitle, check: writes, skip: (facts) => without(facts, ({ write, readBack }) => write?.ok && readBack?.ok) },
-  { name: 'consistency', title: (facts) => `${all(facts, 'holds', 'hold')} the same data`, check: consistency, skip: (facts) => without(facts, ({ hash }) => hash?.ok) },
+  {
+    name: 'version',
+    title: (facts) => `${all(facts, 'runs', 'run')} etcd ${statuses(facts.hosts)[0]?.status.version}`,
+    check: version,
+    skip: statusOfAll,
+  },
+  {
+    name: 'writes',
+    title: writesTitle,
+    check: writes,
+    skip: (facts) => without(facts, ({ write, readBack }) => write?.ok && readBack?.ok),
+  },
+  {
+    name: 'consistency',
+    title: (facts) => `${all(facts, 'holds', 'hold')} the same data`,
+    check: consistency,
+    skip: (facts) => without(facts, ({ hash }) => hash?.ok),
+  },
   { name: 'alarms', title: () => 'No alarm is raised', check: alarms, skip: ({ alarms }) => answerOr(alarms) },
-  { name: 'certificates', title: () => 'The certificates here are valid, match their keys, and are not near their end', check: certificates },
-  { name: 'served-certificates', title: servedTitle, check: served, skip: (facts) => without(facts, ({ control, peer }) => control.served && peer.served) },
+  {
+    name: 'certificates',
+    title: () => 'The certificates here are valid, match their keys, and are not near their end',
+    check: certificates,
+  },
+  {
+    name: 'served-certificates',
+    title: servedTitle,
+    check: served,
+    skip: (facts) => without(facts, ({ control, peer }) => control.served && peer.served),
+  },
   ...refusals.map(refusalCheck),
 ]
 

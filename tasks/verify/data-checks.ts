@@ -7,12 +7,35 @@ import { remedies } from './remedies.ts'
 export function writes(facts: Facts): Finding[] {
   const { cluster, hosts } = facts
   return hosts.flatMap(({ host, health, write, readBack }): Finding[] => {
-    if (health?.ok && !write) return [{ host: host.name, detail: 'there was no time left to write through it', remedy: remedies.wait(cluster), heals: true }]
+    if (health?.ok && !write)
+      return [
+        {
+          host: host.name,
+          detail: 'there was no time left to write through it',
+          remedy: remedies.wait(cluster),
+          heals: true,
+        },
+      ]
     if (write && !write.ok) {
       const full = /space exceeded/.test(write.reason)
-      return [{ host: host.name, detail: `a write through it fails: ${write.reason}`, remedy: full ? remedies.space(cluster) : remedies.wait(cluster), heals: !full }]
+      return [
+        {
+          host: host.name,
+          detail: `a write through it fails: ${write.reason}`,
+          remedy: full ? remedies.space(cluster) : remedies.wait(cluster),
+          heals: !full,
+        },
+      ]
     }
-    if (readBack && !readBack.ok) return [{ host: host.name, detail: `a linearizable read from it fails: ${readBack.reason}`, remedy: remedies.wait(cluster), heals: true }]
+    if (readBack && !readBack.ok)
+      return [
+        {
+          host: host.name,
+          detail: `a linearizable read from it fails: ${readBack.reason}`,
+          remedy: remedies.wait(cluster),
+          heals: true,
+        },
+      ]
     if (readBack?.ok && readBack.value.missing.length > 0)
       return [
         {
@@ -39,7 +62,14 @@ export function consistency(facts: Facts): Finding[] {
     return [{ host: host.name, detail, remedy: remedies.wait(cluster), heals: true }]
   })
   if (new Set(known.map((one) => one.compactRevision)).size > 1)
-    return [...silent, { detail: 'a compaction is under way: the members cannot be compared', remedy: remedies.wait(cluster), heals: true }]
+    return [
+      ...silent,
+      {
+        detail: 'a compaction is under way: the members cannot be compared',
+        remedy: remedies.wait(cluster),
+        heals: true,
+      },
+    ]
   const most = majority(known.map((one) => one.hash))
   const differing = known.filter((one) => one.hash !== most)
   const others = most === undefined ? 'and no majority agrees, so none is known to be right' : `the others' is ${most}`
@@ -58,13 +88,22 @@ export function consistency(facts: Facts): Finding[] {
 export function alarms(facts: Facts): Finding[] {
   const { cluster, alarms } = facts
   if (!alarms) return []
-  if (!alarms.ok) return [{ detail: `the alarms cannot be listed: ${alarms.reason}`, remedy: remedies.quorum(cluster), heals: true }]
+  if (!alarms.ok)
+    return [{ detail: `the alarms cannot be listed: ${alarms.reason}`, remedy: remedies.quorum(cluster), heals: true }]
   return alarms.value.map(({ memberId, alarm }) => {
     const owner = hostOfMember(facts, memberId)
     const where = owner ? { host: owner } : {}
     if (alarm === 'NOSPACE')
-      return { ...where, detail: 'alarm NOSPACE: its database has reached its quota, and the whole cluster takes no writes', remedy: remedies.space(cluster) }
-    return { ...where, detail: `alarm ${alarm}: its data is damaged`, remedy: remedies.replace(cluster, memberId, owner) }
+      return {
+        ...where,
+        detail: 'alarm NOSPACE: its database has reached its quota, and the whole cluster takes no writes',
+        remedy: remedies.space(cluster),
+      }
+    return {
+      ...where,
+      detail: `alarm ${alarm}: its data is damaged`,
+      remedy: remedies.replace(cluster, memberId, owner),
+    }
   })
 }
 

@@ -79,33 +79,61 @@ export async function gather(cluster: Cluster, visitors: Visitors, deadline: num
   const within = (most: number): number => Math.max(250, Math.min(most * patience, deadline - Date.now()))
   const { trusted, certificates, warning } = certificatesHere(cluster)
   const { clientPort, peerPort } = cluster.etcd
-  const knock = (port: number): Promise<Probe[]> => Promise.all(cluster.hosts.map((host) => probeTLS(host.address, port, visitors.client, '/version', within(probeMs))))
+  const knock = (port: number): Promise<Probe[]> =>
+    Promise.all(cluster.hosts.map((host) => probeTLS(host.address, port, visitors.client, '/version', within(probeMs))))
   const [controls, peers] = await Promise.all([knock(clientPort), knock(peerPort)])
   const unreachable = cluster.hosts.map((host, index) => whyUnreachable(host, controls[index] as Probe, trusted))
   const reachable = cluster.hosts.filter((_, index) => unreachable[index] === undefined).map((host) => host.clientURL)
   const call = { endpoints: reachable, timeoutMs: within(callMs) }
   const [tried, statuses, health, members, alarms, lease] = await Promise.all([
-    Promise.all(cluster.hosts.map((host, index) => tryRefusals(cluster, host, controls[index] as Probe, peers[index] as Probe, visitors, within(probeMs)))),
+    Promise.all(
+      cluster.hosts.map((host, index) =>
+        tryRefusals(cluster, host, controls[index] as Probe, peers[index] as Probe, visitors, within(probeMs)),
+      ),
+    ),
     endpointStatus(cluster, call),
     endpointHealth(cluster, call),
     ask(reachable, () => memberList(cluster, call)),
     ask(reachable, () => alarmList(cluster, call)),
     ask(reachable, () => grantLease(cluster, 60, call)),
   ])
-  const writers = cluster.hosts.filter((host) => health.some((answer) => answer.ok && answer.endpoint === host.clientURL))
-  const { writes, reads } = await writeAndRead(cluster, Date.now() < deadline ? writers : [], lease, () => within(callMs))
+  const writers = cluster.hosts.filter((host) =>
+    health.some((answer) => answer.ok && answer.endpoint === host.clientURL),
+  )
+  const { writes, reads } = await writeAndRead(cluster, Date.now() < deadline ? writers : [], lease, () =>
+    within(callMs),
+  )
   const voting = statuses.flatMap((answer) => (answer.ok && !answer.value.isLearner ? [answer.endpoint] : [])) // a learner does not tell its hash
   const revision = commonRevision(writes, reads, statuses)
   const [hashes, oneView] = await Promise.all([
-    revision && Date.now() < deadline ? endpointHashKV(cluster, revision, { endpoints: voting, timeoutMs: within(hashMs) }) : [],
+    revision && Date.now() < deadline
+      ? endpointHashKV(cluster, revision, { endpoints: voting, timeoutMs: within(hashMs) })
+      : [],
     membersOfMost(cluster, members, statuses, within(callMs)),
-    lease?.ok ? ask(reachable, () => revokeLease(cluster, lease.value, { endpoints: reachable, timeoutMs: within(callMs) })) : undefined, // should it fail: the keys go within the minute
+    lease?.ok
+      ? ask(reachable, () => revokeLease(cluster, lease.value, { endpoints: reachable, timeoutMs: within(callMs) }))
+      : undefined, // should it fail: the keys go within the minute
   ])
-  const of = <T>(answers: Answer<T>[], host: Host): Answer<T> | undefined => answers.find((answer) => answer.endpoint === host.clientURL)
+  const of = <T>(answers: Answer<T>[], host: Host): Answer<T> | undefined =>
+    answers.find((answer) => answer.endpoint === host.clientURL)
   const hosts = cluster.hosts.map((host, index): HostFacts => {
     const [control, peer] = [controls[index] as Probe, peers[index] as Probe]
-    const answers = { status: of(statuses, host), health: of(health, host), write: of(writes, host), readBack: of(reads, host), hash: of(hashes, host) }
-    return { host, control, peer, unreachable: unreachable[index], flaws: servedFlaws(cluster, host, control, peer, trusted), ...answers, refusals: tried[index] ?? new Map() }
+    const answers = {
+      status: of(statuses, host),
+      health: of(health, host),
+      write: of(writes, host),
+      readBack: of(reads, host),
+      hash: of(hashes, host),
+    }
+    return {
+      host,
+      control,
+      peer,
+      unreachable: unreachable[index],
+      flaws: servedFlaws(cluster, host, control, peer, trusted),
+      ...answers,
+      refusals: tried[index] ?? new Map(),
+    }
   })
   return { cluster, hosts, members: oneView, alarms, certificates, trusted, warning }
 }
@@ -116,13 +144,26 @@ async function ask<T>(endpoints: string[], read: () => Promise<T>): Promise<Answ
 }
 
 /** A frozen or absent host is not asked again: it would only take its time again. Our client certificate has been shown on the peer port already. */
-async function tryRefusals(cluster: Cluster, host: Host, control: Probe, peer: Probe, visitors: Visitors, timeoutMs: number): Promise<HostFacts['refusals']> {
-  const meaningful = refusals.filter(({ name, port, as }) => name !== asPeer && (port === 'peer' ? speaks(peer) : speaks(control) && (control.kind === 'answered' || !as)))
+async function tryRefusals(
+  cluster: Cluster,
+  host: Host,
+  control: Probe,
+  peer: Probe,
+  visitors: Visitors,
+  timeoutMs: number,
+): Promise<HostFacts['refusals']> {
+  const meaningful = refusals.filter(
+    ({ name, port, as }) =>
+      name !== asPeer && (port === 'peer' ? speaks(peer) : speaks(control) && (control.kind === 'answered' || !as)),
+  )
   const outcomes = meaningful.map(async (refusal) => {
-    const outcome = (await attempt(refusal, cluster, host, visitors, timeoutMs)) ?? { impossible: impossible(refusal, host, visitors) ?? '' }
+    const outcome = (await attempt(refusal, cluster, host, visitors, timeoutMs)) ?? {
+      impossible: impossible(refusal, host, visitors) ?? '',
+    }
     return [refusal.name, outcome] as const
   })
-  const shown: Attempt = 'unusable' in visitors.client ? { impossible: peer.kind === 'refused' ? peer.reason : '' } : peer
+  const shown: Attempt =
+    'unusable' in visitors.client ? { impossible: peer.kind === 'refused' ? peer.reason : '' } : peer
   return new Map<string, Attempt>([[asPeer, shown], ...(await Promise.all(outcomes))])
 }
 
@@ -136,11 +177,22 @@ async function writeAndRead(
   lease: Answer<string> | undefined,
   limit: () => number,
 ): Promise<{ writes: Answer<number>[]; reads: Answer<{ missing: string[] }>[] }> {
-  if (!lease?.ok) return { writes: writers.map((host) => ({ endpoint: host.clientURL, ok: false, reason: lease?.reason ?? 'nobody was asked' })), reads: [] }
+  if (!lease?.ok)
+    return {
+      writes: writers.map((host) => ({
+        endpoint: host.clientURL,
+        ok: false,
+        reason: lease?.reason ?? 'nobody was asked',
+      })),
+      reads: [],
+    }
   const prefix = `ha-etcd/verify/${randomBytes(8).toString('hex')}/`
   const value = randomBytes(8).toString('hex')
-  const through = <T>(hosts: Host[], read: (host: Host) => Promise<T>): Promise<Answer<T>[]> => Promise.all(hosts.map((host) => answerOf(host.clientURL, () => read(host))))
-  const writes = await through(writers, (host) => put(cluster, prefix + host.name, value, { lease: lease.value, endpoints: [host.clientURL], timeoutMs: limit() }))
+  const through = <T>(hosts: Host[], read: (host: Host) => Promise<T>): Promise<Answer<T>[]> =>
+    Promise.all(hosts.map((host) => answerOf(host.clientURL, () => read(host))))
+  const writes = await through(writers, (host) =>
+    put(cluster, prefix + host.name, value, { lease: lease.value, endpoints: [host.clientURL], timeoutMs: limit() }),
+  )
   const written = writers.filter((_, index) => writes[index]?.ok)
   const reads = await through(writers, async (host) => {
     const found = await get(cluster, prefix, { prefix: true, endpoints: [host.clientURL], timeoutMs: limit() })
@@ -150,7 +202,11 @@ async function writeAndRead(
 }
 
 /** A revision that every member has: the last of our writes once all have read it back, else what the slowest has reached. */
-function commonRevision(writes: Answer<number>[], reads: Answer<unknown>[], statuses: Answer<EndpointStatus>[]): number {
+function commonRevision(
+  writes: Answer<number>[],
+  reads: Answer<unknown>[],
+  statuses: Answer<EndpointStatus>[],
+): number {
   const reached = statuses.flatMap((answer) => (answer.ok ? [answer.value.revision] : []))
   const ours = writes.flatMap((answer) => (answer.ok ? [answer.value] : []))
   const all = ours.length === statuses.length && reads.every((answer) => answer.ok)
@@ -159,11 +215,20 @@ function commonRevision(writes: Answer<number>[], reads: Answer<unknown>[], stat
 }
 
 /** The member list; where a host belongs to another cluster than most, the list of those. */
-async function membersOfMost(cluster: Cluster, members: Facts['members'], statuses: Answer<EndpointStatus>[], timeoutMs: number): Promise<Facts['members']> {
-  const known = statuses.flatMap((answer) => (answer.ok ? [{ endpoint: answer.endpoint, id: answer.value.clusterId }] : []))
+async function membersOfMost(
+  cluster: Cluster,
+  members: Facts['members'],
+  statuses: Answer<EndpointStatus>[],
+  timeoutMs: number,
+): Promise<Facts['members']> {
+  const known = statuses.flatMap((answer) =>
+    answer.ok ? [{ endpoint: answer.endpoint, id: answer.value.clusterId }] : [],
+  )
   const most = majority(known.map(({ id }) => id))
   const endpoints = known.filter(({ id }) => id === most).map(({ endpoint }) => endpoint)
-  return most === undefined || endpoints.length === known.length ? members : ask(endpoints, () => memberList(cluster, { endpoints, timeoutMs }))
+  return most === undefined || endpoints.length === known.length
+    ? members
+    : ask(endpoints, () => memberList(cluster, { endpoints, timeoutMs }))
 }
 
 function whyUnreachable(host: Host, control: Probe, trusted: X509Certificate[] | undefined): string | undefined {
@@ -173,7 +238,13 @@ function whyUnreachable(host: Host, control: Probe, trusted: X509Certificate[] |
 }
 
 /** What is wrong with the certificates on both ports, each seen in a connection that was made anyway. */
-function servedFlaws(cluster: Cluster, host: Host, control: Probe, peer: Probe, trusted: X509Certificate[] | undefined): string[] {
+function servedFlaws(
+  cluster: Cluster,
+  host: Host,
+  control: Probe,
+  peer: Probe,
+  trusted: X509Certificate[] | undefined,
+): string[] {
   const ports = [
     { port: cluster.etcd.clientPort, file: `${host.name}/server.crt`, served: control.served },
     { port: cluster.etcd.peerPort, file: `${host.name}/${host.name}.crt`, served: peer.served },
@@ -188,14 +259,23 @@ function servedFlaws(cluster: Cluster, host: Host, control: Probe, peer: Probe, 
 function certificatesHere(cluster: Cluster): Pick<Facts, 'trusted' | 'certificates' | 'warning'> {
   try {
     const authority = authorityCertificate(cluster)
-    if (!authority) return { trusted: undefined, certificates: [{ title: 'ca.crt', reason: 'missing' }], warning: undefined }
+    if (!authority)
+      return { trusted: undefined, certificates: [{ title: 'ca.crt', reason: 'missing' }], warning: undefined }
     const certificates = leaves(cluster).flatMap((leaf) => {
       const reason = reasonToIssue(leaf, authority, cluster.pki)
       return reason ? [{ title: leaf.title, reason }] : []
     })
-    return { trusted: trustedAuthorities(cluster), certificates, warning: [halfReplaced(cluster), authorityWarning(cluster)].filter(Boolean).join(' ') || undefined }
+    return {
+      trusted: trustedAuthorities(cluster),
+      certificates,
+      warning: [halfReplaced(cluster), authorityWarning(cluster)].filter(Boolean).join(' ') || undefined,
+    }
   } catch (error) {
     if (!(error instanceof OperationError)) throw error
-    return { trusted: undefined, certificates: [{ title: 'ca.crt', reason: error.message, remedy: error.more.hint }], warning: undefined }
+    return {
+      trusted: undefined,
+      certificates: [{ title: 'ca.crt', reason: error.message, remedy: error.more.hint }],
+      warning: undefined,
+    }
   }
 }

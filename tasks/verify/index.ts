@@ -73,7 +73,9 @@ export function tasks(cluster: Cluster, options: VerifyOptions & { onReport?: (r
 
 function summary(checks: CheckReport[]): string {
   const skipped = checks.filter((check) => check.skipped).length
-  return skipped === 0 ? `All ${checks.length} checks pass` : `${checks.length - skipped} checks pass, ${skipped} could not be made`
+  return skipped === 0
+    ? `All ${checks.length} checks pass`
+    : `${checks.length - skipped} checks pass, ${skipped} could not be made`
 }
 
 /** A check in one line. One output of all lines costs a terminal 0.5 s less than a listr2 task for each. */
@@ -95,8 +97,11 @@ async function settle(cluster: Cluster, { timeoutMs = defaultTimeoutMs, onWait }
     // A busy machine is busier for being asked again in the same time: each look takes more of it.
     const verdict = judge(await gather(cluster, visitors, deadline, Math.min(look, mostPatience)))
     const nextEnds = Date.now() + intervalMs + (Date.now() - started) // a look that the deadline cuts short would only say so
-    const definite = verdict.findings.filter(({ finding }) => !finding.heals).map(({ check, finding }) => `${check} ${finding.host}`)
-    if (verdict.findings.length === 0 || definite.some((fault) => before.has(fault)) || nextEnds >= deadline) return verdict
+    const definite = verdict.findings
+      .filter(({ finding }) => !finding.heals)
+      .map(({ check, finding }) => `${check} ${finding.host}`)
+    if (verdict.findings.length === 0 || definite.some((fault) => before.has(fault)) || nextEnds >= deadline)
+      return verdict
     before = new Set(definite)
     const [first] = verdict.findings
     onWait?.(`${first?.finding.host ? `${first.finding.host}: ` : ''}${first?.finding.detail}`)

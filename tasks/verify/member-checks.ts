@@ -18,19 +18,41 @@ function ailment(facts: Facts, { host, control, flaws, unreachable, health, stat
   const { cluster } = facts
   const reason = unreachable ?? (health?.ok === false ? health.reason : 'it was not asked')
   if (!facts.trusted) return { detail: reason, remedy: remedies.renew(cluster) }
-  if (control.kind === 'closed') return { detail: `its member is down: ${reason} at ${host.address}:${cluster.etcd.clientPort}`, remedy: remedies.start(cluster), heals: true }
-  if (control.kind === 'silent' && flaws[0]) return { detail: `it serves no clients: ${flaws[0]}`, remedy: remedies.role(cluster) }
-  if (control.kind === 'silent') return { detail: `its member is frozen or just starting: ${reason}`, remedy: remedies.thaw(host.name), heals: true }
-  if (control.kind === 'plain' || answered(refusals.get('refuses-plain-http'))) return { detail: 'its client port speaks plain HTTP, not TLS', remedy: remedies.role(cluster) }
-  if (unreachable && control.served) return { detail: `it cannot be trusted: ${reason}`, remedy: remedies.role(cluster) }
+  if (control.kind === 'closed')
+    return {
+      detail: `its member is down: ${reason} at ${host.address}:${cluster.etcd.clientPort}`,
+      remedy: remedies.start(cluster),
+      heals: true,
+    }
+  if (control.kind === 'silent' && flaws[0])
+    return { detail: `it serves no clients: ${flaws[0]}`, remedy: remedies.role(cluster) }
+  if (control.kind === 'silent')
+    return { detail: `its member is frozen or just starting: ${reason}`, remedy: remedies.thaw(host.name), heals: true }
+  if (control.kind === 'plain' || answered(refusals.get('refuses-plain-http')))
+    return { detail: 'its client port speaks plain HTTP, not TLS', remedy: remedies.role(cluster) }
+  if (unreachable && control.served)
+    return { detail: `it cannot be trusted: ${reason}`, remedy: remedies.role(cluster) }
   if (unreachable)
-    return { detail: `it refuses our client certificate, or its own key and certificate are no pair: ${reason}`, remedy: remedies.role(cluster), heals: !reason.startsWith('TLS') }
+    return {
+      detail: `it refuses our client certificate, or its own key and certificate are no pair: ${reason}`,
+      remedy: remedies.role(cluster),
+      heals: !reason.startsWith('TLS'),
+    }
   if (status?.ok && status.value.isLearner)
-    return { detail: 'its member is a learner, which neither votes nor writes', remedy: remedies.promote(cluster, status.value.memberId, host.name) }
-  if (/alarm|space exceeded/i.test(reason)) return { detail: `it takes no writes: ${reason}`, remedy: remedies.space(cluster) }
-  if (facts.hosts.some((other) => other.health?.ok)) return { detail: `it answers, but commits nothing: ${reason}`, remedy: remedies.wait(cluster), heals: true }
+    return {
+      detail: 'its member is a learner, which neither votes nor writes',
+      remedy: remedies.promote(cluster, status.value.memberId, host.name),
+    }
+  if (/alarm|space exceeded/i.test(reason))
+    return { detail: `it takes no writes: ${reason}`, remedy: remedies.space(cluster) }
+  if (facts.hosts.some((other) => other.health?.ok))
+    return { detail: `it answers, but commits nothing: ${reason}`, remedy: remedies.wait(cluster), heals: true }
   const needed = `${quorum(facts.hosts.length)} of ${facts.hosts.length} members must work together, ${answering(facts)} ${answering(facts) === 1 ? 'answers' : 'answer'}`
-  return { detail: `it answers, but commits nothing: there is no quorum (${needed}; ${reason})`, remedy: remedies.quorum(cluster), heals: true }
+  return {
+    detail: `it answers, but commits nothing: there is no quorum (${needed}; ${reason})`,
+    remedy: remedies.quorum(cluster),
+    heals: true,
+  }
 }
 
 const answering = ({ hosts }: Facts): number => hosts.filter(({ unreachable }) => unreachable === undefined).length
@@ -38,8 +60,14 @@ const answering = ({ hosts }: Facts): number => hosts.filter(({ unreachable }) =
 export function members(facts: Facts): Finding[] {
   const { cluster, hosts, members } = facts
   if (!members) return []
-  if (!members.ok) return [{ detail: `the member list cannot be had: ${members.reason}`, remedy: remedies.quorum(cluster), heals: true }]
-  return [...compareMembers(cluster.hosts, members.value).map((difference) => membershipFinding(cluster, difference)), ...strangers(cluster, hosts)]
+  if (!members.ok)
+    return [
+      { detail: `the member list cannot be had: ${members.reason}`, remedy: remedies.quorum(cluster), heals: true },
+    ]
+  return [
+    ...compareMembers(cluster.hosts, members.value).map((difference) => membershipFinding(cluster, difference)),
+    ...strangers(cluster, hosts),
+  ]
 }
 
 function membershipFinding(cluster: Cluster, { kind, host, member }: Difference): Finding {
@@ -48,22 +76,47 @@ function membershipFinding(cluster: Cluster, { kind, host, member }: Difference)
   const urls = member?.peerURLs.join(', ')
   switch (kind) {
     case 'missing':
-      return { ...where, detail: 'it is no member of the cluster', remedy: host ? remedies.add(cluster, host.name) : remedies.start(cluster) }
+      return {
+        ...where,
+        detail: 'it is no member of the cluster',
+        remedy: host ? remedies.add(cluster, host.name) : remedies.start(cluster),
+      }
     case 'extra':
       return {
         detail: `member ${id} (${member?.name ? `${member.name}, ` : ''}${urls}${member?.isLearner ? ', a learner' : ''}) belongs to none of our hosts`,
         remedy: remedies.removeMember(cluster, id),
       }
     case 'unstarted':
-      return { ...where, detail: `member ${id} was added but has never started`, remedy: remedies.start(cluster), heals: true }
+      return {
+        ...where,
+        detail: `member ${id} was added but has never started`,
+        remedy: remedies.start(cluster),
+        heals: true,
+      }
     case 'learner':
-      return { ...where, detail: `member ${id} is still a learner: it does not vote`, remedy: remedies.promote(cluster, id, host?.name) }
+      return {
+        ...where,
+        detail: `member ${id} is still a learner: it does not vote`,
+        remedy: remedies.promote(cluster, id, host?.name),
+      }
     case 'name':
-      return { ...where, detail: `member ${id} at its peer URL is called ${member?.name}`, remedy: remedies.role(cluster) }
+      return {
+        ...where,
+        detail: `member ${id} at its peer URL is called ${member?.name}`,
+        remedy: remedies.role(cluster),
+      }
     case 'peerURLs':
-      return { ...where, detail: `its peer URL is ${urls}, not ${host?.peerURL}`, remedy: host ? remedies.peerURL(cluster, id, host) : remedies.role(cluster) }
+      return {
+        ...where,
+        detail: `its peer URL is ${urls}, not ${host?.peerURL}`,
+        remedy: host ? remedies.peerURL(cluster, id, host) : remedies.role(cluster),
+      }
     case 'clientURLs':
-      return { ...where, detail: `its client URL is ${member?.clientURLs.join(', ')}, not ${host?.clientURL}`, remedy: remedies.role(cluster) }
+      return {
+        ...where,
+        detail: `its client URL is ${member?.clientURLs.join(', ')}, not ${host?.clientURL}`,
+        remedy: remedies.role(cluster),
+      }
   }
 }
 
@@ -97,7 +150,8 @@ export function leader({ cluster, hosts }: Facts): Finding[] {
     }))
 }
 
-const versions = ({ hosts }: Facts): { name: string; version: string }[] => statuses(hosts).map(({ name, status }) => ({ name, version: status.version }))
+const versions = ({ hosts }: Facts): { name: string; version: string }[] =>
+  statuses(hosts).map(({ name, status }) => ({ name, version: status.version }))
 
 export function version(facts: Facts): Finding[] {
   const known = versions(facts)

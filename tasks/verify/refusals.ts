@@ -28,10 +28,16 @@ export interface Refusal {
 }
 
 const unauthenticated = 'client authentication is off (ETCD_CLIENT_CERT_AUTH)'
-const openToClients = 'the peer port lets other than peers in (ETCD_PEER_CERT_ALLOWED_CN): whoever has such a certificate can speak raft'
+const openToClients =
+  'the peer port lets other than peers in (ETCD_PEER_CERT_ALLOWED_CN): whoever has such a certificate can speak raft'
 
 export const refusals: Refusal[] = [
-  { name: 'refuses-plain-http', what: 'plain HTTP', port: 'client', fault: 'the client port answers plain HTTP, without TLS' },
+  {
+    name: 'refuses-plain-http',
+    what: 'plain HTTP',
+    port: 'client',
+    fault: 'the client port answers plain HTTP, without TLS',
+  },
   {
     name: 'refuses-no-certificate',
     what: 'a client without a certificate',
@@ -70,17 +76,29 @@ export const refusals: Refusal[] = [
 ]
 
 /** Tries one refusal on one host. Undefined: we cannot pretend to be that visitor. */
-export function attempt(refusal: Refusal, cluster: Cluster, host: Host, visitors: Visitors, timeoutMs: number): Promise<Probe> | undefined {
+export function attempt(
+  refusal: Refusal,
+  cluster: Cluster,
+  host: Host,
+  visitors: Visitors,
+  timeoutMs: number,
+): Promise<Probe> | undefined {
   const port = refusal.port === 'peer' ? cluster.etcd.peerPort : cluster.etcd.clientPort
   if (!refusal.as) return probePlain(host.address, port, '/version', timeoutMs)
   const visitor = refusal.as(visitors, host)
-  return 'impossible' in visitor || 'unusable' in visitor ? undefined : probeTLS(host.address, port, visitor, '/version', timeoutMs)
+  return 'impossible' in visitor || 'unusable' in visitor
+    ? undefined
+    : probeTLS(host.address, port, visitor, '/version', timeoutMs)
 }
 
 /** Why a refusal cannot be tried with these visitors; undefined when it can. */
 export function impossible(refusal: Refusal, host: Host, visitors: Visitors): string | undefined {
   const visitor = refusal.as?.(visitors, host) ?? visitors.none
-  return 'impossible' in visitor ? visitor.impossible : 'unusable' in visitor ? `our own certificate cannot be used: ${visitor.unusable}` : undefined
+  return 'impossible' in visitor
+    ? visitor.impossible
+    : 'unusable' in visitor
+      ? `our own certificate cannot be used: ${visitor.unusable}`
+      : undefined
 }
 
 /**
@@ -89,7 +107,10 @@ export function impossible(refusal: Refusal, host: Host, visitors: Visitors): st
  */
 export async function makeVisitors(cluster: Cluster): Promise<Visitors> {
   const client = pairAt(cluster, 'etcd-client')
-  if (!client) throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, { hint: 'Make the certificates and the cluster: npx zx scripts/up.ts' })
+  if (!client)
+    throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, {
+      hint: 'Make the certificates and the cluster: npx zx scripts/up.ts',
+    })
   const [foreign, expired] = await Promise.all([foreignIdentity(cluster), expiredIdentity(cluster)])
   const servers = cluster.hosts.flatMap((host) => {
     const pair = pairAt(cluster, `${host.name}/server`)
@@ -105,7 +126,11 @@ function pairAt(cluster: Cluster, name: string): { cert: string; key: string } |
 
 /** Of the same name as ours: not the name decides, but the key. */
 async function foreignIdentity(cluster: Cluster): Promise<Identity> {
-  return clientOf(await makeAuthority(await makeKeyPair('ecdsa-p256'), authoritySubject(cluster), 1), cluster.name, new Date(Date.now() + day / 2))
+  return clientOf(
+    await makeAuthority(await makeKeyPair('ecdsa-p256'), authoritySubject(cluster), 1),
+    cluster.name,
+    new Date(Date.now() + day / 2),
+  )
 }
 
 /** Needs the authority's key; where that is encrypted or kept elsewhere there is no expired certificate to try. */

@@ -54,7 +54,8 @@ export function judge(facts: Facts): Verdict {
   const results = checks.map((check) => ({ check, findings: check.check(facts) }))
   const reports = results.map(({ check, findings }): CheckReport => {
     const { name } = check
-    if (findings.length > 0) return { name, ok: false, detail: findings.map((finding) => `${sentence(finding)} ${finding.remedy}`).join('\n') }
+    if (findings.length > 0)
+      return { name, ok: false, detail: findings.map((finding) => `${sentence(finding)} ${finding.remedy}`).join('\n') }
     const reason = check.skip?.(facts)
     return reason ? { name, ok: true, skipped: true, detail: reason } : { name, ok: true, detail: check.title(facts) }
   })
@@ -76,10 +77,14 @@ export function judge(facts: Facts): Verdict {
 export function failure({ report, findings }: Verdict): OperationError {
   const failing = report.checks.filter((check) => !check.ok).length
   const lines = [...new Set(findings.map(({ finding }) => finding.remedy))].flatMap((remedy) => [
-    ...findings.filter(({ finding }) => finding.remedy === remedy).map(({ check, finding }) => `  ${check}: ${sentence(finding)}`),
+    ...findings
+      .filter(({ finding }) => finding.remedy === remedy)
+      .map(({ check, finding }) => `  ${check}: ${sentence(finding)}`),
     `    ${remedy}`,
   ])
-  return new OperationError(`${report.cluster} is not healthy: ${failing} of ${report.checks.length} checks ${failing === 1 ? 'fails' : 'fail'}.\n${lines.join('\n')}`)
+  return new OperationError(
+    `${report.cluster} is not healthy: ${failing} of ${report.checks.length} checks ${failing === 1 ? 'fails' : 'fail'}.\n${lines.join('\n')}`,
+  )
 }
 
 const sentence = ({ host, detail }: Finding): string => `${host ? `${host}: ` : ''}${detail}.`
@@ -87,8 +92,13 @@ const sentence = ({ host, detail }: Finding): string => `${host ? `${host}: ` : 
 function memberReports(facts: Facts): MemberReport[] {
   const { cluster, hosts, members } = facts
   const listed = members?.ok ? members.value : []
-  const ofHosts = cluster.hosts.map((host) => ({ host: host.name, member: memberOf(host, listed) ?? unknownMember(host.name, host.peerURL, host.clientURL) }))
-  const extra = listed.filter((member) => !ofHosts.some((one) => one.member === member)).map((member) => ({ host: null, member }))
+  const ofHosts = cluster.hosts.map((host) => ({
+    host: host.name,
+    member: memberOf(host, listed) ?? unknownMember(host.name, host.peerURL, host.clientURL),
+  }))
+  const extra = listed
+    .filter((member) => !ofHosts.some((one) => one.member === member))
+    .map((member) => ({ host: null, member }))
   const leader = agreedLeader(hosts.flatMap(({ status }) => (status?.ok ? [status.value] : [])))
   return [...ofHosts, ...extra].map(({ host, member }) => {
     const known = hosts.find((one) => one.host.name === host)
@@ -113,4 +123,10 @@ function memberReports(facts: Facts): MemberReport[] {
   })
 }
 
-const unknownMember = (name: string, peerURL: string, clientURL: string): Member => ({ id: '', name, peerURLs: [peerURL], clientURLs: [clientURL], isLearner: false })
+const unknownMember = (name: string, peerURL: string, clientURL: string): Member => ({
+  id: '',
+  name,
+  peerURLs: [peerURL],
+  clientURLs: [clientURL],
+  isLearner: false,
+})

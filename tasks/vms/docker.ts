@@ -29,7 +29,9 @@ export async function prepareDocker(cluster: Cluster): Promise<void> {
 
 /** A container that a killed run left has nothing of etcd yet; one that has may hold all there is of a cluster. */
 async function refuseUsed(cluster: Cluster, ids: string[]): Promise<void> {
-  const used = await Promise.all(ids.map(async (id) => (await ask('docker', ['cp', `${id}:/etc/ssl/etcd/ca.crt`, '-'])).exitCode === 0))
+  const used = await Promise.all(
+    ids.map(async (id) => (await ask('docker', ['cp', `${id}:/etc/ssl/etcd/ca.crt`, '-'])).exitCode === 0),
+  )
   const count = used.filter(Boolean).length
   if (count > 0)
     throw new OperationError(
@@ -44,14 +46,27 @@ async function refuseUsed(cluster: Cluster, ids: string[]): Promise<void> {
 export async function removeFromDocker(cluster: Cluster): Promise<void> {
   const label = clusterLabel(cluster)
   await removeContainers(await containers(label))
-  if ((await ask('docker', ['network', 'inspect', label])).exitCode === 0) await docker(`The network ${label} could not be removed`, ['network', 'rm', label])
+  if ((await ask('docker', ['network', 'inspect', label])).exitCode === 0)
+    await docker(`The network ${label} could not be removed`, ['network', 'rm', label])
 }
 
 const containers = async (label: string): Promise<string[]> =>
-  (await docker('The containers could not be listed', ['ps', '--all', '--quiet', '--no-trunc', '--filter', `label=ha-etcd=${label}`])).split('\n').filter(Boolean)
+  (
+    await docker('The containers could not be listed', [
+      'ps',
+      '--all',
+      '--quiet',
+      '--no-trunc',
+      '--filter',
+      `label=ha-etcd=${label}`,
+    ])
+  )
+    .split('\n')
+    .filter(Boolean)
 
 async function removeContainers(ids: string[]): Promise<void> {
-  if (ids.length > 0) await docker('Containers of the cluster could not be removed', ['rm', '--force', '--volumes', ...ids])
+  if (ids.length > 0)
+    await docker('Containers of the cluster could not be removed', ['rm', '--force', '--volumes', ...ids])
 }
 
 /** The containers that Vagrant has noted as its own: .vagrant/machines/<host>/docker/id. */

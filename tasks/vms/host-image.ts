@@ -15,7 +15,8 @@ const release = 'bookworm'
 
 /** The image that a person asked for, else ours: its tag changes with what is in it. */
 export const hostImage = (cluster: Cluster): string => {
-  if (cluster.vagrant?.box) return `${cluster.vagrant.box}${cluster.vagrant.boxVersion ? `:${cluster.vagrant.boxVersion}` : ''}`
+  if (cluster.vagrant?.box)
+    return `${cluster.vagrant.box}${cluster.vagrant.boxVersion ? `:${cluster.vagrant.boxVersion}` : ''}`
   const sources = ['Dockerfile', 'prepare.sh'].map((name) => readFileSync(join(folder, name)))
   return `ha-etcd-host:${createHash('sha256').update(Buffer.concat(sources)).digest('hex').slice(0, 12)}`
 }
@@ -28,14 +29,19 @@ export function imageCheck(cluster: Cluster): Check {
     title: "Check the hosts' image",
     look: async () => {
       dockerAnswers = await canUse('docker')
-      return dockerAnswers && (await ask('docker', ['image', 'inspect', '--format', '{{.Id}}', image], { timeout: 20_000 })).exitCode === 0
+      return dockerAnswers &&
+        (await ask('docker', ['image', 'inspect', '--format', '{{.Id}}', image], { timeout: 20_000 })).exitCode === 0
         ? image
         : { detail: `Docker has no image ${image}.`, remedy: 'Run the same command again: it gets the image.' }
     },
     mend: {
-      impossible: () => (dockerAnswers ? undefined : 'Start Docker, then run the same command again: it gets the image.'),
+      impossible: () =>
+        dockerAnswers ? undefined : 'Start Docker, then run the same command again: it gets the image.',
       ...(!own &&
-        needsMmdebstrap() && { question: "Docker needs an image for the hosts. Build it, and install mmdebstrap with apt-get should Docker's registry be out of reach?" }),
+        needsMmdebstrap() && {
+          question:
+            "Docker needs an image for the hosts. Build it, and install mmdebstrap with apt-get should Docker's registry be out of reach?",
+        }),
       run: async (report) => (own ? pull(image) : build(cluster, image, report)),
     },
   }
@@ -45,7 +51,8 @@ const needsMmdebstrap = (): boolean => isRoot() && hasApt() && !findProgram('mmd
 
 async function pull(image: string): Promise<string> {
   const { exitCode, stderr } = await ask('docker', ['pull', image], { timeout: 600_000 })
-  if (exitCode !== 0) throw new OperationError(`Docker could not get the image ${image} (vagrant.box).`, { output: stderr })
+  if (exitCode !== 0)
+    throw new OperationError(`Docker could not get the image ${image} (vagrant.box).`, { output: stderr })
   return `${image} pulled`
 }
 
@@ -67,14 +74,27 @@ async function build(cluster: Cluster, image: string, report: (line: string) => 
     `${release} - "$@"`,
   ].join(' ')
   const script = `set -o pipefail; ${bootstrap} | docker import --change 'CMD ["/usr/local/sbin/boot"]' - ${image}`
-  const { exitCode, stderr } = await work('bash', ['-c', script, 'bash', ...(await mirrors())], { cwd: folder, state: cluster.paths.state, onLine: report })
-  if (exitCode !== 0) throw new OperationError(`The hosts' image could not be built from Debian's packages either.`, { output: stderr || built.stderr })
+  const { exitCode, stderr } = await work('bash', ['-c', script, 'bash', ...(await mirrors())], {
+    cwd: folder,
+    state: cluster.paths.state,
+    onLine: report,
+  })
+  if (exitCode !== 0)
+    throw new OperationError(`The hosts' image could not be built from Debian's packages either.`, {
+      output: stderr || built.stderr,
+    })
   return `${image} built from Debian's packages, since Docker could not get debian:12-slim`
 }
 
 /** This machine's own sources where it runs the same Debian; none: mmdebstrap knows Debian's own. */
 export async function mirrors(): Promise<string[]> {
-  const { stdout } = await ask('apt-get', ['indextargets', '--format', 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)', 'Created-By: Packages', 'Origin: Debian'])
+  const { stdout } = await ask('apt-get', [
+    'indextargets',
+    '--format',
+    'deb $(REPO_URI) $(RELEASE) $(COMPONENT)',
+    'Created-By: Packages',
+    'Origin: Debian',
+  ])
   const lines = [...new Set(stdout.split('\n'))].filter((line) => line.split(' ')[2]?.startsWith(release))
   return lines.some((line) => line.includes(` ${release} `)) ? lines : []
 }

@@ -14,7 +14,11 @@ export const ignitionLimit = 1024
 /** Which version of Ignition's format a version of Butane's variant flatcar becomes (coreos.github.io/butane/specs). */
 const ignitionVersions: Record<string, string> = { '1.0.0': '3.3.0', '1.1.0': '3.4.0' }
 
-const known = [/^(variant|version|storage|systemd)$/, /^storage\.files(\.\d+(\.(path|mode|contents(\.inline)?))?)?$/, /^systemd\.units(\.\d+(\.(name|mask|enabled|contents))?)?$/]
+const known = [
+  /^(variant|version|storage|systemd)$/,
+  /^storage\.files(\.\d+(\.(path|mode|contents(\.inline)?))?)?$/,
+  /^systemd\.units(\.\d+(\.(name|mask|enabled|contents))?)?$/,
+]
 
 /**
  * The Ignition configuration, as compact JSON, of a Butane configuration of variant flatcar.
@@ -23,7 +27,8 @@ const known = [/^(variant|version|storage|systemd)$/, /^storage\.files(\.\d+(\.(
 export function ignitionFrom(source: string): string {
   const butane = parse(source, { version: '1.1' }) as Butane // as Butane reads it: there 0644 is octal
   const version = ignitionVersions[butane.version]
-  if (butane.variant !== 'flatcar' || !version) throw new Error(`Butane ${butane.variant} ${butane.version} is not translated here.`)
+  if (butane.variant !== 'flatcar' || !version)
+    throw new Error(`Butane ${butane.variant} ${butane.version} is not translated here.`)
   const unknown = keysOf(butane).find((key) => !known.some((pattern) => pattern.test(key)))
   if (unknown) throw new Error(`The Butane key ${unknown} is not translated here.`)
   const files = butane.storage?.files?.map(({ path, mode, contents }) => ({
@@ -31,7 +36,11 @@ export function ignitionFrom(source: string): string {
     ...(mode !== undefined && { mode }),
     ...(contents && { contents: { source: `data:,${encodeURIComponent(contents.inline)}` } }),
   }))
-  return JSON.stringify({ ignition: { version }, ...(files && { storage: { files } }), ...(butane.systemd && { systemd: butane.systemd }) })
+  return JSON.stringify({
+    ignition: { version },
+    ...(files && { storage: { files } }),
+    ...(butane.systemd && { systemd: butane.systemd }),
+  })
 }
 
 /** Every key in it, as a path. */

@@ -42,10 +42,13 @@ export async function plan(cluster: Cluster): Promise<string[]> {
 export const downTasks = (cluster: Cluster): Task[] => providers[cluster.provider].down(cluster)
 
 /** Stops one host, which is no longer a member, and removes it with its data. */
-export const removeHost = (cluster: Cluster, host: Host): Promise<void> => providers[cluster.provider].remove(cluster, host)
+export const removeHost = (cluster: Cluster, host: Host): Promise<void> =>
+  providers[cluster.provider].remove(cluster, host)
 
 /** The process id of each member that runs, by host. */
-export const memberPids = (cluster: Cluster): Promise<Record<string, number>> => providers[cluster.provider].memberPids(cluster)
+export const memberPids = (cluster: Cluster): Promise<Record<string, number>> =>
+  providers[cluster.provider].memberPids(cluster)
 
 /** Kills a host's member as a crash would, and keeps it down. For tests of what a cluster survives. */
-export const crashMember = (cluster: Cluster, host: Host): Promise<void> => providers[cluster.provider].crashMember(cluster, host)
+export const crashMember = (cluster: Cluster, host: Host): Promise<void> =>
+  providers[cluster.provider].crashMember(cluster, host)

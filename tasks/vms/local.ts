@@ -11,7 +11,17 @@ import { run, sleep } from '../core/run.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import type { HostProvider, HostState } from './provider.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
-import { endStrays, isSupervised, memberPids, socketPath, startSupervisor, stopSupervisor, strayPids, supervisorCheck, supervisorctl } from './supervisor.ts'
+import {
+  endStrays,
+  isSupervised,
+  memberPids,
+  socketPath,
+  startSupervisor,
+  stopSupervisor,
+  strayPids,
+  supervisorCheck,
+  supervisorctl,
+} from './supervisor.ts'
 
 /** etcd of an idle member, its share of supervisord, and room for a small database. */
 const memoryPerMember = 128 * 2 ** 20
@@ -24,11 +34,26 @@ export const local: HostProvider = {
   checks: (cluster) => [
     supervisorCheck(cluster),
     ...(cluster.recorded ? [] : [memoryCheck(cluster, memoryPerMember), fsyncCheck(cluster)]),
-    diskCheck(cluster, diskPerMember, [cluster.paths.hosts, cluster.paths.state, home], 'Free some space, or set HA_ETCD_HOME to a folder on another disk.'),
+    diskCheck(
+      cluster,
+      diskPerMember,
+      [cluster.paths.hosts, cluster.paths.state, home],
+      'Free some space, or set HA_ETCD_HOME to a folder on another disk.',
+    ),
     portsCheck(cluster),
   ],
-  up: (cluster) => [{ title: `Start the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await startHosts(cluster)) }],
-  down: (cluster) => [{ title: `Stop the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await stopHosts(cluster)) }],
+  up: (cluster) => [
+    {
+      title: `Start the hosts of ${cluster.name}`,
+      task: async (_, task) => void (task.title = await startHosts(cluster)),
+    },
+  ],
+  down: (cluster) => [
+    {
+      title: `Stop the hosts of ${cluster.name}`,
+      task: async (_, task) => void (task.title = await stopHosts(cluster)),
+    },
+  ],
   remove: removeHost,
   states,
   connection,
@@ -56,7 +81,8 @@ async function startHosts(cluster: Cluster): Promise<string> {
   const count = `${cluster.hosts.length} local ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
   const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
   await requireEtcd(cluster)
-  for (const host of cluster.hosts) mkdirSync(join(hostFolder(cluster, host), 'etc/supervisor'), { recursive: true, mode: 0o700 }) // one that was lost, too
+  for (const host of cluster.hosts)
+    mkdirSync(join(hostFolder(cluster, host), 'etc/supervisor'), { recursive: true, mode: 0o700 }) // one that was lost, too
   if (await isSupervised(cluster)) return `${count} are up at ${where}`
   const taken = await endStrays(cluster)
   await startSupervisor(cluster)
@@ -140,7 +166,11 @@ const portsCheck = (cluster: Cluster): Check => ({
     const strays = strayPids(cluster).length > 0
     const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
     const findings = await Promise.all(
-      cluster.hosts.flatMap((host) => ports.map(async (port): Promise<Finding | undefined> => portFinding(host, port, await canListen(host.address, port)))),
+      cluster.hosts.flatMap((host) =>
+        ports.map(
+          async (port): Promise<Finding | undefined> => portFinding(host, port, await canListen(host.address, port)),
+        ),
+      ),
     )
     const first = findings.find((finding) => finding !== undefined)
     return first && !strays ? first : `${cluster.subnet}, ports ${ports.join(' and ')}`
@@ -158,8 +188,15 @@ function portFinding(host: Host, port: number, answer: true | string): Finding |
   if (answer === 'EADDRNOTAVAIL')
     return {
       detail: `${host.name}: this machine has no address ${host.address}.`,
-      remedy: process.platform === 'darwin' ? `Add it: sudo ifconfig lo0 alias ${host.address}` : 'Choose a subnet in 127.0.0.0/8.',
+      remedy:
+        process.platform === 'darwin'
+          ? `Add it: sudo ifconfig lo0 alias ${host.address}`
+          : 'Choose a subnet in 127.0.0.0/8.',
     }
-  if (answer === 'EACCES') return { detail: `${host.name}: this user may not listen at ${at}.`, remedy: 'Choose ports above 1023 (etcd.clientPort, etcd.peerPort).' }
+  if (answer === 'EACCES')
+    return {
+      detail: `${host.name}: this user may not listen at ${at}.`,
+      remedy: 'Choose ports above 1023 (etcd.clientPort, etcd.peerPort).',
+    }
   return { detail: `${host.name}: listening at ${at} failed (${answer}).`, remedy: 'Choose another subnet.' }
 }

@@ -22,7 +22,9 @@ export function sshConfig(cluster: Cluster, fromVagrant: string, direct: boolean
   const blocks = cluster.hosts.map((host) => {
     const block = blockOf(fromVagrant, host.name)
     if (!block) throw new OperationError(`Vagrant does not say how ${host.name} is reached.`, { output: fromVagrant })
-    const kept = block.filter((line) => !(direct ? /^\s*(Host|HostName|Port|LogLevel)\s/ : /^\s*(Host|LogLevel)\s/).test(line))
+    const kept = block.filter(
+      (line) => !(direct ? /^\s*(Host|HostName|Port|LogLevel)\s/ : /^\s*(Host|LogLevel)\s/).test(line),
+    )
     return [
       `Host ${host.name} ${host.address}`,
       ...(direct ? [`  HostName ${host.address}`] : []),
@@ -102,7 +104,13 @@ export const onHost = (cluster: Cluster, host: Host, command: string): Promise<R
 /** The process id of each member that runs, by host. */
 export async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
   const pids = await Promise.all(
-    cluster.hosts.map(async (host) => [host.name, Number((await onHost(cluster, host, 'systemctl show --property MainPID --value etcd-member')).stdout)] as const),
+    cluster.hosts.map(
+      async (host) =>
+        [
+          host.name,
+          Number((await onHost(cluster, host, 'systemctl show --property MainPID --value etcd-member')).stdout),
+        ] as const,
+    ),
   )
   return Object.fromEntries(pids.filter(([, pid]) => pid > 0))
 }
@@ -112,7 +120,11 @@ export async function memberPids(cluster: Cluster): Promise<Record<string, numbe
  * client, and etcd is in a container of that name (flatcar/scripts, etcd-wrapper); elsewhere there is none to kill.
  */
 export async function crashMember(cluster: Cluster, host: Host): Promise<void> {
-  const commands = ['docker kill etcd-member 2>/dev/null', 'systemctl kill --signal SIGKILL etcd-member', 'systemctl stop etcd-member']
+  const commands = [
+    'docker kill etcd-member 2>/dev/null',
+    'systemctl kill --signal SIGKILL etcd-member',
+    'systemctl stop etcd-member',
+  ]
   const { exitCode, stderr } = await onHost(cluster, host, commands.map((command) => `sudo ${command}`).join('; '))
   if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be stopped.`, { output: stderr })
 }

@@ -35,6 +35,9 @@ export const diskCheck = (cluster: Cluster, perHost: number, folders: string[], 
     const needed = cluster.recorded ? 16 * 2 ** 20 : cluster.hosts.length * perHost
     return bavail * bsize >= needed
       ? `${bytes(bavail * bsize)} free`
-      : { detail: `The disk of ${folder} has ${bytes(bavail * bsize)} free; ${cluster.hosts.length} members need ${bytes(needed)}.`, remedy }
+      : {
+          detail: `The disk of ${folder} has ${bytes(bavail * bsize)} free; ${cluster.hosts.length} members need ${bytes(needed)}.`,
+          remedy,
+        }
   },
 })

@@ -20,7 +20,9 @@ function block({ name, address, ssh }: OwnHost): string {
     UserKnownHostsFile: ssh?.knownHosts,
     ProxyJump: ssh?.jump,
   }
-  const given = Object.entries(lines).flatMap(([key, value]) => (value === undefined ? [] : [`${key} ${quoted(String(value))}`]))
+  const given = Object.entries(lines).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key} ${quoted(String(value))}`],
+  )
   const all = [...given, ...(ssh?.options ?? []), 'StrictHostKeyChecking yes']
   // By its address, too: that is what Ansible connects to.
   return `Host ${name} ${address}\n${all.map((line) => `  ${line}`).join('\n')}\n`

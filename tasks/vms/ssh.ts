@@ -14,9 +14,14 @@ import { sshConfig } from './ssh-config.ts'
 
 export const ssh: HostProvider = {
   checks: () => [sshCheck],
-  up: (cluster) => [{ title: 'Note how the hosts are reached', task: async (_, task) => void (task.title = await noteHosts(cluster)) }],
+  up: (cluster) => [
+    { title: 'Note how the hosts are reached', task: async (_, task) => void (task.title = await noteHosts(cluster)) },
+  ],
   down: (cluster) => [
-    { title: 'Remove etcd and its data from the hosts', task: async (_, task) => void (task.title = await removeEtcd(cluster, (line) => void (task.output = line))) },
+    {
+      title: 'Remove etcd and its data from the hosts',
+      task: async (_, task) => void (task.title = await removeEtcd(cluster, (line) => void (task.output = line))),
+    },
   ],
   remove: removeFromHost,
   states,
@@ -29,7 +34,12 @@ export const ssh: HostProvider = {
 const sshCheck: Check = {
   title: 'Check ssh',
   look: async () =>
-    findProgram('ssh') ? 'the ssh client is here' : { detail: 'ssh was not found.', remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).' },
+    findProgram('ssh')
+      ? 'the ssh client is here'
+      : {
+          detail: 'ssh was not found.',
+          remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).',
+        },
 }
 
 async function noteHosts(cluster: Cluster): Promise<string> {
@@ -69,7 +79,12 @@ async function states(cluster: Cluster): Promise<HostState[]> {
   return Promise.all(
     cluster.hosts.map(async (host) => {
       const { exitCode } = existsSync(cluster.paths.sshConfig) ? await onHost(cluster, host, 'true') : { exitCode: 1 }
-      return { name: host.name, address: host.address, up: exitCode === 0, detail: exitCode === 0 ? 'answers' : 'does not answer' }
+      return {
+        name: host.name,
+        address: host.address,
+        up: exitCode === 0,
+        detail: exitCode === 0 ? 'answers' : 'does not answer',
+      }
     }),
   )
 }

@@ -10,7 +10,17 @@ import { projectFolder } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { removeIfEmpty, writeFileIfChanged } from '../core/files.ts'
 import { birthOf } from '../core/processes.ts'
-import { aptUnpack, compareVersions, fetchTool, findProgram, hasApt, requireProgram, searchPath, versionOf, writeLauncher } from '../core/programs.ts'
+import {
+  aptUnpack,
+  compareVersions,
+  fetchTool,
+  findProgram,
+  hasApt,
+  requireProgram,
+  searchPath,
+  versionOf,
+  writeLauncher,
+} from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
 import { ask, type Result } from '../core/shell.ts'
 
@@ -19,7 +29,8 @@ const pidFile = (cluster: Cluster): string => join(cluster.paths.state, 'supervi
 
 /** A unix socket's path holds 107 bytes at most, so it lies in a short place of the user's own, not in the checkout. */
 const socketFolder = (): string => `/tmp/ha-etcd-${userInfo().uid}`
-export const socketPath = (cluster: Cluster): string => join(socketFolder(), `${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 12)}.sock`)
+export const socketPath = (cluster: Cluster): string =>
+  join(socketFolder(), `${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 12)}.sock`)
 
 /** Whether the cluster's supervisord answers. @throws OperationError when its socket's folder is not safe */
 export async function isSupervised(cluster: Cluster): Promise<boolean> {
@@ -34,9 +45,16 @@ export async function startSupervisor(cluster: Cluster): Promise<void> {
   writeFileIfChanged(configFile(cluster), supervisordConfig(cluster), 0o600)
   // A clean environment: an ETCD_* variable of the person's own must not reach the members.
   const environment = [`PATH=${searchPath()}`, `HOME=${userInfo().homedir}`, 'LANG=C.UTF-8']
-  const { exitCode, stdout, stderr } = await ask('env', ['-i', ...environment, requireProgram('supervisord', 'supervisor'), '-c', configFile(cluster)], { timeout: 20_000 })
+  const { exitCode, stdout, stderr } = await ask(
+    'env',
+    ['-i', ...environment, requireProgram('supervisord', 'supervisor'), '-c', configFile(cluster)],
+    { timeout: 20_000 },
+  )
   if (exitCode !== 0 || !(await isSupervised(cluster)))
-    throw new OperationError('supervisord, which runs the local hosts, did not start.', { output: stderr || stdout, log: join(cluster.paths.logs, 'supervisord.log') })
+    throw new OperationError('supervisord, which runs the local hosts, did not start.', {
+      output: stderr || stdout,
+      log: join(cluster.paths.logs, 'supervisord.log'),
+    })
 }
 
 /** Stops every member, and then supervisord; leaves no file of it. */
@@ -44,8 +62,12 @@ export async function stopSupervisor(cluster: Cluster): Promise<void> {
   if (await isSupervised(cluster)) {
     const pid = Number((await supervisorctl(cluster, 'pid')).stdout)
     await supervisorctl(cluster, 'shutdown')
-    for (let waited = 0; waited < 40_000 && ((await isSupervised(cluster)) || (await birthOf(pid))); waited += 50) await sleep(50)
-    if (await isSupervised(cluster)) throw new OperationError(`supervisord (pid ${pid}) did not stop within 40 s.`, { hint: `End it with: kill -9 ${pid}, then run down again.` })
+    for (let waited = 0; waited < 40_000 && ((await isSupervised(cluster)) || (await birthOf(pid))); waited += 50)
+      await sleep(50)
+    if (await isSupervised(cluster))
+      throw new OperationError(`supervisord (pid ${pid}) did not stop within 40 s.`, {
+        hint: `End it with: kill -9 ${pid}, then run down again.`,
+      })
   }
   for (const path of [socketPath(cluster), configFile(cluster), pidFile(cluster)]) rmSync(path, { force: true })
   removeIfEmpty(socketFolder())
@@ -84,7 +106,10 @@ function requireSafeSocketFolder(): void {
   if (!existsSync(folder)) return
   const { uid, mode } = lstatSync(folder)
   if (!lstatSync(folder).isDirectory() || uid !== userInfo().uid || (mode & 0o077) !== 0)
-    throw new OperationError(`${folder} belongs to somebody else or is open to others, so the supervisor's socket would not be safe there.`, { hint: `Remove it: rm -r ${folder}` })
+    throw new OperationError(
+      `${folder} belongs to somebody else or is open to others, so the supervisor's socket would not be safe there.`,
+      { hint: `Remove it: rm -r ${folder}` },
+    )
 }
 
 /** etcd processes of this cluster that run without its supervisord (it was killed): they are ended. Linux only. */
@@ -139,14 +164,21 @@ export const supervisorCheck = (cluster: Cluster): Check => ({
     if (!version)
       return {
         detail: 'supervisord, which runs the members on this machine, was not found.',
-        remedy: 'Install supervisor 4 or later (Debian: apt-get install supervisor; elsewhere: pipx install supervisor).',
+        remedy:
+          'Install supervisor 4 or later (Debian: apt-get install supervisor; elsewhere: pipx install supervisor).',
       }
     return compareVersions(version, '4.0.0') < 0
-      ? { detail: `supervisord at ${program} is ${version}, which is too old.`, remedy: 'Install supervisor 4 or later.' }
+      ? {
+          detail: `supervisord at ${program} is ${version}, which is too old.`,
+          remedy: 'Install supervisor 4 or later.',
+        }
       : `supervisor ${version}`
   },
   mend: {
-    impossible: () => (hasApt() && !findProgram('supervisord', 'supervisor') ? undefined : 'Install supervisor 4 or later, for example with: pipx install supervisor'),
+    impossible: () =>
+      hasApt() && !findProgram('supervisord', 'supervisor')
+        ? undefined
+        : 'Install supervisor 4 or later, for example with: pipx install supervisor',
     run: async () => {
       // Unpacked, not installed: that needs no root and starts no service of the system's own.
       const folder = await fetchTool('supervisor', async (part) => {

@@ -35,19 +35,33 @@ export function vagrantChecks(cluster: Cluster): Check[] {
     subnetCheck(cluster),
   ]
   const box = cluster.recorded || docker ? [] : [boxCheck(cluster)]
-  return [...box, vagrantCheck(cluster), hypervisorCheck(cluster), sshCheck, ...(cluster.recorded ? [] : first), ...(docker ? [imageCheck(cluster)] : [])]
+  return [
+    ...box,
+    vagrantCheck(cluster),
+    hypervisorCheck(cluster),
+    sshCheck,
+    ...(cluster.recorded ? [] : first),
+    ...(docker ? [imageCheck(cluster)] : []),
+  ]
 }
 
 const vagrantCheck = (cluster: Cluster): Check => ({
   title: 'Check Vagrant',
   look: async () => {
     const program = findProgram('vagrant')
-    if (!program) return { detail: 'vagrant was not found.', remedy: `Install Vagrant ${oldest} or later from your distribution, or as its site says.` }
+    if (!program)
+      return {
+        detail: 'vagrant was not found.',
+        remedy: `Install Vagrant ${oldest} or later from your distribution, or as its site says.`,
+      }
     if (cluster.recorded) return program
     const version = await versionOf(program)
     return version && compareVersions(version, oldest) >= 0
       ? `Vagrant ${version}`
-      : { detail: `${program} is Vagrant ${version ?? 'of no known version'}; ${oldest} or later is needed.`, remedy: 'Put a newer one first on PATH.' }
+      : {
+          detail: `${program} is Vagrant ${version ?? 'of no known version'}; ${oldest} or later is needed.`,
+          remedy: 'Put a newer one first on PATH.',
+        }
   },
   mend: {
     question: 'Vagrant is missing. Install the package vagrant with apt-get?',
@@ -82,7 +96,10 @@ const hypervisorCheck = (cluster: Cluster): Check => ({
   look: async () => {
     const { provider } = requireVagrant(cluster)
     if (!(await canUse(provider)))
-      return { detail: `Vagrant cannot use ${provider} here.`, remedy: `${remedies[provider]} Or choose another one with vagrant.provider in the configuration.` }
+      return {
+        detail: `Vagrant cannot use ${provider} here.`,
+        remedy: `${remedies[provider]} Or choose another one with vagrant.provider in the configuration.`,
+      }
     if (provider === 'docker' && process.platform !== 'linux')
       return {
         detail: "Docker's containers cannot be reached by their addresses from this system.",
@@ -94,9 +111,15 @@ const hypervisorCheck = (cluster: Cluster): Check => ({
 
 async function whatVagrantLacks(provider: VagrantProvider): Promise<Finding | undefined> {
   const plugin = vagrantPlugins[provider]
-  if (!(await hasPlugin(provider))) return { detail: `Vagrant lacks the plugin ${plugin}.`, remedy: `Install it with: vagrant plugin install ${plugin}` }
+  if (!(await hasPlugin(provider)))
+    return {
+      detail: `Vagrant lacks the plugin ${plugin}.`,
+      remedy: `Install it with: vagrant plugin install ${plugin}`,
+    }
   const [virtualbox, program] = [findProgram('VBoxManage'), findProgram('vagrant')]
-  return provider === 'virtualbox' && virtualbox && program ? virtualboxFinding(await versionOf(virtualbox), await versionOf(program)) : undefined
+  return provider === 'virtualbox' && virtualbox && program
+    ? virtualboxFinding(await versionOf(virtualbox), await versionOf(program))
+    : undefined
 }
 
 /** What stands against that VirtualBox with that Vagrant, by their versions; undefined: nothing, or a version is not known. */
@@ -105,7 +128,8 @@ export function virtualboxFinding(virtualbox = '0', vagrant = '0'): Finding | un
   if (!needed || vagrant === '0' || compareVersions(vagrant, needed) >= 0) return undefined
   return {
     detail: `VirtualBox ${virtualbox} needs Vagrant ${needed} or later, and this is Vagrant ${vagrant}.`,
-    remedy: 'Put a newer Vagrant first on PATH, or choose another hypervisor with vagrant.provider in the configuration.',
+    remedy:
+      'Put a newer Vagrant first on PATH, or choose another hypervisor with vagrant.provider in the configuration.',
   }
 }
 
@@ -119,18 +143,26 @@ export function boxFinding(settings: VagrantSettings, architecture: string): Fin
   if (architecture !== 'arm64' || !boxOf(settings).boxUrl) return undefined
   return {
     detail: `The box ${boxOf(settings).box} is for amd64 only: Flatcar has none for arm64.`,
-    remedy: 'Name one of Debian for arm64 with vagrant.box in the configuration, such as bento/debian-12; or take hosts on this machine: --provider local',
+    remedy:
+      'Name one of Debian for arm64 with vagrant.box in the configuration, such as bento/debian-12; or take hosts on this machine: --provider local',
   }
 }
 
 const sshCheck: Check = {
   title: 'Check ssh',
-  look: async () => findProgram('ssh') ?? { detail: 'ssh was not found.', remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).' },
+  look: async () =>
+    findProgram('ssh') ?? {
+      detail: 'ssh was not found.',
+      remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).',
+    },
 }
 
 const subnetCheck = (cluster: Cluster): Check => ({
   title: 'Check the network for the hosts',
-  look: async () => subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), clusterLabel(cluster)) ?? (await takenAddress(cluster)) ?? cluster.subnet,
+  look: async () =>
+    subnetClash(cluster.subnet, requireVagrant(cluster).provider, await networksHere(), clusterLabel(cluster)) ??
+    (await takenAddress(cluster)) ??
+    cluster.subnet,
 })
 
 /**
@@ -138,8 +170,17 @@ const subnetCheck = (cluster: Cluster): Check => ({
  * without a word. Machines that a killed run of this cluster left are known to its own folder.
  */
 export async function takenAddress(cluster: Cluster, port = 22): Promise<Finding | undefined> {
-  if (!['virtualbox', 'parallels'].includes(requireVagrant(cluster).provider) || existsSync(join(cluster.paths.vagrant, '.vagrant/machines'))) return undefined
+  if (
+    !['virtualbox', 'parallels'].includes(requireVagrant(cluster).provider) ||
+    existsSync(join(cluster.paths.vagrant, '.vagrant/machines'))
+  )
+    return undefined
   const answers = await Promise.all(cluster.hosts.map(({ address }) => hasSshd(address, port)))
   const taken = cluster.hosts.find((_, index) => answers[index])
-  return taken && { detail: `A machine that is not this cluster's answers at ${taken.address} already.`, remedy: 'Choose another network with subnet: in the configuration.' }
+  return (
+    taken && {
+      detail: `A machine that is not this cluster's answers at ${taken.address} already.`,
+      remedy: 'Choose another network with subnet: in the configuration.',
+    }
+  )
 }

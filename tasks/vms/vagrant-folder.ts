@@ -25,10 +25,12 @@ export function renderFolder(cluster: Cluster): boolean {
 }
 
 /** A name for this cluster's containers, libvirt domains and network that no other checkout's cluster has. */
-export const clusterLabel = (cluster: Cluster): string => `${cluster.name}-${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 6)}`
+export const clusterLabel = (cluster: Cluster): string =>
+  `${cluster.name}-${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 6)}`
 
 /** Whether the hosts are Flatcar, by their box's name: the official ones are called flatcar-<channel>, and another one is to be called alike. */
-export const isFlatcar = (cluster: Cluster): boolean => requireVagrant(cluster).provider !== 'docker' && boxOf(requireVagrant(cluster)).box.startsWith('flatcar-')
+export const isFlatcar = (cluster: Cluster): boolean =>
+  requireVagrant(cluster).provider !== 'docker' && boxOf(requireVagrant(cluster)).box.startsWith('flatcar-')
 
 export function requireVagrant(cluster: Cluster): VagrantSettings {
   if (!cluster.vagrant) throw new Error(`Cluster ${cluster.name} is not Vagrant's.`)
@@ -60,12 +62,18 @@ function settings(cluster: Cluster): object {
  * The box that was asked for, else Flatcar where there are boxes of it, else Debian. Flatcar's are found by channel and version;
  * there are some for VirtualBox and Parallels only (flatcar.org, "Vagrant"), and for amd64 only (flatcar/Flatcar#762).
  */
-export function boxOf({ provider, box, boxVersion }: VagrantSettings): { box: string; boxUrl?: string; boxVersion?: string } {
+export function boxOf({ provider, box, boxVersion }: VagrantSettings): {
+  box: string
+  boxUrl?: string
+  boxVersion?: string
+} {
   const name = box ?? (provider === 'libvirt' ? 'debian/bookworm64' : 'flatcar-stable')
   const channel = provider !== 'libvirt' && /^flatcar-(stable|beta|alpha|lts)$/.exec(name)?.[1]
   return {
     box: name,
-    ...(channel && { boxUrl: `https://${channel}.release.flatcar-linux.net/amd64-usr/${boxVersion ?? 'current'}/${metadataOf(provider, channel, boxVersion)}` }),
+    ...(channel && {
+      boxUrl: `https://${channel}.release.flatcar-linux.net/amd64-usr/${boxVersion ?? 'current'}/${metadataOf(provider, channel, boxVersion)}`,
+    }),
     ...(boxVersion && { boxVersion }),
   }
 }

@@ -22,11 +22,19 @@ export const vagrant: HostProvider = {
       task: async (_, task) => void (task.title = await bringUp(cluster, (line) => void (task.output = line))),
     },
   ],
-  down: (cluster) => [{ title: `Remove the hosts of ${cluster.name}`, task: async (_, task) => void (task.title = await remove(cluster, (line) => void (task.output = line))) }],
+  down: (cluster) => [
+    {
+      title: `Remove the hosts of ${cluster.name}`,
+      task: async (_, task) => void (task.title = await remove(cluster, (line) => void (task.output = line))),
+    },
+  ],
   remove: removeHost,
   states,
   // A host stays what it was made as, whatever box the configuration names since.
-  connection: (cluster, host) => ({ ...sshConnection(cluster, host), ...((host.connection ? host.connection.etcd_flatcar : isFlatcar(cluster)) && { etcd_flatcar: true }) }),
+  connection: (cluster, host) => ({
+    ...sshConnection(cluster, host),
+    ...((host.connection ? host.connection.etcd_flatcar : isFlatcar(cluster)) && { etcd_flatcar: true }),
+  }),
   memberPids,
   crashMember,
 }
@@ -38,11 +46,16 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
   const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
   const changed = renderFolder(cluster)
   if ((await silentHosts(cluster)).length === 0) {
-    if (changed) run.warnings.push(`What Vagrant makes hosts of has changed; those of ${cluster.name} stay as they are until they are made anew.`)
+    if (changed)
+      run.warnings.push(
+        `What Vagrant makes hosts of has changed; those of ${cluster.name} stay as they are until they are made anew.`,
+      )
     return `${count} are up at ${where}`
   }
   if (provider === 'docker') await prepareDocker(cluster)
-  await callVagrant(cluster, ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])], { onLine: report })
+  await callVagrant(cluster, ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])], {
+    onLine: report,
+  })
   report('vagrant ssh-config')
   await writeSshConfig(cluster, (await callVagrant(cluster, ['ssh-config'])).stdout)
   await waitForHosts(cluster, answerTimeout)
@@ -50,7 +63,8 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
   return `${count} brought up at ${where}`
 }
 
-const counted = (cluster: Cluster): string => `${cluster.hosts.length} ${requireVagrant(cluster).provider} ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
+const counted = (cluster: Cluster): string =>
+  `${cluster.hosts.length} ${requireVagrant(cluster).provider} ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
 
 /** Destroys the machines with their data, and then forgets them. */
 async function remove(cluster: Cluster, report: (line: string) => void): Promise<string> {
@@ -74,7 +88,13 @@ async function removeHost(cluster: Cluster, host: Host): Promise<void> {
 /** Runs vagrant in the cluster's folder, whatever the person's own VAGRANT_* say of another. @throws OperationError with Vagrant's last words */
 async function callVagrant(cluster: Cluster, args: string[], options: ToolOptions = {}): Promise<Result> {
   const { vagrant: folder, state } = cluster.paths
-  const env = { VAGRANT_CWD: folder, VAGRANT_VAGRANTFILE: 'Vagrantfile', VAGRANT_DOTFILE_PATH: '.vagrant', VAGRANT_CHECKPOINT_DISABLE: '1', VAGRANT_NO_COLOR: '1' }
+  const env = {
+    VAGRANT_CWD: folder,
+    VAGRANT_VAGRANTFILE: 'Vagrantfile',
+    VAGRANT_DOTFILE_PATH: '.vagrant',
+    VAGRANT_CHECKPOINT_DISABLE: '1',
+    VAGRANT_NO_COLOR: '1',
+  }
   const result = await work(requireProgram('vagrant'), args, { state, cwd: folder, env, ...options })
   if (result.exitCode !== 0)
     throw new OperationError(`vagrant ${args[0]} failed.`, {
@@ -94,5 +114,10 @@ const lastWords = (text: string): string =>
 
 async function states(cluster: Cluster): Promise<HostState[]> {
   const silent = await silentHosts(cluster)
-  return cluster.hosts.map((host) => ({ name: host.name, address: host.address, up: !silent.includes(host), detail: silent.includes(host) ? 'does not answer' : 'answers' }))
+  return cluster.hosts.map((host) => ({
+    name: host.name,
+    address: host.address,
+    up: !silent.includes(host),
+    detail: silent.includes(host) ? 'does not answer' : 'answers',
+  }))
 }

@@ -24,11 +24,18 @@ const environment = { ...shell, HA_ETCD_HOME: home, CI: 'true' }
 /** Seconds of one command, or the end of the bench when it fails. */
 function seconds(command: string, args: string[]): number {
   const started = process.hrtime.bigint()
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: projectFolder, encoding: 'utf8', env: environment })
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: projectFolder,
+    encoding: 'utf8',
+    env: environment,
+  })
   if (status !== 0) {
     console.error(`${command} ${args.join(' ')} failed with ${status}:\n${stdout}${stderr}`)
     for (const name of ['bench3', 'bench7'])
-      spawnSync('npx', ['zx', join(projectFolder, 'scripts/down.ts'), '--cluster', name, '--yes', '--purge'], { cwd: projectFolder, env: environment })
+      spawnSync('npx', ['zx', join(projectFolder, 'scripts/down.ts'), '--cluster', name, '--yes', '--purge'], {
+        cwd: projectFolder,
+        env: environment,
+      })
     process.exit(1)
   }
   return Number(process.hrtime.bigint() - started) / 1e9
@@ -60,9 +67,14 @@ function secondsByStep(): Promise<number[]> {
   })
   begun.push(performance.now())
   child.stdout.on('data', (data: Buffer) => {
-    for (const line of data.toString().split('\n')) if (steps[begun.length]?.[0].test(line)) begun.push(performance.now())
+    for (const line of data.toString().split('\n'))
+      if (steps[begun.length]?.[0].test(line)) begun.push(performance.now())
   })
-  return new Promise((done) => child.once('close', () => done([...begun.slice(1), performance.now()].map((end, index) => (end - (begun[index] ?? end)) / 1000))))
+  return new Promise((done) =>
+    child.once('close', () =>
+      done([...begun.slice(1), performance.now()].map((end, index) => (end - (begun[index] ?? end)) / 1000)),
+    ),
+  )
 }
 
 /** The certificates of a three-host cluster: an authority, three servers, three peers and a client. */
@@ -77,7 +89,15 @@ verb('doctor', '--yes')
 const cluster = await resolveCluster(loadSettings({}))
 const etcd = await findEtcd(cluster)
 if (!etcd) throw new Error('doctor got no etcd')
-const samples = { floor: [] as number[], up3: [] as number[], again: [] as number[], up7: [] as number[], help: [] as number[], bare: [] as number[], certificates: [] as number[] }
+const samples = {
+  floor: [] as number[],
+  up3: [] as number[],
+  again: [] as number[],
+  up7: [] as number[],
+  help: [] as number[],
+  bare: [] as number[],
+  certificates: [] as number[],
+}
 const byStep: number[][] = []
 await certificatesMs(cluster)
 for (let round = 1; round <= rounds; round++) {
@@ -96,14 +116,34 @@ for (let round = 1; round <= rounds; round++) {
 }
 rmSync(home, { recursive: true, force: true })
 
-const m = Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, median(values)])) as Record<keyof typeof samples, number>
+const m = Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, median(values)])) as Record<
+  keyof typeof samples,
+  number
+>
 const goals: Goal[] = [
   { what: `${2 + 2 * defaults.masters} P-256 certificates in process`, value: m.certificates, unit: ' ms', most: 30 },
-  { what: `up (${m.up3.toFixed(2)} s) against the floor (${m.floor.toFixed(2)} s)`, value: m.up3 / m.floor, unit: ' x', most: 4 },
-  { what: `up with nothing to do (${m.again.toFixed(2)} s) against a first up`, value: m.again / m.up3, unit: ' x', most: 0.7 },
+  {
+    what: `up (${m.up3.toFixed(2)} s) against the floor (${m.floor.toFixed(2)} s)`,
+    value: m.up3 / m.floor,
+    unit: ' x',
+    most: 4,
+  },
+  {
+    what: `up with nothing to do (${m.again.toFixed(2)} s) against a first up`,
+    value: m.again / m.up3,
+    unit: ' x',
+    most: 0.7,
+  },
   { what: `7 masters (${m.up7.toFixed(2)} s) against 3`, value: m.up7 / m.up3, unit: ' x', most: 1.7 },
-  { what: `--help (${m.help.toFixed(2)} s) beyond a bare npx zx (${m.bare.toFixed(2)} s)`, value: m.help - m.bare, unit: ' s', most: 0.6 },
+  {
+    what: `--help (${m.help.toFixed(2)} s) beyond a bare npx zx (${m.bare.toFixed(2)} s)`,
+    value: m.help - m.bare,
+    unit: ' s',
+    most: 0.6,
+  },
 ]
 const code = judge(goals, rounds)
-console.log(`\nWhere a first up spends its time\n${table(steps.map(([, what], step) => [what, `${median(byStep.map((run) => run[step] ?? Number.NaN)).toFixed(2)} s`]))}`)
+console.log(
+  `\nWhere a first up spends its time\n${table(steps.map(([, what], step) => [what, `${median(byStep.map((run) => run[step] ?? Number.NaN)).toFixed(2)} s`]))}`,
+)
 process.exit(code)

@@ -46,7 +46,9 @@ test.before(async () => {
   if (!image) throw new Error('TEST_IMAGE names no image.')
   machines = await startHosts(image, 1)
   const address = machines.hosts[0]?.address ?? ''
-  cluster = testCluster({ hosts: [{ name: 'master01', address, clientURL: `https://${address}:2379`, peerURL: `https://${address}:2380` }] })
+  cluster = testCluster({
+    hosts: [{ name: 'master01', address, clientURL: `https://${address}:2379`, peerURL: `https://${address}:2380` }],
+  })
   const { folder } = await requireEtcd(cluster)
   for (const name of ['etcd', 'etcdctl']) await machines.copy('master01', join(folder, name), `/usr/bin/${name}`)
   sum = await machines.on('master01', likeFlatcar)
@@ -62,9 +64,18 @@ async function converge(sha256: string): Promise<number | undefined> {
     etcd_cluster_token: cluster.name,
     etcd_pki_directory: cluster.paths.certs,
     etcd_flatcar: true,
-    etcd_flatcar_python: { [process.arch === 'arm64' ? 'aarch64' : 'x86_64']: { url: 'https://archive.example/python.tar.gz', sha256 } },
+    etcd_flatcar_python: {
+      [process.arch === 'arm64' ? 'aarch64' : 'x86_64']: { url: 'https://archive.example/python.tar.gz', sha256 },
+    },
   }
-  writeFileSync(cluster.paths.inventory, stringify({ all: { children: { 'role=master': { hosts: { master01: { ansible_host: address, private_ipv4: address } }, vars } } } }))
+  writeFileSync(
+    cluster.paths.inventory,
+    stringify({
+      all: {
+        children: { 'role=master': { hosts: { master01: { ansible_host: address, private_ipv4: address } }, vars } },
+      },
+    }),
+  )
   return (await runPlaybook(cluster, {}))[0]?.changed
 }
 
@@ -86,7 +97,12 @@ test("etcd runs by the OS's own unit, with the image that the role names, where 
     'test ! -e /etc/systemd/system/etcd-member.service; test ! -e /usr/local/bin/etcd; systemctl is-active etcd-member; systemctl is-enabled etcd-member',
   )
   const dropin = await machines.on('master01', 'cat /etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf')
-  for (const line of ['ETCD_IMAGE_URL=gcr.io/etcd-development/etcd', 'ETCD_IMAGE_TAG=v3.', 'ETCD_SSL_DIR=/etc/ssl/etcd', 'ETCD_CERT_FILE=/etc/ssl/certs/server.crt'])
+  for (const line of [
+    'ETCD_IMAGE_URL=gcr.io/etcd-development/etcd',
+    'ETCD_IMAGE_TAG=v3.',
+    'ETCD_SSL_DIR=/etc/ssl/etcd',
+    'ETCD_CERT_FILE=/etc/ssl/certs/server.crt',
+  ])
     assert.match(dropin, line)
 })
 
@@ -96,7 +112,10 @@ test('a second run changes nothing', async () => {
 
 test('what the role has put there can be removed again, though the OS has no Python', async () => {
   await runPlaybook(cluster, { playbook: 'remove' })
-  await machines.on('master01', 'test ! -e /var/lib/etcd; test ! -e /etc/ssl/etcd; test -x /usr/bin/etcd; ! systemctl is-active -q etcd-member')
+  await machines.on(
+    'master01',
+    'test ! -e /var/lib/etcd; test ! -e /etc/ssl/etcd; test -x /usr/bin/etcd; ! systemctl is-active -q etcd-member',
+  )
 })
 
 test.run()

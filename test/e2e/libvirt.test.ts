@@ -26,14 +26,22 @@ interface Result {
 
 const state = (): string => join(home.path, '.cluster/lv-e2e')
 const newHome = (): Home => {
-  const made = testHome({ ...libvirt.environment, HA_ETCD_CLUSTER: 'lv-e2e', HA_ETCD_PROVIDER: 'vagrant', MASTER_COUNT: String(masters) })
+  const made = testHome({
+    ...libvirt.environment,
+    HA_ETCD_CLUSTER: 'lv-e2e',
+    HA_ETCD_PROVIDER: 'vagrant',
+    MASTER_COUNT: String(masters),
+  })
   writeFileSync(join(made.path, 'cluster.yaml'), config)
   return made
 }
 const byHand = (program: string, ...args: string[]): Promise<Result> =>
   new Promise((done) =>
-    execFile(program, args, { cwd: join(state(), 'vagrant'), env: { ...process.env, ...libvirt.environment }, maxBuffer: 2 ** 26 }, (error, stdout, stderr) =>
-      done({ exitCode: error ? Number(error.code ?? 1) : 0, stdout, stderr }),
+    execFile(
+      program,
+      args,
+      { cwd: join(state(), 'vagrant'), env: { ...process.env, ...libvirt.environment }, maxBuffer: 2 ** 26 },
+      (error, stdout, stderr) => done({ exitCode: error ? Number(error.code ?? 1) : 0, stdout, stderr }),
     ),
   )
 const onHost = async (host: string, command: string): Promise<string> => {
@@ -41,12 +49,14 @@ const onHost = async (host: string, command: string): Promise<string> => {
   assert.is(exitCode, 0, `${command} on ${host}: ${stderr}`)
   return stdout.trim()
 }
-const pids = (): Promise<string[]> => Promise.all(names.map((name) => onHost(name, 'systemctl show --property MainPID --value etcd-member')))
+const pids = (): Promise<string[]> =>
+  Promise.all(names.map((name) => onHost(name, 'systemctl show --property MainPID --value etcd-member')))
 
 if (asked) {
   test.before(async () => {
     const box = process.env.TEST_BOX
-    if (!box || !(masters > 0)) throw new Error('E2E_LIBVIRT is the number of masters; npm run test:e2e makes the box that TEST_BOX names.')
+    if (!box || !(masters > 0))
+      throw new Error('E2E_LIBVIRT is the number of masters; npm run test:e2e makes the box that TEST_BOX names.')
     const folder = join(temporaryFolder(), 'libvirt')
     mkdirSync(folder)
     libvirt = await startLibvirt(folder, box, boxName)
@@ -58,7 +68,9 @@ if (asked) {
   })
 }
 const onLibvirt = asked ? test : test.skip
-const unless = asked ? '' : ' (this and the rest of the file only with E2E_LIBVIRT=1 or 3, the number of masters: emulated machines take many minutes)'
+const unless = asked
+  ? ''
+  : ' (this and the rest of the file only with E2E_LIBVIRT=1 or 3, the number of masters: emulated machines take many minutes)'
 
 onLibvirt(`up ends with a verified cluster on machines of libvirt${unless}`, async () => {
   const { exitCode, stdout, stderr, tookMs } = await home.verb('up', '--yes')
@@ -70,7 +82,10 @@ onLibvirt(`up ends with a verified cluster on machines of libvirt${unless}`, asy
   for (const [index, name] of names.entries()) {
     assert.is(await onHost(name, 'hostname; systemd-detect-virt; cat /proc/1/comm'), `${name}\nqemu\nsystemd`)
     assert.match(await onHost(name, 'ip -brief address show eth1'), `192.168.63.${101 + index}/24`)
-    assert.is(await onHost(name, 'systemctl is-active etcd-member; systemctl is-enabled etcd-member'), 'active\nenabled')
+    assert.is(
+      await onHost(name, 'systemctl is-active etcd-member; systemctl is-enabled etcd-member'),
+      'active\nenabled',
+    )
     assert.not.match(await onHost(name, 'cat .ssh/authorized_keys'), 'insecure public key')
   }
 })
@@ -82,19 +97,23 @@ onLibvirt('up again, and vagrant up --provision by hand, change nothing', async 
   assert.match(stdout, 'nothing had to be changed')
   const provisioned = await byHand('vagrant', 'up', '--provision')
   assert.is(provisioned.exitCode, 0, provisioned.stderr)
-  for (const name of names) assert.match(provisioned.stdout, new RegExp(`${name} +: ok=\\d+ +changed=0 +unreachable=0 +failed=0`))
+  for (const name of names)
+    assert.match(provisioned.stdout, new RegExp(`${name} +: ok=\\d+ +changed=0 +unreachable=0 +failed=0`))
   assert.equal(await pids(), before)
 })
 
-onLibvirt('a cluster of the same name and network, of another checkout, is refused before anything is made', async () => {
-  const before = await pids()
-  const other = newHome()
-  const { exitCode, stderr } = await other.verb('up')
-  assert.is(exitCode, 1, stderr)
-  assert.match(stderr, 'which overlaps 192.168.63.0/24', stderr)
-  assert.is((await libvirt.virsh('list', '--all', '--name')).split('\n').length, masters)
-  assert.equal(await pids(), before)
-})
+onLibvirt(
+  'a cluster of the same name and network, of another checkout, is refused before anything is made',
+  async () => {
+    const before = await pids()
+    const other = newHome()
+    const { exitCode, stderr } = await other.verb('up')
+    assert.is(exitCode, 1, stderr)
+    assert.match(stderr, 'which overlaps 192.168.63.0/24', stderr)
+    assert.is((await libvirt.virsh('list', '--all', '--name')).split('\n').length, masters)
+    assert.equal(await pids(), before)
+  },
+)
 
 onLibvirt('a host that was halted comes back at the same address, with its data', async () => {
   const last = names.at(-1) ?? ''

@@ -55,7 +55,11 @@ interface Member {
 const members = async (): Promise<Member[]> => JSON.parse((await home.verb('status', '--json')).stdout).members
 const memberIds = async (): Promise<string[]> => (await members()).map(({ id }) => id)
 const startTimes = (names = ['master01', 'master02', 'master03']): Promise<string[]> =>
-  Promise.all(names.map((name) => machines.on(name, 'systemctl show etcd-member --property=ExecMainStartTimestampMonotonic --value')))
+  Promise.all(
+    names.map((name) =>
+      machines.on(name, 'systemctl show etcd-member --property=ExecMainStartTimestampMonotonic --value'),
+    ),
+  )
 
 test('rotate-certs --all gives every member new certificates, and restarts none', async () => {
   const before = await startTimes()
@@ -66,7 +70,8 @@ test('rotate-certs --all gives every member new certificates, and restarts none'
 })
 
 test('rotate-ca leaves one authority, another one, on every host; each member was restarted, and the keys stay on their own hosts', async () => {
-  const authorities = async (): Promise<string[]> => Promise.all(machines.hosts.slice(0, 3).map(({ name }) => machines.on(name, 'cat /etc/ssl/etcd/ca.crt')))
+  const authorities = async (): Promise<string[]> =>
+    Promise.all(machines.hosts.slice(0, 3).map(({ name }) => machines.on(name, 'cat /etc/ssl/etcd/ca.crt')))
   const [before, started] = [await authorities(), await startTimes()]
   assert.is((await passes('rotate-ca', '--yes')).finished, true)
   const after = await authorities()
@@ -75,7 +80,10 @@ test('rotate-ca leaves one authority, another one, on every host; each member wa
   assert.is.not(after[0], before[0])
   for (const [index, time] of (await startTimes()).entries()) assert.is.not(time, started[index])
   for (const { name } of machines.hosts.slice(0, 3))
-    assert.is(await machines.on(name, 'ls /etc/ssl/etcd/*.key'), ['etcd-client', name, 'server'].map((key) => `/etc/ssl/etcd/${key}.key`).join('\n'))
+    assert.is(
+      await machines.on(name, 'ls /etc/ssl/etcd/*.key'),
+      ['etcd-client', name, 'server'].map((key) => `/etc/ssl/etcd/${key}.key`).join('\n'),
+    )
 })
 
 test('restart starts every member anew', async () => {
@@ -105,7 +113,13 @@ test('scale grows to five hosts and shrinks to three; what it leaves has nothing
   listHosts(3)
   assert.equal((await passes('scale')).removed, ['master05', 'master04'])
   for (const name of ['master04', 'master05'])
-    assert.is(await machines.on(name, 'ls -d /etc/ssl/etcd /var/lib/etcd 2>/dev/null || true; systemctl is-active etcd-member || true'), 'inactive')
+    assert.is(
+      await machines.on(
+        name,
+        'ls -d /etc/ssl/etcd /var/lib/etcd 2>/dev/null || true; systemctl is-active etcd-member || true',
+      ),
+      'inactive',
+    )
 })
 
 test('while a host is off, no other member is taken down; backup goes on, and it all goes on once the host is back', async () => {
@@ -126,7 +140,10 @@ test('while a host is off, no other member is taken down; backup goes on, and it
 test('while a host lets nobody in, though its member runs, each says so, and changes nothing', async () => {
   const { folder } = await passes('backup')
   await machines.on('master03', 'systemctl stop ssh.socket ssh.service; kill $(pgrep -u vagrant) 2>/dev/null || true') // Ansible keeps its connections open
-  const files = (): object => ({ ...snapshotOf(join(home.path, 'certs')), record: readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8') })
+  const files = (): object => ({
+    ...snapshotOf(join(home.path, 'certs')),
+    record: readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8'),
+  })
   const before = [await startTimes(), await memberIds(), files()]
   const verbs: [string, ...string[]][] = [
     ['restart'],

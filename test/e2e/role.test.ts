@@ -49,25 +49,56 @@ test.after(() => machines?.remove())
 function clusterOf({ hosts }: TestHosts): Cluster {
   return testCluster({
     masters: hosts.length,
-    hosts: hosts.map(({ name, address }): Host => ({ name, address, clientURL: `https://${address}:2379`, peerURL: `https://${address}:2380` })),
+    hosts: hosts.map(
+      ({ name, address }): Host => ({
+        name,
+        address,
+        clientURL: `https://${address}:2379`,
+        peerURL: `https://${address}:2380`,
+      }),
+    ),
   })
 }
 
 /** Writes the inventory: what every host has, but for the changes. */
-function inventory(changes: { all?: Variables; hosts?: Record<string, Variables> } = {}, on = machines, of = cluster): void {
-  const hosts = Object.fromEntries(on.hosts.map(({ name, address }) => [name, { ansible_host: address, private_ipv4: address, ...changes.hosts?.[name] }]))
-  const vars = { ...on.ssh, etcd_cluster_token: of.name, etcd_pki_directory: of.paths.certs, etcd_binaries_source: binaries, ...changes.all }
-  writeFileSync(of.paths.inventory, stringify({ all: { children: { 'role=master': { hosts, vars } } } }, { lineWidth: 0 }))
+function inventory(
+  changes: { all?: Variables; hosts?: Record<string, Variables> } = {},
+  on = machines,
+  of = cluster,
+): void {
+  const hosts = Object.fromEntries(
+    on.hosts.map(({ name, address }) => [
+      name,
+      { ansible_host: address, private_ipv4: address, ...changes.hosts?.[name] },
+    ]),
+  )
+  const vars = {
+    ...on.ssh,
+    etcd_cluster_token: of.name,
+    etcd_pki_directory: of.paths.certs,
+    etcd_binaries_source: binaries,
+    ...changes.all,
+  }
+  writeFileSync(
+    of.paths.inventory,
+    stringify({ all: { children: { 'role=master': { hosts, vars } } } }, { lineWidth: 0 }),
+  )
 }
 
 /** Runs the role as phase etcd-role does; returns how much changed on each host. */
-async function converge(changes?: Parameters<typeof inventory>[0], onTask: (name: string) => void = () => {}): Promise<Record<string, number>> {
+async function converge(
+  changes?: Parameters<typeof inventory>[0],
+  onTask: (name: string) => void = () => {},
+): Promise<Record<string, number>> {
   inventory(changes)
   return Object.fromEntries((await runPlaybook(cluster, { onTask })).map(({ host, changed }) => [host, changed]))
 }
 
 /** Runs the role where it must fail. */
-async function refused(changes?: Parameters<typeof inventory>[0], onTask?: (name: string) => void): Promise<OperationError> {
+async function refused(
+  changes?: Parameters<typeof inventory>[0],
+  onTask?: (name: string) => void,
+): Promise<OperationError> {
   try {
     await converge(changes, onTask)
   } catch (error) {
@@ -78,7 +109,10 @@ async function refused(changes?: Parameters<typeof inventory>[0], onTask?: (name
 }
 
 /** Runs ansible-playbook as a person does by hand. */
-function byHand(args: string[], env: Record<string, string> = { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg') }): Promise<{ exitCode: number; output: string }> {
+function byHand(
+  args: string[],
+  env: Record<string, string> = { ANSIBLE_CONFIG: join(ansible, 'ansible.cfg') },
+): Promise<{ exitCode: number; output: string }> {
   return new Promise((done) => {
     execFile(
       'ansible-playbook',
@@ -92,17 +126,24 @@ function byHand(args: string[], env: Record<string, string> = { ANSIBLE_CONFIG: 
 /** The rows that playbook doctor prints, by host. */
 async function doctor(): Promise<Record<string, Row[]>> {
   const { output } = await byHand([join(ansible, 'playbooks/doctor.yml')])
-  return Object.fromEntries([...output.matchAll(/^ok: \[(\S+)\] => (\{\n.*?^\})/gms)].map(([, host, json]) => [host, JSON.parse((JSON.parse(json ?? '') as { msg: string }).msg)]))
+  return Object.fromEntries(
+    [...output.matchAll(/^ok: \[(\S+)\] => (\{\n.*?^\})/gms)].map(([, host, json]) => [
+      host,
+      JSON.parse((JSON.parse(json ?? '') as { msg: string }).msg),
+    ]),
+  )
 }
 
 const onAll = (script: string): Promise<string[]> => Promise.all(names.map((name) => machines.on(name, script)))
-const startTimes = (): Promise<string[]> => onAll('systemctl show etcd-member --property=ExecMainStartTimestampMonotonic --value')
+const startTimes = (): Promise<string[]> =>
+  onAll('systemctl show etcd-member --property=ExecMainStartTimestampMonotonic --value')
 const etcdctl = (name: string, command: string): Promise<string> =>
   machines.on(
     name,
     `ETCDCTL_CACERT=/etc/ssl/etcd/ca.crt ETCDCTL_CERT=/etc/ssl/etcd/etcd-client.crt ETCDCTL_KEY=/etc/ssl/etcd/etcd-client.key etcdctl --command-timeout=3s ${command}`,
   )
-const health = (): Promise<string> => machines.on('master01', 'true').then(() => etcdctl('master01', 'endpoint health --cluster 2>&1'))
+const health = (): Promise<string> =>
+  machines.on('master01', 'true').then(() => etcdctl('master01', 'endpoint health --cluster 2>&1'))
 const addressOf = (name: string): string => machines.hosts.find((host) => host.name === name)?.address ?? ''
 
 /** Looks all the while at who accepts clients; the most members that were down at one moment. */
@@ -131,7 +172,8 @@ function accepts(address: string): Promise<boolean> {
 }
 
 /** Nothing of ours is on the host. */
-const untouched = 'if id etcd || ls -d /etc/ssl/etcd /var/lib/etcd/* /usr/local/bin/etcd* /etc/systemd/system/etcd-member*; then exit 1; fi 2>/dev/null'
+const untouched =
+  'if id etcd || ls -d /etc/ssl/etcd /var/lib/etcd/* /usr/local/bin/etcd* /etc/systemd/system/etcd-member*; then exit 1; fi 2>/dev/null'
 
 async function leaderOf(): Promise<string> {
   const status = JSON.parse(await etcdctl('master01', 'endpoint status --cluster --write-out=json')) as {
@@ -155,7 +197,20 @@ test('doctor finds nothing wrong with fresh hosts, touches nothing, and leaves n
   inventory()
   const rows = await doctor()
   assert.equal(Object.keys(rows).sort(), names)
-  const checks = ['Python', 'rights', 'architecture', 'address', 'ports', 'cluster', 'disk space', 'memory', 'disk speed', 'peers', 'clock', 'certificates']
+  const checks = [
+    'Python',
+    'rights',
+    'architecture',
+    'address',
+    'ports',
+    'cluster',
+    'disk space',
+    'memory',
+    'disk speed',
+    'peers',
+    'clock',
+    'certificates',
+  ]
   for (const name of names) {
     assert.equal(
       rows[name]?.map(({ check }) => check),
@@ -169,10 +224,19 @@ test('doctor finds nothing wrong with fresh hosts, touches nothing, and leaves n
   await onAll(`${untouched}; ! ss -Hltn | grep -qE ':(2379|2380) '`)
 })
 
-const notThere: { name: string; before?: string; after?: string; hosts?: Record<string, Variables>; all?: () => Variables; says: RegExp; helps: RegExp }[] = [
+const notThere: {
+  name: string
+  before?: string
+  after?: string
+  hosts?: Record<string, Variables>
+  all?: () => Variables
+  says: RegExp
+  helps: RegExp
+}[] = [
   {
     name: 'a port that another program holds',
-    before: 'echo $$ > /tmp/holder; exec python3 -c \'import socket,time; s=socket.create_server(("0.0.0.0",2380)); time.sleep(600)\'',
+    before:
+      'echo $$ > /tmp/holder; exec python3 -c \'import socket,time; s=socket.create_server(("0.0.0.0",2380)); time.sleep(600)\'',
     after: 'kill $(cat /tmp/holder)',
     says: /^master02: Port 2380 of [\d.]+ is taken by python3 \(process \d+\)\.$/,
     helps: /Stop it/,
@@ -225,14 +289,24 @@ const notThere: { name: string; before?: string; after?: string; hosts?: Record<
     says: /^master02 and master03 have the same private_ipv4/,
     helps: /its own/,
   },
-  { name: 'a host without an address', hosts: { master02: { private_ipv4: '' } }, says: /^master02 has no private_ipv4/, helps: /its own address/ },
+  {
+    name: 'a host without an address',
+    hosts: { master02: { private_ipv4: '' } },
+    says: /^master02 has no private_ipv4/,
+    helps: /its own address/,
+  },
   {
     name: 'a host that is not there',
     hosts: { master02: { ansible_host: '$NOBODY' } },
     says: /^master02: it cannot be reached at [\d.]+ \(No route to host\)\.$/,
     helps: /Start the host/,
   },
-  { name: 'a wrong key', hosts: { master02: { ansible_user: 'nobody' } }, says: /^master02: SSH does not let the user nobody in\.$/, helps: /ssh\.identityFile/ },
+  {
+    name: 'a wrong key',
+    hosts: { master02: { ansible_user: 'nobody' } },
+    says: /^master02: SSH does not let the user nobody in\.$/,
+    helps: /ssh\.identityFile/,
+  },
   {
     name: 'an unknown host key',
     hosts: { master02: { ansible_ssh_common_args: '-o UserKnownHostsFile=/dev/null -o ControlPath=none' } },
@@ -257,12 +331,17 @@ const notThere: { name: string; before?: string; after?: string; hosts?: Record<
 
 for (const { name, before, after, hosts, all, says, helps } of notThere)
   test(`refused with one message, before anything is changed: ${name}`, async () => {
-    const filled = (text: string): string => text.replaceAll('$MASTER03', addressOf('master03')).replaceAll('$NOBODY', addressOf('master03').replace(/\d+$/, '250'))
+    const filled = (text: string): string =>
+      text
+        .replaceAll('$MASTER03', addressOf('master03'))
+        .replaceAll('$NOBODY', addressOf('master03').replace(/\d+$/, '250'))
     if (before) {
       await machines.spawnOn('master02', filled(before))
       await new Promise((wake) => setTimeout(wake, 500))
     }
-    const error = await refused({ hosts: JSON.parse(filled(JSON.stringify(hosts ?? {}))), all: all?.() ?? {} }).finally(() => after && machines.on('master02', filled(after)))
+    const error = await refused({ hosts: JSON.parse(filled(JSON.stringify(hosts ?? {}))), all: all?.() ?? {} }).finally(
+      () => after && machines.on('master02', filled(after)),
+    )
     assert.match(error.message, says)
     assert.match(error.more.hint ?? '', helps)
     await onAll(untouched)
@@ -302,7 +381,9 @@ test('a first run leaves exactly the files that it should, each with its owner a
     '/etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf 644 etcd:etcd',
   ])
   assert.equal(
-    await onAll('systemctl is-enabled etcd-member; systemctl is-system-running; ps -o user= -C etcd || stat --format=%U /proc/$(pidof etcd)'),
+    await onAll(
+      'systemctl is-enabled etcd-member; systemctl is-system-running; ps -o user= -C etcd || stat --format=%U /proc/$(pidof etcd)',
+    ),
     names.map(() => 'enabled\nrunning\netcd'),
   )
   assert.equal(
@@ -313,8 +394,16 @@ test('a first run leaves exactly the files that it should, each with its owner a
 })
 
 test('etcd answers on the loopback ports, too, and can write neither its unit nor its programs', async () => {
-  assert.is((await etcdctl('master01', 'endpoint health --endpoints=https://127.0.0.1:2379,https://127.0.0.1:4001 2>&1')).match(/is healthy/g)?.length, 2)
-  assert.match(await machines.on('master01', 'grep -E " /(usr|etc) " /proc/$(pidof etcd)/mountinfo | cut -d" " -f5,6'), /^\/etc ro,.*\n\/usr ro,/)
+  assert.is(
+    (await etcdctl('master01', 'endpoint health --endpoints=https://127.0.0.1:2379,https://127.0.0.1:4001 2>&1')).match(
+      /is healthy/g,
+    )?.length,
+    2,
+  )
+  assert.match(
+    await machines.on('master01', 'grep -E " /(usr|etc) " /proc/$(pidof etcd)/mountinfo | cut -d" " -f5,6'),
+    /^\/etc ro,.*\n\/usr ro,/,
+  )
 })
 
 test('a run with nothing to do changes nothing and restarts nobody; so does one by hand with a three-line playbook', async () => {
@@ -322,7 +411,10 @@ test('a run with nothing to do changes nothing and restarts nobody; so does one 
   assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
   const playbook = join(temporaryFolder(), 'play.yml')
   writeFileSync(playbook, '- hosts: role=master\n  become: true\n  roles: [etcd]\n')
-  const { exitCode, output } = await byHand([playbook], { ANSIBLE_ROLES_PATH: join(ansible, 'roles'), ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore' })
+  const { exitCode, output } = await byHand([playbook], {
+    ANSIBLE_ROLES_PATH: join(ansible, 'roles'),
+    ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore',
+  })
   assert.is(exitCode, 0, output)
   assert.is(output.match(/changed=0/g)?.length, 3)
   assert.equal(await startTimes(), before)
@@ -333,7 +425,10 @@ test('a run with nothing to do changes nothing and restarts nobody; so does one 
 
 test('a host that was rebooted rejoins by itself', async () => {
   await machines.reboot('master02')
-  await machines.on('master02', 'for i in $(seq 300); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1')
+  await machines.on(
+    'master02',
+    'for i in $(seq 300); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1',
+  )
   assert.is((await health()).match(/is healthy/g)?.length, 3)
   assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
 })
@@ -368,7 +463,10 @@ test('so does a run of ansible-playbook by hand', async () => {
   requireHeld(await load.stop(), 'a changed setting, by ansible-playbook')
   const started = await startTimes()
   assert.ok(started.every((time, index) => time !== before[index]))
-  assert.is(names.toSorted((a, b) => Number(started[names.indexOf(a)]) - Number(started[names.indexOf(b)])).at(-1), leader)
+  assert.is(
+    names.toSorted((a, b) => Number(started[names.indexOf(a)]) - Number(started[names.indexOf(b)])).at(-1),
+    leader,
+  )
 })
 
 test('a setting with which etcd does not start stops the run at the first host, with what it said; put right, the next run heals it', async () => {
@@ -400,11 +498,20 @@ test('another etcd is noticed by its sum, and put in place member by member', as
 })
 
 test('a program that is missing or whose modes are wrong is put right', async () => {
-  await machines.on('master01', 'rm /usr/local/bin/etcdctl; chmod 600 /usr/local/bin/etcd; chown root /etc/ssl/etcd/server.key')
+  await machines.on(
+    'master01',
+    'rm /usr/local/bin/etcdctl; chmod 600 /usr/local/bin/etcd; chown root /etc/ssl/etcd/server.key',
+  )
   const before = await startTimes()
   assert.equal(await converge(), { master01: 2, master02: 0, master03: 0 })
   assert.equal(await startTimes(), before)
-  assert.is(await machines.on('master01', 'stat --format="%a %U" /usr/local/bin/etcd /usr/local/bin/etcdctl /etc/ssl/etcd/server.key'), '755 etcd\n755 etcd\n600 etcd')
+  assert.is(
+    await machines.on(
+      'master01',
+      'stat --format="%a %U" /usr/local/bin/etcd /usr/local/bin/etcdctl /etc/ssl/etcd/server.key',
+    ),
+    '755 etcd\n755 etcd\n600 etcd',
+  )
 })
 
 test('a service that is no longer enabled is enabled again, without a restart', async () => {
@@ -416,12 +523,16 @@ test('a service that is no longer enabled is enabled again, without a restart', 
 })
 
 test('a member that lost its data is not started, neither after a crash nor at boot nor by hand, and says why', async () => {
-  const idle = 'test "$(systemctl show etcd-member --property=ActiveState --value)" = inactive; test ! -e /var/lib/etcd/member; test "$(systemctl is-system-running)" = running'
+  const idle =
+    'test "$(systemctl show etcd-member --property=ActiveState --value)" = inactive; test ! -e /var/lib/etcd/member; test "$(systemctl is-system-running)" = running'
   await machines.on('master03', 'rm -r /var/lib/etcd/member; kill -9 $(pidof etcd); sleep 4')
   await machines.on('master03', idle)
   await machines.reboot('master03')
   await machines.on('master03', idle)
-  assert.match(await machines.on('master03', 'systemctl start etcd-member; systemctl status etcd-member || true'), 'ConditionPathExists=|/var/lib/etcd/first-start was not met')
+  assert.match(
+    await machines.on('master03', 'systemctl start etcd-member; systemctl status etcd-member || true'),
+    'ConditionPathExists=|/var/lib/etcd/first-start was not met',
+  )
   await machines.on('master03', idle)
   const { message, more } = await refused()
   assert.match(message, /^master03 is a member of the running cluster .* but its data directory is empty/)
@@ -441,7 +552,10 @@ test('a member that was replaced as the refusal says joins anew', async () => {
 test('a host of another cluster is refused, by its name and by its authority', async () => {
   const before = await startTimes()
   const named = await refused({ all: { etcd_cluster_token: 'another' } })
-  assert.match(named.message, 'master01: This host belongs to another cluster, test-cluster; the inventory would make it one of another.')
+  assert.match(
+    named.message,
+    'master01: This host belongs to another cluster, test-cluster; the inventory would make it one of another.',
+  )
   assert.match(named.more.hint ?? '', 'etcd_cluster_token')
   const stranger = testCluster({ hosts: cluster.hosts })
   await ensureCertificates(stranger)
@@ -472,7 +586,10 @@ test('a host that is lost in the middle is named; the same run goes on once it i
   await lost
   assert.match(error.message, /^master0\d: (the connection was lost|Not restarted|it )/)
   await machines.boot('master02')
-  await machines.on('master02', 'for i in $(seq 300); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1')
+  await machines.on(
+    'master02',
+    'for i in $(seq 300); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1',
+  )
   await converge({ all })
   assert.equal(await converge({ all }), { master01: 0, master02: 0, master03: 0 })
   assert.is((await health()).match(/is healthy/g)?.length, 3)

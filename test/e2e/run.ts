@@ -1,7 +1,17 @@
 // The end-to-end suite: a Docker engine in a network namespace of its own, and the tests of test/e2e inside it.
 // Nothing of it touches the machine's own network or engine; all of it is gone at the end.
 import { spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { projectFolder } from '../../tasks/core/environment.ts'
@@ -51,7 +61,12 @@ try {
   newerEtcd()
   await makeNamespace()
   await startEngine()
-  await end(await runTests({ TEST_IMAGE: await makeImage(), ...(process.env.E2E_LIBVIRT && { TEST_BOX: await makeLibvirtBox() }) }))
+  await end(
+    await runTests({
+      TEST_IMAGE: await makeImage(),
+      ...(process.env.E2E_LIBVIRT && { TEST_BOX: await makeLibvirtBox() }),
+    }),
+  )
 } catch (error) {
   console.error(`Error: ${(error as Error).message}\n0 passed, 1 failed, 0 skipped`)
   await end(1)
@@ -80,9 +95,29 @@ async function makeNamespace(): Promise<void> {
 /** `ip netns exec` would mount /sys anew and hide the cgroups from dockerd; nsenter does not. */
 async function startEngine(): Promise<void> {
   const log = openSync(join(folder, 'dockerd.log'), 'w')
-  const groups = process.env.E2E_CGROUP2 ? ['unshare', '--mount', 'sh', '-c', 'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$0" "$@"'] : []
-  const options = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid'), '--host', `unix://${folder}/docker.sock`]
-  const child = spawn('nsenter', [...inside.slice(1), ...groups, 'dockerd', ...options], { detached: true, stdio: ['ignore', log, log] })
+  const groups = process.env.E2E_CGROUP2
+    ? [
+        'unshare',
+        '--mount',
+        'sh',
+        '-c',
+        'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$0" "$@"',
+      ]
+    : []
+  const options = [
+    '--data-root',
+    join(folder, 'data'),
+    '--exec-root',
+    join(folder, 'exec'),
+    '--pidfile',
+    join(folder, 'pid'),
+    '--host',
+    `unix://${folder}/docker.sock`,
+  ]
+  const child = spawn('nsenter', [...inside.slice(1), ...groups, 'dockerd', ...options], {
+    detached: true,
+    stdio: ['ignore', log, log],
+  })
   closeSync(log)
   engine = child.pid ?? 0
   for (let waited = 0; waited < 60_000; waited += 250) {
@@ -90,7 +125,9 @@ async function startEngine(): Promise<void> {
     if (child.exitCode !== null) break
     await sleep(250)
   }
-  throw new Error(`dockerd did not start. The last it said:\n${readFileSync(join(folder, 'dockerd.log'), 'utf8').split('\n').slice(-8).join('\n')}`)
+  throw new Error(
+    `dockerd did not start. The last it said:\n${readFileSync(join(folder, 'dockerd.log'), 'utf8').split('\n').slice(-8).join('\n')}`,
+  )
 }
 
 function environment(): Record<string, string> {
@@ -104,11 +141,17 @@ async function makeImage(): Promise<string> {
   mkdirSync(join(projectFolder, '.tools'), { recursive: true })
   symlinkSync(join(projectFolder, '.tools'), join(home, '.tools'))
   writeFileSync(join(home, 'cluster.yaml'), 'provider: vagrant\nvagrant: { provider: docker }\n')
-  const { exitCode, stdout, stderr } = await ask(process.execPath, ['--import', 'tsx', 'node_modules/zx/build/cli.js', 'scripts/doctor.ts', '--yes'], {
-    env: { ...environment(), HA_ETCD_HOME: home },
-  })
+  const { exitCode, stdout, stderr } = await ask(
+    process.execPath,
+    ['--import', 'tsx', 'node_modules/zx/build/cli.js', 'scripts/doctor.ts', '--yes'],
+    {
+      env: { ...environment(), HA_ETCD_HOME: home },
+    },
+  )
   if (exitCode !== 0) throw new Error(`doctor could not get what the hosts need.\n${stdout}${stderr}`)
-  const images = await ask('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', 'ha-etcd-host'], { env: environment() })
+  const images = await ask('docker', ['images', '--format', '{{.Repository}}:{{.Tag}}', 'ha-etcd-host'], {
+    env: environment(),
+  })
   return images.stdout.trim()
 }
 
@@ -116,7 +159,9 @@ async function makeImage(): Promise<string> {
 function runTests(made: Record<string, string>): Promise<number> {
   const [first, ...others] = process.argv.slice(2)
   const program =
-    first === '--bench' ? ['test/bench/hosts.ts', ...others] : ['test/run.ts', '--e2e', '--timeout', process.env.E2E_LIBVIRT ? '3600' : '1200', ...process.argv.slice(2)]
+    first === '--bench'
+      ? ['test/bench/hosts.ts', ...others]
+      : ['test/run.ts', '--e2e', '--timeout', process.env.E2E_LIBVIRT ? '3600' : '1200', ...process.argv.slice(2)]
   const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'tsx', ...program], {
     env: { ...process.env, ...environment(), ...made },
     stdio: 'inherit',

@@ -26,7 +26,11 @@ test.after(() => machines?.remove())
 
 /** Writes the configuration: three of the servers, as a person lists them. */
 function listHosts(change: (host: TestHost) => object = () => ({}), more: object = {}): void {
-  const listed = machines.hosts.slice(0, 3).map((host) => ({ name: host.name, address: host.address, ssh: { user: 'vagrant', identityFile: key, knownHosts, ...change(host) } }))
+  const listed = machines.hosts.slice(0, 3).map((host) => ({
+    name: host.name,
+    address: host.address,
+    ssh: { user: 'vagrant', identityFile: key, knownHosts, ...change(host) },
+  }))
   writeFileSync(configFile, stringify({ cluster: 'servers', hosts: listed, ...more }))
 }
 
@@ -61,7 +65,10 @@ test('doctor looks at the servers before anything is on them, and leaves nothing
 })
 
 test('a server that lacks what etcd needs is named, with what helps, before anything is changed', async () => {
-  await machines.on('master02', 'ip address add 192.168.99.1/32 dev lo; python3 -m http.server --bind 0.0.0.0 2379 >/dev/null 2>&1 & echo $! > /tmp/pid; sleep 1')
+  await machines.on(
+    'master02',
+    'ip address add 192.168.99.1/32 dev lo; python3 -m http.server --bind 0.0.0.0 2379 >/dev/null 2>&1 & echo $! > /tmp/pid; sleep 1',
+  )
   const stderr = await failed('up')
   assert.match(stderr, /master02: .*2379/)
   assert.match(stderr, 'Next: ')
@@ -71,9 +78,15 @@ test('a server that lacks what etcd needs is named, with what helps, before anyt
 
 test("another cluster's data, which etcd has left on a server, is neither started by up nor removed by down", async () => {
   const theirs = 'find /usr/local/bin/etcd /var/lib/etcd -exec stat -c "%n %U %a" {} + | sort'
-  await machines.on('master02', 'mkdir -p /var/lib/etcd/member/wal; touch /var/lib/etcd/member/wal/0.wal /usr/local/bin/etcd')
+  await machines.on(
+    'master02',
+    'mkdir -p /var/lib/etcd/member/wal; touch /var/lib/etcd/member/wal/0.wal /usr/local/bin/etcd',
+  )
   const before = await machines.on('master02', theirs)
-  assert.match(await failed('up'), "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.")
+  assert.match(
+    await failed('up'),
+    "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.",
+  )
   await passed('down', '--yes')
   assert.is(await machines.on('master02', theirs), before)
   await machines.on('master02', 'rm -r /usr/local/bin/etcd /var/lib/etcd')
@@ -89,12 +102,21 @@ test('up ends with a verified cluster on the servers; again, it changes nothing'
 
 test('a plan shows the difference on each server, and touches none', async () => {
   listHosts(() => ({}), { etcd: { environment: { ETCD_SNAPSHOT_COUNT: 5000 } } })
-  const before = await machines.on('master01', 'find /etc/ssl/etcd /etc/systemd/system -type f -exec stat -c "%n %Y %i" {} + | sort')
+  const before = await machines.on(
+    'master01',
+    'find /etc/ssl/etcd /etc/systemd/system -type f -exec stat -c "%n %Y %i" {} + | sort',
+  )
   const files = snapshotOf(join(home.path, 'certs'))
   const { stdout } = await passed('etcd-role', '--plan')
   for (const name of ['master01', 'master02', 'master03']) assert.match(stdout, new RegExp(`${name}: restart etcd`))
   assert.match(stdout, /\+ *Environment="ETCD_SNAPSHOT_COUNT=5000"/)
-  assert.is(await machines.on('master01', 'find /etc/ssl/etcd /etc/systemd/system -type f -exec stat -c "%n %Y %i" {} + | sort'), before)
+  assert.is(
+    await machines.on(
+      'master01',
+      'find /etc/ssl/etcd /etc/systemd/system -type f -exec stat -c "%n %Y %i" {} + | sort',
+    ),
+    before,
+  )
   assert.equal(snapshotOf(join(home.path, 'certs')), files)
   listHosts()
 })
@@ -104,7 +126,8 @@ test('a changed host key is refused; so is one that is not known; so is a key th
   const [, second] = machines.hosts
   await hangUp('master02')
   const other =
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home.path, 'other'), '-C', '']).toString() + readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home.path, 'other'), '-C', '']).toString() +
+    readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
   writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*$`, 'm'), `${second?.address} ${other}`))
   assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not the one that was known/)
   writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*\n`, 'm'), ''))
@@ -134,7 +157,10 @@ test('two servers with one address, or other servers than the cluster was made o
 
 test('where only ssh to the first can be reached from here, and the others through it, all goes that way, and says so', async () => {
   const [first, ...others] = machines.hosts.slice(0, 3)
-  const refused = [...others.map(({ address }) => ['-d', address, '-p', 'tcp']), ...['2379', '2380'].map((port) => ['-d', first?.address ?? '', '-p', 'tcp', '--dport', port])]
+  const refused = [
+    ...others.map(({ address }) => ['-d', address, '-p', 'tcp']),
+    ...['2379', '2380'].map((port) => ['-d', first?.address ?? '', '-p', 'tcp', '--dport', port]),
+  ]
   for (const rule of refused) execFileSync('iptables', ['-I', 'OUTPUT', ...rule, '-j', 'REJECT'])
   for (const { name } of others) await hangUp(name)
   try {
@@ -159,10 +185,14 @@ test('servers are restored from a backup; then two of them lose all, and the thi
   const { folder } = JSON.parse((await passed('backup', '--json')).stdout) as { folder: string }
   assert.is(JSON.parse((await passed('restore', folder, '--yes', '--json')).stdout).revisionRaised, false)
   for (const { name } of machines.hosts.slice(0, 3)) {
-    const owners = await machines.on(name, 'find /var/lib/etcd/member -exec stat -c "%U %a" {} + | sort -u; ls /var/lib/etcd')
+    const owners = await machines.on(
+      name,
+      'find /var/lib/etcd/member -exec stat -c "%U %a" {} + | sort -u; ls /var/lib/etcd',
+    )
     assert.match(owners, /^etcd 600\netcd 700\nmember\nmember\.\S+$/)
   }
-  for (const name of ['master01', 'master03']) await machines.on(name, 'systemctl kill -s KILL etcd-member; rm -rf /var/lib/etcd')
+  for (const name of ['master01', 'master03'])
+    await machines.on(name, 'systemctl kill -s KILL etcd-member; rm -rf /var/lib/etcd')
   await machines.on('master02', 'systemctl restart --no-block etcd-member') // as anybody would try; without a quorum it answers nobody
   await machines.on('master03', 'systemctl stop ssh; kill $(pgrep -u vagrant) 2>/dev/null || true')
   assert.match(await failed('recover', '--yes'), /master03: nothing answers SSH/) // what is out of sight may be a living quorum
@@ -189,11 +219,20 @@ test("servers by a person's own inventory, by its own names for them: five, seve
   const { ansible_ssh_common_args: args = '' } = machines.ssh
   const inventory = join(home.path, 'inventory.ini')
   const list = (count: number): void => {
-    const lines = machines.hosts.slice(0, count).map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
+    const lines = machines.hosts
+      .slice(0, count)
+      .map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
     const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
-    writeFileSync(inventory, `["role=master"]\n${lines.join('\n')}\n\n["role=master":vars]\n${vars}`.replaceAll('"', ''))
+    writeFileSync(
+      inventory,
+      `["role=master"]\n${lines.join('\n')}\n\n["role=master":vars]\n${vars}`.replaceAll('"', ''),
+    )
   }
-  const there = (name: string): Promise<string> => machines.on(name, 'ls -d /etc/ssl/etcd /var/lib/etcd/member 2>/dev/null || true; systemctl is-active etcd-member || true')
+  const there = (name: string): Promise<string> =>
+    machines.on(
+      name,
+      'ls -d /etc/ssl/etcd /var/lib/etcd/member 2>/dev/null || true; systemctl is-active etcd-member || true',
+    )
   list(5)
   writeFileSync(configFile, stringify({ cluster: 'seven', inventory: 'inventory.ini' }))
   assert.match((await passed('up')).stdout, /Hosts +5 ssh/)
@@ -209,7 +248,10 @@ test("servers by a person's own inventory, by its own names for them: five, seve
   assert.is(await there('master07'), 'inactive')
   const kept = await machines.on('master02', 'cat /etc/ssl/etcd/ca.crt')
   await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
-  assert.match(await failed('down', '--yes'), /master02.example: Its certificates are of another authority: this host belongs to another cluster, and nothing was removed/)
+  assert.match(
+    await failed('down', '--yes'),
+    /master02.example: Its certificates are of another authority: this host belongs to another cluster, and nothing was removed/,
+  )
   await machines.on('master02', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
   await machines.on('master06', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
   list(7)

@@ -26,14 +26,17 @@ interface Result {
 /** Runs a program as a person would, in the cluster's Vagrant folder. */
 const byHand = (program: string, ...args: string[]): Promise<Result> =>
   new Promise((done) =>
-    execFile(program, args, { cwd: folder, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => done({ exitCode: error ? Number(error.code ?? 1) : 0, stdout, stderr })),
+    execFile(program, args, { cwd: folder, maxBuffer: 2 ** 26 }, (error, stdout, stderr) =>
+      done({ exitCode: error ? Number(error.code ?? 1) : 0, stdout, stderr }),
+    ),
   )
 const onHost = async (host: string, command: string): Promise<string> => {
   const { stdout, stderr, exitCode } = await byHand('ssh', '-F', join(state, 'ssh-config'), host, command)
   assert.is(exitCode, 0, `${command} on ${host}: ${stderr}`)
   return stdout.trim()
 }
-const pids = async (): Promise<string[]> => Promise.all(hosts.map((host) => onHost(host, 'systemctl show --property MainPID --value etcd-member')))
+const pids = async (): Promise<string[]> =>
+  Promise.all(hosts.map((host) => onHost(host, 'systemctl show --property MainPID --value etcd-member')))
 
 test('phase vms alone brings three hosts up, each under systemd, with a key of its own', async () => {
   const { exitCode, stderr } = await home.verb('vms', '--yes')
@@ -75,7 +78,10 @@ test('up ends with a verified cluster on these hosts', async () => {
 test("the hosts hold what the original's role left there", async () => {
   for (const [index, host] of hosts.entries()) {
     const files = (await onHost(host, 'sudo ls /etc/ssl/etcd')).split('\n')
-    assert.equal(files.sort(), ['ca.crt', 'etcd-client.crt', 'etcd-client.key', 'server.crt', 'server.key', `${host}.crt`, `${host}.key`].sort())
+    assert.equal(
+      files.sort(),
+      ['ca.crt', 'etcd-client.crt', 'etcd-client.key', 'server.crt', 'server.key', `${host}.crt`, `${host}.key`].sort(),
+    )
     assert.is(await onHost(host, 'sudo stat -c %a:%U /etc/ssl/etcd/server.key /var/lib/etcd'), '600:etcd\n700:etcd')
     const dropIn = await onHost(host, 'sudo cat /etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf')
     const at = address(index + 1)
@@ -90,7 +96,10 @@ test("the hosts hold what the original's role left there", async () => {
       'ETCD_PEER_CLIENT_CERT_AUTH=true',
     ])
       assert.match(dropIn, words)
-    assert.is(await onHost(host, 'systemctl is-active etcd-member; systemctl is-enabled etcd-member'), 'active\nenabled')
+    assert.is(
+      await onHost(host, 'systemctl is-active etcd-member; systemctl is-enabled etcd-member'),
+      'active\nenabled',
+    )
   }
 })
 
@@ -106,9 +115,13 @@ test("the inventory is the original's: group role=master, private_ipv4", () => {
 })
 
 test('on any master, health and the member list can be had by hand', async () => {
-  const flags = '--cacert /etc/ssl/etcd/ca.crt --cert /etc/ssl/etcd/etcd-client.crt --key /etc/ssl/etcd/etcd-client.key --endpoints https://127.0.0.1:2379'
+  const flags =
+    '--cacert /etc/ssl/etcd/ca.crt --cert /etc/ssl/etcd/etcd-client.crt --key /etc/ssl/etcd/etcd-client.key --endpoints https://127.0.0.1:2379'
   for (const host of hosts) {
-    assert.match(await onHost(host, `sudo /usr/local/bin/etcdctl ${flags} endpoint health --cluster 2>&1`), /(is healthy[\s\S]*){3}/)
+    assert.match(
+      await onHost(host, `sudo /usr/local/bin/etcdctl ${flags} endpoint health --cluster 2>&1`),
+      /(is healthy[\s\S]*){3}/,
+    )
     assert.is((await onHost(host, `sudo /usr/local/bin/etcdctl ${flags} member list`)).split('\n').length, 3)
   }
 })
@@ -143,7 +156,10 @@ test('containers with etcd that Vagrant here knows nothing of are left as they a
   try {
     const { exitCode, stderr } = await home.verb('up', '--yes')
     assert.is(exitCode, 1)
-    assert.match(stderr, /Docker has 3 hosts of v-e2e with etcd, of which .* knows nothing; they were left as they are(.|\n)*Next: .*scripts\/down\.ts --cluster v-e2e/)
+    assert.match(
+      stderr,
+      /Docker has 3 hosts of v-e2e with etcd, of which .* knows nothing; they were left as they are(.|\n)*Next: .*scripts\/down\.ts --cluster v-e2e/,
+    )
   } finally {
     rmSync(state, { recursive: true, force: true })
     renameSync(`${state}.kept`, state)
@@ -152,7 +168,9 @@ test('containers with etcd that Vagrant here knows nothing of are left as they a
 })
 
 test("a container that a killed run left behind, unknown to Vagrant, is in nobody's way", async () => {
-  const orphan = (await byHand('docker', 'ps', '--quiet', '--no-trunc', '--filter', `name=${name}-.*-master03`)).stdout.trim()
+  const orphan = (
+    await byHand('docker', 'ps', '--quiet', '--no-trunc', '--filter', `name=${name}-.*-master03`)
+  ).stdout.trim()
   rmSync(join(folder, '.vagrant/machines/master03'), { recursive: true }) // as if Vagrant had been killed before it noted it,
   await byHand('docker', 'exec', orphan, 'rm', '-rf', '/etc/ssl/etcd') // and so before there was any etcd
   rmSync(join(state, 'ssh-config'))
@@ -165,9 +183,13 @@ test("a container that a killed run left behind, unknown to Vagrant, is in nobod
 test('down removes hosts, network and folder; certificates stay; down again is no failure', async () => {
   const { exitCode, stderr } = await home.verb('down', '--yes')
   assert.is(exitCode, 0, stderr)
-  const left = await new Promise<string>((done) => execFile('docker', ['ps', '--all', '--format', '{{.Names}}'], (_, stdout) => done(stdout)))
+  const left = await new Promise<string>((done) =>
+    execFile('docker', ['ps', '--all', '--format', '{{.Names}}'], (_, stdout) => done(stdout)),
+  )
   assert.not.match(left, name)
-  const networks = await new Promise<string>((done) => execFile('docker', ['network', 'ls', '--format', '{{.Name}}'], (_, stdout) => done(stdout)))
+  const networks = await new Promise<string>((done) =>
+    execFile('docker', ['network', 'ls', '--format', '{{.Name}}'], (_, stdout) => done(stdout)),
+  )
   assert.not.match(networks, name)
   assert.ok(readFileSync(join(home.path, 'certs', name, 'ca.crt')))
   assert.is((await home.verb('down', '--yes')).exitCode, 0)

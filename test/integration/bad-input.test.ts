@@ -62,23 +62,73 @@ function write(path: string, content: string): void {
 
 const flags: Case[] = [
   { title: 'an unknown flag', args: ['--colour'], says: /^Error: Unknown flag --colour\. Valid: --/ },
-  { title: 'a mistyped flag', args: ['--master', '3'], says: /^Error: Unknown flag --master\. Did you mean --masters\?$/ },
+  {
+    title: 'a mistyped flag',
+    args: ['--master', '3'],
+    says: /^Error: Unknown flag --master\. Did you mean --masters\?$/,
+  },
   { title: 'a short flag', args: ['-y'], says: /^Error: Unknown flag -y\./ },
-  { title: 'a flag given twice', args: ['--masters', '3', '--masters', '5'], says: /^Error: --masters is given twice\.$/ },
-  { title: 'a flag without its value', args: ['--cluster'], says: /^Error: --cluster needs a value: --cluster NAME\.$/ },
-  { title: 'a flag with another flag for its value', args: ['--cluster', '--yes'], says: /^Error: --cluster needs a value/ },
-  { title: 'a flag with an empty value', args: ['--config='], says: /^Error: --config needs a value: --config FILE\.$/ },
+  {
+    title: 'a flag given twice',
+    args: ['--masters', '3', '--masters', '5'],
+    says: /^Error: --masters is given twice\.$/,
+  },
+  {
+    title: 'a flag without its value',
+    args: ['--cluster'],
+    says: /^Error: --cluster needs a value: --cluster NAME\.$/,
+  },
+  {
+    title: 'a flag with another flag for its value',
+    args: ['--cluster', '--yes'],
+    says: /^Error: --cluster needs a value/,
+  },
+  {
+    title: 'a flag with an empty value',
+    args: ['--config='],
+    says: /^Error: --config needs a value: --config FILE\.$/,
+  },
   { title: 'a value for a switch', args: ['--json=true'], says: /^Error: --json takes no value\.$/ },
   { title: 'a word that is no flag', args: ['up'], says: /^Error: Unexpected argument "up"\.$/ },
   { title: 'a word after --', args: ['--', 'up'], says: /^Error: Unexpected argument "up"\.$/ },
   { title: 'a flag of another verb', args: ['--purge'], says: /^Error: Unknown flag --purge\./ },
-  { title: 'a misspelt flag of up', verb: 'up', args: ['--form', 'pki'], says: /^Error: Unknown flag --form\. Did you mean --from\?$/ },
-  { title: 'a phase that is not there', verb: 'up', args: ['--from', 'pky'], says: /^Error: There is no phase pky\. Did you mean pki\?$/ },
-  { title: 'a skipped phase that is not there', verb: 'up', args: ['--skip', 'pki,vm'], says: /^Error: There is no phase vm\. Did you mean vms\?$/ },
-  { title: 'skipping every phase', verb: 'up', args: ['--from', 'verify', '--skip', 'verify'], says: /^Error: --from and --skip leave no phase to run\.$/ },
+  {
+    title: 'a misspelt flag of up',
+    verb: 'up',
+    args: ['--form', 'pki'],
+    says: /^Error: Unknown flag --form\. Did you mean --from\?$/,
+  },
+  {
+    title: 'a phase that is not there',
+    verb: 'up',
+    args: ['--from', 'pky'],
+    says: /^Error: There is no phase pky\. Did you mean pki\?$/,
+  },
+  {
+    title: 'a skipped phase that is not there',
+    verb: 'up',
+    args: ['--skip', 'pki,vm'],
+    says: /^Error: There is no phase vm\. Did you mean vms\?$/,
+  },
+  {
+    title: 'skipping every phase',
+    verb: 'up',
+    args: ['--from', 'verify', '--skip', 'verify'],
+    says: /^Error: --from and --skip leave no phase to run\.$/,
+  },
   { title: 'no snapshot', verb: 'restore', says: /^Error: FILE is missing\.$/ },
-  { title: 'a snapshot that is not there', verb: 'restore', args: ['nowhere.db', '--yes'], says: /^Error: There is no snapshot at .*nowhere\.db\.$/ },
-  { title: 'a file that is no snapshot', verb: 'restore', args: ['package.json', '--yes'], says: /^Error: .*package\.json is no whole snapshot: / },
+  {
+    title: 'a snapshot that is not there',
+    verb: 'restore',
+    args: ['nowhere.db', '--yes'],
+    says: /^Error: There is no snapshot at .*nowhere\.db\.$/,
+  },
+  {
+    title: 'a file that is no snapshot',
+    verb: 'restore',
+    args: ['package.json', '--yes'],
+    says: /^Error: .*package\.json is no whole snapshot: /,
+  },
 ]
 
 const values: Case[] = [
@@ -87,22 +137,42 @@ const values: Case[] = [
     args: ['--masters', masters],
     says: new RegExp(`^Error: --masters must be odd .*, not ${masters}\\.$`),
   })),
-  ...['11', '-3', '3.5', 'abc'].map((masters) => ({ title: `${masters} masters`, args: [`--masters=${masters}`], says: /^Error: --masters must be 1, 3, 5, 7 or 9, not / })),
-  { title: 'masters without a number', args: ['--masters', ''], says: /^Error: --masters needs a value: --masters N\.$/ },
+  ...['11', '-3', '3.5', 'abc'].map((masters) => ({
+    title: `${masters} masters`,
+    args: [`--masters=${masters}`],
+    says: /^Error: --masters must be 1, 3, 5, 7 or 9, not /,
+  })),
+  {
+    title: 'masters without a number',
+    args: ['--masters', ''],
+    says: /^Error: --masters needs a value: --masters N\.$/,
+  },
   ...['Prod', 'a/b', '..', 'a b', 'x'.repeat(64)].map((name) => ({
     title: `a cluster named ${name.slice(0, 8)}`,
     args: ['--cluster', name],
     says: /^Error: --cluster must be 1 to 63 lower-case letters/,
   })),
   { title: 'a cluster without a name', args: ['--cluster='], says: /^Error: --cluster needs a value/ },
-  { title: 'a provider that is not there', args: ['--provider', 'locl'], says: /^Error: --provider must be one of .*, not "locl"\. Did you mean local\?$/ },
+  {
+    title: 'a provider that is not there',
+    args: ['--provider', 'locl'],
+    says: /^Error: --provider must be one of .*, not "locl"\. Did you mean local\?$/,
+  },
 ]
 
 // ---- The configuration file
 
 const configuration: Case[] = [
-  { title: 'a configuration file that is not there', args: ['--config', 'nowhere.yaml'], says: /^Error: The configuration file .*nowhere\.yaml cannot be read \(ENOENT\)\.$/ },
-  { title: 'a folder for a configuration file', args: ['--config', '.'], says: /^Error: The configuration file .* cannot be read \(EISDIR\)\.$/ },
+  {
+    title: 'a configuration file that is not there',
+    args: ['--config', 'nowhere.yaml'],
+    says: /^Error: The configuration file .*nowhere\.yaml cannot be read \(ENOENT\)\.$/,
+  },
+  {
+    title: 'a folder for a configuration file',
+    args: ['--config', '.'],
+    says: /^Error: The configuration file .* cannot be read \(EISDIR\)\.$/,
+  },
   ...(
     [
       ['YAML that is none', 'masters: [3', /cluster\.yaml is not valid YAML: /],
@@ -111,7 +181,11 @@ const configuration: Case[] = [
       ['a list', '- masters: 3', /the file must be a list of keys and values/],
       ['an unknown key', 'master: 3', /cluster\.yaml: master is not a known key\. Did you mean masters\?$/],
       ['an unknown key below etcd', 'etcd: { port: 1 }', /cluster\.yaml: etcd\.port is not a known key\./],
-      ['an unknown key below pki', 'pki: { leafdays: 1 }', /cluster\.yaml: pki\.leafdays is not a known key\. Did you mean leafDays\?$/],
+      [
+        'an unknown key below pki',
+        'pki: { leafdays: 1 }',
+        /cluster\.yaml: pki\.leafdays is not a known key\. Did you mean leafDays\?$/,
+      ],
       ['a number for a name', 'cluster: 7', /: cluster must be text, not 7\.$/],
       ['a list for a provider', 'provider: [local]', /: provider must be one of /],
       ['text for masters', 'masters: "3"', /: masters must be 1, 3, 5, 7 or 9, not "3"\.$/],
@@ -123,11 +197,27 @@ const configuration: Case[] = [
       ['text for a port', 'etcd: { clientPort: "2379" }', /: etcd\.clientPort must be a port /],
       ['port 0', 'etcd: { clientPort: 0 }', /: etcd\.clientPort must be a port from 1 to 65535, not 0\.$/],
       ['port 70000', 'etcd: { peerPort: 70000 }', /: etcd\.peerPort must be a port from 1 to 65535, not 70000\.$/],
-      ['one port for both', 'etcd: { clientPort: 2380 }', /etcd\.clientPort and etcd\.peerPort must differ \(both are 2380\)\.$/],
+      [
+        'one port for both',
+        'etcd: { clientPort: 2380 }',
+        /etcd\.clientPort and etcd\.peerPort must differ \(both are 2380\)\.$/,
+      ],
       ['text for the environment', 'etcd: { environment: ETCD_X }', /: etcd\.environment /],
-      ['a variable that is not of etcd', 'etcd: { environment: { PATH: x } }', /: etcd\.environment\.PATH must be an ETCD_\* variable/],
-      ['a variable that we derive', 'etcd: { environment: { ETCD_DATA_DIR: /tmp } }', /ETCD_DATA_DIR is derived from the cluster and cannot be set\.$/],
-      ['a variable on two lines', 'etcd: { environment: { ETCD_X: "a\\nb" } }', /: etcd\.environment\.ETCD_X must be on one line/],
+      [
+        'a variable that is not of etcd',
+        'etcd: { environment: { PATH: x } }',
+        /: etcd\.environment\.PATH must be an ETCD_\* variable/,
+      ],
+      [
+        'a variable that we derive',
+        'etcd: { environment: { ETCD_DATA_DIR: /tmp } }',
+        /ETCD_DATA_DIR is derived from the cluster and cannot be set\.$/,
+      ],
+      [
+        'a variable on two lines',
+        'etcd: { environment: { ETCD_X: "a\\nb" } }',
+        /: etcd\.environment\.ETCD_X must be on one line/,
+      ],
       ['a version too old', 'etcd: { version: 3.3.27 }', /etcd\.version 3\.3\.27 is too old/],
       ['version and binaries together', 'etcd: { version: 3.6.14, binaries: /nowhere }', /exclude each other/],
       ['binaries without etcd', 'etcd: { binaries: /nowhere }', /etcd\.binaries: there is no etcd in \/nowhere\.$/],
@@ -135,9 +225,21 @@ const configuration: Case[] = [
       ['text for days', 'pki: { caDays: ten }', /: pki\.caDays must be a whole number of days/],
       ['half a day', 'pki: { leafDays: 0.5 }', /: pki\.leafDays must be a whole number of days/],
       ['a negative renewal', 'pki: { renewBeforeDays: -1 }', /: pki\.renewBeforeDays must be a whole number of days/],
-      ['leaves that outlive their authority', 'pki: { caDays: 100 }', /pki\.leafDays \(365\) must not exceed pki\.caDays \(100\)/],
-      ['a renewal that never ends', 'pki: { leafDays: 20 }', /pki\.renewBeforeDays \(30\) must be less than pki\.leafDays \(20\)/],
-      ['a SAN that is no address', 'pki: { extraSans: [10.0.0.300] }', /: pki\.extraSans\.0 must be a DNS name or an IP address, not "10\.0\.0\.300"\.$/],
+      [
+        'leaves that outlive their authority',
+        'pki: { caDays: 100 }',
+        /pki\.leafDays \(365\) must not exceed pki\.caDays \(100\)/,
+      ],
+      [
+        'a renewal that never ends',
+        'pki: { leafDays: 20 }',
+        /pki\.renewBeforeDays \(30\) must be less than pki\.leafDays \(20\)/,
+      ],
+      [
+        'a SAN that is no address',
+        'pki: { extraSans: [10.0.0.300] }',
+        /: pki\.extraSans\.0 must be a DNS name or an IP address, not "10\.0\.0\.300"\.$/,
+      ],
       ['text for SANs', 'pki: { extraSans: a.example }', /: pki\.extraSans must be a list/],
       ['a subnet that is no /24', 'subnet: 127.0.0.0/8', /: subnet must be an IPv4 \/24 network/],
       ['a subnet of the outside', 'subnet: 10.0.0.0/24', /subnet 10\.0\.0\.0\/24 is not on the loopback interface/],
@@ -150,10 +252,26 @@ const configuration: Case[] = [
 const environment: Case[] = [
   { title: 'HA_ETCD_MASTERS=2', env: { HA_ETCD_MASTERS: '2' }, says: /^Error: HA_ETCD_MASTERS must be odd / },
   { title: 'MASTER_COUNT=4', env: { MASTER_COUNT: '4' }, says: /must be odd .*, not 4\.$/ },
-  { title: 'a variable of ours that is not there', env: { HA_ETCD_MASTER: '3' }, says: /^Error: Unknown environment variable HA_ETCD_MASTER\. Did you mean HA_ETCD_MASTERS\?$/ },
-  { title: 'HA_ETCD_CONFIG that leads nowhere', env: { HA_ETCD_CONFIG: '/nowhere.yaml' }, says: /^Error: The configuration file \/nowhere\.yaml cannot be read/ },
-  { title: 'HA_ETCD_CLUSTER in upper case', env: { HA_ETCD_CLUSTER: 'PROD' }, says: /^Error: HA_ETCD_CLUSTER must be 1 to 63 lower-case/ },
-  { title: 'HA_ETCD_PROVIDER=moon', env: { HA_ETCD_PROVIDER: 'moon' }, says: /^Error: HA_ETCD_PROVIDER must be one of / },
+  {
+    title: 'a variable of ours that is not there',
+    env: { HA_ETCD_MASTER: '3' },
+    says: /^Error: Unknown environment variable HA_ETCD_MASTER\. Did you mean HA_ETCD_MASTERS\?$/,
+  },
+  {
+    title: 'HA_ETCD_CONFIG that leads nowhere',
+    env: { HA_ETCD_CONFIG: '/nowhere.yaml' },
+    says: /^Error: The configuration file \/nowhere\.yaml cannot be read/,
+  },
+  {
+    title: 'HA_ETCD_CLUSTER in upper case',
+    env: { HA_ETCD_CLUSTER: 'PROD' },
+    says: /^Error: HA_ETCD_CLUSTER must be 1 to 63 lower-case/,
+  },
+  {
+    title: 'HA_ETCD_PROVIDER=moon',
+    env: { HA_ETCD_PROVIDER: 'moon' },
+    says: /^Error: HA_ETCD_PROVIDER must be one of /,
+  },
 ]
 
 // ---- The record of a cluster, and what contradicts it
@@ -170,18 +288,47 @@ const records: Case[] = [
       ['with an address that is none', record({ members: [{ name: 'master01', address: 'here' }] })],
       ['with a name that leads elsewhere', record({ members: [{ name: '../../x', address: '127.0.0.1' }] })],
     ] as [string, string][]
-  ).map(([what, content]) => ({ title: `a cluster.json that is ${what}`, record: content, says: /cluster\.json cannot be understood: .+\.$/ })),
-  { title: 'a cluster.json that is a folder', prepare: (home) => mkdirSync(recordPath(home), { recursive: true }), says: /is a folder, but a file is needed there\.$/, code: 1 },
-  { title: 'other masters than recorded', record: record(), args: ['--masters', '5'], says: /was made with masters 3; it cannot become 5\.$/ },
+  ).map(([what, content]) => ({
+    title: `a cluster.json that is ${what}`,
+    record: content,
+    says: /cluster\.json cannot be understood: .+\.$/,
+  })),
+  {
+    title: 'a cluster.json that is a folder',
+    prepare: (home) => mkdirSync(recordPath(home), { recursive: true }),
+    says: /is a folder, but a file is needed there\.$/,
+    code: 1,
+  },
+  {
+    title: 'other masters than recorded',
+    record: record(),
+    args: ['--masters', '5'],
+    says: /was made with masters 3; it cannot become 5\.$/,
+  },
   {
     title: 'another subnet than recorded',
     record: record(),
     config: 'subnet: 127.9.9.0/24',
     says: /was made with subnet 127\.203\.7\.0\/24; it cannot become 127\.9\.9\.0\/24\.$/,
   },
-  { title: 'another client port than recorded', record: record(), config: 'etcd: { clientPort: 2381 }', says: /was made with etcd\.clientPort 2379; it cannot become 2381\.$/ },
-  { title: 'another peer port than recorded', record: record(), config: 'etcd: { peerPort: 2381 }', says: /was made with etcd\.peerPort 2380; it cannot become 2381\.$/ },
-  { title: 'another version than recorded', record: record(), config: 'etcd: { version: 3.6.14 }', says: /was made with etcd\.version 3\.5\.16; it cannot become 3\.6\.14\.$/ },
+  {
+    title: 'another client port than recorded',
+    record: record(),
+    config: 'etcd: { clientPort: 2381 }',
+    says: /was made with etcd\.clientPort 2379; it cannot become 2381\.$/,
+  },
+  {
+    title: 'another peer port than recorded',
+    record: record(),
+    config: 'etcd: { peerPort: 2381 }',
+    says: /was made with etcd\.peerPort 2380; it cannot become 2381\.$/,
+  },
+  {
+    title: 'another version than recorded',
+    record: record(),
+    config: 'etcd: { version: 3.6.14 }',
+    says: /was made with etcd\.version 3\.5\.16; it cannot become 3\.6\.14\.$/,
+  },
 ]
 
 // ---- The world
@@ -190,8 +337,21 @@ const records: Case[] = [
 const canMount = process.getuid?.() === 0 && mayMount()
 
 const world: Case[] = [
-  { title: '--json without --yes where a question is needed', verb: 'down', record: record(), args: ['--json'], says: /There is nobody to ask here\.$/, touches: true },
-  { title: 'a question and nobody there', verb: 'down', record: record(), says: /There is nobody to ask here\.$/, touches: true },
+  {
+    title: '--json without --yes where a question is needed',
+    verb: 'down',
+    record: record(),
+    args: ['--json'],
+    says: /There is nobody to ask here\.$/,
+    touches: true,
+  },
+  {
+    title: 'a question and nobody there',
+    verb: 'down',
+    record: record(),
+    says: /There is nobody to ask here\.$/,
+    touches: true,
+  },
   {
     title: 'the environment of a cluster that is not there',
     verb: 'env',
@@ -199,14 +359,56 @@ const world: Case[] = [
     record: record(),
     says: /^Error: There is no cluster etcd-cluster-2 here\. Did you mean etcd-cluster-1\?$/,
   },
-  { title: 'the status of a cluster that is not there', verb: 'status', says: /^Error: There is no cluster etcd-cluster-1 here\.$/ },
-  { title: 'verifying a cluster that is not there', verb: 'verify', says: /^Error: There is no cluster etcd-cluster-1 here\.$/ },
-  { title: 'an authority that is no certificate', prepare: (home) => write(join(home, 'certs/etcd-cluster-1/ca.crt'), 'rubbish'), says: /^Error: .*ca\./, code: 1, touches: true },
-  { title: 'a file in place of .cluster', prepare: (home) => write(join(home, '.cluster'), ''), says: /^Error: .*\.cluster.* is not a folder/, code: 1 },
-  { title: 'a file in place of certs', prepare: (home) => write(join(home, 'certs'), ''), says: /^Error: .*certs.* is not a folder/, code: 1, touches: true },
-  { title: 'a home that is a file', env: { HA_ETCD_HOME: join(project, 'package.json') }, says: /^Error: .*package\.json.* is not a folder/, code: 1 },
-  { title: 'a lock held by a living run', record: record(), prepare: holdLock, says: /^Error: Another run is at work on this cluster: etcd-role, pid \d+, since .*\.$/, code: 1 },
-  { title: 'a home that is read-only', needsMount: true, prepare: (home) => mount(home, 'ro,size=64k'), says: /^Error: .* is on a read-only file system\.$/, code: 1 },
+  {
+    title: 'the status of a cluster that is not there',
+    verb: 'status',
+    says: /^Error: There is no cluster etcd-cluster-1 here\.$/,
+  },
+  {
+    title: 'verifying a cluster that is not there',
+    verb: 'verify',
+    says: /^Error: There is no cluster etcd-cluster-1 here\.$/,
+  },
+  {
+    title: 'an authority that is no certificate',
+    prepare: (home) => write(join(home, 'certs/etcd-cluster-1/ca.crt'), 'rubbish'),
+    says: /^Error: .*ca\./,
+    code: 1,
+    touches: true,
+  },
+  {
+    title: 'a file in place of .cluster',
+    prepare: (home) => write(join(home, '.cluster'), ''),
+    says: /^Error: .*\.cluster.* is not a folder/,
+    code: 1,
+  },
+  {
+    title: 'a file in place of certs',
+    prepare: (home) => write(join(home, 'certs'), ''),
+    says: /^Error: .*certs.* is not a folder/,
+    code: 1,
+    touches: true,
+  },
+  {
+    title: 'a home that is a file',
+    env: { HA_ETCD_HOME: join(project, 'package.json') },
+    says: /^Error: .*package\.json.* is not a folder/,
+    code: 1,
+  },
+  {
+    title: 'a lock held by a living run',
+    record: record(),
+    prepare: holdLock,
+    says: /^Error: Another run is at work on this cluster: etcd-role, pid \d+, since .*\.$/,
+    code: 1,
+  },
+  {
+    title: 'a home that is read-only',
+    needsMount: true,
+    prepare: (home) => mount(home, 'ro,size=64k'),
+    says: /^Error: .* is on a read-only file system\.$/,
+    code: 1,
+  },
   {
     title: 'a disk that is full',
     needsMount: true,
@@ -219,11 +421,25 @@ const world: Case[] = [
 
 // ---- Programs
 
-const all = { etcd: '3.5.16', etcdctl: '3.5.16', 'ansible-playbook': '2.14.18', supervisord: '4.2.5', supervisorctl: '4.2.5' }
-const without = (name: keyof typeof all): Record<string, string> => Object.fromEntries(Object.entries(all).filter(([other]) => other !== name))
+const all = {
+  etcd: '3.5.16',
+  etcdctl: '3.5.16',
+  'ansible-playbook': '2.14.18',
+  supervisord: '4.2.5',
+  supervisorctl: '4.2.5',
+}
+const without = (name: keyof typeof all): Record<string, string> =>
+  Object.fromEntries(Object.entries(all).filter(([other]) => other !== name))
 
 const programs: Case[] = [
-  { title: 'no Ansible', verb: 'doctor', programs: without('ansible-playbook'), says: /^Error: ansible-playbook was not found\.$/, code: 1, touches: true },
+  {
+    title: 'no Ansible',
+    verb: 'doctor',
+    programs: without('ansible-playbook'),
+    says: /^Error: ansible-playbook was not found\.$/,
+    code: 1,
+    touches: true,
+  },
   {
     title: 'an Ansible that is too old',
     verb: 'doctor',
@@ -232,7 +448,14 @@ const programs: Case[] = [
     code: 1,
     touches: true,
   },
-  { title: 'no supervisor', verb: 'doctor', programs: without('supervisord'), says: /^Error: supervisord, .* was not found\.$/, code: 1, touches: true },
+  {
+    title: 'no supervisor',
+    verb: 'doctor',
+    programs: without('supervisord'),
+    says: /^Error: supervisord, .* was not found\.$/,
+    code: 1,
+    touches: true,
+  },
   {
     title: 'a supervisor that is too old',
     verb: 'doctor',
@@ -248,8 +471,22 @@ const programs: Case[] = [
     says: /is 3\.3\.25, which is too old: 3\.4 or later is needed\.$/,
     touches: true,
   },
-  { title: 'no etcd', verb: 'etcd-role', programs: {}, says: /^Error: etcd and etcdctl were not found\.$/, code: 1, touches: true },
-  { title: 'no etcd for the hosts', verb: 'vms', programs: {}, says: /^Error: etcd and etcdctl were not found\.$/, code: 1, touches: true },
+  {
+    title: 'no etcd',
+    verb: 'etcd-role',
+    programs: {},
+    says: /^Error: etcd and etcdctl were not found\.$/,
+    code: 1,
+    touches: true,
+  },
+  {
+    title: 'no etcd for the hosts',
+    verb: 'vms',
+    programs: {},
+    says: /^Error: etcd and etcdctl were not found\.$/,
+    code: 1,
+    touches: true,
+  },
   {
     title: 'binaries of another version than recorded',
     verb: 'doctor',
@@ -278,7 +515,8 @@ function programFolder(versions: Record<string, string>): string {
     const found = (process.env.PATH ?? '').split(delimiter).map((place) => join(place, name))
     symlinkSync(found.find((path) => existsSync(path)) ?? '', join(folder, name))
   }
-  for (const [name, version] of Object.entries(versions)) writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} ${version}"\n`, { mode: 0o755 })
+  for (const [name, version] of Object.entries(versions))
+    writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} ${version}"\n`, { mode: 0o755 })
   return folder
 }
 
@@ -297,7 +535,13 @@ async function listen(address: string, port: number): Promise<() => void> {
 async function holdLock(home: string): Promise<void> {
   write(
     join(home, '.cluster/etcd-cluster-1/lock/owner.json'),
-    JSON.stringify({ pid: process.pid, birth: await birthOf(process.pid), verb: 'etcd-role', since: new Date().toISOString(), launchers: [] }),
+    JSON.stringify({
+      pid: process.pid,
+      birth: await birthOf(process.pid),
+      verb: 'etcd-role',
+      since: new Date().toISOString(),
+      launchers: [],
+    }),
   )
 }
 
@@ -333,7 +577,15 @@ function listing(folder: string): string[] {
     .sort()
 }
 
-async function runCase({ verb = 'pki', args = [], env = {}, config, record: recorded, programs, prepare }: Case): Promise<Outcome> {
+async function runCase({
+  verb = 'pki',
+  args = [],
+  env = {},
+  config,
+  record: recorded,
+  programs,
+  prepare,
+}: Case): Promise<Outcome> {
   const home = temporaryFolder()
   if (config !== undefined) write(join(home, 'cluster.yaml'), config)
   if (recorded !== undefined) write(recordPath(home), recorded)
@@ -342,11 +594,15 @@ async function runCase({ verb = 'pki', args = [], env = {}, config, record: reco
   try {
     const before = listing(home)
     const started = performance.now()
-    const child = spawn(process.execPath, ['--import', 'tsx', 'node_modules/zx/build/cli.js', `scripts/${verb}.ts`, ...args], {
-      cwd: project,
-      env: { ...clean, ...path, HA_ETCD_HOME: home, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', 'node_modules/zx/build/cli.js', `scripts/${verb}.ts`, ...args],
+      {
+        cwd: project,
+        env: { ...clean, ...path, HA_ETCD_HOME: home, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (data) => {
@@ -363,7 +619,11 @@ async function runCase({ verb = 'pki', args = [], env = {}, config, record: reco
 }
 
 /** The environment without what would change how a script behaves. */
-const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HA_ETCD_.*|MASTER_COUNT|BOX_VERSION|CI|NODE_OPTIONS|FORCE_COLOR)$/.test(name)))
+const clean = Object.fromEntries(
+  Object.entries(process.env).filter(
+    ([name]) => !/^(HA_ETCD_.*|MASTER_COUNT|BOX_VERSION|CI|NODE_OPTIONS|FORCE_COLOR)$/.test(name),
+  ),
+)
 
 const cases = [...flags, ...values, ...configuration, ...environment, ...records, ...world, ...programs]
 const possible = (item: Case): boolean => !item.needsMount || canMount
@@ -402,7 +662,10 @@ test('every one of them took less than two seconds, or on a busy machine no more
   for (const [item, { ms }] of outcomes) {
     if (ms < 2000) continue
     const [again, help] = [await runCase(item), await runCase({ title: 'help', says: /^/, args: ['--help'] })]
-    assert.ok(again.ms < Math.max(2000, 4 * help.ms), `${item.title}: ${Math.round(again.ms)} ms, --help ${Math.round(help.ms)} ms`)
+    assert.ok(
+      again.ms < Math.max(2000, 4 * help.ms),
+      `${item.title}: ${Math.round(again.ms)} ms, --help ${Math.round(help.ms)} ms`,
+    )
   }
 })
 

@@ -10,8 +10,10 @@ import { processesWith, testHome } from '../support/verbs.ts'
 const home = testHome()
 const state = join(home.path, '.cluster/etcd-cluster-1')
 const wait = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
-const etcds = (): number => processesWith(`ETCD_DATA_DIR=${state}/`).filter(({ command }) => command.endsWith('/etcd')).length
-const filesBelow = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [])
+const etcds = (): number =>
+  processesWith(`ETCD_DATA_DIR=${state}/`).filter(({ command }) => command.endsWith('/etcd')).length
+const filesBelow = (folder: string): string[] =>
+  existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
 
 /** How long a first `up` takes here, so that the moments are spread over all of it. */
 let whole = 0
@@ -22,7 +24,9 @@ async function requireHealthy(what: string): Promise<void> {
   assert.is(JSON.parse(stdout).endpoints.length, 3)
   assert.is(etcds(), 3, `${what}: one etcd for each host`)
   assert.equal(
-    filesBelow(home.path).filter((name) => /\.tmp$|\.etcd-|tool-.*\.pid$|claim-|\.heir$/.test(name) && !name.includes('/var/lib/etcd/')),
+    filesBelow(home.path).filter(
+      (name) => /\.tmp$|\.etcd-|tool-.*\.pid$|claim-|\.heir$/.test(name) && !name.includes('/var/lib/etcd/'),
+    ),
     [],
     `${what}: nothing half-written stays`,
   )
@@ -45,13 +49,15 @@ for (let round = 1; round <= 20; round++) {
     await done
     await requireHealthy(`killed after ${moment} ms`)
     // Every other time the next round begins with a cluster that is there already.
-    if (round % 2 === 0) assert.is((await home.verb('down', '--yes', round % 4 === 0 ? '--purge' : '--json')).exitCode, 0)
+    if (round % 2 === 0)
+      assert.is((await home.verb('down', '--yes', round % 4 === 0 ? '--purge' : '--json')).exitCode, 0)
   })
 }
 
 /** Until the run below npx has begun: it has taken no lock yet. */
 async function untilBegun(): Promise<void> {
-  while (!processesWith(home.path).some(({ command }) => /^\S*node .*bin\/zx .*scripts\/up\.ts/.test(command))) await wait(10)
+  while (!processesWith(home.path).some(({ command }) => /^\S*node .*bin\/zx .*scripts\/up\.ts/.test(command)))
+    await wait(10)
 }
 
 for (const [moment, when] of [
@@ -60,7 +66,11 @@ for (const [moment, when] of [
 ] as const) {
   test(`kill -9 of npx itself ${moment}, then up: healthy, though the run below npx lived on`, async () => {
     await home.verb('down', '--yes', '--purge')
-    const npx = spawn('npx', ['zx', join(projectFolder, 'scripts/up.ts'), '--yes'], { cwd: projectFolder, env: { ...process.env, HA_ETCD_HOME: home.path }, stdio: 'ignore' })
+    const npx = spawn('npx', ['zx', join(projectFolder, 'scripts/up.ts'), '--yes'], {
+      cwd: projectFolder,
+      env: { ...process.env, HA_ETCD_HOME: home.path },
+      stdio: 'ignore',
+    })
     await when()
     npx.kill('SIGKILL')
     await requireHealthy('after npx was killed')

@@ -69,7 +69,8 @@ test('a snapshot that is damaged, or of a newer etcd, is refused, and nothing is
   const spoilt = join(home.path, 'spoilt.db')
   const content = readFileSync(snapshot)
   const sealed = (database: Buffer): Buffer => Buffer.concat([database, createHash('sha256').update(database).digest()])
-  const changed = (from: string | RegExp, to: string): Buffer => sealed(Buffer.from(content.subarray(0, -32).toString('latin1').replaceAll(from, to), 'latin1'))
+  const changed = (from: string | RegExp, to: string): Buffer =>
+    sealed(Buffer.from(content.subarray(0, -32).toString('latin1').replaceAll(from, to), 'latin1'))
   const flipped = Buffer.from(content)
   flipped[9001] = (flipped[9001] ?? 0) ^ 1
   const [pids, files] = [memberPids(home), snapshotOf(join(home.path, 'certs'))]
@@ -109,7 +110,10 @@ test('the plan of a restore says what it would do; without an answer nothing is 
   assert.match(plan.join('\n'), /revision \d+, \d+ keys(.|\n)*stop every member of etcd-cluster-1, move its data aside/)
   const { exitCode, stderr } = await home.verb('restore', kept)
   assert.is(exitCode, 2)
-  assert.match(stderr, /Replace the data of etcd-cluster-1 .*Every write after it is lost \(the members are \d+ revisions further\)/)
+  assert.match(
+    stderr,
+    /Replace the data of etcd-cluster-1 .*Every write after it is lost \(the members are \d+ revisions further\)/,
+  )
   assert.equal([memberPids(home), record().begun, (await allKeys()).length], [pids, undefined, before.length + 1])
 })
 
@@ -125,7 +129,8 @@ test('a running cluster is restored; killed in the middle, only restore goes on;
   assert.equal(await allKeys(), before)
   assert.equal(record().begun, undefined)
   assert.match(readFileSync(join(state, 'inventory.yml'), 'utf8'), `etcd_cluster_token: ${token}`)
-  for (const host of ['master01', 'master02', 'master03']) assert.is(readdirSync(dataOf(host)).filter((name) => /^member\.\d{8}T/.test(name)).length, 1)
+  for (const host of ['master01', 'master02', 'master03'])
+    assert.is(readdirSync(dataOf(host)).filter((name) => /^member\.\d{8}T/.test(name)).length, 1)
   await requireUnchangedByUp()
 })
 
@@ -141,7 +146,11 @@ test('recover refuses while there is a quorum, and while one could come back by 
   await refused(/has a quorum: 3 of 3 members commit/, 'recover', '--yes')
   const pids = memberPids(home)
   for (const host of ['master01', 'master02']) process.kill(pids[host] ?? 0, 'SIGSTOP')
-  await refused(/master01 and master02 and master03 still have their data(.|\n)*up\.ts.* --from HOST/, 'recover', '--yes')
+  await refused(
+    /master01 and master02 and master03 still have their data(.|\n)*up\.ts.* --from HOST/,
+    'recover',
+    '--yes',
+  )
   const { plan } = (await done(home.verb('recover', '--from', 'master02', '--plan', '--json'))) as { plan: string[] }
   for (const host of ['master01', 'master02']) process.kill(pids[host] ?? 0, 'SIGCONT')
   assert.match(plan[0] ?? '', /^stop master02 and keep a copy of its data/)
@@ -166,7 +175,9 @@ test('two of three hosts destroyed under load: what the survivor had is there, t
   const writers = Promise.all(Array.from({ length: 24 }, (_, index) => writer(index)))
   while (acknowledged.length < 500) await pause(20)
   const statuses = await endpointStatus(cluster())
-  const survivor = cluster().hosts.find((_, index) => statuses[index]?.ok && statuses[index].value.leaderId !== statuses[index].value.memberId) as Host // a follower knows least
+  const survivor = cluster().hosts.find(
+    (_, index) => statuses[index]?.ok && statuses[index].value.leaderId !== statuses[index].value.memberId,
+  ) as Host // a follower knows least
   const lost = cluster().hosts.filter(({ name }) => name !== survivor.name)
   const rate = acknowledged.length / ((Date.now() - started) / 1000)
   const pids = memberPids(home)
@@ -177,7 +188,9 @@ test('two of three hosts destroyed under load: what the survivor had is there, t
   const [status] = await endpointStatus(cluster(), { endpoints: [survivor.clientURL] })
   const reached = status?.ok ? status.value.revision : 0
   const had = acknowledged.filter(({ revision }) => revision <= reached)
-  console.log(`  ${acknowledged.length} writes (${Math.round(rate)}/s), ${acknowledged.length - had.length} of them unknown to ${survivor.name}`)
+  console.log(
+    `  ${acknowledged.length} writes (${Math.round(rate)}/s), ${acknowledged.length - had.length} of them unknown to ${survivor.name}`,
+  )
   assert.ok(had.length > acknowledged.length - 100)
 
   await killedAt(home, '[STARTED] Forget the members', 'recover', '--yes')
@@ -193,7 +206,11 @@ test('two of three hosts destroyed under load: what the survivor had is there, t
     [],
   )
   assert.equal((await allKeys()).filter(({ key }) => before.some((old) => old.key === key)).length, before.length)
-  assert.is(readdirSync(dataOf(survivor.name)).filter((name) => /^member\.\d{8}T/.test(name)).length, 1, 'a copy of its data')
+  assert.is(
+    readdirSync(dataOf(survivor.name)).filter((name) => /^member\.\d{8}T/.test(name)).length,
+    1,
+    'a copy of its data',
+  )
   assert.not.ok(existsSync(join(dataOf(survivor.name), 'member.part')))
   assert.equal(record().begun, undefined)
   await requireUnchangedByUp()
@@ -206,9 +223,16 @@ whereNewer('a newer etcd restores with its revision raised, and what it saved is
   const config = join(home.path, 'newer.yaml')
   writeFileSync(config, `cluster: newer\nmasters: 1\netcd: { binaries: ${newer?.folder} }\n`)
   await done(home.verb('up', '--config', config, '--yes', '--json'))
-  const { folder, metadata } = (await done(home.verb('backup', '--cluster', 'newer', '--json'))) as { folder: string; metadata: { revision: number } }
+  const { folder, metadata } = (await done(home.verb('backup', '--cluster', 'newer', '--json'))) as {
+    folder: string
+    metadata: { revision: number }
+  }
   assert.is((await done(home.verb('restore', folder, '--cluster', 'newer', '--yes', '--json'))).revisionRaised, true)
-  const view = { ...testCluster(), ...clientsView(home, 'newer'), paths: { ...testCluster().paths, ...clientsView(home, 'newer').paths } }
+  const view = {
+    ...testCluster(),
+    ...clientsView(home, 'newer'),
+    paths: { ...testCluster().paths, ...clientsView(home, 'newer').paths },
+  }
   assert.ok((await put(view, 'key', 'value')) > metadata.revision + 1_000_000_000)
   copyFileSync(join(folder, 'snapshot.db'), join(home.path, 'of-newer.db'))
   await refused(/is of etcd 3\.\d+, and etcd-cluster-1 runs/, 'restore', join(home.path, 'of-newer.db'), '--yes')

@@ -106,7 +106,12 @@ test('restart gives every member a new process, one after the other, the leader 
     const { child, done: ended } = home.start('restart', '--json')
     let seen = ''
     while (child.exitCode === null && !seen.includes('Run the Ansible role')) seen = (await home.verb('status')).stdout
-    assert.match(seen, new RegExp(`At work +restart, pid ${child.pid}, for .*\n +Restart one member after the other\n +Run the Ansible role etcd`))
+    assert.match(
+      seen,
+      new RegExp(
+        `At work +restart, pid ${child.pid}, for .*\n +Restart one member after the other\n +Run the Ansible role etcd`,
+      ),
+    )
     assert.ok(seen.split('\n').every((line) => line.length <= 80))
     await done(ended)
   })
@@ -119,7 +124,10 @@ test('restart gives every member a new process, one after the other, the leader 
 
 test('the plan of a restart names the hosts, and touches nothing', async () => {
   const before = names(3).map(pidOf)
-  assert.equal((await done(home.verb('restart', 'master02', '--plan', '--json'))).plan, ['master02: restart etcd on master02', 'verify'])
+  assert.equal((await done(home.verb('restart', 'master02', '--plan', '--json'))).plan, [
+    'master02: restart etcd on master02',
+    'verify',
+  ])
   assert.equal(names(3).map(pidOf), before)
 })
 
@@ -148,7 +156,10 @@ test('each member is replaced in turn, the leader among them, though killed in t
     ]
     for (const step of steps) await killedAt(home, step, 'replace', follower)
     await requireNew(follower, before) // killed after its promotion
-    assert.match((await home.verb('replace', follower, '--plan')).stdout, `leave ${follower}, which the run before has replaced already`)
+    assert.match(
+      (await home.verb('replace', follower, '--plan')).stdout,
+      `leave ${follower}, which the run before has replaced already`,
+    )
     await killedAtEach(['[COMPLETED] Hand leadership over', '[OUTPUT] stop its etcd'], 'replace', follower, ...others)
   })
   const ids = await requireInStep(names(3))
@@ -168,7 +179,12 @@ test('three grow to five and to seven', async () => {
 
 test('seven shrink to five and to three, the highest name first, though killed in the middle of each step', async () => {
   await underLoad(home, async () => {
-    const steps = ['[STARTED] Remove the member of master07', '[STARTED] Stop and remove master07', '[STARTED] Forget master07', '[STARTED] Run the Ansible role']
+    const steps = [
+      '[STARTED] Remove the member of master07',
+      '[STARTED] Stop and remove master07',
+      '[STARTED] Forget master07',
+      '[STARTED] Run the Ansible role',
+    ]
     await killedAtEach(steps, 'scale', '--masters', '5')
     await requireInStep(names(5))
     await done(home.verb('scale', '--masters', '3', '--json'))

@@ -37,9 +37,17 @@ test.after(() => home.downAll())
 
 /** Everything that an operation could change, but for what etcd and the lock's owner write all the time. */
 async function everything(): Promise<object> {
-  const { members } = JSON.parse((await home.verb('status', '--json')).stdout) as { members: { id: string; name: string }[] }
-  const files = Object.entries(snapshotOf(home.path)).filter(([name]) => !/^\.tools|\/(logs|lock)(\/|$)|\/var\/(lib|log)\//.test(name))
-  return { pids: memberPids(home), members: members.map(({ id, name }) => [id, name]), files: Object.fromEntries(files) }
+  const { members } = JSON.parse((await home.verb('status', '--json')).stdout) as {
+    members: { id: string; name: string }[]
+  }
+  const files = Object.entries(snapshotOf(home.path)).filter(
+    ([name]) => !/^\.tools|\/(logs|lock)(\/|$)|\/var\/(lib|log)\//.test(name),
+  )
+  return {
+    pids: memberPids(home),
+    members: members.map(({ id, name }) => [id, name]),
+    files: Object.fromEntries(files),
+  }
 }
 
 async function refused(those: Words[], reason: RegExp, helps: RegExp): Promise<void> {
@@ -76,15 +84,21 @@ test('while a host cannot be reached, no other is taken down; backup goes on; wi
   await backupGoesOn()
   const pid = memberPids(home).master02 ?? 0
   process.kill(pid, 'SIGSTOP')
-  await refused([backup], /nothing was changed: .*no quorum|commits nothing/, /Next: .*scripts\/(up|verify)\.ts/).finally(() => process.kill(pid, 'SIGCONT'))
+  await refused(
+    [backup],
+    /nothing was changed: .*no quorum|commits nothing/,
+    /Next: .*scripts\/(up|verify)\.ts/,
+  ).finally(() => process.kill(pid, 'SIGCONT'))
   assert.is((await home.verb('up')).exitCode, 0)
 })
 
 test('while another run holds the lock, each names it and how to stop it', async () => {
   const release = await takeLock(state, 'restart')
-  await refused([...operations, backup], new RegExp(`Another run is at work on this cluster: restart, pid ${process.pid}`), new RegExp(`Next: .*kill ${process.pid}`)).finally(
-    release,
-  )
+  await refused(
+    [...operations, backup],
+    new RegExp(`Another run is at work on this cluster: restart, pid ${process.pid}`),
+    new RegExp(`Next: .*kill ${process.pid}`),
+  ).finally(release)
 })
 
 test('where the hosts have certificates of another authority than the one here, each says so', async () => {
@@ -93,7 +107,11 @@ test('where the hosts have certificates of another authority than the one here, 
   renameSync(certs, `${certs}.kept`)
   cpSync(join(elsewhere.path, 'certs/etcd-cluster-1'), certs, { recursive: true })
   try {
-    await refused([...operations, backup], /nothing was changed: the certificates on master0\d are of another authority/, /Next: .*scripts\/verify\.ts/)
+    await refused(
+      [...operations, backup],
+      /nothing was changed: the certificates on master0\d are of another authority/,
+      /Next: .*scripts\/verify\.ts/,
+    )
   } finally {
     rmSync(certs, { recursive: true })
     renameSync(`${certs}.kept`, certs)

@@ -42,7 +42,9 @@ async function killedAt(words: string | RegExp, ...flags: string[]): Promise<voi
 
 /** How every member answers this client: let in, or refused. */
 async function answers(shown: { cert: string; key: string }): Promise<string[]> {
-  const probes = await Promise.all(clientsView(home).hosts.map(({ address }) => probeTLS(address, 2379, identity(shown), '/version', 5000)))
+  const probes = await Promise.all(
+    clientsView(home).hosts.map(({ address }) => probeTLS(address, 2379, identity(shown), '/version', 5000)),
+  )
   return [...new Set(probes.map(({ kind }) => kind))]
 }
 
@@ -66,7 +68,13 @@ test('what cannot be done is refused with the reason, and nothing is changed', a
   const ours = file('ca.crt')
   writeFileSync(
     join(certs, 'ca.crt'),
-    (await makeAuthority(await makeKeyPair('ecdsa-p256'), { organization: 'etcd-cluster-1', commonName: 'etcd-ca' }, 100)).certificate.toString(),
+    (
+      await makeAuthority(
+        await makeKeyPair('ecdsa-p256'),
+        { organization: 'etcd-cluster-1', commonName: 'etcd-ca' },
+        100,
+      )
+    ).certificate.toString(),
   )
   await refused(/nothing was changed: the certificates on master0\d are of another authority/)
   writeFileSync(join(certs, 'ca.crt'), ours)
@@ -75,7 +83,10 @@ test('what cannot be done is refused with the reason, and nothing is changed', a
 test('the plan names every step, and touches nothing', async () => {
   const [files, pids] = [snapshotOf(certs), memberPids(home)]
   const { plan } = (await done(home.verb('rotate-ca', '--plan', '--json'))) as { plan: string[] }
-  assert.equal([plan.filter((line) => /restart/.test(line) && /master0\d/.test(line)).length, plan.at(-1)], [6, 'delete the key of the old authority'])
+  assert.equal(
+    [plan.filter((line) => /restart/.test(line) && /master0\d/.test(line)).length, plan.at(-1)],
+    [6, 'delete the key of the old authority'],
+  )
   assert.equal([snapshotOf(certs), memberPids(home)], [files, pids])
 })
 
@@ -88,7 +99,8 @@ test('killed once the first member trusts the new authority, and taken back, kil
     await done(home.verb('rotate-ca', '--back', '--yes', '--json'))
   })
   await requireFinished()
-  for (const name of Object.keys(files)) if (name !== 'ca.crt' && !name.endsWith('ca.key')) assert.is(snapshotOf(certs)[name], files[name], name)
+  for (const name of Object.keys(files))
+    if (name !== 'ca.crt' && !name.endsWith('ca.key')) assert.is(snapshotOf(certs)[name], files[name], name)
 })
 
 test('step by step; killed once the new one has issued: up installs, status and certs tell, and all is taken back', async () => {
@@ -100,17 +112,32 @@ test('step by step; killed once the new one has issued: up installs, status and 
     const pids = memberPids(home)
     await killedAt('[COMPLETED] Issue 7 certificates')
     const newer = client()
-    assert.equal([newer.cert === before.cert, await answers(newer), await answers(before)], [false, ['answered'], ['answered']])
+    assert.equal(
+      [newer.cert === before.cert, await answers(newer), await answers(before)],
+      [false, ['answered'], ['answered']],
+    )
     const up = await done(home.verb('up', '--yes', '--json'))
     assert.match((up.warnings as string[])[0] ?? '', 'rotate-ca.ts --back')
     assert.equal(memberPids(home), pids, 'nobody is restarted for new leaves')
-    const { certificates, warning } = (await done(home.verb('certs', '--json'))) as { certificates: { issues?: boolean; served?: { state: string } }[]; warning: string }
-    assert.equal([certificates.map(({ issues }) => issues).slice(0, 2), certificates.filter(({ served }) => served?.state === 'this one').length], [[false, true], 6])
+    const { certificates, warning } = (await done(home.verb('certs', '--json'))) as {
+      certificates: { issues?: boolean; served?: { state: string } }[]
+      warning: string
+    }
+    assert.equal(
+      [
+        certificates.map(({ issues }) => issues).slice(0, 2),
+        certificates.filter(({ served }) => served?.state === 'this one').length,
+      ],
+      [[false, true], 6],
+    )
     assert.is((await done(home.verb('status', '--json'))).warning, warning)
     assert.match(warning, 'is being changed')
     const { changes } = (await done(home.verb('rotate-ca', '--back', '--yes', '--json'))) as { changes: string[] }
     assert.is(changes.filter((change) => change.startsWith('issued')).length, 7)
-    assert.equal([await answers(newer), await answers(client()), await answers(before)], [['refused'], ['answered'], ['answered']])
+    assert.equal(
+      [await answers(newer), await answers(client()), await answers(before)],
+      [['refused'], ['answered'], ['answered']],
+    )
   })
   await requireFinished()
   assert.is(file('ca.crt'), authority)

@@ -12,7 +12,8 @@ import { testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const config = join(home.path, 'cluster.yaml')
-const record = (): { version: string; upgradingTo?: string } => JSON.parse(readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')).etcd
+const record = (): { version: string; upgradingTo?: string } =>
+  JSON.parse(readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')).etcd
 const newer = newerEtcd()
 const old = (await findEtcd(testCluster()))?.version ?? ''
 const possible = newer !== undefined && compareVersions(old, '3.5.0') < 0 && newer.version.startsWith('3.5.')
@@ -30,30 +31,37 @@ whereNewer('what no way leads to is refused with the reason, and the plan says w
     assert.is(exitCode, code)
     assert.match(stderr, reason)
   }
-  assert.match((await home.verb('upgrade', '--etcd-version', '3.6.14', '--plan')).stdout, 'FIRST: Upgrade to etcd 3.5 first')
+  assert.match(
+    (await home.verb('upgrade', '--etcd-version', '3.6.14', '--plan')).stdout,
+    'FIRST: Upgrade to etcd 3.5 first',
+  )
   assert.equal(record(), { version: old })
 })
 
-whereNewer('an upgrade that was killed is noted: up refuses, and the same command finishes it; no write is lost', async () => {
-  writeFileSync(config, `etcd: { binaries: ${newer?.folder} }\n`)
-  const plan = await home.verb('upgrade', '--etcd-version', to, '--plan', '--json')
-  assert.match(JSON.parse(plan.stdout).plan.join('\n'), /restart master0\d \(the leader, after handing over\)/)
-  const { result } = await underLoad(home, async () => {
-    const { child, done } = home.start('upgrade', '--etcd-version', to)
-    // In the middle: the new program runs on a member, and not yet on all.
-    while (child.exitCode === null && !(record().upgradingTo && (await versions()).includes(to))) await new Promise((wake) => setTimeout(wake, 100))
-    process.kill(child.pid ?? 0, 'SIGKILL')
-    await done
-    assert.equal(record(), { version: old, upgradingTo: to })
-    const up = await home.verb('etcd-role')
-    assert.match(up.stderr, `--etcd-version ${to}`)
-    return home.verb('upgrade', '--etcd-version', to, '--json')
-  })
-  assert.is(result.exitCode, 0, result.stderr)
-  assert.ok(existsSync(join(JSON.parse(result.stdout).backup, 'snapshot.db')))
-  assert.equal(record(), { version: to })
-  assert.equal(await versions(), [to, to, to])
-})
+whereNewer(
+  'an upgrade that was killed is noted: up refuses, and the same command finishes it; no write is lost',
+  async () => {
+    writeFileSync(config, `etcd: { binaries: ${newer?.folder} }\n`)
+    const plan = await home.verb('upgrade', '--etcd-version', to, '--plan', '--json')
+    assert.match(JSON.parse(plan.stdout).plan.join('\n'), /restart master0\d \(the leader, after handing over\)/)
+    const { result } = await underLoad(home, async () => {
+      const { child, done } = home.start('upgrade', '--etcd-version', to)
+      // In the middle: the new program runs on a member, and not yet on all.
+      while (child.exitCode === null && !(record().upgradingTo && (await versions()).includes(to)))
+        await new Promise((wake) => setTimeout(wake, 100))
+      process.kill(child.pid ?? 0, 'SIGKILL')
+      await done
+      assert.equal(record(), { version: old, upgradingTo: to })
+      const up = await home.verb('etcd-role')
+      assert.match(up.stderr, `--etcd-version ${to}`)
+      return home.verb('upgrade', '--etcd-version', to, '--json')
+    })
+    assert.is(result.exitCode, 0, result.stderr)
+    assert.ok(existsSync(join(JSON.parse(result.stdout).backup, 'snapshot.db')))
+    assert.equal(record(), { version: to })
+    assert.equal(await versions(), [to, to, to])
+  },
+)
 
 whereNewer('on the newer etcd the other operations work, too, and run again there is nothing to upgrade', async () => {
   for (const words of [['backup'], ['defrag', '--disarm'], ['certs'], ['upgrade', '--etcd-version', to]]) {
@@ -63,7 +71,9 @@ whereNewer('on the newer etcd the other operations work, too, and run again ther
 })
 
 const versions = async (): Promise<string[]> =>
-  (JSON.parse((await home.verb('status', '--json')).stdout) as { members: { version: string | null }[] }).members.flatMap(({ version }) => (version ? [version] : []))
+  (
+    JSON.parse((await home.verb('status', '--json')).stdout) as { members: { version: string | null }[] }
+  ).members.flatMap(({ version }) => (version ? [version] : []))
 
 test.after(() => home.downAll())
 

@@ -1,6 +1,17 @@
 // A running cluster's upkeep, under load: certificates renewed, backups proven, free space given back, NOSPACE cured.
 import { createHash } from 'node:crypto'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -27,8 +38,17 @@ test.before(async () => {
 test('certs lists every certificate, and exits 1 once one is within the warning window', async () => {
   const { exitCode, stdout } = await home.verb('certs', '--json')
   assert.is(exitCode, 0)
-  const { certificates } = JSON.parse(stdout) as { certificates: { file: string; renew: string | null; served?: { state: string } }[] }
-  assert.equal([certificates.length, certificates.filter(({ renew }) => renew).length, certificates.filter(({ served }) => served?.state === 'this one').length], [8, 0, 6])
+  const { certificates } = JSON.parse(stdout) as {
+    certificates: { file: string; renew: string | null; served?: { state: string } }[]
+  }
+  assert.equal(
+    [
+      certificates.length,
+      certificates.filter(({ renew }) => renew).length,
+      certificates.filter(({ served }) => served?.state === 'this one').length,
+    ],
+    [8, 0, 6],
+  )
   const strict = join(home.path, 'strict.yaml')
   writeFileSync(strict, 'pki: { renewBeforeDays: 370, leafDays: 380 }\n')
   const near = await home.verb('certs', '--config', strict)
@@ -54,7 +74,10 @@ test('rotate-certs --all: every member serves new serials, none was restarted, n
   const pids = memberPids(home)
   const { result } = await underLoad(home, () => home.verb('rotate-certs', '--all', '--json'))
   assert.is(result.exitCode, 0, result.stderr)
-  const { issued, served } = JSON.parse(result.stdout) as { issued: object[]; served: { serial: string; serialBefore: string }[] }
+  const { issued, served } = JSON.parse(result.stdout) as {
+    issued: object[]
+    served: { serial: string; serialBefore: string }[]
+  }
   assert.equal([issued.length, served.length], [7, 6])
   for (const { serial, serialBefore } of served) assert.is.not(serial, serialBefore)
   assert.is(new Set(served.map(({ serial }) => serial)).size, 6)
@@ -106,7 +129,8 @@ test('backup under load: restored once, its data is the live one; kept for its o
 test('backup killed in the middle leaves nothing that counts, and no etcd; the next one tidies up', async () => {
   const before = good()
   const { child, done } = home.start('backup')
-  while (child.exitCode === null && !processesWith(store).some(({ command }) => command.includes('/etcd '))) await pause(5)
+  while (child.exitCode === null && !processesWith(store).some(({ command }) => command.includes('/etcd ')))
+    await pause(5)
   process.kill(child.pid ?? 0, 'SIGKILL')
   await done
   await pause(300)
@@ -135,7 +159,11 @@ async function spoilt(spoil: string): Promise<string> {
 }
 
 const spoilers: [string, () => string, RegExp][] = [
-  ['a flipped bit', () => `printf '\\377' | dd of="$file" bs=1 seek=9001 conv=notrunc 2>/dev/null`, /does not match its own checksum/],
+  [
+    'a flipped bit',
+    () => `printf '\\377' | dd of="$file" bs=1 seek=9001 conv=notrunc 2>/dev/null`,
+    /does not match its own checksum/,
+  ],
   ['a truncated file', () => 'truncate -s -512 "$file"', /does not match its own checksum|no whole snapshot/],
   ['a whole snapshot of other data', () => `cp ${join(home.path, 'other.db')} "$file"`, /hash|compacted|future/],
 ]
@@ -183,7 +211,8 @@ test('NOSPACE: other verbs refuse and name the cure; defrag --disarm cures it, a
   assert.match(refused.stderr, /NOSPACE is raised(.|\n)*defrag\.ts --disarm/)
   const cured = await home.verb('defrag', '--disarm', '--json')
   assert.is(cured.exitCode, 0, cured.stderr)
-  for (const { dbSizeBytes, dbSizeBytesBefore } of JSON.parse(cured.stdout).members) assert.ok(dbSizeBytes < dbSizeBytesBefore / 4)
+  for (const { dbSizeBytes, dbSizeBytesBefore } of JSON.parse(cured.stdout).members)
+    assert.ok(dbSizeBytes < dbSizeBytesBefore / 4)
   await underLoad(home, () => pause(5000))
 })
 
@@ -191,7 +220,8 @@ test('an operation on a host or a cluster that is not there is refused, naming t
   const host = await home.verb('rotate-certs', '--host', 'master07')
   assert.is(host.exitCode, 2)
   assert.match(host.stderr, /master0[123]/)
-  for (const verb of ['certs', 'rotate-certs', 'backup', 'defrag']) assert.is((await home.verb(verb, '--cluster', 'nowhere')).exitCode, 2)
+  for (const verb of ['certs', 'rotate-certs', 'backup', 'defrag'])
+    assert.is((await home.verb(verb, '--cluster', 'nowhere')).exitCode, 2)
   assert.not.ok(existsSync(join(home.path, '.cluster/nowhere')))
 })
 

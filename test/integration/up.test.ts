@@ -1,6 +1,16 @@
 // The whole way: up, up again, each phase alone, down; and clusters beside each other.
 import { execFileSync } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -14,16 +24,20 @@ import { type Home, processesWith, snapshotOf, testHome } from '../support/verbs
 const home = testHome()
 const certs = join(home.path, 'certs/etcd-cluster-1')
 /** The same home, with more in the environment. */
-const testHomeAt = (existing: Home, environment: Record<string, string>): Home => testHome({ ...environment, HA_ETCD_HOME: existing.path })
+const testHomeAt = (existing: Home, environment: Record<string, string>): Home =>
+  testHome({ ...environment, HA_ETCD_HOME: existing.path })
 const clusterOf = (path: string): Cluster => ({ hosts: recordedHosts(path), paths: { certs } }) as Cluster
 const recordedHosts = (path: string): Host[] =>
-  (JSON.parse(readFileSync(join(path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')) as { members: Host[] }).members.map((member) => ({
+  (
+    JSON.parse(readFileSync(join(path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')) as { members: Host[] }
+  ).members.map((member) => ({
     ...member,
     clientURL: `https://${member.address}:2379`,
   }))
 
 /** What a running cluster writes by itself left out. */
-const withoutLogs = (files: Record<string, string>): Record<string, string> => Object.fromEntries(Object.entries(files).filter(([name]) => !/\.log|\/var\//.test(name)))
+const withoutLogs = (files: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(files).filter(([name]) => !/\.log|\/var\//.test(name)))
 
 const etcdPids = (): number[] =>
   processesWith(`${home.path}/.cluster/`)
@@ -32,11 +46,15 @@ const etcdPids = (): number[] =>
     .sort()
 
 const pidOf = (host: string): number =>
-  processesWith(`ETCD_DATA_DIR=${home.path}/.cluster/etcd-cluster-1/hosts/${host}/`).find(({ command }) => command.endsWith('/etcd'))?.pid ?? 0
+  processesWith(`ETCD_DATA_DIR=${home.path}/.cluster/etcd-cluster-1/hosts/${host}/`).find(({ command }) =>
+    command.endsWith('/etcd'),
+  )?.pid ?? 0
 
 /** Makes a member lead; the request must be made to the one that leads now. */
 async function moveLeader(host: Host): Promise<void> {
-  const { members } = JSON.parse((await home.verb('verify', '--json')).stdout) as { members: { name: string; id: string; isLeader: boolean; clientURLs: string[] }[] }
+  const { members } = JSON.parse((await home.verb('verify', '--json')).stdout) as {
+    members: { name: string; id: string; isLeader: boolean; clientURLs: string[] }[]
+  }
   const leader = members.find((member) => member.isLeader)
   if (leader?.name === host.name) return
   const target = members.find((member) => member.name === host.name)
@@ -49,7 +67,8 @@ const etcdctl = async (more: Record<string, string>, ...args: string[]): Promise
     try {
       return await etcdctlOnce(more, ...args)
     } catch (error) {
-      if (waited > 15_000 || !/unhealthy cluster|no leader/.test(String((error as { stderr?: unknown }).stderr))) throw error
+      if (waited > 15_000 || !/unhealthy cluster|no leader/.test(String((error as { stderr?: unknown }).stderr)))
+        throw error
       await new Promise((wake) => setTimeout(wake, 500))
     }
   }
@@ -59,7 +78,11 @@ const etcdctlOnce = async (more: Record<string, string>, ...args: string[]): Pro
   const environment = (await home.verb('env', '--json')).stdout
   const folder = readdirSync(join(home.path, '.tools')).find((name) => name.startsWith('etcd-'))
   const program = folder ? join(home.path, '.tools', folder, 'etcdctl') : 'etcdctl'
-  return execFileSync(program, args, { env: { ...process.env, ...JSON.parse(environment), ...more }, encoding: 'utf8', stdio: 'pipe' })
+  return execFileSync(program, args, {
+    env: { ...process.env, ...JSON.parse(environment), ...more },
+    encoding: 'utf8',
+    stdio: 'pipe',
+  })
 }
 
 test('up ends with a verified cluster of three and says how to use it', async () => {
@@ -102,8 +125,17 @@ test('vms and verify run alone', async () => {
 test('on a host lies exactly what the design names, keys for their owner only', () => {
   const host = join(home.path, '.cluster/etcd-cluster-1/hosts/master02')
   const ssl = snapshotOf(join(host, 'etc/ssl/etcd'))
-  assert.equal(Object.keys(ssl), ['ca.crt', 'etcd-client.crt', 'etcd-client.key', 'master02.crt', 'master02.key', 'server.crt', 'server.key'])
-  for (const [name, entry] of Object.entries(ssl)) assert.is((Number(entry.split(' ')[2]) & 0o777).toString(8), name.endsWith('.key') ? '600' : '644', name)
+  assert.equal(Object.keys(ssl), [
+    'ca.crt',
+    'etcd-client.crt',
+    'etcd-client.key',
+    'master02.crt',
+    'master02.key',
+    'server.crt',
+    'server.key',
+  ])
+  for (const [name, entry] of Object.entries(ssl))
+    assert.is((Number(entry.split(' ')[2]) & 0o777).toString(8), name.endsWith('.key') ? '600' : '644', name)
   assert.is(readFileSync(join(host, 'etc/ssl/etcd/server.key'), 'utf8').includes('PRIVATE KEY'), true)
   assert.equal(readdirSync(join(host, 'etc')).sort(), ['ssl', 'supervisor'])
 })
@@ -122,7 +154,9 @@ test('no private key is in a log, an inventory or an argument list', async () =>
   clearInterval(watch)
   assert.ok([...seen].some((command) => command.includes('ansible-playbook')))
   for (const command of seen) for (const body of bodies) assert.not.match(command, body)
-  const written = readdirSync(state, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(log|yml|json|conf)$/.test(name))
+  const written = readdirSync(state, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.(log|yml|json|conf)$/.test(name),
+  )
   assert.ok(written.length > 3)
   for (const name of written) for (const body of bodies) assert.not.match(readFileSync(join(state, name), 'utf8'), body)
 })
@@ -154,10 +188,13 @@ test('a plan names what would be done, host by host, in the order of the restart
   const { exitCode, stdout, stderr } = await home.verb('up', '--plan', '--json')
   assert.is(exitCode, 0, stderr)
   assert.equal(seen(), before)
-  const plan = Object.fromEntries((JSON.parse(stdout).plan as { phase: string; would: string[] }[]).map(({ phase, would }) => [phase, would]))
+  const plan = Object.fromEntries(
+    (JSON.parse(stdout).plan as { phase: string; would: string[] }[]).map(({ phase, would }) => [phase, would]),
+  )
   assert.equal([plan.doctor, plan.pki, plan.vms], [[], ['issue master03/server.crt (missing)'], []])
   assert.is(plan['etcd-role']?.length, 3)
-  for (const step of plan['etcd-role'] ?? []) assert.match(step, /^(master0\d): restart etcd on \1\n(.*\n)+\+ .*ETCD_SNAPSHOT_COUNT="10000"/)
+  for (const step of plan['etcd-role'] ?? [])
+    assert.match(step, /^(master0\d): restart etcd on \1\n(.*\n)+\+ .*ETCD_SNAPSHOT_COUNT="10000"/)
   const readable = await home.verb('up', '--plan')
   assert.match(readable.stdout, 'nothing was touched')
   const alone = await home.verb('etcd-role', '--plan')
@@ -170,7 +207,8 @@ test('a plan names what would be done, host by host, in the order of the restart
 test('the plan of a cluster that is not there says what would be made, and makes nothing', async () => {
   const { exitCode, stdout } = await home.verb('up', '--plan', '--cluster', 'not-there')
   assert.is(exitCode, 0)
-  for (const text of ['make the certificate authority', 'issue etcd-client.crt', 'bring master03 up']) assert.match(stdout, text)
+  for (const text of ['make the certificate authority', 'issue etcd-client.crt', 'bring master03 up'])
+    assert.match(stdout, text)
   assert.not.ok(existsSync(join(home.path, '.cluster/not-there')))
   assert.not.ok(existsSync(join(home.path, 'certs/not-there')))
 })
@@ -186,7 +224,10 @@ test('a changed setting restarts one member after the other: no write fails, and
   const looks: number[] = []
   const watch = setInterval(() => looks.push(etcdPids().length), 20)
   // As from a shell that evaluated env: the person's own ETCDCTL_* must not disturb the role.
-  const { exitCode, stdout, stderr } = await testHomeAt(home, JSON.parse((await home.verb('env', '--json')).stdout)).verb('etcd-role', '--json')
+  const { exitCode, stdout, stderr } = await testHomeAt(
+    home,
+    JSON.parse((await home.verb('env', '--json')).stdout),
+  ).verb('etcd-role', '--json')
   clearInterval(watch)
   const report = await load.stop()
   assert.is(exitCode, 0, stderr)
@@ -199,7 +240,11 @@ test('a changed setting restarts one member after the other: no write fails, and
   assert.ok(report.reads > 100)
   requireHeld(report, 'a changed setting')
   assert.is((await home.verb('verify')).exitCode, 0)
-  assert.equal(JSON.parse((await home.verb('etcd-role', '--json')).stdout).changed, { master01: 0, master02: 0, master03: 0 })
+  assert.equal(JSON.parse((await home.verb('etcd-role', '--json')).stdout).changed, {
+    master01: 0,
+    master02: 0,
+    master03: 0,
+  })
 })
 
 test('a setting with which etcd does not start stops the run at the first member; put right, the next run heals it', async () => {
@@ -207,7 +252,10 @@ test('a setting with which etcd does not start stops the run at the first member
   writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: many } }\n')
   const broken = await home.verb('etcd-role')
   assert.is(broken.exitCode, 1)
-  assert.match(broken.stderr, /^Error: master0\d: etcd does not stay up here\. The last it said:\n.*ETCD_SNAPSHOT_COUNT/s)
+  assert.match(
+    broken.stderr,
+    /^Error: master0\d: etcd does not stay up here\. The last it said:\n.*ETCD_SNAPSHOT_COUNT/s,
+  )
   assert.is(etcdPids().length, 2)
   writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
   const { exitCode, stderr } = await home.verb('up', '--yes')
@@ -233,7 +281,8 @@ test('an emptied data directory of a known member is refused, naming what replac
 
 test('the commands that the refusal names, and then up, replace the emptied member', async () => {
   const { stderr } = await home.verb('up', '--yes')
-  const [, id = '', peerURL = ''] = /member remove (\w+), then etcdctl member add master03 --peer-urls=(\S+),/.exec(stderr) ?? []
+  const [, id = '', peerURL = ''] =
+    /member remove (\w+), then etcdctl member add master03 --peer-urls=(\S+),/.exec(stderr) ?? []
   const others = {
     ETCDCTL_ENDPOINTS: recordedHosts(home.path)
       .slice(0, 2)
@@ -255,7 +304,8 @@ test('a known member that kept a part of its data only is refused, too, and agai
   rmSync(join(data, 'wal'), { recursive: true, maxRetries: 5 })
   process.kill(pid, 'SIGKILL')
   const { stderr } = await home.verb('up', '--yes')
-  const [, id = '', peerURL = ''] = /member remove (\w+), then etcdctl member add master02 --peer-urls=(\S+),/.exec(stderr) ?? []
+  const [, id = '', peerURL = ''] =
+    /member remove (\w+), then etcdctl member add master02 --peer-urls=(\S+),/.exec(stderr) ?? []
   const [first, , third] = recordedHosts(home.path)
   const others = { ETCDCTL_ENDPOINTS: `${first?.clientURL},${third?.clientURL}` }
   await etcdctl(others, 'member', 'remove', id)
@@ -272,7 +322,15 @@ test('a known member that kept a part of its data only is refused, too, and agai
 test('a second cluster of another size lives beside the first', async () => {
   for (const masters of ['1', '5', '7']) {
     const name = `beside-${masters}`
-    const { exitCode, stdout, stderr } = await home.verb('up', '--cluster', name, '--masters', masters, '--json', '--yes')
+    const { exitCode, stdout, stderr } = await home.verb(
+      'up',
+      '--cluster',
+      name,
+      '--masters',
+      masters,
+      '--json',
+      '--yes',
+    )
     assert.is(exitCode, 0, stderr)
     assert.is(JSON.parse(stdout).endpoints.length, Number(masters))
   }
@@ -286,7 +344,8 @@ test('down leaves no process, socket or data; certificates stay until --purge', 
   assert.not.ok(existsSync(join(home.path, '.cluster/beside-1')))
   assert.is((await home.verb('down', '--cluster', 'beside-1', '--yes', '--purge')).exitCode, 0)
   assert.not.ok(existsSync(join(home.path, 'certs/beside-1')))
-  for (const name of ['beside-5', 'beside-7', 'etcd-cluster-1']) assert.is((await home.verb('down', '--cluster', name, '--yes', '--purge')).exitCode, 0)
+  for (const name of ['beside-5', 'beside-7', 'etcd-cluster-1'])
+    assert.is((await home.verb('down', '--cluster', name, '--yes', '--purge')).exitCode, 0)
   assert.equal(processesWith(home.path), [])
   assert.not.ok(existsSync(join(home.path, '.cluster')))
 })
@@ -299,7 +358,9 @@ asOther('a user who is not root brings a cluster up, and is asked for nothing', 
   const { exitCode, stdout, stderr } = await theirs.verb('up')
   assert.is(exitCode, 0, stderr)
   assert.match(stdout, 'The cluster is up and verified')
-  const owners = processesWith(`${theirs.path}/.cluster/`).map(({ pid }) => /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  const owners = processesWith(`${theirs.path}/.cluster/`).map(
+    ({ pid }) => /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1],
+  )
   assert.ok(owners.length >= 4 && owners.every((owner) => owner === String(nobody)))
   assert.is((await theirs.verb('down', '--yes', '--purge')).exitCode, 0)
 })

@@ -30,7 +30,10 @@ test.before(async () => {
   cluster = await freeTestCluster()
   await ensureCertificates(cluster)
   // Strictly, etcd changes no membership within 5 s of a member's start.
-  members = await startMembers(cluster, Object.fromEntries(cluster.hosts.map(({ name }) => [name, { 'strict-reconfig-check': 'false' }])))
+  members = await startMembers(
+    cluster,
+    Object.fromEntries(cluster.hosts.map(({ name }) => [name, { 'strict-reconfig-check': 'false' }])),
+  )
 })
 test.after(() => members.stopAll())
 test.before.each(async () => {
@@ -65,9 +68,25 @@ test('a healthy cluster passes every check', async () => {
     report?.checks.filter(({ ok, skipped }) => !ok || skipped),
     [],
   )
-  assert.equal([report?.cluster, report?.healthy, report?.members.length, report?.certificates.length], [cluster.name, true, 3, 8])
+  assert.equal(
+    [report?.cluster, report?.healthy, report?.members.length, report?.certificates.length],
+    [cluster.name, true, 3, 8],
+  )
   const [first] = report?.members ?? []
-  assert.equal(Object.keys(first ?? {}), ['id', 'name', 'host', 'peerURLs', 'clientURLs', 'isLeader', 'isLearner', 'version', 'dbSizeBytes', 'raftIndex', 'healthy', 'tookMs'])
+  assert.equal(Object.keys(first ?? {}), [
+    'id',
+    'name',
+    'host',
+    'peerURLs',
+    'clientURLs',
+    'isLeader',
+    'isLearner',
+    'version',
+    'dbSizeBytes',
+    'raftIndex',
+    'healthy',
+    'tookMs',
+  ])
   assert.equal(report?.members.filter(({ isLeader }) => isLeader).length, 1)
 })
 
@@ -80,7 +99,13 @@ test('both listings of the original are there, with the ids that etcdctl shows',
       .find((line) => line.includes(host.name))
       ?.split(',')[0]
     assert.ok(healthListing(report).includes(`member ${id} is healthy: got healthy result from ${host.clientURL}\n`))
-    assert.match(memberListing(report), new RegExp(`^${id}: name=${host.name} peerURLs=${host.peerURL} clientURLs=${host.clientURL} isLeader=(true|false)$`, 'm'))
+    assert.match(
+      memberListing(report),
+      new RegExp(
+        `^${id}: name=${host.name} peerURLs=${host.peerURL} clientURLs=${host.clientURL} isLeader=(true|false)$`,
+        'm',
+      ),
+    )
   }
   assert.match(healthListing(report), /\ncluster is healthy$/)
 })
@@ -91,7 +116,11 @@ test('it leaves no key behind', async () => {
 })
 
 test("a person's own ETCDCTL_ variables do not lead it astray", async () => {
-  Object.assign(process.env, { ETCDCTL_ENDPOINTS: 'http://127.0.0.1:1', ETCDCTL_USER: 'someone:secret', ETCDCTL_WRITE_OUT: 'table' })
+  Object.assign(process.env, {
+    ETCDCTL_ENDPOINTS: 'http://127.0.0.1:1',
+    ETCDCTL_USER: 'someone:secret',
+    ETCDCTL_WRITE_OUT: 'table',
+  })
   try {
     assert.ok((await verify(cluster, { timeoutMs: 1000 })).healthy)
   } finally {
@@ -147,7 +176,13 @@ test('a member on another authority', async () => {
     copyCertificates(cluster, 'master02', members.folder('master02'))
     await members.restart('master02')
   }
-  await expectFault({ check: 'served-certificates', host: 'master02', detail: 'on port 2380 its certificate is of another authority', remedy: 'scripts/etcd-role.ts', mend })
+  await expectFault({
+    check: 'served-certificates',
+    host: 'master02',
+    detail: 'on port 2380 its certificate is of another authority',
+    remedy: 'scripts/etcd-role.ts',
+    mend,
+  })
 })
 
 test('an expired certificate on a member', async () => {
@@ -176,13 +211,23 @@ test('a nearly expired certificate on a member', async () => {
 
 test('a nearly expired certificate here', async () => {
   await withCertificate('master02', new Date(Date.now() + 10.5 * day), async () => {
-    await expectFault({ check: 'certificates', host: 'master02', detail: 'certificate master02/server.crt: expires within 30 days', remedy: 'scripts/pki.ts' })
+    await expectFault({
+      check: 'certificates',
+      host: 'master02',
+      detail: 'certificate master02/server.crt: expires within 30 days',
+      remedy: 'scripts/pki.ts',
+    })
   })
 })
 
 test('a member that serves another certificate than the one here', async () => {
   await withCertificate('master02', new Date(Date.now() + 300 * day), async () => {
-    await expectFault({ check: 'served-certificates', host: 'master02', detail: 'it serves another certificate than master02/server.crt here', remedy: 'scripts/etcd-role.ts' })
+    await expectFault({
+      check: 'served-certificates',
+      host: 'master02',
+      detail: 'it serves another certificate than master02/server.crt here',
+      remedy: 'scripts/etcd-role.ts',
+    })
   })
 })
 
@@ -248,7 +293,9 @@ test("a peer port that lets a client's certificate in", async () => {
 })
 
 test('an unknown member', async () => {
-  const id = /Member\s+(\w+) added/.exec(await etcdctl('member', 'add', 'stranger', '--peer-urls=https://127.0.0.1:9'))?.[1]
+  const id = /Member\s+(\w+) added/.exec(
+    await etcdctl('member', 'add', 'stranger', '--peer-urls=https://127.0.0.1:9'),
+  )?.[1]
   await expectFault({
     check: 'members',
     host: `member ${id}`,
@@ -265,7 +312,10 @@ test('a learner left behind', async () => {
   await etcdctl('member', 'remove', old?.id ?? '')
   await members.stop(host.name)
   rmSync(join(members.folder(host.name), 'data'), { recursive: true })
-  const id = /Member\s+(\w+) added/.exec(await etcdctl('member', 'add', host.name, '--learner', `--peer-urls=${host.peerURL}`))?.[1] ?? ''
+  const id =
+    /Member\s+(\w+) added/.exec(
+      await etcdctl('member', 'add', host.name, '--learner', `--peer-urls=${host.peerURL}`),
+    )?.[1] ?? ''
   await members.start(host.name, { 'initial-cluster-state': 'existing' })
   await expectFault({
     check: 'members',
@@ -302,7 +352,14 @@ test('a member with other data', async () => {
     replaceInDatabase('master02', 'another story there', 'the same everywhere')
     await members.start('master02')
   }
-  await expectFault({ check: 'consistency', host: 'master02', detail: 'its data is not the same', remedy: 'scripts/replace.ts', timeoutMs: 8000, mend })
+  await expectFault({
+    check: 'consistency',
+    host: 'master02',
+    detail: 'its data is not the same',
+    remedy: 'scripts/replace.ts',
+    timeoutMs: 8000,
+    mend,
+  })
 })
 
 test('no quorum', async () => {
@@ -353,7 +410,9 @@ async function findFault({ check, host, detail, remedy, timeoutMs = 5000 }: Faul
   assert.instance(error, OperationError)
   const failure = error as OperationError
   assert.equal(failure.exitCode, 1)
-  const line = failure.message.split('\n').find((candidate) => candidate.trim().startsWith(`${check}: ${host}`) && candidate.includes(detail))
+  const line = failure.message
+    .split('\n')
+    .find((candidate) => candidate.trim().startsWith(`${check}: ${host}`) && candidate.includes(detail))
   assert.ok(line, failure.message)
   assert.ok(failure.message.includes(remedy), failure.message)
   const found = report?.checks.find(({ name }) => name === check)
@@ -372,7 +431,10 @@ async function promote(id: string): Promise<void> {
 const hostNamed = (name: string): Host => cluster.hosts.find((host) => host.name === name) as Host
 
 async function etcdctl(...args: string[]): Promise<string> {
-  const { stdout, stderr, exitCode } = await ask(await etcdctlPath(cluster), args, { env: await clientEnvironment(cluster), timeout: 8000 })
+  const { stdout, stderr, exitCode } = await ask(await etcdctlPath(cluster), args, {
+    env: await clientEnvironment(cluster),
+    timeout: 8000,
+  })
   assert.equal(exitCode, 0, `etcdctl ${args.join(' ')}: ${stderr}`)
   return stdout
 }
@@ -382,7 +444,10 @@ async function serverPair(name: string, ends: Date): Promise<{ certificate: stri
   const profile = leaves(cluster).find(({ title }) => title === `${name}/server.crt`)
   if (!profile) throw new Error(`no profile for ${name}`)
   const keys = await makeKeyPair('ecdsa-p256')
-  return { certificate: (await issueLeaf(readAuthority(cluster), keys.publicKey, { ...profile, ends })).toString(), key: keyToPem(keys.privateKey) }
+  return {
+    certificate: (await issueLeaf(readAuthority(cluster), keys.publicKey, { ...profile, ends })).toString(),
+    key: keyToPem(keys.privateKey),
+  }
 }
 
 /** Puts such a pair on a member: etcd reads it at the next handshake. */
@@ -409,7 +474,9 @@ async function withCertificate(name: string, ends: Date, work: () => Promise<voi
 /** Writes through a member until it refuses; returns why. */
 async function fill(name: string): Promise<string> {
   for (let count = 0; count < 20; count++) {
-    const reason = await put(cluster, `filler/${count}`, 'x'.repeat(60_000), { endpoints: [hostNamed(name).clientURL] }).then(
+    const reason = await put(cluster, `filler/${count}`, 'x'.repeat(60_000), {
+      endpoints: [hostNamed(name).clientURL],
+    }).then(
       () => undefined,
       (error: OperationError) => error.more.output ?? error.message,
     )
@@ -423,7 +490,8 @@ function replaceInDatabase(name: string, before: string, after: string): void {
   const path = join(members.folder(name), 'data/member/snap/db')
   const content = readFileSync(path)
   assert.ok(content.includes(before), 'the value is in the database')
-  for (let at = content.indexOf(before); at >= 0; at = content.indexOf(before)) content.write(after.padEnd(before.length).slice(0, before.length), at)
+  for (let at = content.indexOf(before); at >= 0; at = content.indexOf(before))
+    content.write(after.padEnd(before.length).slice(0, before.length), at)
   writeFileSync(path, content)
 }
 

@@ -22,7 +22,15 @@ export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Ove
     configFile: undefined,
     recorded: false,
     ...overrides,
-    etcd: { token: name, version: undefined, binaries: undefined, clientPort: 2379, peerPort: 2380, environment: {}, ...etcd },
+    etcd: {
+      token: name,
+      version: undefined,
+      binaries: undefined,
+      clientPort: 2379,
+      peerPort: 2380,
+      environment: {},
+      ...etcd,
+    },
     pki: { keyAlgorithm: 'ecdsa-p256', caDays: 3650, leafDays: 365, renewBeforeDays: 30, extraSans: [], ...pki },
     paths: { ...clusterPaths(name, temporaryFolder()), ...paths },
   }
@@ -30,5 +38,10 @@ export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Ove
 
 function testHost(number: number): Host {
   const address = `127.77.0.${100 + number}`
-  return { name: `master${String(number).padStart(2, '0')}`, address, clientURL: `https://${address}:2379`, peerURL: `https://${address}:2380` }
+  return {
+    name: `master${String(number).padStart(2, '0')}`,
+    address,
+    clientURL: `https://${address}:2379`,
+    peerURL: `https://${address}:2380`,
+  }
 }

@@ -94,7 +94,11 @@ export async function startMembers(cluster: Cluster, overrides: Record<string, E
 export function copyCertificates(cluster: Cluster, name: string, folder: string): void {
   copyFileSync(join(cluster.paths.certs, 'ca.crt'), join(folder, 'ssl/ca.crt'))
   for (const file of ['server', name])
-    for (const kind of ['crt', 'key']) copyFileSync(join(cluster.paths.certs, name, `${file}.${kind}`), join(folder, `ssl/${file === name ? 'peer' : file}.${kind}`))
+    for (const kind of ['crt', 'key'])
+      copyFileSync(
+        join(cluster.paths.certs, name, `${file}.${kind}`),
+        join(folder, `ssl/${file === name ? 'peer' : file}.${kind}`),
+      )
 }
 
 function flagsOf(cluster: Cluster, host: Host, folder: string): EtcdFlags {

@@ -41,7 +41,8 @@ export interface TestHosts {
   remove: () => void
 }
 
-const docker = async (...args: string[]): Promise<string> => (await exec('docker', args, { maxBuffer: 1 << 26 })).stdout.trim()
+const docker = async (...args: string[]): Promise<string> =>
+  (await exec('docker', args, { maxBuffer: 1 << 26 })).stdout.trim()
 
 /**
  * Starts `count` hosts named master01 and up on a network of their own.
@@ -63,7 +64,9 @@ export async function startHosts(image: string, count: number): Promise<TestHost
     if (removed) return
     removed = true
     process.off('exit', remove)
-    execFileSync('docker', ['rm', '--force', '--volumes', ...hosts.map(({ container }) => container)], { stdio: 'ignore' })
+    execFileSync('docker', ['rm', '--force', '--volumes', ...hosts.map(({ container }) => container)], {
+      stdio: 'ignore',
+    })
     execFileSync('docker', ['network', 'rm', id], { stdio: 'ignore' })
   }
   process.once('exit', remove)
@@ -72,19 +75,44 @@ export async function startHosts(image: string, count: number): Promise<TestHost
   const on = (name: string, script: string): Promise<string> => docker('exec', containerOf(name), 'sh', '-ec', script)
   const boot = async (name: string): Promise<void> => {
     await docker('start', containerOf(name))
-    await on(name, 'for i in $(seq 300); do case $(systemctl is-system-running) in running|degraded) exit 0;; esac; sleep 0.1; done; exit 1')
+    await on(
+      name,
+      'for i in $(seq 300); do case $(systemctl is-system-running) in running|degraded) exit 0;; esac; sleep 0.1; done; exit 1',
+    )
   }
 
   await Promise.all(
     hosts.map(async ({ name, address, container }) => {
-      await docker('create', '--name', container, '--hostname', name, '--network', id, '--ip', address, ...systemd.split(' '), image)
+      await docker(
+        'create',
+        '--name',
+        container,
+        '--hostname',
+        name,
+        '--network',
+        id,
+        '--ip',
+        address,
+        ...systemd.split(' '),
+        image,
+      )
       await boot(name)
-      await on(name, `id ${user} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh ${user}; echo '${user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/${user}`)
-      await on(name, `mkdir -p /home/${user}/.ssh; echo '${readFileSync(`${key}.pub`, 'utf8').trim()}' > /home/${user}/.ssh/authorized_keys; chown -R ${user}: /home/${user}/.ssh`)
+      await on(
+        name,
+        `id ${user} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh ${user}; echo '${user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/${user}`,
+      )
+      await on(
+        name,
+        `mkdir -p /home/${user}/.ssh; echo '${readFileSync(`${key}.pub`, 'utf8').trim()}' > /home/${user}/.ssh/authorized_keys; chown -R ${user}: /home/${user}/.ssh`,
+      )
     }),
   )
   const knownHosts = join(folder, 'known_hosts')
-  const lines = await Promise.all(hosts.map(async ({ name, address }) => `${address} ${await on(name, 'cut -d" " -f1,2 /etc/ssh/ssh_host_ed25519_key.pub')}`))
+  const lines = await Promise.all(
+    hosts.map(
+      async ({ name, address }) => `${address} ${await on(name, 'cut -d" " -f1,2 /etc/ssh/ssh_host_ed25519_key.pub')}`,
+    ),
+  )
   writeFileSync(knownHosts, `${lines.join('\n')}\n`)
 
   return {

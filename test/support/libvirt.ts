@@ -12,9 +12,10 @@ import { mirrors } from '../../tasks/vms/host-image.ts'
 const exec = promisify(execFile)
 
 /** Debian packages with all that is used here. */
-export const libvirtPackages = 'libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils vagrant vagrant-libvirt mmdebstrap e2fsprogs iproute2 iptables'.split(
-  ' ',
-)
+export const libvirtPackages =
+  'libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils vagrant vagrant-libvirt mmdebstrap e2fsprogs iproute2 iptables'.split(
+    ' ',
+  )
 
 /** What a machine needs beyond what prepare.sh puts into a container. */
 const forMachines = 'linux-image-cloud-amd64,initramfs-tools,ifupdown,isc-dhcp-client'
@@ -33,13 +34,32 @@ end
 /** Makes a box in `folder` and returns its path. Needs root, and Debian's packages; takes minutes. */
 export async function makeBox(folder: string): Promise<string> {
   const root = join(folder, 'root')
-  const hooks = ['copy-in prepare.sh /tmp', 'chroot "$1" sh /tmp/prepare.sh', 'rm "$1/tmp/prepare.sh"'].map((hook) => `--customize-hook=${hook}`)
+  const hooks = ['copy-in prepare.sh /tmp', 'chroot "$1" sh /tmp/prepare.sh', 'rm "$1/tmp/prepare.sh"'].map(
+    (hook) => `--customize-hook=${hook}`,
+  )
   const slim = ['doc', 'man', 'locale'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`)
-  await must('mmdebstrap', ['--quiet', '--variant=minbase', '--format=directory', `--include=${forMachines}`, ...slim, ...hooks, 'bookworm', root, ...(await mirrors())], {
-    cwd: join(projectFolder, 'templates/vagrant/docker'),
-  })
+  await must(
+    'mmdebstrap',
+    [
+      '--quiet',
+      '--variant=minbase',
+      '--format=directory',
+      `--include=${forMachines}`,
+      ...slim,
+      ...hooks,
+      'bookworm',
+      root,
+      ...(await mirrors()),
+    ],
+    {
+      cwd: join(projectFolder, 'templates/vagrant/docker'),
+    },
+  )
   writeFileSync(join(root, 'etc/fstab'), '/dev/vda / ext4 errors=remount-ro 0 1\n')
-  writeFileSync(join(root, 'etc/network/interfaces'), 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n')
+  writeFileSync(
+    join(root, 'etc/network/interfaces'),
+    'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n',
+  )
   writeFileSync(join(root, 'etc/hostname'), 'debian\n')
   const boot = readdirSync(join(root, 'boot'))
   for (const name of ['vmlinuz', 'initrd.img']) {
@@ -49,9 +69,14 @@ export async function makeBox(folder: string): Promise<string> {
   }
   await must('mke2fs', ['-q', '-t', 'ext4', '-d', root, 'disk', `${diskGigabytes}G`], { cwd: folder })
   await must('qemu-img', ['convert', '-O', 'qcow2', 'disk', 'box.img'], { cwd: folder })
-  writeFileSync(join(folder, 'metadata.json'), JSON.stringify({ provider: 'libvirt', format: 'qcow2', virtual_size: diskGigabytes }))
+  writeFileSync(
+    join(folder, 'metadata.json'),
+    JSON.stringify({ provider: 'libvirt', format: 'qcow2', virtual_size: diskGigabytes }),
+  )
   writeFileSync(join(folder, 'Vagrantfile'), boxVagrantfile)
-  await must('tar', ['-cSf', 'debian.box', 'metadata.json', 'Vagrantfile', 'box.img', 'vmlinuz', 'initrd.img'], { cwd: folder })
+  await must('tar', ['-cSf', 'debian.box', 'metadata.json', 'Vagrantfile', 'box.img', 'vmlinuz', 'initrd.img'], {
+    cwd: folder,
+  })
   await must('rm', ['-r', 'root', 'disk', 'box.img'], { cwd: folder })
   return join(folder, 'debian.box')
 }
@@ -87,9 +112,24 @@ export async function startLibvirt(folder: string, box: string, boxName: string)
   writeFileSync(join(etc, 'libvirtd.conf'), 'auth_unix_rw = "none"\n')
   const mounts = folders.map((path) => `mkdir -p ${path} "$1${path}"; mount --bind "$1${path}" ${path}`)
   const log = openSync(join(folder, 'libvirtd.log'), 'w')
-  const child = spawn('unshare', ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-ec', [...mounts, 'libvirtd & wait $!'].join('\n'), 'sh', folder], {
-    stdio: ['ignore', log, log], // not detached: the runner ends our group
-  })
+  const child = spawn(
+    'unshare',
+    [
+      '--mount',
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      'sh',
+      '-ec',
+      [...mounts, 'libvirtd & wait $!'].join('\n'),
+      'sh',
+      folder,
+    ],
+    {
+      stdio: ['ignore', log, log], // not detached: the runner ends our group
+    },
+  )
   closeSync(log)
   const end = (): void => void (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'))
   process.once('exit', end)
@@ -101,12 +141,19 @@ export async function startLibvirt(folder: string, box: string, boxName: string)
     writeFileSync(join(programs, name), `#!/bin/sh\nexec ${inside} ${requireProgram(name)} "$@"\n`)
     chmodSync(join(programs, name), 0o755)
   }
-  const environment = { PATH: `${programs}${delimiter}${process.env.PATH}`, VAGRANT_HOME: join(folder, 'vagrant'), VAGRANT_CHECKPOINT_DISABLE: '1' }
-  const virsh = async (...args: string[]): Promise<string> => (await exec(join(programs, 'virsh'), ['--connect', 'qemu:///system', ...args])).stdout.trim()
+  const environment = {
+    PATH: `${programs}${delimiter}${process.env.PATH}`,
+    VAGRANT_HOME: join(folder, 'vagrant'),
+    VAGRANT_CHECKPOINT_DISABLE: '1',
+  }
+  const virsh = async (...args: string[]): Promise<string> =>
+    (await exec(join(programs, 'virsh'), ['--connect', 'qemu:///system', ...args])).stdout.trim()
 
   for (let waited = 0; !(await virsh('version').catch(() => undefined)); waited += 250) {
     if (child.exitCode !== null || waited > 60_000)
-      throw new Error(`libvirtd did not start.\n${readFileSync(join(folder, 'libvirtd.log'), 'utf8').split('\n').slice(-8).join('\n')}`)
+      throw new Error(
+        `libvirtd did not start.\n${readFileSync(join(folder, 'libvirtd.log'), 'utf8').split('\n').slice(-8).join('\n')}`,
+      )
     await sleep(250)
   }
   await must('vagrant', ['box', 'add', '--name', boxName, '--provider', 'libvirt', box], { env: environment })
@@ -121,6 +168,10 @@ export async function startLibvirt(folder: string, box: string, boxName: string)
   }
 }
 
-async function must(program: string, args: string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<void> {
+async function must(
+  program: string,
+  args: string[],
+  options: { cwd?: string; env?: Record<string, string> } = {},
+): Promise<void> {
   await exec(program, args, { maxBuffer: 2 ** 26, ...options, env: { ...process.env, ...options.env } })
 }

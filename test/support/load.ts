@@ -8,13 +8,19 @@ import { type Home, processesWith } from './verbs.ts'
 
 /** As much of a home's cluster as clients need. */
 export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
-  const { members } = JSON.parse(readFileSync(join(home.path, '.cluster', name, 'cluster.json'), 'utf8')) as { members: Host[] }
+  const { members } = JSON.parse(readFileSync(join(home.path, '.cluster', name, 'cluster.json'), 'utf8')) as {
+    members: Host[]
+  }
   const hosts = members.map((member) => ({ ...member, clientURL: `https://${member.address}:2379` }))
   return { name, hosts, paths: { certs: join(home.path, 'certs', name) } } as Cluster
 }
 
 /** Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. `what`: how the measurement is called. */
-export async function underLoad<T>(home: Home, act: () => Promise<T>, what = 'under load'): Promise<{ result: T; report: LoadReport }> {
+export async function underLoad<T>(
+  home: Home,
+  act: () => Promise<T>,
+  what = 'under load',
+): Promise<{ result: T; report: LoadReport }> {
   // To the end of the operation, however slow the machine is; at a pace that leaves the machine to the operation.
   const load = startLoad(clientsView(home), { pauseMs: 40, maxSeconds: 900 })
   let report: LoadReport | undefined
@@ -30,11 +36,16 @@ export async function underLoad<T>(home: Home, act: () => Promise<T>, what = 'un
 export function requireHeld(report: LoadReport, what: string): void {
   assert.ok(report.acknowledged > 50, `only ${report.acknowledged} writes`)
   assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
-  console.log(`measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest stall ${report.longestStallMs} ms`)
+  console.log(
+    `measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest stall ${report.longestStallMs} ms`,
+  )
 }
 
 /** The pids of a cluster's members, by host. */
 export function memberPids(home: Home, name = 'etcd-cluster-1'): Record<string, number> {
-  const pidOf = (host: string): number => processesWith(`ETCD_DATA_DIR=${home.path}/.cluster/${name}/hosts/${host}/`).find(({ command }) => command.endsWith('/etcd'))?.pid ?? 0
+  const pidOf = (host: string): number =>
+    processesWith(`ETCD_DATA_DIR=${home.path}/.cluster/${name}/hosts/${host}/`).find(({ command }) =>
+      command.endsWith('/etcd'),
+    )?.pid ?? 0
   return Object.fromEntries(clientsView(home, name).hosts.map((host) => [host.name, pidOf(host.name)]))
 }

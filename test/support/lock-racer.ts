@@ -25,7 +25,15 @@ while (Date.now() < end) {
   rmSync(marker)
   // As if this process had died here: the lock stays, and names a pid that now belongs to a younger process.
   const dead = `${path}.by-${process.pid}`
-  writeFileSync(dead, JSON.stringify({ pid: Number(reusedPid), birth: String(Math.random()), verb: 'up', since: new Date().toISOString() }))
+  writeFileSync(
+    dead,
+    JSON.stringify({
+      pid: Number(reusedPid),
+      birth: String(Math.random()),
+      verb: 'up',
+      since: new Date().toISOString(),
+    }),
+  )
   renameSync(dead, path)
 }
 console.log(`taken ${taken}`)

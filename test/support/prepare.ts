@@ -8,7 +8,8 @@ const programs = { openssl: 'openssl', ps: 'procps' }
 /** @throws Error naming what is missing and cannot be got here */
 export async function prepare(): Promise<void> {
   const missing = Object.entries(programs).filter(([program]) => !findProgram(program))
-  if (missing.length > 0 && !(isRoot() && hasApt())) throw new Error(`The tests need ${missing.map(([program]) => program).join(' and ')}.`)
+  if (missing.length > 0 && !(isRoot() && hasApt()))
+    throw new Error(`The tests need ${missing.map(([program]) => program).join(' and ')}.`)
   if (missing.length > 0)
     await aptInstall(
       missing.map(([, name]) => name),

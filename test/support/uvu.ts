@@ -46,7 +46,9 @@ function watch<T>(real: uvu.Test<T>, name: string): uvu.Test<T> {
     add(title, counted(title, handler))
   }
   const hook = (kind: string, add: (handler: uvu.Callback<T>) => void) => (handler: uvu.Callback<T>) =>
-    add((context) => step(`${name}: ${kind} hook`, () => noted(`${name}: a ${kind} hook`, async () => handler(context))))
+    add((context) =>
+      step(`${name}: ${kind} hook`, () => noted(`${name}: a ${kind} hook`, async () => handler(context))),
+    )
 
   process.on('exit', () => {
     const forgotten = declared.tests + declared.only
@@ -105,7 +107,9 @@ async function step(title: string, work: () => Promise<void>): Promise<void> {
 }
 
 function endLeak(): void {
-  report.problems.push(`Still running ${grace / 1000} s after its last test; left open: ${process.getActiveResourcesInfo().join(', ') || 'unknown'}.`)
+  report.problems.push(
+    `Still running ${grace / 1000} s after its last test; left open: ${process.getActiveResourcesInfo().join(', ') || 'unknown'}.`,
+  )
   process.exit(1)
 }
 

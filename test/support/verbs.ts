@@ -1,6 +1,16 @@
 // Runs the scripts as a person does, in a home folder of the test's own.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { temporaryFolder } from './folder.ts'
@@ -34,14 +44,16 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   mkdirSync(tools, { recursive: true })
   symlinkSync(tools, join(path, '.tools'))
   if (user) chownSync(path, user, user)
-  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, { HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment }, user)
+  const start = (script: string, ...flags: string[]): Started =>
+    startScript(script, flags, { HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment }, user)
   const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
   return {
     path,
     verb,
     start,
     downAll: async () => {
-      for (const name of existsSync(join(path, '.cluster')) ? readdirSync(join(path, '.cluster')) : []) await verb('down', '--cluster', name, '--yes', '--purge')
+      for (const name of existsSync(join(path, '.cluster')) ? readdirSync(join(path, '.cluster')) : [])
+        await verb('down', '--cluster', name, '--yes', '--purge')
       rmSync(path, { recursive: true, force: true })
     },
   }
@@ -51,20 +63,36 @@ export function testHome(environment: Record<string, string> = {}, user?: number
 function startScript(script: string, flags: string[], environment: Record<string, string>, user?: number): Started {
   const started = Date.now()
   const inherited = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith('HA_ETCD_') && !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION'].includes(name)),
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !name.startsWith('HA_ETCD_') &&
+        !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION'].includes(name),
+    ),
   )
-  const child = spawn(process.execPath, ['--import', 'tsx', join(projectFolder, 'node_modules/zx/build/cli.js'), join(projectFolder, 'scripts', `${script}.ts`), ...flags], {
-    cwd: projectFolder,
-    env: { ...inherited, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-    ...(user && { uid: user, gid: user }),
-  })
+  const child = spawn(
+    process.execPath,
+    [
+      '--import',
+      'tsx',
+      join(projectFolder, 'node_modules/zx/build/cli.js'),
+      join(projectFolder, 'scripts', `${script}.ts`),
+      ...flags,
+    ],
+    {
+      cwd: projectFolder,
+      env: { ...inherited, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      ...(user && { uid: user, gid: user }),
+    },
+  )
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk))
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk))
-  const done = new Promise<Outcome>((end) => child.once('close', (exitCode) => end({ exitCode, stdout, stderr, tookMs: Date.now() - started })))
+  const done = new Promise<Outcome>((end) =>
+    child.once('close', (exitCode) => end({ exitCode, stdout, stderr, tookMs: Date.now() - started })),
+  )
   return { child, done }
 }
 
@@ -108,7 +136,11 @@ export function processesWith(text: string): { pid: number; command: string }[] 
   }
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .map((name) => ({ pid: Number(name), command: read(`/proc/${name}/cmdline`).replaceAll('\0', ' ').trim(), environment: read(`/proc/${name}/environ`) }))
+    .map((name) => ({
+      pid: Number(name),
+      command: read(`/proc/${name}/cmdline`).replaceAll('\0', ' ').trim(),
+      environment: read(`/proc/${name}/environ`),
+    }))
     .filter(({ command, environment }) => command !== '' && (command.includes(text) || environment.includes(text)))
     .map(({ pid, command }) => ({ pid, command }))
 }

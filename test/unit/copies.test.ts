@@ -52,7 +52,10 @@ test('down removes what a killed run left, also where there is no cluster any mo
 })
 
 test('what a killed run left is removed by the next one; what another run works on stays', async () => {
-  const [left, used] = [join(tmpdir(), 'ha-etcd-copy-2147483646-abcdef'), join(tmpdir(), `ha-etcd-copy-${process.ppid}-abcdef`)]
+  const [left, used] = [
+    join(tmpdir(), 'ha-etcd-copy-2147483646-abcdef'),
+    join(tmpdir(), `ha-etcd-copy-${process.ppid}-abcdef`),
+  ]
   for (const folder of [left, used]) mkdirSync(folder, { recursive: true })
   await withCopies(testCluster(), async () => {})
   assert.equal([existsSync(left), existsSync(used)], [false, true])

@@ -13,20 +13,34 @@ const test = suite('house')
 
 /** Where a file stands, what it says, and the rule that refuses it; '' where it is permitted. */
 const cases: [path: string, content: string, rule: string][] = [
-  ...phases.map((phase): [string, string, string] => ['tasks/core/x.ts', `import '../${phase}/index.ts'`, 'noRestrictedImports']),
+  ...phases.map((phase): [string, string, string] => [
+    'tasks/core/x.ts',
+    `import '../${phase}/index.ts'`,
+    'noRestrictedImports',
+  ]),
   ['tasks/core/x.ts', "import '../etcd/index.ts'", 'noRestrictedImports'],
   ['tasks/core/x.ts', "import '../phases.ts'", 'noRestrictedImports'],
   ['tasks/core/x.ts', "import '../../scripts/up.ts'", 'noRestrictedImports'],
   ['tasks/core/x.ts', "import './index.ts'", ''],
   ['tasks/core/x.ts', 'export const path = process.env.PATH', ''],
   ['tasks/core/x.ts', 'export const words = process.argv', ''],
-  ...phases.map((phase): [string, string, string] => ['tasks/etcd/x.ts', `import '../${phase}/index.ts'`, 'noRestrictedImports']),
+  ...phases.map((phase): [string, string, string] => [
+    'tasks/etcd/x.ts',
+    `import '../${phase}/index.ts'`,
+    'noRestrictedImports',
+  ]),
   ['tasks/etcd/x.ts', "import '../phases.ts'", 'noRestrictedImports'],
   ['tasks/etcd/x.ts', "import '../../scripts/up.ts'", 'noRestrictedImports'],
   ['tasks/etcd/x.ts', "import '../core/index.ts'", ''],
   ['tasks/etcd/x.ts', "import './index.ts'", ''],
   ...phases.flatMap((from) => [
-    ...phases.filter((to) => to !== from).map((to): [string, string, string] => [`tasks/${from}/x.ts`, `import '../${to}/index.ts'`, 'noRestrictedImports']),
+    ...phases
+      .filter((to) => to !== from)
+      .map((to): [string, string, string] => [
+        `tasks/${from}/x.ts`,
+        `import '../${to}/index.ts'`,
+        'noRestrictedImports',
+      ]),
     [`tasks/${from}/x.ts`, "import '../phases.ts'", 'noRestrictedImports'] as [string, string, string],
     [`tasks/${from}/x.ts`, "import '../../scripts/up.ts'", 'noRestrictedImports'] as [string, string, string],
     [`tasks/${from}/x.ts`, "import '../etcd/index.ts'", ''] as [string, string, string],
@@ -40,26 +54,43 @@ const cases: [path: string, content: string, rule: string][] = [
   ['tasks/x.ts', "import './pki/index.ts'", ''],
   // Operations stand above the phases, and only scripts use them.
   ...phases.map((phase): [string, string, string] => ['tasks/operations/x.ts', `import '../${phase}/index.ts'`, '']),
-  ...['core', 'etcd'].map((folder): [string, string, string] => ['tasks/operations/x.ts', `import '../${folder}/index.ts'`, '']),
+  ...['core', 'etcd'].map((folder): [string, string, string] => [
+    'tasks/operations/x.ts',
+    `import '../${folder}/index.ts'`,
+    '',
+  ]),
   ['tasks/operations/x.ts', "import './index.ts'", ''],
   ['tasks/operations/x.ts', "import '../pki/authority.ts'", 'noRestrictedImports'],
   ['tasks/operations/x.ts', "import '../phases.ts'", 'noRestrictedImports'],
   ['tasks/operations/x.ts', "import '../../scripts/up.ts'", 'noRestrictedImports'],
-  ...['x.ts', 'core/x.ts', 'etcd/x.ts', ...phases.map((phase) => `${phase}/x.ts`)].map((path): [string, string, string] => [
-    `tasks/${path}`,
-    `import '${path.includes('/') ? '..' : '.'}/operations/index.ts'`,
-    'noRestrictedImports',
-  ]),
+  ...['x.ts', 'core/x.ts', 'etcd/x.ts', ...phases.map((phase) => `${phase}/x.ts`)].map(
+    (path): [string, string, string] => [
+      `tasks/${path}`,
+      `import '${path.includes('/') ? '..' : '.'}/operations/index.ts'`,
+      'noRestrictedImports',
+    ],
+  ),
   ['scripts/x.ts', "import '../tasks/operations/index.ts'", ''],
   ['scripts/x.ts', "import './up.ts'", 'noRestrictedImports'],
   ['scripts/x.ts', "import '../test/run.ts'", 'noRestrictedImports'],
   ['scripts/x.ts', "import '../tasks/phases.ts'", ''],
   ['scripts/x.ts', "import '../tasks/pki/index.ts'", ''],
   // Every way to import counts.
-  ['tasks/pki/x.ts', "import type { here } from '../vms/index.ts'\nexport type Here = typeof here", 'noRestrictedImports'],
+  [
+    'tasks/pki/x.ts',
+    "import type { here } from '../vms/index.ts'\nexport type Here = typeof here",
+    'noRestrictedImports',
+  ],
   ['tasks/pki/x.ts', "export * from '../vms/index.ts'", 'noRestrictedImports'],
   ['tasks/pki/x.ts', "export const vms = await import('../vms/index.ts')", 'noRestrictedImports'],
-  ...['tasks/etcd/x.ts', 'tasks/pki/x.ts', 'tasks/operations/x.ts', 'tasks/doctor/checks/x.ts', 'tasks/x.ts', 'scripts/x.ts'].flatMap((path): [string, string, string][] => [
+  ...[
+    'tasks/etcd/x.ts',
+    'tasks/pki/x.ts',
+    'tasks/operations/x.ts',
+    'tasks/doctor/checks/x.ts',
+    'tasks/x.ts',
+    'scripts/x.ts',
+  ].flatMap((path): [string, string, string][] => [
     [path, 'export const path = process.env.PATH', 'noProcessEnv'],
     [path, 'export const words = process.argv', 'noJsRestrictedProperties'],
     [path, "import { argv } from 'zx'\nexport const words = argv", 'noRestrictedImports'],
@@ -90,10 +121,20 @@ test.before(() => {
   ])
     write(path, 'export const here = 1')
   for (const [index, [path, content]] of cases.entries()) write(fileOf(index, path), content)
-  const { stdout, stderr } = spawnSync(process.execPath, [join(project, 'node_modules/@biomejs/biome/bin/biome'), 'lint', '--reporter=github', '--max-diagnostics=none', '.'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [
+      join(project, 'node_modules/@biomejs/biome/bin/biome'),
+      'lint',
+      '--reporter=github',
+      '--max-diagnostics=none',
+      '.',
+    ],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  )
   const found = [...stdout.matchAll(/title=lint\/\w+\/(\w+),file=([^,]+),/g)]
   assert.ok(found.length > 0, stdout + stderr)
   refusals = new Map()

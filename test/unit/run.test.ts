@@ -27,7 +27,11 @@ function runOver(files: Record<string, string>, ...args: string[]): Run {
       mkdirSync(dirname(join(root, 'test', name)), { recursive: true })
       writeFileSync(join(root, 'test', name), header + content)
     }
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', join(project, 'test/run.ts'), '--root', root, ...args], { cwd: project, encoding: 'utf8' })
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', join(project, 'test/run.ts'), '--root', root, ...args],
+      { cwd: project, encoding: 'utf8' },
+    )
     return { code: status, output: stdout + stderr, last: stdout.trimEnd().split('\n').at(-1) ?? '' }
   } finally {
     rmSync(root, { recursive: true, force: true })
@@ -41,7 +45,12 @@ const refused: { title: string; content: string; says: RegExp; passed: number }[
     says: /Not done after 10\.0 s, in "waits"/,
     passed: 0,
   },
-  { title: 'a failing test', content: `test('one plus one', () => assert.is(1 + 1, 3))\ntest.run()`, says: /FAIL.*one plus one/, passed: 0 },
+  {
+    title: 'a failing test',
+    content: `test('one plus one', () => assert.is(1 + 1, 3))\ntest.run()`,
+    says: /FAIL.*one plus one/,
+    passed: 0,
+  },
   {
     title: 'a before hook that throws, with its message',
     content: `test.before(() => { throw new Error('no database') })\ntest('a', () => {})\ntest.run()`,
@@ -97,7 +106,11 @@ const refused: { title: string; content: string; says: RegExp; passed: number }[
 
 let all: Run
 test.before(() => {
-  all = runOver(Object.fromEntries(refused.map(({ content }, index) => [`unit/${index}.test.ts`, content])), '--timeout', '10')
+  all = runOver(
+    Object.fromEntries(refused.map(({ content }, index) => [`unit/${index}.test.ts`, content])),
+    '--timeout',
+    '10',
+  )
 })
 
 for (const [index, { title, says, passed }] of refused.entries()) {
@@ -110,7 +123,10 @@ for (const [index, { title, says, passed }] of refused.entries()) {
 
 test('one refused file fails the whole run, and the last line counts', () => {
   assert.is(all.code, 1)
-  assert.is(all.last, `${refused.reduce((sum, { passed }) => sum + passed, 0)} passed, ${refused.length} failed, 0 skipped`)
+  assert.is(
+    all.last,
+    `${refused.reduce((sum, { passed }) => sum + passed, 0)} passed, ${refused.length} failed, 0 skipped`,
+  )
 })
 
 test('refuses arguments that match no file, and says so', () => {
@@ -127,7 +143,10 @@ test('refuses an unknown flag', () => {
 })
 
 test('adds up what passes and what is skipped, over unit and integration', () => {
-  const files = { 'unit/a/a.test.ts': `test('a', () => {})\ntest.skip('b', () => {})\ntest.run()`, 'integration/c.test.ts': `test('c', () => {})\ntest.run()` }
+  const files = {
+    'unit/a/a.test.ts': `test('a', () => {})\ntest.skip('b', () => {})\ntest.run()`,
+    'integration/c.test.ts': `test('c', () => {})\ntest.run()`,
+  }
   const run = runOver(files)
   assert.is(run.code, 0, run.output)
   assert.is(run.last, '2 passed, 0 failed, 1 skipped')
@@ -135,7 +154,10 @@ test('adds up what passes and what is skipped, over unit and integration', () =>
 })
 
 test('counts as skipped what an only() left out', () => {
-  assert.is(runOver({ 'unit/x.test.ts': `test('a', () => {})\ntest.only('b', () => {})\ntest.run()` }).last, '1 passed, 0 failed, 1 skipped')
+  assert.is(
+    runOver({ 'unit/x.test.ts': `test('a', () => {})\ntest.only('b', () => {})\ntest.run()` }).last,
+    '1 passed, 0 failed, 1 skipped',
+  )
 })
 
 test.run()

@@ -19,7 +19,8 @@ const test = suite('cluster')
 test.before.each(() => rmSync(join(home, '.cluster'), { recursive: true, force: true }))
 
 /** On this machine unless asked otherwise, whatever this machine has. */
-const resolve = (asked: Config = {}) => resolveCluster({ asked: { provider: 'local', ...asked }, configFile: undefined, yes: false, json: false })
+const resolve = (asked: Config = {}) =>
+  resolveCluster({ asked: { provider: 'local', ...asked }, configFile: undefined, yes: false, json: false })
 const subnet = '127.201.7.0/24'
 
 /** A record as recordCluster writes it, with changes. */
@@ -55,7 +56,12 @@ test('nothing asked is three masters on a loopback network of their own', async 
   const prefix = cluster.subnet.replace('0/24', '')
   assert.equal(
     cluster.hosts.map(({ name, address, clientURL, peerURL }) => [name, address, clientURL, peerURL]),
-    [1, 2, 3].map((number) => [`master0${number}`, `${prefix}10${number}`, `https://${prefix}10${number}:2379`, `https://${prefix}10${number}:2380`]),
+    [1, 2, 3].map((number) => [
+      `master0${number}`,
+      `${prefix}10${number}`,
+      `https://${prefix}10${number}:2379`,
+      `https://${prefix}10${number}:2380`,
+    ]),
   )
 })
 
@@ -70,11 +76,23 @@ test('the same name finds the same network again, another name another', async (
 })
 
 test('what is asked holds', async () => {
-  const cluster = await resolve({ cluster: 'x', masters: 5, subnet, etcd: { clientPort: 1234, peerPort: 1235, version: '3.6.14' }, pki: { leafDays: 10, renewBeforeDays: 1 } })
+  const cluster = await resolve({
+    cluster: 'x',
+    masters: 5,
+    subnet,
+    etcd: { clientPort: 1234, peerPort: 1235, version: '3.6.14' },
+    pki: { leafDays: 10, renewBeforeDays: 1 },
+  })
   assert.is(cluster.hosts.length, 5)
   assert.is(cluster.hosts[4]?.clientURL, 'https://127.201.7.105:1234')
   assert.is(cluster.etcd.version, '3.6.14')
-  assert.equal(cluster.pki, { keyAlgorithm: 'ecdsa-p256', caDays: 3650, leafDays: 10, renewBeforeDays: 1, extraSans: [] })
+  assert.equal(cluster.pki, {
+    keyAlgorithm: 'ecdsa-p256',
+    caDays: 3650,
+    leafDays: 10,
+    renewBeforeDays: 1,
+    extraSans: [],
+  })
   assert.is(cluster.paths.certs, join(home, 'certs/x'))
 })
 
@@ -117,7 +135,13 @@ test('recording the same again touches nothing', async () => {
 
 test('asking again for what is recorded is fine', async () => {
   leaveRecord(record())
-  const cluster = await resolve({ cluster: 'a', provider: 'auto', masters: 3, subnet, etcd: { clientPort: 2379, peerPort: 2380, version: '3.5.16' } })
+  const cluster = await resolve({
+    cluster: 'a',
+    provider: 'auto',
+    masters: 3,
+    subnet,
+    etcd: { clientPort: 2379, peerPort: 2380, version: '3.5.16' },
+  })
   assert.is(cluster.hosts.length, 3)
 })
 
@@ -167,9 +191,18 @@ test('whether one can listen is answered, and why not', async () => {
 
 test('a verb that configures nothing goes by the record, whatever the configuration says', async () => {
   leaveRecord(record())
-  const asked: Config = { cluster: 'a', provider: 'vagrant', masters: 5, subnet: '127.9.9.0/24', etcd: { clientPort: 3379, version: '3.6.14', environment: { ETCD_X: '1' } } }
+  const asked: Config = {
+    cluster: 'a',
+    provider: 'vagrant',
+    masters: 5,
+    subnet: '127.9.9.0/24',
+    etcd: { clientPort: 3379, version: '3.6.14', environment: { ETCD_X: '1' } },
+  }
   const cluster = await resolveCluster({ asked, configFile: undefined, yes: false, json: false }, { configures: false })
-  assert.equal([cluster.provider, cluster.subnet, cluster.hosts.length, cluster.etcd.clientPort, cluster.etcd.version], ['local', subnet, 3, 2379, '3.5.16'])
+  assert.equal(
+    [cluster.provider, cluster.subnet, cluster.hosts.length, cluster.etcd.clientPort, cluster.etcd.version],
+    ['local', subnet, 3, 2379, '3.5.16'],
+  )
   await refusal(asked)
 })
 

@@ -6,7 +6,10 @@ import { forCluster } from '../../../tasks/core/command.ts'
 const test = suite('command')
 
 test('a hint is about the cluster of the run', () => {
-  assert.is(forCluster('Replace it: scripts/replace.ts master03 does.', 'prod2'), 'Replace it: npx zx scripts/replace.ts --cluster prod2 master03 does.')
+  assert.is(
+    forCluster('Replace it: scripts/replace.ts master03 does.', 'prod2'),
+    'Replace it: npx zx scripts/replace.ts --cluster prod2 master03 does.',
+  )
   assert.is(
     forCluster('Go on: npx zx scripts/up.ts, then npx zx scripts/rotate-ca.ts --back', 'b'),
     'Go on: npx zx scripts/up.ts --cluster b, then npx zx scripts/rotate-ca.ts --cluster b --back',

@@ -10,7 +10,15 @@ import { temporaryFolder } from '../../support/folder.ts'
 // The home is read when the module is loaded.
 const home = temporaryFolder()
 process.env.HA_ETCD_HOME = home
-for (const name of ['HA_ETCD_CLUSTER', 'HA_ETCD_PROVIDER', 'HA_ETCD_MASTERS', 'HA_ETCD_CONFIG', 'MASTER_COUNT', 'BOX_VERSION']) delete process.env[name]
+for (const name of [
+  'HA_ETCD_CLUSTER',
+  'HA_ETCD_PROVIDER',
+  'HA_ETCD_MASTERS',
+  'HA_ETCD_CONFIG',
+  'MASTER_COUNT',
+  'BOX_VERSION',
+])
+  delete process.env[name]
 const { loadSettings } = await import('../../../tasks/core/config.ts')
 const { settingsFromEnvironment } = await import('../../../tasks/core/environment.ts')
 const { UsageError } = await import('../../../tasks/core/errors.ts')
@@ -56,8 +64,19 @@ pki: { keyAlgorithm: rsa-3072, caDays: 100, leafDays: 50, renewBeforeDays: 0, ex
     provider: 'local',
     masters: 5,
     subnet: '127.10.20.0/24',
-    etcd: { version: '3.6.14', clientPort: 12379, peerPort: 12380, environment: { ETCD_SNAPSHOT_COUNT: '10000', ETCD_PRE_VOTE: 'true' } },
-    pki: { keyAlgorithm: 'rsa-3072', caDays: 100, leafDays: 50, renewBeforeDays: 0, extraSans: ['kube-etcd.example', '10.3.0.15', 'fd00::1', '*.etcd.example'] },
+    etcd: {
+      version: '3.6.14',
+      clientPort: 12379,
+      peerPort: 12380,
+      environment: { ETCD_SNAPSHOT_COUNT: '10000', ETCD_PRE_VOTE: 'true' },
+    },
+    pki: {
+      keyAlgorithm: 'rsa-3072',
+      caDays: 100,
+      leafDays: 50,
+      renewBeforeDays: 0,
+      extraSans: ['kube-etcd.example', '10.3.0.15', 'fd00::1', '*.etcd.example'],
+    },
   })
 })
 
@@ -73,10 +92,14 @@ test('MASTER_COUNT means masters, and HA_ETCD_MASTERS goes before it', () => {
   withEnvironment({ MASTER_COUNT: '5', HA_ETCD_MASTERS: '7' }, () => assert.is(loadSettings({}).asked.masters, 7))
 })
 
-test('an empty variable is as good as none', () => withEnvironment({ HA_ETCD_MASTERS: '', HA_ETCD_CONFIG: '' }, () => assert.equal(loadSettings({}).asked, {})))
+test('an empty variable is as good as none', () =>
+  withEnvironment({ HA_ETCD_MASTERS: '', HA_ETCD_CONFIG: '' }, () => assert.equal(loadSettings({}).asked, {})))
 
 test('an unknown variable of ours is refused with the nearest one', () => {
-  assert.throws(() => settingsFromEnvironment({ HA_ETCD_MASTER: '3' }), /^Unknown environment variable HA_ETCD_MASTER\. Did you mean HA_ETCD_MASTERS\?$/)
+  assert.throws(
+    () => settingsFromEnvironment({ HA_ETCD_MASTER: '3' }),
+    /^Unknown environment variable HA_ETCD_MASTER\. Did you mean HA_ETCD_MASTERS\?$/,
+  )
   assert.equal(settingsFromEnvironment({ ETCD_NAME: 'x', HA_ETCDX: '1' }), {})
 })
 
@@ -122,26 +145,66 @@ const refusedFiles: [string, string, RegExp][] = [
   ['a list', '- masters', /: the file must be a list of keys and values, without dashes\.$/],
   ['a bare word', 'masters', /: the file must be a list of keys and values\.$/],
   ['an unknown key', 'master: 3', /: master is not a known key\. Did you mean masters\?$/],
-  ['an unknown key below etcd', 'etcd: { clientport: 1 }', /: etcd\.clientport is not a known key\. Did you mean clientPort\?$/],
+  [
+    'an unknown key below etcd',
+    'etcd: { clientport: 1 }',
+    /: etcd\.clientport is not a known key\. Did you mean clientPort\?$/,
+  ],
   ['an unknown key below pki', 'pki: { days: 1 }', /: pki\.days is not a known key\./],
   ['a group that is none', 'etcd: 3.6.14', /: etcd must be a list of keys and values\.$/],
   ['a group that is empty', 'etcd:', /: etcd must be a list of keys and values\.$/],
   ['masters as text', 'masters: "3"', /: masters must be 1, 3, 5, 7 or 9, not "3"\.$/],
-  ['an even number of masters', 'masters: 4', /: masters must be odd .*: an even number tolerates no more failures than the odd number below it, not 4\.$/],
+  [
+    'an even number of masters',
+    'masters: 4',
+    /: masters must be odd .*: an even number tolerates no more failures than the odd number below it, not 4\.$/,
+  ],
   ['half a master', 'masters: 3.5', /: masters must be 1, 3, 5, 7 or 9, not 3\.5\.$/],
   ['no number of masters', 'masters: .nan', /: masters must be 1, 3, 5, 7 or 9/],
   ['a cluster name as a number', 'cluster: 1', /: cluster must be text, not 1\.$/],
-  ['a provider that is not there', 'provider: locl', /: provider must be one of .*, not "locl"\. Did you mean local\?$/],
-  ['a version with too few parts', 'etcd: { version: "3.6" }', /: etcd\.version must be an etcd version such as 3\.6\.14, not "3\.6"\.$/],
+  [
+    'a provider that is not there',
+    'provider: locl',
+    /: provider must be one of .*, not "locl"\. Did you mean local\?$/,
+  ],
+  [
+    'a version with too few parts',
+    'etcd: { version: "3.6" }',
+    /: etcd\.version must be an etcd version such as 3\.6\.14, not "3\.6"\.$/,
+  ],
   ['a version of the future', 'etcd: { version: 4.0.0 }', /: etcd\.version must be an etcd version/],
-  ['a version that is too old', 'etcd: { version: 3.3.27 }', /^etcd\.version 3\.3\.27 is too old: 3\.4 or later is needed\.$/],
-  ['a port as text', 'etcd: { clientPort: "2379" }', /: etcd\.clientPort must be a port from 1 to 65535, not "2379"\.$/],
+  [
+    'a version that is too old',
+    'etcd: { version: 3.3.27 }',
+    /^etcd\.version 3\.3\.27 is too old: 3\.4 or later is needed\.$/,
+  ],
+  [
+    'a port as text',
+    'etcd: { clientPort: "2379" }',
+    /: etcd\.clientPort must be a port from 1 to 65535, not "2379"\.$/,
+  ],
   ['port 0', 'etcd: { clientPort: 0 }', /: etcd\.clientPort must be a port/],
   ['port 70000', 'etcd: { peerPort: 70000 }', /: etcd\.peerPort must be a port/],
-  ['the same port twice', 'etcd: { clientPort: 2380 }', /^etcd\.clientPort and etcd\.peerPort must differ \(both are 2380\)\.$/],
-  ['a variable that is not of etcd', 'etcd: { environment: { PATH: x } }', /: etcd\.environment\.PATH must be an ETCD_\* variable/],
-  ['a variable with a list', 'etcd: { environment: { ETCD_X: [1] } }', /: etcd\.environment\.ETCD_X must be text, a number or true or false/],
-  ['a variable on two lines', 'etcd: { environment: { ETCD_X: "a\\nb" } }', /: etcd\.environment\.ETCD_X must be on one line/],
+  [
+    'the same port twice',
+    'etcd: { clientPort: 2380 }',
+    /^etcd\.clientPort and etcd\.peerPort must differ \(both are 2380\)\.$/,
+  ],
+  [
+    'a variable that is not of etcd',
+    'etcd: { environment: { PATH: x } }',
+    /: etcd\.environment\.PATH must be an ETCD_\* variable/,
+  ],
+  [
+    'a variable with a list',
+    'etcd: { environment: { ETCD_X: [1] } }',
+    /: etcd\.environment\.ETCD_X must be text, a number or true or false/,
+  ],
+  [
+    'a variable on two lines',
+    'etcd: { environment: { ETCD_X: "a\\nb" } }',
+    /: etcd\.environment\.ETCD_X must be on one line/,
+  ],
   ...['{{ 1 }}', '{% if x %}', '{# x #}'].map((template): [string, string, RegExp] => [
     `a template in a variable: ${template}`,
     `etcd: { environment: { ETCD_X: "a${template}" } }`,
@@ -149,8 +212,16 @@ const refusedFiles: [string, string, RegExp][] = [
   ]),
   ['a template in the binaries', 'etcd: { binaries: "/{{ x }}" }', /: etcd\.binaries must not contain \{\{/],
   ['a template in the inventory', 'inventory: "/{% x %}"', /: inventory must not contain \{\{/],
-  ['binaries on two lines', 'etcd: { binaries: "/a\\nb" }', /: etcd\.binaries must be on one line, without control characters, not "\/a\\nb"\.$/],
-  ['a variable that we derive', 'etcd: { environment: { ETCD_NAME: x } }', /^etcd\.environment: ETCD_NAME is derived from the cluster and cannot be set\.$/],
+  [
+    'binaries on two lines',
+    'etcd: { binaries: "/a\\nb" }',
+    /: etcd\.binaries must be on one line, without control characters, not "\/a\\nb"\.$/,
+  ],
+  [
+    'a variable that we derive',
+    'etcd: { environment: { ETCD_NAME: x } }',
+    /^etcd\.environment: ETCD_NAME is derived from the cluster and cannot be set\.$/,
+  ],
   [
     'a variable that a cluster would not survive',
     'etcd: { environment: { ETCD_UNSAFE_NO_FSYNC: true } }',
@@ -158,44 +229,101 @@ const refusedFiles: [string, string, RegExp][] = [
   ],
   ['version and binaries', 'etcd: { version: 3.6.14, binaries: /nowhere }', /exclude each other/],
   ['binaries without etcd', 'etcd: { binaries: /nowhere }', /^etcd\.binaries: there is no etcd in \/nowhere\.$/],
-  ['a key algorithm of another kind', 'pki: { keyAlgorithm: ed25519 }', /: pki\.keyAlgorithm must be one of ecdsa-p256, rsa-2048, rsa-3072, rsa-4096, not "ed25519"\.$/],
-  ['half a day', 'pki: { leafDays: 1.5 }', /: pki\.leafDays must be a whole number of days from 1 to 36500, not 1\.5\.$/],
+  [
+    'a key algorithm of another kind',
+    'pki: { keyAlgorithm: ed25519 }',
+    /: pki\.keyAlgorithm must be one of ecdsa-p256, rsa-2048, rsa-3072, rsa-4096, not "ed25519"\.$/,
+  ],
+  [
+    'half a day',
+    'pki: { leafDays: 1.5 }',
+    /: pki\.leafDays must be a whole number of days from 1 to 36500, not 1\.5\.$/,
+  ],
   ['no day', 'pki: { caDays: 0 }', /: pki\.caDays must be a whole number of days/],
-  ['leaves that outlive their authority', 'pki: { caDays: 30, leafDays: 31, renewBeforeDays: 1 }', /must not exceed pki\.caDays/],
-  ['a renewal that never ends', 'pki: { leafDays: 30 }', /^pki\.renewBeforeDays \(30\) must be less than pki\.leafDays \(30\)/],
-  ['a SAN that is no address', 'pki: { extraSans: [10.0.0.300] }', /: pki\.extraSans\.0 must be a DNS name or an IP address, not "10\.0\.0\.300"\.$/],
+  [
+    'leaves that outlive their authority',
+    'pki: { caDays: 30, leafDays: 31, renewBeforeDays: 1 }',
+    /must not exceed pki\.caDays/,
+  ],
+  [
+    'a renewal that never ends',
+    'pki: { leafDays: 30 }',
+    /^pki\.renewBeforeDays \(30\) must be less than pki\.leafDays \(30\)/,
+  ],
+  [
+    'a SAN that is no address',
+    'pki: { extraSans: [10.0.0.300] }',
+    /: pki\.extraSans\.0 must be a DNS name or an IP address, not "10\.0\.0\.300"\.$/,
+  ],
   ['a SAN with a space', 'pki: { extraSans: ["a b"] }', /: pki\.extraSans\.0 must be/],
-  ['SANs that are no list', 'pki: { extraSans: a.example }', /: pki\.extraSans must be a list of DNS names and IP addresses/],
+  [
+    'SANs that are no list',
+    'pki: { extraSans: a.example }',
+    /: pki\.extraSans must be a list of DNS names and IP addresses/,
+  ],
   ['a subnet that is no /24', 'subnet: 127.0.0.0/16', /: subnet must be an IPv4 \/24 network/],
   ['a subnet beyond 255', 'subnet: 127.0.256.0/24', /: subnet must be an IPv4 \/24 network/],
-  ["a loopback subnet for Vagrant's hosts", 'provider: vagrant\nsubnet: 127.0.8.0/24', /^subnet 127\.0\.8\.0\/24 is on the loopback interface/],
-  ['a provider that Vagrant has not', 'vagrant: { provider: hyperv }', /: vagrant\.provider must be one of docker, libvirt, virtualbox, parallels, not "hyperv"\.$/],
+  [
+    "a loopback subnet for Vagrant's hosts",
+    'provider: vagrant\nsubnet: 127.0.8.0/24',
+    /^subnet 127\.0\.8\.0\/24 is on the loopback interface/,
+  ],
+  [
+    'a provider that Vagrant has not',
+    'vagrant: { provider: hyperv }',
+    /: vagrant\.provider must be one of docker, libvirt, virtualbox, parallels, not "hyperv"\.$/,
+  ],
   ['a key that Vagrant has not', 'vagrant: { ram: 1 }', /: vagrant\.ram is not a known key\./],
   ['too little memory', 'vagrant: { memory: 64 }', /: vagrant\.memory must be a whole number of MB from 512/],
   ["libvirt's driver for another", 'vagrant: { provider: docker, driver: qemu }', /^vagrant\.driver is libvirt's/],
-  ['a subnet of the outside for local hosts', 'provider: local\nsubnet: 10.0.0.0/24', /^subnet 10\.0\.0\.0\/24 is not on the loopback interface/],
+  [
+    'a subnet of the outside for local hosts',
+    'provider: local\nsubnet: 10.0.0.0/24',
+    /^subnet 10\.0\.0\.0\/24 is not on the loopback interface/,
+  ],
 ]
 
 test('what Vagrant makes its machines of is taken', () => {
-  const vagrant = { provider: 'libvirt' as const, box: 'debian/bookworm64', boxVersion: '12.1', memory: 2048, cpus: 2, driver: 'qemu' as const }
-  assert.equal(load(JSON.stringify({ provider: 'vagrant', subnet: '172.17.5.0/24', vagrant })).asked, { provider: 'vagrant', subnet: '172.17.5.0/24', vagrant })
+  const vagrant = {
+    provider: 'libvirt' as const,
+    box: 'debian/bookworm64',
+    boxVersion: '12.1',
+    memory: 2048,
+    cpus: 2,
+    driver: 'qemu' as const,
+  }
+  assert.equal(load(JSON.stringify({ provider: 'vagrant', subnet: '172.17.5.0/24', vagrant })).asked, {
+    provider: 'vagrant',
+    subnet: '172.17.5.0/24',
+    vagrant,
+  })
 })
 
 test('a folder that Ansible would evaluate is refused, whichever way it is named', () => {
   const folder = join(temporaryFolder(), '{{ x }}')
   mkdirSync(folder)
   writeFileSync(join(folder, 'here.yaml'), '')
-  assert.throws(() => loadSettings({ config: join(folder, 'here.yaml') }), /^The path of the configuration file must not contain \{\{/)
-  const script = "const { loadSettings } = await import('./tasks/core/config.ts'); try { loadSettings({}) } catch ({ message }) { console.log(message) }"
+  assert.throws(
+    () => loadSettings({ config: join(folder, 'here.yaml') }),
+    /^The path of the configuration file must not contain \{\{/,
+  )
+  const script =
+    "const { loadSettings } = await import('./tasks/core/config.ts'); try { loadSettings({}) } catch ({ message }) { console.log(message) }"
   const env = { ...process.env, HA_ETCD_HOME: folder }
-  const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], { env, encoding: 'utf8' })
+  const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
+    env,
+    encoding: 'utf8',
+  })
   assert.match(said, /^The folder of certs\/ and \.cluster\/ \(HA_ETCD_HOME\) must not contain \{\{/)
 })
 
 test("BOX_VERSION means the box's version, and goes before the file", () => {
   withEnvironment({ BOX_VERSION: '4081.2.0' }, () => {
     assert.equal(loadSettings({}).asked.vagrant, { boxVersion: '4081.2.0' })
-    assert.equal(load('vagrant: { box: flatcar-beta, boxVersion: "1" }').asked.vagrant, { box: 'flatcar-beta', boxVersion: '4081.2.0' })
+    assert.equal(load('vagrant: { box: flatcar-beta, boxVersion: "1" }').asked.vagrant, {
+      box: 'flatcar-beta',
+      boxVersion: '4081.2.0',
+    })
   })
 })
 
@@ -213,11 +341,13 @@ for (const [what, content, message] of refusedFiles) {
 }
 
 for (const masters of ['0', '2', '4', '8', '11', '-3', '3.5', 'abc', '03x', ' ', '1e0']) {
-  test(`${JSON.stringify(masters)} masters are refused, and the flag is named`, () => assert.throws(() => loadSettings({ masters }), /^--masters must be /))
+  test(`${JSON.stringify(masters)} masters are refused, and the flag is named`, () =>
+    assert.throws(() => loadSettings({ masters }), /^--masters must be /))
 }
 
 for (const cluster of ['Prod', 'a/b', '..', '.', '-a', 'a'.repeat(64), 'a b', 'ä']) {
-  test(`a cluster named ${cluster.slice(0, 10)} is refused`, () => assert.throws(() => loadSettings({ cluster }), /^--cluster must be 1 to 63 lower-case letters/))
+  test(`a cluster named ${cluster.slice(0, 10)} is refused`, () =>
+    assert.throws(() => loadSettings({ cluster }), /^--cluster must be 1 to 63 lower-case letters/))
 }
 
 test('what the environment says wrongly is named by its variable', () => {

@@ -61,13 +61,20 @@ test('a number is a number of at least what it must be', () => {
   assert.is(numberFlag({ seconds: '2.5' }, 'seconds', 1, { decimals: true }), 2.5)
   for (const given of ['0', '-1', '1e3', 'abc', '0x10', ' 2', '2.5'])
     assert.throws(() => numberFlag({ keep: given }, 'keep', 1), /--keep must be a whole number of at least 1/, given)
-  assert.throws(() => numberFlag({ seconds: '3601' }, 'seconds', 1, { most: 3600, decimals: true }), /--seconds must be a number from 1 to 3600, not "3601"/)
+  assert.throws(
+    () => numberFlag({ seconds: '3601' }, 'seconds', 1, { most: 3600, decimals: true }),
+    /--seconds must be a number from 1 to 3600, not "3601"/,
+  )
 })
 
 test('help names every flag with its value, and ends with an example', () => {
   const text = helpText('up', 'Makes a cluster.', clusterFlags, 'Example: npx zx scripts/up.ts')
-  for (const [name, flag] of Object.entries(clusterFlags)) assert.match(text, `--${name}${flag.value ? ` ${flag.value}` : ''} `)
-  assert.match(text, /^Makes a cluster\.\n\nUsage: npx zx scripts\/up\.ts \[flags\]\n[\s\S]*Example: npx zx scripts\/up\.ts\n$/)
+  for (const [name, flag] of Object.entries(clusterFlags))
+    assert.match(text, `--${name}${flag.value ? ` ${flag.value}` : ''} `)
+  assert.match(
+    text,
+    /^Makes a cluster\.\n\nUsage: npx zx scripts\/up\.ts \[flags\]\n[\s\S]*Example: npx zx scripts\/up\.ts\n$/,
+  )
 })
 
 test.run()

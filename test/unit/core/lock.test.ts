@@ -28,7 +28,9 @@ function leaveLock(state: string, content: string): void {
 /** Another process that takes the lock, says so, and holds it until it is killed. */
 async function holder(state: string, verb: string): Promise<ChildProcess> {
   const code = `const { takeLock } = await import('${lockModule}')\nawait takeLock('${state}', '${verb}')\nconsole.log('taken')\nsetInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   await once(child.stdout, 'data')
   return child
 }
@@ -44,7 +46,8 @@ test('of two takers one wins; the other is told its pid and verb, and gets the l
   try {
     await takeLock(state, 'up').then(
       () => assert.unreachable('both had the lock'),
-      (error: Error) => assert.match(error.message, new RegExp(`at work on this cluster: etcd-role, pid ${child.pid},`)),
+      (error: Error) =>
+        assert.match(error.message, new RegExp(`at work on this cluster: etcd-role, pid ${child.pid},`)),
     )
   } finally {
     await kill(child)
@@ -96,7 +99,16 @@ test('a clock set forward makes no living owner dead', async () => {
   const state = temporaryFolder()
   const child = spawn('sleep', ['60'])
   try {
-    leaveLock(state, JSON.stringify({ pid: child.pid, birth: await birthOf(child.pid ?? 0), verb: 'pki', since: longAgo.toISOString(), launchers: [] }))
+    leaveLock(
+      state,
+      JSON.stringify({
+        pid: child.pid,
+        birth: await birthOf(child.pid ?? 0),
+        verb: 'pki',
+        since: longAgo.toISOString(),
+        launchers: [],
+      }),
+    )
     await takeLock(state, 'up').then(
       () => assert.unreachable(),
       (error: Error) => assert.match(error.message, `pki, pid ${child.pid}`),
@@ -110,7 +122,16 @@ test('a run whose npx was killed is ended by the next one: nobody else can stop 
   const state = temporaryFolder()
   const orphan = spawn('sleep', ['60'])
   const ended = once(orphan, 'exit')
-  leaveLock(state, JSON.stringify({ pid: orphan.pid, birth: await birthOf(orphan.pid ?? 0), verb: 'up', since: new Date().toISOString(), launchers: [[deadPid(), '1']] }))
+  leaveLock(
+    state,
+    JSON.stringify({
+      pid: orphan.pid,
+      birth: await birthOf(orphan.pid ?? 0),
+      verb: 'up',
+      since: new Date().toISOString(),
+      launchers: [[deadPid(), '1']],
+    }),
+  )
   const release = await takeLock(state, 'up')
   assert.equal(await ended, [null, 'SIGTERM'])
   release()
@@ -161,7 +182,10 @@ test('a program that was given the pid of a tool later is left alone', async () 
 })
 
 test('a group that ignores SIGTERM is killed', async () => {
-  const stubborn = spawn('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 1; done'], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] })
+  const stubborn = spawn('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 1; done'], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   await once(stubborn.stdout, 'data')
   const ended = once(stubborn, 'exit')
   await endGroup(stubborn.pid ?? 0)
@@ -172,7 +196,11 @@ test('of eight processes racing for a dead lock, again and again, never two have
   const state = temporaryFolder()
   const stranger = spawn('sleep', ['60'])
   leaveLock(state, JSON.stringify({ pid: stranger.pid, birth: '1', verb: 'up', since: new Date().toISOString() }))
-  const racers = Array.from({ length: 8 }, () => spawn(process.execPath, ['--import', 'tsx', racer, state, '2000', String(stranger.pid)], { stdio: ['ignore', 'pipe', 'pipe'] }))
+  const racers = Array.from({ length: 8 }, () =>
+    spawn(process.execPath, ['--import', 'tsx', racer, state, '2000', String(stranger.pid)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  )
   const outputs = await Promise.all(racers.map(outputOf))
   await kill(stranger)
   assert.equal(

@@ -22,7 +22,8 @@ for (const name of ['vault', 'sudo', 'key']) writeFileSync(join(folder, name), '
 const environment = { ANSIBLE_CONFIG: process.env.ANSIBLE_CONFIG, PATH: process.env.PATH }
 test.before.each(() => void (process.env.ANSIBLE_CONFIG = config))
 test.after.each(() => {
-  for (const [name, value] of Object.entries(environment)) value === undefined ? delete process.env[name] : (process.env[name] = value)
+  for (const [name, value] of Object.entries(environment))
+    value === undefined ? delete process.env[name] : (process.env[name] = value)
 })
 
 test("what belongs to the hosts is taken, what is the play's own is not; paths are meant from where the file lies", async () => {

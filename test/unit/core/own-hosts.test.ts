@@ -15,18 +15,34 @@ const file = (name: string, content: string): string => {
   writeFileSync(path, content)
   return path
 }
-const host = (number: number): { name: string; address: string } => ({ name: `m${number}`, address: `10.0.0.${number}` })
+const host = (number: number): { name: string; address: string } => ({
+  name: `m${number}`,
+  address: `10.0.0.${number}`,
+})
 const asked = (content: string) => loadSettings({ config: file('cluster.yaml', content) }).asked
 
 test('hosts of the configuration, paths meant from where the file lies', () => {
-  const { hosts } = asked('hosts:\n  - { name: m1, address: 10.0.0.1, ssh: { user: core, port: 2200, identityFile: /keys/id, jump: bastion } }\n')
-  assert.equal(hosts, [{ name: 'm1', address: '10.0.0.1', ssh: { user: 'core', port: 2200, identityFile: '/keys/id', jump: 'bastion' } }])
+  const { hosts } = asked(
+    'hosts:\n  - { name: m1, address: 10.0.0.1, ssh: { user: core, port: 2200, identityFile: /keys/id, jump: bastion } }\n',
+  )
+  assert.equal(hosts, [
+    { name: 'm1', address: '10.0.0.1', ssh: { user: 'core', port: 2200, identityFile: '/keys/id', jump: 'bastion' } },
+  ])
 })
 
 for (const [content, says] of [
-  ['hosts: [{ name: m1, address: 10.0.0.1 }, { name: m2, address: 10.0.0.2 }]', 'must name 1, 3, 5, 7 or 9 hosts, not 2: an even number'],
-  ['hosts: [{ name: m1, address: 10.0.0.1 }, { name: m2, address: 10.0.0.1 }, { name: m3, address: 10.0.0.3 }]', 'm1 and m2 have the same address 10.0.0.1'],
-  ['hosts: [{ name: m1, address: 10.0.0.1 }, { name: m1, address: 10.0.0.2 }, { name: m3, address: 10.0.0.3 }]', 'names m1 twice'],
+  [
+    'hosts: [{ name: m1, address: 10.0.0.1 }, { name: m2, address: 10.0.0.2 }]',
+    'must name 1, 3, 5, 7 or 9 hosts, not 2: an even number',
+  ],
+  [
+    'hosts: [{ name: m1, address: 10.0.0.1 }, { name: m2, address: 10.0.0.1 }, { name: m3, address: 10.0.0.3 }]',
+    'm1 and m2 have the same address 10.0.0.1',
+  ],
+  [
+    'hosts: [{ name: m1, address: 10.0.0.1 }, { name: m1, address: 10.0.0.2 }, { name: m3, address: 10.0.0.3 }]',
+    'names m1 twice',
+  ],
   ['hosts: [{ name: m1, address: server.example }]', 'must be an IPv4 address'],
   ['hosts: [{ name: m1, adress: 10.0.0.1 }]', 'is not a known key. Did you mean address?'],
   ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { usr: me } }]', 'is not a known key. Did you mean user?'],
@@ -38,10 +54,22 @@ for (const [content, says] of [
   ['hosts: [{ name: ca, address: 10.0.0.1 }]', 'cannot be named ca: its peer certificate would be the file ca.crt'],
   ['hosts: [{ name: etcd-client, address: 10.0.0.1 }]', 'cannot be named etcd-client'],
   ['hosts: [{ name: m1, address: 10.0.0.1, python: python3.11 }]', 'must be the absolute path of a Python'],
-  ['hosts: [{ name: m1, address: 10.0.0.1, python: "/usr/bin/python3{{lookup(1)}}" }]', 'hosts.0.python must not contain {{'],
-  ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { identityFile: "/{# k #}" } }]', 'hosts.0.ssh.identityFile must not contain {{'],
-  ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { identityFile: "/k\\n  ProxyCommand x" } }]', 'hosts.0.ssh.identityFile must be on one line'],
-  [`hosts: [{ name: m1, address: 10.0.0.1, ssh: { knownHosts: '/a "b' } }]`, 'hosts.0.ssh.knownHosts must not contain "'],
+  [
+    'hosts: [{ name: m1, address: 10.0.0.1, python: "/usr/bin/python3{{lookup(1)}}" }]',
+    'hosts.0.python must not contain {{',
+  ],
+  [
+    'hosts: [{ name: m1, address: 10.0.0.1, ssh: { identityFile: "/{# k #}" } }]',
+    'hosts.0.ssh.identityFile must not contain {{',
+  ],
+  [
+    'hosts: [{ name: m1, address: 10.0.0.1, ssh: { identityFile: "/k\\n  ProxyCommand x" } }]',
+    'hosts.0.ssh.identityFile must be on one line',
+  ],
+  [
+    `hosts: [{ name: m1, address: 10.0.0.1, ssh: { knownHosts: '/a "b' } }]`,
+    'hosts.0.ssh.knownHosts must not contain "',
+  ],
   ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { user: "a\\eb" } }]', 'hosts.0.ssh.user must be on one line'],
   ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { host: -oProxyCommand=x } }]', 'hosts.0.ssh.host must be one word'],
   ['{ provider: local, hosts: [{ name: m1, address: 10.0.0.1 }] }', 'hosts is for provider ssh, not local'],
@@ -62,20 +90,41 @@ test('an inventory: the group of the masters, their addresses, and how ssh reach
     hosts.map(({ name, address }) => `${name} ${address}`),
     ['a1 10.0.0.1', 'b2.example 10.0.0.2', '10.0.0.3 10.0.0.3'],
   )
-  writeFileSync(inventory, '[etcd]\na1 ansible_host=10.0.0.1 ansible_port=2200 ansible_user=me ansible_ssh_common_args="-J bastion -o UserKnownHostsFile=/known"\n')
+  writeFileSync(
+    inventory,
+    '[etcd]\na1 ansible_host=10.0.0.1 ansible_port=2200 ansible_user=me ansible_ssh_common_args="-J bastion -o UserKnownHostsFile=/known"\n',
+  )
   const [only] = await hostsInInventory(inventory)
-  const ssh = { host: '10.0.0.1', port: 2200, user: 'me', identityFile: undefined, options: ['ProxyJump bastion', 'UserKnownHostsFile=/known'] }
+  const ssh = {
+    host: '10.0.0.1',
+    port: 2200,
+    user: 'me',
+    identityFile: undefined,
+    options: ['ProxyJump bastion', 'UserKnownHostsFile=/known'],
+  }
   assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh })
 })
 
 test('an inventory in the older words for how ssh reaches a host', async () => {
-  const [only] = await hostsInInventory(file('hosts.ini', '[etcd]\na1 ansible_ssh_host=10.0.0.1 ansible_ssh_port=2200 ansible_ssh_user=me ansible_private_key_file=/k\n'))
-  assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh: { host: '10.0.0.1', port: 2200, user: 'me', identityFile: '/k', options: [] } })
+  const [only] = await hostsInInventory(
+    file(
+      'hosts.ini',
+      '[etcd]\na1 ansible_ssh_host=10.0.0.1 ansible_ssh_port=2200 ansible_ssh_user=me ansible_private_key_file=/k\n',
+    ),
+  )
+  assert.equal(only, {
+    name: 'a1',
+    address: '10.0.0.1',
+    ssh: { host: '10.0.0.1', port: 2200, user: 'me', identityFile: '/k', options: [] },
+  })
 })
 
 /** An inventory whose one host has this variable. */
 const withVariable = (key: string, value: string): string =>
-  file('hosts.json', JSON.stringify({ etcd: { hosts: { a1: { ansible_host: '10.0.0.1', private_ipv4: '10.0.0.1', [key]: value } } } }))
+  file(
+    'hosts.json',
+    JSON.stringify({ etcd: { hosts: { a1: { ansible_host: '10.0.0.1', private_ipv4: '10.0.0.1', [key]: value } } } }),
+  )
 
 // What ssh itself makes of the file, by `ssh -G`.
 for (const [args, expected] of [
@@ -131,14 +180,23 @@ test('an inventory without the group, or that is none, is refused', async () => 
 
 test('other hosts than the cluster was made of are refused, each named', () => {
   refuseOtherHosts([host(1)], [host(1)], 'the configuration')
-  assert.throws(() => refuseOtherHosts([host(1), host(2)], [host(1), host(3)], 'the configuration'), 'm2 (10.0.0.2) went, m3 (10.0.0.3) came')
+  assert.throws(
+    () => refuseOtherHosts([host(1), host(2)], [host(1), host(3)], 'the configuration'),
+    'm2 (10.0.0.2) went, m3 (10.0.0.3) came',
+  )
 })
 
-test('how many hosts, said also where there is none', () => assert.throws(() => checkOwnHosts([], 'hosts'), 'must name 1, 3, 5, 7 or 9 hosts, not 0'))
+test('how many hosts, said also where there is none', () =>
+  assert.throws(() => checkOwnHosts([], 'hosts'), 'must name 1, 3, 5, 7 or 9 hosts, not 0'))
 
 test('the ssh configuration checks host keys, quotes what has spaces, and leaves the rest to the person’s own, then to the system’s', () => {
-  const text = sshConfig([{ name: 'm1', address: '10.0.0.1', ssh: { user: 'core', identityFile: '/my keys/id', jump: 'bastion' } }])
-  assert.match(text, /^Host m1 10\.0\.0\.1\n {2}HostName 10\.0\.0\.1\n {2}User core\n {2}IdentityFile "\/my keys\/id"\n/)
+  const text = sshConfig([
+    { name: 'm1', address: '10.0.0.1', ssh: { user: 'core', identityFile: '/my keys/id', jump: 'bastion' } },
+  ])
+  assert.match(
+    text,
+    /^Host m1 10\.0\.0\.1\n {2}HostName 10\.0\.0\.1\n {2}User core\n {2}IdentityFile "\/my keys\/id"\n/,
+  )
   for (const line of ['StrictHostKeyChecking yes', 'ProxyJump bastion']) assert.match(text, line)
   assert.match(text, /\nHost \*\n {2}Include ~\/\.ssh\/config\n {2}Include \/etc\/ssh\/ssh_config\n$/)
 })

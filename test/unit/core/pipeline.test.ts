@@ -46,14 +46,18 @@ test('after a failure nothing more starts, and the failure is thrown as it was',
 
 test('a failure in a group lets its siblings finish, and nothing after the group starts', async () => {
   const { seen, task } = recorder()
-  const failure = await runPipeline([concurrently('both', [task('fail', 5), task('slow', 40)]), task('never')]).catch((error: Error) => error)
+  const failure = await runPipeline([concurrently('both', [task('fail', 5), task('slow', 40)]), task('never')]).catch(
+    (error: Error) => error,
+  )
   assert.is((failure as Error).message, 'fail failed')
   assert.equal(seen, ['fail began', 'slow began', 'slow ended'])
 })
 
 test('of several failures in a group the first is thrown', async () => {
   const { task } = recorder()
-  const failure = await runPipeline([concurrently('both', [task('fail late', 30), task('fail early', 5)])]).catch((error: Error) => error)
+  const failure = await runPipeline([concurrently('both', [task('fail late', 30), task('fail early', 5)])]).catch(
+    (error: Error) => error,
+  )
   assert.is((failure as Error).message, 'fail early failed')
 })
 
@@ -74,7 +78,9 @@ test('several failures of the world in a group are said together, the first as t
       throw new OperationError(message, { hint: `Mend ${message}` })
     },
   })
-  const failure = (await runPipeline([concurrently('both', [failing('disk.', 20), failing('memory.', 5)])]).catch((error: Error) => error)) as OperationError
+  const failure = (await runPipeline([concurrently('both', [failing('disk.', 20), failing('memory.', 5)])]).catch(
+    (error: Error) => error,
+  )) as OperationError
   assert.is(failure.message, 'memory.')
   assert.equal(failure.more, { hint: 'Mend memory.', output: 'Also: disk. Mend disk.' })
 })
@@ -82,14 +88,20 @@ test('several failures of the world in a group are said together, the first as t
 test('a failure in an ordered list inside a group stops that list only, then the pipeline', async () => {
   const { seen, task } = recorder()
   const list = inOrder('list', () => [task('fail', 5), task('never in the list')])
-  const failure = await runPipeline([concurrently('both', [list, inOrder('other', () => [task('x', 20), task('y')])]), task('never')]).catch((error: Error) => error)
+  const failure = await runPipeline([
+    concurrently('both', [list, inOrder('other', () => [task('x', 20), task('y')])]),
+    task('never'),
+  ]).catch((error: Error) => error)
   assert.is((failure as Error).message, 'fail failed')
   assert.equal(seen, ['fail began', 'x began', 'x ended', 'y began', 'y ended'])
 })
 
 test('a failure inside an ordered list of the pipeline itself starts nothing more', async () => {
   const { seen, task } = recorder()
-  const failure = await runPipeline([inOrder('list', () => [task('fail'), task('never in the list')]), task('never')]).catch((error: Error) => error)
+  const failure = await runPipeline([
+    inOrder('list', () => [task('fail'), task('never in the list')]),
+    task('never'),
+  ]).catch((error: Error) => error)
   assert.is((failure as Error).message, 'fail failed')
   assert.equal(seen, ['fail began'])
 })

@@ -27,11 +27,15 @@ test.after.each(() => {
 })
 
 const resolve = (asked: Config = {}) => resolveCluster({ asked, configFile: undefined, yes: false, json: false })
-const program = (name: string, body = ''): void => writeFileSync(join(programs, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
+const program = (name: string, body = ''): void =>
+  writeFileSync(join(programs, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
 
 test('without Vagrant the hosts are on this machine, and it says why', async () => {
   const { provider, providerReason, vagrant } = await resolve()
-  assert.equal({ provider, providerReason, vagrant }, { provider: 'local', providerReason: 'on this machine since Vagrant is not installed', vagrant: undefined })
+  assert.equal(
+    { provider, providerReason, vagrant },
+    { provider: 'local', providerReason: 'on this machine since Vagrant is not installed', vagrant: undefined },
+  )
 })
 
 test('Vagrant with a hypervisor is taken; a loopback network says otherwise', async () => {
@@ -73,7 +77,11 @@ test('what the person told Vagrant itself holds', async () => {
 })
 
 test('a recorded cluster keeps its provider, its hypervisor and its network, and the next one gets another network', async () => {
-  const made = await resolve({ cluster: 'made', provider: 'vagrant', vagrant: { provider: 'parallels', boxVersion: '1' } })
+  const made = await resolve({
+    cluster: 'made',
+    provider: 'vagrant',
+    vagrant: { provider: 'parallels', boxVersion: '1' },
+  })
   recordCluster(made)
   const again = await resolve({ cluster: 'made' })
   assert.equal([again.provider, again.vagrant, again.subnet], ['vagrant', made.vagrant, '192.168.56.0/24'])

@@ -15,7 +15,11 @@ const core = new URL('../../../tasks/core/', import.meta.url).href
 const test = suite('shell')
 
 test('both streams and the exit code come back, whatever the exit code', async () => {
-  assert.equal(await ask('sh', ['-c', 'echo out; echo err >&2; exit 3']), { stdout: 'out\n', stderr: 'err\n', exitCode: 3 })
+  assert.equal(await ask('sh', ['-c', 'echo out; echo err >&2; exit 3']), {
+    stdout: 'out\n',
+    stderr: 'err\n',
+    exitCode: 3,
+  })
 })
 
 test('arguments arrive as they are, whatever is in them', async () => {
@@ -45,7 +49,10 @@ test("a person's ~/.bashrc is not read, though no shell stands above: from cron,
   writeFileSync(join(HOME, '.bashrc'), 'echo noise\n')
   const script = `const { ask } = await import('${core}shell.ts'); process.stdout.write((await ask('echo', ['words'])).stdout)`
   const { SHLVL, ...env } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], { env: { ...env, HOME }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
+    env: { ...env, HOME },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let said = ''
   child.stdout.on('data', (data) => {
     said += data
@@ -67,7 +74,10 @@ test("the passphrase of the authority's key reaches no program", async () => {
     said += words
   })
   const [asked, worked] = [await ask('sh', print, { env: { GREETING: 'hello' } }), await work('sh', print, {})]
-  assert.equal([asked.stdout, (await ask('sh', print)).stdout, worked.stdout, said], ['<> hello\n', '<> \n', '<> \n', '<> \n'])
+  assert.equal(
+    [asked.stdout, (await ask('sh', print)).stdout, worked.stdout, said],
+    ['<> hello\n', '<> \n', '<> \n', '<> \n'],
+  )
   assert.is(caPassphrase(), 'open sesame', 'we ourselves know it')
   delete process.env.HA_ETCD_CA_PASSPHRASE
 })
@@ -116,7 +126,9 @@ test('lines come one by one while the program runs, and go to the log', async ()
 
 test('of a line that is rewritten while something progresses, only the last state is kept', async () => {
   const seen: string[] = []
-  await work('printf', ['Progress: 0%%\\r\\033[KProgress: 100%%\\r\\033[Kdone\\nend\\r\\n'], { onLine: (line) => void seen.push(line) })
+  await work('printf', ['Progress: 0%%\\r\\033[KProgress: 100%%\\r\\033[Kdone\\nend\\r\\n'], {
+    onLine: (line) => void seen.push(line),
+  })
   assert.equal(seen, ['done', 'end'])
 })
 
@@ -145,7 +157,10 @@ test('the pid in the file is that of the program itself', async () => {
     state,
     onLine: (line) => {
       pid = line
-      assert.is(readFileSync(join(state, 'lock', readdirSync(join(state, 'lock'))[0] ?? ''), 'utf8').split('\n')[0], line)
+      assert.is(
+        readFileSync(join(state, 'lock', readdirSync(join(state, 'lock'))[0] ?? ''), 'utf8').split('\n')[0],
+        line,
+      )
     },
   })
   assert.match(pid, /^\d+$/)
@@ -159,12 +174,15 @@ for (const way of ['ask', 'work'] as const) {
       const { run } = await import('${core}run.ts')
       process.on('SIGINT', () => run.stop('SIGINT'))
       await ${way}('sh', ['-c', 'sleep 60 & echo $! > ${pidFile}; wait'], {}).then(() => console.log('ended as if nothing was'), (error) => console.log(error.name, error.exitCode))`
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     let output = ''
     child.stdout.on('data', (data) => {
       output += data
     })
-    while (!existsSync(pidFile) || !readFileSync(pidFile, 'utf8').trim()) await new Promise((wake) => setTimeout(wake, 20))
+    while (!existsSync(pidFile) || !readFileSync(pidFile, 'utf8').trim())
+      await new Promise((wake) => setTimeout(wake, 20))
     child.kill('SIGINT')
     await once(child, 'close')
     assert.is(output, 'Interrupted 130\n')

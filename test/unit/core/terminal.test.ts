@@ -45,8 +45,14 @@ test('sizes read well', () => {
 
 test('a failure is its sentence, the last six lines of the tool, the hint and the log', () => {
   const output = Array.from({ length: 9 }, (_, index) => `line ${index + 1}`).join('\n')
-  const { text, exitCode } = presentError(new OperationError('It failed.', { output, hint: 'Do this.', log: '/tmp/log' }), false)
-  assert.is(text, 'Error: It failed.\n  line 4\n  line 5\n  line 6\n  line 7\n  line 8\n  line 9\nNext: Do this.\nLog: /tmp/log')
+  const { text, exitCode } = presentError(
+    new OperationError('It failed.', { output, hint: 'Do this.', log: '/tmp/log' }),
+    false,
+  )
+  assert.is(
+    text,
+    'Error: It failed.\n  line 4\n  line 5\n  line 6\n  line 7\n  line 8\n  line 9\nNext: Do this.\nLog: /tmp/log',
+  )
   assert.is(exitCode, 1)
 })
 
@@ -82,7 +88,10 @@ for (const [code, message] of [
   ['EMFILE', /^Error: The system refused: too many\.$/],
 ] as const) {
   test(`the system's ${code} is a failure of the world, not a bug`, () => {
-    const { text, exitCode } = presentError(Object.assign(new Error('too many'), { code, syscall: 'write', path: '/tmp/x' }), false)
+    const { text, exitCode } = presentError(
+      Object.assign(new Error('too many'), { code, syscall: 'write', path: '/tmp/x' }),
+      false,
+    )
     assert.match(text, message)
     assert.is(exitCode, 1)
   })

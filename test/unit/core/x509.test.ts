@@ -7,7 +7,16 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UsageError } from '../../../tasks/core/errors.ts'
 import type { KeyAlgorithm } from '../../../tasks/core/schema.ts'
-import { type Authority, day, issueLeaf, keyAlgorithmOf, keyToPem, makeAuthority, makeKeyPair, type Profile } from '../../../tasks/core/x509.ts'
+import {
+  type Authority,
+  day,
+  issueLeaf,
+  keyAlgorithmOf,
+  keyToPem,
+  makeAuthority,
+  makeKeyPair,
+  type Profile,
+} from '../../../tasks/core/x509.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const folder = temporaryFolder()
@@ -20,11 +29,15 @@ const profile: Profile = {
   ends: 365,
 }
 const keys = { 'ecdsa-p256': await makeKeyPair('ecdsa-p256'), 'rsa-2048': await makeKeyPair('rsa-2048') }
-const authorities = { 'ecdsa-p256': await makeAuthority(keys['ecdsa-p256'], subject, 3650), 'rsa-2048': await makeAuthority(keys['rsa-2048'], subject, 3650) }
+const authorities = {
+  'ecdsa-p256': await makeAuthority(keys['ecdsa-p256'], subject, 3650),
+  'rsa-2048': await makeAuthority(keys['rsa-2048'], subject, 3650),
+}
 const kinds = ['ecdsa-p256', 'rsa-2048'] as const
 
 const openssl = (...args: string[]): string => execFileSync('openssl', args, { encoding: 'utf8', stdio: 'pipe' })
-const text = (certificate: X509Certificate): string => openssl('x509', '-noout', '-text', '-in', file('text.crt', certificate))
+const text = (certificate: X509Certificate): string =>
+  openssl('x509', '-noout', '-text', '-in', file('text.crt', certificate))
 
 function file(name: string, certificate: X509Certificate): string {
   const path = join(folder, name)
@@ -34,7 +47,10 @@ function file(name: string, certificate: X509Certificate): string {
 
 function verifyStrictly(authority: Authority, leaf: X509Certificate): void {
   const ca = file('ca.crt', authority.certificate)
-  assert.is(openssl('verify', '-x509_strict', '-CAfile', ca, file('leaf.crt', leaf)), `${join(folder, 'leaf.crt')}: OK\n`)
+  assert.is(
+    openssl('verify', '-x509_strict', '-CAfile', ca, file('leaf.crt', leaf)),
+    `${join(folder, 'leaf.crt')}: OK\n`,
+  )
 }
 
 for (const ca of kinds) {
@@ -45,8 +61,16 @@ for (const ca of kinds) {
       verifyStrictly(authorities[ca], certificate)
       assert.ok(certificate.checkPrivateKey(privateKey))
       assert.is(keyAlgorithmOf(certificate.publicKey), leaf)
-      assert.match(text(certificate), ca === 'rsa-2048' ? 'Signature Algorithm: sha256WithRSAEncryption' : 'Signature Algorithm: ecdsa-with-SHA256')
-      assert.match(text(certificate), leaf === 'rsa-2048' ? /Key Usage: critical\s+Digital Signature, Key Encipherment\n/ : /Key Usage: critical\s+Digital Signature\n/)
+      assert.match(
+        text(certificate),
+        ca === 'rsa-2048' ? 'Signature Algorithm: sha256WithRSAEncryption' : 'Signature Algorithm: ecdsa-with-SHA256',
+      )
+      assert.match(
+        text(certificate),
+        leaf === 'rsa-2048'
+          ? /Key Usage: critical\s+Digital Signature, Key Encipherment\n/
+          : /Key Usage: critical\s+Digital Signature\n/,
+      )
     })
   }
 }
@@ -56,7 +80,9 @@ test('an authority is self-signed, for signing only, and has no authorities belo
   verifyStrictly(authorities['ecdsa-p256'], certificate)
   assert.match(text(certificate), /Basic Constraints: critical\s+CA:TRUE, pathlen:0/)
   assert.match(text(certificate), /Key Usage: critical\s+Certificate Sign, CRL Sign\n/)
-  const [subjectKey, authorityKey] = ['Subject', 'Authority'].map((whose) => new RegExp(`${whose} Key Identifier: \\s+([0-9A-F:]{59})`).exec(text(certificate))?.[1])
+  const [subjectKey, authorityKey] = ['Subject', 'Authority'].map(
+    (whose) => new RegExp(`${whose} Key Identifier: \\s+([0-9A-F:]{59})`).exec(text(certificate))?.[1],
+  )
   assert.ok(subjectKey)
   assert.is(subjectKey, authorityKey)
 })
@@ -64,19 +90,30 @@ test('an authority is self-signed, for signing only, and has no authorities belo
 test('a leaf says exactly what was asked', async () => {
   const leaf = text(await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile))
   assert.match(leaf, 'Subject: O = test-cluster, CN = test-leaf')
-  assert.match(leaf, 'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:*.etcd.example, IP Address:0:0:0:0:0:FFFF:A00:1\n')
+  assert.match(
+    leaf,
+    'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:*.etcd.example, IP Address:0:0:0:0:0:FFFF:A00:1\n',
+  )
   assert.match(leaf, /Extended Key Usage: \s+TLS Web Server Authentication, TLS Web Client Authentication\n/)
   assert.match(leaf, /Basic Constraints: critical\s+CA:FALSE/)
 })
 
 test('a leaf for clients only has that usage only, and no SANs when none are asked', async () => {
-  const leaf = text(await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, { ...profile, sans: [], usages: ['clientAuth'] }))
+  const leaf = text(
+    await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
+      ...profile,
+      sans: [],
+      usages: ['clientAuth'],
+    }),
+  )
   assert.match(leaf, /Extended Key Usage: \s+TLS Web Client Authentication\n/)
   assert.not.match(leaf, 'Alternative Name')
 })
 
 test('serial numbers are positive, of 128 bits, and differ', async () => {
-  const certificates = await Promise.all(Array.from({ length: 50 }, () => issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile)))
+  const certificates = await Promise.all(
+    Array.from({ length: 50 }, () => issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile)),
+  )
   const serials = certificates.map(({ serialNumber }) => serialNumber)
   for (const serial of serials) assert.match(serial, /^[4-7][0-9A-F]{31}$/)
   assert.is(new Set(serials).size, 50)
@@ -90,7 +127,10 @@ test('a certificate begins a little in the past and lasts as long as asked', asy
 })
 
 test('an expired certificate can be made, and openssl finds nothing wrong with it but that', async () => {
-  const certificate = await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, { ...profile, ends: new Date(Date.now() - day) })
+  const certificate = await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
+    ...profile,
+    ends: new Date(Date.now() - day),
+  })
   const [ca, leaf] = [file('ca.crt', authorities['ecdsa-p256'].certificate), file('leaf.crt', certificate)]
   assert.throws(() => openssl('verify', '-x509_strict', '-CAfile', ca, leaf), /certificate has expired/)
   assert.match(openssl('verify', '-x509_strict', '-no_check_time', '-CAfile', ca, leaf), 'OK')
@@ -111,7 +151,10 @@ test('dates after 2049 are written right', async () => {
 
 for (const san of ['10.0.0.300', '10.0.0', '1:2', 'fe80::1%eth0', 'two words', 'a,b', 'bücher.example', '', '*.']) {
   test(`${JSON.stringify(san)} is refused as a SAN`, async () => {
-    const error = await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, { ...profile, sans: ['localhost', san] }).then(
+    const error = await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
+      ...profile,
+      sans: ['localhost', san],
+    }).then(
       () => undefined,
       (reason) => reason,
     )

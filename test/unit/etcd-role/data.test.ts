@@ -1,6 +1,16 @@
 // What root does in a folder of etcd's user: links and pipes that this user put there lead it nowhere.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -75,11 +85,20 @@ if (isRoot)
 test('a snapshot is restored where nobody but root may enter, and is then of etcd', () => {
   const { data, closed } = hostFolder()
   const tool = join(closed, 'etcdutl')
-  writeFileSync(tool, `#!/bin/sh\nstat --format="%u %a" . > ${closed}/seen\nmkdir -p restored/member/snap\necho x > restored/member/snap/db\n`, { mode: 0o755 })
+  writeFileSync(
+    tool,
+    `#!/bin/sh\nstat --format="%u %a" . > ${closed}/seen\nmkdir -p restored/member/snap\necho x > restored/member/snap/db\n`,
+    { mode: 0o755 },
+  )
   assert.match(act('stage', data, tool), "'changed': True")
   assert.is(readFileSync(join(closed, 'seen'), 'utf8'), `${process.getuid?.()} 700\n`)
   assert.equal(readdirSync(data), ['restored'])
-  for (const [name, mode] of Object.entries({ '': 0o700, member: 0o700, 'member/snap/db': 0o600, 'member/restored-as': 0o600 })) {
+  for (const [name, mode] of Object.entries({
+    '': 0o700,
+    member: 0o700,
+    'member/snap/db': 0o600,
+    'member/restored-as': 0o600,
+  })) {
     const there = statSync(join(data, 'restored', name))
     assert.equal([there.uid, there.mode & 0o777], [uid, mode], name)
   }

@@ -30,7 +30,8 @@ print(json.dumps((getattr(etcd_doctor, name, None) or getattr(etcd_programs, nam
 /** Ansible's own Python, which has what the filters import. */
 const python = /^#!\s*(\S+)/.exec(readFileSync(requireProgram('ansible-playbook'), 'utf8'))?.[1] ?? 'python3'
 
-const call = <T>(name: string, ...args: unknown[]): T => JSON.parse(execFileSync(python, ['-c', program], { input: JSON.stringify([name, args]), encoding: 'utf8' }))
+const call = <T>(name: string, ...args: unknown[]): T =>
+  JSON.parse(execFileSync(python, ['-c', program], { input: JSON.stringify([name, args]), encoding: 'utf8' }))
 
 const cluster = testCluster({ masters: 2 })
 const addresses = Object.fromEntries(cluster.hosts.map(({ name, address }) => [name, address]))
@@ -39,14 +40,27 @@ test.before(async () => void (await ensureCertificates(cluster)))
 /** The report for two hosts whose clocks are so many seconds ahead; each look took `tookS` there and back. */
 function report(ahead: [number, number], tookS = 1, measured: Record<string, number> = {}): Record<string, Row[]> {
   const sent = Date.now() / 1000
-  const look = (seconds: number): object => ({ checks: [], clock: { sent, began: sent + tookS / 2 + seconds, ended: sent + tookS / 2 + seconds } })
-  return call('etcd_doctor_report', { master01: look(ahead[0]), master02: look(ahead[1]) }, { master01: { offsets: measured } }, addresses, cluster.paths.certs, sent + tookS)
+  const look = (seconds: number): object => ({
+    checks: [],
+    clock: { sent, began: sent + tookS / 2 + seconds, ended: sent + tookS / 2 + seconds },
+  })
+  return call(
+    'etcd_doctor_report',
+    { master01: look(ahead[0]), master02: look(ahead[1]) },
+    { master01: { offsets: measured } },
+    addresses,
+    cluster.paths.certs,
+    sent + tookS,
+  )
 }
 const row = (rows: Row[] | undefined, check: string): Row | undefined => rows?.find((one) => one.check === check)
 
 test('clocks that may differ by no more than the way there and back are right', () => {
   const { master01, master02 } = report([0.4, -0.4], 3)
-  assert.equal([row(master01, 'clock')?.ok, row(master01, 'clock')?.warning, row(master02, 'clock')?.warning], [true, false, false])
+  assert.equal(
+    [row(master01, 'clock')?.ok, row(master01, 'clock')?.warning, row(master02, 'clock')?.warning],
+    [true, false, false],
+  )
 })
 
 test('a clock that is certainly more than a second off is a warning, five seconds stop the run', () => {
@@ -74,13 +88,29 @@ test('certificates that name the host pass; one that does not, or is not there, 
     0,
   )
   assert.match(row(rows.master01, 'certificates')?.detail ?? '', /master01\/server\.crt does not name 10\.9\.9\.9/)
-  const none = call<Record<string, Row[]>>('etcd_doctor_report', { master01: { checks: [], clock: { sent: 0, began: 0, ended: 0 } } }, {}, addresses, '/nowhere', 0)
+  const none = call<Record<string, Row[]>>(
+    'etcd_doctor_report',
+    { master01: { checks: [], clock: { sent: 0, began: 0, ended: 0 } } },
+    {},
+    addresses,
+    '/nowhere',
+    0,
+  )
   assert.match(row(none.master01, 'certificates')?.detail ?? '', '/nowhere/master01/server.crt')
 })
 
 test('hosts call each port on which something listens, and speak to listeners only', () => {
-  const looks = { master01: { listens: { 2380: 'etcd' } }, master02: { listens: { 2379: 'listener', 2380: 'listener' } }, master03: { listens: {} } }
-  const targets = call('etcd_doctor_targets', looks, { master01: '10.0.0.1', master02: '10.0.0.2', master03: '10.0.0.3' }, 'master03')
+  const looks = {
+    master01: { listens: { 2380: 'etcd' } },
+    master02: { listens: { 2379: 'listener', 2380: 'listener' } },
+    master03: { listens: {} },
+  }
+  const targets = call(
+    'etcd_doctor_targets',
+    looks,
+    { master01: '10.0.0.1', master02: '10.0.0.2', master03: '10.0.0.3' },
+    'master03',
+  )
   assert.equal(targets, [
     { name: 'master01', address: '10.0.0.1', port: 2380, greets: false },
     { name: 'master02', address: '10.0.0.2', port: 2379, greets: true },
@@ -92,7 +122,10 @@ test('the complaint names each host with its first failure and what helps; warni
   const good: Row = { check: 'memory', ok: true, warning: true, detail: 'little', remedy: 'more' }
   const bad: Row = { check: 'ports', ok: false, warning: false, detail: 'Port 2380 is taken.', remedy: 'Stop it.' }
   assert.is(call('etcd_doctor_complaint', { master01: [good] }), '')
-  assert.is(call('etcd_doctor_complaint', { master02: [good, bad], master01: [good] }), 'master02: Port 2380 is taken. What helps: Stop it.')
+  assert.is(
+    call('etcd_doctor_complaint', { master02: [good, bad], master01: [good] }),
+    'master02: Port 2380 is taken. What helps: Stop it.',
+  )
 })
 
 test('mistakes in the inventory are named by host', () => {

@@ -4,7 +4,13 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type HostCheck, hostTable } from '../../../tasks/etcd-role/hosts.ts'
 
-const row = (check: string, ok = true): HostCheck => ({ check, ok, warning: false, detail: `${check} is wrong.`, remedy: 'Mend it.' })
+const row = (check: string, ok = true): HostCheck => ({
+  check,
+  ok,
+  warning: false,
+  detail: `${check} is wrong.`,
+  remedy: 'Mend it.',
+})
 
 /** The lines of the table for hosts of these names, of which the last lacks memory. */
 function lines(...names: string[]): string[] {
@@ -13,7 +19,12 @@ function lines(...names: string[]): string[] {
 }
 
 test('a row for each check, a column for each host, and what is wrong in words', () => {
-  assert.equal(lines('s1', 's2'), ['        s1  s2', 'Python  ✔   ✔', 'memory  ✔   ✖', '✖ s2: memory is wrong. Mend it.'])
+  assert.equal(lines('s1', 's2'), [
+    '        s1  s2',
+    'Python  ✔   ✔',
+    'memory  ✔   ✖',
+    '✖ s2: memory is wrong. Mend it.',
+  ])
 })
 
 test('a domain that all share stands in the words only', () => {
@@ -29,7 +40,8 @@ test('hosts that 80 columns do not hold stand in a further table', () => {
     nine.every((line) => line.length <= 80),
     nine.join('\n'),
   )
-  for (let index = 1; index <= 9; index++) assert.is(nine.filter((line) => line.includes(`master0${index}`) && !line.startsWith('✖')).length, 1)
+  for (let index = 1; index <= 9; index++)
+    assert.is(nine.filter((line) => line.includes(`master0${index}`) && !line.startsWith('✖')).length, 1)
   assert.is(nine.filter((line) => line.startsWith('memory')).length, 2)
   assert.is(lines('a'.repeat(63), 'b'.repeat(63)).filter((line) => line.startsWith('Python')).length, 2)
 })

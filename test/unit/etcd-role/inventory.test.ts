@@ -13,14 +13,21 @@ test('programs in a folder that Ansible would evaluate are refused, and no inven
   const cluster = testCluster()
   for (const host of cluster.hosts) host.connection = { ansible_connection: 'local' }
   const write = (folder: string): void => writeInventory(cluster, { folder, version: '3.6.14' })
-  assert.throws(() => write('/opt/{{ x }}'), /^etcd_bin_directory must not contain \{\{, .*, not "\/opt\/\{\{ x \}\}"\.$/)
+  assert.throws(
+    () => write('/opt/{{ x }}'),
+    /^etcd_bin_directory must not contain \{\{, .*, not "\/opt\/\{\{ x \}\}"\.$/,
+  )
   assert.not(existsSync(cluster.paths.inventory))
   write('/opt/{x}')
   assert.ok(existsSync(cluster.paths.inventory))
 })
 
 test('a play is given no template, at whatever depth', async () => {
-  for (const variables of [{ etcd_snapshot: '/backups/{% x %}.db' }, { etcd_environment: { ETCD_X: '{# x #}' } }, { etcd_without: ['{{ x }}'] }]) {
+  for (const variables of [
+    { etcd_snapshot: '/backups/{% x %}.db' },
+    { etcd_environment: { ETCD_X: '{# x #}' } },
+    { etcd_without: ['{{ x }}'] },
+  ]) {
     const failure = await runPlaybook(testCluster(), { playbook: 'inspect', variables }).catch((error: Error) => error)
     assert.instance(failure, UsageError)
     assert.match((failure as Error).message, new RegExp(`^${Object.keys(variables)[0]} must not contain \\{\\{`))

@@ -47,8 +47,16 @@ except ClusterError as error:
     answer = str(error)
 print(json.dumps([answer, asked, given]))`
 
-function role(members: Members, question: 'healthy' | 'started' | 'restarted', env = process.env): { answer: unknown; asked: string[]; given: unknown[] } {
-  const printed = execFileSync('python3', ['-c', program], { input: JSON.stringify([members, 'new', question]), encoding: 'utf8', env })
+function role(
+  members: Members,
+  question: 'healthy' | 'started' | 'restarted',
+  env = process.env,
+): { answer: unknown; asked: string[]; given: unknown[] } {
+  const printed = execFileSync('python3', ['-c', program], {
+    input: JSON.stringify([members, 'new', question]),
+    encoding: 'utf8',
+    env,
+  })
   const [answer, asked, given] = JSON.parse(printed) as [unknown, string[], unknown[]]
   return { answer, asked, given }
 }
@@ -76,7 +84,10 @@ test('a member whose database is full commits all the same: it is healthy', () =
 
 test('a learner that was started is waited for until it has applied what the others had', () => {
   const { answer, asked } = role(
-    { old: [{ index: 50 }, { index: 900 }], new: [null, { learner: true, applied: 0 }, { learner: true, applied: 40 }, { learner: true, applied: 50 }] },
+    {
+      old: [{ index: 50 }, { index: 900 }],
+      new: [null, { learner: true, applied: 0 }, { learner: true, applied: 40 }, { learner: true, applied: 50 }],
+    },
     'started',
   )
   assert.is(answer, null)
@@ -84,11 +95,17 @@ test('a learner that was started is waited for until it has applied what the oth
 })
 
 test('a learner that does not catch up in time is not taken for healthy', () => {
-  assert.match(role({ old: [{ index: 50 }], new: [{ learner: true, applied: 10 }] }, 'started').answer as string, 'did not become healthy')
+  assert.match(
+    role({ old: [{ index: 50 }], new: [{ learner: true, applied: 10 }] }, 'started').answer as string,
+    'did not become healthy',
+  )
 })
 
 test('a voter that was restarted is waited for until it has applied what the others had', () => {
-  const { answer } = role({ old: [{ index: 50 }], new: [{ applied: 10 }, { applied: 10 }, { applied: 50 }] }, 'restarted')
+  const { answer } = role(
+    { old: [{ index: 50 }], new: [{ applied: 10 }, { applied: 10 }, { applied: 50 }] },
+    'restarted',
+  )
   assert.is(answer, null)
 })
 

@@ -11,11 +11,20 @@ from ansible.module_utils.etcd_log import progress
 print(*progress(sys.argv[1]))`
 
 /** Numbers of protobuf, seven bits a byte. */
-const varint = (value: number): number[] => (value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))])
+const varint = (value: number): number[] =>
+  value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))]
 
 /** A record: its length and padding in eight bytes, its type, checksum and content, and the padding. */
 function record(type: number, content: number[]): Buffer {
-  const body = Buffer.from([8, ...varint(type), 16, ...varint(4_000_000_000), 26, ...varint(content.length), ...content])
+  const body = Buffer.from([
+    8,
+    ...varint(type),
+    16,
+    ...varint(4_000_000_000),
+    26,
+    ...varint(content.length),
+    ...content,
+  ])
   const padding = (8 - (body.length % 8)) % 8
   const head = Buffer.alloc(8)
   head.writeUInt32LE(body.length)
@@ -30,12 +39,16 @@ const metadata = record(1, [8, 1])
 function progress(...files: Buffer[]): string {
   const folder = temporaryFolder()
   mkdirSync(join(folder, 'member/wal'), { recursive: true })
-  for (const [index, content] of files.entries()) writeFileSync(join(folder, `member/wal/000000000000000${index}-0000000000000000.wal`), content)
+  for (const [index, content] of files.entries())
+    writeFileSync(join(folder, `member/wal/000000000000000${index}-0000000000000000.wal`), content)
   return python(program, folder)
 }
 
 test('the last state and the last entry count, up to the zeros that the file was made with', () => {
-  assert.is(progress(Buffer.concat([metadata, state(3), entry(4), entry(300), state(299), Buffer.alloc(1000)])), '299 300')
+  assert.is(
+    progress(Buffer.concat([metadata, state(3), entry(4), entry(300), state(299), Buffer.alloc(1000)])),
+    '299 300',
+  )
 })
 
 test('an entry that another leader overruled is not the last one', () => {
@@ -48,7 +61,10 @@ test('a log that was torn in the middle of a record counts up to there', () => {
 })
 
 test('the newest file counts; where it says nothing yet, the one before', () => {
-  assert.is(progress(Buffer.concat([metadata, state(3), entry(4)]), Buffer.concat([metadata, state(9), entry(10)])), '9 10')
+  assert.is(
+    progress(Buffer.concat([metadata, state(3), entry(4)]), Buffer.concat([metadata, state(9), entry(10)])),
+    '9 10',
+  )
   assert.is(progress(Buffer.concat([metadata, state(3), entry(4)]), Buffer.alloc(64)), '3 4')
   assert.is(progress(), '0 0')
 })

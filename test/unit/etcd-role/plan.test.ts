@@ -42,24 +42,34 @@ const url = (name: string): string => `https://10.0.0.${name.slice(-2)}:2380`
 const urls = Object.fromEntries(hosts.map((name) => [name, url(name)]))
 const good: Look = { drift: [], running: true, has_data: true, state: 'existing', restart: false }
 const fresh: Look = { drift: ['ca.crt: missing'], running: false, has_data: false, state: '', neighbours: [] }
-const three = (look: Look, others: Record<string, Look> = {}): Record<string, Look> => ({ ...Object.fromEntries(hosts.map((name) => [name, look])), ...others })
+const three = (look: Look, others: Record<string, Look> = {}): Record<string, Look> => ({
+  ...Object.fromEntries(hosts.map((name) => [name, look])),
+  ...others,
+})
 
 /** etcdctl's member list: every host a started member, but for the changes. */
 function members(changes: Record<string, { name?: string; clientURLs?: string[] } | undefined> = {}): string {
   const all = { ...Object.fromEntries(hosts.map((name) => [name, {}])), ...changes }
-  const listed = Object.entries(all).flatMap(([name, change], index) => (change ? [{ ID: index + 10, name, peerURLs: [url(name)], clientURLs: ['https://up'], ...change }] : []))
+  const listed = Object.entries(all).flatMap(([name, change], index) =>
+    change ? [{ ID: index + 10, name, peerURLs: [url(name)], clientURLs: ['https://up'], ...change }] : [],
+  )
   return JSON.stringify({ members: listed })
 }
 
 function plan(looks: Record<string, Look>, answers: string[] = []): { changes: boolean; plan: Plan } {
-  const [changes, decided] = JSON.parse(execFileSync('python3', ['-c', program], { input: JSON.stringify([looks, urls, answers]), encoding: 'utf8' }))
+  const [changes, decided] = JSON.parse(
+    execFileSync('python3', ['-c', program], { input: JSON.stringify([looks, urls, answers]), encoding: 'utf8' }),
+  )
   return { changes, plan: decided }
 }
 
 test('nothing differs: nothing is done', () => {
   const decided = plan(three(good))
   assert.is(decided.changes, false)
-  assert.equal([decided.plan.converge, decided.plan.settle, decided.plan.restart, decided.plan.refusal], [[], [], [], ''])
+  assert.equal(
+    [decided.plan.converge, decided.plan.settle, decided.plan.restart, decided.plan.refusal],
+    [[], [], [], ''],
+  )
 })
 
 test('all hosts fresh: all start at once as a new cluster', () => {
@@ -71,7 +81,14 @@ test('all hosts fresh: all start at once as a new cluster', () => {
 
 test('a first start that was cut short goes on as a new cluster', () => {
   // Without a quorum its port is open, but it answers no question.
-  const begun: Look = { drift: ['conf: content'], running: true, has_data: true, state: 'new', restart: false, endpoint: 'https://10.0.0.01:2379' }
+  const begun: Look = {
+    drift: ['conf: content'],
+    running: true,
+    has_data: true,
+    state: 'new',
+    restart: false,
+    endpoint: 'https://10.0.0.01:2379',
+  }
   const { plan: decided } = plan(three({ ...fresh, neighbours: ['https://10.0.0.01:2379'] }, { master01: begun }))
   assert.is(decided.refusal, '')
   assert.equal(decided.state, { master01: 'new', master02: 'new', master03: 'new' })
@@ -98,12 +115,17 @@ test('a known member with an empty data directory is refused, with the commands 
 
 test('where the emptied members leave no quorum, all of them are named, and what helps then', () => {
   const { refusal } = plan(three(good, { master02: { ...fresh }, master03: fresh }), [members()]).plan
-  assert.match(refusal, 'master02 and master03 are members of the cluster, but their data directories are empty, and the others are no quorum')
+  assert.match(
+    refusal,
+    'master02 and master03 are members of the cluster, but their data directories are empty, and the others are no quorum',
+  )
   assert.match(refusal, 'scripts/recover.ts')
 })
 
 test('a host without data that was added to the live cluster joins it', () => {
-  const { plan: decided } = plan(three(good, { master03: fresh }), [members({ master03: { name: '', clientURLs: [] } })])
+  const { plan: decided } = plan(three(good, { master03: fresh }), [
+    members({ master03: { name: '', clientURLs: [] } }),
+  ])
   assert.is(decided.refusal, '')
   assert.is(decided.state.master03, 'existing')
 })
@@ -125,7 +147,9 @@ test('a fresh host alone in the play is refused where etcd answers on another ho
 })
 
 test('a member that the inventory lacks, and a host that the cluster lacks, are refused by name', () => {
-  const { refusal } = plan(three({ ...good, drift: ['x'] }), [members({ master03: undefined, master09: { name: 'master09' } })]).plan
+  const { refusal } = plan(three({ ...good, drift: ['x'] }), [
+    members({ master03: undefined, master09: { name: 'master09' } }),
+  ]).plan
   assert.match(refusal, 'the cluster has master09 (https://10.0.0.09:2380), which the inventory lacks')
   assert.match(refusal, 'the inventory has master03, which the cluster lacks')
 })
@@ -142,14 +166,19 @@ test('a cluster that was never formed has no restart in turns: a corrected setti
 
 test('restarts: an unhealthy member first, the leader last', () => {
   const changed: Look = { ...good, drift: ['conf: content'], restart: true, healthy: true, leader: false }
-  const { plan: decided } = plan(three(changed, { master01: { ...changed, leader: true }, master03: { ...changed, healthy: false } }), [members()])
+  const { plan: decided } = plan(
+    three(changed, { master01: { ...changed, leader: true }, master03: { ...changed, healthy: false } }),
+    [members()],
+  )
   assert.equal(decided.restart, ['master03', 'master02', 'master01'])
   assert.equal([decided.converge, decided.settle], [[], []])
 })
 
 test('a member without data that was added as a learner joins, and no running member is touched for its initial cluster', () => {
   const others: Look = { ...good, drift: ['conf: content'] } // the initial cluster, which a running etcd does not read
-  const { plan: decided } = plan(three(others, { master03: fresh }), [members({ master03: { name: '', clientURLs: [] } })])
+  const { plan: decided } = plan(three(others, { master03: fresh }), [
+    members({ master03: { name: '', clientURLs: [] } }),
+  ])
   assert.equal([decided.refusal, decided.restart, decided.settle], ['', [], ['master03']])
   assert.is(decided.state.master03, 'existing')
 })
@@ -161,12 +190,18 @@ test('a renewed leaf is put in place without a restart', () => {
 
 test('data of which nothing says that it is ours is started by no first run, but a known member has it back', () => {
   const strange: Look = { ...fresh, has_data: true, strange: '/var/lib/etcd/member' }
-  assert.match(plan(three(fresh, { master02: strange })).plan.refusal, "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.")
+  assert.match(
+    plan(three(fresh, { master02: strange })).plan.refusal,
+    "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.",
+  )
   assert.is(plan(three(good, { master02: strange }), [members()]).plan.refusal, '')
 })
 
 test('the listener that checks have left on a host is taken for no etcd', () => {
-  const looks = three({ ...fresh, neighbours: ['https://10.0.0.03:2379'] }, { master03: { ...fresh, endpoint: 'https://10.0.0.03:2379', listener: true } })
+  const looks = three(
+    { ...fresh, neighbours: ['https://10.0.0.03:2379'] },
+    { master03: { ...fresh, endpoint: 'https://10.0.0.03:2379', listener: true } },
+  )
   assert.is(plan(looks).plan.refusal, '')
 })
 

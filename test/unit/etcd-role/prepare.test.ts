@@ -13,14 +13,27 @@ const test = suite('prepare')
 /** What the role says of this etcd_environment. */
 function prepare(environment: Record<string, unknown>): string {
   const folder = temporaryFolder()
-  const play = { hosts: 'm1', gather_facts: false, tasks: [{ 'ansible.builtin.include_role': { name: 'etcd', tasks_from: 'prepare.yml' } }] }
+  const play = {
+    hosts: 'm1',
+    gather_facts: false,
+    tasks: [{ 'ansible.builtin.include_role': { name: 'etcd', tasks_from: 'prepare.yml' } }],
+  }
   writeFileSync(join(folder, 'play.yml'), JSON.stringify([play]))
   const variables = { private_ipv4: '127.0.0.1', etcd_members: ['m1'], etcd_environment: environment }
-  const env = { ...process.env, ANSIBLE_CONFIG: join(projectFolder, 'templates/ansible/ansible.cfg'), ANSIBLE_ROLES_PATH: join(projectFolder, 'templates/ansible/roles') }
-  return spawnSync(requireProgram('ansible-playbook'), ['-i', 'm1,', '-c', 'local', '-e', JSON.stringify(variables), join(folder, 'play.yml')], { env, encoding: 'utf8' }).stdout
+  const env = {
+    ...process.env,
+    ANSIBLE_CONFIG: join(projectFolder, 'templates/ansible/ansible.cfg'),
+    ANSIBLE_ROLES_PATH: join(projectFolder, 'templates/ansible/roles'),
+  }
+  return spawnSync(
+    requireProgram('ansible-playbook'),
+    ['-i', 'm1,', '-c', 'local', '-e', JSON.stringify(variables), join(folder, 'play.yml')],
+    { env, encoding: 'utf8' },
+  ).stdout
 }
 
-test('values on one line are taken', () => assert.match(prepare({ ETCD_A: 'info', ETCD_B: 5, ETCD_C: true }), 'failed=0'))
+test('values on one line are taken', () =>
+  assert.match(prepare({ ETCD_A: 'info', ETCD_B: 5, ETCD_C: true }), 'failed=0'))
 
 test('values that would add lines to the configuration are refused by name', () => {
   const said = prepare({ ETCD_A: 'a\nExecStartPre=/bin/x', ETCD_B: 'b', ETCD_C: 'c\rd' })

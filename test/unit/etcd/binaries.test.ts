@@ -27,7 +27,10 @@ test('an archive whose SHA-256 is not the pinned one is refused, and nothing of 
     return new Response('something else')
   }
   const { message, more } = await failure(testCluster({ etcd: { version: '3.6.14' } }))
-  assert.match(asked, /^https:\/\/github\.com\/etcd-io\/etcd\/releases\/download\/v3\.6\.14\/etcd-v3\.6\.14-linux-(amd64|arm64)\.tar\.gz$/)
+  assert.match(
+    asked,
+    /^https:\/\/github\.com\/etcd-io\/etcd\/releases\/download\/v3\.6\.14\/etcd-v3\.6\.14-linux-(amd64|arm64)\.tar\.gz$/,
+  )
   assert.match(message, /is not the release: its SHA-256 is [0-9a-f]{64}, not [0-9a-f]{64}\.$/)
   assert.match(more.hint ?? '', 'Do not use it')
   assert.not.match(readdirSync(home, { recursive: false }).join(), 'etcd-3.6.14')
@@ -42,7 +45,8 @@ test("a version that is not pinned, and not the distribution's, is refused by na
 /** A folder with programs that say to be etcd. */
 function programs(start: string, version: string): string {
   const folder = temporaryFolder()
-  for (const name of ['etcd', 'etcdctl']) writeFileSync(join(folder, name), `${start}echo ${name} Version: ${version}\n`, { mode: 0o755 })
+  for (const name of ['etcd', 'etcdctl'])
+    writeFileSync(join(folder, name), `${start}echo ${name} Version: ${version}\n`, { mode: 0o755 })
   return folder
 }
 
@@ -63,7 +67,10 @@ test('an etcd of PATH that is not for Linux is not pushed to hosts, and that is 
     const cluster = testCluster({ provider, etcd })
     assert.is(await findEtcd(cluster), undefined)
     const failure = (await requireEtcd(cluster).catch((error: unknown) => error)) as OperationError
-    assert.is(failure.message, `etcd 3.99.1 and etcdctl for the hosts were not found: those in ${folder} are not for Linux, which the hosts run.`)
+    assert.is(
+      failure.message,
+      `etcd 3.99.1 and etcdctl for the hosts were not found: those in ${folder} are not for Linux, which the hosts run.`,
+    )
   }
   assert.equal(await findEtcd(testCluster({ etcd })), { folder, version: '3.99.1' })
 })

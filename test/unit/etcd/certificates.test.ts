@@ -5,14 +5,31 @@ import * as assert from 'uvu/assert'
 import type { Cluster } from '../../../tasks/core/cluster.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
 import { writeFileAtomic } from '../../../tasks/core/files.ts'
-import { type Authority, day, issueLeaf, keyToPem, makeAuthority, makeKeyPair, type Profile } from '../../../tasks/core/x509.ts'
+import {
+  type Authority,
+  day,
+  issueLeaf,
+  keyToPem,
+  makeAuthority,
+  makeKeyPair,
+  type Profile,
+} from '../../../tasks/core/x509.ts'
 import { readAuthority } from '../../../tasks/etcd/authority-key.ts'
-import { authorityCertificate, authorityFiles, authoritySubject, certificateReport, type Leaf, leaves, reasonToIssue } from '../../../tasks/etcd/certificates.ts'
+import {
+  authorityCertificate,
+  authorityFiles,
+  authoritySubject,
+  certificateReport,
+  type Leaf,
+  leaves,
+  reasonToIssue,
+} from '../../../tasks/etcd/certificates.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const keys = await makeKeyPair('ecdsa-p256')
 const otherKeys = await makeKeyPair('ecdsa-p256')
-const authorityOf = (cluster: Cluster): Promise<Authority> => makeAuthority(keys, authoritySubject(cluster), cluster.pki.caDays)
+const authorityOf = (cluster: Cluster): Promise<Authority> =>
+  makeAuthority(keys, authoritySubject(cluster), cluster.pki.caDays)
 const cluster = testCluster({ pki: { extraSans: ['Kube-etcd.example', '10.3.0.15', 'fd00::15'] } })
 const authority = await authorityOf(cluster)
 const [server, peer] = leaves(cluster) as [Leaf, Leaf]
@@ -25,20 +42,33 @@ async function place(leaf: Leaf, changes: Partial<Profile> = {}, signer = author
   writeFileAtomic(leaf.certificate, certificate.toString(), 0o644)
 }
 
-const reason = (leaf: Leaf, asked = cluster.pki, now?: Date): string | undefined => reasonToIssue(leaf, authority.certificate, asked, now)
+const reason = (leaf: Leaf, asked = cluster.pki, now?: Date): string | undefined =>
+  reasonToIssue(leaf, authority.certificate, asked, now)
 const isoDay = (fromNow: number): string => new Date(Date.now() + fromNow * day).toISOString().slice(0, 10)
 
 test('a cluster has a server and a peer certificate for each host, and one for clients', () => {
   const shown = leaves(cluster).map(({ title, commonName, usages }) => `${title} ${commonName} ${usages}`)
   const both = 'serverAuth,clientAuth'
-  const ofHosts = ['master01', 'master02', 'master03'].flatMap((host) => [`${host}/server.crt etcd-server ${both}`, `${host}/${host}.crt etcd-peer ${both}`])
+  const ofHosts = ['master01', 'master02', 'master03'].flatMap((host) => [
+    `${host}/server.crt etcd-server ${both}`,
+    `${host}/${host}.crt etcd-peer ${both}`,
+  ])
   assert.equal(shown, [...ofHosts, 'etcd-client.crt etcd-client clientAuth'])
   assert.is(server.certificate, `${cluster.paths.certs}/master01/server.crt`)
   assert.is(peer.key, `${cluster.paths.certs}/master01/master01.key`)
 })
 
 test('servers and peers are named by their host, its addresses and the extra SANs; each host by its own', () => {
-  const expected = ['localhost', 'master01', '127.0.0.1', '::1', '127.77.0.101', 'Kube-etcd.example', '10.3.0.15', 'fd00::15']
+  const expected = [
+    'localhost',
+    'master01',
+    '127.0.0.1',
+    '::1',
+    '127.77.0.101',
+    'Kube-etcd.example',
+    '10.3.0.15',
+    'fd00::15',
+  ]
   assert.equal(server.sans, expected)
   assert.equal(peer.sans, expected)
   assert.equal(client.sans, [])
@@ -59,12 +89,14 @@ const cases: Record<string, () => unknown> = {
   unreadable: () => writeFileSync(server.certificate, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'),
   'its key is unreadable': () => writeFileSync(server.key, 'garbage'),
   'does not match its key': () => writeFileSync(server.key, keyToPem(otherKeys.privateKey)),
-  "not signed by the cluster's authority": async () => place(server, {}, await makeAuthority(otherKeys, authoritySubject(cluster), 3650)),
+  "not signed by the cluster's authority": async () =>
+    place(server, {}, await makeAuthority(otherKeys, authoritySubject(cluster), 3650)),
   'names CN=etcd-peer, not CN=etcd-server': () => place(server, { commonName: 'etcd-peer' }),
   'lacks SAN 127.77.0.101': () => place(server, { sans: server.sans.filter((san) => san !== '127.77.0.101') }),
   'lacks SAN ::1': () => place(server, { sans: server.sans.filter((san) => san !== '::1') }),
   'has SANs that are not asked for': () => place(server, { sans: [...server.sans, 'gone.example'] }),
-  'lacks SAN Kube-etcd.example': () => place(server, { sans: [...server.sans.filter((san) => !san.startsWith('Kube')), '*.example'] }),
+  'lacks SAN Kube-etcd.example': () =>
+    place(server, { sans: [...server.sans.filter((san) => !san.startsWith('Kube')), '*.example'] }),
   'lacks usage clientAuth': () => place(server, { usages: ['serverAuth'] }),
   [`expired on ${past.toISOString().slice(0, 10)}`]: () => place(server, { ends: past }),
   [`expires within 30 days, on ${soon.toISOString().slice(0, 10)}`]: () => place(server, { ends: soon }),
@@ -87,7 +119,11 @@ test('a leaf of an RSA authority of the same name is not taken for one of ours',
 test('a leaf that only names our authority, or that our key signed under another name, is not ours', async () => {
   await place(server, {}, { certificate: authority.certificate, key: otherKeys.privateKey })
   assert.is(reason(server), "not signed by the cluster's authority")
-  await place(server, {}, await makeAuthority(keys, { ...authoritySubject(cluster), organization: 'other-cluster' }, 3650))
+  await place(
+    server,
+    {},
+    await makeAuthority(keys, { ...authoritySubject(cluster), organization: 'other-cluster' }, 3650),
+  )
   assert.is(reason(server), "not signed by the cluster's authority")
 })
 
@@ -136,7 +172,12 @@ test('the report has every certificate that is there, the authority first, and d
     report.map(({ path }) => path),
     [authorityFiles(own).certificate, first.certificate],
   )
-  assert.equal(report[1], { path: first.certificate, subject: 'O=test-cluster, CN=etcd-server', notAfter: '2020-01-02T00:00:00.000Z', daysLeft: 1 })
+  assert.equal(report[1], {
+    path: first.certificate,
+    subject: 'O=test-cluster, CN=etcd-server',
+    notAfter: '2020-01-02T00:00:00.000Z',
+    daysLeft: 1,
+  })
   assert.is(certificateReport(own, new Date(Date.UTC(2020, 0, 4)))[1]?.daysLeft, -2)
 })
 
@@ -167,19 +208,30 @@ test('an authority is read with its key', async () => {
 test('an expired authority, or one from the future, is refused in a sentence that tells the clock', async () => {
   const own = await withAuthority(100)
   const expired = failure(() => authorityCertificate(own, new Date(Date.now() + 101 * day)))
-  assert.match(expired.message, `The authority of cluster test-cluster expired on ${isoDay(100)}. This machine's clock says ${isoDay(101)}.`)
+  assert.match(
+    expired.message,
+    `The authority of cluster test-cluster expired on ${isoDay(100)}. This machine's clock says ${isoDay(101)}.`,
+  )
   assert.match(expired.more.hint ?? '', `move ${own.paths.certs} aside`)
   assert.match(failure(() => authorityCertificate(own, new Date(Date.now() - day))).message, 'is not valid before')
 })
 
 test("another cluster's authority is refused", async () => {
   const own = await withAuthority(100, 'other-cluster')
-  assert.match(failure(() => authorityCertificate(own)).message, 'is not the authority of cluster test-cluster: it is O=other-cluster, CN=etcd-ca.')
+  assert.match(
+    failure(() => authorityCertificate(own)).message,
+    'is not the authority of cluster test-cluster: it is O=other-cluster, CN=etcd-ca.',
+  )
 })
 
 test('a leaf is not taken for an authority', async () => {
   const own = await withAuthority(100)
-  const leaf = await issueLeaf(readAuthority(own), otherKeys.publicKey, { ...authoritySubject(own), sans: [], usages: [], ends: 10 })
+  const leaf = await issueLeaf(readAuthority(own), otherKeys.publicKey, {
+    ...authoritySubject(own),
+    sans: [],
+    usages: [],
+    ends: 10,
+  })
   writeFileSync(authorityFiles(own).certificate, leaf.toString())
   assert.match(failure(() => authorityCertificate(own)).message, 'is not the certificate of an authority')
 })

@@ -9,7 +9,13 @@ import { restoreTool } from '../../../tasks/etcd/snapshot.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
-const foreign = { ETCDCTL_API: '2', ETCDCTL_ENDPOINTS: 'http://127.0.0.1:1', ETCDCTL_USER: 'someone:secret', ETCDCTL_MAX_REQUEST_BYTES: '1', ETCDCTL_MAX_RECV_BYTES: '1' }
+const foreign = {
+  ETCDCTL_API: '2',
+  ETCDCTL_ENDPOINTS: 'http://127.0.0.1:1',
+  ETCDCTL_USER: 'someone:secret',
+  ETCDCTL_MAX_REQUEST_BYTES: '1',
+  ETCDCTL_MAX_RECV_BYTES: '1',
+}
 test.before(() => void Object.assign(process.env, foreign))
 test.after(() => {
   for (const name of Object.keys(foreign)) delete process.env[name]
@@ -27,7 +33,9 @@ function clusterWithPrinters(): Cluster {
 test("etcdctl gets our variables only: a person's own are not even there, of which it would warn", async () => {
   const cluster = clusterWithPrinters()
   const { stdout } = await etcdctl(cluster, ['member', 'list'], {})
-  const got = Object.fromEntries(stdout.split('\n').flatMap((line) => (line.startsWith('ETCDCTL_') ? [line.split('=') as [string, string]] : [])))
+  const got = Object.fromEntries(
+    stdout.split('\n').flatMap((line) => (line.startsWith('ETCDCTL_') ? [line.split('=') as [string, string]] : [])),
+  )
   const ours = ['CACERT', 'CERT', 'COMMAND_TIMEOUT', 'DIAL_TIMEOUT', 'ENDPOINTS', 'KEY', 'WRITE_OUT']
   assert.equal(
     Object.keys(got).sort(),

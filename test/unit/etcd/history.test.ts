@@ -3,12 +3,41 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { judgeHistory, type Operation } from '../../../tasks/etcd/history.ts'
 
-const write = (key: string, start: number, end: number, revision: number, ok = true): Operation => ({ kind: 'write', key, start, end, ok, revision })
-const read = (key: string, start: number, end: number, revision: number, found = true): Operation => ({ kind: 'read', key, start, end, ok: true, revision, found })
+const write = (key: string, start: number, end: number, revision: number, ok = true): Operation => ({
+  kind: 'write',
+  key,
+  start,
+  end,
+  ok,
+  revision,
+})
+const read = (key: string, start: number, end: number, revision: number, found = true): Operation => ({
+  kind: 'read',
+  key,
+  start,
+  end,
+  ok: true,
+  revision,
+  found,
+})
 
 test('a history in which all held', () => {
-  const report = judgeHistory([write('a', 0, 10, 5), write('b', 20, 40, 6), read('a', 15, 18, 5), read('b', 41, 50, 6)], new Set(['a', 'b']), 0, 100)
-  assert.equal(report, { acknowledged: 2, failed: 0, missing: 0, reads: 2, failedReads: 0, backwards: 0, longestStallMs: 60, writesPerSecond: 20 })
+  const report = judgeHistory(
+    [write('a', 0, 10, 5), write('b', 20, 40, 6), read('a', 15, 18, 5), read('b', 41, 50, 6)],
+    new Set(['a', 'b']),
+    0,
+    100,
+  )
+  assert.equal(report, {
+    acknowledged: 2,
+    failed: 0,
+    missing: 0,
+    reads: 2,
+    failedReads: 0,
+    backwards: 0,
+    longestStallMs: 60,
+    writesPerSecond: 20,
+  })
 })
 
 test('an acknowledged write that is not there afterwards is missing; one that failed need not be', () => {
@@ -17,7 +46,11 @@ test('an acknowledged write that is not there afterwards is missing; one that fa
 })
 
 test('a read that shows an older revision than what was answered before it started went back in time', () => {
-  assert.is(judgeHistory([write('a', 0, 10, 5), write('b', 0, 12, 6), read('a', 13, 20, 5)], new Set(['a', 'b']), 0, 100).backwards, 1)
+  assert.is(
+    judgeHistory([write('a', 0, 10, 5), write('b', 0, 12, 6), read('a', 13, 20, 5)], new Set(['a', 'b']), 0, 100)
+      .backwards,
+    1,
+  )
   assert.is(judgeHistory([read('a', 0, 5, 9), read('a', 6, 8, 8)], new Set(), 0, 100).backwards, 1)
 })
 

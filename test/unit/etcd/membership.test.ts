@@ -9,9 +9,23 @@ const test = suite('membership')
 const { hosts } = testCluster()
 
 const members = (changes: Record<number, Partial<Member>> = {}): Member[] =>
-  hosts.map(({ name, peerURL, clientURL }, index) => ({ id: `a${index}`, name, peerURLs: [peerURL], clientURLs: [clientURL], isLearner: false, ...changes[index] }))
-const stranger: Member = { id: 'bad', name: 'stranger', peerURLs: ['https://127.9.9.9:2380'], clientURLs: [], isLearner: false }
-const kinds = (listed: Member[]): string[] => compareMembers(hosts, listed).map(({ kind, host, member }) => `${kind} ${host?.name ?? member?.id}`)
+  hosts.map(({ name, peerURL, clientURL }, index) => ({
+    id: `a${index}`,
+    name,
+    peerURLs: [peerURL],
+    clientURLs: [clientURL],
+    isLearner: false,
+    ...changes[index],
+  }))
+const stranger: Member = {
+  id: 'bad',
+  name: 'stranger',
+  peerURLs: ['https://127.9.9.9:2380'],
+  clientURLs: [],
+  isLearner: false,
+}
+const kinds = (listed: Member[]): string[] =>
+  compareMembers(hosts, listed).map(({ kind, host, member }) => `${kind} ${host?.name ?? member?.id}`)
 const status = (leaderId: string): EndpointStatus => ({ leaderId }) as EndpointStatus
 
 test('the members that the hosts should have differ in nothing, in whatever order they are listed', () => {
@@ -41,7 +55,8 @@ test('further client URLs are no difference', () => {
   assert.equal(kinds(members({ 0: { clientURLs: ['https://127.0.0.1:2379', hosts[0]?.clientURL ?? ''] } })), [])
 })
 
-test('a replaced host is both missing and extra', () => assert.equal(kinds([...members().slice(0, 2), stranger]), ['missing master03', 'extra bad']))
+test('a replaced host is both missing and extra', () =>
+  assert.equal(kinds([...members().slice(0, 2), stranger]), ['missing master03', 'extra bad']))
 
 test('a quorum is more than half', () => assert.equal([1, 2, 3, 4, 5, 7, 9].map(quorum), [1, 2, 2, 3, 3, 4, 5]))
 

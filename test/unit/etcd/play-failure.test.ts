@@ -5,7 +5,8 @@ import { playFailure } from '../../../tasks/etcd/play-failure.ts'
 
 const unreachable = (said: string): string =>
   `fatal: [master02]: UNREACHABLE! => ${JSON.stringify({ changed: false, msg: `Data could not be sent to remote host "10.0.0.12". Make sure this host can be reached over ssh: ${said}\r\n`, unreachable: true })}`
-const failed = (details: object, host = 'master02'): string => `fatal: [${host}]: FAILED! => ${JSON.stringify({ changed: false, ...details })}`
+const failed = (details: object, host = 'master02'): string =>
+  `fatal: [${host}]: FAILED! => ${JSON.stringify({ changed: false, ...details })}`
 
 const cases: { name: string; line: string; message: string | RegExp; hint: RegExp }[] = [
   {
@@ -26,22 +27,44 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
     message: /nobody knows the name no\.example/,
     hint: /ssh\.host/,
   },
-  { name: 'a wrong key', line: unreachable('core@10.0.0.12: Permission denied (publickey).'), message: 'master02: SSH does not let the user core in.', hint: /ssh\.identityFile/ },
+  {
+    name: 'a wrong key',
+    line: unreachable('core@10.0.0.12: Permission denied (publickey).'),
+    message: 'master02: SSH does not let the user core in.',
+    hint: /ssh\.identityFile/,
+  },
   {
     name: 'a key that is not there, before the denial that follows',
-    line: unreachable('no such identity: /k/id: No such file or directory\r\ncore@10.0.0.12: Permission denied (publickey).'),
+    line: unreachable(
+      'no such identity: /k/id: No such file or directory\r\ncore@10.0.0.12: Permission denied (publickey).',
+    ),
     message: 'master02: the SSH key /k/id is not there.',
     hint: /identityFile/,
   },
-  { name: 'an unknown host key', line: unreachable('Host key verification failed.'), message: /host key is not known here/, hint: /by hand/ },
+  {
+    name: 'an unknown host key',
+    line: unreachable('Host key verification failed.'),
+    message: /host key is not known here/,
+    hint: /by hand/,
+  },
   {
     name: 'a changed host key, before the verification that fails for it',
     line: unreachable('@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\r\nHost key verification failed.'),
     message: /not the one that was known/,
     hint: /ssh-keygen -R/,
   },
-  { name: 'a host lost in the middle', line: unreachable('Shared connection to 10.0.0.12 closed.'), message: /lost in the middle of the run/, hint: /run the same command again/ },
-  { name: 'sudo with a password', line: failed({ msg: 'Missing sudo password' }), message: 'master02: sudo wants a password there.', hint: /NOPASSWD/ },
+  {
+    name: 'a host lost in the middle',
+    line: unreachable('Shared connection to 10.0.0.12 closed.'),
+    message: /lost in the middle of the run/,
+    hint: /run the same command again/,
+  },
+  {
+    name: 'sudo with a password',
+    line: failed({ msg: 'Missing sudo password' }),
+    message: 'master02: sudo wants a password there.',
+    hint: /NOPASSWD/,
+  },
   {
     name: 'sudo that wants a terminal',
     line: failed({ msg: 'MODULE FAILURE', module_stderr: 'sudo: sorry, you must have a tty to run sudo\n', rc: 1 }),
@@ -76,7 +99,12 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
     message: 'master02: there is no Python.',
     hint: /apt-get install python3, not python3-minimal/,
   },
-  { name: 'a full disk', line: failed({ msg: '/etc/ssl/etcd/.etcd-role-x: No space left on device' }), message: 'master02: its disk is full.', hint: /Free some space/ },
+  {
+    name: 'a full disk',
+    line: failed({ msg: '/etc/ssl/etcd/.etcd-role-x: No space left on device' }),
+    message: 'master02: its disk is full.',
+    hint: /Free some space/,
+  },
 ]
 
 for (const { name, line, message, hint } of cases)
@@ -90,44 +118,68 @@ for (const { name, line, message, hint } of cases)
 
 test('a refusal names the host that it means, not the one that Ansible reports it for', () => {
   const line = failed(
-    { msg: 'master03 is a member of the running cluster (c), but its data directory is empty: it could lose writes. Replace it: etcdctl member remove c.' },
+    {
+      msg: 'master03 is a member of the running cluster (c), but its data directory is empty: it could lose writes. Replace it: etcdctl member remove c.',
+    },
     'master01',
   )
   const { message, more } = playFailure([{ task: 'Refuse what could lose data', line }], '')
-  assert.is(message, 'master03 is a member of the running cluster (c), but its data directory is empty: it could lose writes.')
+  assert.is(
+    message,
+    'master03 is a member of the running cluster (c), but its data directory is empty: it could lose writes.',
+  )
   assert.is(more.hint, 'Replace it: etcdctl member remove c.')
 })
 
 test('hosts that cannot carry etcd: the first in full, the others below it', () => {
   const msg =
     'master02: Port 2380 of 10.0.0.12 is taken by python3 (process 7). What helps: Stop it.\nmaster03: The clock is 30.0 s ahead of master01. What helps: Set the clock right.'
-  const { message, more } = playFailure([{ task: 'Refuse hosts that cannot carry etcd', line: failed({ msg }, 'master01') }], '')
+  const { message, more } = playFailure(
+    [{ task: 'Refuse hosts that cannot carry etcd', line: failed({ msg }, 'master01') }],
+    '',
+  )
   assert.is(message, 'master02: Port 2380 of 10.0.0.12 is taken by python3 (process 7).')
   assert.is(more.hint, 'Stop it.')
   assert.is(more.output, 'master03: The clock is 30.0 s ahead of master01.')
 })
 
 test('what etcd said last is shown, whatever it speaks of', () => {
-  const line = failed({ msg: 'etcd does not stay up here. The last it said:\ndial tcp: connection refused\nfatal: timed out' })
+  const line = failed({
+    msg: 'etcd does not stay up here. The last it said:\ndial tcp: connection refused\nfatal: timed out',
+  })
   const { message, more } = playFailure([{ task: 'Wait until the member is healthy', line }], '')
   assert.is(message, 'master02: etcd does not stay up here. The last it said:')
   assert.is(more.output, 'dial tcp: connection refused\nfatal: timed out')
 })
 
 test('several hosts with one failure are named together, with the log', () => {
-  const lines = ['master01', 'master02', 'master02'].map((host) => ({ task: 'Compare', line: failed({ msg: 'Missing sudo password' }, host) }))
+  const lines = ['master01', 'master02', 'master02'].map((host) => ({
+    task: 'Compare',
+    line: failed({ msg: 'Missing sudo password' }, host),
+  }))
   const { message, more } = playFailure(lines, '', '/log')
   assert.is(message, 'master01 (and master02): sudo wants a password there.')
   assert.is(more.log, '/log')
 })
 
 test("a command's own last words say more than its exit code", () => {
-  const line = failed({ msg: 'non-zero return code', rc: 1, stdout: 'sha256sum: 1 computed checksum did NOT match\r\n', stderr: 'Shared connection to 10.0.0.12 closed.\r\n' })
-  assert.is(playFailure([{ task: 'Put Python on the host where it has none', line }], '').message, 'master02: sha256sum: 1 computed checksum did NOT match')
+  const line = failed({
+    msg: 'non-zero return code',
+    rc: 1,
+    stdout: 'sha256sum: 1 computed checksum did NOT match\r\n',
+    stderr: 'Shared connection to 10.0.0.12 closed.\r\n',
+  })
+  assert.is(
+    playFailure([{ task: 'Put Python on the host where it has none', line }], '').message,
+    'master02: sha256sum: 1 computed checksum did NOT match',
+  )
 })
 
 test('a line that is no JSON is shown as it is', () => {
-  assert.match(playFailure([{ task: 'x', line: 'fatal: [master01]: FAILED! => {broken' }], '').message, 'master01: {broken')
+  assert.match(
+    playFailure([{ task: 'x', line: 'fatal: [master01]: FAILED! => {broken' }], '').message,
+    'master01: {broken',
+  )
 })
 
 test('a vault that is met before any host is said to be one, too', () => {

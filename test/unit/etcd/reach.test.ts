@@ -31,7 +31,12 @@ const prohibited = 'channel 2: open failed: administratively prohibited: open fa
 /** A cluster at addresses that say nothing (RFC 5737), or refuse. */
 function clusterAt(network: string, clientPort: number) {
   const addresses = [101, 102, 103].map((number) => `${network}.${number}`)
-  const hosts = addresses.map((address, index) => ({ name: `m${index + 1}`, address, clientURL: `https://${address}:${clientPort}`, peerURL: `https://${address}:2380` }))
+  const hosts = addresses.map((address, index) => ({
+    name: `m${index + 1}`,
+    address,
+    clientURL: `https://${address}:${clientPort}`,
+    peerURL: `https://${address}:2380`,
+  }))
   return testCluster({ provider: 'ssh', hosts, etcd: { clientPort } })
 }
 

@@ -18,7 +18,13 @@ function clusterWith(version: string, ...programs: string[]): { cluster: Cluster
   return { cluster: testCluster({ etcd: { binaries: folder } }), folder }
 }
 
-const member = { name: 'a', peerURL: 'https://127.0.0.1:1', initialCluster: 'a=https://127.0.0.1:1', token: 't', dataDirectory: '/nonexistent/data' }
+const member = {
+  name: 'a',
+  peerURL: 'https://127.0.0.1:1',
+  initialCluster: 'a=https://127.0.0.1:1',
+  token: 't',
+  dataDirectory: '/nonexistent/data',
+}
 
 test('an etcdctl of 3.6 without etcdutl beside it is refused by all that needs one, whatever the file is', async () => {
   const { cluster, folder } = clusterWith('3.6.14')
@@ -31,7 +37,10 @@ test('an etcdctl of 3.6 without etcdutl beside it is refused by all that needs o
   ]) {
     const failure = (await attempt().catch((error: unknown) => error)) as OperationError
     assert.instance(failure, OperationError)
-    assert.is(failure.message, `${join(folder, 'etcdctl')} cannot read or restore snapshots: from etcd 3.6 on etcdutl does.`)
+    assert.is(
+      failure.message,
+      `${join(folder, 'etcdctl')} cannot read or restore snapshots: from etcd 3.6 on etcdutl does.`,
+    )
     assert.match(failure.more.hint ?? '', 'Put etcdutl of the same version beside it')
   }
   assert.not.ok(existsSync(cluster.paths.backups))

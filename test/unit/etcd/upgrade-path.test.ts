@@ -3,7 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { refusalOfMix, upgradePath } from '../../../tasks/etcd/upgrade-path.ts'
 
-const firstOf = (from: string, to: string, environment: Record<string, string> = {}): string => upgradePath(from, to, environment).first.join('\n')
+const firstOf = (from: string, to: string, environment: Record<string, string> = {}): string =>
+  upgradePath(from, to, environment).first.join('\n')
 
 test('a step within a minor version, or to the next one, needs nothing first', () => {
   for (const [from, to] of [
@@ -48,11 +49,20 @@ test('3.6 needs 3.5.32 before it, and 3.7 needs 3.6.11', () => {
 })
 
 test('settings that the new version no longer has are taken out first, and only those', () => {
-  assert.match(firstOf('3.4.23', '3.5.30', { ETCD_DEBUG: 'true', ETCD_LOG_OUTPUT: 'stderr', ETCD_LOG_OUTPUTS: 'stderr' }), /^Take ETCD_DEBUG, ETCD_LOG_OUTPUT out/)
+  assert.match(
+    firstOf('3.4.23', '3.5.30', { ETCD_DEBUG: 'true', ETCD_LOG_OUTPUT: 'stderr', ETCD_LOG_OUTPUTS: 'stderr' }),
+    /^Take ETCD_DEBUG, ETCD_LOG_OUTPUT out/,
+  )
   assert.match(firstOf('3.4.23', '3.5.30', { ETCD_LOGGER: 'capnslog' }), 'Take ETCD_LOGGER out')
   assert.is(firstOf('3.4.23', '3.5.30', { ETCD_LOGGER: 'zap', ETCD_ENABLE_V2: 'true' }), '')
-  assert.match(firstOf('3.5.33', '3.6.14', { ETCD_ENABLE_V2: 'true', ETCD_PROXY_READ_TIMEOUT: '0', ETCD_SNAPSHOT_COUNT: '1' }), /^Take ETCD_ENABLE_V2, ETCD_PROXY_READ_TIMEOUT out/)
-  assert.match(firstOf('3.6.14', '3.7.1', { ETCD_EXPERIMENTAL_COMPACT_HASH_CHECK_ENABLED: 'true' }), 'Take ETCD_EXPERIMENTAL')
+  assert.match(
+    firstOf('3.5.33', '3.6.14', { ETCD_ENABLE_V2: 'true', ETCD_PROXY_READ_TIMEOUT: '0', ETCD_SNAPSHOT_COUNT: '1' }),
+    /^Take ETCD_ENABLE_V2, ETCD_PROXY_READ_TIMEOUT out/,
+  )
+  assert.match(
+    firstOf('3.6.14', '3.7.1', { ETCD_EXPERIMENTAL_COMPACT_HASH_CHECK_ENABLED: 'true' }),
+    'Take ETCD_EXPERIMENTAL',
+  )
   assert.match(firstOf('3.5.33', '3.6.14', { ETCD_V2_DEPRECATION: 'not-yet' }), 'Take ETCD_V2_DEPRECATION out')
   assert.is(firstOf('3.5.33', '3.6.14', { ETCD_V2_DEPRECATION: 'write-only' }), '')
   assert.is(firstOf('3.5.30', '3.5.33', { ETCD_ENABLE_V2: 'true', ETCD_V2_DEPRECATION: 'not-yet' }), '')
@@ -63,7 +73,10 @@ test('what stands in no way but must be known is said', () => {
   assert.match(bewareOf('3.4.23', '3.5.16'), 'etcd-io/etcd#19557')
   assert.not.match(bewareOf('3.4.23', '3.5.20'), '19557')
   assert.match(bewareOf('3.4.23', '3.5.32'), 'auth enabled')
-  assert.match(bewareOf('3.5.32', '3.6.14'), /etcdutl 3\.5\.32 or a later 3\.5, on a stopped member or a copy of its data: etcdutl check v2store --data-dir DIR$/m)
+  assert.match(
+    bewareOf('3.5.32', '3.6.14'),
+    /etcdutl 3\.5\.32 or a later 3\.5, on a stopped member or a copy of its data: etcdutl check v2store --data-dir DIR$/m,
+  )
   assert.is(bewareOf('3.5.30', '3.5.32') + bewareOf('3.6.11', '3.7.1'), '')
 })
 

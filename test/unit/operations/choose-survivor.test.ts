@@ -30,7 +30,10 @@ test('of several the one that knew most to be committed is taken, then the one w
 })
 
 test('where a quorum still has its data, members are only to be started', () => {
-  assert.is(chosen(there(7, 9, 0)), 'up: master01 and master02 still have their data, which is a quorum: once they run, nothing is lost')
+  assert.is(
+    chosen(there(7, 9, 0)),
+    'up: master01 and master02 still have their data, which is a quorum: once they run, nothing is lost',
+  )
   assert.match(chosen(there(7)), /^up: /)
 })
 

@@ -7,9 +7,13 @@ import { testCluster } from '../../support/cluster.ts'
 
 const { hosts } = testCluster({ masters: 5 })
 const order = (leader: string, ill: string[]): string[] =>
-  inOrderOfRisk(hosts.map((host) => ({ host, healthy: !ill.includes(host.name), status: { memberId: host.name, leaderId: leader } as EndpointStatus }))).map(
-    ({ host }) => host.name,
-  )
+  inOrderOfRisk(
+    hosts.map((host) => ({
+      host,
+      healthy: !ill.includes(host.name),
+      status: { memberId: host.name, leaderId: leader } as EndpointStatus,
+    })),
+  ).map(({ host }) => host.name)
 
 test('followers go by name, the leader last', () => {
   assert.equal(order('master02', []), ['master01', 'master03', 'master04', 'master05', 'master02'])

@@ -24,7 +24,9 @@ async function ready(passphrase = ''): Promise<Cluster> {
 
 /** Everything below certs/<cluster>/: content, inode and times. */
 function everything(cluster: Cluster): Record<string, string> {
-  const files = readdirSync(cluster.paths.certs, { recursive: true, encoding: 'utf8' }).map((name) => [name, join(cluster.paths.certs, name)] as const)
+  const files = readdirSync(cluster.paths.certs, { recursive: true, encoding: 'utf8' }).map(
+    (name) => [name, join(cluster.paths.certs, name)] as const,
+  )
   return Object.fromEntries(
     files.map(([name, path]) => {
       const { ino, mtimeMs, mode } = statSync(path)
@@ -61,7 +63,10 @@ test('a key without its certificate is refused', async () => {
   await ensureAuthority(cluster)
   rmSync(authorityFiles(cluster).certificate)
   const { message, more } = await refusal(cluster)
-  assert.is(message, `The authority's key ${authorityFiles(cluster).key} is there, but its certificate ca.crt is missing.`)
+  assert.is(
+    message,
+    `The authority's key ${authorityFiles(cluster).key} is there, but its certificate ca.crt is missing.`,
+  )
   assert.match(more.hint ?? '', `Put ${cluster.paths.certs} back from your copy.`)
 })
 
@@ -85,15 +90,22 @@ test('no new authority is made beside certificates of an old one', async () => {
   rmSync(authorityFiles(cluster).key)
   rmSync(authorityFiles(cluster).certificate)
   const { message, more } = await refusal(cluster)
-  assert.match(message, 'certificates it signed are there (master01/server.crt): a new authority would part the cluster from its hosts.')
+  assert.match(
+    message,
+    'certificates it signed are there (master01/server.crt): a new authority would part the cluster from its hosts.',
+  )
   assert.match(more.hint ?? '', `move ${cluster.paths.certs} aside`)
 })
 
 test("another cluster's authority is refused", async () => {
   const [cluster, other] = [await ready(), testCluster({ name: 'other-cluster' })]
   await ensureAuthority(other)
-  for (const file of ['certificate', 'key'] as const) writeFileSync(authorityFiles(cluster)[file], readFileSync(authorityFiles(other)[file]))
-  assert.match((await refusal(cluster)).message, 'is not the authority of cluster test-cluster: it is O=other-cluster, CN=etcd-ca.')
+  for (const file of ['certificate', 'key'] as const)
+    writeFileSync(authorityFiles(cluster)[file], readFileSync(authorityFiles(other)[file]))
+  assert.match(
+    (await refusal(cluster)).message,
+    'is not the authority of cluster test-cluster: it is O=other-cluster, CN=etcd-ca.',
+  )
 })
 
 test('damaged files are refused by name, and a key of another authority is', async () => {

@@ -8,8 +8,22 @@ import type { Cluster } from '../../../tasks/core/cluster.ts'
 import { makeAuthority, makeKeyPair } from '../../../tasks/core/x509.ts'
 import { authorityWarning, changeStage, readOther } from '../../../tasks/etcd/authority-change.ts'
 import { readAuthority } from '../../../tasks/etcd/authority-key.ts'
-import { authorityCertificate, certificateReport, leaves, reasonToIssue, trustedAuthorities } from '../../../tasks/etcd/certificates.ts'
-import { ensureCertificates, forgetNext, forgetOld, issueFromNext, issueFromOld, trustIssuerOnly, trustNext } from '../../../tasks/pki/index.ts'
+import {
+  authorityCertificate,
+  certificateReport,
+  leaves,
+  reasonToIssue,
+  trustedAuthorities,
+} from '../../../tasks/etcd/certificates.ts'
+import {
+  ensureCertificates,
+  forgetNext,
+  forgetOld,
+  issueFromNext,
+  issueFromOld,
+  trustIssuerOnly,
+  trustNext,
+} from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const below = (cluster: Cluster, name: string): string => join(cluster.paths.certs, name)
@@ -29,7 +43,12 @@ async function ready(keyAlgorithm: Cluster['pki']['keyAlgorithm'] = 'ecdsa-p256'
 
 function requireStrictlyValid(cluster: Cluster): void {
   for (const { certificate } of leaves(cluster))
-    assert.match(execFileSync('openssl', ['verify', '-x509_strict', '-CAfile', below(cluster, 'ca.crt'), certificate], { encoding: 'utf8' }), ': OK')
+    assert.match(
+      execFileSync('openssl', ['verify', '-x509_strict', '-CAfile', below(cluster, 'ca.crt'), certificate], {
+        encoding: 'utf8',
+      }),
+      ': OK',
+    )
 }
 
 test('forward: both are trusted, then the new one issues, then it is the only one; every leaf is valid by ca.crt at each stage', async () => {
@@ -40,17 +59,26 @@ test('forward: both are trusted, then the new one issues, then it is the only on
 
   await trustNext(cluster)
   const [first, second = ''] = serials(cluster)
-  assert.equal([changeStage(cluster), first, issuer(cluster), readOther(cluster).certificate.serialNumber], ['trusted', old, old, second])
+  assert.equal(
+    [changeStage(cluster), first, issuer(cluster), readOther(cluster).certificate.serialNumber],
+    ['trusted', old, old, second],
+  )
   assert.is(statSync(below(cluster, 'next-ca.key')).mode & 0o777, 0o600)
   assert.equal((await ensureCertificates(cluster)).issued, [], 'nobody is refused yet, so nothing is due')
   requireStrictlyValid(cluster)
   const bundle = text(cluster, 'ca.crt')
 
   issueFromNext(cluster)
-  assert.equal([changeStage(cluster), issuer(cluster), readOther(cluster).certificate.serialNumber], ['issuing', second, old])
+  assert.equal(
+    [changeStage(cluster), issuer(cluster), readOther(cluster).certificate.serialNumber],
+    ['issuing', second, old],
+  )
   requireStrictlyValid(cluster)
   const { issued } = await ensureCertificates(cluster)
-  assert.equal([issued.length, new Set(issued.map(({ reason }) => reason))], [3, new Set(["not signed by the cluster's authority"])])
+  assert.equal(
+    [issued.length, new Set(issued.map(({ reason }) => reason))],
+    [3, new Set(["not signed by the cluster's authority"])],
+  )
   assert.is.not(text(cluster, 'etcd-client.crt'), before)
   requireStrictlyValid(cluster)
   assert.is(text(cluster, 'ca.crt'), bundle, 'hosts need no restart to get the new leaves')
@@ -59,9 +87,16 @@ test('forward: both are trusted, then the new one issues, then it is the only on
   assert.equal([changeStage(cluster), serials(cluster), issuer(cluster)], ['leaving', [second], second])
   requireStrictlyValid(cluster)
   writeFileSync(below(cluster, 'past.crt'), before)
-  assert.throws(() => execFileSync('openssl', ['verify', '-CAfile', below(cluster, 'ca.crt'), below(cluster, 'past.crt')], { stdio: 'pipe' }))
+  assert.throws(() =>
+    execFileSync('openssl', ['verify', '-CAfile', below(cluster, 'ca.crt'), below(cluster, 'past.crt')], {
+      stdio: 'pipe',
+    }),
+  )
   forgetOld(cluster)
-  assert.equal([changeStage(cluster), existsSync(below(cluster, 'next-ca.key')), existsSync(below(cluster, 'old-ca.crt'))], [undefined, false, false])
+  assert.equal(
+    [changeStage(cluster), existsSync(below(cluster, 'next-ca.key')), existsSync(below(cluster, 'old-ca.crt'))],
+    [undefined, false, false],
+  )
   assert.is(readAuthority(cluster).certificate.serialNumber, second, 'ca.key is the new one’s')
   assert.equal((await ensureCertificates(cluster)).issued, [])
 })
@@ -97,7 +132,10 @@ test('two authorities of one name are told apart by their keys, RSA ones, too', 
 
 test('each function, called again, changes nothing', async () => {
   const cluster = await ready()
-  const files = (): string[] => ['ca.crt', 'ca.key', 'next-ca.key', 'old-ca.crt'].map((name) => (existsSync(below(cluster, name)) ? text(cluster, name) : ''))
+  const files = (): string[] =>
+    ['ca.crt', 'ca.key', 'next-ca.key', 'old-ca.crt'].map((name) =>
+      existsSync(below(cluster, name)) ? text(cluster, name) : '',
+    )
   for (const act of [trustNext, issueFromNext, trustIssuerOnly, forgetOld]) {
     await act(cluster)
     const once = files()
@@ -159,7 +197,11 @@ test('with a passphrase the next key is encrypted by it, and the old key stays c
 test("what a person put into ca.crt besides stays there, and is taken for nobody's next authority", async () => {
   const cluster = await ready()
   const own = text(cluster, 'ca.crt')
-  const { certificate } = await makeAuthority(await makeKeyPair('ecdsa-p256'), { organization: 'example', commonName: 'other' }, 100)
+  const { certificate } = await makeAuthority(
+    await makeKeyPair('ecdsa-p256'),
+    { organization: 'example', commonName: 'other' },
+    100,
+  )
   writeFileSync(below(cluster, 'ca.crt'), `# ours\n${own}# theirs\n${certificate}`)
   assert.is(changeStage(cluster), undefined)
   writeFileSync(below(cluster, 'next-ca.key'), 'left by a kill')
@@ -175,7 +217,10 @@ test("what a person put into ca.crt besides stays there, and is taken for nobody
 
 test('a damaged certificate in ca.crt is refused by name, and the report goes without it', async () => {
   const cluster = await ready()
-  writeFileSync(below(cluster, 'ca.crt'), `${text(cluster, 'ca.crt')}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`)
+  writeFileSync(
+    below(cluster, 'ca.crt'),
+    `${text(cluster, 'ca.crt')}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+  )
   assert.throws(() => authorityCertificate(cluster), /ca\.crt is not a readable certificate/)
   assert.is(certificateReport(cluster).length, 3)
   assert.match(authorityWarning(cluster) ?? '', /not a readable certificate.*Put .* back/)
@@ -185,9 +230,15 @@ test('a person is told of a change that is under way, and of an end that is near
   const cluster = await ready()
   assert.is(authorityWarning(cluster), undefined)
   cluster.pki.renewBeforeDays = 4000
-  assert.match(authorityWarning(cluster) ?? '', /expires in 36\d\d days.*scripts\/rotate-ca\.ts --cluster test-cluster$/)
+  assert.match(
+    authorityWarning(cluster) ?? '',
+    /expires in 36\d\d days.*scripts\/rotate-ca\.ts --cluster test-cluster$/,
+  )
   await trustNext(cluster)
-  assert.match(authorityWarning(cluster) ?? '', /is being changed.*rotate-ca\.ts --cluster test-cluster; or take it back: .*--back$/)
+  assert.match(
+    authorityWarning(cluster) ?? '',
+    /is being changed.*rotate-ca\.ts --cluster test-cluster; or take it back: .*--back$/,
+  )
   assert.is((await ensureCertificates(cluster)).authority.warning, authorityWarning(cluster))
   assert.is(certificateReport(cluster).length, 5, 'both authorities')
 })

@@ -1,6 +1,15 @@
 // What phase pki promises: every certificate the cluster needs, and not a file touched without a reason.
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -25,8 +34,11 @@ async function ready(pki: Partial<Cluster['pki']> = {}, masters = 3): Promise<Cl
 
 /** Every file below certs/<cluster>/: content, inode, times and mode. */
 function everything(cluster: Cluster): Map<string, string> {
-  const names = readdirSync(cluster.paths.certs, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(below(cluster, name)).isFile())
-  const state = (path: string): string => `${statSync(path).ino} ${statSync(path).mtimeMs} ${statSync(path).mode} ${readFileSync(path, 'utf8')}`
+  const names = readdirSync(cluster.paths.certs, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    statSync(below(cluster, name)).isFile(),
+  )
+  const state = (path: string): string =>
+    `${statSync(path).ino} ${statSync(path).mtimeMs} ${statSync(path).mode} ${readFileSync(path, 'utf8')}`
   return new Map(names.map((name) => [name, state(below(cluster, name))]))
 }
 
@@ -39,7 +51,11 @@ for (const keyAlgorithm of ['ecdsa-p256', 'rsa-2048'] as const) {
     const cluster = await ready({ keyAlgorithm }, 1)
     for (const { certificate, usages } of leaves(cluster)) {
       const purposes = usages.map((usage) => (usage === 'serverAuth' ? 'sslserver' : 'sslclient'))
-      for (const purpose of purposes) assert.match(openssl('verify', '-x509_strict', '-purpose', purpose, '-CAfile', below(cluster, 'ca.crt'), certificate), ': OK')
+      for (const purpose of purposes)
+        assert.match(
+          openssl('verify', '-x509_strict', '-purpose', purpose, '-CAfile', below(cluster, 'ca.crt'), certificate),
+          ': OK',
+        )
     }
   })
 }
@@ -48,7 +64,10 @@ test('a run makes these files and no others, keys for the owner only from the st
   const cluster = testCluster()
   assert.equal((await ensureCertificates(cluster)).closed, [])
   const pair = (name: string): string[] => [`${name}.crt`, `${name}.key`]
-  const hosts = ['master01', 'master02', 'master03'].flatMap((host) => [...pair(`${host}/${host}`), ...pair(`${host}/server`)])
+  const hosts = ['master01', 'master02', 'master03'].flatMap((host) => [
+    ...pair(`${host}/${host}`),
+    ...pair(`${host}/server`),
+  ])
   const names = [...everything(cluster).keys()].sort()
   assert.equal(names, [...pair('ca'), ...pair('etcd-client'), ...hosts])
   for (const name of names) {
@@ -60,12 +79,14 @@ test('a run makes these files and no others, keys for the owner only from the st
 test('no two certificates share a key or a serial number', async () => {
   const cluster = await ready()
   const certificates = ['ca.crt', ...leaves(cluster).map(({ title }) => title)].map((name) => below(cluster, name))
-  for (const ask of ['-serial', '-pubkey']) assert.is(new Set(certificates.map((path) => openssl('x509', '-noout', ask, '-in', path))).size, 8)
+  for (const ask of ['-serial', '-pubkey'])
+    assert.is(new Set(certificates.map((path) => openssl('x509', '-noout', ask, '-in', path))).size, 8)
 })
 
 test("a host's certificates name the host, the extra SANs, and their kind", async () => {
   const cluster = await ready({ extraSans: ['kube-etcd.example', '10.3.0.15'] })
-  const sans = 'DNS:localhost, DNS:master02, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, IP Address:127.77.0.102, DNS:kube-etcd.example, IP Address:10.3.0.15\n'
+  const sans =
+    'DNS:localhost, DNS:master02, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, IP Address:127.77.0.102, DNS:kube-etcd.example, IP Address:10.3.0.15\n'
   for (const [name, commonName] of [
     ['master02/server.crt', 'etcd-server'],
     ['master02/master02.crt', 'etcd-peer'],
@@ -88,7 +109,10 @@ test('a second run touches no file', async () => {
 async function replace(cluster: Cluster, leaf: Leaf, changes: Partial<Profile>): Promise<void> {
   const keys = await makeKeyPair('ecdsa-p256')
   writeFileSync(leaf.key, keyToPem(keys.privateKey))
-  writeFileSync(leaf.certificate, (await issueLeaf(readAuthority(cluster), keys.publicKey, { ...leaf, ends: 365, ...changes })).toString())
+  writeFileSync(
+    leaf.certificate,
+    (await issueLeaf(readAuthority(cluster), keys.publicKey, { ...leaf, ends: 365, ...changes })).toString(),
+  )
 }
 
 const [yesterday, soon] = [new Date(Date.now() - day), new Date(Date.now() + 29 * day)]
@@ -98,8 +122,10 @@ const faults: Record<string, (cluster: Cluster, leaf: Leaf) => unknown> = {
   'its key is missing': (_, leaf) => rmSync(leaf.key),
   unreadable: (_, leaf) => writeFileSync(leaf.certificate, readFileSync(leaf.certificate, 'utf8').slice(0, 300)),
   'its key is unreadable': (_, leaf) => writeFileSync(leaf.key, ''),
-  'does not match its key': async (_, leaf) => writeFileSync(leaf.key, keyToPem((await makeKeyPair('ecdsa-p256')).privateKey)),
-  "not signed by the cluster's authority": async (cluster, leaf) => replace({ ...cluster, paths: (await ready()).paths }, leaf, {}),
+  'does not match its key': async (_, leaf) =>
+    writeFileSync(leaf.key, keyToPem((await makeKeyPair('ecdsa-p256')).privateKey)),
+  "not signed by the cluster's authority": async (cluster, leaf) =>
+    replace({ ...cluster, paths: (await ready()).paths }, leaf, {}),
   'lacks SAN master02': (cluster, leaf) => replace(cluster, leaf, { sans: ['localhost'] }),
   'lacks usage clientAuth': (cluster, leaf) => replace(cluster, leaf, { usages: ['serverAuth'] }),
   [`expired on ${isoDay(yesterday)}`]: (cluster, leaf) => replace(cluster, leaf, { ends: yesterday }),
@@ -125,7 +151,8 @@ test('another key algorithm renews the leaves under the same authority', async (
   assert.is(issued.length, 3)
   assert.equal([...new Set(issued.map(({ reason }) => reason))], ['has an ecdsa-p256 key, not rsa-2048'])
   assert.is(readFileSync(below(cluster, 'ca.crt'), 'utf8'), authority)
-  for (const { certificate } of leaves(cluster)) assert.match(openssl('verify', '-x509_strict', '-CAfile', below(cluster, 'ca.crt'), certificate), ': OK')
+  for (const { certificate } of leaves(cluster))
+    assert.match(openssl('verify', '-x509_strict', '-CAfile', below(cluster, 'ca.crt'), certificate), ': OK')
 })
 
 test('an extra SAN renews what needs it, and the client certificate stays', async () => {
@@ -173,7 +200,9 @@ test('files that are not ours are left alone', async () => {
 test('a kill between key and certificate heals at the next run', async () => {
   const cluster = await ready()
   writeFileSync(below(cluster, 'etcd-client.key'), keyToPem((await makeKeyPair('ecdsa-p256')).privateKey))
-  assert.equal((await ensureCertificates(cluster)).issued, [{ path: 'etcd-client.crt', reason: 'does not match its key' }])
+  assert.equal((await ensureCertificates(cluster)).issued, [
+    { path: 'etcd-client.crt', reason: 'does not match its key' },
+  ])
 })
 
 test('a SAN that is none is refused, and the certificates in use stay', async () => {

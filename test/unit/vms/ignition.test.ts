@@ -14,7 +14,9 @@ const ours = ignitionFrom(readFileSync(join(projectFolder, 'templates/vagrant/fl
 test('a Flatcar host gets Python and never reboots by itself', () => {
   assert.equal(JSON.parse(ours), {
     ignition: { version: '3.3.0' },
-    storage: { files: [{ path: '/etc/flatcar/enabled-sysext.conf', mode: 0o644, contents: { source: 'data:,python%0A' } }] },
+    storage: {
+      files: [{ path: '/etc/flatcar/enabled-sysext.conf', mode: 0o644, contents: { source: 'data:,python%0A' } }],
+    },
     systemd: {
       units: [
         { name: 'locksmithd.service', mask: true },
@@ -24,7 +26,8 @@ test('a Flatcar host gets Python and never reboots by itself', () => {
   })
 })
 
-test('it is small enough for VirtualBox', () => assert.ok(Buffer.byteLength(ours) < ignitionLimit, `${Buffer.byteLength(ours)} bytes`))
+test('it is small enough for VirtualBox', () =>
+  assert.ok(Buffer.byteLength(ours) < ignitionLimit, `${Buffer.byteLength(ours)} bytes`))
 
 const withValidator = findProgram('ignition-validate') ? test : test.skip
 withValidator("Ignition's own validator has nothing to say", () => {
@@ -34,8 +37,14 @@ withValidator("Ignition's own validator has nothing to say", () => {
 })
 
 test('what is not translated is refused by name, not left out', () => {
-  assert.throws(() => ignitionFrom('variant: flatcar\nversion: 1.0.0\npasswd: { users: [] }'), /The Butane key passwd is not translated here/)
-  assert.throws(() => ignitionFrom('variant: flatcar\nversion: 1.0.0\nsystemd: { units: [{ name: a, dropins: [] }] }'), /systemd\.units\.0\.dropins/)
+  assert.throws(
+    () => ignitionFrom('variant: flatcar\nversion: 1.0.0\npasswd: { users: [] }'),
+    /The Butane key passwd is not translated here/,
+  )
+  assert.throws(
+    () => ignitionFrom('variant: flatcar\nversion: 1.0.0\nsystemd: { units: [{ name: a, dropins: [] }] }'),
+    /systemd\.units\.0\.dropins/,
+  )
   assert.throws(() => ignitionFrom('variant: fcos\nversion: 1.5.0'), /Butane fcos 1\.5\.0 is not translated here/)
 })
 

@@ -5,7 +5,14 @@ import { delimiter, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hostNamed } from '../../../tasks/core/cluster.ts'
-import { crashMember, hasSshd, silentHosts, sshConfig, sshConnection, writeSshConfig } from '../../../tasks/vms/over-ssh.ts'
+import {
+  crashMember,
+  hasSshd,
+  silentHosts,
+  sshConfig,
+  sshConnection,
+  writeSshConfig,
+} from '../../../tasks/vms/over-ssh.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
@@ -25,7 +32,10 @@ const greet = (words: string): Promise<Server> =>
 
 test('each host goes by its name and its address and is reached there, as the user and with the key that Vagrant says', () => {
   const [first = '', second = ''] = sshConfig(testCluster(), fromVagrant([2222, 2200, 2201]), true).split(/^(?=Host )/m)
-  assert.match(first, /^Host master01 127\.77\.0\.101\n {2}HostName 127\.77\.0\.101\n {2}User vagrant\n {2}IdentityFile "\/a b\/private_key"\n/)
+  assert.match(
+    first,
+    /^Host master01 127\.77\.0\.101\n {2}HostName 127\.77\.0\.101\n {2}User vagrant\n {2}IdentityFile "\/a b\/private_key"\n/,
+  )
   assert.match(first, 'LogLevel ERROR')
   assert.not.match(first, /FATAL|Port/)
   assert.match(second, /^Host master02 127\.77\.0\.102\n {2}HostName 127\.77\.0\.102\n/)
@@ -37,7 +47,10 @@ test('hosts whose addresses cannot be reached from here are reached by the ports
 })
 
 test('a host of which Vagrant says nothing is a failure that names it', () =>
-  assert.throws(() => sshConfig(testCluster(), fromVagrant([2222, 2200]), true), /^Vagrant does not say how master03 is reached/))
+  assert.throws(
+    () => sshConfig(testCluster(), fromVagrant([2222, 2200]), true),
+    /^Vagrant does not say how master03 is reached/,
+  ))
 
 test('it is written for its owner alone, and once', async () => {
   const cluster = testCluster()
@@ -73,7 +86,10 @@ test('a crash kills the container first, if there is one, then the unit, and kee
   } finally {
     process.env.PATH = path
   }
-  assert.is(readFileSync(log, 'utf8'), 'docker kill etcd-member\nsystemctl kill --signal SIGKILL etcd-member\nsystemctl stop etcd-member\n')
+  assert.is(
+    readFileSync(log, 'utf8'),
+    'docker kill etcd-member\nsystemctl kill --signal SIGKILL etcd-member\nsystemctl stop etcd-member\n',
+  )
 })
 
 test("a path with a space reaches ssh whole, and Ansible's control socket is the cluster's own", () => {
@@ -88,7 +104,10 @@ test("a path with a space reaches ssh whole, and Ansible's control socket is the
 test("Ansible runs the system's Python, unless the configuration names another for a host", () => {
   const [first, second] = testCluster().hosts
   if (!first || !second) throw new Error('no host')
-  const cluster = testCluster({ provider: 'ssh', own: { hosts: [{ ...first, python: '/usr/bin/python3.11' }, second], inventory: undefined } })
+  const cluster = testCluster({
+    provider: 'ssh',
+    own: { hosts: [{ ...first, python: '/usr/bin/python3.11' }, second], inventory: undefined },
+  })
   assert.equal(
     [first, second].map((host) => sshConnection(cluster, host).ansible_python_interpreter),
     ['/usr/bin/python3.11', '/usr/bin/python3'],

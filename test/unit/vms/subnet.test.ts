@@ -19,8 +19,12 @@ const here: Networks = {
   libvirt: [{ name: 'red-123456', device: 'virbr1' }],
   virtualbox: [],
 }
-const clash = (subnet: string, provider: Parameters<typeof subnetClash>[1], own = 'green-123456', more: Partial<Networks> = {}) =>
-  subnetClash(subnet, provider, { ...here, ...more }, own)
+const clash = (
+  subnet: string,
+  provider: Parameters<typeof subnetClash>[1],
+  own = 'green-123456',
+  more: Partial<Networks> = {},
+) => subnetClash(subnet, provider, { ...here, ...more }, own)
 
 test('a free network is free', () => assert.is(clash('192.168.60.0/24', 'docker'), undefined))
 

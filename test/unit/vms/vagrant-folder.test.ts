@@ -14,7 +14,11 @@ import { temporaryFolder } from '../../support/folder.ts'
 import { snapshotOf } from '../../support/verbs.ts'
 
 const vagrantCluster = (vagrant: Partial<VagrantSettings>): Cluster =>
-  testCluster({ provider: 'vagrant', subnet: '192.168.56.0/24', vagrant: { provider: 'docker', memory: 1024, cpus: 1, ...vagrant } })
+  testCluster({
+    provider: 'vagrant',
+    subnet: '192.168.56.0/24',
+    vagrant: { provider: 'docker', memory: 1024, cpus: 1, ...vagrant },
+  })
 
 const rendered = (cluster: Cluster): Record<string, unknown> => {
   renderFolder(cluster)
@@ -36,7 +40,12 @@ test('the settings say who the hosts are, and how large', () => {
 })
 
 test('without a box of its own, only VirtualBox gets an Ignition configuration; Flatcar is for it and Parallels', () => {
-  for (const [provider, flatcar] of Object.entries({ docker: false, libvirt: false, virtualbox: true, parallels: true })) {
+  for (const [provider, flatcar] of Object.entries({
+    docker: false,
+    libvirt: false,
+    virtualbox: true,
+    parallels: true,
+  })) {
     const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
     assert.is(rendered(cluster).flatcar, flatcar)
     assert.is(existsSync(join(cluster.paths.vagrant, 'config.ign')), provider === 'virtualbox')
@@ -45,21 +54,37 @@ test('without a box of its own, only VirtualBox gets an Ignition configuration; 
 
 test("Docker's image is named by what is in it, or is the one that was asked for", () => {
   assert.match(String(rendered(vagrantCluster({})).image), /^ha-etcd-host:[0-9a-f]{12}$/)
-  assert.is(rendered(vagrantCluster({ box: 'registry.example/host', boxVersion: '7' })).image, 'registry.example/host:7')
+  assert.is(
+    rendered(vagrantCluster({ box: 'registry.example/host', boxVersion: '7' })).image,
+    'registry.example/host:7',
+  )
 })
 
 test('a box is the one asked for; a version of Flatcar is found at its own address', () => {
   assert.is(boxOf({ provider: 'libvirt', memory: 1, cpus: 1 }).box, 'debian/bookworm64')
-  assert.match(boxOf({ provider: 'virtualbox', memory: 1, cpus: 1 }).boxUrl ?? '', /\/\/stable\..*\/current\/flatcar_production_vagrant\.json$/)
-  assert.match(boxOf({ provider: 'parallels', box: 'flatcar-beta', boxVersion: '4081.2.0', memory: 1, cpus: 1 }).boxUrl ?? '', /\/\/beta\..*\/4081\.2\.0\//)
-  assert.equal(boxOf({ provider: 'virtualbox', box: 'my/box', boxVersion: '1', memory: 1, cpus: 1 }), { box: 'my/box', boxVersion: '1' })
+  assert.match(
+    boxOf({ provider: 'virtualbox', memory: 1, cpus: 1 }).boxUrl ?? '',
+    /\/\/stable\..*\/current\/flatcar_production_vagrant\.json$/,
+  )
+  assert.match(
+    boxOf({ provider: 'parallels', box: 'flatcar-beta', boxVersion: '4081.2.0', memory: 1, cpus: 1 }).boxUrl ?? '',
+    /\/\/beta\..*\/4081\.2\.0\//,
+  )
+  assert.equal(boxOf({ provider: 'virtualbox', box: 'my/box', boxVersion: '1', memory: 1, cpus: 1 }), {
+    box: 'my/box',
+    boxVersion: '1',
+  })
 })
 
 test("whether hosts are Flatcar goes by the box, whichever the provider; Docker's image is none", () => {
   const flatcar = (provider: VagrantSettings['provider'], box: string): [unknown, boolean, boolean] => {
     const cluster = vagrantCluster({ provider, box })
     const settings = rendered(cluster)
-    return [settings.flatcar, existsSync(join(cluster.paths.vagrant, 'config.ign')), vagrant.connection(cluster, hostNamed(cluster, 'master01')).etcd_flatcar === true]
+    return [
+      settings.flatcar,
+      existsSync(join(cluster.paths.vagrant, 'config.ign')),
+      vagrant.connection(cluster, hostNamed(cluster, 'master01')).etcd_flatcar === true,
+    ]
   }
   assert.equal(flatcar('virtualbox', 'debian/bookworm64'), [false, false, false])
   assert.equal(flatcar('virtualbox', 'flatcar-mine'), [true, true, true])
@@ -116,12 +141,25 @@ function standIn(provider: string): string {
 }
 
 const withVagrant = findProgram('vagrant') ? test : test.skip
-for (const [provider, programs] of Object.entries({ virtualbox: { VBoxManage: '7.0.10r158379' }, docker: { docker: '28.0.0' } })) {
+for (const [provider, programs] of Object.entries({
+  virtualbox: { VBoxManage: '7.0.10r158379' },
+  docker: { docker: '28.0.0' },
+})) {
   withVagrant(`Vagrant finds the Vagrantfile valid for ${provider}`, () => {
     const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
     renderFolder(cluster)
-    const env = { ...process.env, PATH: `${pretended(programs)}${delimiter}${process.env.PATH}`, VAGRANT_HOME: temporaryFolder(), VAGRANT_CHECKPOINT_DISABLE: '1' }
-    const said = execFileSync('vagrant', ['validate'], { cwd: cluster.paths.vagrant, env, encoding: 'utf8', stdio: 'pipe' })
+    const env = {
+      ...process.env,
+      PATH: `${pretended(programs)}${delimiter}${process.env.PATH}`,
+      VAGRANT_HOME: temporaryFolder(),
+      VAGRANT_CHECKPOINT_DISABLE: '1',
+    }
+    const said = execFileSync('vagrant', ['validate'], {
+      cwd: cluster.paths.vagrant,
+      env,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
     assert.match(said, 'Vagrantfile validated successfully')
   })
 }
@@ -131,7 +169,12 @@ for (const provider of ['libvirt', 'parallels'] as const) {
     const cluster = vagrantCluster({ provider })
     renderFolder(cluster)
     const env = { ...process.env, VAGRANT_HOME: standIn(provider), VAGRANT_CHECKPOINT_DISABLE: '1' }
-    const said = execFileSync('vagrant', ['validate'], { cwd: cluster.paths.vagrant, env, encoding: 'utf8', stdio: 'pipe' })
+    const said = execFileSync('vagrant', ['validate'], {
+      cwd: cluster.paths.vagrant,
+      env,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    })
     assert.match(said, 'Vagrantfile validated successfully')
   })
 }
