@@ -2,7 +2,7 @@
 import { type Check, checkPlan, checkTasks, questionsOf } from './core/check.ts'
 import type { Cluster } from './core/cluster.ts'
 import { OperationError, UsageError } from './core/errors.ts'
-import { planFlag } from './core/flags.ts'
+import { type Flag, type Flags, planFlag } from './core/flags.ts'
 import { concurrently, inOrder, runPipeline, type Task } from './core/pipeline.ts'
 import { recordCluster } from './core/record.ts'
 import { run } from './core/run.ts'
@@ -84,8 +84,8 @@ export function selectPhases(from: string | undefined, skip: string | undefined)
   return selected
 }
 
-/** Runs the phases in order, those that need the same ones side by side. Asks first what must be asked. */
-export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<void> {
+/** Runs the phases in order, those that need the same ones side by side. Asks what must be asked. `first`: before one phase that is run alone. */
+export async function runPhases(cluster: Cluster, selected: Phase[], first: Task[] = []): Promise<void> {
   if (selected.some((phase) => phase.name === 'doctor')) {
     for (const question of await questionsOf(doctorChecks(cluster))) {
       if (!(await confirm(question)))
@@ -96,7 +96,7 @@ export async function runPhases(cluster: Cluster, selected: Phase[]): Promise<vo
   }
   const [only] = selected
   if (selected.length === 1 && only)
-    return runPipeline([...begin(only, cluster), ...(only.alone?.(cluster) ?? [])], { collapse: false })
+    return runPipeline([...first, ...begin(only, cluster), ...(only.alone?.(cluster) ?? [])], { collapse: false })
   const waves = [...new Set(selected.map((phase) => phase.needs.join()))].map((needs) =>
     selected.filter((phase) => phase.needs.join() === needs),
   )
@@ -121,8 +121,15 @@ function begin(phase: Phase, cluster: Cluster): Task[] {
   return phase.tasks(cluster)
 }
 
+/** What a phase's own script has besides the phase: flags, and what it does before the phase. */
+interface Alone {
+  flags?: Record<string, Flag>
+  help?: string
+  first?: (cluster: Cluster, flags: Flags) => { tasks: Task[]; plan: () => Promise<string[]> }
+}
+
 /** A script that runs one phase of the table alone. */
-export async function phaseScript(name: string): Promise<void> {
+export async function phaseScript(name: string, { flags: more = {}, first, help }: Alone = {}): Promise<void> {
   const phase = phaseNamed(name)
   const example = `Example: npx zx scripts/${name}.ts --cluster etcd-cluster-1`
   await script(
@@ -130,12 +137,12 @@ export async function phaseScript(name: string): Promise<void> {
       name,
       summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`,
       writes: true,
-      flags: phase.plan ? planFlag : {},
-      help: example,
+      flags: { ...more, ...(phase.plan && planFlag) },
+      help: help ? `${help}\n\n${example}` : example,
     },
     async (cluster, flags) => {
-      if (flags.plan) return printPlan(cluster, [phase])
-      await runPhases(cluster, [phase])
+      if (flags.plan) return printPlan(cluster, [phase], (copy) => first?.(copy, flags).plan() ?? Promise.resolve([]))
+      await runPhases(cluster, [phase], first?.(cluster, flags).tasks)
       if (run.json)
         process.stdout.write(
           `${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run.warnings })}\n`,

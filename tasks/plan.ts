@@ -12,17 +12,20 @@ interface PhasePlan {
   unknown?: string
 }
 
-/** Prints what the phases would do, or with --json gives it as data. */
-export async function printPlan(cluster: Cluster, selected: Phase[]): Promise<void> {
-  const plans = await planPhases(cluster, selected)
+const nothing = async (_copy: Cluster): Promise<string[]> => []
+
+/** Prints what the phases would do, or with --json gives it as data. `first`: what is done before the first of them, to the copy. */
+export async function printPlan(cluster: Cluster, selected: Phase[], first = nothing): Promise<void> {
+  const plans = await planPhases(cluster, selected, first)
   process.stdout.write(
     run.json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans),
   )
 }
 
-function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePlan[]> {
+function planPhases(cluster: Cluster, selected: Phase[], before: typeof nothing): Promise<PhasePlan[]> {
   return withCopies(cluster, async (copy) => {
     const plans: PhasePlan[] = []
+    const done = await before(copy)
     for (const { name, plan } of selected.filter((phase) => phase.plan)) {
       const first = name === 'etcd-role' && plans.find((before) => before.phase !== 'pki' && before.would.length > 0)
       if (first)
@@ -31,7 +34,7 @@ function planPhases(cluster: Cluster, selected: Phase[]): Promise<PhasePlan[]> {
           would: [],
           unknown: `configure and start etcd; what differs on the hosts can be told once ${first.phase} has been run`,
         })
-      else plans.push({ phase: name, would: (await plan?.(copy)) ?? [] })
+      else plans.push({ phase: name, would: [...done.splice(0), ...((await plan?.(copy)) ?? [])] })
       run.throwIfStopped()
     }
     return plans

@@ -31,7 +31,10 @@ export interface Host {
   connection?: Record<string, string | number | boolean> | undefined
 }
 
-/** What a restore (its snapshot, by path and sum; the tokens before) or a recover (from whose data, until the new cluster is formed) needs to be gone on with. */
+/**
+ * What a restore or a recover needs to be gone on with. restore: its snapshot, by path and sum. recover: from whose data,
+ * until the new cluster is formed. Both: the revision that the data is raised to, and the tokens before.
+ */
 export type Begun = NonNullable<ClusterRecord['begun']>
 
 /** The cluster as every phase sees it. Paths are absolute, periods in days. */
@@ -59,6 +62,10 @@ export interface Cluster {
   }
   /** A restore or recover that was begun and is not done. */
   begun?: Begun | undefined
+  /** Whether the role was run on its hosts: from then on they trust its authority. */
+  formed?: boolean | undefined
+  /** The highest revision that it is known to have had; undefined where nobody has noted any. */
+  highestRevision?: number | undefined
   /** There for provider vagrant. */
   vagrant?: VagrantSettings | undefined
   /** There for provider ssh: the hosts as they are listed now, or the person's own inventory. */
@@ -128,6 +135,8 @@ export async function resolveCluster(
       environment: asked.etcd?.environment ?? {},
     },
     begun: record?.begun,
+    formed: record?.formed,
+    highestRevision: record?.highestRevision,
     vagrant: choice.provider === 'vagrant' ? await vagrantSettings(asked, record?.vagrant) : undefined,
     own,
     pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },

@@ -53,8 +53,11 @@ const recordSchema = v.object({
       sha256: v.optional(v.string()),
       formerTokens: v.optional(v.array(v.string())),
       from: v.optional(v.string()),
+      revision: v.optional(v.number()),
     }),
   ),
+  formed: v.optional(v.boolean()),
+  highestRevision: v.optional(v.number()),
   vagrant: v.optional(
     v.object({
       provider: v.picklist(vagrantProviders),
@@ -128,6 +131,8 @@ export function recordCluster(cluster: Cluster): void {
       ...(cluster.etcd.token !== cluster.name && { token: cluster.etcd.token }),
     },
     ...(cluster.begun && { begun: cluster.begun }),
+    ...(cluster.formed && { formed: true }),
+    ...(cluster.highestRevision !== undefined && { highestRevision: cluster.highestRevision }),
     ...(cluster.vagrant && { vagrant: cluster.vagrant }),
     ...(cluster.own?.inventory && { inventory: cluster.own.inventory }),
     ...(cluster.configFile && { configFile: cluster.configFile }),

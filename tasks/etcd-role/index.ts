@@ -26,6 +26,8 @@ import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { checkHosts, hostTable, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
+export { writeInventory } from './inventory.ts'
+
 /** Writes the inventory and runs the role; the title says what changed. `options`: what this run is limited to, or has besides. */
 export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task[] {
   return [
@@ -35,6 +37,7 @@ export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' |
         refuseHalfUpgraded(cluster)
         const { version } = await prepare(cluster)
         cluster.etcd.version = version
+        cluster.formed = true
         recordCluster(cluster)
       },
     },

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
@@ -225,9 +226,11 @@ export function authorityCertificate(cluster: Cluster, now = new Date()): X509Ce
   return certificate
 }
 
-/** What to do when the authority is not as it was: it cannot be made again. */
+/** What to do when the authority is not as it was: it cannot be made again. Its hosts have all but its key. */
 export const restoreHint = (cluster: Cluster): string =>
-  `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
+  cluster.formed
+    ? `Put ${cluster.paths.certs} back from your copy. If there is none: ${command(cluster, 'pki --from-hosts')} takes back what the hosts have of it, and then ${command(cluster, 'rotate-ca')} brings a new authority in while the cluster goes on serving.`
+    : `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
 
 const newAuthorityHint = (cluster: Cluster): string =>
   `To start anew, with a new authority and without the data, take the cluster down first (npx zx scripts/down.ts --cluster ${cluster.name}), then move ${cluster.paths.certs} aside.`

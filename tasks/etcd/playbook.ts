@@ -20,7 +20,16 @@ export interface Recap {
 
 export interface PlaybookOptions {
   /** Which of templates/ansible/playbooks; default etcd. */
-  playbook?: 'etcd' | 'doctor' | 'remove' | 'inspect' | 'set-aside' | 'copy-data' | 'stage-snapshot' | 'take-snapshot'
+  playbook?:
+    | 'etcd'
+    | 'doctor'
+    | 'remove'
+    | 'inspect'
+    | 'set-aside'
+    | 'copy-data'
+    | 'stage-snapshot'
+    | 'take-snapshot'
+    | 'fetch-certificates'
   /** The cluster's hosts that it runs on; default all of them. A person's own inventory may name others. */
   limit?: string[]
   /** Variables of the role for this run only. */

@@ -50,6 +50,11 @@ async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
       },
     )
   }
+  if (cluster.formed)
+    throw new OperationError(
+      `The authority of ${cluster.name} is missing: there is no ${path}. Its hosts trust that one, and would refuse a new one. Nothing was changed.`,
+      { hint: restoreHint(cluster) },
+    )
   const authority = await makeAuthority(
     await makeKeyPair(cluster.pki.keyAlgorithm),
     authoritySubject(cluster),

@@ -1,0 +1,76 @@
+// certs/<cluster>/ is lost, and the hosts have what was installed on them: all but the authority's key. It is taken back.
+import { X509Certificate } from 'node:crypto'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { makeFolder, type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
+import type { Task } from '../core/pipeline.ts'
+import { recordCluster } from '../core/record.ts'
+import { run } from '../core/run.ts'
+import { requireEtcd } from '../etcd/binaries.ts'
+import { attempt, authorityFiles, leaves } from '../etcd/certificates.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+
+/** The step that comes before phase pki with --from-hosts. */
+export const fetchTasks = (cluster: Cluster): Task[] => [
+  {
+    title: 'Take back from the hosts what is lost here',
+    rendererOptions: { persistentOutput: true },
+    task: async (_, task) => {
+      const taken = await fetchCertificates(cluster)
+      recordCluster(cluster)
+      run.report.takenBack = taken
+      task.output = taken.map((path) => `Take ${path} back`).join('\n') || 'Nothing is lost here'
+    },
+  },
+]
+
+/**
+ * Takes certificates, each with its key, from the hosts; what lies here and is readable stays as it is. Where no host has
+ * an authority's certificate, nothing trusts the lost one: from then on a new one may be made.
+ * @returns what was taken: paths below certs/<cluster>/
+ * @throws OperationError for a host that cannot be reached
+ */
+export async function fetchCertificates(cluster: Cluster): Promise<string[]> {
+  const { certificate: ca } = authorityFiles(cluster)
+  const wanted = [[ca], ...leaves(cluster).map(({ certificate, key }) => [certificate, key])].filter(isLost)
+  if (wanted.length === 0) return []
+  const folder = join(cluster.paths.state, 'fetched')
+  try {
+    await fetchInto(cluster, folder)
+    const found = wanted.flatMap((paths) => find(cluster, folder, paths))
+    await writeFilesAtomic(found)
+    if (isLost([ca])) cluster.formed = undefined
+    return found.map(({ path }) => relative(cluster.paths.certs, path))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const isLost = (paths: string[]): boolean =>
+  !paths.every(existsSync) || !attempt(() => new X509Certificate(readFileSync(paths[0] ?? '')))
+
+/** Keys are among them: only we may enter. */
+async function fetchInto(cluster: Cluster, folder: string): Promise<void> {
+  rmSync(folder, { recursive: true, force: true }) // what a killed run left
+  makeFolder(folder)
+  etcdRole.writeInventory(cluster, await requireEtcd(cluster))
+  await runPlaybook(cluster, { playbook: 'fetch-certificates', variables: { etcd_fetch_directory: folder } })
+}
+
+/** A certificate and its key from the first host that has both whole: its own host's, or for what all share any. */
+function find(cluster: Cluster, folder: string, paths: string[]): NewFile[] {
+  const owner = basename(dirname(paths[0] ?? ''))
+  const hosts = cluster.hosts.map(({ name }) => name)
+  for (const host of hosts.includes(owner) ? [owner] : hosts) {
+    const there = paths.map((path) => join(folder, host, basename(path)))
+    if (isLost(there)) continue
+    return paths.map((path, index) => ({
+      path,
+      content: readFileIfThere(there[index] ?? '') ?? '',
+      mode: path.endsWith('.key') ? 0o600 : 0o644,
+    }))
+  }
+  return []
+}
