@@ -6,6 +6,7 @@ import { type ChangeStage, readOther } from '../etcd/authority-change.ts'
 import { authorityCertificate, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import { clientOf, probeTLS } from '../etcd/probe.ts'
 import * as pki from '../pki/index.ts'
+import { aroundRotateCa } from './clients.ts'
 import { isInstalled, servedCertificates } from './served.ts'
 
 /** One step: it writes files below certs/, the role brings them to the hosts, and a proof ends it. */
@@ -47,7 +48,7 @@ export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]
       const others = cluster.hosts.map(({ name }) => name).filter((name) => !admitting.includes(name))
       return others.length > 0 ? `${others.join(', ')} refuses a client of the new authority` : undefined
     },
-    between: ({ paths }) => `give your own clients ${paths.certs}/ca.crt, which has both authorities`,
+    between: aroundRotateCa.trust,
   }
 }
 
@@ -78,7 +79,7 @@ export function issueAnew(
         ? `another certificate than the one here is served by, or our client is refused by ${other.join(', ')}`
         : undefined
     },
-    between: ({ paths }) => `give your own clients ${paths.certs}/etcd-client.crt and its key`,
+    between: aroundRotateCa.identify,
   }
 }
 

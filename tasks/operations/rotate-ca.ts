@@ -16,6 +16,7 @@ import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import { dueLeaves, issueAnew, type Step, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
+import { aroundRotateCa } from './clients.ts'
 import { requireHealthy } from './guard.ts'
 import { turns } from './in-turn.ts'
 import { refuseRestarts } from './rotate-certs.ts'
@@ -74,7 +75,10 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   if (plan) return sayPlan(cluster, 'rotate-ca', await wouldDo(cluster, way, open, role))
   const chosen = one ? open.slice(0, 1) : open
   const last = chosen.length === open.length
-  if (last && !(await confirm(way.question(cluster)))) throw new OperationError('Nothing was changed.')
+  const verb = goBack ? 'rotate-ca --back' : 'rotate-ca'
+  const pause = open.length > 1 ? [aroundRotateCa.question(cluster, verb)] : []
+  if (last && !(await confirm([way.question(cluster), ...pause].join(' '))))
+    throw new OperationError('Nothing was changed.')
   await runPipeline([
     ...chosen.map((step) => inOrder(step.title, () => stepTasks(cluster, step))),
     ...(last
@@ -84,14 +88,15 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
         ]
       : []),
   ])
-  const again = command(cluster, goBack ? 'rotate-ca --back --step' : 'rotate-ca --step')
+  const clients = `Now ${last ? aroundRotateCa.over(cluster) : open[0]?.between?.(cluster)}.`
   const done = last
-    ? way.outcome(cluster)
-    : `Done: ${lower(open[0]?.title ?? '')}. Now ${open[0]?.between?.(cluster)}. Then go on: ${again}`
+    ? `${way.outcome(cluster)}\n${clients}`
+    : `Done: ${lower(open[0]?.title ?? '')}. ${clients} Then go on: ${command(cluster, `${verb} --step`)}`
   sayDone(cluster, 'rotate-ca', done, {
     steps: chosen.map(({ title }) => title),
     finished: last,
     stage: changeStage(cluster) ?? null,
+    clients,
     served: await serials(cluster),
   })
 }
@@ -194,9 +199,11 @@ async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: 
       lower(step.title),
       ...(index === 0 ? role : install(step)),
       `prove that ${step.proof}`,
+      ...(step.between ? [`you: ${step.between(cluster)} (only with --step is there a pause for it)`] : []),
     ]),
     'verify',
     lower(farewell),
+    `you: ${aroundRotateCa.over(cluster)}`,
   ]
 }
 

@@ -84,9 +84,16 @@ test('the plan names every step, and touches nothing', async () => {
   const [files, pids] = [snapshotOf(certs), memberPids(home)]
   const { plan } = (await done(home.verb('rotate-ca', '--plan', '--json'))) as { plan: string[] }
   assert.equal(
-    [plan.filter((line) => /restart/.test(line) && /master0\d/.test(line)).length, plan.at(-1)],
+    [plan.filter((line) => /restart/.test(line) && /master0\d/.test(line)).length, plan.at(-2)],
     [6, 'delete the key of the old authority'],
   )
+  const [trust = '', identify = '', over = ''] = plan.filter((line) => line.startsWith('you: '))
+  assert.match(trust, /ca\.crt, which has both authorities.*restart .*kube-apiserver.*only with --step/)
+  assert.match(identify, /etcd-client\.crt and its key/)
+  assert.match(over, /ca\.crt, and restart .*kube-apiserver/)
+  const { exitCode, stderr } = await home.verb('rotate-ca')
+  assert.is(exitCode, 2)
+  assert.match(stderr, /Change the authority .*ca\.crt before .*kube-apiserver.*rotate-ca\.ts .*--step/s)
   assert.equal([snapshotOf(certs), memberPids(home)], [files, pids])
 })
 
@@ -108,6 +115,7 @@ test('step by step; killed once the new one has issued: up installs, status and 
   await underLoad(home, async () => {
     const step = await done(home.verb('rotate-ca', '--step', '--json'))
     assert.equal([step.stage, step.finished], ['trusted', false])
+    assert.match(step.clients as string, /^Now give every client .*ca\.crt.*kube-apiserver/)
     assert.ok(file('ca.crt').startsWith(authority) && file('ca.crt').length > authority.length)
     const pids = memberPids(home)
     await killedAt('[COMPLETED] Issue 7 certificates')

@@ -1,0 +1,38 @@
+// What a cluster's own clients must do around an operation: the same words in its plan, its question and its last line.
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+
+/** restore and recover: a client that keeps a copy of what it read goes on with data that the cluster no longer has. */
+export const aroundRestore = {
+  before: 'Stop every client that keeps a copy of what it read (kube-apiserver does) before this; start it afterwards.',
+  after:
+    'Now start the clients that you stopped (each kube-apiserver), and restart what works through them: ' +
+    'kube-controller-manager, kube-scheduler, kubelets. A client that went on all the while must be restarted.',
+  plan: {
+    first: 'you: stop every client that keeps a copy of what it read, such as each kube-apiserver',
+    last: 'you: start these clients; then restart kube-controller-manager, kube-scheduler and the kubelets',
+  },
+}
+
+const fileOf = ({ paths }: Cluster, name: string): string => join(paths.certs, name)
+
+/** rotate-ca: a client that reads the authority only at its start, as kube-apiserver does, must be restarted to trust the next. */
+export const aroundRotateCa = {
+  /** Before certificates are issued by the other authority. */
+  trust: (cluster: Cluster): string =>
+    `give every client ${fileOf(cluster, 'ca.crt')}, which has both authorities, and restart those that read it only ` +
+    'at their start (each kube-apiserver does): with the next step they would lose the cluster',
+  /** Before the authority that is left is trusted no longer. */
+  identify: (cluster: Cluster): string =>
+    `give every client ${fileOf(cluster, 'etcd-client.crt')} and its key, or a certificate that the same authority ` +
+    'signed (kube-apiserver reads its own again by itself): with the next step the old ones are refused',
+  /** Once it is over. */
+  over: (cluster: Cluster): string =>
+    `give every client ${fileOf(cluster, 'ca.crt')}, and restart those that read it only at their start (each ` +
+    'kube-apiserver)',
+  question: (cluster: Cluster, verb: string): string =>
+    `Clients need ${fileOf(cluster, 'ca.crt')} before certificates are issued by the other authority, and those that ` +
+    'read it only at their start (each kube-apiserver) a restart then, or they lose the cluster. To pause for that ' +
+    `between the steps: ${command(cluster, `${verb} --step`)}.`,
+}
