@@ -1,6 +1,7 @@
 #!/usr/bin/env -S npx zx
 import { planFlag } from '../tasks/core/flags.ts'
 import { script } from '../tasks/core/script.ts'
+import { noteRevision } from '../tasks/operations/revision.ts'
 import { phases, runPhases, selectPhases } from '../tasks/phases.ts'
 import { printPlan } from '../tasks/plan.ts'
 import { printSummary } from '../tasks/summary.ts'
@@ -22,10 +23,8 @@ await script(
     const selected = selectPhases(flags.from as string | undefined, flags.skip as string | undefined)
     if (flags.plan) return printPlan(cluster, selected)
     await runPhases(cluster, selected)
-    printSummary(
-      cluster,
-      Date.now() - started,
-      selected.some((phase) => phase.name === 'verify'),
-    )
+    const verified = selected.some((phase) => phase.name === 'verify')
+    if (verified) await noteRevision(cluster)
+    printSummary(cluster, Date.now() - started, verified)
   },
 )

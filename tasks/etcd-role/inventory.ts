@@ -37,6 +37,7 @@ function groupVariables(cluster: Cluster, binaries: EtcdBinaries): object {
   return {
     etcd_members: cluster.hosts.map(({ name }) => name),
     etcd_cluster_token: cluster.etcd.token,
+    ...(cluster.begun?.formerTokens && { etcd_former_tokens: cluster.begun.formerTokens }),
     etcd_client_port: cluster.etcd.clientPort,
     etcd_peer_port: cluster.etcd.peerPort,
     etcd_pki_directory: cluster.paths.certs,

@@ -92,20 +92,20 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
 }
 
 /**
- * The program that restores snapshots, and its flags beside those that say who the member is. Where it can, it raises the
- * revision and marks all before it as compacted: whoever watches or caches notices then, where it would otherwise see
- * revisions go back, or old ones that come to mean something else. A thousand million is more than a week of 1500 writes
- * a second (what etcd's own guide to recovery takes).
- * @throws OperationError where there is none that can
+ * The program that restores snapshots, and whether it can raise the revision and mark all before as compacted: whoever
+ * watches or caches notices then, where it would otherwise see revisions go back.
+ * @throws OperationError where there is none
  */
-export async function restoreTool(cluster: Cluster): Promise<{ program: string; flags: string[]; bumps: boolean }> {
+export async function restoreTool(cluster: Cluster): Promise<{ program: string; raises: boolean }> {
   const { program } = await tool(await requireEtcd(cluster)) // it runs on the hosts
   const here = await tool(await requireEtcdHere(cluster))
   const { stdout, stderr } = await ask(here.program, ['snapshot', 'restore', '--help'], { env: unheard('ETCDCTL_') })
   const help = stdout + stderr
-  const bumps = help.includes('--bump-revision') && help.includes('--mark-compacted')
-  return { program, flags: bumps ? ['--bump-revision=1000000000', '--mark-compacted'] : [], bumps }
+  return { program, raises: help.includes('--bump-revision') && help.includes('--mark-compacted') }
 }
+
+/** The tool's flags that raise a snapshot's revision. */
+export const raiseFlags = (from: number, to: number): string[] => [`--bump-revision=${to - from}`, '--mark-compacted']
 
 /**
  * etcdutl where it lies beside etcdctl: from 3.6 on only that can, and etcdctl prints its usage as if all were well.

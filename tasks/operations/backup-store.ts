@@ -1,5 +1,5 @@
 // Where backups are kept: a folder for each, there whole and proven or not under that name.
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { makeFolder, writeFileAtomic } from '../core/files.ts'
@@ -35,6 +35,13 @@ export function backups(cluster: Cluster): string[] {
     .reverse()
     .map((name) => join(folder, name))
 }
+
+/** The revisions of the backups that are kept here. */
+export const notedRevisions = (cluster: Cluster): number[] =>
+  backups(cluster).flatMap((folder) => {
+    const { revision } = JSON.parse(readFileSync(join(folder, 'metadata.json'), 'utf8')) as Partial<BackupMetadata>
+    return revision === undefined ? [] : [revision]
+  })
 
 /** An empty folder for a backup in the making; what killed runs left is removed. Only whoever holds the lock may. */
 export function beginBackup(cluster: Cluster, time: Date): string {

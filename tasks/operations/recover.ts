@@ -13,13 +13,17 @@ import { removeMember, voters } from '../etcd/member-changes.ts'
 import { memberOf } from '../etcd/membership.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { reachMembers } from '../etcd/reach.ts'
+import { restoreTool } from '../etcd/snapshot.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { chooseSurvivor } from './choose-survivor.ts'
+import { aroundRestore } from './clients.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { joinTasks } from './join.ts'
+import { forgetSnapshot, isRaising, raiseTasks } from './raise.ts'
+import { cannotRaise } from './revision.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /** How long a member may take to come up with a large database. */
@@ -42,27 +46,35 @@ export async function recover(
   await refuseQuorum(cluster, false) // the hosts that were down may have been all that was missing
   if (cluster.begun && !cluster.begun.from) await startFormed(cluster, there)
   const stands = await whereItStands(cluster)
-  const survivor = stands === 'not formed' ? await agree(cluster, there, from) : undefined
+  const { raises } = await restoreTool(cluster)
+  const survivor = stands === 'not formed' ? await agree(cluster, there, from, raises) : undefined
   await runPipeline([
     ...(survivor ? formTasks(cluster, survivor) : []),
-    ...(stands === 'formed' ? [] : settleTasks(cluster)),
+    ...(stands === 'formed' ? [] : settleTasks(cluster, survivor?.host ?? formedFrom(cluster), raises)),
     { title: 'Bring the other members back', task: async (_, task) => task.newListr(await backTasks(cluster)) },
     inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(cluster)),
     { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
+  if (!raises) run.warnings.push(cannotRaise)
   const origin = survivor ? `, from the data of ${survivor.host.name} (raft index ${survivor.commit})` : ''
-  sayDone(cluster, 'recover', `${cluster.name} has ${cluster.hosts.length} members again${origin}; it is verified.`, {
+  const done = `${cluster.name} has ${cluster.hosts.length} members again${origin}; it is verified.`
+  sayDone(cluster, 'recover', `${done}\n${aroundRestore.after}`, {
     from: survivor?.host.name ?? null,
     raftIndex: survivor?.commit ?? null,
+    raisedTo: raises ? (cluster.highestRevision ?? null) : null,
+    clients: aroundRestore.after,
   })
 }
 
-/** How far an earlier run came: the new cluster may be there, with or without the setting that forms it. */
-async function whereItStands(cluster: Cluster): Promise<'not formed' | 'forced' | 'formed'> {
+/** How far an earlier run came: the new cluster may be there, with or without the setting that forms it, or about to be raised. */
+async function whereItStands(cluster: Cluster): Promise<'not formed' | 'forced' | 'raising' | 'formed'> {
+  if (isRaising(cluster)) return 'raising'
   if (!cluster.begun || (await voters(cluster)).length === 0) return 'not formed'
   return cluster.begun.from ? 'forced' : 'formed'
 }
+
+const formedFrom = (cluster: Cluster): Host => hostNamed(cluster, cluster.begun?.from ?? '')
 
 /** The new cluster of an earlier run may only be down: it has all there is, and a second one would have less. */
 async function startFormed(cluster: Cluster, there: HostData[]): Promise<void> {
@@ -126,11 +138,17 @@ async function lookAtMembers(cluster: Cluster, hosts: Host[]): Promise<HostData[
 }
 
 /** Says what there is, chooses, says what may be lost, and asks. */
-async function agree(cluster: Cluster, there: HostData[], from: string | undefined): Promise<HostData> {
+async function agree(
+  cluster: Cluster,
+  there: HostData[],
+  from: string | undefined,
+  raises: boolean,
+): Promise<HostData> {
   const survivor = choose(cluster, there, from)
   if (!run.json) process.stdout.write(`\n${table([['HOST', 'DATA UP TO RAFT INDEX', 'ETCD'], ...there.map(row)])}\n\n`)
-  if (!(await confirm(`Form a new cluster from the data of ${survivor.host.name}? ${loss(there, survivor)}`)))
-    throw new OperationError('Nothing was changed.')
+  const risk = raises ? [] : [cannotRaise]
+  const question = [`Form a new cluster from the data of ${survivor.host.name}?`, loss(there, survivor), ...risk]
+  if (!(await confirm([...question, aroundRestore.before].join(' ')))) throw new OperationError('Nothing was changed.')
   return survivor
 }
 
@@ -181,7 +199,10 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
         run.changes.push(`copied the data of ${host.name}`)
       },
     },
-    { title: 'Note that the recovery has begun', task: () => note(cluster, { verb: 'recover', from: host.name }) },
+    {
+      title: 'Note that the recovery has begun',
+      task: () => note(cluster, { verb: 'recover', from: host.name, ...formerTokensOf(cluster.begun) }),
+    },
     {
       title: `Stop ${others.map(({ name }) => name).join(' and ')}, and move what they have of data aside`,
       skip: () => others.length === 0,
@@ -202,23 +223,34 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
   ]
 }
 
-/** The same member without that setting: from then on it would undo what follows. */
-function settleTasks(cluster: Cluster): Task[] {
-  const host = (): Host => hostNamed(cluster, cluster.begun?.from ?? '')
+/** The same member without that setting, which would undo what follows; and, where etcd's tools can, with a revision that no client has seen. */
+function settleTasks(cluster: Cluster, host: Host, raises: boolean): Task[] {
   return [
     {
       title: 'Forget the members that are lost',
+      skip: () => isRaising(cluster) && 'an earlier run did',
       task: async () => {
-        const endpoints = [host().clientURL]
+        const endpoints = [host.clientURL]
         // Where its log lagged behind its database, etcd may have kept them in its list (etcd-io/etcd#20055).
-        for (const { id } of strangers(host(), await memberList(cluster, { endpoints })))
+        for (const { id } of strangers(host, await memberList(cluster, { endpoints })))
           await removeMember(cluster, id, endpoints)
       },
     },
-    inOrder('Start it again as a member like any other', () => alone(cluster, host(), {})),
-    { title: 'Note that the new cluster is formed', task: () => note(cluster, { verb: 'recover' }) },
+    ...(raises || isRaising(cluster) ? raiseTasks(cluster, host, (begun) => note(cluster, begun)) : []),
+    inOrder('Start it again as a member like any other', () => alone(cluster, host, {})),
+    {
+      title: 'Note that the new cluster is formed',
+      task: () => {
+        note(cluster, { verb: 'recover', ...formerTokensOf(cluster.begun) })
+        forgetSnapshot(cluster)
+      },
+    },
   ]
 }
+
+/** The hosts that come back may still bear the tokens before. */
+const formerTokensOf = (begun: Begun | undefined): Partial<Begun> =>
+  begun?.formerTokens ? { formerTokens: begun.formerTokens } : {}
 
 const strangers = (host: Host, members: Member[]): Member[] =>
   members.filter((member) => member !== memberOf(host, members))
@@ -266,12 +298,17 @@ async function steps(copy: Cluster, from: string | undefined): Promise<string[]>
   const there = await lookAtMembers(copy, hosts)
   const survivor = choose(copy, there, from)
   const others = copy.hosts.filter((host) => host !== survivor.host).map(({ name }) => name)
+  const { raises } = await restoreTool(copy)
   return [
+    aroundRestore.plan.first,
+    ...(raises ? [] : [`beware: ${cannotRaise}`]),
     ...would,
     `stop ${survivor.host.name} and keep a copy of its data (raft index ${survivor.commit})`,
     ...(others.length > 0 ? [`stop ${others.join(' and ')}, and move what they have of data aside`] : []),
     `start ${survivor.host.name} as the only member of a new cluster. ${loss(there, survivor)}`,
+    ...(raises ? ['raise its revision above all that clients have seen: restore its data under a new token'] : []),
     ...others.map((name) => `add ${name} as a learner, start it, and let it vote once it has caught up`),
     'verify',
+    aroundRestore.plan.last,
   ]
 }

@@ -8,58 +8,69 @@ import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { age, bytes } from '../core/terminal.ts'
-import { endpointStatus } from '../etcd/etcdctl.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
-import { reachMembers } from '../etcd/reach.ts'
-import { restoreTool } from '../etcd/snapshot.ts'
+import { raiseFlags, restoreTool } from '../etcd/snapshot.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
+import { aroundRestore } from './clients.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
+import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /** A large database is read whole before a member is healthy. */
 const startSeconds = 1800
 
-/** Check, look, agree, stage, swap, start, verify. Run again with the same file after a kill, it goes on where it was. */
-export async function restore(cluster: Cluster, given: string, planOnly: boolean): Promise<void> {
+export interface RestoreOptions {
+  /** The highest revision that clients have seen, where a person knows it. */
+  above: number | undefined
+  plan: boolean
+}
+
+/** Check, look, agree, stage, swap, start, verify. Run again after a kill, it goes on where it was. */
+export async function restore(cluster: Cluster, given: string, { above, plan }: RestoreOptions): Promise<void> {
   const file = await snapshotFile(given)
   etcdRole.refuseHalfUpgraded(cluster)
-  if (planOnly) return sayPlan(cluster, 'restore', await steps(cluster, await readSource(cluster, file)))
+  if (plan) return sayPlan(cluster, 'restore', await steps(cluster, await readSource(cluster, file), above))
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]
   for (const question of await questionsOf(needed))
     if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
   const { source, there } = await prepare(cluster, file, checkTasks(needed))
-  const { begun, token } = beginning(cluster, source)
-  await agree(cluster, source, there, token)
-  const { bumps } = await restoreTool(cluster)
+  const past = await lookBack(cluster, source, above)
+  const { begun, token } = beginning(cluster, source, past.target)
+  await agree(cluster, source, there, token, past)
+  cluster.highestRevision = Math.max(past.highest, begun.revision ?? 0)
   await runPipeline([
-    { title: 'Restore the snapshot on every host, beside its data', task: () => stage(cluster, source, begun, token) },
+    {
+      title: 'Restore the snapshot on every host, beside its data',
+      task: () => stage(cluster, source, begun, token),
+    },
     { title: 'Note that the restore has begun', task: () => note(cluster, begun, token) },
     {
       title: 'Stop every member, move its data aside, and put the restored data in its place',
-      task: () => take(cluster, begun),
+      task: () => take(cluster),
     },
     inOrder('etcd-role: configure and start all members', () =>
-      etcdRole.tasks(cluster, { variables: { ...formerTokens(begun), etcd_start_timeout: startSeconds } }),
+      etcdRole.tasks(cluster, { variables: { etcd_start_timeout: startSeconds } }),
     ),
     { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
-  if (!bumps)
-    run.warnings.push(
-      'These programs of etcd cannot raise the revision: start afresh whatever watches this cluster, or keeps what it read of it.',
-    )
+  if (!begun.revision) run.warnings.push(cannotRaise)
   const { revision, keys, sha256 } = source
-  sayDone(cluster, 'restore', `${cluster.name} holds what the snapshot held (revision ${revision}); it is verified.`, {
+  const raised = begun.revision ? `, raised to ${begun.revision}` : ''
+  const done = `${cluster.name} holds what the snapshot held (revision ${revision}${raised}); it is verified.`
+  sayDone(cluster, 'restore', `${done}\n${aroundRestore.after}`, {
     file,
     revision,
     keys,
     sha256,
     token,
-    revisionRaised: bumps,
+    revisionRaised: begun.revision !== undefined,
+    raisedTo: begun.revision ?? null,
+    clients: aroundRestore.after,
   })
 }
 
@@ -90,32 +101,53 @@ async function prepare(cluster: Cluster, file: string, checks: Task[]): Promise<
   return { source: await known(), there }
 }
 
-/** A run that was killed goes on under its own token; another snapshot begins anew, and replaces what that run put in place. */
-function beginning(cluster: Cluster, { file, sha256 }: Source): { begun: Begun; token: string } {
-  const { token } = cluster.etcd
-  const before = cluster.begun?.verb === 'restore' ? cluster.begun : undefined
-  if (before?.sha256 === sha256) return { begun: { ...before, file }, token }
-  const moment = new Date().toISOString().slice(0, 19).replaceAll(':', '-')
+/** The revisions that the cluster had before, and the one that the snapshot is raised to; none where etcd cannot. */
+interface Past extends Reached {
+  live: number
+  target: number | undefined
+}
+
+async function lookBack(cluster: Cluster, { revision }: Source, above: number | undefined): Promise<Past> {
+  const reached = await reachedBefore(cluster, above)
+  const { raises } = await restoreTool(cluster)
+  return { ...reached, target: raises ? raisedRevision(reached, revision) : undefined }
+}
+
+/**
+ * A run that was killed goes on under its own token, to its own revision: members must not differ in that. Another
+ * snapshot begins from the start, and replaces what that run put in place.
+ */
+function beginning(
+  cluster: Cluster,
+  { file, sha256 }: Source,
+  revision: number | undefined,
+): { begun: Begun; token: string } {
+  const { begun: before, etcd } = cluster
+  if (before?.verb === 'restore' && before.sha256 === sha256) return { begun: { ...before, file }, token: etcd.token }
+  const formerTokens = [...(before?.formerTokens ?? []), etcd.token]
   return {
-    begun: { verb: 'restore', file, sha256, formerTokens: [...(before?.formerTokens ?? []), token] },
-    token: `${cluster.name}-restored-${moment}Z`,
+    begun: { verb: 'restore', file, sha256, formerTokens, ...(revision && { revision }) },
+    token: newToken(cluster, 'restored'),
   }
 }
 
-/** Where data would be replaced, says what is lost, and asks. */
-async function agree(cluster: Cluster, source: Source, there: HostData[], token: string): Promise<void> {
-  const old = there.filter(({ hasData, restored }) => hasData && restored !== token)
-  if (old.length === 0) return
-  const question = `Replace the data of ${cluster.name} on ${old.map(({ host }) => host.name).join(', ')}? ${await loss(cluster, source)}`
-  if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+/** Where data would be replaced, or clients could be misled, says what is lost, and asks. */
+async function agree(cluster: Cluster, source: Source, there: HostData[], token: string, past: Past): Promise<void> {
+  const old = there.filter(({ hasData, restored }) => hasData && restored !== token).map(({ host }) => host.name)
+  const risks = risksOf(past)
+  if (old.length === 0 && risks.length === 0) return
+  const what = old.length > 0 ? `Replace the data of ${cluster.name} on ${old.join(', ')}?` : `Restore ${cluster.name}?`
+  const words = [what, `${described(cluster, source)}.`, ...(old.length > 0 ? [loss(source, past)] : []), ...risks]
+  if (!(await confirm([...words, aroundRestore.before].join(' ')))) throw new OperationError('Nothing was changed.')
 }
 
-async function loss(cluster: Cluster, source: Source): Promise<string> {
-  await reachMembers(cluster)
-  const answers = await endpointStatus(cluster)
-  const now = Math.max(0, ...answers.map((answer) => (answer.ok ? answer.value.revision : 0)))
-  const lost = now > source.revision ? ` (the members are ${now - source.revision} revisions further)` : ''
-  return `${described(cluster, source)}. Every write after it is lost${lost}; the data of now stays on each host, moved aside.`
+/** What clients that watch or cache may suffer, in sentences. */
+const risksOf = ({ known, target }: Past): string[] =>
+  target === undefined ? [cannotRaise] : known ? [] : [unknownPast(target)]
+
+function loss({ revision }: Source, { live }: Past): string {
+  const lost = live > revision ? ` (the members are ${live - revision} revisions further)` : ''
+  return `Every write after it is lost${lost}; the data of now stays on each host, moved aside.`
 }
 
 function described(cluster: Cluster, { time, revision, keys, sizeBytes, metadata }: Source): string {
@@ -124,16 +156,18 @@ function described(cluster: Cluster, { time, revision, keys, sizeBytes, metadata
 }
 
 /** Disks that are too small, hosts that are out of reach, a transfer that damages: all of it shows here, while the members still run. */
-async function stage(cluster: Cluster, { file }: Source, begun: Begun, token: string): Promise<void> {
-  const { program, flags } = await restoreTool(cluster)
-  const snapshot = { etcd_snapshot: file, etcd_snapshot_tool: program, etcd_snapshot_flags: flags }
+async function stage(cluster: Cluster, { file, revision }: Source, begun: Begun, token: string): Promise<void> {
   await runPlaybook(cluster, {
     playbook: 'stage-snapshot',
-    variables: { ...snapshot, ...formerTokens(begun), etcd_cluster_token: token },
+    variables: {
+      etcd_snapshot: file,
+      etcd_snapshot_tool: (await restoreTool(cluster)).program,
+      etcd_snapshot_flags: begun.revision ? raiseFlags(revision, begun.revision) : [],
+      etcd_former_tokens: begun.formerTokens ?? [],
+      etcd_cluster_token: token,
+    },
   })
 }
-
-const formerTokens = ({ formerTokens = [] }: Begun): Record<string, unknown> => ({ etcd_former_tokens: formerTokens })
 
 function note(cluster: Cluster, begun: Begun | undefined, token: string): void {
   cluster.begun = begun
@@ -141,27 +175,30 @@ function note(cluster: Cluster, begun: Begun | undefined, token: string): void {
   recordCluster(cluster)
 }
 
-async function take(cluster: Cluster, begun: Begun): Promise<void> {
-  await etcdRole.prepare(cluster) // the inventory has the new token from now on
+async function take(cluster: Cluster): Promise<void> {
+  await etcdRole.prepare(cluster) // the inventory has the new token from now on, and the former ones
   const onMessage = (host: string, aside: string): void =>
     void run.changes.push(`moved the old data of ${host} to ${aside}`)
-  await runPlaybook(cluster, { playbook: 'take-snapshot', variables: formerTokens(begun), onMessage })
+  await runPlaybook(cluster, { playbook: 'take-snapshot', onMessage })
   run.changes.push('restored the data of every member')
 }
 
-async function steps(cluster: Cluster, source: Source): Promise<string[]> {
-  const { flags } = await restoreTool(cluster)
-  const would = await withCopies(cluster, async (copy) => {
+async function steps(cluster: Cluster, source: Source, above: number | undefined): Promise<string[]> {
+  const { would, past } = await withCopies(cluster, async (copy) => {
     const made = [...(await vms.plan(copy)), ...(await pki.plan(copy))]
     await lookAtData(copy, await hostsThatAreUp(copy)) // it refuses hosts of another cluster
-    return made
+    return { would: made, past: await lookBack(copy, source, above) }
   })
+  const raise = past.target ? `, its revision raised to ${past.target}` : ''
   return [
+    aroundRestore.plan.first,
+    ...risksOf(past).map((risk) => `beware: ${risk}`),
     ...would,
     'prove the snapshot: an etcd on this machine comes up on it',
-    `restore it on every host, beside the data, under a new token${flags.length > 0 ? ` (${flags.join(' ')})` : ''}. ${described(cluster, source)}`,
+    `restore it on every host, beside the data, under a new token${raise}. ${described(cluster, source)}`,
     `stop every member of ${cluster.name}, move its data aside, and put the restored data in its place`,
     'start all members, with the role',
     'verify',
+    aroundRestore.plan.last,
   ]
 }

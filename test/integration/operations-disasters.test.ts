@@ -108,11 +108,13 @@ test('the plan of a restore says what it would do; without an answer nothing is 
   const pids = memberPids(home)
   const { plan } = (await done(home.verb('restore', kept, '--plan', '--json'))) as { plan: string[] }
   assert.match(plan.join('\n'), /revision \d+, \d+ keys(.|\n)*stop every member of etcd-cluster-1, move its data aside/)
+  assert.match(plan[0] ?? '', /^you: stop every client .*kube-apiserver/)
+  assert.match(plan.at(-1) ?? '', /^you: start these clients; .*kube-controller-manager/)
   const { exitCode, stderr } = await home.verb('restore', kept)
   assert.is(exitCode, 2)
   assert.match(
     stderr,
-    /Replace the data of etcd-cluster-1 .*Every write after it is lost \(the members are \d+ revisions further\)/,
+    /Replace the data of etcd-cluster-1 .*Every write after it is lost \(the members are \d+ revisions further\).*Stop every client that keeps a copy.*kube-apiserver/,
   )
   assert.equal([memberPids(home), record().begun, (await allKeys()).length], [pids, undefined, before.length + 1])
 })
@@ -124,8 +126,8 @@ test('a running cluster is restored; killed in the middle, only restore goes on;
   for (const verb of [['up'], ['replace', 'master01'], ['recover', '--yes']] as [string, ...string[]][])
     await refused(/A restore .* was begun(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
   await killedAt(home, '[STARTED] Write the inventory', 'restore', kept, '--yes')
-  const { revisionRaised } = await done(home.verb('restore', kept, '--yes', '--json'))
-  assert.is(revisionRaised, false)
+  const { clients } = await done(home.verb('restore', kept, '--yes', '--json'))
+  assert.match(clients as string, /^Now start the clients that you stopped \(each kube-apiserver\)/)
   assert.equal(await allKeys(), before)
   assert.equal(record().begun, undefined)
   assert.match(readFileSync(join(state, 'inventory.yml'), 'utf8'), `etcd_cluster_token: ${token}`)
@@ -153,7 +155,9 @@ test('recover refuses while there is a quorum, and while one could come back by 
   )
   const { plan } = (await done(home.verb('recover', '--from', 'master02', '--plan', '--json'))) as { plan: string[] }
   for (const host of ['master01', 'master02']) process.kill(pids[host] ?? 0, 'SIGCONT')
-  assert.match(plan[0] ?? '', /^stop master02 and keep a copy of its data/)
+  assert.match(plan[0] ?? '', /^you: stop every client .*kube-apiserver/)
+  assert.match(plan.join('\n'), /\nstop master02 and keep a copy of its data/)
+  assert.match(plan.at(-1) ?? '', /^you: start these clients; .*kube-controller-manager/)
   assert.equal(memberPids(home), pids)
 })
 
@@ -206,11 +210,8 @@ test('two of three hosts destroyed under load: what the survivor had is there, t
     [],
   )
   assert.equal((await allKeys()).filter(({ key }) => before.some((old) => old.key === key)).length, before.length)
-  assert.is(
-    readdirSync(dataOf(survivor.name)).filter((name) => /^member\.\d{8}T/.test(name)).length,
-    1,
-    'a copy of its data',
-  )
+  const copies = readdirSync(dataOf(survivor.name)).filter((name) => /^member\.\d{8}T/.test(name))
+  assert.ok(copies.length > 0, 'a copy of its data')
   assert.not.ok(existsSync(join(dataOf(survivor.name), 'member.part')))
   assert.equal(record().begun, undefined)
   await requireUnchangedByUp()
