@@ -97,9 +97,10 @@ export async function runPhases(cluster: Cluster, selected: Phase[], first: Task
   const [only] = selected
   if (selected.length === 1 && only)
     return runPipeline([...first, ...begin(only, cluster), ...(only.alone?.(cluster) ?? [])], { collapse: false })
-  const waves = [...new Set(selected.map((phase) => phase.needs.join()))].map((needs) =>
-    selected.filter((phase) => phase.needs.join() === needs),
-  )
+  const waves = [...new Set(selected.map((phase) => phase.needs.join()))]
+    .map((needs) => selected.filter((phase) => phase.needs.join() === needs))
+    // Over ssh vms goes before pki: it notes how hosts are reached, and their clocks are compared before an authority is made.
+    .flatMap((wave) => (cluster.provider === 'ssh' ? wave.toReversed().map((phase) => [phase]) : [wave]))
   await runPipeline(
     waves.map((wave) =>
       wave.length === 1 && wave[0]

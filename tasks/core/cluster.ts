@@ -40,6 +40,8 @@ export type Begun = NonNullable<ClusterRecord['begun']>
 /** The cluster as every phase sees it. Paths are absolute, periods in days. */
 export interface Cluster {
   name: string
+  /** From the first record to `down`: a new cluster of the same name has a new one, as its revisions begin again. */
+  life?: string | undefined
   provider: ProviderName
   /** Why this provider: one clause for the terminal. */
   providerReason: string
@@ -120,6 +122,7 @@ export async function resolveCluster(
         : undefined
   return {
     name,
+    life: record?.life,
     provider: choice.provider,
     providerReason: choice.reason,
     subnet,

@@ -1,4 +1,5 @@
 // The record of a cluster, cluster.json: where it and the cluster's other things lie, what it holds, and what contradicts it.
+import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
@@ -27,6 +28,7 @@ export interface ClusterPaths {
 
 const recordSchema = v.object({
   name: v.string(),
+  life: v.optional(v.string()),
   provider: v.picklist(providerNames),
   subnet: v.string(),
   clientPort: v.number(),
@@ -114,8 +116,10 @@ export function recordCluster(cluster: Cluster): void {
         hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts`,
       },
     )
+  cluster.life ??= randomUUID()
   const record: ClusterRecord = {
     name: cluster.name,
+    life: cluster.life,
     provider: cluster.provider,
     subnet: cluster.subnet,
     clientPort: cluster.etcd.clientPort,

@@ -37,7 +37,7 @@ export interface Profile extends Subject {
 
 export const day = 86_400_000
 /** Certificates begin a little in the past, so that a host whose clock is behind accepts a new one: 5 minutes. */
-const backdate = 5 * 60_000
+export const backdate = 5 * 60_000
 const sha256WithRsa = '1.2.840.113549.1.1.11'
 const ecdsaWithSha256 = '1.2.840.10045.4.3.2'
 const curves: Record<string, KeyAlgorithm> = { prime256v1: 'ecdsa-p256' }

@@ -14,9 +14,9 @@ setMaxListeners(0, run.signal)
 /** The certificate we show (none: no certificate), ready for many connections; or why it cannot be used. */
 export type Identity = { context: SecureContext } | { unusable: string }
 
-/** How a port answered; `served` is the certificate it showed, as far as the handshake got. */
+/** How a port answered; `date` is the HTTP header, `served` the certificate it showed, as far as the handshake got. */
 export type Probe =
-  | { kind: 'answered'; status: number; body: string; served?: X509Certificate | undefined }
+  | { kind: 'answered'; status: number; body: string; date?: string | undefined; served?: X509Certificate | undefined }
   | { kind: 'refused'; reason: string; served?: X509Certificate | undefined }
   | { kind: 'plain'; reason: string; served?: undefined }
   | { kind: 'closed'; reason: string; served?: undefined }
@@ -128,7 +128,9 @@ const request = (host: string, path: string): string =>
 function read(text: string, served: X509Certificate | undefined): Probe {
   const status = /^HTTP\/1\.\d (\d{3})/.exec(text)?.[1]
   if (!status) return { kind: 'refused', reason: 'it does not answer in HTTP', served }
-  return { kind: 'answered', status: Number(status), body: text.slice(text.indexOf('\r\n\r\n') + 4), served }
+  const end = text.indexOf('\r\n\r\n')
+  const date = /^date: *(.+)$/im.exec(text.slice(0, end))?.[1]
+  return { kind: 'answered', status: Number(status), body: text.slice(end + 4), date, served }
 }
 
 /** Errors before the connection stands mean that nothing listens; later ones that TLS, or its absence, said no. */

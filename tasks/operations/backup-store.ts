@@ -8,6 +8,8 @@ import type { Member } from '../etcd/etcdctl.ts'
 /** metadata.json of a backup. `hashKV` is the hash of all keys at `revision`, equal in the live cluster and in what was restored. */
 export interface BackupMetadata {
   cluster: string
+  /** The cluster's `life` in its record; backups of older releases have none. */
+  life?: string
   time: string
   etcdVersion: string
   /** The host it was taken from. */
@@ -22,26 +24,90 @@ export interface BackupMetadata {
   members: Member[]
 }
 
-const named = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/
+/** Of which life of which cluster a backup is, how far it goes, and when it was made. */
+type Of = Pick<BackupMetadata, 'cluster' | 'life' | 'revision' | 'time'>
 
-/** The folders of the proven backups, the newest first. */
-export function backups(cluster: Cluster): string[] {
-  const { backups: folder } = cluster.paths
-  const names = existsSync(folder)
-    ? readdirSync(folder).filter((name) => named.test(name) && existsSync(join(folder, name, 'metadata.json')))
-    : []
-  return names
-    .sort()
-    .reverse()
-    .map((name) => join(folder, name))
+export interface Backup {
+  folder: string
+  metadata: Of
 }
+
+const named = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/
+const skewMs = 60_000
+
+/** The proven backups in no order; `unreadable` are the folders that look like one and whose metadata.json is damaged. */
+function backups({ paths: { backups: store } }: Cluster): { found: Backup[]; unreadable: string[] } {
+  const folders = existsSync(store)
+    ? readdirSync(store)
+        .filter((name) => named.test(name) && existsSync(join(store, name, 'metadata.json')))
+        .map((name) => join(store, name))
+    : []
+  const all = folders.map((folder) => ({ folder, metadata: readMetadata(join(folder, 'metadata.json')) }))
+  return {
+    found: all.flatMap(({ folder, metadata }) => (metadata ? [{ folder, metadata }] : [])),
+    unreadable: all.flatMap(({ folder, metadata }) => (metadata ? [] : [folder])),
+  }
+}
+
+function readMetadata(path: string): Of | undefined {
+  try {
+    const metadata = JSON.parse(readFileSync(path, 'utf8')) as Of
+    const whole = typeof metadata.cluster === 'string' && Number.isSafeInteger(metadata.revision)
+    return whole && !Number.isNaN(Date.parse(metadata.time)) ? metadata : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The backups that are too many once `made` is kept. Within the life of `made` the revision says which is newer, since a
+ * clock may have been wrong; backups of other lives come after them, by time. Never `made`, nor the newest of a life.
+ */
+export function surplusOf(found: Backup[], made: Backup, count: number): Backup[] {
+  const all = [made, ...found.filter(({ folder }) => folder !== made.folder)]
+  const mine = lifeOf(made)
+  const newestOf = new Map(
+    all
+      .toSorted(byRevision)
+      .reverse()
+      .map((backup) => [lifeOf(backup), backup]),
+  )
+  const ordered = [
+    ...all.filter((backup) => lifeOf(backup) === mine).toSorted(byRevision),
+    ...all.filter((backup) => lifeOf(backup) !== mine).toSorted(byTime),
+  ]
+  return ordered.slice(count).filter((backup) => backup !== made && newestOf.get(lifeOf(backup)) !== backup)
+}
+
+const lifeOf = ({ metadata: { life, cluster } }: Backup): string => life ?? `of ${cluster}`
+const byTime = (a: Backup, b: Backup): number => Date.parse(b.metadata.time) - Date.parse(a.metadata.time)
+const byRevision = (a: Backup, b: Backup): number => b.metadata.revision - a.metadata.revision || byTime(a, b)
+
+/** What a person should know of the backups that are there: a clock was wrong, or a folder is damaged. */
+export function doubts(cluster: Cluster, now: number): string[] {
+  const { found, unreadable } = backups(cluster)
+  const ahead = found.filter(({ metadata }) => Date.parse(metadata.time) > now + skewMs)
+  return [
+    ...ahead.map(
+      ({ folder, metadata: { time } }) =>
+        `The time of backup ${folder} lies in the future (${time}): a clock was wrong then, or this machine's is wrong now.`,
+    ),
+    ...unreadable.map(
+      (folder) => `The metadata.json of backup ${folder} is damaged: the backup is not counted, and never removed.`,
+    ),
+  ]
+}
+
+/** What a backup notes of its cluster and its time. */
+export const whoseAndWhen = ({ name, life }: Cluster, time: Date): Omit<Of, 'revision'> => ({
+  cluster: name,
+  ...(life && { life }),
+  time: time.toISOString(),
+})
 
 /** The revisions of the backups that are kept here. */
 export const notedRevisions = (cluster: Cluster): number[] =>
-  backups(cluster).flatMap((folder) => {
-    const { revision } = JSON.parse(readFileSync(join(folder, 'metadata.json'), 'utf8')) as Partial<BackupMetadata>
-    return revision === undefined ? [] : [revision]
-  })
+  backups(cluster).found.map(({ metadata }) => metadata.revision)
 
 /** An empty folder for a backup in the making; what killed runs left is removed. Only whoever holds the lock may. */
 export function beginBackup(cluster: Cluster, time: Date): string {
@@ -72,9 +138,6 @@ export function setAside(part: string): string {
   return aside
 }
 
-/** Removes the oldest proven backups beyond `count`; the newest always stays. */
-export function removeOldest(cluster: Cluster, count: number): string[] {
-  const surplus = backups(cluster).slice(Math.max(1, count))
-  for (const folder of surplus) rmSync(folder, { recursive: true, force: true })
-  return surplus
-}
+/** The folders of the backups that are too many beside `made`, the newest first. */
+export const surplus = (cluster: Cluster, made: Backup, count: number): string[] =>
+  surplusOf(backups(cluster).found, made, count).map(({ folder }) => folder)

@@ -1,17 +1,21 @@
 // backup: a snapshot from a healthy follower, checked, proven by restoring it, and only then kept.
+import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { Cluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { bytes } from '../core/terminal.ts'
+import { endpointStatus } from '../etcd/etcdctl.ts'
 import { requireSnapshotTool } from '../etcd/snapshot.ts'
 import * as verify from '../verify/index.ts'
-import { type BackupMetadata, backups, removeOldest } from './backup-store.ts'
+import { type Backup, doubts, surplus, whoseAndWhen } from './backup-store.ts'
 import { requireHealthy } from './guard.ts'
 import { makeBackup, source } from './make-backup.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { servedCertificates } from './served.ts'
+
+type Made = Awaited<ReturnType<typeof makeBackup>>
 
 /** Guard, save, check, prove, keep, verify. A run that was killed leaves nothing that counts, and the next one tidies up. */
 export async function backup(
@@ -20,13 +24,15 @@ export async function backup(
 ): Promise<void> {
   if (plan) {
     await guard(cluster)
+    const from = await source(cluster)
+    const tooMany = keep ? surplus(cluster, await imagined(cluster, from), keep) : []
     return sayPlan(cluster, 'backup', [
-      ...steps(cluster, (await source(cluster)).name),
-      ...tooMany(cluster, keep).map((name) => `remove ${name}`),
+      ...steps(cluster, from.name),
+      ...tooMany.map((folder) => `remove ${basename(folder)}`),
       'verify',
     ])
   }
-  const made: { folder?: string; metadata?: BackupMetadata } = {}
+  const made: Partial<Made> = {}
   let down: string[] = []
   await runPipeline([
     {
@@ -40,10 +46,7 @@ export async function backup(
       ? [
           {
             title: `Keep the newest ${keep}`,
-            task: () =>
-              void run.changes.push(
-                ...removeOldest(cluster, keep).map((folder) => `removed backup ${basename(folder)}`),
-              ),
+            task: () => removeSurplus(cluster, made as Made, keep),
           },
         ]
       : []),
@@ -66,7 +69,7 @@ export async function backup(
 }
 
 /** The steps that make one backup; `made` gets what was kept. upgrade takes them, too, before it begins. */
-export function backupTasks(cluster: Cluster, made: { folder?: string; metadata?: BackupMetadata }): Task[] {
+export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
   return [
     {
       title: 'Save a snapshot, check it, and prove it by restoring it',
@@ -83,6 +86,7 @@ async function guard(cluster: Cluster): Promise<string[]> {
   await requireSnapshotTool(cluster)
   const down = await silentHosts(cluster)
   await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })
+  run.warnings.push(...doubts(cluster, Date.now()))
   if (down.length > 0) run.warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
   return down
 }
@@ -102,5 +106,16 @@ const steps = (cluster: Cluster, from: string): string[] => [
   `keep it below ${cluster.paths.backups}`,
 ]
 
-const tooMany = (cluster: Cluster, keep: number | undefined): string[] =>
-  (keep ? backups(cluster).slice(Math.max(0, keep - 1)) : []).map((folder) => basename(folder))
+/** The backup that would be made now, as far as it decides which others are too many. */
+async function imagined(cluster: Cluster, from: Host): Promise<Backup> {
+  const [status] = await endpointStatus(cluster, { endpoints: [from.clientURL] })
+  const revision = status?.ok ? status.value.revision : 0
+  return { folder: '', metadata: { ...whoseAndWhen(cluster, new Date()), revision } }
+}
+
+function removeSurplus(cluster: Cluster, made: Made, keep: number): void {
+  for (const folder of surplus(cluster, made, keep)) {
+    rmSync(folder, { recursive: true, force: true })
+    run.changes.push(`removed backup ${basename(folder)}`)
+  }
+}

@@ -14,7 +14,7 @@ import {
 } from '../etcd/etcdctl.ts'
 import { saveSnapshot } from '../etcd/maintenance.ts'
 import { readSnapshot, requireSnapshotTool, type SnapshotContent } from '../etcd/snapshot.ts'
-import { type BackupMetadata, beginBackup, keepBackup, setAside } from './backup-store.ts'
+import { type BackupMetadata, beginBackup, keepBackup, setAside, whoseAndWhen } from './backup-store.ts'
 import { onlyFull } from './guard.ts'
 import { restoredData } from './proof.ts'
 
@@ -81,8 +81,7 @@ async function prove(
   const { revision, sizeBytes, sha256 } = content
   const version = status?.ok ? status.value.version : (cluster.etcd.version ?? '')
   return {
-    cluster: cluster.name,
-    time: time.toISOString(),
+    ...whoseAndWhen(cluster, time),
     etcdVersion: version,
     takenFrom: host.name,
     revision,

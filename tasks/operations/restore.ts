@@ -42,6 +42,7 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
   const { begun, token } = beginning(cluster, source, past.target)
   await agree(cluster, source, there, token, past)
   cluster.highestRevision = Math.max(past.highest, begun.revision ?? 0)
+  if (!begun.revision) cluster.life = undefined // its revision goes back: backups of before say nothing of what is newer
   await runPipeline([
     {
       title: 'Restore the snapshot on every host, beside its data',

@@ -11,6 +11,7 @@ import { confirm } from '../core/script.ts'
 import { type ChangeStage, changeStage, readOther } from '../etcd/authority-change.ts'
 import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
 import { authorityKeys } from '../etcd/certificates.ts'
+import { requireRightClock } from '../etcd/clocks.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
@@ -141,6 +142,7 @@ async function prove(cluster: Cluster, step: Step): Promise<void> {
 /** A run that was killed may have left a member down: then it goes on, and the role starts it. */
 async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
   etcdRole.refuseHalfUpgraded(cluster)
+  await requireRightClock(cluster) // by a wrong one the authority seems expired
   const stage = changeStage(cluster)
   if (goBack && (!stage || stage === 'leaving'))
     throw new OperationError(

@@ -7,6 +7,7 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run, sleep } from '../core/run.ts'
 import { authorityCertificate, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import { requireRightClock } from '../etcd/clocks.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { type Issued, renewLeaves } from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
@@ -79,6 +80,7 @@ function selection(cluster: Cluster, { host, all }: RotateOptions): (leaf: Leaf,
 /** Certificates that have expired keep everybody out: renewing them is the cure then, so an ill cluster is no reason to refuse. */
 async function guard(cluster: Cluster): Promise<void> {
   etcdRole.refuseHalfUpgraded(cluster)
+  await requireRightClock(cluster) // by a wrong one the authority, or every leaf, seems expired
   try {
     await requireHealthy(cluster)
   } catch (error) {

@@ -15,10 +15,12 @@ import {
   isOurAuthority,
   trustedAuthorities,
 } from '../etcd/certificates.ts'
+import { requireRightClock } from '../etcd/clocks.ts'
 
 /** Makes the next authority, trusted beside the one that issues. Its key comes first: without its certificate in ca.crt it counts for nothing. */
 export async function trustNext(cluster: Cluster): Promise<void> {
   if (!['made', undefined].includes(changeStage(cluster))) return
+  await requireRightClock(cluster)
   const next = await makeAuthority(
     await makeKeyPair(cluster.pki.keyAlgorithm),
     authoritySubject(cluster),

@@ -8,7 +8,16 @@ import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
-import { authorityKeys, daysLeft, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import {
+  attempt,
+  authorityCertificate,
+  authorityKeys,
+  daysLeft,
+  type Leaf,
+  leaves,
+  reasonToIssue,
+} from '../etcd/certificates.ts'
+import { requireRightClock } from '../etcd/clocks.ts'
 import { type AuthorityState, ensureAuthority } from './authority.ts'
 
 export { forgetNext, forgetOld, issueFromNext, issueFromOld, trustIssuerOnly, trustNext } from './change.ts'
@@ -82,9 +91,10 @@ export async function ensureCertificates(cluster: Cluster): Promise<Outcome> {
   return ensureLeaves(cluster, await checkAuthority(cluster))
 }
 
-/** The folder is read first, so that something else in its place is named itself. */
+/** The folder is read first, so that something else in its place is named itself. By a wrong clock a good authority seems expired. */
 async function checkAuthority(cluster: Cluster): Promise<AuthorityState> {
   if (mode(cluster.paths.certs) !== undefined) readdirSync(cluster.paths.certs)
+  if (!attempt(() => authorityCertificate(cluster))) await requireRightClock(cluster)
   return ensureAuthority(cluster)
 }
 
@@ -106,6 +116,7 @@ async function ensureLeaves(
     return reason ? [{ leaf, reason }] : []
   })
   if (wanted.length > 0) {
+    if (!state.created) await requireRightClock(cluster) // else it was compared for the authority
     const authority = readAuthority(cluster)
     const pairs = await Promise.all(wanted.map(({ leaf }) => issue(leaf, authority, cluster.pki)))
     run.throwIfStopped()

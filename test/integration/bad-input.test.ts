@@ -214,6 +214,11 @@ const configuration: Case[] = [
         /ETCD_DATA_DIR is derived from the cluster and cannot be set\.$/,
       ],
       [
+        'a second port for HTTP',
+        'etcd: { environment: { ETCD_LISTEN_CLIENT_HTTP_URLS: "http://0.0.0.0:2378" } }',
+        /ETCD_LISTEN_CLIENT_HTTP_URLS cannot be set: with http every key is open to everyone, without TLS; with https /,
+      ],
+      [
         'a variable on two lines',
         'etcd: { environment: { ETCD_X: "a\\nb" } }',
         /: etcd\.environment\.ETCD_X must be on one line/,

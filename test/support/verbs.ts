@@ -28,6 +28,8 @@ export interface Home {
   verb: (script: string, ...flags: string[]) => Promise<Outcome>
   /** Starts a script in a process group of its own. */
   start: (script: string, ...flags: string[]) => Started
+  /** Runs a script with a clock that is off, such as +400d; everything that it starts, but for Go's programs, has it, too. */
+  at: (offset: string, script: string, ...flags: string[]) => Promise<Outcome>
   /** Takes every cluster of this home down. */
   downAll: () => Promise<void>
 }
@@ -44,13 +46,14 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   mkdirSync(tools, { recursive: true })
   symlinkSync(tools, join(path, '.tools'))
   if (user) chownSync(path, user, user)
-  const start = (script: string, ...flags: string[]): Started =>
-    startScript(script, flags, { HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment }, user)
+  const variables = { HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment }
+  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables, user)
   const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
   return {
     path,
     verb,
     start,
+    at: (offset, script, ...flags) => startScript(script, flags, variables, user, ['faketime', '-f', offset]).done,
     downAll: async () => {
       for (const name of existsSync(join(path, '.cluster')) ? readdirSync(join(path, '.cluster')) : [])
         await verb('down', '--cluster', name, '--yes', '--purge')
@@ -60,7 +63,13 @@ export function testHome(environment: Record<string, string> = {}, user?: number
 }
 
 /** Starts a script through zx, as npx does, but without npm's own half second. */
-function startScript(script: string, flags: string[], environment: Record<string, string>, user?: number): Started {
+function startScript(
+  script: string,
+  flags: string[],
+  environment: Record<string, string>,
+  user?: number,
+  before: string[] = [],
+): Started {
   const started = Date.now()
   const inherited = Object.fromEntries(
     Object.entries(process.env).filter(
@@ -69,9 +78,11 @@ function startScript(script: string, flags: string[], environment: Record<string
         !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION'].includes(name),
     ),
   )
+  const [program = process.execPath, ...words] = [...before, process.execPath]
   const child = spawn(
-    process.execPath,
+    program,
     [
+      ...words,
       '--import',
       'tsx',
       join(projectFolder, 'node_modules/zx/build/cli.js'),

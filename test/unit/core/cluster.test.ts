@@ -124,6 +124,27 @@ test('a recorded cluster comes back as it was recorded, connection and all', asy
   assert.equal(recordedClusters(), ['a'])
 })
 
+test('a cluster has one life as long as it is recorded, and another one after that', async () => {
+  const cluster = await resolve({ cluster: 'a' })
+  recordCluster(cluster)
+  assert.match(cluster.life ?? '', /^[0-9a-f-]{36}$/)
+  assert.is((await resolve({ cluster: 'a' })).life, cluster.life)
+  rmSync(cluster.paths.record)
+  assert.is((await resolve({ cluster: 'a' })).life, undefined)
+  const next = await resolve({ cluster: 'a' })
+  recordCluster(next)
+  assert.is.not(next.life, cluster.life)
+})
+
+test('the record of an older release, which has no life, gets one when it is next written', async () => {
+  leaveRecord(record())
+  const cluster = await resolve({ cluster: 'a' })
+  assert.is(cluster.life, undefined)
+  recordCluster(cluster)
+  assert.ok(cluster.life)
+  assert.is((await resolve({ cluster: 'a' })).life, cluster.life)
+})
+
 test('recording the same again touches nothing', async () => {
   const cluster = await resolve({ cluster: 'a' })
   recordCluster(cluster)

@@ -40,4 +40,10 @@ test('values that would add lines to the configuration are refused by name', () 
   assert.match(said, 'etcd_environment: ETCD_A, ETCD_C must be on one line, without control characters.')
 })
 
+test('what would open the data is refused with the reason', () => {
+  const said = prepare({ ETCD_LISTEN_CLIENT_HTTP_URLS: 'http://127.0.0.1:2378' })
+  assert.match(said, 'etcd_environment: ETCD_LISTEN_CLIENT_HTTP_URLS cannot be set: with http every key is open to')
+  assert.match(said, 'failed=1')
+})
+
 test.run()

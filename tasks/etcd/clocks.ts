@@ -1,0 +1,91 @@
+// Whether this machine's clock is right, by the members' and the hosts': a wrong one issues certificates that nobody accepts.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { readFileIfThere } from '../core/files.ts'
+import { run } from '../core/run.ts'
+import { ask } from '../core/shell.ts'
+import { age } from '../core/terminal.ts'
+import { backdate } from '../core/x509.ts'
+import { identity, probeTLS } from './probe.ts'
+
+/** By how many ms this machine's clock is ahead of a host's; negative where it is behind. */
+export interface Reading {
+  host: string
+  ahead: number
+}
+
+const probeMs = 1500
+const sshMs = 10_000
+
+/**
+ * To be called before anything is issued. Who does not answer is passed over; where nobody does, as before the first
+ * start on this machine, there is nothing to compare.
+ * @throws OperationError where this machine's clock is off
+ */
+export async function requireRightClock(cluster: Cluster): Promise<void> {
+  const { refusal, warnings } = judgeClocks(await readClocks(cluster))
+  if (refusal) throw refusal
+  run.warnings.push(...warnings.filter((warning) => !run.warnings.includes(warning)))
+}
+
+/**
+ * Who is off. Certificates are backdated by 5 minutes, so a difference up to that does no harm. Where more than half of
+ * the others differ from this machine, it is the one that is off; else those that differ are.
+ */
+export function judgeClocks(readings: Reading[]): { refusal?: OperationError; warnings: string[] } {
+  const off = readings.filter(({ ahead }) => Math.abs(ahead) > backdate)
+  const apart = ({ ahead }: Reading): string => `${age(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'}`
+  if (off.length * 2 <= readings.length)
+    return {
+      warnings: off.map(
+        (reading) =>
+          `This machine's clock is ${apart(reading)} ${reading.host}, and right by the others: ${reading.host} may refuse new certificates. Set its clock right (timedatectl, chrony).`,
+      ),
+    }
+  const words = [...new Set(off.map(apart))].map(
+    (words) => `${words} ${listed(off.filter((reading) => apart(reading) === words).map(({ host }) => host))}`,
+  )
+  const wrong = off.length > 1 ? 'it' : 'the one of the two that is wrong'
+  const hint = `Set ${wrong} right (timedatectl, chrony), then run the same command again.`
+  return {
+    refusal: new OperationError(`This machine's clock is ${listed(words)}: nothing was issued.`, { hint }),
+    warnings: [],
+  }
+}
+
+const listed = (words: string[]): string => new Intl.ListFormat('en-GB').format(words)
+
+/** Every host at once: its member's by the date of an HTTPS answer, else its own over ssh. Hosts on this machine have its clock. */
+async function readClocks(cluster: Cluster): Promise<Reading[]> {
+  const clocks = await Promise.all(
+    cluster.hosts.map(async (host) => {
+      const clock = (await memberClock(cluster, host)) ?? (await hostClock(cluster, host))
+      return clock === undefined || Number.isNaN(clock) ? [] : [{ host: host.name, ahead: Date.now() - clock }]
+    }),
+  )
+  return clocks.flat()
+}
+
+/**
+ * Asked with the client's certificate; where that is missing or refused with the host's server certificate, which etcd
+ * takes for a client's, too. Whatever the member shows is accepted: by a wrong clock a good certificate seems bad.
+ */
+async function memberClock({ paths, etcd }: Cluster, { name, address }: Host): Promise<number | undefined> {
+  for (const file of ['etcd-client', `${name}/server`]) {
+    const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(paths.certs, `${file}.${kind}`)))
+    if (!cert || !key) continue
+    const probe = await probeTLS(address, etcd.clientPort, identity({ cert, key }), '/version', probeMs)
+    if (probe.kind === 'answered' && probe.date) return Date.parse(probe.date)
+    if (probe.kind === 'closed') return undefined
+  }
+  return undefined
+}
+
+async function hostClock({ provider, paths }: Cluster, { name }: Host): Promise<number | undefined> {
+  if (provider === 'local' || !existsSync(paths.sshConfig)) return undefined
+  const options = ['-F', paths.sshConfig, '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=5']
+  const { stdout, exitCode } = await ask('ssh', [...options, name, 'date +%s'], { timeout: sshMs })
+  return exitCode === 0 && /^\d+\s*$/.test(stdout) ? Number(stdout) * 1000 : undefined
+}
