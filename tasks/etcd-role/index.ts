@@ -19,9 +19,10 @@ import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
-import { type EtcdBinaries, etcdMissing, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
+import { type EtcdBinaries, etcdMissing, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
-import { faultOf } from '../etcd/faults.ts'
+import { endOfLine, faultOf } from '../etcd/faults.ts'
+import { fetchEtcd } from '../etcd/fetch.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { checkHosts, hostTable, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
@@ -182,12 +183,14 @@ const etcdCheck = (cluster: Cluster): Check => ({
     const binaries = await findEtcd(cluster)
     return binaries
       ? `etcd ${binaries.version} in ${binaries.folder}`
-      : { detail: await etcdMissing(cluster), remedy: 'Put etcd and etcdctl on PATH.' }
+      : { detail: await etcdMissing(cluster), remedy: 'Put etcd, etcdctl and etcdutl on PATH.' }
   },
   mend: {
-    run: async () => {
-      const { version, source } = await fetchEtcd(cluster)
-      return `etcd ${version} fetched from ${source}`
+    run: async (report) => {
+      const { version, told } = await fetchEtcd(cluster, report)
+      const ended = endOfLine(version)
+      if (ended) warnOnce(`${ended} Name a newer one with etcd.version, and see why it was not got in the log.`)
+      return `etcd ${version}: ${told}`
     },
   },
 })

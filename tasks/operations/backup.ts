@@ -5,7 +5,6 @@ import { command } from '../core/command.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { bytes } from '../core/terminal.ts'
-import { requireSnapshotTool } from '../etcd/snapshot.ts'
 import * as verify from '../verify/index.ts'
 import { type BackupMetadata, backups, removeOldest } from './backup-store.ts'
 import { requireHealthy } from './guard.ts'
@@ -80,7 +79,6 @@ export function backupTasks(cluster: Cluster, made: { folder?: string; metadata?
 
 /** A backup takes nobody down, and is wanted most while a host is: a quorum that commits is enough. @returns the hosts that are down */
 async function guard(cluster: Cluster): Promise<string[]> {
-  await requireSnapshotTool(cluster)
   const down = await silentHosts(cluster)
   await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })
   if (down.length > 0) run.warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
