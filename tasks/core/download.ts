@@ -56,7 +56,7 @@ export async function download(
     renameIfThere(path, `${file}.part`)
     throw error
   } finally {
-    await dispatcher.close()
+    await dispatcher.destroy()
   }
 }
 
@@ -201,7 +201,7 @@ const codeOf = (error: unknown): string => {
 function wordsFor(error: unknown, otherwise: string): string {
   const code = codeOf(error)
   const message = (error as Error).message.split('\n')[0] ?? ''
-  if (/CERT|SELF_SIGNED|ISSUER/.test(code)) return `has a certificate that is not trusted here (${code})`
+  if (/CERT|SELF_SIGNED|ISSUER|VERIFY/.test(code)) return `has a certificate that is not trusted here (${code})`
   if (/TIMEOUT/.test(code)) return code === 'UND_ERR_CONNECT_TIMEOUT' ? 'cannot be reached (no answer)' : 'stalled'
   return `${otherwise} (${code.startsWith('UND_ERR') || !code ? message : code})`
 }
