@@ -21,6 +21,12 @@ const rows = Object.entries(table) as [Architecture, (typeof table)[Architecture
 
 export const architectures = Object.keys(table) as Architecture[]
 
+/** What uname calls the machine: what Ansible's role goes by. */
+export const unameOf = (architecture: Architecture): string => table[architecture].uname
+
+/** The architecture that uname calls so; undefined for one that etcd is not made for. */
+export const byUname = (uname: string): Architecture | undefined => rows.find(([, row]) => row.uname === uname)?.[0]
+
 /** The architecture of an ELF file with this e_machine. */
 export const byElf = (number: number): Architecture | undefined => rows.find(([, row]) => row.elf === number)?.[0]
 

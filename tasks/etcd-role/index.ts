@@ -5,6 +5,7 @@ import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
+import type { Architecture } from '../core/machines.ts'
 import type { Task } from '../core/pipeline.ts'
 import {
   aptInstall,
@@ -19,12 +20,12 @@ import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
-import { type EtcdBinaries, etcdMissing, findEtcd, requireEtcd } from '../etcd/binaries.ts'
+import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { endOfLine, faultOf } from '../etcd/faults.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
-import { checkHosts, hostTable, unfit } from './hosts.ts'
+import { checkHosts, hostTable, lackingPrograms, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
 /** Writes the inventory and runs the role; the title says what changed. `options`: what this run is limited to, or has besides. */
@@ -101,11 +102,25 @@ export async function checkTheHosts(
   onTable: (table: string) => void,
 ): Promise<void> {
   await prepare(copy)
-  const found = await checkHosts(copy, onTask)
+  let found = await checkHosts(copy, onTask)
+  const lacking = copy.etcd.binaries ? [] : lackingPrograms(found)
+  for (const architecture of lacking) run.changes.push(`${architecture}: ${await fetchFor(copy, architecture, onTask)}`)
+  if (lacking.length > 0) {
+    lookAgain()
+    await prepare(copy)
+    found = await checkHosts(copy, onTask)
+  }
   run.report.hosts = Object.fromEntries(found)
   onTable(hostTable(found))
   const failure = unfit(found)
   if (failure) throw failure
+}
+
+/** Gets the version that this cluster runs for hosts of another architecture. */
+async function fetchFor(cluster: Cluster, architecture: Architecture, onTask: (name: string) => void): Promise<string> {
+  const { version } = await requireEtcd(cluster)
+  const { told } = await fetchEtcd({ ...cluster, etcd: { ...cluster.etcd, version } }, onTask, architecture)
+  return `etcd ${version}: ${told}`
 }
 
 /** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */

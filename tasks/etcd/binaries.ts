@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { defaults } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { type Architecture, architectureHere, architectures } from '../core/machines.ts'
+import { type Architecture, architectureHere, architectures, unameOf } from '../core/machines.ts'
 import { compareVersions, findProgram, versionOf } from '../core/programs.ts'
 import { waysOf } from './fetch.ts'
 import { complete, kindOf, refuseUnfit } from './program-files.ts'
@@ -37,6 +37,18 @@ export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefin
   if (answer) found.set(key, usable(answer))
   return answer
 }
+
+/** What the role gets of the folder, for hosts; where there is one for each architecture, by what the hosts call that. */
+export const byMachine = (
+  { folder, folders }: EtcdBinaries,
+  of: (folder: string) => string = (one) => one,
+): string | Record<string, string> =>
+  folders
+    ? Object.fromEntries(Object.entries(folders).map(([name, path]) => [unameOf(name as Architecture), of(path)]))
+    : of(folder)
+
+/** Programs were got since: they are looked for again. */
+export const lookAgain = (): void => found.clear()
 
 /** As findEtcd, where they must be there. @throws OperationError */
 export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {

@@ -20,7 +20,9 @@ export async function refuseUnfit(folder: string, architecture: Architecture, ex
   const there = names.filter((name) => name !== 'etcdutl' || existsSync(join(folder, name)))
   for (const name of there) refuseFile(join(folder, name), name, architecture)
   const foreign = architecture !== architectureHere()
-  const versions = foreign ? [] : await Promise.all(there.map((name) => versionOfMine(folder, name)))
+  const versions = foreign ? [] : await Promise.all(there.map((name) => versionIn(folder, name)))
+  const silent = foreign ? undefined : there.find((_, index) => !versions[index])
+  if (silent) throw mute(join(folder, silent), wordsFor(silent))
   const version = expected ?? versions[0] ?? ''
   const other = foreign
     ? there.find((name) => !readFileSync(join(folder, name)).includes(version))
@@ -56,14 +58,13 @@ function refuseFile(path: string, name: string, architecture: Architecture): voi
   })
 }
 
-async function versionOfMine(folder: string, name: (typeof names)[number]): Promise<string> {
-  const words = name === 'etcd' ? ['--version'] : ['version']
-  const version = await versionOf(join(folder, name), words).catch(() => undefined)
-  if (version) return version
-  throw new UsageError(`etcd.binaries: ${join(folder, name)} does not run on this machine.`, {
-    hint: `See why: ${join(folder, name)} ${name === 'etcd' ? '--version' : 'version'}`,
-  })
-}
+const wordsFor = (name: string): string => (name === 'etcd' ? '--version' : 'version')
+
+const versionIn = (folder: string, name: string): Promise<string | undefined> =>
+  versionOf(join(folder, name), [wordsFor(name)]).catch(() => undefined)
+
+const mute = (path: string, words: string): UsageError =>
+  new UsageError(`etcd.binaries: ${path} does not run on this machine.`, { hint: `See why: ${path} ${words}` })
 
 /** The architecture of a Linux program, by its ELF header; a script, which starts some other; or something else. */
 export function kindOf(path: string): Architecture | 'script' | 'other' {

@@ -6,7 +6,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { unheard } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { ask } from '../core/shell.ts'
-import { type EtcdBinaries, requireEtcd, requireEtcdHere } from './binaries.ts'
+import { byMachine, type EtcdBinaries, requireEtcd, requireEtcdHere } from './binaries.ts'
 import { type Integer, lastWords, parse } from './etcdctl-output.ts'
 
 /** What a snapshot holds. `hash` is etcd's own of the whole file's content, in hexadecimal; sizes in bytes. */
@@ -92,8 +92,10 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
  * revisions go back, or old ones that come to mean something else. A thousand million is more than a week of 1500 writes
  * a second (what etcd's own guide to recovery takes).
  */
-export async function restoreTool(cluster: Cluster): Promise<{ program: string; flags: string[]; bumps: boolean }> {
-  const { program } = tool(await requireEtcd(cluster)) // it runs on the hosts
+export async function restoreTool(
+  cluster: Cluster,
+): Promise<{ program: string | Record<string, string>; flags: string[]; bumps: boolean }> {
+  const program = byMachine(await requireEtcd(cluster), (folder) => tool({ folder }).program) // it runs on the hosts
   const here = tool(await requireEtcdHere(cluster))
   const { stdout, stderr } = await ask(here.program, ['snapshot', 'restore', '--help'], { env: unheard('ETCDCTL_') })
   const help = stdout + stderr
@@ -102,7 +104,7 @@ export async function restoreTool(cluster: Cluster): Promise<{ program: string; 
 }
 
 /** etcdutl where it is there: from 3.6 on only that can, and no folder without it is taken. */
-function tool({ folder }: EtcdBinaries): { program: string; args: string[] } {
+function tool({ folder }: Pick<EtcdBinaries, 'folder'>): { program: string; args: string[] } {
   const etcdutl = join(folder, 'etcdutl')
   const program = existsSync(etcdutl) ? etcdutl : join(folder, 'etcdctl')
   return { program, args: ['--write-out', 'json', 'snapshot'] }
