@@ -22,8 +22,8 @@ import { ask } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
 import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
-import { endOfLine, faultOf } from '../etcd/faults.ts'
-import { fetchEtcd } from '../etcd/fetch.ts'
+import { faultOf } from '../etcd/faults.ts'
+import { endOfLine, fetchEtcd } from '../etcd/fetch.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { checkHosts, hostTable, lackingPrograms, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
@@ -161,6 +161,11 @@ function warnOnce(warning: string): void {
 /** Read by etcd or its image without being flags. */
 const notFlags = /^ETCD_(UNSUPPORTED_ARCH|IMAGE_\w+)$/
 
+/** Before anything is got or asked. @throws UsageError for a person's own folder of programs that is unfit */
+export async function refuseUnfitPrograms(cluster: Cluster): Promise<void> {
+  if (cluster.etcd.binaries) await findEtcd(cluster)
+}
+
 /** What the role needs of this machine. */
 export const checks = (cluster: Cluster): Check[] => [ansibleCheck, etcdCheck(cluster)]
 
@@ -203,8 +208,7 @@ const etcdCheck = (cluster: Cluster): Check => ({
   mend: {
     run: async (report) => {
       const { version, told } = await fetchEtcd(cluster, report)
-      const ended = endOfLine(version)
-      if (ended) warnOnce(`${ended} Name a newer one with etcd.version, and see why it was not got in the log.`)
+      warnOnce(endOfLine(version))
       return `etcd ${version}: ${told}`
     },
   },

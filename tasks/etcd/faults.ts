@@ -35,12 +35,3 @@ export function faultOf(version: string): string {
   )
   return fault ? `Version ${version} of etcd ${fault.what}. ${fault.mended}` : ''
 }
-
-/** Minor versions that etcd's maintainers no longer mend, and since when. */
-const ended: Record<string, string> = { '3.4': 'June 2026' }
-
-/** That nobody mends faults of this version any more, as a sentence; '' where its line goes on. */
-export function endOfLine(version: string): string {
-  const minor = version.split('.').slice(0, 2).join('.')
-  return ended[minor] ? `The line of etcd ${minor} ended in ${ended[minor]}: nobody mends its faults any more.` : ''
-}

@@ -81,7 +81,22 @@ async function unpackDistributions(wanted: string | undefined, machine: Machine)
     return { from: join(part, 'etcd'), version: packaged }
   })
   const version = folder.slice(folder.lastIndexOf('-') + 1)
-  return { folder, version, told: `the distribution's package, checked by apt` }
+  return {
+    folder,
+    version,
+    told: ["the distribution's package, checked by apt", endOfLine(version)].filter(Boolean).join('. '),
+  }
+}
+
+/** The minor versions that etcd's maintainers no longer mend, and since when. */
+const ended: Record<string, string> = { '3.4': 'June 2026' }
+
+/** That nobody mends this version's faults any more, and what helps; '' where its line goes on. */
+export function endOfLine(version: string): string {
+  const minor = version.split('.').slice(0, 2).join('.')
+  return ended[minor]
+    ? `The line of etcd ${minor} ended in ${ended[minor]}: open the way to a newer one (etcd.mirror, or Go), then upgrade.`
+    : ''
 }
 
 /** Whether there is a way to this version at all. Whether the network lets it is another question. */

@@ -1,24 +1,53 @@
-// Etcd of a named version for tests: built once from its Go modules into the project's .tools (3.4: Debian 12's package).
-import { defaults } from '../../tasks/core/config.ts'
-import { architectureHere } from '../../tasks/core/machines.ts'
-import { fetchEtcd } from '../../tasks/etcd/fetch.ts'
-import { gotBefore, machineOf } from '../../tasks/etcd/ways.ts'
-import { testCluster } from './cluster.ts'
+// Real etcds of several versions for tests: built from the official Go modules once, and kept in .tools/.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { projectFolder } from '../../tasks/core/environment.ts'
+import { findProgram, hasApt } from '../../tasks/core/programs.ts'
 
-/** The version that tests run where they ask for none. */
-export const usual = defaults.etcd.version
+const kept = join(projectFolder, '.tools/tests-etcd')
+const modules = ['etcd=server', 'etcdctl=etcdctl', 'etcdutl=etcdutl']
 
-/**
- * A folder with etcd, etcdctl and etcdutl of that version; a version of two numbers: the newest patch of it that is here.
- * Undefined, with a word to standard output, where it cannot be had.
- */
-export async function etcdOf(version: string): Promise<{ folder: string; version: string } | undefined> {
-  const here = gotBefore(['release', 'go', 'distribution'], machineOf('local', architectureHere()))
-  const before = here.find((one) => one.version === version || one.version.startsWith(`${version}.`))
-  if (before) return { folder: before.folder, version: before.version }
-  const cluster = testCluster({ etcd: { version, source: version.startsWith('3.4.') ? 'distribution' : 'go' } })
-  const got = await fetchEtcd(cluster).catch((error: Error) =>
-    console.log(`No etcd ${version} for tests: ${error.message}`),
+/** The folder with the programs of that version; undefined, with a word to standard output, where they cannot be had. */
+export function etcdOf(version: string): { folder: string; version: string } | undefined {
+  const folder = join(kept, version)
+  if (!existsSync(folder)) {
+    mkdirSync(kept, { recursive: true })
+    const part = mkdtempSync(join(kept, 'part-'))
+    const made = version.startsWith('3.4.') ? unpacked(part) : built(part, version)
+    if (made) renameSync(made, folder)
+    rmSync(part, { recursive: true, force: true })
+  }
+  const there = existsSync(folder) && existsSync(join(folder, 'etcdctl'))
+  if (!there) console.log(`etcd ${version} cannot be had here: what needs it is not tested.`)
+  return there ? { folder, version } : undefined
+}
+
+/** From their modules: one of ours requires the three, so that Go's checksum database vouches for all. */
+function built(part: string, version: string): string | undefined {
+  if (!findProgram('go')) return undefined
+  const out = join(part, 'out')
+  const paths = modules.map((module) => `go.etcd.io/etcd/${module.split('=')[1]}/v3`)
+  writeFileSync(join(part, 'go.mod'), 'module tests\n\ngo 1.24\n')
+  writeFileSync(
+    join(part, 'tools.go'),
+    `package tools\n\nimport (\n${paths.map((path) => `\t_ "${path}"\n`).join('')})\n`,
   )
-  return got ? { folder: got.folder, version: got.version } : undefined
+  const go = (...words: string[]): boolean =>
+    spawnSync('go', words, { cwd: part, env: { ...process.env, CGO_ENABLED: '0' } }).status === 0
+  const done =
+    go('get', ...paths.map((path) => `${path}@v${version}`)) &&
+    modules.every((module, index) =>
+      go('build', '-trimpath', '-ldflags', '-s -w', '-o', join(out, module.split('=')[0] ?? ''), paths[index] ?? ''),
+    )
+  return done ? out : undefined
+}
+
+/** 3.4 is no module that can be required: Debian 12's package. */
+function unpacked(part: string): string | undefined {
+  if (!hasApt() || spawnSync('apt-get', ['download', 'etcd-server', 'etcd-client'], { cwd: part }).status !== 0)
+    return undefined
+  for (const file of readdirSync(part).filter((name) => name.endsWith('.deb')))
+    spawnSync('dpkg', ['-x', join(part, file), join(part, 'root')])
+  return join(part, 'root/usr/bin')
 }
