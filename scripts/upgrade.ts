@@ -3,6 +3,7 @@ import { requireRecorded } from '../tasks/core/cluster.ts'
 import { UsageError } from '../tasks/core/errors.ts'
 import { planFlag } from '../tasks/core/flags.ts'
 import { script } from '../tasks/core/script.ts'
+import { ownVersion } from '../tasks/etcd/binaries.ts'
 import { upgrade } from '../tasks/operations/upgrade.ts'
 
 await script(
@@ -11,14 +12,17 @@ await script(
     summary: 'Bring every member to a newer etcd, one at a time, after a proven backup.',
     writes: true,
     flags: {
-      'etcd-version': { value: 'V', summary: 'the version to go to: one minor version up at most' },
+      'etcd-version': {
+        value: 'V',
+        summary: 'the version to go to, one minor version up at most (default: that of etcd.binaries)',
+      },
       ...planFlag,
     },
     help: 'Example: npx zx scripts/upgrade.ts --etcd-version 3.5.33 --plan',
   },
-  (cluster, flags) => {
+  async (cluster, flags) => {
     requireRecorded(cluster)
-    const version = flags['etcd-version']
+    const version = flags['etcd-version'] ?? (await ownVersion(cluster))
     if (typeof version !== 'string') throw new UsageError('Which version? Say --etcd-version V.')
     return upgrade(cluster, { version, plan: flags.plan === true })
   },

@@ -87,6 +87,7 @@ export function selectPhases(from: string | undefined, skip: string | undefined)
 /** Runs the phases in order, those that need the same ones side by side. Asks what must be asked. `first`: before one phase that is run alone. */
 export async function runPhases(cluster: Cluster, selected: Phase[], first: Task[] = []): Promise<void> {
   if (selected.some((phase) => phase.name === 'doctor')) {
+    await etcdRole.refuseUnfitPrograms(cluster)
     for (const question of await questionsOf(doctorChecks(cluster))) {
       if (!(await confirm(question)))
         throw new OperationError('Nothing was changed.', {

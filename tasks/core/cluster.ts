@@ -5,6 +5,7 @@ import { command } from './command.ts'
 import { checkSubnet, defaults, type Settings } from './config.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
+import type { Architecture } from './machines.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from './own-hosts.ts'
 import { chooseProvider, freePrivateSubnet, type VagrantSettings, vagrantSettings } from './provider-choice.ts'
 import {
@@ -17,7 +18,7 @@ import {
   refuseContradiction,
   replacing,
 } from './record.ts'
-import type { KeyAlgorithm } from './schema.ts'
+import type { EtcdSource, KeyAlgorithm } from './schema.ts'
 import { shellQuoted } from './shell.ts'
 import { suggest } from './suggest.ts'
 
@@ -36,6 +37,9 @@ export interface Host {
  * until the new cluster is formed. Both: the revision that the data is raised to, and the tokens before.
  */
 export type Begun = NonNullable<ClusterRecord['begun']>
+
+/** One folder of programs, or one for each architecture. */
+export type Binaries = string | Partial<Record<Architecture, string>>
 
 /** The cluster as every phase sees it. Paths are absolute, periods in days. */
 export interface Cluster {
@@ -56,8 +60,12 @@ export interface Cluster {
     upgradingTo?: string | undefined
     /** etcd's initial cluster token: the cluster's name, until a restore gives it a new one. */
     token: string
-    /** A folder of the person's own with etcd and etcdctl. */
-    binaries: string | undefined
+    /** A folder of the person's own with etcd's programs, or one for each architecture. */
+    binaries: Binaries | undefined
+    /** By which way programs are got where there are none. */
+    source: EtcdSource
+    /** Where a mirror of the official release is. */
+    mirror: string | undefined
     clientPort: number
     peerPort: number
     environment: Record<string, string>
@@ -132,7 +140,9 @@ export async function resolveCluster(
       version: asked.etcd?.version ?? record?.etcd.version,
       upgradingTo: record?.etcd.upgradingTo,
       token: record?.etcd.token ?? name,
-      binaries: asked.etcd?.binaries,
+      binaries: asked.etcd?.binaries as Binaries | undefined,
+      source: asked.etcd?.source ?? defaults.etcd.source,
+      mirror: asked.etcd?.mirror,
       clientPort,
       peerPort,
       environment: asked.etcd?.environment ?? {},

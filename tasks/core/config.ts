@@ -8,7 +8,7 @@ import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
 import { checkOwnHosts } from './own-hosts.ts'
-import { type Config, type KeyAlgorithm, keysAt, providers, schema, unfit } from './schema.ts'
+import { type Config, type EtcdSource, type KeyAlgorithm, keysAt, providers, schema, unfit } from './schema.ts'
 import { suggest } from './suggest.ts'
 
 /** Everything that was asked for, before recorded state and defaults fill the gaps. */
@@ -34,9 +34,10 @@ export function loadSettings(
   const given = (flags.config as string | undefined) ?? environment.config
   const named = (flags.cluster as string | undefined) ?? environment.cluster
   const { config, file } = readConfig(given ?? configOf(named ?? defaults.cluster))
-  const { boxVersion, ...words } = environment
+  const { boxVersion, mirror, ...words } = environment
   const asked: Config = {
     ...config,
+    ...(mirror && { etcd: { ...config.etcd, ...validate({ etcd: { mirror } }, () => 'HA_ETCD_MIRROR').etcd } }),
     ...(boxVersion && { vagrant: { ...config.vagrant, boxVersion } }),
     ...fromWords(words, (name) => `HA_ETCD_${name.toUpperCase()}`),
     ...fromWords({ cluster: flags.cluster, provider: flags.provider, masters: flags.masters }, (name) => `--${name}`),
@@ -61,7 +62,10 @@ function readConfig(given: string | undefined): { config: Config; file: string |
   const config = validate(contentOf(document, file) ?? {}, (path) => `${file}: ${path || 'the file'}`)
   // A folder is meant from where the file lies, whatever folder the script is run in.
   const fromThere = (path: string): string => resolve(dirname(file), path.replace(/^~(?=\/|$)/, homedir()))
-  if (config.etcd?.binaries) config.etcd.binaries = fromThere(config.etcd.binaries)
+  const { etcd } = config
+  if (typeof etcd?.binaries === 'string') etcd.binaries = fromThere(etcd.binaries)
+  else if (etcd?.binaries)
+    etcd.binaries = Object.fromEntries(Object.entries(etcd.binaries).map(([key, path]) => [key, fromThere(path)]))
   if (config.inventory) config.inventory = fromThere(config.inventory)
   for (const { ssh } of config.hosts ?? [])
     for (const key of ['identityFile', 'knownHosts'] as const) if (ssh?.[key]) ssh[key] = fromThere(ssh[key])
@@ -142,8 +146,8 @@ function checkTogether(asked: Config): void {
     throw new UsageError(`etcd.version ${version} is too old: 3.4 or later is needed.`)
   if (version && binaries)
     throw new UsageError('etcd.version and etcd.binaries exclude each other: the binaries say which version they are.')
-  if (binaries && !existsSync(join(binaries, 'etcd')))
-    throw new UsageError(`etcd.binaries: there is no etcd in ${binaries}.`)
+  for (const folder of typeof binaries === 'string' ? [binaries] : Object.values(binaries ?? {}))
+    if (!existsSync(join(folder, 'etcd'))) throw new UsageError(`etcd.binaries: there is no etcd in ${folder}.`)
   if (asked.provider && asked.provider !== 'auto') checkSubnet(asked.provider, asked.subnet)
   checkHosts(asked)
   if (asked.vagrant?.driver && asked.vagrant.provider !== 'libvirt')
@@ -216,7 +220,7 @@ function checkEnvironment(names: string[]): void {
 export const defaults = {
   cluster: 'etcd-cluster-1',
   masters: 3,
-  etcd: { version: '3.6.14', clientPort: 2379, peerPort: 2380 },
+  etcd: { version: '3.6.14', source: 'auto' as EtcdSource, clientPort: 2379, peerPort: 2380 },
   vagrant: { memory: 1024, cpus: 1 },
   pki: {
     keyAlgorithm: 'ecdsa-p256' as KeyAlgorithm,

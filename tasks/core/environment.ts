@@ -15,6 +15,7 @@ export const environmentVariables = {
   HA_ETCD_PROVIDER: 'as --provider',
   HA_ETCD_MASTERS: 'as --masters (MASTER_COUNT means the same)',
   HA_ETCD_CONFIG: 'as --config',
+  HA_ETCD_MIRROR: 'as etcd.mirror: where a mirror of the official release is',
   HA_ETCD_HOME: 'where certs/, .cluster/ and .tools/ are (the project)',
   HA_ETCD_CA_PASSPHRASE: "the CA key's passphrase; a new key is encrypted by it",
 } as const
@@ -64,7 +65,7 @@ export const isContinuousIntegration = (): boolean =>
 /** The settings that the environment gives, as text. Unknown HA_ETCD_ names are refused. */
 export function settingsFromEnvironment(
   env: NodeJS.ProcessEnv = process.env,
-): Partial<Record<'cluster' | 'provider' | 'masters' | 'config' | 'boxVersion', string>> {
+): Partial<Record<'cluster' | 'provider' | 'masters' | 'config' | 'boxVersion' | 'mirror', string>> {
   const known = Object.keys(environmentVariables)
   for (const name of Object.keys(env)) {
     if (name.startsWith('HA_ETCD_') && !known.includes(name))
@@ -76,6 +77,7 @@ export function settingsFromEnvironment(
     masters: env.HA_ETCD_MASTERS || env.MASTER_COUNT,
     config: env.HA_ETCD_CONFIG,
     boxVersion: env.BOX_VERSION,
+    mirror: env.HA_ETCD_MIRROR,
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''))
 }

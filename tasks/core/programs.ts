@@ -17,7 +17,10 @@ import { OperationError } from './errors.ts'
 import { ask, work } from './shell.ts'
 
 /** Programs fetched for this project, a folder for each program and version. */
-const toolsFolder = join(home, '.tools')
+export const toolsFolder = join(home, '.tools')
+
+/** Where a download is kept until it is whole and checked. */
+export const downloadsFolder = join(toolsFolder, 'downloads')
 
 /** The program's path: on PATH, else (for a tool that we fetch) in .tools/<tool>-<version>/; undefined where there is none. */
 export function findProgram(name: string, tool?: string): string | undefined {

@@ -1,13 +1,17 @@
 // What cluster.yaml may say: every key, what its value must be, and the words for a value that is not.
 import { isIP, isIPv4 } from 'node:net'
 import * as v from 'valibot'
+import { architectures } from './machines.ts'
 
 export const keyAlgorithms = ['ecdsa-p256', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
 export const providers = ['auto', 'local', 'vagrant', 'ssh'] as const
 export const vagrantProviders = ['docker', 'libvirt', 'virtualbox', 'parallels'] as const
+/** The ways to get etcd's programs; auto: the first that works, in this order. */
+export const etcdSources = ['auto', 'release', 'go', 'distribution'] as const
 const masterCounts = [1, 3, 5, 7, 9]
 
 export type KeyAlgorithm = (typeof keyAlgorithms)[number]
+export type EtcdSource = (typeof etcdSources)[number]
 export type VagrantProvider = (typeof vagrantProviders)[number]
 
 const wholeNumber = (what: string, least: number, most: number) =>
@@ -75,6 +79,24 @@ const environmentValue = v.pipe(
   v.check((value) => !/["\\]|\s[#;]/.test(value), 'must not contain ", \\, or # or ; after a space'),
 )
 
+const folders = v.pipe(
+  v.record(v.picklist(architectures, `must be one of ${architectures.join(', ')}`), text),
+  v.check((value) => Object.keys(value).length > 0, 'must name a folder'),
+)
+/** One folder, or one for each architecture. */
+const binaries = v.lazy((input): typeof text | typeof folders =>
+  typeof input === 'object' && input !== null ? folders : text,
+)
+
+const notMirror = 'must be a URL such as https://mirror.example/etcd, without user, password, ? and #'
+const mirror = v.pipe(
+  text,
+  v.check((value) => {
+    const url = URL.canParse(value) ? new URL(value) : undefined
+    return !!url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash
+  }, notMirror),
+)
+
 export const schema = v.strictObject({
   cluster: v.optional(
     v.pipe(
@@ -100,7 +122,9 @@ export const schema = v.strictObject({
   etcd: v.optional(
     v.strictObject({
       version: v.optional(v.pipe(text, v.regex(/^3\.\d{1,2}\.\d{1,3}$/, 'must be an etcd version such as 3.6.14'))),
-      binaries: v.optional(text),
+      binaries: v.optional(binaries),
+      source: v.optional(v.picklist(etcdSources, `must be one of ${etcdSources.join(', ')}`)),
+      mirror: v.optional(mirror),
       clientPort: v.optional(port),
       peerPort: v.optional(port),
       environment: v.optional(

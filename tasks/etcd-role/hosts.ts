@@ -2,6 +2,7 @@
 import { isIPv4 } from 'node:net'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import { type Architecture, byUname } from '../core/machines.ts'
 import { chalk, plain, table } from '../core/terminal.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 
@@ -12,6 +13,8 @@ export interface HostCheck {
   warning: boolean
   detail: string
   remedy: string
+  /** With check architecture: what the host calls its machine. */
+  machine?: string
 }
 
 /** Each host's checks, by its name. Changes nothing. @throws OperationError for a host that cannot be reached */
@@ -23,6 +26,12 @@ export async function checkHosts(cluster: Cluster, onTask: (name: string) => voi
     onMessage: (host, message) => found.set(host, JSON.parse(message) as HostCheck[]),
   })
   return new Map(cluster.hosts.map(({ name }) => [name, found.get(name) ?? []]))
+}
+
+/** The architectures of hosts that the programs are not made for. */
+export const lackingPrograms = (found: Map<string, HostCheck[]>): Architecture[] => {
+  const rows = [...found.values()].flat().filter(({ check, ok }) => check === 'architecture' && !ok)
+  return [...new Set(rows.flatMap(({ machine = '' }) => byUname(machine) ?? []))]
 }
 
 /** A row for each check, a column for each host (a further table below for those that 80 columns do not hold); what is wrong in words below. */

@@ -5,6 +5,7 @@ import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
+import type { Architecture } from '../core/machines.ts'
 import type { Task } from '../core/pipeline.ts'
 import {
   aptInstall,
@@ -19,11 +20,12 @@ import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
-import { type EtcdBinaries, etcdMissing, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
+import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { faultOf } from '../etcd/faults.ts'
+import { endOfLine, fetchEtcd } from '../etcd/fetch.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
-import { checkHosts, hostTable, unfit } from './hosts.ts'
+import { checkHosts, hostTable, lackingPrograms, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
 export { writeInventory } from './inventory.ts'
@@ -103,11 +105,25 @@ export async function checkTheHosts(
   onTable: (table: string) => void,
 ): Promise<void> {
   await prepare(copy)
-  const found = await checkHosts(copy, onTask)
+  let found = await checkHosts(copy, onTask)
+  const lacking = copy.etcd.binaries ? [] : lackingPrograms(found)
+  for (const architecture of lacking) run.changes.push(`${architecture}: ${await fetchFor(copy, architecture, onTask)}`)
+  if (lacking.length > 0) {
+    lookAgain()
+    await prepare(copy)
+    found = await checkHosts(copy, onTask)
+  }
   run.report.hosts = Object.fromEntries(found)
   onTable(hostTable(found))
   const failure = unfit(found)
   if (failure) throw failure
+}
+
+/** Gets the version that this cluster runs for hosts of another architecture. */
+async function fetchFor(cluster: Cluster, architecture: Architecture, onTask: (name: string) => void): Promise<string> {
+  const { version } = await requireEtcd(cluster)
+  const { told } = await fetchEtcd({ ...cluster, etcd: { ...cluster.etcd, version } }, onTask, architecture)
+  return `etcd ${version}: ${told}`
 }
 
 /** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */
@@ -148,6 +164,11 @@ function warnOnce(warning: string): void {
 /** Read by etcd or its image without being flags. */
 const notFlags = /^ETCD_(UNSUPPORTED_ARCH|IMAGE_\w+)$/
 
+/** Before anything is got or asked. @throws UsageError for a person's own folder of programs that is unfit */
+export async function refuseUnfitPrograms(cluster: Cluster): Promise<void> {
+  if (cluster.etcd.binaries) await findEtcd(cluster)
+}
+
 /** What the role needs of this machine. */
 export const checks = (cluster: Cluster): Check[] => [ansibleCheck, etcdCheck(cluster)]
 
@@ -185,12 +206,13 @@ const etcdCheck = (cluster: Cluster): Check => ({
     const binaries = await findEtcd(cluster)
     return binaries
       ? `etcd ${binaries.version} in ${binaries.folder}`
-      : { detail: await etcdMissing(cluster), remedy: 'Put etcd and etcdctl on PATH.' }
+      : { detail: await etcdMissing(cluster), remedy: 'Put etcd, etcdctl and etcdutl on PATH.' }
   },
   mend: {
-    run: async () => {
-      const { version, source } = await fetchEtcd(cluster)
-      return `etcd ${version} fetched from ${source}`
+    run: async (report) => {
+      const { version, told } = await fetchEtcd(cluster, report)
+      warnOnce(endOfLine(version))
+      return `etcd ${version}: ${told}`
     },
   },
 })

@@ -4,7 +4,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { writeFileIfChanged } from '../core/files.ts'
 import { shellQuoted } from '../core/shell.ts'
-import type { EtcdBinaries } from '../etcd/binaries.ts'
+import { byMachine, type EtcdBinaries } from '../etcd/binaries.ts'
 import { commonNames } from '../etcd/certificates.ts'
 import { refuseTemplates } from '../etcd/playbook.ts'
 
@@ -46,7 +46,7 @@ function groupVariables(cluster: Cluster, binaries: EtcdBinaries): object {
     // Local hosts share this machine: its programs, and its 127.0.0.1. Phase doctor has looked at it.
     ...(local
       ? { etcd_bin_directory: binaries.folder, etcd_loopback_ports: [], etcd_doctor: false }
-      : { etcd_binaries_source: binaries.folder }),
+      : { etcd_binaries_source: byMachine(binaries) }),
     // Flatcar runs etcd from an image; it must be the version that was recorded.
     ...(!local && { etcd_image_tag: `v${binaries.version}` }),
   }

@@ -1,27 +1,20 @@
-// etcd's own programs: which ones this cluster runs, and fetching them when there are none.
-import { createHash } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs'
+// etcd's own programs: which ones this cluster runs.
 import { dirname, join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { defaults } from '../core/config.ts'
-import { projectFolder } from '../core/environment.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import {
-  aptUnpack,
-  compareVersions,
-  fetchedFolders,
-  fetchTool,
-  findProgram,
-  hasApt,
-  versionOf,
-} from '../core/programs.ts'
-import { run } from '../core/run.ts'
-import { ask } from '../core/shell.ts'
+import { type Architecture, architectureHere, architectures, unameOf } from '../core/machines.ts'
+import { compareVersions, findProgram, versionOf } from '../core/programs.ts'
+import { waysOf } from './fetch.ts'
+import { complete, kindOf, refuseUnfit } from './program-files.ts'
+import { gotBefore, machineOf } from './ways.ts'
 
-/** A folder with etcd and etcdctl, and their version. */
+/** A folder with etcd, etcdctl and etcdutl (which 3.4 does not have), and their version. */
 export interface EtcdBinaries {
   folder: string
   version: string
+  /** For hosts of several architectures: the folder of each, this machine's among them. */
+  folders?: Partial<Record<Architecture, string>>
 }
 
 const oldest = '3.4.0'
@@ -30,20 +23,32 @@ const deaf = '3.6.0'
 const found = new Map<string, EtcdBinaries>()
 
 /**
- * The programs this cluster runs: the person's own folder; else the version asked for or recorded,
- * on PATH or in .tools/; else what PATH has; else the newest in .tools/. Undefined: none, fetchEtcd gets them.
- * PATH's are passed over where they are to be pushed to hosts and are not for Linux (Homebrew's).
- * @throws UsageError when they are too old or 3.6.0; when the person's own are incomplete, or another version than recorded
+ * The programs this cluster runs: the person's own folder; else the version asked for or recorded, on PATH or in .tools/;
+ * else what PATH has; else the default version in .tools/, or the distribution's. Undefined: none, fetchEtcd gets them.
+ * PATH is passed over where etcd.source names a way, and where its programs are to be pushed to hosts that they are not for.
+ * @throws UsageError when they are too old or 3.6.0; when the person's own are unfit, or another version than recorded
  */
 export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
-  const { binaries, version, upgradingTo } = cluster.etcd
-  const key = `${cluster.provider} ${binaries} ${version} ${upgradingTo}`
+  const { binaries, version, upgradingTo, source } = cluster.etcd
+  const key = JSON.stringify([cluster.provider, source, binaries, version, upgradingTo])
   const known = found.get(key)
   if (known) return known
-  const answer = binaries ? await own(binaries, version, upgradingTo) : await search(cluster)
+  const answer = binaries ? await own(cluster) : await search(cluster)
   if (answer) found.set(key, usable(answer))
   return answer
 }
+
+/** What the role gets of the folder, for hosts; where there is one for each architecture, by what the hosts call that. */
+export const byMachine = (
+  { folder, folders }: EtcdBinaries,
+  of: (folder: string) => string = (one) => one,
+): string | Record<string, string> =>
+  folders
+    ? Object.fromEntries(Object.entries(folders).map(([name, path]) => [unameOf(name as Architecture), of(path)]))
+    : of(folder)
+
+/** Programs were got since: they are looked for again. */
+export const lookAgain = (): void => found.clear()
 
 /** As findEtcd, where they must be there. @throws OperationError */
 export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {
@@ -64,8 +69,9 @@ export async function etcdMissing(cluster: Cluster): Promise<string> {
 /** As requireEtcd, to be run on this machine: where it is no Linux, the hosts' programs do not run here, and PATH's are taken. @throws OperationError */
 export async function requireEtcdHere(cluster: Cluster): Promise<EtcdBinaries> {
   if (cluster.provider === 'local' || process.platform === 'linux') return requireEtcd(cluster)
-  const onPath = await etcdOnPath()
-  if (onPath) return usable(onPath)
+  const [onPath, fetched] = [await etcdOnPath(), gotBefore(waysOf(cluster), machineOf('local'))[0]]
+  const mine = onPath ?? fetched
+  if (mine) return usable({ folder: mine.folder, version: mine.version })
   throw new OperationError('etcd and etcdctl for this machine were not found.', {
     hint: 'Put them on PATH (macOS: brew install etcd); those for the hosts are fetched.',
   })
@@ -75,104 +81,69 @@ export async function requireEtcdHere(cluster: Cluster): Promise<EtcdBinaries> {
 export const etcdctlPath = async (cluster: Cluster): Promise<string> =>
   join((await requireEtcdHere(cluster)).folder, 'etcdctl')
 
-/**
- * Gets etcd into .tools/: the official release, checked against its pinned SHA-256; where that cannot be
- * reached, the distribution's package, unpacked there.
- * @returns what was got and, in words, from where
- * @throws OperationError when the version asked for cannot be had
- */
-export async function fetchEtcd(cluster: Cluster): Promise<EtcdBinaries & { source: string }> {
-  const wanted = cluster.etcd.version
-  const version = wanted ?? defaults.etcd.version
-  const release = await fetchRelease(version, cluster.provider === 'local' ? process.platform : 'linux')
-  if ('folder' in release)
-    return { folder: release.folder, version, source: `the official release ${version}, SHA-256 checked` }
-  const hint = `Put etcd and etcdctl ${wanted ?? '(3.4 or later)'} on PATH, or name their folder with etcd.binaries in the configuration.`
-  if (!hasApt()) throw new OperationError(`etcd ${version} could not be fetched: ${release.unavailable}.`, { hint })
-  const folder = await fetchTool('etcd', async (part) => {
-    const packaged = await aptUnpack(['etcd-server', 'etcd-client'], part)
-    if (wanted && packaged !== wanted)
-      throw new OperationError(
-        `etcd ${wanted} could not be fetched (${release.unavailable}), and the distribution's package is ${packaged}.`,
-        { hint },
-      )
-    mkdirSync(join(part, 'etcd'))
-    const programs = ['etcd', 'etcdctl', 'etcdutl'].filter((program) => existsSync(join(part, 'usr/bin', program))) // etcdutl: from 3.5 on
-    for (const program of programs) renameSync(join(part, 'usr/bin', program), join(part, 'etcd', program))
-    return { from: join(part, 'etcd'), version: packaged }
-  })
-  return {
-    folder,
-    version: folder.slice(folder.lastIndexOf('-') + 1),
-    source: `the distribution's package, since the official release ${version} cannot be reached`,
-  }
-}
-
-type Checksums = Record<string, Record<string, string>>
-const checksums = (): Checksums =>
-  JSON.parse(readFileSync(join(projectFolder, 'tasks/etcd/releases.json'), 'utf8')) as Checksums
-
-/** The official releases whose SHA-256 is pinned here. */
-export const pinnedVersions = (): string[] => Object.keys(checksums())
-
-/** Whether fetchEtcd knows where to get this version. Whether the network lets it is another question. */
-export async function canFetch(version: string): Promise<boolean> {
-  if (pinnedVersions().includes(version)) return true
-  return hasApt() && (await ask('apt-cache', ['policy', 'etcd-server'])).stdout.includes(`Candidate: ${version}`)
-}
-
 /** While an upgrade is under way the folder may have the version that it leads to. */
-async function own(
-  folder: string,
-  version: string | undefined,
-  upgradingTo: string | undefined,
-): Promise<EtcdBinaries> {
-  const mine = await binariesIn(folder)
-  if (!mine)
-    throw new UsageError(`etcd.binaries: ${folder} does not have both etcd and etcdctl that run on this machine.`)
-  usable(mine)
+async function own(cluster: Cluster): Promise<EtcdBinaries> {
+  const { binaries = '', version, upgradingTo } = cluster.etcd
+  const here = architectureHere()
+  const folders = typeof binaries === 'string' ? { [here]: binaries } : binaries
+  const folder = folders[here]
+  if (!folder)
+    throw new UsageError(`etcd.binaries has no folder for ${here}, which this machine is.`, {
+      hint: 'Name one: status, verify and backup run etcdctl here.',
+    })
+  const mine = usable({ folder, version: await refuseUnfit(folder, here) })
   if (version && mine.version !== version && mine.version !== upgradingTo)
     throw new UsageError(`etcd.binaries: ${folder} has etcd ${mine.version}, but this cluster runs ${version}.`, {
-      hint: `Name a folder with the version it runs; or upgrade: npx zx scripts/upgrade.ts --etcd-version ${mine.version}`,
+      hint: `Name a folder that has etcd ${version}. What an upgrade would need: npx zx scripts/upgrade.ts --plan`,
     })
-  return mine
+  for (const [other, path] of Object.entries(folders) as [Architecture, string][])
+    if (other !== here) await refuseUnfit(path, other, mine.version)
+  return typeof binaries === 'string' ? mine : { ...mine, folders }
+}
+
+/** The version in the person's own folder; undefined where they name none. @throws UsageError where that is unfit */
+export async function ownVersion({ etcd: { binaries } }: Cluster): Promise<string | undefined> {
+  const folder = typeof binaries === 'string' ? binaries : binaries?.[architectureHere()]
+  return folder && refuseUnfit(folder, architectureHere())
 }
 
 async function search(cluster: Cluster): Promise<EtcdBinaries | undefined> {
-  const { version } = cluster.etcd
-  const any = await etcdOnPath()
+  const { version, source } = cluster.etcd
+  const any = source === 'auto' ? await etcdOnPath() : undefined
   const onPath = any && serves(cluster, any) ? any : undefined
-  if (onPath && (!version || onPath.version === version)) return onPath
-  if (cluster.provider === 'local' && process.platform !== 'linux') return undefined // what is fetched is for Linux
-  const fetched = fetchedFolders('etcd').map((folder) => ({
-    folder,
-    version: folder.slice(folder.lastIndexOf('-') + 1),
-  }))
-  return fetched.find((candidate) => !version || candidate.version === version)
+  if (onPath && (!version || onPath.version === version)) return withOthers(cluster, onPath)
+  const fetched = gotBefore(waysOf(cluster), machineOf(cluster.provider))
+  const chosen =
+    fetched.find((candidate) => candidate.version === (version ?? defaults.etcd.version)) ??
+    (version ? undefined : fetched.find(({ way }) => way === 'distribution'))
+  return chosen && withOthers(cluster, { folder: chosen.folder, version: chosen.version })
 }
 
+/** With the same version for other architectures, where it was fetched for hosts. */
+function withOthers(cluster: Cluster, mine: EtcdBinaries): EtcdBinaries {
+  if (cluster.provider === 'local') return mine
+  const others = architectures.flatMap((architecture) => {
+    const fetched = gotBefore(waysOf(cluster), machineOf(cluster.provider, architecture))
+    const same = fetched.find(({ version }) => version === mine.version)
+    return same && architecture !== architectureHere() ? [[architecture, same.folder]] : []
+  })
+  if (others.length === 0) return mine
+  return { ...mine, folders: { [architectureHere()]: mine.folder, ...Object.fromEntries(others) } }
+}
+
+/** Only where all are there that this version needs: without etcdutl a backup could not be proven from 3.6 on. */
 async function etcdOnPath(): Promise<EtcdBinaries | undefined> {
   const path = findProgram('etcd')
-  return path ? binariesIn(dirname(path)) : undefined
+  const folder = path && dirname(path)
+  const version = folder && (await versionOf(path))
+  if (!version || !(await versionOf(join(folder, 'etcdctl'), ['version']).catch(() => undefined))) return undefined
+  return compareVersions(version, '3.6') >= 0 && !complete(folder) ? undefined : { folder, version }
 }
 
-/** Whether the programs can run where the members do: pushed to hosts they must be ELF files, or scripts that start some. */
+/** Whether the programs can run where the members do: pushed to hosts they must be Linux's, or scripts that start such. */
 const serves = ({ provider }: Cluster, { folder }: EtcdBinaries): boolean =>
   provider === 'local' ||
-  ['etcd', 'etcdctl']
-    .map((name) => firstBytes(join(folder, name), 4))
-    .every((start) => start === '\x7fELF' || start.startsWith('#!'))
-
-function firstBytes(path: string, count: number): string {
-  const file = openSync(path, 'r')
-  try {
-    const bytes = Buffer.alloc(count)
-    readSync(file, bytes)
-    return bytes.toString('latin1')
-  } finally {
-    closeSync(file)
-  }
-}
+  ['etcd', 'etcdctl'].map((name) => kindOf(join(folder, name))).every((kind) => kind !== 'other')
 
 /** The same programs, where we can work with their version. @throws UsageError */
 function usable(binaries: EtcdBinaries): EtcdBinaries {
@@ -186,47 +157,4 @@ function usable(binaries: EtcdBinaries): EtcdBinaries {
   throw new UsageError(`etcd in ${folder} is ${version}, which is ${reason}`, {
     hint: 'Put a newer etcd first on PATH, or name its folder with etcd.binaries in the configuration.',
   })
-}
-
-async function binariesIn(folder: string): Promise<EtcdBinaries | undefined> {
-  if (!existsSync(join(folder, 'etcdctl'))) return undefined
-  const [etcd, etcdctl] = await Promise.all([
-    versionOf(join(folder, 'etcd')),
-    versionOf(join(folder, 'etcdctl'), ['version']),
-  ])
-  return etcd && etcdctl ? { folder, version: etcd } : undefined
-}
-
-/** The official release, or why it is not to be had. @throws OperationError when what came is not what was pinned */
-async function fetchRelease(version: string, system: string): Promise<{ folder: string } | { unavailable: string }> {
-  const architecture = process.arch === 'x64' ? 'amd64' : process.arch
-  const expected = system === 'linux' ? checksums()[version]?.[architecture] : undefined
-  if (!expected) return { unavailable: `no checksum of etcd ${version} for ${system}/${architecture} is pinned here` }
-  const name = `etcd-v${version}-linux-${architecture}`
-  const url = `https://github.com/etcd-io/etcd/releases/download/v${version}/${name}.tar.gz`
-  const archive = await download(url)
-  if (!archive) return { unavailable: `${new URL(url).host} cannot be reached` }
-  const sum = createHash('sha256').update(archive).digest('hex')
-  if (sum !== expected)
-    throw new OperationError(`What came from ${url} is not the release: its SHA-256 is ${sum}, not ${expected}.`, {
-      hint: 'Something on the way changed the file. Do not use it; try another network.',
-    })
-  const folder = await fetchTool('etcd', async (part) => {
-    writeFileSync(join(part, 'etcd.tar.gz'), archive)
-    const { exitCode, stderr } = await ask('tar', ['-xzf', join(part, 'etcd.tar.gz'), '-C', part, '--no-same-owner'])
-    if (exitCode !== 0)
-      throw new OperationError(`The release of etcd ${version} could not be unpacked.`, { output: stderr })
-    return { from: join(part, name), version }
-  })
-  return { folder }
-}
-
-async function download(url: string): Promise<Buffer | undefined> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.any([run.signal, AbortSignal.timeout(300_000)]) })
-    return response.ok ? Buffer.from(await response.arrayBuffer()) : undefined
-  } catch {
-    run.throwIfStopped()
-    return undefined
-  }
 }

@@ -5,9 +5,8 @@ import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { unheard } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
-import { compareVersions, versionOf } from '../core/programs.ts'
 import { ask } from '../core/shell.ts'
-import { type EtcdBinaries, requireEtcd, requireEtcdHere } from './binaries.ts'
+import { byMachine, type EtcdBinaries, requireEtcd, requireEtcdHere } from './binaries.ts'
 import { type Integer, lastWords, parse } from './etcdctl-output.ts'
 
 /** What a snapshot holds. `hash` is etcd's own of the whole file's content, in hexadecimal; sizes in bytes. */
@@ -49,20 +48,16 @@ export async function checkSnapshot(
   }
 }
 
-/** @throws OperationError where no program here reads snapshots and restores them */
-export const requireSnapshotTool = async (cluster: Cluster): Promise<void> =>
-  void (await tool(await requireEtcdHere(cluster)))
-
 /**
  * Reads a snapshot, which must be as etcd wrote it to the last bit.
- * @throws OperationError when it is truncated, changed, or no snapshot, or where no program here reads snapshots
+ * @throws OperationError when it is truncated, changed, or no snapshot
  */
 export async function readSnapshot(cluster: Cluster, file: string): Promise<SnapshotContent> {
   const damaged = (why: string): OperationError =>
     new OperationError(`${file} is no whole snapshot: ${why}.`, {
       hint: 'Use another backup; this one cannot be restored.',
     })
-  const { program, args } = await tool(await requireEtcdHere(cluster))
+  const { program, args } = tool(await requireEtcdHere(cluster))
   const { sizeBytes, sha256, damage } = await checkSnapshot(file)
   if (damage) throw damaged(damage)
   const result = await ask(program, [...args, 'status', file], { env: unheard('ETCDCTL_'), timeout: slowMs })
@@ -73,7 +68,7 @@ export async function readSnapshot(cluster: Cluster, file: string): Promise<Snap
 
 /** Restores a snapshot into a data directory that must not be there yet. @throws OperationError with the tool's last words */
 export async function restoreSnapshot(cluster: Cluster, file: string, member: RestoredMember): Promise<void> {
-  const { program, args } = await tool(await requireEtcdHere(cluster))
+  const { program, args } = tool(await requireEtcdHere(cluster))
   const { name, peerURL, initialCluster, token, dataDirectory } = member
   const flags = [
     '--name',
@@ -92,13 +87,15 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
 }
 
 /**
- * The program that restores snapshots, and whether it can raise the revision and mark all before as compacted: whoever
- * watches or caches notices then, where it would otherwise see revisions go back.
- * @throws OperationError where there is none
+/**
+ * The program that restores snapshots (one for each architecture of mixed hosts), and whether it can raise the revision and
+ * mark all before as compacted: whoever watches or caches notices then, where it would otherwise see revisions go back.
  */
-export async function restoreTool(cluster: Cluster): Promise<{ program: string; raises: boolean }> {
-  const { program } = await tool(await requireEtcd(cluster)) // it runs on the hosts
-  const here = await tool(await requireEtcdHere(cluster))
+export async function restoreTool(
+  cluster: Cluster,
+): Promise<{ program: string | Record<string, string>; raises: boolean }> {
+  const program = byMachine(await requireEtcd(cluster), (folder) => tool({ folder }).program) // it runs on the hosts
+  const here = tool(await requireEtcdHere(cluster))
   const { stdout, stderr } = await ask(here.program, ['snapshot', 'restore', '--help'], { env: unheard('ETCDCTL_') })
   const help = stdout + stderr
   return { program, raises: help.includes('--bump-revision') && help.includes('--mark-compacted') }
@@ -107,18 +104,11 @@ export async function restoreTool(cluster: Cluster): Promise<{ program: string; 
 /** The tool's flags that raise a snapshot's revision. */
 export const raiseFlags = (from: number, to: number): string[] => [`--bump-revision=${to - from}`, '--mark-compacted']
 
-/**
- * etcdutl where it lies beside etcdctl: from 3.6 on only that can, and etcdctl prints its usage as if all were well.
- * @throws OperationError where it is needed and missing
- */
-async function tool({ folder, version }: EtcdBinaries): Promise<{ program: string; args: string[] }> {
-  const [etcdctl, etcdutl] = [join(folder, 'etcdctl'), join(folder, 'etcdutl')]
-  const args = ['--write-out', 'json', 'snapshot']
-  if (existsSync(etcdutl)) return { program: etcdutl, args }
-  if (compareVersions((await versionOf(etcdctl, ['version'])) ?? version, '3.6') < 0) return { program: etcdctl, args }
-  throw new OperationError(`${etcdctl} cannot read or restore snapshots: from etcd 3.6 on etcdutl does.`, {
-    hint: `Put etcdutl of the same version beside it, then run the same command again.`,
-  })
+/** etcdutl where it is there: from 3.6 on only that can, and no folder without it is taken. */
+function tool({ folder }: Pick<EtcdBinaries, 'folder'>): { program: string; args: string[] } {
+  const etcdutl = join(folder, 'etcdutl')
+  const program = existsSync(etcdutl) ? etcdutl : join(folder, 'etcdctl')
+  return { program, args: ['--write-out', 'json', 'snapshot'] }
 }
 
 /** The SHA-256 of the first `end` bytes, the one that follows them, and that of the whole file. */

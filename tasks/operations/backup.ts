@@ -7,7 +7,6 @@ import { runPipeline, type Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { bytes } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
-import { requireSnapshotTool } from '../etcd/snapshot.ts'
 import * as verify from '../verify/index.ts'
 import { type Backup, doubts, surplus, whoseAndWhen } from './backup-store.ts'
 import { requireHealthy } from './guard.ts'
@@ -83,7 +82,6 @@ export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
 
 /** A backup takes nobody down, and is wanted most while a host is: a quorum that commits is enough. @returns the hosts that are down */
 async function guard(cluster: Cluster): Promise<string[]> {
-  await requireSnapshotTool(cluster)
   const down = await silentHosts(cluster)
   await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })
   run.warnings.push(...doubts(cluster, Date.now()))

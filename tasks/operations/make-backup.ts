@@ -13,7 +13,7 @@ import {
   memberList,
 } from '../etcd/etcdctl.ts'
 import { saveSnapshot } from '../etcd/maintenance.ts'
-import { readSnapshot, requireSnapshotTool, type SnapshotContent } from '../etcd/snapshot.ts'
+import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { type BackupMetadata, beginBackup, keepBackup, setAside, whoseAndWhen } from './backup-store.ts'
 import { onlyFull } from './guard.ts'
 import { restoredData } from './proof.ts'
@@ -26,7 +26,6 @@ export async function makeBackup(
   cluster: Cluster,
   say: (step: string) => void,
 ): Promise<{ folder: string; metadata: BackupMetadata }> {
-  await requireSnapshotTool(cluster)
   for (let attempt = 1; ; attempt++) {
     const time = new Date()
     const part = beginBackup(cluster, time)

@@ -5,8 +5,9 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
-import { canFetch, fetchEtcd, findEtcd, pinnedVersions } from '../etcd/binaries.ts'
+import { findEtcd } from '../etcd/binaries.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
+import { canFetch, fetchEtcd } from '../etcd/fetch.ts'
 import { refusalOfMix, type UpgradePath, upgradePath } from '../etcd/upgrade-path.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
@@ -55,7 +56,10 @@ export async function upgrade(
     {
       title: `Get etcd ${to}`,
       skip: () => there !== undefined && `it is in ${there}`,
-      task: async () => void (await fetchEtcd(target)),
+      task: async (_, task) => {
+        const { told } = await fetchEtcd(target, (line) => void (task.output = line))
+        task.title = `Get etcd ${to}: ${told}`
+      },
     },
     ...backupTasks(now, made),
     { title: 'Note that the upgrade has begun', task: () => note(cluster, from, to) },
@@ -97,13 +101,8 @@ async function programs(target: Cluster): Promise<{ there?: string | undefined; 
   try {
     const there = (await findEtcd(target))?.folder
     const hint = `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`
-    if (there || (version && (await canFetch(version)))) return { there }
-    return {
-      missing: new UsageError(
-        `etcd ${version} cannot be fetched: its checksum is not pinned here (those of ${pinnedVersions().join(', ')} are), and it is not the distribution's.`,
-        { hint },
-      ),
-    }
+    if (there || (version && (await canFetch(version, target.etcd.source)))) return { there }
+    return { missing: new UsageError(`etcd ${version} is not the distribution's, as etcd.source asks.`, { hint }) }
   } catch (error) {
     if (!(error instanceof UsageError) || !binaries) throw error
     const message = error.message.replace(/, but this cluster runs .*/, `, not ${version}.`)
@@ -152,7 +151,7 @@ async function steps(
     ...beware.map((line) => `beware: ${line}`),
     there || now.etcd.binaries
       ? `use etcd ${to} in ${there ?? 'that folder'}`
-      : `get etcd ${to}: the official release, checked by its SHA-256, else the distribution's package`,
+      : `get etcd ${to}: the official release, else built with Go, else the distribution's package`,
     'take a backup, proven by restoring it',
     ...(await turns(now)).map(
       (host) => `restart ${host} with etcd ${to} (now ${from}), and wait until it has caught up`,

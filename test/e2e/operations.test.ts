@@ -7,11 +7,11 @@ import * as assert from 'uvu/assert'
 import { stringify } from 'yaml'
 import { startHosts, type TestHosts } from '../support/hosts.ts'
 import { underLoad } from '../support/load.ts'
-import { newerEtcd } from '../support/newer-etcd.ts'
 import { snapshotOf, testHome } from '../support/verbs.ts'
+import { etcdOf } from '../support/versions.ts'
 
 const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
-const newer = newerEtcd()
+const newer = etcdOf('3.7.1')
 let machines: TestHosts
 
 test.before(async () => {

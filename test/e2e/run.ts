@@ -20,8 +20,8 @@ import { aptInstall, findProgram, hasApt, isRoot } from '../../tasks/core/progra
 import { sleep } from '../../tasks/core/run.ts'
 import { ask } from '../../tasks/core/shell.ts'
 import { libvirtPackages, makeBox } from '../support/libvirt.ts'
-import { newerEtcd } from '../support/newer-etcd.ts'
 import { prepare } from '../support/prepare.ts'
+import { etcdOf } from '../support/versions.ts'
 
 /** Programs that the suite uses, and the Debian packages they come in. */
 const programs = {
@@ -58,7 +58,7 @@ try {
   // Kept in .tools/ and on the system; inside the namespace none of it could be had.
   await installPrograms()
   await prepare()
-  newerEtcd()
+  etcdOf('3.7.1')
   await makeNamespace()
   await startEngine()
   await end(

@@ -10,8 +10,8 @@ import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { crashMember } from '../../tasks/vms/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import { clientsView, memberPids } from '../support/load.ts'
-import { newerEtcd } from '../support/newer-etcd.ts'
 import { destroyHost, killedAt, type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
+import { etcdOf } from '../support/versions.ts'
 
 interface Keys {
   kvs: { key: string; value: string; mod_revision: number; lease?: number | string }[]
@@ -217,7 +217,7 @@ test('two of three hosts destroyed under load: what the survivor had is there, t
   await requireUnchangedByUp()
 })
 
-const newer = newerEtcd()
+const newer = etcdOf('3.7.1')
 const whereNewer = newer ? test : test.skip
 
 whereNewer('a newer etcd restores with its revision raised, and what it saved is refused by an older one', async () => {

@@ -3,28 +3,25 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { compareVersions } from '../../tasks/core/programs.ts'
-import { findEtcd } from '../../tasks/etcd/binaries.ts'
-import { testCluster } from '../support/cluster.ts'
+import { defaults } from '../../tasks/core/config.ts'
 import { underLoad } from '../support/load.ts'
-import { newerEtcd } from '../support/newer-etcd.ts'
 import { testHome } from '../support/verbs.ts'
+import { etcdOf } from '../support/versions.ts'
 
 const home = testHome()
 const config = join(home.path, 'cluster.yaml')
 const record = (): { version: string; upgradingTo?: string } =>
   JSON.parse(readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')).etcd
-const newer = newerEtcd()
-const old = (await findEtcd(testCluster()))?.version ?? ''
-const possible = newer !== undefined && compareVersions(old, '3.5.0') < 0 && newer.version.startsWith('3.5.')
+const old = defaults.etcd.version
+const newer = etcdOf('3.7.1')
 const to = newer?.version ?? ''
-const whereNewer = possible ? test : test.skip
+const whereNewer = newer ? test : test.skip
 
 whereNewer('what no way leads to is refused with the reason, and the plan says what must be done first', async () => {
   assert.is((await home.verb('up', '--yes')).exitCode, 0)
   for (const [version, code, reason] of [
     ['3.3.0', 1, /no way back/],
-    ['3.6.14', 1, /Upgrade to etcd 3\.5 first/],
+    ['3.8.0', 1, /Upgrade to etcd 3\.7 first/],
     ['newest', 2, /must be a version/],
   ] as const) {
     const { exitCode, stderr } = await home.verb('upgrade', '--etcd-version', version)
@@ -32,8 +29,8 @@ whereNewer('what no way leads to is refused with the reason, and the plan says w
     assert.match(stderr, reason)
   }
   assert.match(
-    (await home.verb('upgrade', '--etcd-version', '3.6.14', '--plan')).stdout,
-    'FIRST: Upgrade to etcd 3.5 first',
+    (await home.verb('upgrade', '--etcd-version', '3.8.0', '--plan')).stdout,
+    'FIRST: Upgrade to etcd 3.7 first',
   )
   assert.equal(record(), { version: old })
 })
@@ -42,7 +39,8 @@ whereNewer(
   'an upgrade that was killed is noted: up refuses, and the same command finishes it; no write is lost',
   async () => {
     writeFileSync(config, `etcd: { binaries: ${newer?.folder} }\n`)
-    const plan = await home.verb('upgrade', '--etcd-version', to, '--plan', '--json')
+    const plan = await home.verb('upgrade', '--plan', '--json') // the version: that of etcd.binaries
+    assert.is(JSON.parse(plan.stdout).plan.at(-1), `record that etcd-cluster-1 runs etcd ${to}`)
     assert.match(JSON.parse(plan.stdout).plan.join('\n'), /restart master0\d \(the leader, after handing over\)/)
     const { result } = await underLoad(home, async () => {
       const { child, done } = home.start('upgrade', '--etcd-version', to)

@@ -9,8 +9,8 @@ import { clientEnvironment } from '../../tasks/etcd/client-environment.ts'
 import { call, put } from '../../tasks/etcd/etcdctl.ts'
 import { testCluster } from '../support/cluster.ts'
 import { clientsView, memberPids } from '../support/load.ts'
-import { newerEtcd } from '../support/newer-etcd.ts'
 import { destroyHost, killedAt, type Outcome, testHome } from '../support/verbs.ts'
+import { etcdOf } from '../support/versions.ts'
 
 interface Range {
   header: { revision: number }
@@ -27,7 +27,7 @@ interface Cache {
   stop: () => void
 }
 
-const newer = newerEtcd()
+const newer = etcdOf('3.6.14')
 const whereNewer = newer ? test : test.skip
 const home = testHome()
 const config = join(home.path, 'cluster.yaml')

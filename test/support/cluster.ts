@@ -26,6 +26,8 @@ export function testCluster({ masters = 3, etcd, pki, paths, ...overrides }: Ove
       token: name,
       version: undefined,
       binaries: undefined,
+      source: 'auto',
+      mirror: undefined,
       clientPort: 2379,
       peerPort: 2380,
       environment: {},

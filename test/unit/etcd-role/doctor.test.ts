@@ -9,6 +9,7 @@ import { requireProgram } from '../../../tasks/core/programs.ts'
 import { ensureCertificates } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
+import { python as pythonOfRole } from '../../support/python.ts'
 
 interface Row {
   check: string
@@ -158,5 +159,44 @@ test('a program is known by its sum, its size and the machine in its header; a s
   assert.is(call<{ machine: string }[]>('etcd_programs', folder, '/opt/bin')[0]?.machine, 'another system')
   assert.equal(call('etcd_programs', '', '/opt/bin'), [])
 })
+
+test('hosts of several machines each get the programs that are made for them; one that has none is told so, by its name', () => {
+  const folder = temporaryFolder()
+  const source = { [machine]: join(folder, 'here'), aarch99: join(folder, 'there') }
+  for (const path of Object.values(source)) {
+    mkdirSync(path)
+    for (const name of ['etcd', 'etcdctl']) writeFileSync(join(path, name), '#!/bin/sh\n')
+  }
+  const rows = call<{ source: string; machine: string }[]>('etcd_programs', source, '/opt/bin')
+  assert.equal(
+    rows.map((one) => one.machine),
+    [machine, machine, 'aarch99', 'aarch99'],
+  )
+  const mine = chosen(rows)
+  assert.equal(
+    mine.rows.map((one) => one.source),
+    ['etcd', 'etcdctl'].map((name) => join(folder, 'here', name)),
+  )
+  assert.ok(mine.check.ok)
+  const none = chosen(rows.slice(2))
+  assert.not.ok(none.check.ok)
+  assert.is(none.check.detail, `etcd is made for aarch99, but this host is ${machine}.`)
+  assert.is(none.check.machine, machine)
+})
+
+/** What uname calls this machine. */
+const machine = execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim()
+
+/** The rows that this machine takes, and what the check of its architecture says. */
+const chosen = (rows: object[]): { rows: { source: string }[]; check: Row & { machine: string } } =>
+  JSON.parse(
+    pythonOfRole(
+      `import json
+from ansible.module_utils import etcd_checks, etcd_files
+rows = etcd_files.fitting(json.loads(sys.argv[1]))
+print(json.dumps({"rows": rows, "check": etcd_checks.architecture(rows)}))`,
+      JSON.stringify(rows),
+    ),
+  )
 
 test.run()

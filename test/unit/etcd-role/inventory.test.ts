@@ -1,5 +1,5 @@
 // What Ansible is told is taken as it is: nothing of it may be a template.
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UsageError } from '../../../tasks/core/errors.ts'
@@ -20,6 +20,16 @@ test('programs in a folder that Ansible would evaluate are refused, and no inven
   assert.not(existsSync(cluster.paths.inventory))
   write('/opt/{x}')
   assert.ok(existsSync(cluster.paths.inventory))
+})
+
+test('hosts of several architectures get a folder for each, by what they call their machine', () => {
+  const cluster = testCluster({ provider: 'ssh' })
+  for (const host of cluster.hosts) host.connection = {}
+  writeInventory(cluster, { folder: '/a', version: '3.6.14', folders: { amd64: '/a', arm64: '/b' } })
+  assert.match(
+    readFileSync(cluster.paths.inventory, 'utf8'),
+    /etcd_binaries_source:\n\s+x86_64: \/a\n\s+aarch64: \/b\n/,
+  )
 })
 
 test('a play is given no template, at whatever depth', async () => {

@@ -12,7 +12,7 @@ import { temporaryFolder } from '../../support/folder.ts'
 /** The warnings where the hosts are to run an etcd that says to be of this version, prepared twice as `up` may. */
 async function warningsFor(version: string): Promise<string[]> {
   const binaries = temporaryFolder()
-  for (const name of ['etcd', 'etcdctl'])
+  for (const name of ['etcd', 'etcdctl', 'etcdutl'])
     writeFileSync(join(binaries, name), `#!/bin/sh\necho ${name} Version: ${version}\n`, { mode: 0o755 })
   const cluster = testCluster({ etcd: { binaries } })
   for (const host of cluster.hosts) host.connection = { ansible_connection: 'local' }

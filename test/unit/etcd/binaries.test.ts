@@ -1,51 +1,20 @@
-// Fetching etcd: what was not pinned is never used. No network here: the download is stood in for.
-import { copyFileSync, readdirSync, writeFileSync } from 'node:fs'
+// Which programs a cluster runs, and which are refused.
+import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { home } from '../../../tasks/core/environment.ts'
-import { OperationError, UsageError } from '../../../tasks/core/errors.ts'
-import { etcdctlPath, fetchEtcd, findEtcd, requireEtcd } from '../../../tasks/etcd/binaries.ts'
+import type { Binaries } from '../../../tasks/core/cluster.ts'
+import { type OperationError, UsageError } from '../../../tasks/core/errors.ts'
+import { architectureHere } from '../../../tasks/core/machines.ts'
+import { toolsFolder } from '../../../tasks/core/programs.ts'
+import { etcdctlPath, findEtcd, requireEtcd } from '../../../tasks/etcd/binaries.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
-
-const real = globalThis.fetch
-test.after.each(() => {
-  globalThis.fetch = real
-})
-
-const failure = (cluster: ReturnType<typeof testCluster>): Promise<OperationError> =>
-  fetchEtcd(cluster).then(
-    () => assert.unreachable('it was used'),
-    (error: unknown) => (error instanceof OperationError ? error : assert.unreachable(String(error))),
-  ) as Promise<OperationError>
-
-test('an archive whose SHA-256 is not the pinned one is refused, and nothing of it stays', async () => {
-  let asked = ''
-  globalThis.fetch = async (url) => {
-    asked = String(url)
-    return new Response('something else')
-  }
-  const { message, more } = await failure(testCluster({ etcd: { version: '3.6.14' } }))
-  assert.match(
-    asked,
-    /^https:\/\/github\.com\/etcd-io\/etcd\/releases\/download\/v3\.6\.14\/etcd-v3\.6\.14-linux-(amd64|arm64)\.tar\.gz$/,
-  )
-  assert.match(message, /is not the release: its SHA-256 is [0-9a-f]{64}, not [0-9a-f]{64}\.$/)
-  assert.match(more.hint ?? '', 'Do not use it')
-  assert.not.match(readdirSync(home, { recursive: false }).join(), 'etcd-3.6.14')
-})
-
-test("a version that is not pinned, and not the distribution's, is refused by name rather than replaced by another", async () => {
-  globalThis.fetch = async () => assert.unreachable('an unpinned release must not be downloaded') as never
-  const { message } = await failure(testCluster({ etcd: { version: '3.5.1' } }))
-  assert.match(message, '3.5.1')
-})
 
 /** A folder with programs that say to be etcd. */
 function programs(start: string, version: string): string {
   const folder = temporaryFolder()
-  for (const name of ['etcd', 'etcdctl'])
+  for (const name of ['etcd', 'etcdctl', 'etcdutl'])
     writeFileSync(join(folder, name), `${start}echo ${name} Version: ${version}\n`, { mode: 0o755 })
   return folder
 }
@@ -100,6 +69,100 @@ test('an etcd that is too old, or 3.6.0 with its deaf etcdctl, is refused on PAT
   }
   const binaries = programs('#!/bin/sh\n', '3.6.1')
   assert.equal(await findEtcd(testCluster({ etcd: { binaries } })), { folder: binaries, version: '3.6.1' })
+})
+
+/** What is said of a person's own folder, or folders. */
+const refusalOf = async (binaries: Binaries, version?: string): Promise<string> => {
+  const failure = await findEtcd(testCluster({ provider: 'ssh', etcd: { binaries, version } })).catch((error) => error)
+  assert.instance(failure, UsageError)
+  return (failure as UsageError).message
+}
+
+const here = architectureHere()
+const elsewhere = here === 'arm64' ? 'amd64' : 'arm64'
+
+/** A Linux program for the other architecture: its header, and a version somewhere in it. */
+function foreignPrograms(version: string): string {
+  const folder = programs('#!/bin/sh\n', version)
+  const head = Buffer.alloc(64)
+  Buffer.from('\x7fELF\x02\x01', 'latin1').copy(head)
+  head.writeUInt16LE(elsewhere === 'arm64' ? 183 : 62, 18)
+  for (const name of ['etcd', 'etcdctl', 'etcdutl'])
+    writeFileSync(join(folder, name), Buffer.concat([head, Buffer.from(version)]))
+  return folder
+}
+
+test("each thing that is wrong with a person's own folder has a sentence of its own", async () => {
+  const folder = programs('#!/bin/sh\n', '3.6.14')
+  assert.is(
+    await refusalOf(folder, '3.6.13'),
+    `etcd.binaries: ${folder} has etcd 3.6.14, but this cluster runs 3.6.13.`,
+  )
+  const mixed = programs('#!/bin/sh\n', '3.6.14')
+  copyFileSync(join(programs('#!/bin/sh\n', '3.6.13'), 'etcdctl'), join(mixed, 'etcdctl'))
+  assert.is(await refusalOf(mixed), `etcd.binaries: ${mixed} has etcd 3.6.14, but its etcdctl is of 3.6.13.`)
+  const incomplete = programs('#!/bin/sh\n', '3.6.13')
+  rmSync(join(incomplete, 'etcdutl'))
+  assert.is(await refusalOf(incomplete), `etcd.binaries: ${incomplete} has no etcdutl.`)
+  rmSync(join(incomplete, 'etcdctl'))
+  assert.is(await refusalOf(incomplete), `etcd.binaries: ${incomplete} has no etcdctl.`)
+  chmodSync(join(folder, 'etcdutl'), 0o644)
+  assert.is(await refusalOf(folder), `etcd.binaries: ${folder}/etcdutl is not executable.`)
+  const foreign = foreignPrograms('3.6.14')
+  assert.is(await refusalOf(foreign), `etcd.binaries: ${foreign}/etcd is made for ${elsewhere}, not for ${here}.`)
+  const silent = programs('#!/bin/sh\nexit 1\n', '')
+  assert.is(await refusalOf(silent), `etcd.binaries: ${silent}/etcd does not run on this machine.`)
+  writeFileSync(join(silent, 'etcd'), 'MZ')
+  assert.is(await refusalOf(silent), `etcd.binaries: ${silent}/etcd is no program for Linux.`)
+})
+
+test('etcd 3.4 has no etcdutl, and is taken without', async () => {
+  const folder = programs('#!/bin/sh\n', '3.4.23')
+  rmSync(join(folder, 'etcdutl'))
+  assert.equal(await findEtcd(testCluster({ etcd: { binaries: folder } })), { folder, version: '3.4.23' })
+})
+
+test('a folder for each architecture: all are looked at, and of one version; one for this machine must be there', async () => {
+  const mine = programs('#!/bin/sh\n', '3.6.14')
+  const foreign = foreignPrograms('3.6.14')
+  const binaries = { [here]: mine, [elsewhere]: foreign }
+  assert.equal(await findEtcd(testCluster({ provider: 'ssh', etcd: { binaries } })), {
+    folder: mine,
+    version: '3.6.14',
+    folders: binaries,
+  })
+  assert.is(
+    await refusalOf({ [elsewhere]: foreign }),
+    `etcd.binaries has no folder for ${here}, which this machine is.`,
+  )
+  const older = foreignPrograms('3.6.13')
+  assert.is(
+    await refusalOf({ [here]: mine, [elsewhere]: older }),
+    `etcd.binaries: ${older}/etcd is not of version 3.6.14, as the programs for this machine are.`,
+  )
+})
+
+test('where etcd.source names a way, PATH is not heard; what was got by another way is not, either', async () => {
+  onPath('#!/bin/sh\n', '3.99.1')
+  for (const source of ['release', 'go', 'distribution'] as const)
+    assert.is(await findEtcd(testCluster({ etcd: { version: '3.99.1', source } })), undefined)
+  const folder = join(toolsFolder, `etcd-go-linux-${here}-3.99.2`)
+  const etcd = { version: '3.99.2' }
+  mkdirSync(toolsFolder, { recursive: true })
+  cpSync(programs('#!/bin/sh\n', etcd.version), folder, { recursive: true })
+  try {
+    assert.equal(await findEtcd(testCluster({ etcd })), { folder, ...etcd })
+    assert.equal(await findEtcd(testCluster({ etcd: { ...etcd, source: 'go' } })), { folder, ...etcd })
+    assert.is(await findEtcd(testCluster({ etcd: { ...etcd, source: 'release' } })), undefined)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('programs of PATH without etcdutl are passed over from 3.6 on, which could prove no backup', async () => {
+  const folder = onPath('#!/bin/sh\n', '3.99.3')
+  rmSync(join(folder, 'etcdutl'))
+  assert.is(await findEtcd(testCluster({ etcd: { version: '3.99.3' } })), undefined)
 })
 
 test.run()

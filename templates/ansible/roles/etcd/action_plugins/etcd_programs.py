@@ -19,7 +19,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """As every action plugin's."""
         result = super().run(tmp, task_vars)
-        programs, source = self._task.args["programs"], self._task.args["source"]
+        programs = self._task.args["programs"]
         if self._play_context.check_mode:
             return {**result, "changed": bool(programs)}
         sent = []
@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
             name = os.path.basename(program["path"])
             remote = self._connection._shell.join_path(self._connection._shell.tmpdir, name)
             try:
-                self._transfer_file(os.path.join(source, name), remote)
+                self._transfer_file(program["source"], remote)
             except AnsibleError as error:
                 raise AnsibleActionFail("%s could not be sent to %s: %s" % (name, remote, str(error).strip())) from error
             sent.append({"sent": remote, "path": program["path"], "sha256": program["sha256"]})

@@ -14,18 +14,19 @@ NAMES = ("etcd", "etcdctl")
 MACHINES = {3: "i686", 21: "ppc64le", 22: "s390x", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 
 
-def etcd_programs(folder, directory):
-    """A row for each program in the folder: path on the host, sha256, machine, size in bytes. No folder, no rows."""
-    return [_row(os.path.join(folder, name), os.path.join(directory, name)) for name in NAMES] if folder else []
+def etcd_programs(source, directory):
+    """A row for each program: source here, path on the host, sha256, machine, size in bytes. `source`: a folder, or one by machine; none, no rows."""
+    folders = source if isinstance(source, dict) else {"": source} if source else {}
+    return [_row(os.path.join(folder, name), os.path.join(directory, name), machine) for machine, folder in folders.items() for name in NAMES]
 
 
-def _row(source, path):
+def _row(source, path, machine):
     try:
         with open(source, "rb") as file:
             content = file.read()
     except OSError as error:
         raise AnsibleFilterError("etcd_binaries_source: %s cannot be read (%s)." % (source, error.strerror)) from error
-    return {"path": path, "sha256": hashlib.sha256(content).hexdigest(), "machine": _machine(content), "size": len(content)}
+    return {"source": source, "path": path, "sha256": hashlib.sha256(content).hexdigest(), "machine": _machine(content) or machine, "size": len(content)}
 
 
 def _machine(content):

@@ -81,6 +81,10 @@ restored:
   description: The token that the data was restored under, or is staged under; '' where it was not.
   returned: with action=inspect
   type: str
+machine:
+  description: What uname calls the host's machine.
+  returned: with action=inspect
+  type: str
 aside:
   description: Where the old data, or its copy, is now; '' where there was none.
   returned: with action=set_aside and action=copy
@@ -184,7 +188,7 @@ def inspect(data):
     commit, last = progress(data.folder)
     restored = restored_as(data.member) or restored_as(os.path.join(data.staged, "member"))
     has_data = has_log(data.folder)
-    return {"changed": False, "running": running and has_data, "has_data": has_data, "commit": commit, "last": last, "foreign": data.foreign, "ours": data.ours, "restored": restored}
+    return {"changed": False, "running": running and has_data, "has_data": has_data, "commit": commit, "last": last, "foreign": data.foreign, "ours": data.ours, "restored": restored, "machine": os.uname().machine}
 
 
 def set_aside(data):

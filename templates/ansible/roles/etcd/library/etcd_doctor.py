@@ -8,7 +8,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils import etcd_checks as checks
 from ansible.module_utils import etcd_listener as listener
-from ansible.module_utils.etcd_files import has_log, ids_of, read
+from ansible.module_utils.etcd_files import fitting, has_log, ids_of, read
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -90,6 +90,7 @@ def look(module):
     """This host by itself."""
     began = time.time()
     wanted = module.params["wanted"]
+    programs = fitting(wanted["programs"])
     service = wanted["service"]
     running = service_of(module.run_command, service["manager"], service["name"], service["socket"]).status()[0] and has_log(wanted["data_directory"])
     _end_old_listener(wanted["peer_port"])
@@ -97,11 +98,11 @@ def look(module):
     found = [
         checks.python(),
         checks.rights(service["manager"] == "systemd"),
-        checks.architecture(wanted["programs"]),
+        checks.architecture(programs),
         checks.address(wanted["address"]),
         checks.ports(endpoints, running, uid_of(wanted["user"])),
         checks.cluster(read(wanted["config_path"]), wanted["token"], wanted["former_tokens"], read(wanted["ca_path"]), wanted["ca"], running),
-        checks.disk(wanted["data_directory"], wanted["programs"], running),
+        checks.disk(wanted["data_directory"], programs, running),
         checks.memory(running),
     ]
     if not module.check_mode:

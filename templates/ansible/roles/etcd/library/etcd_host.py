@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import holder, same_authority
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl, listens
-from ansible.module_utils.etcd_files import FIRST_START, differs, discard, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
+from ansible.module_utils.etcd_files import FIRST_START, differs, discard, fitting, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
 from ansible.module_utils.etcd_listener import NAME as LISTENER
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
@@ -107,7 +107,7 @@ SPEC = {
             "config": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
             "files": {"type": "list", "elements": "dict", "options": FILE},
             "private_keys": {"type": "list", "elements": "dict", "no_log": False, "options": {"path": {"type": "str"}, "content": {"type": "str", "no_log": True}}},
-            "programs": {"type": "list", "elements": "dict", "options": {"path": {"type": "str"}, "sha256": {"type": "str"}, "machine": {"type": "str"}, "size": {"type": "int"}}},
+            "programs": {"type": "list", "elements": "dict", "options": {"path": {"type": "str"}, "sha256": {"type": "str"}, "machine": {"type": "str"}, "source": {"type": "str"}, "size": {"type": "int"}}},
             "unit": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
             "service": {"type": "dict", "options": {"manager": {"choices": ["systemd", "supervisor"]}, "name": {"type": "str"}, "socket": {"type": "str"}}},
             "etcdctl": {
@@ -125,7 +125,7 @@ class Host:
     def __init__(self, module):
         wanted = module.params["wanted"]
         self.module = module
-        self.wanted = wanted
+        self.wanted = {**wanted, "programs": fitting(wanted["programs"])}
         self.ids = ids_of(wanted["user"])
         self.config = wanted["config"]
         self.data = wanted["data_directory"]

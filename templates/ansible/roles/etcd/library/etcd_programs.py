@@ -18,13 +18,10 @@ description:
   - They belong to root until M(etcd_host) gives them to the user that runs etcd, who may not be there yet.
 options:
   programs:
-    description: Rows with sent, the file that was sent, path, where it belongs, and sha256, its sum.
+    description: Rows with sent, the file that was sent (source, on the controller, for the action plugin), path, where it belongs, and sha256, its sum.
     required: true
     type: list
     elements: dict
-  source:
-    description: The folder on the controller; for the action plugin.
-    type: str
 """
 
 RETURN = ""

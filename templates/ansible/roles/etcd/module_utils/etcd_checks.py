@@ -46,12 +46,14 @@ def rights(needs_root):
 
 
 def architecture(programs):
-    """Whether the programs that are copied here can run here."""
+    """Whether the programs that are copied here can run here; the row has this machine's name, too."""
     mine = os.uname().machine
+    row = good("architecture", mine)
     for program in programs:
         if program["machine"] and program["machine"] != mine and (program["machine"], mine) != ("i686", "x86_64"):
-            return bad("architecture", "%s is made for %s, but this host is %s." % (os.path.basename(program["path"]), program["machine"], mine), "Give etcd_binaries_source a folder with programs for %s." % mine)
-    return good("architecture", mine)
+            row = bad("architecture", "%s is made for %s, but this host is %s." % (os.path.basename(program["path"]), program["machine"], mine), "Give etcd_binaries_source a folder with programs for %s." % mine)
+            break
+    return {**row, "machine": mine}
 
 
 def disk(data_directory, programs, running):

@@ -112,6 +112,12 @@ def differs(path, content, mode, ids):
     return "" if _is_owned(path, mode, ids) else "permissions"
 
 
+def fitting(programs):
+    """The rows of programs that are made for this machine; all, where none are, so that the checks can say so."""
+    mine = os.uname().machine
+    return [row for row in programs if row["machine"] in ("", mine)] or programs
+
+
 def program_differs(path, sha256, ids):
     """As differs, for a program of which only the hash is known here."""
     try:
