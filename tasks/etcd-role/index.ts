@@ -43,17 +43,23 @@ export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' |
 }
 
 /** Has the hosts run the programs of `cluster.etcd.version`, one after the other, and records nothing: verb upgrade does, once it is verified. */
-export function upgradeTasks(cluster: Cluster): Task[] {
-  return [{ title: 'Write the inventory', task: async () => void (await prepare(cluster)) }, roleTask(cluster)]
+export function upgradeTasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task[] {
+  return [{ title: 'Write the inventory', task: async () => void (await prepare(cluster)) }, roleTask(cluster, options)]
 }
 
 /** Halfway the record has the version before: to put that back could be a downgrade, which etcd does not survive. */
 export function refuseHalfUpgraded(cluster: Cluster): void {
   const { name, etcd } = cluster
-  if (etcd.upgradingTo)
-    throw new OperationError(`An upgrade of ${name} to etcd ${etcd.upgradingTo} was begun and is not done.`, {
-      hint: `Finish it: ${command(cluster, `upgrade --etcd-version ${etcd.upgradingTo}`)}`,
-    })
+  const { version = '', upgradingTo: to } = etcd
+  if (!to) return
+  const down = compareVersions(to, version) < 0
+  const back = command(cluster, down ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
+  throw new OperationError(
+    `${down ? 'A downgrade' : 'An upgrade'} of ${name} to etcd ${to} was begun and is not done.`,
+    {
+      hint: `Finish it: ${command(cluster, `${down ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)}; or take it back: ${back}`,
+    },
+  )
 }
 
 function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task {

@@ -62,11 +62,6 @@ export function upgradePath(from: string, to: string, environment: Record<string
   }
   if (minor === 4 && toMinor > 4)
     beware.push('With etcdctl auth enabled, members of 3.4 and 3.5 cannot work side by side (etcd-io/etcd#11943).')
-  // Only etcdutl of 3.5 has `check`; from 3.5.32 on it reads what the WAL holds, too.
-  if (minor === 5 && toMinor > 5)
-    beware.push(
-      'Where etcd ever ran with ETCD_ENABLE_V2, nothing of the v2 store may be left on any member: look first, with etcdutl 3.5.32 or a later 3.5, on a stopped member or a copy of its data: etcdutl check v2store --data-dir DIR',
-    )
   // In force from 3.5.1, mended in 3.5.20 (etcd.io/blog/2025/upgrade_from_3.5_to_3.6_issue).
   if (compareVersions(to, '3.5.1') >= 0 && compareVersions(to, '3.5.20') < 0)
     beware.push(

@@ -8,6 +8,7 @@ import { compareVersions } from '../core/programs.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import { checkSnapshot, readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { clusterVersionOf } from '../etcd/snapshot-version.ts'
+import { minorOf } from '../etcd/versions.ts'
 import type { BackupMetadata } from './backup-store.ts'
 import { restoredData } from './proof.ts'
 
@@ -84,8 +85,6 @@ async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetad
     },
   )
 }
-
-const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')
 
 /**
  * Proves before anything is replaced that an etcd comes up on it, and that its data is what was backed up.
