@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import {
   aptInstall,
@@ -21,8 +21,9 @@ import { ask } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
 import { type EtcdBinaries, etcdMissing, fetchEtcd, findEtcd, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
-import { faultOf } from '../etcd/faults.ts'
+import { warningsOf } from '../etcd/faults.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
+import { removedSettings } from '../etcd/settings.ts'
 import { checkHosts, hostTable, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
@@ -121,10 +122,21 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
     throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, {
       hint: 'Make what is missing with: npx zx scripts/pki.ts',
     })
-  warnOnce(faultOf(binaries.version))
+  refuseRemovedSettings(cluster, binaries.version)
+  for (const warning of warningsOf(binaries.version)) warnOnce(warning)
   await warnOfUnknownSettings(cluster, binaries)
   writeInventory(cluster, binaries)
   return binaries
+}
+
+/** @throws UsageError for a setting that the version no longer has: etcd would start, and go on without what a person asked for */
+function refuseRemovedSettings({ etcd }: Cluster, version: string): void {
+  const [gone] = removedSettings(etcd.environment, version)
+  if (gone)
+    throw new UsageError(
+      `etcd.environment: etcd ${version} no longer has ${gone.name}=${etcd.environment[gone.name]}.`,
+      { hint: gone.now ? `Set instead: ${gone.now}` : `Take it out: etcd ${gone.since} and later go on without it.` },
+    )
 }
 
 /** etcd ignores a variable that it does not know, and says so in its log only. */
@@ -186,6 +198,7 @@ const etcdCheck = (cluster: Cluster): Check => ({
   title: 'Check etcd',
   look: async () => {
     const binaries = await findEtcd(cluster)
+    if (binaries) refuseRemovedSettings(cluster, binaries.version)
     return binaries
       ? `etcd ${binaries.version} in ${binaries.folder}`
       : { detail: await etcdMissing(cluster), remedy: 'Put etcd and etcdctl on PATH.' }

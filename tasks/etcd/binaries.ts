@@ -36,11 +36,11 @@ const found = new Map<string, EtcdBinaries>()
  * @throws UsageError when they are too old or 3.6.0; when the person's own are incomplete, or another version than recorded
  */
 export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
-  const { binaries, version, upgradingTo } = cluster.etcd
+  const { binaries, version, upgradingTo, looksOnly } = cluster.etcd
   const key = `${cluster.provider} ${binaries} ${version} ${upgradingTo}`
   const known = found.get(key)
   if (known) return known
-  const answer = binaries ? await own(binaries, version, upgradingTo) : await search(cluster)
+  const answer = binaries ? await own(binaries, looksOnly ? undefined : version, upgradingTo) : await search(cluster)
   if (answer) found.set(key, usable(answer))
   return answer
 }

@@ -18,6 +18,8 @@ export interface Gateway {
   deleteBelow: (endpoint: string, prefix: string) => Promise<unknown>
   /** Whether a member says of itself that it is healthy. */
   isHealthy: (endpoint: string) => Promise<boolean>
+  /** Any other request, by its path below /v3. */
+  ask: (endpoint: string, path: string, body: object) => Promise<unknown>
   close: () => void
 }
 
@@ -25,6 +27,7 @@ export interface Gateway {
 const requestTimeoutMs = 3000
 const healthTimeoutMs = 1000
 const readAllTimeoutMs = 30_000
+const slowTimeoutMs = 10_000
 
 /** Opens the gateway with the cluster's client certificate; `sockets` are kept open to each member at most. */
 export function openGateway(cluster: Cluster, sockets: number): Gateway {
@@ -47,6 +50,8 @@ export function openGateway(cluster: Cluster, sockets: number): Gateway {
     deleteBelow: (endpoint, prefix) => kv(endpoint, 'deleterange', below(prefix), readAllTimeoutMs),
     isHealthy: async (endpoint) =>
       (await exchange(agents.now(), 'GET', `${endpoint}/health`, undefined, healthTimeoutMs)).health === 'true',
+    ask: (endpoint, path, body) =>
+      exchange(agents.now(), 'POST', `${endpoint}/v3/${path}`, JSON.stringify(body), slowTimeoutMs),
     close: agents.close,
   }
 }

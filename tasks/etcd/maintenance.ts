@@ -2,7 +2,8 @@
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { call, etcdctl } from './etcdctl.ts'
-import { lastWords } from './etcdctl-output.ts'
+import { lastWords, parse } from './etcdctl-output.ts'
+import { openGateway } from './gateway.ts'
 
 /** Large databases take their time: 1 GB is read and written again in seconds on a good disk, in minutes on a bad one. */
 const slowMs = 600_000
@@ -24,11 +25,41 @@ export const saveSnapshot = (cluster: Cluster, endpoint: string, file: string): 
  * That somebody else has done it already is success. @throws OperationError
  */
 export async function compact(cluster: Cluster, revision: number): Promise<void> {
+  await unless(/has been compacted/, act(cluster, ['compact', '--physical', String(revision)], undefined, slowMs))
+}
+
+/** Has the cluster work at an older minor version (as 3.5), so that its members may go there. That it does already is success. @throws OperationError */
+export const enableDowngrade = (cluster: Cluster, minor: string): Promise<void> =>
+  unless(/downgrade job in progress/, askForDowngrade(cluster, { action: 'ENABLE', version: minor }))
+
+/** Ends a downgrade, whoever began it. That there is none is success. @throws OperationError */
+export const cancelDowngrade = (cluster: Cluster): Promise<void> =>
+  unless(/no inflight downgrade/, askForDowngrade(cluster, { action: 'CANCEL' }))
+
+/** Through the JSON gateway: etcdctl has this from 3.6 on only, and a person's own folder may hold 3.5 by now. */
+async function askForDowngrade(cluster: Cluster, request: object): Promise<void> {
+  const gateway = openGateway(cluster, 1)
+  let last = 'no member answers'
   try {
-    await act(cluster, ['compact', '--physical', String(revision)], undefined, slowMs)
-  } catch (error) {
-    if (!(error instanceof OperationError && /has been compacted/.test(error.more.output ?? ''))) throw error
+    for (const endpoint of gateway.endpoints) {
+      try {
+        return void (await gateway.ask(endpoint, 'maintenance/downgrade', request))
+      } catch (error) {
+        last = (error as Error).message
+      }
+    }
+  } finally {
+    gateway.close()
   }
+  throw new OperationError('The members did not take the request for a downgrade.', {
+    output: parse<{ message?: string }>(last)?.message ?? last,
+  })
+}
+
+async function unless(fine: RegExp, done: Promise<void>): Promise<void> {
+  await done.catch((error: unknown) => {
+    if (!(error instanceof OperationError && fine.test(error.more.output ?? ''))) throw error
+  })
 }
 
 /** Lowers every alarm; one whose cause is still there comes back. @throws OperationError */

@@ -17,9 +17,6 @@ export interface RunningVersion {
 
 const probeMs = 1500
 
-/** The minor version: 3.5 of 3.5.33. */
-export const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')
-
 /** What every member that answers runs; who does not answer is left out. */
 export async function runningVersions(cluster: Cluster): Promise<RunningVersion[]> {
   await reachMembers(cluster)

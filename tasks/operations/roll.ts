@@ -3,16 +3,17 @@ import { type Cluster, requireRecorded } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
+import { minorOf } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { canFetch, fetchEtcd, findEtcd, pinnedVersions } from '../etcd/binaries.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { refusalOfMix } from '../etcd/upgrade-path.ts'
-import { minorOf, runningVersions } from '../etcd/versions.ts'
+import { runningVersions } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
 import { backupTasks } from './backup.ts'
 import type { BackupMetadata } from './backup-store.ts'
-import { requireHealthy } from './guard.ts'
+import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { requireReachable } from './host-data.ts'
 
 /** A change of version that is about to be made. */
@@ -61,6 +62,15 @@ export async function withPrograms(move: Move): Promise<Move> {
   }
 }
 
+/** @throws OperationError where something must be done first */
+export function refuseUnready({ cluster, to }: Move, first: string[]): void {
+  if (first.length > 0)
+    throw new OperationError(`${cluster.name} is not ready for etcd ${to}, and nothing was changed.`, {
+      output: first.join('\n'),
+      hint: 'Do that first; then run this again.',
+    })
+}
+
 /** How the members are before a move. */
 export interface Before {
   /** Whether a quorum commits: only then can a backup be taken. */
@@ -81,12 +91,15 @@ export async function requireMovable({ verb, cluster, now, from, to }: Move): Pr
     : []
   const commits = !begun || (running.length > 0 && (await voters(now)).length > 0)
   if (commits) await requireHealthy(now, { allowDown: down })
+  if (commits && verb === 'upgrade') await refuseWhileDowngrading(now)
   const servers = [...new Set(running.map(({ server }) => server))]
   const raised = running.find((one) => minorOf(one.cluster) !== minorOf(to) && minorOf(one.server) !== minorOf(to))
   const reason =
     refusalOfMix(servers, from, cluster.etcd.upgradingTo ?? to) ||
     (!begun && servers.length > 1 ? `members run etcd ${servers.join(' and ')}, and no ${verb} was begun here` : '') ||
-    (from === to && raised ? `all members run etcd ${raised.server} already: there is no way back to ${from}` : '')
+    (from === to && verb === 'upgrade' && raised
+      ? `all members run etcd ${raised.server} already: there is no way back to ${from}`
+      : '')
   if (reason)
     throw new OperationError(`${now.name} cannot be moved to etcd ${to}, and nothing was changed: ${reason}.`, {
       hint: `See what each runs: ${command(now, 'status')}`,
@@ -95,25 +108,29 @@ export async function requireMovable({ verb, cluster, now, from, to }: Move): Pr
   return { commits, down }
 }
 
-/** Gets the programs, takes a backup where one can be had and none was taken for this move, and notes that it has begun. */
-export function beginTasks({ cluster, now, target, from, to, there }: Move, { commits }: Before, made: Made): Task[] {
-  const why =
-    from === to
-      ? 'the one that was taken before the change stays'
-      : commits
-        ? ''
-        : 'no quorum answers; the one before stays'
+/** Gets the programs, and notes that the move has begun. */
+export function beginTasks({ cluster, target, from, to, there }: Move): Task[] {
   return [
     {
       title: `Get etcd ${to}`,
       skip: () => there !== undefined && `it is in ${there}`,
       task: async () => void (await fetchEtcd(target)),
     },
-    ...(why ? [{ title: `Take no backup: ${why}`, task: () => undefined }] : backupTasks(now, made)),
     ...(from === to
       ? []
       : [{ title: `Note that the way to etcd ${to} has begun`, task: () => note(cluster, from, to) }]),
   ]
+}
+
+/** A backup, where one can be had; the way back takes none. */
+export function backupFirst({ now, from, to }: Move, { commits }: Before, made: Made): Task[] {
+  const why =
+    from === to
+      ? 'the one that was taken before the change stays'
+      : commits
+        ? ''
+        : 'no quorum answers; the one before stays'
+  return why ? [{ title: `Take no backup: ${why}`, task: () => undefined }] : backupTasks(now, made)
 }
 
 export interface Made {
@@ -121,11 +138,12 @@ export interface Made {
   metadata?: BackupMetadata
 }
 
-/** The programs of the new version on every member, the proof, and the record. */
-export function rollTasks(move: Move): Task[] {
+/** The programs of the new version on every member, the proof, and the record. `after`: what is due before the proof. */
+export function rollTasks(move: Move, after: Task[] = []): Task[] {
   const { cluster, target, to } = move
   return [
     ...etcdRole.upgradeTasks(target).map((task) => withWayBack(move, task)),
+    ...after,
     ...verify.tasks(target, verify.patiently),
     {
       title: `Record that ${cluster.name} runs etcd ${to}`,

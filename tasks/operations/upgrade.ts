@@ -7,7 +7,17 @@ import { run } from '../core/run.ts'
 import { upgradePath } from '../etcd/upgrade-path.ts'
 import { turns } from './in-turn.ts'
 import { coverTasks, lookForOldRequests, type OldRequests } from './old-requests.ts'
-import { beginTasks, type Made, type Move, plannedMove, requireMovable, rollTasks, withPrograms } from './roll.ts'
+import {
+  backupFirst,
+  beginTasks,
+  type Made,
+  type Move,
+  plannedMove,
+  refuseUnready,
+  requireMovable,
+  rollTasks,
+  withPrograms,
+} from './roll.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /**
@@ -35,22 +45,18 @@ export async function upgrade(cluster: Cluster, { version, plan }: { version: st
     return sayDone(cluster, 'upgrade', `${cluster.name} runs etcd ${to} already.`, { from, to, upgraded: false })
   const made: Made = {}
   run.warnings.push(...path.beware)
-  await runPipeline([...beginTasks(move, before, made), ...coverTasks(move, old.uncovered), ...rollTasks(move)])
+  await runPipeline([
+    ...backupFirst(move, before, made),
+    ...beginTasks(move),
+    ...coverTasks(move, old.uncovered),
+    ...rollTasks(move),
+  ])
   const where = made.folder ? `; the backup taken before is in ${made.folder}` : ''
   const told =
     from === to
       ? `${cluster.name} runs etcd ${to} again; the way to ${begun} was taken back.`
       : `${cluster.name} runs etcd ${to} (before: ${from})${where}. Where your configuration names etcd.version, say ${to} there, too.`
   sayDone(cluster, 'upgrade', told, { from, to, upgraded: from !== to, backup: made.folder })
-}
-
-/** @throws OperationError where something must be done first */
-function refuseUnready({ cluster, to }: Move, first: string[]): void {
-  if (first.length > 0)
-    throw new OperationError(`${cluster.name} is not ready for etcd ${to}, and nothing was changed.`, {
-      output: first.join('\n'),
-      hint: 'Do that first; then run this again.',
-    })
 }
 
 async function steps(
