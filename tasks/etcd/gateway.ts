@@ -18,9 +18,12 @@ export interface Gateway {
   deleteBelow: (endpoint: string, prefix: string) => Promise<unknown>
   /** Whether a member says of itself that it is healthy. */
   isHealthy: (endpoint: string) => Promise<boolean>
-  /** Any other request, by its path below /v3. */
-  ask: (endpoint: string, path: string, body: object) => Promise<unknown>
   close: () => void
+}
+
+/** A gateway over HTTPS takes any other request, too, by its path below /v3. */
+interface OpenGateway extends Gateway {
+  ask: (endpoint: string, path: string, body: object) => Promise<unknown>
 }
 
 /** A request is given up after this time: a proposal that a dead leader took with it is never answered. */
@@ -30,7 +33,7 @@ const readAllTimeoutMs = 30_000
 const slowTimeoutMs = 10_000
 
 /** Opens the gateway with the cluster's client certificate; `sockets` are kept open to each member at most. */
-export function openGateway(cluster: Cluster, sockets: number): Gateway {
+export function openGateway(cluster: Cluster, sockets: number): OpenGateway {
   const agents = followedAgent(cluster, sockets)
   const kv = (endpoint: string, method: string, body: object, timeout = requestTimeoutMs): Promise<Answer> =>
     exchange(agents.now(), 'POST', `${endpoint}/v3/kv/${method}`, JSON.stringify(body), timeout)
