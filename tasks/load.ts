@@ -6,6 +6,7 @@ import { run, sleep } from './core/run.ts'
 import { table } from './core/terminal.ts'
 import { type LoadOptions, type LoadReport, startLoad } from './etcd/load.ts'
 import { reachMembers } from './etcd/reach.ts'
+import { gatewayOrEtcdctl } from './etcd/through-etcdctl.ts'
 
 /** Runs a load for `maxSeconds` and prints what it saw. @throws OperationError when something that must hold did not */
 export async function load(cluster: Cluster, options: LoadOptions & { maxSeconds: number }): Promise<void> {
@@ -13,9 +14,11 @@ export async function load(cluster: Cluster, options: LoadOptions & { maxSeconds
   await runPipeline([
     {
       title: `Write to ${cluster.name} and read for ${options.maxSeconds} s`,
-      task: async () => {
+      task: async (_, task) => {
         await reachMembers(cluster)
-        const running = startLoad(cluster, options)
+        const { gateway, slow } = await gatewayOrEtcdctl(cluster, (options.writers ?? 6) + (options.readers ?? 2))
+        if (slow) task.title += ', through etcdctl, which is slow: the members have no JSON gateway'
+        const running = startLoad(cluster, options, gateway)
         await sleep(options.maxSeconds * 1000).finally(async () => {
           report = await running.stop()
         })

@@ -66,6 +66,8 @@ export interface Cluster {
     source: EtcdSource
     /** Where a mirror of the official release is. */
     mirror: string | undefined
+    /** True for a verb that only looks: then that folder may hold any version, since every etcdctl reads every member. */
+    looksOnly?: boolean | undefined
     clientPort: number
     peerPort: number
     environment: Record<string, string>
@@ -91,11 +93,12 @@ export interface Cluster {
 /**
  * Builds the cluster from the settings and its record; touches nothing. `resize`: other hosts than recorded are what is wanted.
  * `configures`: false for a verb that changes no configuration: then the record is heard, whatever else is asked.
+ * `looks`: true for a verb that changes nothing: any version of etcd's programs does.
  * @throws UsageError when what is asked contradicts the record
  */
 export async function resolveCluster(
   { asked: all, configFile }: Settings,
-  { resize = false, configures = true } = {},
+  { resize = false, configures = true, looks = false } = {},
 ): Promise<Cluster> {
   const name = all.cluster ?? defaults.cluster
   const paths = clusterPaths(name)
@@ -143,6 +146,7 @@ export async function resolveCluster(
       binaries: asked.etcd?.binaries as Binaries | undefined,
       source: asked.etcd?.source ?? defaults.etcd.source,
       mirror: asked.etcd?.mirror,
+      looksOnly: looks,
       clientPort,
       peerPort,
       environment: asked.etcd?.environment ?? {},

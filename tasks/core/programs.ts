@@ -177,3 +177,6 @@ function isExecutable(path: string): boolean {
     return false
   }
 }
+
+/** The minor version: 3.5 of 3.5.33. */
+export const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')

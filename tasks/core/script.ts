@@ -72,6 +72,7 @@ export async function script(
     const how = {
       resize: verb.resizes === true,
       configures: !verb.byRecord || flags.masters !== undefined || flags.provider !== undefined,
+      looks: verb.byRecord === true && !verb.writes,
     }
     let cluster = await resolveCluster(settings, how)
     requireOwner(cluster)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
 import type { Architecture } from '../core/machines.ts'
 import type { Task } from '../core/pipeline.ts'
 import {
@@ -22,9 +22,10 @@ import { ask } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
 import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
-import { faultOf } from '../etcd/faults.ts'
+import { warningsOf } from '../etcd/faults.ts'
 import { endOfLine, fetchEtcd } from '../etcd/fetch.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
+import { removedSettings } from '../etcd/settings.ts'
 import { checkHosts, hostTable, lackingPrograms, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
@@ -48,17 +49,23 @@ export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' |
 }
 
 /** Has the hosts run the programs of `cluster.etcd.version`, one after the other, and records nothing: verb upgrade does, once it is verified. */
-export function upgradeTasks(cluster: Cluster): Task[] {
-  return [{ title: 'Write the inventory', task: async () => void (await prepare(cluster)) }, roleTask(cluster)]
+export function upgradeTasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task[] {
+  return [{ title: 'Write the inventory', task: async () => void (await prepare(cluster)) }, roleTask(cluster, options)]
 }
 
 /** Halfway the record has the version before: to put that back could be a downgrade, which etcd does not survive. */
 export function refuseHalfUpgraded(cluster: Cluster): void {
   const { name, etcd } = cluster
-  if (etcd.upgradingTo)
-    throw new OperationError(`An upgrade of ${name} to etcd ${etcd.upgradingTo} was begun and is not done.`, {
-      hint: `Finish it: ${command(cluster, `upgrade --etcd-version ${etcd.upgradingTo}`)}`,
-    })
+  const { version = '', upgradingTo: to } = etcd
+  if (!to) return
+  const down = compareVersions(to, version) < 0
+  const back = command(cluster, down ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
+  throw new OperationError(
+    `${down ? 'A downgrade' : 'An upgrade'} of ${name} to etcd ${to} was begun and is not done.`,
+    {
+      hint: `Finish it: ${command(cluster, `${down ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)}; or take it back: ${back}`,
+    },
+  )
 }
 
 function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task {
@@ -134,10 +141,21 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
     throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, {
       hint: 'Make what is missing with: npx zx scripts/pki.ts',
     })
-  warnOnce(faultOf(binaries.version))
+  refuseRemovedSettings(cluster, binaries.version)
+  for (const warning of warningsOf(binaries.version)) warnOnce(warning)
   await warnOfUnknownSettings(cluster, binaries)
   writeInventory(cluster, binaries)
   return binaries
+}
+
+/** @throws UsageError for a setting that the version no longer has: etcd would start, and go on without what a person asked for */
+function refuseRemovedSettings({ etcd }: Cluster, version: string): void {
+  const [gone] = removedSettings(etcd.environment, version)
+  if (gone)
+    throw new UsageError(
+      `etcd.environment: etcd ${version} no longer has ${gone.name}=${etcd.environment[gone.name]}.`,
+      { hint: gone.now ? `Set instead: ${gone.now}` : `Take it out: etcd ${gone.since} and later go on without it.` },
+    )
 }
 
 /** etcd ignores a variable that it does not know, and says so in its log only. */
@@ -204,6 +222,7 @@ const etcdCheck = (cluster: Cluster): Check => ({
   title: 'Check etcd',
   look: async () => {
     const binaries = await findEtcd(cluster)
+    if (binaries) refuseRemovedSettings(cluster, binaries.version)
     return binaries
       ? `etcd ${binaries.version} in ${binaries.folder}`
       : { detail: await etcdMissing(cluster), remedy: 'Put etcd, etcdctl and etcdutl on PATH.' }

@@ -83,7 +83,8 @@ export const etcdctlPath = async (cluster: Cluster): Promise<string> =>
 
 /** While an upgrade is under way the folder may have the version that it leads to. */
 async function own(cluster: Cluster): Promise<EtcdBinaries> {
-  const { binaries = '', version, upgradingTo } = cluster.etcd
+  const { binaries = '', version: recorded, upgradingTo, looksOnly } = cluster.etcd
+  const version = looksOnly ? undefined : recorded
   const here = architectureHere()
   const folders = typeof binaries === 'string' ? { [here]: binaries } : binaries
   const folder = folders[here]

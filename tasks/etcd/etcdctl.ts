@@ -2,6 +2,7 @@
 import type { Cluster } from '../core/cluster.ts'
 import { unheard } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
+import { minorOf } from '../core/programs.ts'
 import { ask, type Result } from '../core/shell.ts'
 import { etcdctlPath } from './binaries.ts'
 import { clientEnvironment } from './client-environment.ts'
@@ -29,6 +30,8 @@ export interface EndpointStatus {
   raftIndex: number
   raftAppliedIndex: number
   raftTerm: number
+  /** The version (as 3.5.0) of a downgrade that is enabled; '' where none is, or etcdctl is older than 3.6 and cannot tell. */
+  downgradingTo: string
 }
 
 /** The hash of all keys at one revision; comparable between members with the same `compactRevision` only. */
@@ -98,6 +101,7 @@ function statusFrom(status: NonNullable<RawStatus['Status']>): EndpointStatus {
     raftIndex: Number(status.raftIndex ?? 0),
     raftAppliedIndex: Number(status.raftAppliedIndex ?? status.raftIndex ?? 0),
     raftTerm: Number(status.raftTerm ?? 0),
+    downgradingTo: status.downgradeInfo?.enabled ? (status.downgradeInfo.targetVersion ?? '') : '',
   }
 }
 
@@ -242,8 +246,14 @@ interface RawStatus {
     raftAppliedIndex?: Integer
     raftTerm?: Integer
     isLearner?: boolean
+    downgradeInfo?: { enabled?: boolean; targetVersion?: string }
   }
 }
+
+/** What an enabled downgrade means. */
+export const downgradeEnabled = (to: string): string =>
+  `A downgrade to etcd ${minorOf(to)} is enabled: until it ends, no host can get a new member`
+
 interface RawHealth {
   endpoint: string
   health?: boolean

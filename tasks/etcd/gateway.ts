@@ -21,13 +21,19 @@ export interface Gateway {
   close: () => void
 }
 
+/** A gateway over HTTPS takes any other request, too, by its path below /v3. */
+interface OpenGateway extends Gateway {
+  ask: (endpoint: string, path: string, body: object) => Promise<unknown>
+}
+
 /** A request is given up after this time: a proposal that a dead leader took with it is never answered. */
 const requestTimeoutMs = 3000
 const healthTimeoutMs = 1000
 const readAllTimeoutMs = 30_000
+const slowTimeoutMs = 10_000
 
 /** Opens the gateway with the cluster's client certificate; `sockets` are kept open to each member at most. */
-export function openGateway(cluster: Cluster, sockets: number): Gateway {
+export function openGateway(cluster: Cluster, sockets: number): OpenGateway {
   const agents = followedAgent(cluster, sockets)
   const kv = (endpoint: string, method: string, body: object, timeout = requestTimeoutMs): Promise<Answer> =>
     exchange(agents.now(), 'POST', `${endpoint}/v3/kv/${method}`, JSON.stringify(body), timeout)
@@ -47,6 +53,8 @@ export function openGateway(cluster: Cluster, sockets: number): Gateway {
     deleteBelow: (endpoint, prefix) => kv(endpoint, 'deleterange', below(prefix), readAllTimeoutMs),
     isHealthy: async (endpoint) =>
       (await exchange(agents.now(), 'GET', `${endpoint}/health`, undefined, healthTimeoutMs)).health === 'true',
+    ask: (endpoint, path, body) =>
+      exchange(agents.now(), 'POST', `${endpoint}/v3/${path}`, JSON.stringify(body), slowTimeoutMs),
     close: agents.close,
   }
 }

@@ -27,8 +27,8 @@ const healthyWithinMs = 20_000
 export function startLoad(
   cluster: Cluster,
   { writers = 6, readers = 2, pauseMs = 20, maxSeconds = 120 }: LoadOptions = {},
+  gateway: Gateway = openGateway(cluster, writers + readers),
 ): Load {
-  const gateway = openGateway(cluster, writers + readers)
   const prefix = `ha-etcd/load/${randomBytes(6).toString('hex')}/`
   const operations: Operation[] = []
   const started = Date.now()

@@ -2,7 +2,9 @@
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { call, etcdctl } from './etcdctl.ts'
-import { lastWords } from './etcdctl-output.ts'
+import { lastWords, parse } from './etcdctl-output.ts'
+import { openGateway } from './gateway.ts'
+import { isOff } from './through-etcdctl.ts'
 
 /** Large databases take their time: 1 GB is read and written again in seconds on a good disk, in minutes on a bad one. */
 const slowMs = 600_000
@@ -24,11 +26,51 @@ export const saveSnapshot = (cluster: Cluster, endpoint: string, file: string): 
  * That somebody else has done it already is success. @throws OperationError
  */
 export async function compact(cluster: Cluster, revision: number): Promise<void> {
+  await unless(/has been compacted/, act(cluster, ['compact', '--physical', String(revision)], undefined, slowMs))
+}
+
+/** Has the cluster work at an older minor version (as 3.5), so that its members may go there. That it does already is success. @throws OperationError */
+export const enableDowngrade = (cluster: Cluster, minor: string): Promise<void> =>
+  unless(/downgrade job in progress/, askForDowngrade(cluster, { action: 'ENABLE', version: minor }))
+
+/** Ends a downgrade, whoever began it. That there is none is success. @throws OperationError */
+export const cancelDowngrade = (cluster: Cluster): Promise<void> =>
+  unless(/no inflight downgrade/, askForDowngrade(cluster, { action: 'CANCEL' }))
+
+/** Through the JSON gateway: etcdctl has this from 3.6 on only, and a person's own folder may hold 3.5 by now. */
+async function askForDowngrade(cluster: Cluster, request: { action: string; version?: string }): Promise<void> {
+  const gateway = openGateway(cluster, 1)
+  let last = 'no member answers'
+  const words = ['downgrade', request.action.toLowerCase(), ...(request.version ? [request.version] : [])]
   try {
-    await act(cluster, ['compact', '--physical', String(revision)], undefined, slowMs)
-  } catch (error) {
-    if (!(error instanceof OperationError && /has been compacted/.test(error.more.output ?? ''))) throw error
+    for (const endpoint of gateway.endpoints) {
+      try {
+        return void (await gateway.ask(endpoint, 'maintenance/downgrade', request))
+      } catch (error) {
+        if (isOff(error as Error)) return await act(cluster, words, undefined, 10_000).catch(withoutGateway)
+        last = (error as Error).message
+      }
+    }
+  } finally {
+    gateway.close()
   }
+  throw new OperationError('The members did not take the request for a downgrade.', {
+    output: parse<{ message?: string }>(last)?.message ?? last,
+  })
+}
+
+/** Only etcdctl is left to ask with, and before 3.6 it has no word for this. */
+function withoutGateway(error: unknown): never {
+  if (!(error instanceof OperationError) || !/unknown command/.test(error.more.output ?? '')) throw error
+  throw new OperationError('The JSON gateway is off (ETCD_ENABLE_GRPC_GATEWAY), and this etcdctl knows no downgrade.', {
+    hint: 'Take ETCD_ENABLE_GRPC_GATEWAY out of etcd.environment and run up; then run this again.',
+  })
+}
+
+async function unless(fine: RegExp, done: Promise<void>): Promise<void> {
+  await done.catch((error: unknown) => {
+    if (!(error instanceof OperationError && fine.test(error.more.output ?? ''))) throw error
+  })
 }
 
 /** Lowers every alarm; one whose cause is still there comes back. @throws OperationError */

@@ -1,6 +1,7 @@
 // How the cluster is right now, on one screen: members, alarms, certificates.
 import { join } from 'node:path'
 import { type Cluster, type Host, halfReplaced } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { type AtWork, atWork } from '../core/lock.ts'
@@ -11,11 +12,13 @@ import {
   type Answer,
   alarmList,
   answerOf,
+  downgradeEnabled,
   type EndpointStatus,
   endpointStatus,
   type Member,
   memberList,
 } from './etcdctl.ts'
+import { warningsOf } from './faults.ts'
 import { memberOf, quorum } from './membership.ts'
 import { identity, type Probe, probeTLS } from './probe.ts'
 import { reachMembers } from './reach.ts'
@@ -97,9 +100,21 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
       quorum(members.filter(({ isLearner }) => !isLearner).length || cluster.hosts.length),
     alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
-    warning: [halfReplaced(cluster), authorityWarning(cluster)].filter(Boolean).join(' ') || null,
+    warning:
+      [halfReplaced(cluster), authorityWarning(cluster), ...ofVersions(cluster, statuses)].filter(Boolean).join(' ') ||
+      null,
     atWork: (await atWork(cluster.paths.state)) ?? null,
   }
+}
+
+/** What is wrong with the versions that run, and a downgrade that is enabled. */
+function ofVersions(cluster: Cluster, statuses: Answer<EndpointStatus>[]): string[] {
+  const running = statuses.flatMap((answer) => (answer.ok ? [answer.value] : []))
+  const to = running.find(({ downgradingTo }) => downgradingTo)?.downgradingTo
+  return [
+    ...(to ? [`${downgradeEnabled(to)}. Take it back: ${command(cluster, 'downgrade --cancel')}`] : []),
+    ...[...new Set(running.map(({ version }) => version))].flatMap(warningsOf),
+  ]
 }
 
 function hostStatus(

@@ -52,7 +52,13 @@ export async function backup(
     {
       title: 'Verify',
       skip: () => down.length > 0 && `not with ${down.join(', ')} down`,
-      task: (_, task) => task.newListr(verify.tasks(cluster, verify.patiently)),
+      task: async (_, task) => {
+        const { healthy, checks } = await verify.verify(cluster, verify.patiently)
+        const failing = checks.filter(({ ok }) => !ok).map(({ detail }) => detail.split('\n')[0])
+        if (healthy) return
+        task.title = 'Verify: the cluster has faults, the backup has none'
+        run.warnings.push(`${failing.join(' ')} The backup is kept all the same. See ${command(cluster, 'verify')}`)
+      },
     },
   ])
   const { folder = '', metadata } = made

@@ -5,6 +5,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
+import { minorOf } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
 import { authorityCertificate, isSignedBy, restoreHint, trustedAuthorities } from '../etcd/certificates.ts'
 import {
@@ -51,6 +52,19 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
     const hint = `${command(cluster, 'up')} starts members that are only stopped. If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`
     throw new OperationError(error.message, { ...error.more, hint })
   }
+}
+
+/** While a downgrade is enabled, a new member of the present version cannot join. @throws OperationError naming the cancel */
+export async function refuseWhileDowngrading(cluster: Cluster): Promise<void> {
+  const statuses = await endpointStatus(cluster)
+  const to = statuses.flatMap((answer) =>
+    answer.ok && answer.value.downgradingTo ? [answer.value.downgradingTo] : [],
+  )[0]
+  if (to)
+    throw new OperationError(
+      `A downgrade of ${cluster.name} to etcd ${minorOf(to)} is enabled: a new member would not start, and nothing was changed.`,
+      { hint: `Take it back: ${command(cluster, 'downgrade --cancel')}` },
+    )
 }
 
 async function requireWell(cluster: Cluster, { allowDown = [], allowNoSpace = false }: GuardOptions): Promise<void> {

@@ -21,6 +21,15 @@ export interface HostData {
   restored: string
 }
 
+/** What a member's whole log says, as the role's module etcd_log finds it. */
+export interface LogData {
+  host: Host
+  /** What stands in the way of etcd 3.6 and of 3.7; '' where nothing does. */
+  before: { '3.6': string; '3.7': string }
+  /** For a local host, the folder of the etcd that it runs; '' for any other. */
+  programs: string
+}
+
 /** The hosts that can be looked at without bringing any up. */
 export async function hostsThatAreUp(cluster: Cluster): Promise<Host[]> {
   const states = await vms.states(cluster)
@@ -29,25 +38,7 @@ export async function hostsThatAreUp(cluster: Cluster): Promise<Host[]> {
 
 /** @throws OperationError for a host that cannot be reached, or has certificates of another authority */
 export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts): Promise<HostData[]> {
-  if (hosts.length === 0) return []
-  await etcdRole.prepare(cluster)
-  const found = new Map<
-    string,
-    { running: boolean; has_data: boolean; commit: number; last: number; foreign: boolean; restored: string }
-  >()
-  const variables = { etcd_doctor: false }
-  await runPlaybook(cluster, {
-    playbook: 'inspect',
-    limit: hosts.map(({ name }) => name),
-    variables,
-    onMessage: (name, message) => void found.set(name, JSON.parse(message)),
-  })
-  return hosts.map((host) => {
-    const answer = found.get(host.name)
-    if (!answer)
-      throw new OperationError(`${host.name} did not say what it has of data.`, {
-        hint: 'Run the same command again with --verbose.',
-      })
+  return (await inspect(cluster, hosts, {})).map(({ host, answer }) => {
     if (answer.foreign)
       throw new OperationError(
         `The certificates on ${host.name} are of another authority than ours: it belongs to another cluster. Nothing was changed there.`,
@@ -57,6 +48,54 @@ export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts
       )
     const { running, has_data: hasData, commit, last, restored } = answer
     return { host, running, hasData, commit, last, restored }
+  })
+}
+
+/** Has each host read its member's whole log. @throws OperationError for a host that cannot be reached */
+export async function lookAtLogs(cluster: Cluster, hosts: Host[]): Promise<LogData[]> {
+  const found = await withCopies(
+    cluster,
+    (copy) => inspect({ ...copy, hosts }, hosts, { etcd_read_log: true }),
+    authorityKeys(cluster),
+  )
+  return found.map(({ host, answer: { old_requests: old, programs = '' } }) => ({
+    host,
+    before: { '3.6': old?.before_3_6 ?? '', '3.7': old?.before_3_7 ?? '' },
+    programs,
+  }))
+}
+
+interface Inspected {
+  running: boolean
+  has_data: boolean
+  commit: number
+  last: number
+  foreign: boolean
+  restored: string
+  old_requests?: { before_3_6: string; before_3_7: string }
+  programs?: string
+}
+
+async function inspect(
+  cluster: Cluster,
+  hosts: Host[],
+  variables: Record<string, unknown>,
+): Promise<{ host: Host; answer: Inspected }[]> {
+  if (hosts.length === 0) return []
+  await etcdRole.prepare(cluster)
+  const found = new Map<string, Inspected>()
+  await runPlaybook(cluster, {
+    playbook: 'inspect',
+    limit: hosts.map(({ name }) => name),
+    variables: { etcd_doctor: false, ...variables },
+    onMessage: (name, message) => void found.set(name, JSON.parse(message)),
+  })
+  return hosts.map((host) => {
+    const answer = found.get(host.name)
+    if (answer) return { host, answer }
+    throw new OperationError(`${host.name} did not say what it has of data.`, {
+      hint: 'Run the same command again with --verbose.',
+    })
   })
 }
 

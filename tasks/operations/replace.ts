@@ -9,7 +9,7 @@ import { replacing } from '../core/record.ts'
 import { memberAt, voters } from '../etcd/member-changes.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
-import { requireHealthy } from './guard.ts'
+import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { requireReachable } from './host-data.ts'
 import { joinTasks, requireQuorumWithout } from './join.ts'
 import { leadElsewhere } from './lead-elsewhere.ts'
@@ -25,6 +25,7 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
       })
     etcdRole.refuseHalfUpgraded(cluster)
     await requireHealthy(cluster, { allowDown: names })
+    await refuseWhileDowngrading(cluster)
     for (const host of hosts) await requireQuorumWithout(cluster, host)
     await requireReachable(
       cluster,

@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { compareVersions } from '../core/programs.ts'
+import { compareVersions, minorOf } from '../core/programs.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import { checkSnapshot, readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { clusterVersionOf } from '../etcd/snapshot-version.ts'
@@ -84,8 +84,6 @@ async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetad
     },
   )
 }
-
-const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')
 
 /**
  * Proves before anything is replaced that an etcd comes up on it, and that its data is what was backed up.

@@ -12,7 +12,7 @@ import { memberOf } from '../etcd/membership.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
-import { requireHealthy } from './guard.ts'
+import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { requireReachable } from './host-data.ts'
 import { joinTasks } from './join.ts'
 import { leadElsewhere } from './lead-elsewhere.ts'
@@ -27,6 +27,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   etcdRole.refuseHalfUpgraded(cluster)
   const moving = [...coming, ...leaving]
   await requireHealthy(cluster, { allowDown: moving.map(({ name }) => name) })
+  await refuseWhileDowngrading(cluster)
   await requireReachable(
     cluster,
     cluster.hosts.filter((host) => !moving.includes(host)),

@@ -2,7 +2,7 @@
 
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import type { EndpointStatus } from '../etcd/etcdctl.ts'
+import { downgradeEnabled, type EndpointStatus } from '../etcd/etcdctl.ts'
 import { agreedLeader, compareMembers, type Difference, majority, quorum } from '../etcd/membership.ts'
 import type { Facts, HostFacts } from './facts.ts'
 import type { Finding } from './finding.ts'
@@ -150,12 +150,18 @@ export function leader({ cluster, hosts }: Facts): Finding[] {
     }))
 }
 
+/** etcd ends one by itself a few seconds after the last member runs the older version. */
+function downgrades({ cluster, hosts }: Facts): Finding[] {
+  const to = statuses(hosts).find(({ status }) => status.downgradingTo)?.status.downgradingTo
+  return to ? [{ detail: downgradeEnabled(to), remedy: remedies.endDowngrade(cluster), heals: true }] : []
+}
+
 const versions = ({ hosts }: Facts): { name: string; version: string }[] =>
   statuses(hosts).map(({ name, status }) => ({ name, version: status.version }))
 
 export function version(facts: Facts): Finding[] {
   const known = versions(facts)
-  if (new Set(known.map((one) => one.version)).size <= 1) return []
+  if (new Set(known.map((one) => one.version)).size <= 1) return downgrades(facts)
   const most = majority(known.map((one) => one.version))
   return known
     .filter((one) => one.version !== most)

@@ -28,6 +28,8 @@ export const remedies = {
   },
   space: (cluster: Cluster): string => `Make room and lower the alarm: ${command(cluster, 'defrag --disarm')}`,
   add: (cluster: Cluster, name: string): string => `Make it a member anew: ${command(cluster, `replace ${name}`)}`,
+  endDowngrade: (cluster: Cluster): string =>
+    `If nobody is at it, take it back: ${command(cluster, 'downgrade --cancel')}`,
   peerURL: (cluster: Cluster, id: string, host: Host): string =>
     `Correct it: ${etcdctlCommand(cluster, `member update ${id} --peer-urls=${host.peerURL}`)}`,
   replace: (cluster: Cluster, id: string, name: string | undefined): string => {

@@ -2,6 +2,7 @@
 import { OperationError } from '../core/errors.ts'
 import { type CertificateReport, certificateReport } from '../etcd/certificates.ts'
 import type { Member } from '../etcd/etcdctl.ts'
+import { warningsOf } from '../etcd/faults.ts'
 import { agreedLeader, memberOf } from '../etcd/membership.ts'
 import { checks } from './checks.ts'
 import type { Facts } from './facts.ts'
@@ -67,7 +68,7 @@ export function judge(facts: Facts): Verdict {
       members: memberReports(facts),
       checks: reports,
       certificates: certificateReport(facts.cluster),
-      warnings: facts.warning ? [facts.warning] : [],
+      warnings: [facts.warning, ...versionWarnings(facts)].flatMap((warning) => warning ?? []),
     },
     findings,
   }
@@ -86,6 +87,9 @@ export function failure({ report, findings }: Verdict): OperationError {
     `${report.cluster} is not healthy: ${failing} of ${report.checks.length} checks ${failing === 1 ? 'fails' : 'fail'}.\n${lines.join('\n')}`,
   )
 }
+
+const versionWarnings = ({ hosts }: Facts): string[] =>
+  [...new Set(hosts.flatMap(({ status }) => (status?.ok ? [status.value.version] : [])))].flatMap(warningsOf)
 
 const sentence = ({ host, detail }: Finding): string => `${host ? `${host}: ` : ''}${detail}.`
 

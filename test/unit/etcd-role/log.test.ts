@@ -69,4 +69,66 @@ test('the newest file counts; where it says nothing yet, the one before', () => 
   assert.is(progress(), '0 0')
 })
 
+/** A field of protobuf that holds bytes. */
+const bytes = (number: number, content: number[]): number[] => [number * 8 + 2, ...varint(content.length), ...content]
+const text = (words: string): number[] => [...Buffer.from(words)]
+/** A request to the v2 store, as 3.5 writes it, and an entry that holds it. */
+const request = (method: string, path: string): number[] => [8, 7, ...bytes(2, text(method)), ...bytes(3, text(path))]
+const entryOf = (index: number, data: number[]): Buffer =>
+  record(2, [8, 0, 16, 2, 24, ...varint(index), ...bytes(4, data)])
+const snapshotNote = (index: number): Buffer => record(5, [8, ...varint(index), 16, 2])
+const put = [8, 7, ...bytes(4, [...bytes(1, text('PUT')), ...bytes(2, text('/0/version'))])] // of the v3 store
+const ofCluster = request('PUT', '/0/members/8e9e05c52164694d/attributes')
+
+/** What stands in the way of 3.6 and 3.7; `snapshots`: each one's v2 store by its raft index. */
+function oldRequests(log: Buffer, snapshots: Record<number, object> = {}): [string, string] {
+  const folder = temporaryFolder()
+  for (const name of ['wal', 'snap']) mkdirSync(join(folder, 'member', name), { recursive: true })
+  writeFileSync(join(folder, 'member/wal/0000000000000000-0000000000000000.wal'), log)
+  for (const [index, children] of Object.entries(snapshots)) {
+    const store = JSON.stringify({ Root: { Path: '/', Children: children } })
+    const name = `0000000000000002-${Number(index).toString(16).padStart(16, '0')}.snap`
+    writeFileSync(join(folder, 'member/snap', name), Buffer.from([8, 1, ...bytes(2, bytes(1, text(store)))]))
+  }
+  const found = JSON.parse(
+    python(
+      'import json\nfrom ansible.module_utils.etcd_log import old_requests\nprint(json.dumps(old_requests(sys.argv[1])))',
+      folder,
+    ),
+  )
+  return [found.before_3_6, found.before_3_7]
+}
+
+test("requests of 3.5 about the cluster itself stand in the way of 3.7 only, a person's own of 3.6 too", () => {
+  assert.equal(oldRequests(Buffer.concat([metadata, entryOf(1, put), entryOf(2, [])])), ['', ''])
+  const [before36, before37] = oldRequests(Buffer.concat([metadata, entryOf(1, ofCluster), entryOf(2, put)]))
+  assert.is(before36, '')
+  assert.match(before37, 'requests of etcd 3.5')
+  for (const mine of [
+    request('PUT', '/1/greeting'),
+    request('DELETE', '/0/version'),
+    [8, 7, ...bytes(2, request('PUT', '/1/x'))],
+  ])
+    assert.match(oldRequests(Buffer.concat([metadata, entryOf(1, mine)]))[0], 'requests to the v2 store')
+})
+
+test('a snapshot that the log knows of covers what came before it, and nothing else does', () => {
+  const log = [metadata, entryOf(1, ofCluster), entryOf(2, put), snapshotNote(2), entryOf(3, put)]
+  const empty = { '0': { Children: { version: {} } }, '1': { Children: {} } }
+  assert.equal(oldRequests(Buffer.concat(log), { 2: empty }), ['', ''])
+  assert.is.not(oldRequests(Buffer.concat(log))[1], '', 'its file is gone')
+  assert.is.not(oldRequests(Buffer.concat(log), { 3: empty })[1], '', 'the log does not know it')
+  assert.is.not(oldRequests(Buffer.concat([...log, entryOf(4, ofCluster)]), { 2: empty })[1], '', 'one came after it')
+})
+
+test("keys in a snapshot's v2 store stand in the way, the empty folders of its former users do not", () => {
+  const log = Buffer.concat([metadata, snapshotNote(2)])
+  assert.match(oldRequests(log, { 2: { '1': { Children: { greeting: { Value: 'hello' } } } } })[0], 'holds keys')
+  const users = (children: object): object => ({
+    '2': { Children: { enabled: {}, roles: {}, users: { Children: children } } },
+  })
+  assert.is(oldRequests(log, { 2: users({}) })[0], '')
+  assert.match(oldRequests(log, { 2: users({ root: {} }) })[0], 'holds keys')
+})
+
 test.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import time
@@ -12,7 +13,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import names_cluster, same_authority
 from ansible.module_utils.etcd_files import FIRST_START, RESTORED_AS, TEMPORARY, discard, has_log, ids_of, leftovers, make_directory, make_user, own, put, read, restored_as
-from ansible.module_utils.etcd_log import progress
+from ansible.module_utils.etcd_log import old_requests, progress
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -50,6 +51,10 @@ options:
     description: The tool's flags, but for the data directory.
     elements: str
     type: list
+  read_log:
+    description: With V(inspect), whether the whole log is read for what a newer etcd could not.
+    default: false
+    type: bool
 """
 
 RETURN = r"""
@@ -84,6 +89,14 @@ restored:
 machine:
   description: What uname calls the host's machine.
   returned: with action=inspect
+    type: str
+old_requests:
+  description: What in the log stands in the way of etcd 3.6 (V(before_3_6)) and 3.7 (V(before_3_7)); '' where nothing does.
+  returned: with action=inspect and read_log
+  type: dict
+programs:
+  description: The folder of the etcd that supervisor runs; '' under systemd, where the unit says it.
+  returned: with action=inspect and read_log
   type: str
 aside:
   description: Where the old data, or its copy, is now; '' where there was none.
@@ -116,6 +129,7 @@ SPEC = {
     "snapshot": {"type": "path"},
     "tool": {"type": "path"},
     "flags": {"type": "list", "elements": "str"},
+    "read_log": {"type": "bool", "default": False},
 }
 
 
@@ -141,6 +155,7 @@ class Data:
         self.member = os.path.join(self.folder, "member")
         self.staged = os.path.join(self.folder, "restored")
         self.certificates = wanted["certificates"] or []
+        self.programs = supervised_programs(read(wanted["config_path"]) or "")
         self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
         there_ca = read(wanted["ca_path"])
         self.foreign = bool(wanted["ca"]) and not same_authority(there_ca, wanted["ca"])
@@ -182,13 +197,23 @@ class Data:
             os.close(handle)
 
 
+def supervised_programs(config):
+    """The folder of the etcd in a program of supervisor; '' for any other configuration."""
+    found = re.search(r'^command=.* "([^"]*)/etcd"$', config, re.MULTILINE)
+    return found.group(1).replace("%%", "%") if found else ""
+
+
 def inspect(data):
     """What there is; changes nothing."""
     running, _since, _enabled = data.service.status()
     commit, last = progress(data.folder)
     restored = restored_as(data.member) or restored_as(os.path.join(data.staged, "member"))
     has_data = has_log(data.folder)
-    return {"changed": False, "running": running and has_data, "has_data": has_data, "commit": commit, "last": last, "foreign": data.foreign, "ours": data.ours, "restored": restored, "machine": os.uname().machine}
+    found = {"changed": False, "running": running and has_data, "has_data": has_data, "commit": commit, "last": last, "foreign": data.foreign, "ours": data.ours, "restored": restored, "machine": os.uname().machine}
+    if data.module.params.get("read_log"):
+        found["old_requests"] = old_requests(data.folder)
+        found["programs"] = data.programs
+    return found
 
 
 def set_aside(data):

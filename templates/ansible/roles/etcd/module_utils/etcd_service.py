@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+import re
 import socket
 import time
 import xmlrpc.client
@@ -10,6 +12,29 @@ import xmlrpc.client
 
 class ServiceError(Exception):
     """The service manager refused; the text is for a person."""
+
+
+# How much of a log is searched for the reason why etcd ended: a stack trace of Go's follows it.
+LOG_BYTES, LOG_LINES = 65536, 400
+# What etcd ends with: zap's levels as JSON or for the console, those of 3.4 (C, E), and Go's own.
+LEVELS = re.compile(r'"level":"(?:panic|dpanic|fatal|error)"|\t(?:PANIC|DPANIC|FATAL|ERROR)\t| [CE] \| |^panic: |^fatal error: ')
+
+
+def reason_in(log):
+    """Why etcd ended: the last line of its log with a level that says so, readable; else its last three lines."""
+    lines = log.strip().splitlines()
+    telling = [line for line in lines if LEVELS.search(line)]
+    return readable(telling[-1]) if telling else "\n".join(lines[-3:]) or "nothing"
+
+
+def readable(line):
+    """Message, error and what else a line in JSON has, without where in etcd's source it came from; any other as it is."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return line
+    parts = [fields.pop("msg", "")] + ["%s: %s" % (name, fields[name]) for name in fields if name not in ("level", "ts", "caller", "stacktrace")]
+    return "; ".join(part for part in parts if part)
 
 
 def service_of(run_command, manager, name, supervisor_socket):
@@ -49,8 +74,8 @@ class Systemd:
         if values.get("ActiveState") == "active" or (values.get("ActiveState") != "failed" and int(values.get("NRestarts") or 0) < 2):
             return ""
         # By this match etcd's own lines, without systemd's about it.
-        _code, out, _err = self.run_command(["journalctl", "_SYSTEMD_UNIT=%s.service" % self.name, "--lines=3", "--output=cat", "--no-pager"])
-        return out.strip() or "nothing"
+        _code, out, _err = self.run_command(["journalctl", "_SYSTEMD_UNIT=%s.service" % self.name, "--lines=%d" % LOG_LINES, "--output=cat", "--no-pager"])
+        return reason_in(out)
 
     def reload(self):
         """Makes the manager read its files again; the running etcd stays as it is."""
@@ -105,7 +130,7 @@ class Supervisor:
         try:
             if self.rpc.getProcessInfo(self.name)["statename"] not in ("BACKOFF", "FATAL", "EXITED"):
                 return ""
-            return "\n".join(self.rpc.readProcessStdoutLog(self.name, -2000, 0).strip().splitlines()[-3:]) or "nothing"
+            return reason_in(self.rpc.readProcessStdoutLog(self.name, -LOG_BYTES, 0))
         except (xmlrpc.client.Fault, OSError):
             return ""
 

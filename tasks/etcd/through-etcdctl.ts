@@ -1,0 +1,53 @@
+// A gateway's requests through etcdctl, a program for each: for members whose JSON gateway is off.
+import { setMaxListeners } from 'node:events'
+import type { Cluster } from '../core/cluster.ts'
+import { run } from '../core/run.ts'
+import { call, del, endpointHealth, get, put } from './etcdctl.ts'
+import { type Gateway, openGateway } from './gateway.ts'
+
+// A program for each writer and reader listens at once; node would warn of a leak from the eleventh on.
+setMaxListeners(0, run.signal)
+
+/** The cluster's JSON gateway; where it is off (ETCD_ENABLE_GRPC_GATEWAY=false), etcdctl in its place. */
+export async function gatewayOrEtcdctl(
+  cluster: Cluster,
+  sockets: number,
+): Promise<{ gateway: Gateway; slow: boolean }> {
+  const gateway = openGateway(cluster, sockets)
+  const answers = await Promise.all(
+    gateway.endpoints.map((endpoint) =>
+      gateway.read(endpoint, 'ha-etcd').then(
+        () => true,
+        (error: Error) => !isOff(error),
+      ),
+    ),
+  )
+  if (answers.every((on) => on)) return { gateway, slow: false }
+  gateway.close()
+  return { gateway: throughEtcdctl(cluster), slow: true }
+}
+
+/** What a member without a gateway says to a request for it. */
+export const isOff = (error: Error): boolean => /^404 page not found/.test(error.message)
+
+function throughEtcdctl(cluster: Cluster): Gateway {
+  const at = (endpoint: string): { endpoints: string[] } => ({ endpoints: [endpoint] })
+  return {
+    endpoints: cluster.hosts.map((host) => host.clientURL),
+    put: (endpoint, key, value) => put(cluster, key, value, at(endpoint)),
+    read: async (endpoint, key) => {
+      const words = ['get', '--consistency=l', '--keys-only', '--', key]
+      const { header, kvs = [] } = await call<{ header?: { revision?: number }; kvs?: object[] }>(
+        cluster,
+        words,
+        at(endpoint),
+      )
+      return { found: kvs.length > 0, revision: Number(header?.revision ?? 0) }
+    },
+    keysBelow: async (endpoint, prefix) =>
+      new Set((await get(cluster, prefix, { ...at(endpoint), prefix: true, timeoutMs: 30_000 })).keys()),
+    deleteBelow: (endpoint, prefix) => del(cluster, prefix, { ...at(endpoint), prefix: true, timeoutMs: 30_000 }),
+    isHealthy: async (endpoint) => (await endpointHealth(cluster, at(endpoint)))[0]?.ok === true,
+    close: () => {},
+  }
+}

@@ -1,0 +1,35 @@
+// Which versions members run, and at which one the cluster works: asked over TLS, so that no etcdctl of ours matters.
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { readFileIfThere } from '../core/files.ts'
+import { identity, probeTLS } from './probe.ts'
+import { reachMembers } from './reach.ts'
+
+/** One member that answers. */
+export interface RunningVersion {
+  host: string
+  server: string
+  /** As 3.5.0: the one that all members understand. etcd raises it once every member runs the next. */
+  cluster: string
+  /** As 3.5.0: what its database is written for; '' before 3.6. */
+  storage: string
+}
+
+const probeMs = 1500
+
+/** What every member that answers runs; who does not answer is left out. */
+export async function runningVersions(cluster: Cluster): Promise<RunningVersion[]> {
+  await reachMembers(cluster)
+  const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
+  const client = identity(cert && key ? { cert, key } : undefined)
+  const answers = await Promise.all(
+    cluster.hosts.map(async ({ name, address }) => {
+      const probe = await probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)
+      const said = (key: string): string =>
+        (probe.kind === 'answered' && new RegExp(`"${key}":"([^"]*)"`).exec(probe.body)?.[1]) || ''
+      const server = said('etcdserver')
+      return server ? [{ host: name, server, cluster: said('etcdcluster'), storage: said('storage') }] : []
+    }),
+  )
+  return answers.flat()
+}

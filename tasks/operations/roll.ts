@@ -1,0 +1,194 @@
+// What upgrade and downgrade share: another etcd on every member, one after the other, and the record last.
+import { type Cluster, requireRecorded } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import type { Task } from '../core/pipeline.ts'
+import { minorOf } from '../core/programs.ts'
+import { recordCluster } from '../core/record.ts'
+import { findEtcd } from '../etcd/binaries.ts'
+import { canFetch, fetchEtcd } from '../etcd/fetch.ts'
+import { voters } from '../etcd/member-changes.ts'
+import { refusalOfMix } from '../etcd/upgrade-path.ts'
+import { runningVersions } from '../etcd/versions.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as verify from '../verify/index.ts'
+import { backupTasks } from './backup.ts'
+import type { BackupMetadata } from './backup-store.ts'
+import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
+import { requireReachable } from './host-data.ts'
+
+/** A change of version that is about to be made. */
+export interface Move {
+  verb: 'upgrade' | 'downgrade'
+  cluster: Cluster
+  /** The version that is recorded, and the one to go to: the same one where a move is taken back. */
+  from: string
+  to: string
+  /** The cluster as it is to be: its programs have the new version and no other. */
+  target: Cluster
+  /** The cluster with the programs to ask it with: a person's own folder holds one version, from now on the new one. */
+  now: Cluster
+  /** The folder of the new version's programs, where they are there already. */
+  there: string | undefined
+  /** Where they are not to be had. */
+  missing: UsageError | undefined
+}
+
+/** @throws UsageError for what is no version @throws OperationError while a move to another version is half done */
+export async function plannedMove(verb: Move['verb'], cluster: Cluster, to: string): Promise<Move> {
+  requireRecorded(cluster)
+  if (!/^\d+\.\d+\.\d+$/.test(to))
+    throw new UsageError(`--etcd-version must be a version like 3.5.32, not ${JSON.stringify(to)}.`)
+  const from = cluster.etcd.version ?? ''
+  const begun = cluster.etcd.upgradingTo
+  if (begun && begun !== to && to !== from) etcdRole.refuseHalfUpgraded(cluster)
+  const target: Cluster = { ...cluster, etcd: { ...cluster.etcd, version: to, upgradingTo: undefined } }
+  return { verb, cluster, from, to, target, now: cluster, there: undefined, missing: undefined }
+}
+
+/** The same move, with what is known of the new version's programs. Nothing is fetched. */
+export async function withPrograms(move: Move): Promise<Move> {
+  const { target, cluster } = move
+  const { binaries, version } = target.etcd
+  const hint = `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`
+  try {
+    const there = (await findEtcd(target))?.folder
+    if (there || (version && (await canFetch(version, target.etcd.source))))
+      return { ...move, there, now: binaries ? target : cluster }
+    const message = `etcd ${version} is not the distribution's, as etcd.source asks.`
+    return { ...move, missing: new UsageError(message, { hint }) }
+  } catch (error) {
+    if (!(error instanceof UsageError) || !binaries) throw error
+    const message = error.message.replace(/, but this cluster runs .*/, `, not ${version}.`)
+    return { ...move, missing: new UsageError(message, { hint }) }
+  }
+}
+
+/** @throws OperationError where something must be done first */
+export function refuseUnready({ cluster, to }: Move, first: string[]): void {
+  if (first.length > 0)
+    throw new OperationError(`${cluster.name} is not ready for etcd ${to}, and nothing was changed.`, {
+      output: first.join('\n'),
+      hint: 'Do that first; then run this again.',
+    })
+}
+
+/** How the members are before a move. */
+export interface Before {
+  /** Whether a quorum commits: only then can a backup be taken. */
+  commits: boolean
+  down: string[]
+}
+
+/**
+ * That the move may begin, or go on: a run that was killed, or a version that does not start, may have left members down.
+ * The way back is open as long as the cluster works at the minor version that it leads to: etcd raises that only once
+ * every member runs the next (etcd's upgrade guides, chapter on downgrading before the upgrade is done).
+ */
+export async function requireMovable({ verb, cluster, now, from, to }: Move): Promise<Before> {
+  const begun = cluster.etcd.upgradingTo !== undefined
+  const running = await runningVersions(now)
+  const down = begun
+    ? now.hosts.map(({ name }) => name).filter((name) => !running.some(({ host }) => host === name))
+    : []
+  const commits = !begun || (running.length > 0 && (await voters(now)).length > 0)
+  if (commits) await requireHealthy(now, { allowDown: down })
+  if (commits && verb === 'upgrade') await refuseWhileDowngrading(now)
+  const servers = [...new Set(running.map(({ server }) => server))]
+  const raised = running.find((one) => minorOf(one.cluster) !== minorOf(to) && minorOf(one.server) !== minorOf(to))
+  const reason =
+    refusalOfMix(servers, from, cluster.etcd.upgradingTo ?? to) ||
+    (!begun && servers.length > 1 ? `members run etcd ${servers.join(' and ')}, and no ${verb} was begun here` : '') ||
+    (from === to && verb === 'upgrade' && raised
+      ? `all members run etcd ${raised.server} already: there is no way back to ${from}`
+      : '')
+  if (reason)
+    throw new OperationError(`${now.name} cannot be moved to etcd ${to}, and nothing was changed: ${reason}.`, {
+      hint: `See what each runs: ${command(now, 'status')}`,
+    })
+  await requireReachable(now, commits ? now.hosts.filter(({ name }) => !down.includes(name)) : now.hosts)
+  return { commits, down }
+}
+
+/** Gets the programs, and notes that the move has begun. */
+export function beginTasks({ cluster, target, from, to, there }: Move): Task[] {
+  return [
+    {
+      title: `Get etcd ${to}`,
+      skip: () => there !== undefined && `it is in ${there}`,
+      task: async (_, task) => {
+        const { told } = await fetchEtcd(target, (line) => void (task.output = line))
+        task.title = `Get etcd ${to}: ${told}`
+      },
+    },
+    ...(from === to
+      ? []
+      : [{ title: `Note that the way to etcd ${to} has begun`, task: () => note(cluster, from, to) }]),
+  ]
+}
+
+/** A backup, where one can be had; the way back takes none. */
+export function backupFirst({ now, from, to }: Move, { commits }: Before, made: Made): Task[] {
+  const why =
+    from === to
+      ? 'the one that was taken before the change stays'
+      : commits
+        ? ''
+        : 'no quorum answers; the one before stays'
+  return why ? [{ title: `Take no backup: ${why}`, task: () => undefined }] : backupTasks(now, made)
+}
+
+export interface Made {
+  folder?: string
+  metadata?: BackupMetadata
+}
+
+/** The programs of the new version on every member, the proof, and the record. `after`: what is due before the proof. */
+export function rollTasks(move: Move, after: Task[] = []): Task[] {
+  const { cluster, target, to } = move
+  return [
+    ...etcdRole.upgradeTasks(target).map((task) => withWayBack(move, task)),
+    ...after,
+    ...verify.tasks(target, verify.patiently),
+    {
+      title: `Record that ${cluster.name} runs etcd ${to}`,
+      task: async () => {
+        await requireAll(target, to)
+        note(cluster, to, undefined)
+      },
+    },
+  ]
+}
+
+/** A member that does not come up on the new version is what the way back is for. */
+function withWayBack({ verb, cluster, from, to }: Move, task: Task): Task {
+  const words = verb === 'upgrade' ? `upgrade --etcd-version ${from}` : 'downgrade --cancel'
+  return {
+    ...task,
+    task: async (context, wrapper) => {
+      try {
+        return await task.task(context, wrapper)
+      } catch (error) {
+        if (!(error instanceof OperationError) || error.exitCode !== 1 || from === to) throw error
+        const hint = `${error.more.hint ?? ''} The same command goes on; this takes it back: ${command(cluster, words)}`
+        throw new OperationError(error.message, { ...error.more, hint: hint.trim() })
+      }
+    },
+  }
+}
+
+function note(cluster: Cluster, version: string, upgradingTo: string | undefined): void {
+  cluster.etcd.version = version
+  cluster.etcd.upgradingTo = upgradingTo === version ? undefined : upgradingTo
+  recordCluster(cluster)
+}
+
+async function requireAll(target: Cluster, to: string): Promise<void> {
+  const running = await runningVersions(target)
+  const other = target.hosts.find(({ name }) => !running.some(({ host, server }) => host === name && server === to))
+  const runs = running.find(({ host }) => host === other?.name)?.server
+  if (other)
+    throw new OperationError(`${other.name} runs ${runs ? `etcd ${runs}` : 'nothing'}, not etcd ${to}.`, {
+      hint: 'Run the same command again.',
+    })
+}
