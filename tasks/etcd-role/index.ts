@@ -109,6 +109,10 @@ export async function checkTheHosts(
 
 /** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */
 export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
+  if (cluster.hosts.some(({ connection }) => connection?.etcd_service_manager === 'supervisor'))
+    throw new OperationError(`The members of ${cluster.name} still run under supervisord. Nothing was changed.`, {
+      hint: `Move them to keepers of their own, which restarts them: ${command(cluster, 'up')}`,
+    })
   const binaries = await requireEtcd(cluster)
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing)

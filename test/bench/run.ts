@@ -47,7 +47,7 @@ const verb = (name: string, ...flags: string[]): number => seconds('npx', ['zx',
 const steps: [begins: RegExp, what: string][] = [
   [/^/, 'npx, node, zx and tsx start; our modules are read'],
   [/\[STARTED\] doctor/, 'doctor'],
-  [/\[STARTED\] pki and vms/, 'pki and vms: certificates, supervisord'],
+  [/\[STARTED\] pki and vms/, 'pki and vms: certificates, folders'],
   [/\[STARTED\] Run the Ansible role/, 'ansible-playbook starts'],
   [/\[OUTPUT\] /, 'the role compares the hosts with what they must hold'],
   [/\[OUTPUT\] Converge/, 'the role decides what to do'],

@@ -137,7 +137,7 @@ class Data:
         self.member = os.path.join(self.folder, "member")
         self.staged = os.path.join(self.folder, "restored")
         self.certificates = wanted["certificates"] or []
-        self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
+        self.service = service_of(module.run_command, service["manager"], service["name"], service["keeper"])
         there_ca = read(wanted["ca_path"])
         self.foreign = bool(wanted["ca"]) and not same_authority(there_ca, wanted["ca"])
         self.ours = not self.foreign and (bool(there_ca and wanted["ca"]) or names_cluster(read(wanted["config_path"]), wanted["tokens"]))
