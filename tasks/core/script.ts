@@ -40,7 +40,7 @@ export async function script(
   verb: Verb,
   main: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>,
 ): Promise<void> {
-  // tsx came in through NODE_OPTIONS; the programs we start must not inherit it.
+  // The loader came in through NODE_OPTIONS; the programs we start must not inherit it.
   delete process.env.NODE_OPTIONS
   const table = { ...verb.flags, ...clusterFlags }
   let release: (() => void) | undefined

@@ -578,7 +578,7 @@ async function runCase({
     const started = performance.now()
     const child = spawn(
       process.execPath,
-      ['--import', 'tsx', 'node_modules/zx/build/cli.js', `scripts/${verb}.ts`, ...args],
+      ['--import', 'ha-etcd/loader', 'node_modules/zx/build/cli.js', `scripts/${verb}.ts`, ...args],
       {
         cwd: project,
         env: { ...clean, ...path, HA_ETCD_HOME: home, ...env },

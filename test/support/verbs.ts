@@ -73,7 +73,7 @@ function startScript(script: string, flags: string[], environment: Record<string
     process.execPath,
     [
       '--import',
-      'tsx',
+      'ha-etcd/loader',
       join(projectFolder, 'node_modules/zx/build/cli.js'),
       join(projectFolder, 'scripts', `${script}.ts`),
       ...flags,
