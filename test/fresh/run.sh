@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The README's commands on bare machines: for each suite of Debian a root that holds ca-certificates, git, Node and npm
 # alone, entered with chroot. Usage, as root on Debian: npm run test:fresh [-- SUITE...]; default: all three.
-# Packages come from this machine's own mirror. FRESH_TESTS: which tests are run there (default: unit).
+# Packages come from this machine's own mirror. FRESH_TESTS: which tests are run there (default: unit); FRESH_CACHE: a
+# folder that keeps the bare roots for the next time.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
 here=$project/test/fresh
@@ -23,7 +24,10 @@ failed=0 passed=0
 trap 'rm -rf "$work"' EXIT
 
 make_root() { # SUITE FOLDER
-  mmdebstrap --quiet --variant=apt --include=ca-certificates,git,nodejs,npm "$1" "$2" "deb ${mirror:-http://deb.debian.org/debian} $1 main"
+  local tar=${FRESH_CACHE:-$work}/$1.tar
+  [ -e "$tar" ] || mmdebstrap --quiet --variant=apt --include=ca-certificates,git,nodejs,npm "$1" "$tar" \
+    "deb ${mirror:-http://deb.debian.org/debian} $1 main"
+  mkdir "$2" && tar --extract --file "$tar" --directory "$2"
   # How this machine reaches registries: its authorities, and what npm and pip are told.
   mkdir -p "$2/etc/ssl/certs"
   cp -L /etc/ssl/certs/ca-certificates.crt "$2/etc/ssl/certs/ca-certificates.crt"
