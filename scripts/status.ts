@@ -3,6 +3,7 @@ import { followRecord, requireRecorded } from '../tasks/core/cluster.ts'
 import { run, sleep } from '../tasks/core/run.ts'
 import { script } from '../tasks/core/script.ts'
 import { clusterStatus, renderStatus } from '../tasks/etcd/status.ts'
+import { keeperWarning } from '../tasks/vms/index.ts'
 
 const flags = { watch: { summary: 'look again every 2 s, until Ctrl-C' } }
 
@@ -16,7 +17,7 @@ await script(
     requireRecorded(cluster)
     run.untilStopped = watch === true
     for (;;) {
-      const status = await clusterStatus(cluster)
+      const status = await clusterStatus(cluster, await keeperWarning(cluster))
       const text = run.json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)
       const inPlace = watch && !run.json && process.stdout.isTTY
       process.stdout.write(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run.json ? '\n' : ''}`)

@@ -23,6 +23,7 @@ interface Outcome {
 
 const usage = `Usage: npm test -- [unit | integration | part of a path]... [--e2e] [--timeout SECONDS] [--root FOLDER]`
 const preload = new URL('./support/report.ts', import.meta.url).href
+const loader = new URL('../tasks/core/loader.mjs', import.meta.url).href
 const reports = mkdtempSync(join(tmpdir(), 'tests-'))
 const atWork = new Set<number>()
 let stopping = false
@@ -113,7 +114,7 @@ async function runAll(files: string[], atOnce: number): Promise<Outcome[]> {
 async function runFile(file: string): Promise<Outcome> {
   const started = Date.now()
   const reportPath = join(reports, `${file.replaceAll('/', '-')}.json`)
-  const child = spawn(process.execPath, ['--import', 'tsx', '--import', preload, file], {
+  const child = spawn(process.execPath, ['--import', loader, '--import', preload, file], {
     cwd: root,
     env: {
       ...process.env,
@@ -160,9 +161,9 @@ async function runFile(file: string): Promise<Outcome> {
   }
 }
 
-/** tsx is given on the command line; what else a person wants of their node stays. */
+/** The loader is given on the command line; what else a person wants of their node stays. */
 function nodeOptions(): string {
-  return (process.env.NODE_OPTIONS ?? '').replace(/--import[= ]tsx\b/, '').trim()
+  return (process.env.NODE_OPTIONS ?? '').replace(/--import[= ](tsx|ha-etcd\/loader)\b/, '').trim()
 }
 
 /** Ends what the file's process left in its group; true when there was something. tsx's own helper needs a moment to end. */

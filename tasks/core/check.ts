@@ -18,9 +18,9 @@ export interface Check {
   /** Gets what is missing; says what it did. Runs when `look` found something wrong. */
   mend?: {
     /** Asked before anything is done; none: it changes nothing outside the project's own folders. */
-    question?: string
+    question?: string | (() => Promise<string | undefined>)
     /** Why it cannot be done here: the finding then stands. */
-    impossible?: () => string | undefined
+    impossible?: () => string | undefined | Promise<string | undefined>
     run: (report: (line: string) => void) => Promise<string>
   }
 }
@@ -36,7 +36,7 @@ export function checkTasks(checks: Check[]): Task[] {
       found.push({ title: check.title, ok: !finding, detail: finding?.detail ?? String(answer) })
       if (!finding) {
         task.title = `${check.title}: ${answer as string}`
-      } else if (check.mend && !check.mend.impossible?.()) {
+      } else if (check.mend && !(await check.mend.impossible?.())) {
         const done = await check.mend.run((line) => void (task.output = line))
         run.changes.push(done)
         task.title = `${check.title}: ${done}`
@@ -44,7 +44,7 @@ export function checkTasks(checks: Check[]): Task[] {
         task.title = `${check.title}: warning, ${finding.detail}`
         run.warnings.push(`${finding.detail} ${finding.remedy}`)
       } else {
-        throw new OperationError(finding.detail, { hint: check.mend?.impossible?.() ?? finding.remedy })
+        throw new OperationError(finding.detail, { hint: (await check.mend?.impossible?.()) ?? finding.remedy })
       }
     },
   }))
@@ -52,10 +52,14 @@ export function checkTasks(checks: Check[]): Task[] {
 
 /** What the checks would get or complain of, a line each. */
 export async function checkPlan(checks: Check[]): Promise<string[]> {
-  const answers = await Promise.all(checks.map(async (check) => ({ check, answer: await check.look() })))
-  return answers.flatMap(({ check, answer }) => {
+  const answers = await Promise.all(
+    checks.map(async (check) => {
+      const answer = await check.look()
+      return { answer, mends: typeof answer !== 'string' && check.mend && !(await check.mend.impossible?.()) }
+    }),
+  )
+  return answers.flatMap(({ answer, mends }) => {
     if (typeof answer === 'string') return []
-    const mends = check.mend && !check.mend.impossible?.()
     return mends
       ? [`get what is missing: ${answer.detail}`]
       : answer.warning
@@ -66,9 +70,11 @@ export async function checkPlan(checks: Check[]): Promise<string[]> {
 
 /** The questions that must be answered before the checks may mend something. */
 export async function questionsOf(checks: Check[]): Promise<string[]> {
-  const asked = checks.filter((check) => check.mend?.question && !check.mend.impossible?.())
   const answers = await Promise.all(
-    asked.map(async (check) => (typeof (await check.look()) === 'string' ? [] : [check.mend?.question ?? ''])),
+    checks.map(async ({ look, mend }) => {
+      if (!mend?.question || typeof (await look()) === 'string' || (await mend.impossible?.())) return undefined
+      return typeof mend.question === 'string' ? mend.question : mend.question()
+    }),
   )
-  return answers.flat()
+  return answers.filter((question) => question !== undefined)
 }

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { requireAnsible } from './ansible.ts'
 import { UsageError } from './errors.ts'
-import { requireProgram } from './programs.ts'
 import { ask } from './shell.ts'
 
 /** What belongs to an inventory rather than to a play, and the variable by which Ansible hears it. */
@@ -30,7 +30,7 @@ export async function ownAnsible(): Promise<Record<string, string>> {
 
 async function changedSettings(): Promise<Record<string, string>> {
   const { stdout, stderr, exitCode } = await ask(
-    requireProgram('ansible-config'),
+    await requireAnsible('ansible-config'),
     ['dump', '--only-changed', '--format', 'json'],
     {
       env: { ANSIBLE_NOCOLOR: '1' },

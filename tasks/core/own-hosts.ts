@@ -1,8 +1,8 @@
 // Hosts that a person already has: as the configuration lists them, or from an Ansible inventory of their own.
 import { isIPv4 } from 'node:net'
+import { requireAnsible } from './ansible.ts'
 import { UsageError } from './errors.ts'
 import { ownAnsible, vaultHint } from './own-ansible.ts'
-import { requireProgram } from './programs.ts'
 import { isHostName, notHostName, template, unfitForSsh } from './schema.ts'
 import { ask, shellWords } from './shell.ts'
 
@@ -66,7 +66,8 @@ export async function hostsInInventory(file: string): Promise<OwnHost[]> {
     ANSIBLE_NOCOLOR: '1',
     ANSIBLE_INVENTORY_UNPARSED_FAILED: 'true',
   }
-  const listing = ask(requireProgram('ansible-inventory'), ['--inventory', file, '--list'], { env, timeout: 30_000 })
+  const program = await requireAnsible('ansible-inventory')
+  const listing = ask(program, ['--inventory', file, '--list'], { env, timeout: 30_000 })
   const [{ stdout, stderr, exitCode }, configured] = await Promise.all([listing, ownAnsible()])
   if (exitCode !== 0)
     throw new UsageError(`The inventory ${file} cannot be read.`, {

@@ -4,7 +4,8 @@ import { $ } from 'zx'
 import { programEnvironment } from './environment.ts'
 import { readFileIfThere } from './files.ts'
 
-const asked = () => $({ quiet: true, nothrow: true, env: programEnvironment() })
+/** In English, so that the month in a moment of birth is always called the same. */
+const asked = () => $({ quiet: true, nothrow: true, env: programEnvironment({ LC_ALL: 'C' }) })
 
 /**
  * What tells a process from a later one with the same pid: the moment it was born, in the system's own count, which
@@ -37,7 +38,7 @@ export async function commandOf(pid: number): Promise<string[]> {
 }
 
 /** The shell words that print what birthIn reads, for the shell itself. */
-export const printOwnBirth = 'cat /proc/$$/stat 2>/dev/null || ps -o stat= -o lstart= -p $$'
+export const printOwnBirth = 'cat /proc/$$/stat 2>/dev/null || LC_ALL=C ps -o stat= -o lstart= -p $$'
 
 /** Reads a line of /proc/<pid>/stat (proc(5): field 3 is the state, 22 the start in ticks) or of ps. */
 export function birthIn(line: string): string | undefined {

@@ -9,7 +9,6 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  writeFileSync,
 } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { home, unheard } from './environment.ts'
@@ -130,12 +129,6 @@ export async function fetchTool(
   } finally {
     rmSync(part, { recursive: true, force: true })
   }
-}
-
-/** Writes a small shell program. */
-export function writeLauncher(path: string, body: string): void {
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 })
 }
 
 /** A machine may have no package lists yet. Only root can fetch them. */

@@ -10,6 +10,8 @@ export const run = {
   verbose: false,
   json: false,
   yes: false,
+  /** True while this run holds its cluster's lock: it may change something. */
+  writes: false,
   /** True where Ctrl-C is how a person ends it: then nothing is said of that. */
   untilStopped: false,
   /** What a person should know, shown at the end. */

@@ -40,7 +40,7 @@ export async function script(
   verb: Verb,
   main: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>,
 ): Promise<void> {
-  // tsx came in through NODE_OPTIONS; the programs we start must not inherit it.
+  // The loader came in through NODE_OPTIONS; the programs we start must not inherit it.
   delete process.env.NODE_OPTIONS
   const table = { ...verb.flags, ...clusterFlags }
   let release: (() => void) | undefined
@@ -79,6 +79,7 @@ export async function script(
     if (verb.writes && !flags.plan) {
       const { state } = cluster.paths
       release = await takeLock(state, verb.name)
+      run.writes = true
       run.onStep = (steps) => noteSteps(state, steps)
       cluster = await resolveCluster(settings, how) // what an earlier run recorded while we waited to know
       removeHalfWritten(cluster.paths.certs, true)
@@ -101,7 +102,7 @@ export async function script(
   process.exit()
 }
 
-/** A cluster belongs to the user who made it: another one, root too, would start a second supervisor beside theirs. */
+/** A cluster belongs to the user who made it: another one, root too, would start members beside theirs. */
 function requireOwner({ name, paths }: Cluster): void {
   const owner = statSync(paths.state, { throwIfNoEntry: false })?.uid
   if (owner !== undefined && owner !== process.getuid?.())

@@ -1,21 +1,14 @@
 // Phase etcd-role: the Ansible role on every host.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { fetchAnsible, findAnsible, indexSilence, oldestAnsible, pythonForAnsible } from '../core/ansible.ts'
 import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import type { Architecture } from '../core/machines.ts'
 import type { Task } from '../core/pipeline.ts'
-import {
-  aptInstall,
-  compareVersions,
-  findProgram,
-  hasApt,
-  isRoot,
-  requireProgram,
-  versionOf,
-} from '../core/programs.ts'
+import { aptInstall, compareVersions, hasApt, isRoot } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
@@ -135,6 +128,10 @@ async function fetchFor(cluster: Cluster, architecture: Architecture, onTask: (n
 
 /** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */
 export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
+  if (cluster.hosts.some(({ connection }) => connection?.etcd_service_manager === 'supervisor'))
+    throw new OperationError(`The members of ${cluster.name} still run under supervisord. Nothing was changed.`, {
+      hint: `Move them to keepers of their own, which restarts them: ${command(cluster, 'up')}`,
+    })
   const binaries = await requireEtcd(cluster)
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing)
@@ -193,30 +190,40 @@ export const checks = (cluster: Cluster): Check[] => [ansibleCheck, etcdCheck(cl
 const ansibleCheck: Check = {
   title: 'Check Ansible',
   look: async () => {
-    const program = findProgram('ansible-playbook')
-    const version = program && (await ansibleVersion(program))
-    if (!version) return { detail: 'ansible-playbook was not found.', remedy: 'Install ansible-core 2.14 or later.' }
-    return compareVersions(version, '2.14.0') < 0
+    const found = await findAnsible()
+    if (!found) return { detail: 'ansible-playbook was not found.', remedy: ansibleRemedy }
+    return compareVersions(found.version, oldestAnsible) < 0
       ? {
-          detail: `${program} is Ansible ${version}, which is too old: 2.14 or later is needed.`,
-          remedy: 'Put a newer one first on PATH, for example with: pipx install ansible-core',
+          detail: `Ansible in ${found.folder} is ${found.version}, which is too old: 2.14 or later is needed.`,
+          remedy: ansibleRemedy,
         }
-      : `ansible-core ${version}`
+      : `ansible-core ${found.version}`
   },
   mend: {
-    question: 'Ansible is missing. Install the package ansible-core with apt-get?',
-    impossible: () => {
-      if (findProgram('ansible-playbook'))
-        return 'Put ansible-core 2.14 or later first on PATH, for example with: pipx install ansible-core'
-      if (!hasApt()) return 'Install ansible-core 2.14 or later, for example with: pipx install ansible-core'
-      return isRoot() ? undefined : 'Install it with: sudo apt-get install --no-install-recommends ansible-core'
+    // Packages of the index change nothing outside the project; where it cannot be reached, apt-get is asked for.
+    question: async () => {
+      const python = await pythonForAnsible()
+      const silence = python ? await indexSilence(python) : 'there is no Python 3.9 or later'
+      if (!silence || !canInstall()) return undefined
+      return `Ansible is missing, and cannot be fetched (${silence}). Install the package ansible-core with apt-get?`
     },
+    impossible: async () => ((await pythonForAnsible()) || canInstall() ? undefined : ansibleRemedy),
     run: async (report) => {
+      const python = await pythonForAnsible()
+      const silence = python ? await indexSilence(python) : 'there is no Python 3.9 or later'
+      if (python && !silence) return `ansible-core ${await fetchAnsible(python, report)} fetched, checked by its hashes`
+      if (!canInstall())
+        throw new OperationError(`Ansible was not found, and cannot be fetched: ${silence}.`, { hint: ansibleRemedy })
       await aptInstall(['ansible-core'], report)
-      return `ansible-core ${await ansibleVersion(requireProgram('ansible-playbook'))} installed with apt-get`
+      return `ansible-core ${(await findAnsible())?.version} installed with apt-get`
     },
   },
 }
+
+const canInstall = (): boolean => hasApt() && isRoot()
+
+const ansibleRemedy =
+  'Install ansible-core 2.14 or later, or Python 3.9 or later with which it can be fetched (PIP_INDEX_URL names a mirror).'
 
 const etcdCheck = (cluster: Cluster): Check => ({
   title: 'Check etcd',
@@ -235,12 +242,3 @@ const etcdCheck = (cluster: Cluster): Check => ({
     },
   },
 })
-
-/** `--version` takes Ansible half a second; its own Python knows it at once. */
-async function ansibleVersion(program: string): Promise<string | undefined> {
-  const python = /^#!\s*(\/\S+python\S*)\s*$/.exec(readFileSync(program, 'utf8').split('\n', 1)[0] ?? '')?.[1]
-  return (
-    (python && (await versionOf(python, ['-c', 'import ansible.release; print(ansible.release.__version__)']))) ||
-    versionOf(program)
-  )
-}

@@ -1,10 +1,10 @@
 // Running ansible-playbook: its progress line by line, its outcome host by host, its failures told apart (play-failure.ts).
 import { join } from 'node:path'
+import { requireAnsible } from '../core/ansible.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
 import { UsageError } from '../core/errors.ts'
 import { ownAnsible } from '../core/own-ansible.ts'
-import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { template } from '../core/schema.ts'
 import { work } from '../core/shell.ts'
@@ -63,7 +63,7 @@ export async function runPlaybook(
   )
   const configured = cluster.own?.inventory ? await ownAnsible() : {}
   const { stdout, stderr, exitCode } = await work(
-    requireProgram('ansible-playbook'),
+    await requireAnsible('ansible-playbook'),
     [
       ...inventories,
       '--forks',

@@ -47,7 +47,7 @@ export interface ClusterStatus {
   /** Null: nobody could tell. */
   alarms: { member: string; alarm: string }[] | null
   certificates: { path: string; daysLeft: number }[]
-  /** What a person should know: the authority's end is near, or it is being changed; a replacement is half done. */
+  /** What a person should know: the authority's end is near, or it is being changed; a replacement is half done; a keeper is gone. */
   warning: string | null
   /** The verb that is at work on the cluster, and the step that it is at. */
   atWork: AtWork | null
@@ -57,9 +57,10 @@ const limitMs = 1500
 
 /**
  * Asks every member once, within 4 s even when some are down or frozen. It judges nothing: that is verify's.
+ * @param warning what is known of the hosts besides
  * @throws OperationError when there is no client certificate to ask with
  */
-export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
+export async function clusterStatus(cluster: Cluster, warning = ''): Promise<ClusterStatus> {
   const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
   if (!cert || !key)
     throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, {
@@ -101,8 +102,9 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
     alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
     warning:
-      [halfReplaced(cluster), authorityWarning(cluster), ...ofVersions(cluster, statuses)].filter(Boolean).join(' ') ||
-      null,
+      [warning, halfReplaced(cluster), authorityWarning(cluster), ...ofVersions(cluster, statuses)]
+        .filter(Boolean)
+        .join(' ') || null,
     atWork: (await atWork(cluster.paths.state)) ?? null,
   }
 }

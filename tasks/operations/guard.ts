@@ -6,7 +6,7 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { minorOf } from '../core/programs.ts'
-import { sleep } from '../core/run.ts'
+import { run, sleep } from '../core/run.ts'
 import { authorityCertificate, isSignedBy, restoreHint, trustedAuthorities } from '../etcd/certificates.ts'
 import {
   type Answer,
@@ -20,6 +20,7 @@ import { voters } from '../etcd/member-changes.ts'
 import { agreedLeader, compareMembers, type Difference } from '../etcd/membership.ts'
 import { type Identity, identity, probeTLS } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
+import * as vms from '../vms/index.ts'
 
 export interface GuardOptions {
   /** Hosts that may be down or out of the cluster: the operation is about them. The others must then still commit. */
@@ -39,6 +40,7 @@ const looks = 3
  * @throws OperationError with the reason and the command that helps
  */
 export async function requireHealthy(cluster: Cluster, options: GuardOptions = {}): Promise<void> {
+  if (run.writes) await vms.mendKeepers(cluster)
   try {
     await requireWell(cluster, options)
   } catch (error) {

@@ -1,9 +1,11 @@
 // Phase vms: the cluster's hosts, up and known to Ansible.
+import { canListen } from '../core/addresses.ts'
 import type { Check } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import type { Task } from '../core/pipeline.ts'
 import { type ProviderName, recordCluster } from '../core/record.ts'
-import { run } from '../core/run.ts'
+import { run, sleep } from '../core/run.ts'
 import { local } from './local.ts'
 import type { HostProvider, HostState } from './provider.ts'
 import { ssh } from './ssh.ts'
@@ -35,7 +37,37 @@ export const states = (cluster: Cluster): Promise<HostState[]> => providers[clus
 
 /** What the phase would do, a line each. */
 export async function plan(cluster: Cluster): Promise<string[]> {
-  return (await states(cluster)).filter(({ up }) => !up).map(({ name, address }) => `bring ${name} up at ${address}`)
+  const down = (await states(cluster)).filter(({ up }) => !up)
+  return [
+    ...down.map(({ name, address }) => `bring ${name} up at ${address}`),
+    ...(await unkept(cluster)).map(({ name }) => `start the keeper of ${name}, which is gone`),
+  ]
+}
+
+const unkept = async (cluster: Cluster): Promise<Host[]> => (await providers[cluster.provider].unkept?.(cluster)) ?? []
+
+/** Members that nobody would start again, in a sentence with the command that helps; '' where there is none. */
+export async function keeperWarning(cluster: Cluster): Promise<string> {
+  const names = (await unkept(cluster)).map(({ name }) => name)
+  if (names.length === 0) return ''
+  const whose = names.length === 1 ? 'its member' : 'their members'
+  const gone = `${names.join(' and ')}: the keeper is gone, and nothing would start ${whose} again.`
+  return `${gone} Start it: ${command(cluster, 'up')}`
+}
+
+/** What every verb that writes does first: keepers that are gone are started. A running member is not touched. */
+export async function mendKeepers(cluster: Cluster): Promise<void> {
+  const provider = providers[cluster.provider]
+  const done = (await provider.mend?.(cluster)) ?? []
+  if (done.length === 0) return
+  for (const host of cluster.hosts) host.connection = provider.connection(cluster, host)
+  recordCluster(cluster)
+  // A member that was started with its keeper needs a moment before anybody judges it.
+  const listening = async (): Promise<boolean> =>
+    (await Promise.all(cluster.hosts.map(({ address }) => canListen(address, cluster.etcd.clientPort)))).every(
+      (answer) => answer === 'EADDRINUSE',
+    )
+  for (let waited = 0; waited < 5000 && !(await listening()); waited += 100) await sleep(100)
 }
 
 /** Stops the hosts and removes them with their data. */

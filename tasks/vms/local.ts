@@ -1,29 +1,21 @@
-// Local hosts: no machine at all. Each host is a loopback address and a folder, and one supervisord
-// for the cluster does what an init system does for a real host.
-import { closeSync, existsSync, fdatasyncSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+// Local hosts: no machine at all. Each host is a loopback address, a folder, and a keeper that does what an init system
+// does for a real host.
+import { closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { canListen } from '../core/addresses.ts'
 import type { Check, Finding } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { home } from '../core/environment.ts'
-import { run, sleep } from '../core/run.ts'
+import { makeFolder } from '../core/files.ts'
+import { run } from '../core/run.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
+import { endStrays, keeperFolder, killHost, memberPids, startLostKeepers, strayPids, unkeptHosts } from './keeper.ts'
 import type { HostProvider, HostState } from './provider.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
-import {
-  endStrays,
-  isSupervised,
-  memberPids,
-  socketPath,
-  startSupervisor,
-  stopSupervisor,
-  strayPids,
-  supervisorCheck,
-  supervisorctl,
-} from './supervisor.ts'
+import { endSupervisor, takeOverFromSupervisor } from './supervised.ts'
 
-/** etcd of an idle member, its share of supervisord, and room for a small database. */
+/** etcd of an idle member, its keeper, and room for a small database. */
 const memoryPerMember = 128 * 2 ** 20
 const diskPerMember = 256 * 2 ** 20
 
@@ -32,7 +24,6 @@ const slowFsyncMs = 10
 
 export const local: HostProvider = {
   checks: (cluster) => [
-    supervisorCheck(cluster),
     ...(cluster.recorded ? [] : [memoryCheck(cluster, memoryPerMember), fsyncCheck(cluster)]),
     diskCheck(
       cluster,
@@ -57,8 +48,10 @@ export const local: HostProvider = {
   remove: removeHost,
   states,
   connection,
+  unkept: unkeptHosts,
+  mend,
   memberPids,
-  crashMember,
+  crashMember: async (cluster, host) => void (await killHost(cluster, host)),
 }
 
 const hostFolder = (cluster: Cluster, host: Host): string => join(cluster.paths.hosts, host.name)
@@ -68,9 +61,8 @@ function connection(cluster: Cluster, host: Host): NonNullable<Host['connection'
     ansible_connection: 'local',
     ansible_python_interpreter: '{{ ansible_playbook_python }}',
     ansible_become: false,
-    etcd_service_manager: 'supervisor',
-    etcd_supervisor_socket: socketPath(cluster),
-    etcd_supervisor_directory: join(folder, 'etc/supervisor'),
+    etcd_service_manager: 'keeper',
+    etcd_keeper_directory: keeperFolder(cluster, host),
     etcd_ssl_directory: join(folder, 'etc/ssl/etcd'),
     etcd_data_directory: join(folder, 'var/lib/etcd'),
     etcd_log_file: join(folder, 'var/log/etcd.log'),
@@ -81,50 +73,52 @@ async function startHosts(cluster: Cluster): Promise<string> {
   const count = `${cluster.hosts.length} local ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
   const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
   await requireEtcd(cluster)
-  for (const host of cluster.hosts)
-    mkdirSync(join(hostFolder(cluster, host), 'etc/supervisor'), { recursive: true, mode: 0o700 }) // one that was lost, too
-  if (await isSupervised(cluster)) return `${count} are up at ${where}`
-  const taken = await endStrays(cluster)
-  await startSupervisor(cluster)
-  run.changes.push('started the hosts')
-  return `${count} started at ${where}${taken ? ` (${taken} etcd without a supervisor ended first)` : ''}`
+  const made = cluster.hosts.filter((host) => !existsSync(hostFolder(cluster, host)))
+  for (const host of made) makeFolder(hostFolder(cluster, host))
+  if (made.length > 0) run.changes.push('made the hosts')
+  const mended = await mend(cluster)
+  const ended = await endStrays(cluster)
+  const notes = [...mended, ...(ended ? [`ended ${ended} processes whose files are gone`] : [])]
+  return `${count} ${made.length > 0 ? 'made' : 'are up'} at ${where}${notes.map((note) => `; ${note}`).join('')}`
 }
 
-/** Stops every etcd, then supervisord, and removes the hosts' folders. */
+/** Starts the keepers that are gone; says what it did. */
+async function mend(cluster: Cluster): Promise<string[]> {
+  const names = (hosts: Host[]): string => hosts.map(({ name }) => name).join(', ')
+  const taken = await takeOverFromSupervisor(cluster)
+  const started = await startLostKeepers(cluster)
+  const done = [
+    ...(taken.length > 0 ? [`moved ${names(taken)} from supervisord to keepers, which restarted them`] : []),
+    ...(started.length > 0 ? [`started the keepers of ${names(started)} again`] : []),
+  ]
+  run.changes.push(...done)
+  return done
+}
+
+/** Kills every etcd and its keeper, and removes the hosts' folders: data that goes needs no orderly end. */
 async function stopHosts(cluster: Cluster): Promise<string> {
-  const wasUp = await isSupervised(cluster)
-  await stopSupervisor(cluster)
+  const supervised = await endSupervisor(cluster)
+  const folders = existsSync(cluster.paths.hosts) ? readdirSync(cluster.paths.hosts) : []
+  const ended = await Promise.all(folders.map((name) => killHost(cluster, { name })))
   const strays = await endStrays(cluster)
   rmSync(cluster.paths.hosts, { recursive: true, force: true })
-  return wasUp || strays ? `Stopped and removed ${cluster.hosts.length} local hosts` : 'No local host was up'
+  return supervised || strays || ended.some(Boolean)
+    ? `Stopped and removed ${cluster.hosts.length} local hosts`
+    : 'No local host was up'
 }
 
 async function removeHost(cluster: Cluster, host: Host): Promise<void> {
-  if (await isSupervised(cluster)) {
-    await stopMember(cluster, host)
-    await supervisorctl(cluster, 'remove', host.name)
-  }
+  await killHost(cluster, host)
   rmSync(hostFolder(cluster, host), { recursive: true, force: true })
 }
 
 async function states(cluster: Cluster): Promise<HostState[]> {
-  const up = await isSupervised(cluster)
-  return cluster.hosts.map(({ name, address }) => ({ name, address, up, detail: up ? 'supervised' : 'no supervisord' }))
-}
-
-async function crashMember(cluster: Cluster, host: Host): Promise<void> {
-  const pid = (await memberPids(cluster))[host.name]
-  if (pid) process.kill(pid, 'SIGKILL')
-  await stopMember(cluster, host)
-}
-
-/** A member that supervisord has just seen die counts as stopped already, yet is started again: so it is asked until it holds. */
-async function stopMember(cluster: Cluster, { name }: Host): Promise<void> {
-  for (let tries = 0; tries < 20; tries++) {
-    await supervisorctl(cluster, 'stop', name)
-    if (!/\b(RUNNING|STARTING|BACKOFF|EXITED)\b/.test((await supervisorctl(cluster, 'status', name)).stdout)) return
-    await sleep(100)
-  }
+  const unkept = await unkeptHosts(cluster)
+  return cluster.hosts.map((host) => {
+    const up = existsSync(hostFolder(cluster, host))
+    const detail = up ? (unkept.includes(host) ? 'its keeper is gone' : 'a folder of this machine') : 'not made'
+    return { name: host.name, address: host.address, up, detail }
+  })
 }
 
 const fsyncCheck = (cluster: Cluster): Check => ({
@@ -162,11 +156,13 @@ function slowestFsync(folder: string): number {
 const portsCheck = (cluster: Cluster): Check => ({
   title: 'Check addresses and ports',
   look: async () => {
-    if (await isSupervised(cluster)) return 'the hosts are up already'
-    const strays = strayPids(cluster).length > 0
+    const running = await memberPids(cluster)
+    const idle = cluster.hosts.filter(({ name }) => !running[name])
+    if (idle.length === 0) return 'the hosts are up already'
+    const strays = (await strayPids(cluster)).length > 0
     const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
     const findings = await Promise.all(
-      cluster.hosts.flatMap((host) =>
+      idle.flatMap((host) =>
         ports.map(
           async (port): Promise<Finding | undefined> => portFinding(host, port, await canListen(host.address, port)),
         ),

@@ -24,6 +24,10 @@ export interface HostProvider {
   states(cluster: Cluster): Promise<HostState[]>
   /** The inventory variables with which Ansible and the role reach a host. */
   connection(cluster: Cluster, host: Host): NonNullable<Host['connection']>
+  /** Hosts whose member nobody would start again; providers whose hosts have a service manager leave it out. */
+  unkept?(cluster: Cluster): Promise<Host[]>
+  /** Has them looked after again, without touching a member that runs; says what it did. */
+  mend?(cluster: Cluster): Promise<string[]>
   /** The process id of each member that runs, by host: equal before and after means that none was restarted. */
   memberPids(cluster: Cluster): Promise<Record<string, number>>
   /** Kills a host's member as a crash would, and keeps it down until it is started again. */

@@ -45,9 +45,9 @@ const verb = (name: string, ...flags: string[]): number => seconds('npx', ['zx',
 
 /** Where a first `up` begins its steps, by the lines that it prints, and what each of them is. */
 const steps: [begins: RegExp, what: string][] = [
-  [/^/, 'npx, node, zx and tsx start; our modules are read'],
+  [/^/, 'npx, node and zx start; our modules are read'],
   [/\[STARTED\] doctor/, 'doctor'],
-  [/\[STARTED\] pki and vms/, 'pki and vms: certificates, supervisord'],
+  [/\[STARTED\] pki and vms/, 'pki and vms: certificates, folders'],
   [/\[STARTED\] Run the Ansible role/, 'ansible-playbook starts'],
   [/\[OUTPUT\] /, 'the role compares the hosts with what they must hold'],
   [/\[OUTPUT\] Converge/, 'the role decides what to do'],

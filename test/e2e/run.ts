@@ -143,7 +143,7 @@ async function makeImage(): Promise<string> {
   writeFileSync(join(home, 'cluster.yaml'), 'provider: vagrant\nvagrant: { provider: docker }\n')
   const { exitCode, stdout, stderr } = await ask(
     process.execPath,
-    ['--import', 'tsx', 'node_modules/zx/build/cli.js', 'scripts/doctor.ts', '--yes'],
+    ['--import', 'ha-etcd/loader', 'node_modules/zx/build/cli.js', 'scripts/doctor.ts', '--yes'],
     {
       env: { ...environment(), HA_ETCD_HOME: home },
     },
@@ -162,7 +162,7 @@ function runTests(made: Record<string, string>): Promise<number> {
     first === '--bench'
       ? ['test/bench/hosts.ts', ...others]
       : ['test/run.ts', '--e2e', '--timeout', process.env.E2E_LIBVIRT ? '3600' : '1200', ...process.argv.slice(2)]
-  const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'tsx', ...program], {
+  const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'ha-etcd/loader', ...program], {
     env: { ...process.env, ...environment(), ...made },
     stdio: 'inherit',
     detached: true,

@@ -430,8 +430,6 @@ const all = {
   etcd: '3.5.16',
   etcdctl: '3.5.16',
   'ansible-playbook': '2.14.18',
-  supervisord: '4.2.5',
-  supervisorctl: '4.2.5',
 }
 const without = (name: keyof typeof all): Record<string, string> =>
   Object.fromEntries(Object.entries(all).filter(([other]) => other !== name))
@@ -449,23 +447,7 @@ const programs: Case[] = [
     title: 'an Ansible that is too old',
     verb: 'doctor',
     programs: { ...all, 'ansible-playbook': '2.9.6' },
-    says: /is Ansible 2\.9\.6, which is too old: 2\.14 or later is needed\.$/,
-    code: 1,
-    touches: true,
-  },
-  {
-    title: 'no supervisor',
-    verb: 'doctor',
-    programs: without('supervisord'),
-    says: /^Error: supervisord, .* was not found\.$/,
-    code: 1,
-    touches: true,
-  },
-  {
-    title: 'a supervisor that is too old',
-    verb: 'doctor',
-    programs: { ...all, supervisord: '3.4.0' },
-    says: /^Error: supervisord at .* is 3\.4\.0, which is too old\.$/,
+    says: /^Error: Ansible in .* is 2\.9\.6, which is too old: 2\.14 or later is needed\.$/,
     code: 1,
     touches: true,
   },
@@ -601,7 +583,7 @@ async function runCase({
     const started = performance.now()
     const child = spawn(
       process.execPath,
-      ['--import', 'tsx', 'node_modules/zx/build/cli.js', `scripts/${verb}.ts`, ...args],
+      ['--import', 'ha-etcd/loader', 'node_modules/zx/build/cli.js', `scripts/${verb}.ts`, ...args],
       {
         cwd: project,
         env: { ...clean, ...path, HA_ETCD_HOME: home, ...env },

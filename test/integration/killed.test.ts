@@ -108,14 +108,6 @@ test('two runs at once: the second is refused, naming the first, and the first e
   assert.is((await first.done).exitCode, 0)
 })
 
-test('a supervisord that was killed: up takes its members over', async () => {
-  const [supervisord] = processesWith(`${state}/supervisord.conf`)
-  assert.ok(supervisord)
-  process.kill(supervisord.pid, 'SIGKILL')
-  await wait(200)
-  await requireHealthy('supervisord killed')
-})
-
 test.after(() => home.downAll())
 
 test.run()

@@ -60,8 +60,8 @@ async function requireInStep(expected: string[]): Promise<Record<string, string>
       expected,
     )
   for (const host of expected) {
-    const config = readFileSync(join(state, 'hosts', host, `etc/supervisor/${host}.conf`), 'utf8')
-    const [, initial = ''] = /ETCD_INITIAL_CLUSTER="([^"]+)"/.exec(config) ?? []
+    const config = readFileSync(join(state, 'hosts', host, `etc/keeper/member.conf`), 'utf8')
+    const [, initial = ''] = /ETCD_INITIAL_CLUSTER=(.+)/.exec(config) ?? []
     assert.equal(
       initial.split(',').map((entry) => entry.split('=')[0]),
       expected,

@@ -137,7 +137,7 @@ test('on a host lies exactly what the design names, keys for their owner only', 
   for (const [name, entry] of Object.entries(ssl))
     assert.is((Number(entry.split(' ')[2]) & 0o777).toString(8), name.endsWith('.key') ? '600' : '644', name)
   assert.is(readFileSync(join(host, 'etc/ssl/etcd/server.key'), 'utf8').includes('PRIVATE KEY'), true)
-  assert.equal(readdirSync(join(host, 'etc')).sort(), ['ssl', 'supervisor'])
+  assert.equal(readdirSync(join(host, 'etc')).sort(), ['keeper', 'ssl'])
 })
 
 test('no private key is in a log, an inventory or an argument list', async () => {
@@ -194,7 +194,7 @@ test('a plan names what would be done, host by host, in the order of the restart
   assert.equal([plan.doctor, plan.pki, plan.vms], [[], ['issue master03/server.crt (missing)'], []])
   assert.is(plan['etcd-role']?.length, 3)
   for (const step of plan['etcd-role'] ?? [])
-    assert.match(step, /^(master0\d): restart etcd on \1\n(.*\n)+\+ .*ETCD_SNAPSHOT_COUNT="10000"/)
+    assert.match(step, /^(master0\d): restart etcd on \1\n(.*\n)+\+ETCD_SNAPSHOT_COUNT=10000/)
   const readable = await home.verb('up', '--plan')
   assert.match(readable.stdout, 'nothing was touched')
   const alone = await home.verb('etcd-role', '--plan')
@@ -269,7 +269,7 @@ test('an emptied data directory of a known member is refused, naming what replac
   assert.ok(pid)
   process.kill(pid, 'SIGSTOP') // so that it writes nothing while its data goes
   rmSync(data, { recursive: true, maxRetries: 5 })
-  process.kill(pid, 'SIGKILL') // supervisord starts it again at once
+  process.kill(pid, 'SIGKILL') // its keeper starts it again at once
   await new Promise((wake) => setTimeout(wake, 3000))
   assert.not.ok(existsSync(data), 'a member that forgot its data must not rejoin under its old id')
   const { exitCode, stderr } = await home.verb('up', '--yes')
@@ -372,7 +372,8 @@ function readable(folder: string): boolean {
 
 test('hosts whose record was lost: up refuses, and down removes them', async () => {
   assert.is((await home.verb('up', '--cluster', 'lost', '--masters', '1', '--yes')).exitCode, 0)
-  for (const name of ['cluster.json', 'supervisord.conf']) rmSync(join(home.path, '.cluster/lost', name))
+  for (const name of ['cluster.json', 'hosts/master01/etc/keeper/keeper.json'])
+    rmSync(join(home.path, '.cluster/lost', name))
   const { exitCode, stderr } = await home.verb('up', '--cluster', 'lost', '--masters', '1', '--yes')
   assert.is(exitCode, 1)
   assert.match(stderr, 'is missing')

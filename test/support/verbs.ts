@@ -84,7 +84,7 @@ function startScript(
     [
       ...words,
       '--import',
-      'tsx',
+      'ha-etcd/loader',
       join(projectFolder, 'node_modules/zx/build/cli.js'),
       join(projectFolder, 'scripts', `${script}.ts`),
       ...flags,

@@ -29,7 +29,7 @@ function runOver(files: Record<string, string>, ...args: string[]): Run {
     }
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      ['--import', 'tsx', join(project, 'test/run.ts'), '--root', root, ...args],
+      ['--import', 'ha-etcd/loader', join(project, 'test/run.ts'), '--root', root, ...args],
       { cwd: project, encoding: 'utf8' },
     )
     return { code: status, output: stdout + stderr, last: stdout.trimEnd().split('\n').at(-1) ?? '' }

@@ -1,11 +1,11 @@
 // What the role makes of the hosts' checks: inventory mistakes, clocks, certificates, the programs. The real filters, in Python.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ansiblePython } from '../../../tasks/core/ansible.ts'
 import { projectFolder } from '../../../tasks/core/environment.ts'
-import { requireProgram } from '../../../tasks/core/programs.ts'
 import { ensureCertificates } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -29,7 +29,7 @@ name, args = json.load(sys.stdin)
 print(json.dumps((getattr(etcd_doctor, name, None) or getattr(etcd_programs, name))(*args)))`
 
 /** Ansible's own Python, which has what the filters import. */
-const python = /^#!\s*(\S+)/.exec(readFileSync(requireProgram('ansible-playbook'), 'utf8'))?.[1] ?? 'python3'
+const python = await ansiblePython()
 
 const call = <T>(name: string, ...args: unknown[]): T =>
   JSON.parse(execFileSync(python, ['-c', program], { input: JSON.stringify([name, args]), encoding: 'utf8' }))

@@ -4,13 +4,15 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { requireAnsible } from '../../../tasks/core/ansible.ts'
 import { projectFolder } from '../../../tasks/core/environment.ts'
-import { requireProgram } from '../../../tasks/core/programs.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const test = suite('prepare')
 
 /** What the role says of this etcd_environment. */
+const program = await requireAnsible('ansible-playbook')
+
 function prepare(environment: Record<string, unknown>): string {
   const folder = temporaryFolder()
   const play = {
@@ -25,11 +27,10 @@ function prepare(environment: Record<string, unknown>): string {
     ANSIBLE_CONFIG: join(projectFolder, 'templates/ansible/ansible.cfg'),
     ANSIBLE_ROLES_PATH: join(projectFolder, 'templates/ansible/roles'),
   }
-  return spawnSync(
-    requireProgram('ansible-playbook'),
-    ['-i', 'm1,', '-c', 'local', '-e', JSON.stringify(variables), join(folder, 'play.yml')],
-    { env, encoding: 'utf8' },
-  ).stdout
+  return spawnSync(program, ['-i', 'm1,', '-c', 'local', '-e', JSON.stringify(variables), join(folder, 'play.yml')], {
+    env,
+    encoding: 'utf8',
+  }).stdout
 }
 
 test('values on one line are taken', () =>

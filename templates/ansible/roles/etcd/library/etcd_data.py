@@ -95,7 +95,7 @@ old_requests:
   returned: with action=inspect and read_log
   type: dict
 programs:
-  description: The folder of the etcd that supervisor runs; '' under systemd, where the unit says it.
+  description: The folder of the etcd that a keeper runs; '' under systemd, where the unit says it.
   returned: with action=inspect and read_log
   type: str
 aside:
@@ -155,8 +155,8 @@ class Data:
         self.member = os.path.join(self.folder, "member")
         self.staged = os.path.join(self.folder, "restored")
         self.certificates = wanted["certificates"] or []
-        self.programs = supervised_programs(read(wanted["config_path"]) or "")
-        self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
+        self.programs = kept_programs(read(wanted["config_path"]) or "")
+        self.service = service_of(module.run_command, service["manager"], service["name"], service["keeper"])
         there_ca = read(wanted["ca_path"])
         self.foreign = bool(wanted["ca"]) and not same_authority(there_ca, wanted["ca"])
         self.ours = not self.foreign and (bool(there_ca and wanted["ca"]) or names_cluster(read(wanted["config_path"]), wanted["tokens"]))
@@ -197,10 +197,10 @@ class Data:
             os.close(handle)
 
 
-def supervised_programs(config):
-    """The folder of the etcd in a program of supervisor; '' for any other configuration."""
-    found = re.search(r'^command=.* "([^"]*)/etcd"$', config, re.MULTILINE)
-    return found.group(1).replace("%%", "%") if found else ""
+def kept_programs(config):
+    """The folder of the etcd that a keeper runs; '' for any other configuration."""
+    found = re.search(r"^program=(.*)/etcd$", config, re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def inspect(data):

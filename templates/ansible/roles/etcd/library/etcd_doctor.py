@@ -92,7 +92,7 @@ def look(module):
     wanted = module.params["wanted"]
     programs = fitting(wanted["programs"])
     service = wanted["service"]
-    running = service_of(module.run_command, service["manager"], service["name"], service["socket"]).status()[0] and has_log(wanted["data_directory"])
+    running = service_of(module.run_command, service["manager"], service["name"], service["keeper"]).status()[0] and has_log(wanted["data_directory"])
     _end_old_listener(wanted["peer_port"])
     endpoints = [(wanted["address"], wanted["client_port"]), *(("127.0.0.1", port) for port in wanted["loopback_ports"]), (wanted["address"], wanted["peer_port"])]
     found = [

@@ -108,8 +108,8 @@ SPEC = {
             "files": {"type": "list", "elements": "dict", "options": FILE},
             "private_keys": {"type": "list", "elements": "dict", "no_log": False, "options": {"path": {"type": "str"}, "content": {"type": "str", "no_log": True}}},
             "programs": {"type": "list", "elements": "dict", "options": {"path": {"type": "str"}, "sha256": {"type": "str"}, "machine": {"type": "str"}, "source": {"type": "str"}, "size": {"type": "int"}}},
-            "unit": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
-            "service": {"type": "dict", "options": {"manager": {"choices": ["systemd", "supervisor"]}, "name": {"type": "str"}, "socket": {"type": "str"}}},
+            "unit": {"type": "dict", "options": FILE},
+            "service": {"type": "dict", "options": {"manager": {"choices": ["systemd", "keeper"]}, "name": {"type": "str"}, "keeper": {"type": "str"}}},
             "etcdctl": {
                 "type": "dict",
                 "options": {"program": {"type": "str"}, "endpoint": {"type": "str"}, "endpoints": {"type": "list", "elements": "str"}, "ssl_directory": {"type": "str"}, "timeout": {"type": "int"}},
@@ -131,7 +131,7 @@ class Host:
         self.data = wanted["data_directory"]
         self.seen = None
         service = wanted["service"]
-        self.service = service_of(module.run_command, service["manager"], service["name"], service["socket"])
+        self.service = service_of(module.run_command, service["manager"], service["name"], service["keeper"])
         etcdctl = wanted["etcdctl"]
         self.etcdctl = Etcdctl(module.run_command, etcdctl["program"], etcdctl["ssl_directory"], etcdctl["endpoint"], etcdctl["endpoints"], etcdctl["timeout"])
 
@@ -177,7 +177,7 @@ class Host:
         files = [(entry["path"], entry["content"], 0o644, self.ids, entry["restart"]) for entry in self.wanted["files"]]
         files += [(entry["path"], base64.b64decode(entry["content"]).decode(), 0o600, self.ids, False) for entry in self.wanted["private_keys"]]
         if self.wants_unit():
-            files.append((self.wanted["unit"]["path"], self.wanted["unit"]["content"], 0o644, self.ids, True))
+            files.append((self.wanted["unit"]["path"], self.wanted["unit"]["content"], 0o644, self.ids, self.wanted["unit"]["restart"]))
         there = read(self.config["path"])
         files.append((self.config["path"], self.config_content(state), 0o644, self.ids, needs_restart(there, self.config["content"])))
         return files
@@ -286,7 +286,7 @@ def look(host):
     if running and host.wanted["restart"]:
         lines, restart = lines + ["a restart of etcd was asked for"], True
     if not enabled:
-        lines.append("etcd is not started at boot")
+        lines.append(host.service.NOT_ENABLED)
     status = host.etcdctl.status(host.etcdctl.endpoint) if running and restart else None
     return {
         "changed": False,

@@ -1,13 +1,15 @@
-"""The service that runs etcd on a host: the same few verbs over systemd and supervisor."""
+"""The service that runs etcd on a host: the same few verbs over systemd and a keeper of our own."""
 
 from __future__ import annotations
 
-import http.client
 import json
+import os
 import re
-import socket
+import signal
+import sys
 import time
-import xmlrpc.client
+
+from ansible.module_utils import etcd_keeper as keeper
 
 
 class ServiceError(Exception):
@@ -37,13 +39,15 @@ def readable(line):
     return "; ".join(part for part in parts if part)
 
 
-def service_of(run_command, manager, name, supervisor_socket):
+def service_of(run_command, manager, name, keeper_folder):
     """The service object for the host's service manager."""
-    return Systemd(run_command, name) if manager == "systemd" else Supervisor(name, supervisor_socket)
+    return Systemd(run_command, name) if manager == "systemd" else Keeper(run_command, keeper_folder)
 
 
 class Systemd:
     """etcd as a systemd unit."""
+
+    NOT_ENABLED = "etcd is not started at boot"
 
     def __init__(self, run_command, name):
         self.run_command = run_command
@@ -103,39 +107,43 @@ class Systemd:
         self._systemctl("start", "--no-block", self.name)
 
 
-class Supervisor:
-    """etcd as a program of supervisord, over its XML-RPC socket."""
+class Keeper:
+    """etcd under a keeper of our own (etcd_keeper.py), where there is no service manager."""
 
-    ALREADY_ADDED, NOT_RUNNING, BAD_NAME, ALREADY_STARTED = 90, 70, 10, 60  # supervisor.xmlrpc.Faults
+    NOT_ENABLED = "etcd has no keeper, which would start it again"
 
-    def __init__(self, name, path):
-        self.name = name
-        self.path = path
-        self.rpc = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=_UnixTransport(path)).supervisor
+    def __init__(self, run_command, folder):
+        self.run_command = run_command
+        self.folder = folder
 
     def status(self):
         """(running, since in seconds of the epoch, enabled)."""
-        try:
-            info = self.rpc.getProcessInfo(self.name)
-        except xmlrpc.client.Fault as fault:
-            if fault.faultCode == self.BAD_NAME:
-                return False, 0, True
-            raise ServiceError("supervisor: %s" % fault.faultString) from fault
-        except OSError as error:
-            raise ServiceError("supervisord does not answer at %s (%s). Start it first: phase vms does." % (self.path, error)) from error
-        return info["statename"] in ("RUNNING", "STARTING"), info["start"], True
+        member = keeper.noted(self.folder, keeper.MEMBER)
+        kept = not member or bool(keeper.noted(self.folder, keeper.KEEPER))
+        return bool(member), member["started"] if member else 0, kept
 
     def last_words(self):
         """What etcd said last, where it does not stay up; '' while it runs or is starting."""
-        try:
-            if self.rpc.getProcessInfo(self.name)["statename"] not in ("BACKOFF", "FATAL", "EXITED"):
-                return ""
-            return reason_in(self.rpc.readProcessStdoutLog(self.name, -LOG_BYTES, 0))
-        except (xmlrpc.client.Fault, OSError):
+        note = keeper.noted(self.folder, keeper.KEEPER)
+        if not note or note["failures"] < 2:
             return ""
+        try:
+            with open(keeper.read_config(self.folder)[1], "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
+                lines = file.read().decode(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        # Its own lines; but where it was never started, what the keeper says of that.
+        return reason_in("\n".join(line for line in lines if " keeper: etcd ended" not in line))
 
     def reload(self):
-        """The running etcd stays as it is; supervisord reads the file at the next restart."""
+        """The running etcd stays as it is. A keeper of an older program makes room for one of the new."""
+        note = keeper.noted(self.folder, keeper.KEEPER)
+        if note and note["code"] != keeper.code_of(self.folder):
+            os.kill(note["pid"], signal.SIGKILL)
+            while keeper.noted(self.folder, keeper.KEEPER):
+                time.sleep(0.01)
+            self.enable()
 
     def start(self):
         """Starts etcd, without waiting for it to be ready."""
@@ -143,38 +151,16 @@ class Supervisor:
 
     def stop(self):
         """Stops etcd and waits until it is gone."""
-        self._quietly(self.rpc.stopProcess, self.name, True)
+        keeper.stop(self.folder)
 
     def enable(self):
-        """supervisord starts at once whatever it is configured with."""
+        """Starts a keeper where there is none. It takes over an etcd that runs, and starts one that does not."""
+        program = [os.path.realpath(sys.executable), "-IS", os.path.join(self.folder, keeper.PROGRAM), self.folder]
+        code, out, err = self.run_command(program)
+        if code != 0:
+            raise ServiceError("The keeper of etcd did not start: %s" % ((err or out).strip() or "it says nothing"))
 
     def restart(self):
         """Stops etcd and starts it with the configuration as it is now."""
-        self._quietly(self.rpc.reloadConfig)  # first: a file that cannot be read must not cost the running etcd
-        self._quietly(self.rpc.stopProcess, self.name, True)
-        self._quietly(self.rpc.removeProcessGroup, self.name)
-        self._quietly(self.rpc.addProcessGroup, self.name)
-        self._quietly(self.rpc.startProcess, self.name, False)
-
-    def _quietly(self, call, *args):
-        try:
-            call(*args)
-        except xmlrpc.client.Fault as fault:
-            if fault.faultCode not in (self.ALREADY_ADDED, self.NOT_RUNNING, self.BAD_NAME, self.ALREADY_STARTED):
-                raise ServiceError("supervisor: %s" % fault.faultString) from fault
-
-
-class _UnixTransport(xmlrpc.client.Transport):
-    """XML-RPC over a unix socket."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def make_connection(self, host):
-        """A connection whose socket is the unix one."""
-        connection = http.client.HTTPConnection(host)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(60)  # longer than a member may take to stop
-        connection.sock.connect(self.path)
-        return connection
+        keeper.stop(self.folder)
+        self.enable()
