@@ -110,6 +110,8 @@ const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false 
 /** Loaded only where something is downloaded: it takes a tenth of a second. @throws UsageError for a proxy that is no URL */
 async function throughProxy(stallMs: number): Promise<Dispatcher> {
   const { EnvHttpProxyAgent } = await import('undici')
+  const { emitWarning } = process
+  process.emitWarning = () => {} // undici 6 says there that this class may change; package-lock.json holds it
   const limits = { headersTimeout: stallMs, bodyTimeout: stallMs, connect: { timeout: Math.min(stallMs, 10_000) } }
   try {
     return new EnvHttpProxyAgent(limits)
@@ -117,6 +119,8 @@ async function throughProxy(stallMs: number): Promise<Dispatcher> {
     throw new UsageError(`HTTPS_PROXY or HTTP_PROXY cannot be used: ${(error as Error).message}.`, {
       hint: 'It must be a URL such as http://proxy.example:3128.',
     })
+  } finally {
+    process.emitWarning = emitWarning
   }
 }
 

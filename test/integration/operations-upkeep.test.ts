@@ -171,7 +171,7 @@ async function spoilt(spoil: string): Promise<string> {
   const real = (await findEtcd(testCluster()))?.folder ?? ''
   const folder = join(home.path, `spoilt-${createHash('sha256').update(spoil).digest('hex').slice(0, 8)}`)
   mkdirSync(folder)
-  symlinkSync(join(real, 'etcd'), join(folder, 'etcd'))
+  for (const name of ['etcd', 'etcdutl']) symlinkSync(join(real, name), join(folder, name))
   writeFileSync(
     join(folder, 'etcdctl'),
     `#!/bin/sh\n${join(real, 'etcdctl')} "$@"\ncode=$?\nif [ "$1 $2" = "snapshot save" ] && [ $code = 0 ]; then file=$3; ${spoil}; fi\nexit $code\n`,

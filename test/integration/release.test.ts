@@ -233,6 +233,7 @@ test('doctor says in a line which way it took and why; with etcd.source it takes
   site.answers.set(`v${version}/SHA256SUMS`, serve(sums(archive)))
   const got = await own.verb('doctor', '--yes')
   assert.is(got.exitCode, 0, got.stderr)
+  assert.not.match(got.stderr, /warning/i)
   assert.match(got.stdout, `etcd ${version}: the release from ${host}; its SHA-256 is not pinned here`)
   assert.match(
     (await own.verb('doctor', '--yes')).stdout,

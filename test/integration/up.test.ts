@@ -17,7 +17,9 @@ import * as assert from 'uvu/assert'
 import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { birthOf } from '../../tasks/core/processes.ts'
+import { requireEtcd } from '../../tasks/etcd/binaries.ts'
 import { startLoad } from '../../tasks/etcd/load.ts'
+import { testCluster } from '../support/cluster.ts'
 import { requireHeld } from '../support/load.ts'
 import { type Home, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
 
@@ -76,9 +78,8 @@ const etcdctl = async (more: Record<string, string>, ...args: string[]): Promise
 
 const etcdctlOnce = async (more: Record<string, string>, ...args: string[]): Promise<string> => {
   const environment = (await home.verb('env', '--json')).stdout
-  const folder = readdirSync(join(home.path, '.tools')).find((name) => name.startsWith('etcd-'))
-  const program = folder ? join(home.path, '.tools', folder, 'etcdctl') : 'etcdctl'
-  return execFileSync(program, args, {
+  const { folder } = await requireEtcd(testCluster())
+  return execFileSync(join(folder, 'etcdctl'), args, {
     env: { ...process.env, ...JSON.parse(environment), ...more },
     encoding: 'utf8',
     stdio: 'pipe',
