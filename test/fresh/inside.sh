@@ -32,7 +32,7 @@ life() {
   step 'up, again' verb up --yes
   expect 'nothing had to be changed'
   step backup verb backup --yes
-  step restore verb restore "$(ls .cluster/etcd-cluster-1/backups/* | head -n 1)" --yes
+  step restore verb restore "$(ls -d .cluster/etcd-cluster-1/backups/* | head -n 1)" --yes
   step 'scale to 5' verb scale --masters 5 --yes
   step 'scale to 3' verb scale --masters 3 --yes
   step 'replace master02' verb replace master02 --yes

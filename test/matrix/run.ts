@@ -17,21 +17,26 @@ symlinkSync(join(projectFolder, '.tools'), join(home, '.tools'))
 process.once('exit', () => rmSync(home, { recursive: true, force: true }))
 
 const run = (program: string, ...args: string[]): string =>
-  execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], env: withoutLoader() })
+  execFileSync(program, args, {
+    cwd: tmpdir(),
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: withoutLoader(),
+  })
 
+/** What `npm run` hands down would reach each npm below it. */
 function withoutLoader(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _, ...env } = process.env
-  return env
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS$|npm_)/.test(name)))
 }
 
-/** The folder of a Node with its program, from npm's package `node`. */
+/** The folder of a Node with its program, from the package that npm's `node` takes for this platform. */
 function nodeIn(major: string): string {
-  const folder = join(cache, `node-${major}`)
-  if (!existsSync(join(folder, 'node_modules/node/bin/node'))) {
+  const [folder, name] = [join(cache, `node-${major}`), `node-${process.platform}-${process.arch}`]
+  if (!existsSync(join(folder, `node_modules/${name}/bin/node`))) {
     mkdirSync(folder, { recursive: true })
-    run('npm', 'install', '--silent', '--no-fund', '--no-audit', '--prefix', folder, `node@${major}`)
+    run('npm', 'install', '--silent', '--no-fund', '--no-audit', '--prefix', folder, `${name}@${major}`)
   }
-  return join(folder, 'node_modules/node/bin')
+  return join(folder, `node_modules/${name}/bin`)
 }
 
 /** The folder of an Ansible's programs, in an environment of its own. */

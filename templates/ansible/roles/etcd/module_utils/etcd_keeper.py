@@ -174,15 +174,15 @@ class Keeper:
             return True
 
     def reap(self):
-        """Lets the system forget a child that has ended."""
+        """Lets the system forget a child that has ended. Returns whether the member, a child or not, is gone."""
         if self.child:
-            self.child.poll()
+            return self.child.poll() is not None
+        return birth_of(self.member["pid"]) != self.member["birth"] if self.member else False
 
     def look(self):
         """One look: starts etcd where it does not run, notes what changed, keeps the log short."""
-        self.reap()
         now = time.monotonic()
-        if self.member and birth_of(self.member["pid"]) != self.member["birth"]:
+        if self.member and self.reap():
             self.has_ended(now)
         elif self.member and self.failures and now - self.since >= QUICK_END:
             self.count(0)
