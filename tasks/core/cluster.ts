@@ -53,7 +53,9 @@ export interface Cluster {
     token: string
     /** A folder of the person's own with etcd and etcdctl. */
     binaries: string | undefined
-    /** True for a verb that only looks: then that folder may hold any version, since every etcdctl reads every member. */
+    /**
+     * True for a verb that only looks: then that folder may hold any version, since every etcdctl reads every member.
+     */
     looksOnly?: boolean | undefined
     clientPort: number
     peerPort: number
