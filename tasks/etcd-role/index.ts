@@ -52,11 +52,12 @@ export function refuseHalfUpgraded(cluster: Cluster): void {
   const { version = '', upgradingTo: to } = etcd
   if (!to) return
   const down = compareVersions(to, version) < 0
+  const finish = command(cluster, `${down ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)
   const back = command(cluster, down ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
   throw new OperationError(
     `${down ? 'A downgrade' : 'An upgrade'} of ${name} to etcd ${to} was begun and is not done.`,
     {
-      hint: `Finish it: ${command(cluster, `${down ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)}; or take it back: ${back}`,
+      hint: `Finish it: ${finish}; or take it back: ${back}`,
     },
   )
 }
@@ -145,7 +146,10 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   return binaries
 }
 
-/** @throws UsageError for a setting that the version no longer has: etcd would start, and go on without what a person asked for */
+/**
+ * @throws UsageError for a setting that the version no longer has: etcd would start, and go on without what a person
+ * asked for
+ */
 function refuseRemovedSettings({ etcd }: Cluster, version: string): void {
   const [gone] = removedSettings(etcd.environment, version)
   if (gone)

@@ -30,7 +30,10 @@ export interface EndpointStatus {
   raftIndex: number
   raftAppliedIndex: number
   raftTerm: number
-  /** The version (as 3.5.0) of a downgrade that is enabled; '' where none is, or etcdctl is older than 3.6 and cannot tell. */
+  /**
+   * The version (as 3.5.0) of a downgrade that is enabled; '' where none is, or etcdctl is older than 3.6 and cannot
+   * tell.
+   */
   downgradingTo: string
 }
 

@@ -29,13 +29,27 @@ export async function compact(cluster: Cluster, revision: number): Promise<void>
   await unless(/has been compacted/, act(cluster, ['compact', '--physical', String(revision)], undefined, slowMs))
 }
 
-/** Has the cluster work at an older minor version (as 3.5), so that its members may go there. That it does already is success. @throws OperationError */
+/**
+ * Has the cluster work at an older minor version (as 3.5), so that its members may go there. That it does already is
+ * success.
+ * @throws OperationError
+ */
 export const enableDowngrade = (cluster: Cluster, minor: string): Promise<void> =>
   unless(/downgrade job in progress/, askForDowngrade(cluster, { action: 'ENABLE', version: minor }))
 
-/** Ends a downgrade, whoever began it. That there is none is success. @throws OperationError */
-export const cancelDowngrade = (cluster: Cluster): Promise<void> =>
-  unless(/no inflight downgrade/, askForDowngrade(cluster, { action: 'CANCEL' }))
+/**
+ * Ends a downgrade, whoever began it. That there is none is success. Members of 3.5 do it and never answer: asked
+ * again,
+ * they say that there is none.
+ * @throws OperationError
+ */
+export async function cancelDowngrade(cluster: Cluster): Promise<void> {
+  const cancel = (): Promise<void> => unless(/no inflight downgrade/, askForDowngrade(cluster, { action: 'CANCEL' }))
+  await cancel().catch((error: unknown) => {
+    if (!(error instanceof OperationError) || !/timed out|timeout/.test(error.more.output ?? '')) throw error
+    return cancel()
+  })
+}
 
 /** Through the JSON gateway: etcdctl has this from 3.6 on only, and a person's own folder may hold 3.5 by now. */
 async function askForDowngrade(cluster: Cluster, request: { action: string; version?: string }): Promise<void> {

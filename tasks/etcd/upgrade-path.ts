@@ -62,12 +62,14 @@ export function downgradePath(from: string, to: string, environment: Record<stri
   if (toMajor !== major) return impossible(`There is no way from etcd ${from} to another major version.`)
   if (toMinor < minor && minor < 6)
     return impossible(
-      `etcd ${major}.${minor} has no way down: only 3.6 and later have one. A backup that was made on ${major}.${toMinor} can be restored where that runs.`,
+      `etcd ${major}.${minor} has no way down: only 3.6 and later have one. Restore a backup of ${major}.${toMinor} where that runs.`,
     )
   if (toMinor < minor - 1) first.push(`Go down to etcd ${major}.${minor - 1} first: one minor version at a time.`)
   for (const { name, was } of settingsToCome(environment, to).filter(() => toMinor < minor))
     first.push(
-      `Take ${name} out of etcd.environment and run up: etcd ${major}.${toMinor} does not know it.${was ? ` There it is ${was}.` : ''}`,
+      `Take ${name} out of etcd.environment and run up: etcd ${major}.${toMinor} does not know it.`.concat(
+        was ? ` There it is ${was}.` : '',
+      ),
     )
   return { first, beware }
 }

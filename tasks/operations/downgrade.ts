@@ -26,8 +26,10 @@ import { sayDone, sayPlan } from './say.ts'
 const readyMs = 60_000
 
 /**
- * Check the path, guard, back up, enable the downgrade, wait until every database is written for the older version, roll,
- * verify, record. Run again after a kill, it goes on where it was. `cancel`: back to the version that is recorded instead.
+ * Check the path, guard, back up, enable the downgrade, wait until every database is written for the older version,
+ * roll,
+ * verify, record. Run again after a kill, it goes on where it was. `cancel`: back to the version that is recorded
+ * instead.
  */
 export async function downgrade(
   cluster: Cluster,
@@ -57,11 +59,12 @@ export async function downgrade(
       ...backupFirst(move, before, made),
       ...rollTasks(move, [endTask(move.target)]),
     ])
+  const inFile = ` Where your configuration names etcd.version, say ${to} there, too.`
   const told = cancel
     ? `No downgrade of ${cluster.name} is enabled; every member runs etcd ${to}.`
     : from === to
       ? `${cluster.name} runs etcd ${to} already.`
-      : `${cluster.name} runs etcd ${to} (before: ${from}); the backup taken before is in ${made.folder}. Where your configuration names etcd.version, say ${to} there, too.`
+      : `${cluster.name} runs etcd ${to} (before: ${from}); the backup taken before is in ${made.folder}.${inFile}`
   sayDone(cluster, 'downgrade', told, { from, to, downgraded: from !== to, backup: made.folder })
 }
 

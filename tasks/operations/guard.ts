@@ -56,7 +56,10 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
   }
 }
 
-/** While a downgrade is enabled, a new member of the present version cannot join. @throws OperationError naming the cancel */
+/**
+ * While a downgrade is enabled, a new member of the present version cannot join.
+ * @throws OperationError naming the cancel
+ */
 export async function refuseWhileDowngrading(cluster: Cluster): Promise<void> {
   const statuses = await endpointStatus(cluster)
   const to = statuses.flatMap((answer) =>
@@ -64,7 +67,7 @@ export async function refuseWhileDowngrading(cluster: Cluster): Promise<void> {
   )[0]
   if (to)
     throw new OperationError(
-      `A downgrade of ${cluster.name} to etcd ${minorOf(to)} is enabled: a new member would not start, and nothing was changed.`,
+      `A downgrade to etcd ${minorOf(to)} is enabled: a new member would not start, and nothing was changed.`,
       { hint: `Take it back: ${command(cluster, 'downgrade --cancel')}` },
     )
 }

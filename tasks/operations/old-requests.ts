@@ -1,4 +1,5 @@
-// What an older etcd left in the members' logs that the next one cannot read: looked for before it is started, and cured.
+// What an older etcd left in the members' logs that the next one cannot read: looked for before it is started, and
+// cured.
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
@@ -10,7 +11,9 @@ import * as etcdRole from '../etcd-role/index.ts'
 import { type LogData, lookAtLogs } from './host-data.ts'
 import type { Before, Move } from './roll.ts'
 
-/** What was found. `refusals`: only a person can decide. `uncovered`: hosts whose member lacks a snapshot of its own. */
+/**
+ * What was found. `refusals`: only a person can decide. `uncovered`: hosts whose member lacks a snapshot of its own.
+ */
 export interface OldRequests {
   refusals: string[]
   uncovered: LogData[]
@@ -24,9 +27,10 @@ export async function lookForOldRequests(move: Move, { commits, down }: Before):
   const hosts = now.hosts.filter(({ name }) => !commits || !down.includes(name))
   const found = (await lookAtLogs(now, hosts)).filter(({ before }) => before[next] !== '')
   if (next === '3.7') return { refusals: [], uncovered: found }
-  const refusals = found.map(
-    ({ host, before }) =>
-      `${host.name}: ${before[next]}, with which etcd 3.6 does not start. A restored backup has nothing of the v2 store: keep what you need of it, then ${command(cluster, 'backup')}, and restore what that made.`,
+  const refusals = found.map(({ host, before }) =>
+    `${host.name}: ${before[next]}, with which etcd 3.6 does not start. A restored backup has nothing of the v2 store: `.concat(
+      `keep what you need of it, then ${command(cluster, 'backup')}, and restore what that made.`,
+    ),
   )
   return { refusals, uncovered: [] }
 }
@@ -36,8 +40,10 @@ const snapshotCount = 10
 const rounds = 3
 
 /**
- * Before 3.7: a member reads its newest snapshot and the log after it. 3.5 wrote requests there that 3.6 still reads and 3.7
- * does not (3.7.1 and 3.7.3 die of it; etcd's upgrade guide does not know it). So each such member takes a snapshot on 3.6 first. The roll to the
+ * Before 3.7: a member reads its newest snapshot and the log after it. 3.5 wrote requests there that 3.6 still reads
+ * and 3.7
+ * does not (3.7.1 and 3.7.3 die of it; etcd's upgrade guide does not know it). So each such member takes a snapshot on
+ * 3.6 first. The roll to the
  * new version sets ETCD_SNAPSHOT_COUNT back.
  */
 export function coverTasks({ now, from }: Move, uncovered: LogData[]): Task[] {

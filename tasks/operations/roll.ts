@@ -3,7 +3,7 @@ import { type Cluster, requireRecorded } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
-import { minorOf } from '../core/programs.ts'
+import { compareVersions, minorOf } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { findEtcd } from '../etcd/binaries.ts'
 import { canFetch, fetchEtcd } from '../etcd/fetch.ts'
@@ -41,7 +41,8 @@ export async function plannedMove(verb: Move['verb'], cluster: Cluster, to: stri
     throw new UsageError(`--etcd-version must be a version like 3.5.32, not ${JSON.stringify(to)}.`)
   const from = cluster.etcd.version ?? ''
   const begun = cluster.etcd.upgradingTo
-  if (begun && begun !== to && to !== from) etcdRole.refuseHalfUpgraded(cluster)
+  const otherWay = begun !== undefined && compareVersions(begun, from) < 0 !== (verb === 'downgrade')
+  if (begun && (otherWay || (begun !== to && to !== from))) etcdRole.refuseHalfUpgraded(cluster)
   const target: Cluster = { ...cluster, etcd: { ...cluster.etcd, version: to, upgradingTo: undefined } }
   return { verb, cluster, from, to, target, now: cluster, there: undefined, missing: undefined }
 }
@@ -81,7 +82,8 @@ export interface Before {
 }
 
 /**
- * That the move may begin, or go on: a run that was killed, or a version that does not start, may have left members down.
+ * That the move may begin, or go on: a run that was killed, or a version that does not start, may have left members
+ * down.
  * The way back is open as long as the cluster works at the minor version that it leads to: etcd raises that only once
  * every member runs the next (etcd's upgrade guides, chapter on downgrading before the upgrade is done).
  */
@@ -143,7 +145,9 @@ export interface Made {
   metadata?: BackupMetadata
 }
 
-/** The programs of the new version on every member, the proof, and the record. `after`: what is due before the proof. */
+/**
+ * The programs of the new version on every member, the proof, and the record. `after`: what is due before the proof.
+ */
 export function rollTasks(move: Move, after: Task[] = []): Task[] {
   const { cluster, target, to } = move
   return [

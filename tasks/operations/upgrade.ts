@@ -21,7 +21,8 @@ import {
 import { sayDone, sayPlan } from './say.ts'
 
 /**
- * Check the path, guard, back up, get the programs, roll, verify, record. Run again after a kill, it goes on where it was; with
+ * Check the path, guard, back up, get the programs, roll, verify, record. Run again after a kill, it goes on where it
+ * was; with
  * the version that is recorded it goes back, as long as not every member runs the new one.
  */
 export async function upgrade(cluster: Cluster, { version, plan }: { version: string; plan: boolean }): Promise<void> {
@@ -52,10 +53,11 @@ export async function upgrade(cluster: Cluster, { version, plan }: { version: st
     ...rollTasks(move),
   ])
   const where = made.folder ? `; the backup taken before is in ${made.folder}` : ''
+  const inFile = ` Where your configuration names etcd.version, say ${to} there, too.`
   const told =
     from === to
       ? `${cluster.name} runs etcd ${to} again; the way to ${begun} was taken back.`
-      : `${cluster.name} runs etcd ${to} (before: ${from})${where}. Where your configuration names etcd.version, say ${to} there, too.`
+      : `${cluster.name} runs etcd ${to} (before: ${from})${where}.${inFile}`
   sayDone(cluster, 'upgrade', told, { from, to, upgraded: from !== to, backup: made.folder })
 }
 

@@ -20,7 +20,7 @@ const whereNewer = newer ? test : test.skip
 whereNewer('what no way leads to is refused with the reason, and the plan says what must be done first', async () => {
   assert.is((await home.verb('up', '--yes')).exitCode, 0)
   for (const [version, code, reason] of [
-    ['3.3.0', 1, /no way back/],
+    ['3.3.0', 1, /verb downgrade goes down/],
     ['3.8.0', 1, /Upgrade to etcd 3\.7 first/],
     ['newest', 2, /must be a version/],
   ] as const) {

@@ -8,7 +8,9 @@ import { findProgram, hasApt } from '../../tasks/core/programs.ts'
 const kept = join(projectFolder, '.tools/tests-etcd')
 const modules = ['etcd=server', 'etcdctl=etcdctl', 'etcdutl=etcdutl']
 
-/** The folder with the programs of that version; undefined, with a word to standard output, where they cannot be had. */
+/**
+ * The folder with the programs of that version; undefined, with a word to standard output, where they cannot be had.
+ */
 export function etcdOf(version: string): { folder: string; version: string } | undefined {
   const folder = join(kept, version)
   if (!existsSync(folder)) {
