@@ -46,14 +46,14 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   mkdirSync(tools, { recursive: true })
   symlinkSync(tools, join(path, '.tools'))
   if (user) chownSync(path, user, user)
-  const variables = { HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment }
-  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables, user)
+  const variables = (): Record<string, string> => ({ HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment })
+  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables(), user)
   const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
   return {
     path,
     verb,
     start,
-    at: (offset, script, ...flags) => startScript(script, flags, variables, user, ['faketime', '-f', offset]).done,
+    at: (offset, script, ...flags) => startScript(script, flags, variables(), user, ['faketime', '-f', offset]).done,
     downAll: async () => {
       for (const name of existsSync(join(path, '.cluster')) ? readdirSync(join(path, '.cluster')) : [])
         await verb('down', '--cluster', name, '--yes', '--purge')
