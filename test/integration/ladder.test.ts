@@ -44,7 +44,7 @@ async function runs(home: Home, version: string): Promise<void> {
 const configurations = (home: Home): string => {
   const hosts = join(home.path, '.cluster/etcd-cluster-1/hosts')
   return readdirSync(hosts)
-    .map((host) => readFileSync(join(hosts, host, `etc/supervisor/${host}.conf`), 'utf8'))
+    .map((host) => readFileSync(join(hosts, host, 'etc/keeper/member.conf'), 'utf8'))
     .join('\n')
 }
 

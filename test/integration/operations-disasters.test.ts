@@ -92,8 +92,8 @@ test('a snapshot that is damaged, or of a newer etcd, is refused, and nothing is
 test('restore and recover refuse a cluster whose upgrade is half done, and a host of another authority', async () => {
   const path = join(state, 'cluster.json')
   const good = readFileSync(path, 'utf8')
-  writeFileSync(path, good.replace(/"etcd": \{/, '"etcd": { "upgradingTo": "3.5.30",'))
-  await refused(/upgrade .* was begun(.|\n)*--etcd-version 3\.5\.30/, 'restore', kept, '--yes')
+  writeFileSync(path, good.replace(/"etcd": \{/, '"etcd": { "upgradingTo": "3.99.0",'))
+  await refused(/upgrade .* was begun(.|\n)*--etcd-version 3\.99\.0/, 'restore', kept, '--yes')
   await refused(/upgrade .* was begun/, 'recover', '--yes')
   writeFileSync(path, good)
   const ca = join(state, 'hosts/master02/etc/ssl/etcd/ca.crt')
