@@ -67,11 +67,12 @@ function follow({ keys, revision }: Cache): Pick<Cache, 'told' | 'stop'> {
     }
   }
   const told = async (): Promise<string> => {
-    for (let said = ''; ; await pause(200)) {
+    let said = ''
+    for (; !stopped && !said.includes('compacted'); await pause(200)) {
       child = watch(next)
       said = await linesAndWords(child, read)
-      if (stopped || said.includes('compacted')) return said
     }
+    return said
   }
   return {
     told: told(),

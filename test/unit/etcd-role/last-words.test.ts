@@ -25,6 +25,16 @@ test('the last line that says panic, fatal or error is the reason, without the t
   assert.is(reasonIn(info, old, ...trace), old)
 })
 
+test('an error of an earlier run is no reason: wrong flags, or the keeper that starts nothing, are', () => {
+  const earlier = '{"level":"error","ts":"2026-11-26T03:27:43Z","caller":"a.go:1","msg":"serving failed"}'
+  const begin = '{"level":"info","ts":"2026-11-26T03:27:44Z","caller":"b.go:1","msg":"Running: ","args":["etcd"]}'
+  const flags =
+    '{"level":"warn","ts":"2026-11-26T03:27:44Z","caller":"c.go:1","msg":"failed to verify flags","error":"x"}'
+  assert.is(reasonIn(earlier, begin, flags), 'failed to verify flags; error: x')
+  const keeper = '2026-11-26T03:27:44+0000 keeper: Not started: /d holds no data.'
+  assert.is(reasonIn(begin, earlier, keeper), keeper)
+})
+
 test('where no line has such a level, the last three lines are shown', () => {
   assert.is(reasonIn(info, 'a', 'b', 'c'), 'a\nb\nc')
   assert.is(reasonIn(''), 'nothing')

@@ -18,14 +18,20 @@ class ServiceError(Exception):
 
 # How much of a log is searched for the reason why etcd ended: a stack trace of Go's follows it.
 LOG_BYTES, LOG_LINES = 65536, 400
-# What etcd ends with: zap's levels as JSON or for the console, those of 3.4 (C, E), and Go's own.
-LEVELS = re.compile(r'"level":"(?:panic|dpanic|fatal|error)"|\t(?:PANIC|DPANIC|FATAL|ERROR)\t| [CE] \| |^panic: |^fatal error: ')
+# What etcd ends with: zap's levels as JSON or for the console, those of 3.4 (C, E), and Go's own; wrong flags, which are but
+# a warning; and what the keeper says where it started nothing.
+LEVELS = re.compile(
+    r'"level":"(?:panic|dpanic|fatal|error)"|\t(?:PANIC|DPANIC|FATAL|ERROR)\t| [CE] \| |^panic: |^fatal error: |failed to verify flags| keeper: '
+)
+# The line with which etcd starts, of 3.5 and later, and of 3.4: an error before it is of an earlier run.
+BEGIN = re.compile(r'"msg":"Running: "|\tRunning: |etcdmain: etcd Version: ')
 
 
 def reason_in(log):
-    """Why etcd ended: the last line of its log with a level that says so, readable; else its last three lines."""
+    """Why etcd ended: the last line of its last run with a level that says so, readable; else its last three lines."""
     lines = log.strip().splitlines()
-    telling = [line for line in lines if LEVELS.search(line)]
+    begin = max((number for number, line in enumerate(lines) if BEGIN.search(line)), default=0)
+    telling = [line for line in lines[begin:] if LEVELS.search(line)]
     return readable(telling[-1]) if telling else "\n".join(lines[-3:]) or "nothing"
 
 
