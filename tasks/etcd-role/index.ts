@@ -16,7 +16,7 @@ import { suggest } from '../core/suggest.ts'
 import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
-import { endOfLine, fetchEtcd } from '../etcd/fetch.ts'
+import { fetchEtcd } from '../etcd/fetch.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { removedSettings } from '../etcd/settings.ts'
 import { checkHosts, hostTable, lackingPrograms, unfit } from './hosts.ts'
@@ -241,7 +241,6 @@ const etcdCheck = (cluster: Cluster): Check => ({
   mend: {
     run: async (report) => {
       const { version, told } = await fetchEtcd(cluster, report)
-      warnOnce(endOfLine(version))
       return `etcd ${version}: ${told}`
     },
   },

@@ -8,6 +8,7 @@ import { type Architecture, architectureHere, type Machine } from '../core/machi
 import { aptUnpack, compareVersions, fetchTool, hasApt } from '../core/programs.ts'
 import { etcdSources } from '../core/schema.ts'
 import { ask } from '../core/shell.ts'
+import { warningsOf } from './faults.ts'
 import { buildWithGo } from './go-build.ts'
 import { fetchRelease } from './release.ts'
 import { type Got, gotBefore, machineOf, NotThisWay, toolName, type Way } from './ways.ts'
@@ -84,19 +85,8 @@ async function unpackDistributions(wanted: string | undefined, machine: Machine)
   return {
     folder,
     version,
-    told: ["the distribution's package, checked by apt", endOfLine(version)].filter(Boolean).join('. '),
+    told: ["the distribution's package, checked by apt", ...warningsOf(version)].join('. '),
   }
-}
-
-/** The minor versions that etcd's maintainers no longer mend, and since when. */
-const ended: Record<string, string> = { '3.4': 'June 2026' }
-
-/** That nobody mends this version's faults any more, and what helps; '' where its line goes on. */
-export function endOfLine(version: string): string {
-  const minor = version.split('.').slice(0, 2).join('.')
-  return ended[minor]
-    ? `The line of etcd ${minor} ended in ${ended[minor]}: open the way to a newer one (etcd.mirror, or Go), then upgrade.`
-    : ''
 }
 
 /** Whether there is a way to this version at all. Whether the network lets it is another question. */

@@ -183,7 +183,7 @@ test('where only ssh to the first can be reached from here, and the others throu
 
 test('servers are restored from a backup; then two of them lose all, and the third brings them back', async () => {
   const { folder } = JSON.parse((await passed('backup', '--json')).stdout) as { folder: string }
-  assert.is(JSON.parse((await passed('restore', folder, '--yes', '--json')).stdout).revisionRaised, false)
+  await passed('restore', folder, '--yes')
   for (const { name } of machines.hosts.slice(0, 3)) {
     const owners = await machines.on(
       name,

@@ -7,7 +7,7 @@ import { OperationError } from '../../../tasks/core/errors.ts'
 import { architectureHere } from '../../../tasks/core/machines.ts'
 import { toolsFolder } from '../../../tasks/core/programs.ts'
 import type { EtcdSource } from '../../../tasks/core/schema.ts'
-import { endOfLine, fetchEtcd } from '../../../tasks/etcd/fetch.ts'
+import { fetchEtcd } from '../../../tasks/etcd/fetch.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
@@ -78,11 +78,6 @@ test('what was got by the same way before is not got again', async () => {
   mkdirSync(folder, { recursive: true })
   onPath({}, true)
   assert.is((await fetchEtcd(wanted('go'))).folder, folder)
-})
-
-test('that a line has ended is said of 3.4, and of no other', () => {
-  assert.match(endOfLine('3.4.23'), /^The line of etcd 3\.4 ended in June 2026: /)
-  for (const other of ['3.5.33', '3.6.14', '3.7.1']) assert.is(endOfLine(other), '')
 })
 
 test.run()
