@@ -54,20 +54,31 @@ if [ -n "$FRESH_TESTS" ]; then
   printf '%s\n' "$STDOUT" | tail -n 1
 fi
 
-# An ordinary user without sudo: with etcd in a folder, and Python where the suite has brought it along by now.
+# An ordinary user without sudo: first with what the suite brings along, then with a mirror of the release.
 useradd --create-home user
-cp -r .tools/etcd-* /opt/etcd
-cp -r /root/ha-etcd /home/user/ha-etcd
-rm -rf /home/user/ha-etcd/.tools /home/user/ha-etcd/.cluster /home/user/ha-etcd/certs/*
+programs=$(ls -d .tools/etcd-* | head -n 1)
+version=$("$programs/etcd" --version | sed -n 's/^etcd Version: //p')
+node --import ha-etcd/loader test/fresh/mirror.ts "$programs" "$version" >/tmp/mirror.out &
+mirror=$!
+trap 'kill $mirror' EXIT
+for _ in $(seq 100); do if [ -s /tmp/mirror.out ]; then break; fi; sleep 0.1; done
+read -r base authority </tmp/mirror.out
+cat /etc/ssl/certs/ca-certificates.crt "$authority" >/tmp/authorities.pem
+git clone --quiet --no-hardlinks /root/ha-etcd /home/user/ha-etcd
+cp -r node_modules /home/user/ha-etcd/
 if [ -e /root/.npmrc ]; then cp /root/.npmrc /home/user/; fi
 chown -R user /home/user
 cat >/tmp/user.sh <<'USER'
 set -euo pipefail
 cd ~/ha-etcd
-npx zx scripts/doctor.ts 2>&1 | sed 's/^/without etcd: /' | grep Error: || true
-printf 'etcd: { binaries: /opt/etcd }\n' >cluster.yaml
-npx zx scripts/up.ts
-npx zx scripts/up.ts | grep 'nothing had to be changed'
-npx zx scripts/down.ts --yes --purge
+verb() { npx zx "scripts/$1.ts" "${@:2}"; }
+if verb doctor >/tmp/user.out 2>&1; then echo 'doctor finds nothing missing, without etcd' && exit 1; fi
+grep -A2 Error: /tmp/user.out
+printf 'etcd: { version: %s }\n' "$VERSION" >cluster.yaml
+verb up
+verb up | grep 'nothing had to be changed'
+verb down --yes --purge
 USER
-step 'the same as an ordinary user without sudo' su user -c "PATH=$PATH bash /tmp/user.sh" </dev/null
+step 'the same as an ordinary user without sudo' su user -c "PATH=$PATH VERSION=$version HA_ETCD_MIRROR=$base \
+  NODE_EXTRA_CA_CERTS=/tmp/authorities.pem bash /tmp/user.sh" </dev/null
+printf '%s\n' "$STDOUT" | grep -E 'Error:|Check etcd:|up and verified' || true

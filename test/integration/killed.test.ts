@@ -1,11 +1,11 @@
-// Killed anywhere: whatever moment `up` dies at, the next `up` ends with a healthy cluster.
+// Killed anywhere: whatever step `up` dies at, the next `up` ends with a healthy cluster.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectFolder } from '../../tasks/core/environment.ts'
-import { processesWith, testHome } from '../support/verbs.ts'
+import { processesWith, type Started, saidBy, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const state = join(home.path, '.cluster/etcd-cluster-1')
@@ -15,8 +15,34 @@ const etcds = (): number =>
 const filesBelow = (folder: string): string[] =>
   existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
 
-/** How long a first `up` takes here, so that the moments are spread over all of it. */
-let whole = 0
+/** What is there before `up`, the step that it dies at, by what it says of it, and how long into the step (ms). */
+const moments: ['nothing' | 'stopped' | 'running', string, number][] = [
+  ['nothing', '[STARTED] Check what is needed', 0],
+  ['nothing', '[STARTED] Check the certificate authority', 0],
+  ['nothing', '[COMPLETED] Make the certificate authority', 0],
+  ['nothing', '[STARTED] Check the certificates', 10],
+  ['nothing', '[STARTED] Write the inventory', 0],
+  ['nothing', '[STARTED] Run the Ansible role', 0],
+  ['nothing', 'Compare the host with what it must hold', 300],
+  ['nothing', "Copy etcd's programs to the host", 0],
+  ['nothing', "Put the host's files in place", 0],
+  ['nothing', "Put the host's files in place", 150],
+  ['nothing', "Put the host's files in place", 300],
+  ['nothing', "Put the host's files in place", 450],
+  ['nothing', "Put the host's files in place", 600],
+  ['nothing', 'Wait until the member is healthy', 0],
+  ['nothing', '[STARTED] Ask all 3 members', 0],
+  ['stopped', "Put the host's files in place", 200],
+  ['stopped', 'Wait until the member is healthy', 0],
+  ['running', 'Compare the host with what it must hold', 300],
+  ['running', '[STARTED] Ask all 3 members', 100],
+]
+
+/** Waits until a run says these words, and then some milliseconds. @throws when it ends before */
+async function until(run: Started, words: string, ms = 0): Promise<void> {
+  await saidBy(run, words)
+  await wait(ms)
+}
 
 async function requireHealthy(what: string): Promise<void> {
   const { exitCode, stdout, stderr } = await home.verb('up', '--json', '--yes')
@@ -33,24 +59,14 @@ async function requireHealthy(what: string): Promise<void> {
   assert.not.ok(existsSync(join(state, 'lock/owner.json')), `${what}: no stale lock`)
 }
 
-test('a first up, to know how long it takes', async () => {
-  const { exitCode, tookMs, stderr } = await home.verb('up', '--yes')
-  assert.is(exitCode, 0, stderr)
-  whole = tookMs
-  await home.verb('down', '--yes', '--purge')
-})
-
-for (let round = 1; round <= 20; round++) {
-  test(`kill -9 at a random moment, then up: healthy (${round} of 20)`, async () => {
-    const moment = Math.round(((round - Math.random()) / 20) * whole)
-    const { child, done } = home.start('up', '--yes')
-    await wait(moment)
-    child.kill('SIGKILL')
-    await done
-    await requireHealthy(`killed after ${moment} ms`)
-    // Every other time the next round begins with a cluster that is there already.
-    if (round % 2 === 0)
-      assert.is((await home.verb('down', '--yes', round % 4 === 0 ? '--purge' : '--json')).exitCode, 0)
+for (const [before, words, ms] of moments) {
+  test(`${before} before; kill -9 ${ms} ms into "${words}"; then up: healthy`, async () => {
+    if (before !== 'running') await home.verb('down', '--yes', before === 'nothing' ? '--purge' : '--json')
+    const run = home.start('up', '--yes')
+    await until(run, words, ms)
+    run.child.kill('SIGKILL')
+    await run.done
+    await requireHealthy(`killed ${ms} ms into "${words}"`)
   })
 }
 
@@ -60,9 +76,14 @@ async function untilBegun(): Promise<void> {
     await wait(10)
 }
 
+/** Until a host's configuration is there: the role is at work. */
+async function untilAtWork(): Promise<void> {
+  while (!filesBelow(state).some((name) => name.endsWith('/keeper/member.conf'))) await wait(10)
+}
+
 for (const [moment, when] of [
   ['as soon as the run below it is there', untilBegun],
-  ['half way', () => wait(whole * 0.7)],
+  ['half way', untilAtWork],
 ] as const) {
   test(`kill -9 of npx itself ${moment}, then up: healthy, though the run below npx lived on`, async () => {
     await home.verb('down', '--yes', '--purge')
@@ -77,16 +98,14 @@ for (const [moment, when] of [
   })
 }
 
-for (const fraction of [0.3, 0.5, 0.65]) {
-  test(`Ctrl-C at ${fraction} of the way ends within 2 s with 130, leaves no tool behind, and the next run goes on`, async () => {
+for (const words of ['[STARTED] Check what is needed', 'Compare the host with', "Put the host's files in place"]) {
+  test(`Ctrl-C at "${words}" ends within 2 s with 130, leaves no tool behind, and the next run goes on`, async () => {
     await home.verb('down', '--yes', '--purge')
-    const { child, done } = home.start('up', '--yes')
-    const begun = Date.now()
-    await new Promise((said) => child.stdout?.once('data', said)) // before its first word it is not our program yet, but node's start
-    await wait(Math.max(0, whole * fraction - (Date.now() - begun)))
+    const run = home.start('up', '--yes')
+    await until(run, words, 100)
     const pressed = Date.now()
-    process.kill(-(child.pid ?? 0), 'SIGINT')
-    const { exitCode, stderr } = await done
+    process.kill(-(run.child.pid ?? 0), 'SIGINT')
+    const { exitCode, stderr } = await run.done
     assert.ok(Date.now() - pressed < 2000, `took ${Date.now() - pressed} ms`)
     assert.is(exitCode, 130, stderr)
     assert.match(stderr, 'Interrupted')
@@ -101,8 +120,9 @@ for (const fraction of [0.3, 0.5, 0.65]) {
 test('two runs at once: the second is refused, naming the first, and the first ends well', async () => {
   await home.verb('down', '--yes', '--purge')
   const first = home.start('up', '--yes')
-  await wait(whole * 0.5)
-  const second = await home.verb('up', '--yes')
+  await until(first, '[STARTED] Check the certificate authority')
+  first.child.kill('SIGSTOP') // so that it is still at work, however slow the second is
+  const second = await home.verb('up', '--yes').finally(() => first.child.kill('SIGCONT'))
   assert.is(second.exitCode, 1)
   assert.match(second.stderr, `up, pid ${first.child.pid}`)
   assert.is((await first.done).exitCode, 0)

@@ -107,16 +107,27 @@ function startScript(
   return { child, done }
 }
 
+/** Waits until a run says these words. @throws when it ends before */
+export async function saidBy({ child, done }: Started, words: string): Promise<void> {
+  let said = ''
+  const heard = new Promise<true>((resolve) =>
+    child.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk
+      if (said.includes(words)) resolve(true)
+    }),
+  )
+  const ended = done.then(({ exitCode, stderr }) => {
+    throw new Error(`It ended with ${exitCode} before it said "${words}": ${stderr}${said}`)
+  })
+  await Promise.race([heard, ended])
+}
+
 /** Runs a verb and kills it (-9) when it says these words. @throws when it ends before */
 export async function killedAt(home: Home, words: string, script: string, ...flags: string[]): Promise<void> {
-  const { child, done } = home.start(script, ...flags)
-  let said = ''
-  child.stdout?.on('data', (chunk: Buffer) => {
-    said += chunk
-    if (said.includes(words)) child.kill('SIGKILL')
-  })
-  const { exitCode, stderr } = await done
-  if (exitCode !== null) throw new Error(`${script} ended before "${words}": ${stderr}${said}`)
+  const run = home.start(script, ...flags)
+  await saidBy(run, words)
+  run.child.kill('SIGKILL')
+  await run.done
 }
 
 /** A local host's folder gone in one instant: removing file after file would race with an etcd that still writes there. */
