@@ -32,6 +32,7 @@ export interface ToolOptions {
  * Runs a short program to its end and returns what it printed, whatever its exit code.
  * @param timeout milliseconds after which it is killed (exit code 124)
  * @throws OperationError when there is no such program
+ * @throws Interrupted once the run was asked to stop, before or after
  */
 export async function ask(
   program: string,
@@ -39,6 +40,7 @@ export async function ask(
   options: { env?: Environment; timeout?: number; input?: string } = {},
 ): Promise<Result> {
   const { env, timeout, input } = options
+  run.throwIfStopped()
   const child = $({
     quiet: true,
     nothrow: true,
@@ -69,6 +71,7 @@ function refuseMissing(program: string, exitCode: number | null, stderr: string)
 /** As `ask`, for a tool that works for a while (ansible-playbook, vagrant, apt): streamed line by line to the log. */
 export async function work(program: string, args: string[], options: ToolOptions): Promise<Result> {
   const { state, env, cwd, onLine } = options
+  run.throwIfStopped()
   const pidFile = state ? toolPidFile(state) : undefined
   const child = $({
     quiet: true,

@@ -190,6 +190,19 @@ for (const way of ['ask', 'work'] as const) {
   })
 }
 
+test('a run that was stopped starts nothing more', async () => {
+  const file = join(temporaryFolder(), 'started')
+  const code = `
+    const { ask, work } = await import('${core}shell.ts')
+    const { run } = await import('${core}run.ts')
+    run.stop('SIGINT')
+    for (const start of [ask, work])
+      await start('touch', ['${file}'], {}).then(() => console.log('ended'), (error) => console.log(error.name))`
+  const { stdout } = await ask(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code])
+  assert.is(stdout, 'Interrupted\nInterrupted\n')
+  assert.not.ok(existsSync(file))
+})
+
 /** Ended processes that nobody has waited for yet do not count. */
 async function isAlive(pid: number): Promise<boolean> {
   const { stdout } = await ask('ps', ['-o', 'stat=', '-p', String(pid)])
