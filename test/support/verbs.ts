@@ -13,6 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { projectFolder } from '../../tasks/core/environment.ts'
+import { type Output, Run } from '../../tasks/core/run.ts'
+import { perform, type Verb } from '../../tasks/core/script.ts'
 import { temporaryFolder } from './folder.ts'
 
 export interface Outcome {
@@ -24,7 +26,7 @@ export interface Outcome {
 
 export interface Home {
   path: string
-  /** Runs a script to its end. */
+  /** Performs a verb in this process, to its end. */
   verb: (script: string, ...flags: string[]) => Promise<Outcome>
   /** Starts a script in a process group of its own. */
   start: (script: string, ...flags: string[]) => Started
@@ -48,7 +50,8 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   if (user) chownSync(path, user, user)
   const variables = (): Record<string, string> => ({ HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment })
   const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables(), user)
-  const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
+  const verb = (name: string, ...words: string[]): Promise<Outcome> =>
+    user ? start(name, ...words).done : performHere(name, words, { ...inherited(), ...variables() })
   return {
     path,
     verb,
@@ -62,6 +65,34 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   }
 }
 
+/** What a run of the verb leaves, as its script would leave it. */
+async function performHere(name: string, words: string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
+  const started = Date.now()
+  const [stdout, stderr] = [collector(), collector()]
+  const { verb } = (await import(`../../tasks/verbs/${name}.ts`)) as { verb: Verb }
+  const exitCode = await perform(verb, words, new Run({ env, stdout, stderr }))
+  return { exitCode, stdout: stdout.text, stderr: stderr.text, tookMs: Date.now() - started }
+}
+
+/** An output that is kept. */
+function collector(): Output & { text: string } {
+  const kept = {
+    text: '',
+    write: (chunk: string | Uint8Array): boolean => {
+      kept.text += chunk.toString()
+      return true
+    },
+  }
+  return kept
+}
+
+/** The environment of the tests without what would change how a verb works. */
+function inherited(): NodeJS.ProcessEnv {
+  const changing = ['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION']
+  const entries = Object.entries(process.env)
+  return Object.fromEntries(entries.filter(([name]) => !name.startsWith('HA_ETCD_') && !changing.includes(name)))
+}
+
 /** Starts a script through zx, as npx does, but without npm's own half second. */
 function startScript(
   script: string,
@@ -71,13 +102,6 @@ function startScript(
   before: string[] = [],
 ): Started {
   const started = Date.now()
-  const inherited = Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([name]) =>
-        !name.startsWith('HA_ETCD_') &&
-        !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION'].includes(name),
-    ),
-  )
   const [program = process.execPath, ...words] = [...before, process.execPath]
   const child = spawn(
     program,
@@ -91,7 +115,7 @@ function startScript(
     ],
     {
       cwd: projectFolder,
-      env: { ...inherited, ...environment },
+      env: { ...inherited(), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       ...(user && { uid: user, gid: user }),

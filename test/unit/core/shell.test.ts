@@ -110,7 +110,7 @@ test('lines come one by one while the program runs, and go to the log', async ()
   const folder = temporaryFolder()
   const state = join(folder, 'state')
   mkdirSync(join(state, 'lock'), { recursive: true })
-  run.log = join(folder, 'log')
+  run().log = join(folder, 'log')
   const seen: { line: string; pids: number }[] = []
   const onLine = (line: string): void => void seen.push({ line, pids: readdirSync(join(state, 'lock')).length })
   const result = await work('sh', ['-c', 'echo one; sleep 0.2; echo two; echo oh >&2; exit 4'], { state, onLine })
@@ -119,9 +119,9 @@ test('lines come one by one while the program runs, and go to the log', async ()
     { line: 'two', pids: 1 },
   ])
   assert.equal(result, { stdout: 'one\ntwo\n', stderr: 'oh\n', exitCode: 4 })
-  assert.is(readFileSync(run.log, 'utf8'), 'one\ntwo\noh\n')
+  assert.is(readFileSync(join(folder, 'log'), 'utf8'), 'one\ntwo\noh\n')
   assert.equal(readdirSync(join(state, 'lock')), [], 'the file with its pid is gone')
-  run.log = undefined
+  run().log = undefined
 })
 
 test('of a line that is rewritten while something progresses, only the last state is kept', async () => {
@@ -172,7 +172,7 @@ for (const way of ['ask', 'work'] as const) {
     const code = `
       const { ${way} } = await import('${core}shell.ts')
       const { run } = await import('${core}run.ts')
-      process.on('SIGINT', () => run.stop('SIGINT'))
+      process.on('SIGINT', () => run().stop('SIGINT'))
       await ${way}('sh', ['-c', 'sleep 60 & echo $! > ${pidFile}; wait'], {}).then(() => console.log('ended as if nothing was'), (error) => console.log(error.name, error.exitCode))`
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -195,7 +195,7 @@ test('a run that was stopped starts nothing more', async () => {
   const code = `
     const { ask, work } = await import('${core}shell.ts')
     const { run } = await import('${core}run.ts')
-    run.stop('SIGINT')
+    run().stop('SIGINT')
     for (const start of [ask, work])
       await start('touch', ['${file}'], {}).then(() => console.log('ended'), (error) => console.log(error.name))`
   const { stdout } = await ask(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code])
