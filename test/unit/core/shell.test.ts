@@ -7,7 +7,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { caPassphrase } from '../../../tasks/core/environment.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
-import { run } from '../../../tasks/core/run.ts'
+import { inRun, Run, run } from '../../../tasks/core/run.ts'
 import { ask, keepRunning, shellQuoted, shellWords, work } from '../../../tasks/core/shell.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
@@ -134,16 +134,10 @@ test('of a line that is rewritten while something progresses, only the last stat
 
 test('what a program says cannot steer the terminal: not by its lines, nor in the log', async () => {
   const log = join(temporaryFolder(), 'log')
-  Object.assign(run, { log, verbose: true })
-  const { write } = process.stderr
   let shown = ''
-  process.stderr.write = ((text: string) => {
-    shown += text
-    return true
-  }) as typeof write
-  await work('printf', ['a\\033[2J\\033]0;t\\007b\\n'], {})
-  process.stderr.write = write
-  Object.assign(run, { log: undefined, verbose: false })
+  const write = (text: string | Uint8Array): boolean => (shown += text) !== ''
+  const one = Object.assign(new Run({ stderr: { write } }), { log, verbose: true })
+  await inRun(one, () => work('printf', ['a\\033[2J\\033]0;t\\007b\\n'], {}))
   assert.match(shown, /\| .*ab\n$/)
   assert.not.match(shown, '\u001b[2J')
   assert.is(readFileSync(log, 'utf8'), 'ab\n')
