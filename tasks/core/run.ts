@@ -1,6 +1,7 @@
 // This run of a verb: whom it talks to, what it was told, what it changed. It goes with all that the run awaits
 // (AsyncLocalStorage), so that several runs can follow one another in one process.
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { setMaxListeners } from 'node:events'
 import { appendFileSync } from 'node:fs'
 import { Interrupted } from './errors.ts'
 
@@ -39,6 +40,7 @@ export class Run {
     this.stdout = around.stdout ?? process.stdout
     this.stderr = around.stderr ?? process.stderr
     this.attended = around.attended ?? false
+    setMaxListeners(0, this.signal) // all that waits listens
   }
 
   /** Shared by everything that waits or starts a program: aborted once the run is to end, or has ended. */

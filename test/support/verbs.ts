@@ -4,6 +4,7 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -156,7 +157,10 @@ export async function killedAt(home: Home, words: string, script: string, ...fla
 
 /** A local host's folder gone in one instant: removing file after file would race with an etcd that still writes there. */
 export function destroyHost(home: Home, name: string): void {
-  renameSync(join(home.path, '.cluster/etcd-cluster-1/hosts', name), join(home.path, `destroyed-${name}`))
+  renameSync(
+    join(home.path, '.cluster/etcd-cluster-1/hosts', name),
+    join(mkdtempSync(join(home.path, 'destroyed-')), name),
+  )
 }
 
 /** Every file below a folder: path to inode, time of change, mode and content, to compare before and after. */
