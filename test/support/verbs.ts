@@ -52,7 +52,7 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   const variables = (): Record<string, string> => ({ HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment })
   const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables(), user)
   const verb = (name: string, ...words: string[]): Promise<Outcome> =>
-    user ? start(name, ...words).done : performHere(name, words, { ...inherited(), ...variables() })
+    user ? start(name, ...words).done : performHere(name, words, { ...environmentOfTests(), ...variables() })
   return {
     path,
     verb,
@@ -67,7 +67,7 @@ export function testHome(environment: Record<string, string> = {}, user?: number
 }
 
 /** What a run of the verb leaves, as its script would leave it. */
-async function performHere(name: string, words: string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
+export async function performHere(name: string, words: string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
   const started = Date.now()
   const [stdout, stderr] = [collector(), collector()]
   const { verb } = (await import(`../../tasks/verbs/${name}.ts`)) as { verb: Verb }
@@ -88,7 +88,7 @@ function collector(): Output & { text: string } {
 }
 
 /** The environment of the tests without what would change how a verb works. */
-function inherited(): NodeJS.ProcessEnv {
+export function environmentOfTests(): NodeJS.ProcessEnv {
   const changing = ['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION']
   const entries = Object.entries(process.env)
   return Object.fromEntries(entries.filter(([name]) => !name.startsWith('HA_ETCD_') && !changing.includes(name)))
@@ -116,7 +116,7 @@ function startScript(
     ],
     {
       cwd: projectFolder,
-      env: { ...inherited(), ...environment },
+      env: { ...environmentOfTests(), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       ...(user && { uid: user, gid: user }),
