@@ -7,7 +7,7 @@ import { OperationError } from '../core/errors.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { look } from '../observe/look.ts'
-import { replaceRules } from '../plans/replace.ts'
+import { replacedBefore, replaceRules } from '../plans/replace.ts'
 import * as verify from '../verify/index.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
@@ -28,7 +28,10 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   await requireReachable(cluster, others)
   const seen = await look(cluster)
   const rules = replaceRules(seen, names)
-  if (planOnly) return sayPlan(cluster, 'replace', [...planLines(cluster, rules, seen), 'verify'])
+  if (planOnly) {
+    const left = replacedBefore(seen, names).map((name) => `leave ${name}, which the run before has replaced already`)
+    return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), 'verify'])
+  }
   await carryOut(cluster, rules, seen)
   await runPipeline([
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),

@@ -18,6 +18,13 @@ export function replaceRules(start: Observation, hosts: string[]): Rules {
     )
 }
 
+/** The hosts whose member a run that was killed has replaced already. */
+export const replacedBefore = (seen: Observation, hosts: string[]): string[] =>
+  hosts.filter((host) => {
+    const old = seen.replacing[host]
+    return old !== undefined && votes(seen, host) && memberOn(seen, host)?.id !== old
+  })
+
 /** A learner is no member that must go: whoever was cut short comes to its end. */
 function oldOf(seen: Observation, host: string): string | undefined {
   const member = memberOn(seen, host)
