@@ -34,31 +34,34 @@ export function first(...rules: (() => Next | undefined)[]): Next {
   return 'done'
 }
 
-/** All of these hosts, one after the other. etcd takes one learner at a time: whose is there already comes first. */
+/**
+ * All of these hosts, one after the other. All are brought up first: some may be well again. etcd takes one learner at a
+ * time: whose is there already comes first.
+ */
 export function joinAll(seen: Observation, goals: Goal[]): Next {
+  const due = goals.filter(({ host, old }) => !votes(seen, host) || memberOn(seen, host)?.id === old)
   const learns = ({ host }: Goal): boolean => memberOn(seen, host)?.learner === true
-  const inOrder = goals.toSorted((a, b) => Number(learns(b)) - Number(learns(a)))
-  const going = goals.filter(({ old }) => old !== undefined).map(({ host }) => host)
-  return first(() => lostFirst(seen, goals), ...inOrder.map((goal) => () => join(seen, goal, going)))
+  const going = due.filter(({ old }) => old !== undefined).map(({ host }) => host)
+  return first(
+    ...due.map(({ host }) => () => (seen.hosts[host]?.ready ? undefined : act({ do: 'bring up', host }))),
+    () => (due.length > 1 ? removeLost(seen, due) : undefined),
+    ...due.toSorted((a, b) => Number(learns(b)) - Number(learns(a))).map((goal) => () => join(seen, goal, going)),
+  )
 }
 
-/** etcd before 3.5.30 adds nobody while any voter is down (its rule of reconfiguration): those that are lost go first. */
-function lostFirst(seen: Observation, goals: Goal[]): Next | undefined {
-  const lost = goals.flatMap(({ host }) => {
-    const member = memberOn(seen, host)
-    return member && !member.learner && seen.hosts[host]?.ready && !seen.hosts[host].answer ? [{ host, member }] : []
-  })
+/** Of several, the members that are down go first: etcd may add nobody beside them. */
+function removeLost(seen: Observation, goals: Goal[]): Next | undefined {
+  const members = goals.flatMap(({ host }) => memberOn(seen, host) ?? [])
+  const lost = members.filter(({ host = '', learner }) => !learner && !seen.hosts[host]?.answer)
   const [one] = lost
-  if (lost.length < 2 || !one) return undefined
+  if (!one?.host) return undefined
+  const { id, host } = one
+  const leaving = [...lost, ...members.filter(({ learner }) => learner)].flatMap((member) => member.host ?? [])
   return first(
-    () => quorumWithout(seen, one.host),
-    () =>
-      addable(
-        seen,
-        lost.map(({ host }) => host),
-      ),
-    () => (seen.hosts[one.host]?.empty ? undefined : act({ do: 'set aside', host: one.host })),
-    () => act({ do: 'remove member', host: one.host, id: one.member.id }),
+    () => quorumWithout(seen, host),
+    () => addable(seen, leaving),
+    () => (seen.hosts[host]?.empty ? undefined : act({ do: 'set aside', host })),
+    () => act({ do: 'remove member', host, id }),
   )
 }
 
@@ -67,13 +70,11 @@ function lostFirst(seen: Observation, goals: Goal[]): Next | undefined {
  * `going`: who has its turn, too, and had better not lead.
  */
 function join(seen: Observation, { host, old }: Goal, going: string[]): Next {
-  const { answer, ready, empty } = seen.hosts[host] ?? { ready: false, empty: false }
+  const { answer, empty } = seen.hosts[host] ?? { empty: false }
   const member = memberOn(seen, host)
-  if (votes(seen, host) && member?.id !== old) return 'done'
   const learns = member?.learner && member.id !== old
   if (learns && answer?.follows && answer.member === member.id) return act({ do: 'promote', host, id: member.id })
   return first(
-    () => (ready ? undefined : act({ do: 'bring up', host })),
     () => quorumWithout(seen, host),
     () => (learns ? undefined : addable(seen, [host])),
     () => leadElsewhere(seen, [host], going),
@@ -91,7 +92,6 @@ function join(seen: Observation, { host, old }: Goal, going: string[]): Next {
 export function retire(seen: Observation, host: string, leaving: string[]): Next {
   const member = memberOn(seen, host)
   return first(
-    () => (seen.members ? undefined : stop({ code: 'no-quorum' })),
     () => (member && !member.learner ? quorumAfter(seen, host) : undefined),
     () => (member ? leadElsewhere(seen, leaving) : undefined),
     () => (member ? act({ do: 'remove member', host, id: member.id }) : undefined),

@@ -22,15 +22,12 @@ export function movesTo(seen: Observation, wanted: string[]): Moves {
 /** One at a time: each comes as a learner; each that goes hands leadership over first. */
 export function scaleRules(start: Observation, wanted: string[]): Rules {
   const { coming, leaving } = movesTo(start, wanted)
-  return (seen) => {
-    const lost = leaving.filter((host) => memberOn(seen, host) && !votes(seen, host))
-    return first(
+  return (seen) =>
+    first(
       () => (seen.members ? undefined : { obstacle: { code: 'no-quorum' as const } }),
-      ...lost.map((host) => () => retire(seen, host, leaving)),
       ...coming.map((host) => () => grow(seen, host)),
       ...leaving.map((host) => () => retire(seen, host, leaving)),
     )
-  }
 }
 
 /** The record is first: a run that is killed knows whom it has begun. */

@@ -116,6 +116,7 @@ function outcome(world: World, act: Act): World | string {
       const member = members.find(({ host }) => host === act.host)
       if (!hasQuorum(world) || !member) return 'no quorum, or no member'
       if (!hosts[act.host]?.up || hosts[act.host]?.data !== undefined) return 'it is not up, or has other data'
+      if (member.started) return 'it lost what the leader believes it has'
       const started = members.map((one) => (one === member ? { ...one, started: true } : one))
       return withHost({ ...world, members: started }, act.host, { running: true, data: member.id, empty: false })
     }

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import { planOf } from '../../../tasks/plans/plan.ts'
 import { replaceRules } from '../../../tasks/plans/replace.ts'
 import { scaleRules } from '../../../tasks/plans/scale.ts'
-import type { Observation, Rules } from '../../../tasks/plans/types.ts'
+import type { Act, Observation, Rules } from '../../../tasks/plans/types.ts'
 import { reasonOf, titleOf } from '../../../tasks/plans/words.ts'
 import {
   carriedOut,
@@ -24,7 +24,7 @@ interface Verb {
   /** Hosts that it would not know unless they are recorded. */
   about: string[]
   /** Whether it has done what it was asked for. */
-  reached: (world: World) => boolean
+  reached: (world: World, start: World) => boolean
 }
 
 const hostNames = (count: number): string[] => Array.from({ length: count }, (_, at) => `h${at + 1}`)
@@ -36,15 +36,26 @@ const replace = (...hosts: string[]): Verb => ({
   rules: (seen) => replaceRules(seen, hosts),
   coming: [],
   about: hosts,
-  reached: (world) => all(hosts, voting(world)),
+  reached: (world, start) => all(hosts, voting(world)) && hosts.every((host) => isNew(world, start, host)),
 })
+
+const idOn = (world: World, host: string): string | undefined => world.members.find((one) => one.host === host)?.id
+
+/** Who voted before has a new member now; but whom a killed run has replaced is not replaced twice. */
+function isNew(world: World, start: World, host: string): boolean {
+  const [before, noted] = [idOn(start, host), start.replacing[host]]
+  if (!hasQuorum(start) || !voting(start).includes(host)) return true
+  return noted !== undefined && noted !== before ? idOn(world, host) === before : idOn(world, host) !== before
+}
 
 const scale = (count: number): Verb => ({
   words: `scale ${count}`,
   rules: (seen) => scaleRules(seen, hostNames(count)),
   coming: hostNames(count),
   about: [],
-  reached: (world) => world.recorded.length === count && world.members.length === count,
+  reached: (world) =>
+    world.recorded.length === count &&
+    hostNames(count).every((host) => world.members.some((one) => one.host === host && !one.learner)),
 })
 
 /** A way into a state: what befell the cluster, and what is left of faults and kills. */
@@ -59,6 +70,10 @@ const broken = (story: string[], what: string): never => {
   throw new Error(`${what}\n  ${story.join('\n  ')}`)
 }
 
+/** A member that leads is not stopped or removed: writes would wait for an election. */
+const stopsLeader = (world: World, act: Act): boolean =>
+  (act.do === 'set aside' || act.do === 'remove member') && act.host === world.leader
+
 /** Carries the whole verb out, holds every promise at every step, and returns what is there after each. */
 function perform({ world: start, story }: State, verb: Verb): World[] {
   if (!all(verb.about, start.recorded)) return []
@@ -67,6 +82,7 @@ function perform({ world: start, story }: State, verb: Verb): World[] {
   const worlds: World[] = []
   const told = [...story, verb.words]
   let world = start
+  let handOvers = 0
   for (;;) {
     const plan = planOf(rules, observe(world, verb.coming))
     if (plan.obstacle?.code === 'refused') broken(told, reasonOf(plan.obstacle))
@@ -82,6 +98,9 @@ function perform({ world: start, story }: State, verb: Verb): World[] {
       const then = carriedOut(world, next.act)
       if (typeof then === 'string') return broken(told, `etcd refuses "${titleOf(planned)}": ${then}`)
       if (hasQuorum(world) && !hasQuorum(then)) broken(told, `"${titleOf(planned)}" costs the quorum`)
+      if (stopsLeader(world, next.act)) broken(told, `"${titleOf(planned)}" stops the leader`)
+      handOvers += planned.do === 'hand over' ? 1 : 0
+      if (handOvers > 1) broken(told, 'leadership is handed over twice')
       if (planned.do === 'set aside' && !hasQuorum(then)) broken(told, `"${titleOf(planned)}" sets the last data aside`)
       if (planned.do === 'remove host' && !hasQuorum(then))
         broken(told, `"${titleOf(planned)}" deletes data without a quorum`)
@@ -91,12 +110,22 @@ function perform({ world: start, story }: State, verb: Verb): World[] {
     }
     if (plan.open) continue
     if (rules(observe(world, verb.coming)) !== 'done') broken(told, 'the plan was done, and the verb is not')
-    if (!verb.reached(world)) broken(told, 'the verb is done, and has not reached what it was asked for')
+    if (!verb.reached(world, start)) broken(told, 'the verb is done, and has not reached what it was asked for')
     return worlds
   }
 }
 
 const idOf = (next: unknown): string => (next as { act?: { id?: string } }).act?.id ?? ''
+
+/** While a quorum commits, one verb brings back all that do not vote, however many and however lost. */
+function requireWayOut(state: State): void {
+  const { world } = state
+  const silent = world.recorded.filter((host) => !voting(world).includes(host))
+  if (!hasQuorum(world) || silent.length === 0) return
+  const verb = replace(...silent)
+  const end = perform(state, verb).at(-1)
+  if (!end || !all(silent, voting(end))) broken(state.story, `no way out: ${verb.words} does not help`)
+}
 
 /** Breadth first; the number of states and of verbs that were carried out in them. */
 function explore(starts: World[], verbs: Verb[], budget: { faults: number; kills: number }): string {
@@ -107,6 +136,7 @@ function explore(starts: World[], verbs: Verb[], budget: { faults: number; kills
     const key = JSON.stringify([state.world, state.faults, state.kills])
     if (seen.has(key)) continue
     seen.add(key)
+    requireWayOut(state)
     for (const verb of verbs) {
       const worlds = perform(state, verb)
       performed += worlds.length > 0 ? 1 : 0
