@@ -43,7 +43,11 @@ export function joinAll(seen: Observation, goals: Goal[]): Next {
   const learns = ({ host }: Goal): boolean => memberOn(seen, host)?.learner === true
   const going = due.filter(({ old }) => old !== undefined).map(({ host }) => host)
   return first(
-    ...due.map(({ host }) => () => (seen.hosts[host]?.ready ? undefined : act({ do: 'bring up', host }))),
+    ...due.map(
+      ({ host }) =>
+        () =>
+          seen.hosts[host]?.ready ? undefined : act({ do: 'bring up', host }),
+    ),
     () => (due.length > 1 ? removeLost(seen, due) : undefined),
     ...due.toSorted((a, b) => Number(learns(b)) - Number(learns(a))).map((goal) => () => join(seen, goal, going)),
   )
@@ -56,10 +60,8 @@ function removeLost(seen: Observation, goals: Goal[]): Next | undefined {
   const [one] = lost
   if (!one?.host) return undefined
   const { id, host } = one
-  const leaving = [...lost, ...members.filter(({ learner }) => learner)].flatMap((member) => member.host ?? [])
   return first(
     () => quorumWithout(seen, host),
-    () => addable(seen, leaving),
     () => (seen.hosts[host]?.empty ? undefined : act({ do: 'set aside', host })),
     () => act({ do: 'remove member', host, id }),
   )
