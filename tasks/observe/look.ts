@@ -37,7 +37,8 @@ function isSettled({ hosts, members, leader }: Observation): boolean {
 }
 
 async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefined): Promise<Observation> {
-  const hosts = [...cluster.hosts, ...coming.filter((host) => !cluster.hosts.includes(host))]
+  const fresh = coming.filter(({ name }) => !cluster.hosts.some((host) => host.name === name))
+  const hosts = [...cluster.hosts, ...fresh]
   const endpoints = hosts.map(({ clientURL }) => clientURL)
   const [health, statuses, ready] = await Promise.all([
     endpointHealth(cluster, { endpoints }),

@@ -24,12 +24,15 @@ export async function carryOut(
 ): Promise<Observation> {
   let seen = start
   let foreseen: Plan | undefined
+  let last: Act | undefined
   for (;;) {
     const plan = requirePlan(cluster, planOf(rules, seen), foreseen === undefined)
     const [act] = plan.acts
     if (foreseen) noteDifference(foreseen, plan)
     if (!act) return seen
+    if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)
     await doAct(cluster, act)
+    last = act
     seen = await look(cluster, coming, { seen, act })
     foreseen = { ...plan, acts: plan.acts.slice(1) }
   }
@@ -41,6 +44,12 @@ export function planLines(cluster: Cluster, rules: Rules, seen: Observation): st
   const lines = acts.map((act) => titleOf(act).replace(/^./, (letter) => letter.toLowerCase()))
   return open ? [...lines, 'then by what is found there'] : lines
 }
+
+/** An act that leaves no trace would be done for ever. */
+const withoutTrace = (cluster: Cluster, act: Act): OperationError =>
+  new OperationError(`"${titleOf(act)}" was done, and nothing shows it.`, {
+    hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.`,
+  })
 
 async function doAct(cluster: Cluster, act: Act): Promise<void> {
   await runPipeline([
