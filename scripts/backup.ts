@@ -1,20 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { requireRecorded } from '../tasks/core/cluster.ts'
-import { numberFlag, planFlag } from '../tasks/core/flags.ts'
-import { script } from '../tasks/core/script.ts'
-import { backup } from '../tasks/operations/backup.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/backup.ts'
 
-await script(
-  {
-    name: 'backup',
-    summary: 'Save a snapshot, and prove by restoring it that it holds what the cluster holds.',
-    writes: true,
-    byRecord: true,
-    flags: { keep: { value: 'N', summary: 'afterwards remove the oldest backups beyond N' }, ...planFlag },
-    help: 'Example: npx zx scripts/backup.ts --keep 14\nFor cron, docs/operations.md has a line.\n\nIt holds every key of the cluster, secrets too: guard it as you guard certs/.',
-  },
-  (cluster, flags) => {
-    requireRecorded(cluster)
-    return backup(cluster, { keep: numberFlag(flags, 'keep', 1), plan: flags.plan === true })
-  },
-)
+await main(verb)

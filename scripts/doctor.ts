@@ -1,4 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { phaseScript } from '../tasks/phases.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/doctor.ts'
 
-await phaseScript('doctor')
+await main(verb)

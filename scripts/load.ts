@@ -1,33 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { requireRecorded } from '../tasks/core/cluster.ts'
-import { numberFlag } from '../tasks/core/flags.ts'
-import { script } from '../tasks/core/script.ts'
-import { load } from '../tasks/load.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/load.ts'
 
-await script(
-  {
-    name: 'load',
-    summary: 'Write and read for a while, and prove that nothing acknowledged was lost.',
-    byRecord: true,
-    flags: {
-      seconds: { value: 'N', summary: 'how long (default 10, at most 3600)' },
-      writers: { value: 'N', summary: 'how many write at once (default 6)' },
-      readers: { value: 'N', summary: 'how many read at once (default 2)' },
-    },
-    help: `Run it in one terminal while another verb changes the cluster.
-Its keys lie below ha-etcd/load/ and are removed at the end.
-
-Example: npx zx scripts/load.ts --seconds 30
-
-Exit code 1: a write was lost or failed twice, or a read went back in time.`,
-  },
-  async (cluster, flags) => {
-    requireRecorded(cluster)
-    const [seconds = 10, writers = 6, readers = 2] = [
-      numberFlag(flags, 'seconds', 1, { most: 3600, decimals: true }),
-      numberFlag(flags, 'writers', 1),
-      numberFlag(flags, 'readers', 0),
-    ]
-    await load(cluster, { maxSeconds: seconds, writers, readers })
-  },
-)
+await main(verb)

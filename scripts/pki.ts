@@ -1,14 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { fetchCertificates, fetchTasks } from '../tasks/operations/fetch-certificates.ts'
-import { phaseScript } from '../tasks/phases.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/pki.ts'
 
-await phaseScript('pki', {
-  flags: { 'from-hosts': { summary: 'take back from the hosts first what certs/ has lost' } },
-  help: `--from-hosts is for a certs/<cluster>/ that is lost: the hosts have everything but
-the authority's key. Then rotate-ca brings a new authority in.`,
-  first: (cluster, flags) => ({
-    tasks: flags['from-hosts'] ? fetchTasks(cluster) : [],
-    plan: async () =>
-      flags['from-hosts'] ? (await fetchCertificates(cluster)).map((path) => `take ${path} back from the hosts`) : [],
-  }),
-})
+await main(verb)

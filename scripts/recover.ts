@@ -1,23 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { requireRecorded } from '../tasks/core/cluster.ts'
-import { planFlag } from '../tasks/core/flags.ts'
-import { script } from '../tasks/core/script.ts'
-import { recover } from '../tasks/operations/recover.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/recover.ts'
 
-await script(
-  {
-    name: 'recover',
-    summary: 'Quorum is lost for good: form a new cluster from the member that goes furthest.',
-    writes: true,
-    evenHalfDone: true,
-    flags: { from: { value: 'HOST', summary: "from this host's data: all others are lost for good" }, ...planFlag },
-    help: `The others come back as learners. Members that are only stopped are started by
-up instead, which loses nothing.
-
-Example: npx zx scripts/recover.ts --plan`,
-  },
-  (cluster, flags) => {
-    requireRecorded(cluster)
-    return recover(cluster, { from: flags.from as string | undefined, plan: flags.plan === true })
-  },
-)
+await main(verb)

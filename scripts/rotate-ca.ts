@@ -1,29 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { requireRecorded } from '../tasks/core/cluster.ts'
-import { planFlag } from '../tasks/core/flags.ts'
-import { script } from '../tasks/core/script.ts'
-import { rotateCa } from '../tasks/operations/rotate-ca.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/rotate-ca.ts'
 
-const help = `First both authorities are trusted, then the new one issues every certificate
-anew, then the old one is trusted no longer, and its key is deleted. Run again,
-it goes on where it was stopped.
-
-Example: npx zx scripts/rotate-ca.ts --step`
-
-await script(
-  {
-    name: 'rotate-ca',
-    summary: 'Change the certificate authority while the cluster goes on serving.',
-    writes: true,
-    flags: {
-      back: { summary: 'back to the old authority, while it is trusted' },
-      ...planFlag,
-      step: { summary: 'one step only: your own clients get their files between' },
-    },
-    help,
-  },
-  (cluster, flags) => {
-    requireRecorded(cluster)
-    return rotateCa(cluster, { back: flags.back === true, step: flags.step === true, plan: flags.plan === true })
-  },
-)
+await main(verb)

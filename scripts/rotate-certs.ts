@@ -1,27 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { requireRecorded } from '../tasks/core/cluster.ts'
-import { planFlag } from '../tasks/core/flags.ts'
-import { script } from '../tasks/core/script.ts'
-import { rotateCerts } from '../tasks/operations/rotate-certs.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/rotate-certs.ts'
 
-await script(
-  {
-    name: 'rotate-certs',
-    summary: 'Renew the certificates that are due, and install them while etcd runs on.',
-    writes: true,
-    flags: {
-      all: { summary: 'every certificate of hosts and clients, due or not' },
-      host: { value: 'NAME', summary: "this host's two certificates only, due or not" },
-      ...planFlag,
-    },
-    help: 'Example: npx zx scripts/rotate-certs.ts --all',
-  },
-  (cluster, flags) => {
-    requireRecorded(cluster)
-    return rotateCerts(cluster, {
-      host: flags.host as string | undefined,
-      all: flags.all === true,
-      plan: flags.plan === true,
-    })
-  },
-)
+await main(verb)

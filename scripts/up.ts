@@ -1,30 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { planFlag } from '../tasks/core/flags.ts'
-import { script } from '../tasks/core/script.ts'
-import { noteRevision } from '../tasks/operations/revision.ts'
-import { phases, runPhases, selectPhases } from '../tasks/phases.ts'
-import { printPlan } from '../tasks/plan.ts'
-import { printSummary } from '../tasks/summary.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/up.ts'
 
-await script(
-  {
-    name: 'up',
-    summary: 'Bring a cluster up and prove that it works; run again, it changes nothing.',
-    writes: true,
-    flags: {
-      from: { value: 'PHASE', summary: 'start with this phase' },
-      ...planFlag,
-      skip: { value: 'PHASES', summary: 'leave these phases out (with commas)' },
-    },
-    help: `Phases:\n${phases.map((phase) => `  ${phase.name.padEnd(11)}${phase.summary}`).join('\n')}\n\nExample: npx zx scripts/up.ts --masters 5 --yes`,
-  },
-  async (cluster, flags) => {
-    const started = Date.now()
-    const selected = selectPhases(flags.from as string | undefined, flags.skip as string | undefined)
-    if (flags.plan) return printPlan(cluster, selected)
-    await runPhases(cluster, selected)
-    const verified = selected.some((phase) => phase.name === 'verify')
-    if (verified) await noteRevision(cluster)
-    printSummary(cluster, Date.now() - started, verified)
-  },
-)
+await main(verb)

@@ -1,29 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { requireRecorded } from '../tasks/core/cluster.ts'
-import { UsageError } from '../tasks/core/errors.ts'
-import { planFlag } from '../tasks/core/flags.ts'
-import { script } from '../tasks/core/script.ts'
-import { ownVersion } from '../tasks/etcd/binaries.ts'
-import { upgrade } from '../tasks/operations/upgrade.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/upgrade.ts'
 
-await script(
-  {
-    name: 'upgrade',
-    summary: 'Bring every member to a newer etcd, one at a time, after a proven backup.',
-    writes: true,
-    flags: {
-      'etcd-version': {
-        value: 'V',
-        summary: 'the version to go to, one minor version up at most (default: that of etcd.binaries)',
-      },
-      ...planFlag,
-    },
-    help: 'Example: npx zx scripts/upgrade.ts --etcd-version 3.5.33 --plan',
-  },
-  async (cluster, flags) => {
-    requireRecorded(cluster)
-    const version = flags['etcd-version'] ?? (await ownVersion(cluster))
-    if (typeof version !== 'string') throw new UsageError('Which version? Say --etcd-version V.')
-    return upgrade(cluster, { version, plan: flags.plan === true })
-  },
-)
+await main(verb)

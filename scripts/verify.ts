@@ -1,39 +1,5 @@
 #!/usr/bin/env -S npx zx
-import { requireRecorded } from '../tasks/core/cluster.ts'
-import { numberFlag } from '../tasks/core/flags.ts'
-import { runPipeline } from '../tasks/core/pipeline.ts'
-import { run } from '../tasks/core/run.ts'
-import { script } from '../tasks/core/script.ts'
-import { warningLines } from '../tasks/core/terminal.ts'
-import { type Report, tasks } from '../tasks/verify/index.ts'
-import { healthListing, memberListing } from '../tasks/verify/listings.ts'
+import { main } from '../tasks/core/script.ts'
+import { verb } from '../tasks/verbs/verify.ts'
 
-const help = `Example:
-  npx zx scripts/verify.ts --timeout 5
-
-Exit code 0: healthy. 1: not; each fault is named with its host and what to do.`
-
-await script(
-  {
-    name: 'verify',
-    summary: 'Proves that the cluster works, and that it refuses what it must.',
-    byRecord: true,
-    flags: { timeout: { value: 'SECONDS', summary: 'how long to wait for what heals by itself (default 15)' } },
-    help,
-  },
-  async (cluster, flags) => {
-    requireRecorded(cluster)
-    const seconds = numberFlag(flags, 'timeout', 1, { decimals: true })
-    let report: Report | undefined
-    const onReport = (found: Report): void => void (report = found)
-    try {
-      await runPipeline(tasks(cluster, { timeoutMs: seconds && seconds * 1000, onReport }))
-    } finally {
-      if (report && run.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
-    }
-    if (report && !run.json)
-      process.stdout.write(
-        `\n${healthListing(report)}\n\n${memberListing(report)}\n${report.warnings.length > 0 ? '\n' : ''}${warningLines(report.warnings)}`,
-      )
-  },
-)
+await main(verb)

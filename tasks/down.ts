@@ -6,7 +6,7 @@ import type { Cluster } from './core/cluster.ts'
 import { OperationError, UsageError } from './core/errors.ts'
 import { runPipeline } from './core/pipeline.ts'
 import { hostsLeft, recordedClusters } from './core/record.ts'
-import { run } from './core/run.ts'
+import { print, run } from './core/run.ts'
 import { confirm } from './core/script.ts'
 import { suggest } from './core/suggest.ts'
 import { downTasks } from './vms/index.ts'
@@ -44,5 +44,5 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
 }
 
 function say(cluster: Cluster, message: string): void {
-  process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, down: true })}\n` : `${message}\n`)
+  print(run().json ? `${JSON.stringify({ cluster: cluster.name, down: true })}\n` : `${message}\n`)
 }

@@ -2,7 +2,7 @@
 import type { Cluster } from './core/cluster.ts'
 import { OperationError } from './core/errors.ts'
 import { runPipeline } from './core/pipeline.ts'
-import { run, sleep } from './core/run.ts'
+import { print, run, sleep } from './core/run.ts'
 import { table } from './core/terminal.ts'
 import { type LoadOptions, type LoadReport, startLoad } from './etcd/load.ts'
 import { reachMembers } from './etcd/reach.ts'
@@ -25,7 +25,7 @@ export async function load(cluster: Cluster, options: LoadOptions & { maxSeconds
       },
     },
   ])
-  if (report) print(report)
+  if (report) show(report)
   const broken = report && brokenPromises(report)
   if (broken)
     throw new OperationError(`The load did not hold: ${broken}.`, {
@@ -44,7 +44,7 @@ export function brokenPromises(report: LoadReport): string | undefined {
   return faults.length > 0 ? faults.join(', ') : undefined
 }
 
-function print(report: LoadReport): void {
+function show(report: LoadReport): void {
   const rows = [
     ['writes acknowledged', `${report.acknowledged} (${report.writesPerSecond}/s)`],
     ['  lost', String(report.missing)],
@@ -54,5 +54,5 @@ function print(report: LoadReport): void {
     ['  went back in time', String(report.backwards)],
     ['  failed twice', String(report.failedReads)],
   ]
-  process.stdout.write(run.json ? `${JSON.stringify(report)}\n` : `\n${table(rows)}\n`)
+  print(run().json ? `${JSON.stringify(report)}\n` : `\n${table(rows)}\n`)
 }

@@ -5,8 +5,8 @@ import { OperationError, UsageError } from './core/errors.ts'
 import { type Flag, type Flags, planFlag } from './core/flags.ts'
 import { concurrently, inOrder, runPipeline, type Task } from './core/pipeline.ts'
 import { recordCluster } from './core/record.ts'
-import { run } from './core/run.ts'
-import { confirm, script } from './core/script.ts'
+import { print, run } from './core/run.ts'
+import { confirm, type Verb } from './core/script.ts'
 import { suggest } from './core/suggest.ts'
 import { hostTasks } from './doctor.ts'
 import * as etcdRole from './etcd-role/index.ts'
@@ -130,25 +130,21 @@ interface Alone {
   first?: (cluster: Cluster, flags: Flags) => { tasks: Task[]; plan: () => Promise<string[]> }
 }
 
-/** A script that runs one phase of the table alone. */
-export async function phaseScript(name: string, { flags: more = {}, first, help }: Alone = {}): Promise<void> {
+/** The verb that runs one phase of the table alone. */
+export function phaseVerb(name: string, { flags: more = {}, first, help }: Alone = {}): Verb {
   const phase = phaseNamed(name)
   const example = `Example: npx zx scripts/${name}.ts --cluster etcd-cluster-1`
-  await script(
-    {
-      name,
-      summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`,
-      writes: true,
-      flags: { ...more, ...(phase.plan && planFlag) },
-      help: help ? `${help}\n\n${example}` : example,
-    },
-    async (cluster, flags) => {
+  return {
+    name,
+    summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`,
+    writes: true,
+    flags: { ...more, ...(phase.plan && planFlag) },
+    help: help ? `${help}\n\n${example}` : example,
+    act: async (cluster, flags) => {
       if (flags.plan) return printPlan(cluster, [phase], (copy) => first?.(copy, flags).plan() ?? Promise.resolve([]))
       await runPhases(cluster, [phase], first?.(cluster, flags).tasks)
-      if (run.json)
-        process.stdout.write(
-          `${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run.warnings })}\n`,
-        )
+      const { json, report, warnings } = run()
+      if (json) print(`${JSON.stringify({ cluster: cluster.name, phase: name, ...report, warnings })}\n`)
     },
-  )
+  }
 }

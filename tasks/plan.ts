@@ -1,7 +1,7 @@
 // What a run would do: every phase asked, with copies of the certificates to work on; nothing of the cluster is touched.
 import { withCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
-import { run } from './core/run.ts'
+import { print, run } from './core/run.ts'
 import { chalk } from './core/terminal.ts'
 import type { Phase } from './phases.ts'
 
@@ -17,9 +17,7 @@ const nothing = async (_copy: Cluster): Promise<string[]> => []
 /** Prints what the phases would do, or with --json gives it as data. `first`: what is done before the first of them, to the copy. */
 export async function printPlan(cluster: Cluster, selected: Phase[], first = nothing): Promise<void> {
   const plans = await planPhases(cluster, selected, first)
-  process.stdout.write(
-    run.json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans),
-  )
+  print(run().json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans))
 }
 
 function planPhases(cluster: Cluster, selected: Phase[], before: typeof nothing): Promise<PhasePlan[]> {
@@ -35,7 +33,7 @@ function planPhases(cluster: Cluster, selected: Phase[], before: typeof nothing)
           unknown: `configure and start etcd; what differs on the hosts can be told once ${first.phase} has been run`,
         })
       else plans.push({ phase: name, would: [...done.splice(0), ...((await plan?.(copy)) ?? [])] })
-      run.throwIfStopped()
+      run().throwIfStopped()
     }
     return plans
   })

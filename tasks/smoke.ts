@@ -7,7 +7,7 @@ import type { Settings } from './core/config.ts'
 import { projectFolder } from './core/environment.ts'
 import { OperationError, UsageError } from './core/errors.ts'
 import { runPipeline, type Task } from './core/pipeline.ts'
-import { run, sleep } from './core/run.ts'
+import { print, run, sleep } from './core/run.ts'
 import { type Result, work } from './core/shell.ts'
 import { chalk, duration, table } from './core/terminal.ts'
 import { type Load, type LoadReport, startLoad } from './etcd/load.ts'
@@ -109,8 +109,8 @@ export async function smoke(settings: Settings): Promise<void> {
     ),
   )
   const totalMs = steps.reduce((sum, step) => sum + step.tookMs, 0)
-  process.stdout.write(
-    run.json
+  print(
+    run().json
       ? `${JSON.stringify({ cluster: name, passed: true, steps, writes: world.report, totalMs })}\n`
       : `\n${table([...steps.map((step) => [step.name, duration(step.tookMs)]), [chalk.bold('total'), chalk.bold(duration(totalMs))]])}\n\n${chalk.green('The smoke pipeline passed.')}\n`,
   )

@@ -1,17 +1,18 @@
 // What a person needs after `up`: where the cluster is, how to reach it, and where the log lies.
 import { relative } from 'node:path'
 import type { Cluster } from './core/cluster.ts'
-import { run } from './core/run.ts'
+import { print, run } from './core/run.ts'
 import { chalk, duration, table, warningLines } from './core/terminal.ts'
 import { clientEnvironment } from './etcd/client-environment.ts'
 
 /** Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took, `verified` whether verify was among its phases. */
 export function printSummary(cluster: Cluster, tookMs: number, verified: boolean): void {
   const endpoints = cluster.hosts.map((host) => host.clientURL)
-  if (run.json) {
-    process.stdout.write(
-      `${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: clientEnvironment(cluster), log: run.log, verified, changes: run.changes, warnings: run.warnings, tookMs })}\n`,
-    )
+  const { json, log, changes, warnings } = run()
+  if (json) {
+    const { name, provider } = cluster
+    const report = { cluster: name, provider, endpoints, environment: clientEnvironment(cluster), log, verified }
+    print(`${JSON.stringify({ ...report, changes, warnings, tookMs })}\n`)
     return
   }
   const name = cluster.name === 'etcd-cluster-1' ? '' : ` --cluster ${cluster.name}`
@@ -22,15 +23,15 @@ export function printSummary(cluster: Cluster, tookMs: number, verified: boolean
     ['Use it', `eval "$(npx zx scripts/env.ts${name})" && etcdctl member list`],
     ['Look', `npx zx scripts/status.ts${name}`],
     ['Stop', `npx zx scripts/down.ts${name}`],
-    ['Log', run.log ? shorter(run.log) : ''],
+    ['Log', log ? shorter(log) : ''],
   ]
   const outcome = !verified
     ? chalk.yellow('The phases asked for are done; the cluster was not verified')
-    : run.changes.length > 0
+    : changes.length > 0
       ? chalk.green('The cluster is up and verified')
       : `${chalk.green('The cluster was up already and is verified')}; nothing had to be changed`
-  process.stdout.write(
-    `\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warningLines(run.warnings)}`,
+  print(
+    `\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warningLines(warnings)}`,
   )
 }
 

@@ -28,11 +28,11 @@ const reports = mkdtempSync(join(tmpdir(), 'tests-'))
 const atWork = new Set<number>()
 let stopping = false
 
-/** What measures how soon a person is answered has the machine to itself. */
-const alone = (path: string): boolean => path.endsWith('bad-input.test.ts')
-/** What starts scripts by the hundred, and others cover as well: to measure coverage would cost each of them as much again as it does. */
-const uncovered = (path: string): boolean => alone(path) || path.endsWith('killed.test.ts')
-const notAlone = (path: string): boolean => !alone(path)
+/**
+ * What starts scripts by the hundred, and others cover as well: to measure coverage would cost each of them as much
+ * again as it does.
+ */
+const uncovered = (path: string): boolean => path.endsWith('killed.test.ts')
 
 const { values, positionals } = options()
 const root = resolve(values.root ?? join(dirname(fileURLToPath(import.meta.url)), '..'))
@@ -45,11 +45,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 if (!values.root && !values.e2e) await prepared()
 const outcomes = values.e2e
   ? await runAll(find('e2e'), 2)
-  : [
-      ...(await runAll(find('unit'), 2)),
-      ...(await runAll(find('integration', alone), 1)),
-      ...(await runAll(find('integration', notAlone), 2)),
-    ]
+  : [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration'), 2))]
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 
@@ -76,15 +72,13 @@ async function prepared(): Promise<void> {
 }
 
 /** The test files of one kind that the arguments leave, as paths from the root. */
-function find(kind: 'unit' | 'integration' | 'e2e', among: (path: string) => boolean = () => true): string[] {
+function find(kind: 'unit' | 'integration' | 'e2e'): string[] {
   const folder = join('test', kind)
   const all = listed(join(root, folder)).map((name) => join(folder, name))
   return all
     .filter(
       (path) =>
-        path.endsWith('.test.ts') &&
-        among(path) &&
-        (positionals.length === 0 || positionals.some((part) => path.includes(part))),
+        path.endsWith('.test.ts') && (positionals.length === 0 || positionals.some((part) => path.includes(part))),
     )
     .sort()
 }

@@ -24,7 +24,7 @@ export const otherSubnets = (name: string): (string | undefined)[] =>
 /** A 127.x.y.0/24 that no recorded cluster has and whose first address has the ports free; the name decides where the search starts. */
 export async function freeLoopbackSubnet(name: string, ports: number[]): Promise<string> {
   const taken = otherSubnets(name)
-  const start = createHash('sha256').update(join(home, name)).digest().readUInt16BE()
+  const start = createHash('sha256').update(join(home(), name)).digest().readUInt16BE()
   for (let step = 0; step < 256; step++) {
     const place = (start + step * 257) % 65536
     const prefix = `127.${1 + (place % 254)}.${place >> 8}`

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { projectFolder } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { compareVersions, fetchedFolders, fetchTool, findProgram, versionOf } from './programs.ts'
+import { run } from './run.ts'
 import { ask, work } from './shell.ts'
 
 export const oldestAnsible = '2.14.0'
@@ -69,14 +70,13 @@ export async function pythonForAnsible(): Promise<string | undefined> {
 }
 
 const maker = join(projectFolder, 'templates/python/environment.py')
-let probed: Promise<string> | undefined
 
 /** Why the package index cannot be reached; '' where it can. Asked once a run. */
 export function indexSilence(python: string): Promise<string> {
-  probed ??= ask(python, [maker, '--probe'], { timeout: 40_000 }).then(({ exitCode, stderr }) =>
-    exitCode === 0 ? '' : stderr.trim() || 'no answer',
-  )
-  return probed
+  return run().once('index', async () => {
+    const { exitCode, stderr } = await ask(python, [maker, '--probe'], { timeout: 40_000 })
+    return exitCode === 0 ? '' : stderr.trim() || 'no answer'
+  })
 }
 
 /** Makes .tools/ansible-<version> with packages of the index, checked by their hashes. Returns the version. */

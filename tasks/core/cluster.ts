@@ -158,7 +158,7 @@ export async function resolveCluster(
     own,
     pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },
     paths,
-    configFile: configFile === join(home, 'cluster.yaml') ? undefined : configFile,
+    configFile: configFile === join(home(), 'cluster.yaml') ? undefined : configFile,
     recorded: record !== undefined,
   }
 }

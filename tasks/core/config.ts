@@ -30,7 +30,7 @@ export function loadSettings(
   configOf: (cluster: string) => string | undefined = () => undefined,
 ): Settings {
   const environment = settingsFromEnvironment()
-  requireFit(home, 'The folder of certs/ and .cluster/ (HA_ETCD_HOME)')
+  requireFit(home(), 'The folder of certs/ and .cluster/ (HA_ETCD_HOME)')
   const given = (flags.config as string | undefined) ?? environment.config
   const named = (flags.cluster as string | undefined) ?? environment.cluster
   const { config, file } = readConfig(given ?? configOf(named ?? defaults.cluster))
@@ -47,7 +47,7 @@ export function loadSettings(
 }
 
 function readConfig(given: string | undefined): { config: Config; file: string | undefined } {
-  const file = given ? resolve(given) : join(home, 'cluster.yaml')
+  const file = given ? resolve(given) : join(home(), 'cluster.yaml')
   requireFit(file, 'The path of the configuration file')
   if (!given && !existsSync(file)) return { config: {}, file: undefined }
   let source: string

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UsageError } from './errors.ts'
+import { run } from './run.ts'
 import { suggest } from './suggest.ts'
 
 // Node gives a program a socket for its input. A bash that stands below no other shell takes that for rshd's, and reads the
@@ -21,50 +22,49 @@ export const environmentVariables = {
 } as const
 
 /** The provider that a person has told Vagrant itself to take. */
-export const vagrantsOwnChoice = (): string | undefined => process.env.VAGRANT_DEFAULT_PROVIDER || undefined
+export const vagrantsOwnChoice = (): string | undefined => run().env.VAGRANT_DEFAULT_PROVIDER || undefined
 
 /** Where Vagrant keeps a person's boxes and plugins. */
-export const vagrantHome = (): string => process.env.VAGRANT_HOME || join(homedir(), '.vagrant.d')
+export const vagrantHome = (): string => run().env.VAGRANT_HOME || join(homedir(), '.vagrant.d')
 
 /** The checkout itself: templates and scripts are found from here. */
 export const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 
 /** Where certs/, .cluster/ and .tools/ are. */
-export const home = resolve(process.env.HA_ETCD_HOME || projectFolder)
+export const home = (): string => resolve(run().env.HA_ETCD_HOME || projectFolder)
 
 /** The passphrase of the CA's key, if there is one. Never logged. */
-export const caPassphrase = (): string | undefined => process.env.HA_ETCD_CA_PASSPHRASE || undefined
+export const caPassphrase = (): string | undefined => run().env.HA_ETCD_CA_PASSPHRASE || undefined
 
 /** The environment of the programs that we start, with `more`. None of them needs the passphrase, and whoever may see them would see it. */
 export function programEnvironment(more: Record<string, string | undefined> = {}): NodeJS.ProcessEnv {
-  const { HA_ETCD_CA_PASSPHRASE: _, ...environment } = process.env
+  const { HA_ETCD_CA_PASSPHRASE: _, ...environment } = run().env
   return { ...environment, ...more }
 }
 
 /** True below npx or npm run. */
-export const startedByNpm = (): boolean => !!process.env.npm_command
+export const startedByNpm = (): boolean => !!run().env.npm_command
 
 /** A person's own variables of this prefix, each undefined: what a program is not to hear. */
 export const unheard = (prefix: string): Record<string, undefined> =>
-  Object.fromEntries(Object.keys(process.env).flatMap((name) => (name.startsWith(prefix) ? [[name, undefined]] : [])))
+  Object.fromEntries(Object.keys(run().env).flatMap((name) => (name.startsWith(prefix) ? [[name, undefined]] : [])))
 
 /** Whether a command is npm or npx. */
 export const isNpm = (words: string[]): boolean =>
   /^(npm|npx)\b|\b(npm|npx)(-cli\.js)?\b/.test(words.slice(0, 2).join(' '))
 
 /** Whether a command is the shell in which npm started the script that this process belongs to. */
-export function isShellOfNpm(words: string[], script = process.env.npm_lifecycle_script): boolean {
+export function isShellOfNpm(words: string[], script = run().env.npm_lifecycle_script): boolean {
   const [shell, flag, ...rest] = words
   return !!script && !!shell && flag === '-c' && rest.join(' ').startsWith(script)
 }
 
 /** True where nobody can answer a prompt and a CI system has said so. */
-export const isContinuousIntegration = (): boolean =>
-  !process.stdin.isTTY && !!process.env.CI && process.env.CI !== 'false'
+export const isContinuousIntegration = (): boolean => !run().attended && !!run().env.CI && run().env.CI !== 'false'
 
 /** The settings that the environment gives, as text. Unknown HA_ETCD_ names are refused. */
 export function settingsFromEnvironment(
-  env: NodeJS.ProcessEnv = process.env,
+  env: NodeJS.ProcessEnv = run().env,
 ): Partial<Record<'cluster' | 'provider' | 'masters' | 'config' | 'boxVersion' | 'mirror', string>> {
   const known = Object.keys(environmentVariables)
   for (const name of Object.keys(env)) {

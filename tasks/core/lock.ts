@@ -163,7 +163,7 @@ function link(from: string, to: string): boolean {
 
 async function refuseIfAlive(record: string): Promise<void> {
   const { pid, birth, verb, since, launchers } = parseOwner(record)
-  if (pid === process.pid || (await birthOf(pid)) !== birth) return
+  if ((await birthOf(pid)) !== birth) return
   // Who kills npx with -9 kills npm only: the run below it goes on, but nobody sees it or can stop it any more.
   for (const [launcher, born] of launchers) if ((await birthOf(launcher)) !== born) return endProcess(pid)
   throw new OperationError(

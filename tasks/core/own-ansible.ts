@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { requireAnsible } from './ansible.ts'
 import { UsageError } from './errors.ts'
+import { run } from './run.ts'
 import { ask } from './shell.ts'
 
 /** What belongs to an inventory rather than to a play, and the variable by which Ansible hears it. */
@@ -19,13 +20,11 @@ const variables: Record<string, string> = {
 export const vaultHint =
   'Name the file with its password: ANSIBLE_VAULT_PASSWORD_FILE=FILE, or vault_password_file in your ansible.cfg; then run the same command again.'
 
-let asked: Promise<Record<string, string>> | undefined
-
 /** As variables for a play. Asked once a run, and only where there is such a file: ansible-config takes more than half a second. @throws UsageError */
 export async function ownAnsible(): Promise<Record<string, string>> {
   // Where Ansible looks, in its order (ansible-config(1)).
-  const files = [process.env.ANSIBLE_CONFIG, 'ansible.cfg', join(homedir(), '.ansible.cfg'), '/etc/ansible/ansible.cfg']
-  return files.some((file) => file && existsSync(file)) ? (asked ??= changedSettings()) : {}
+  const files = [run().env.ANSIBLE_CONFIG, 'ansible.cfg', join(homedir(), '.ansible.cfg'), '/etc/ansible/ansible.cfg']
+  return files.some((file) => file && existsSync(file)) ? run().once('ansible-config', changedSettings) : {}
 }
 
 async function changedSettings(): Promise<Record<string, string>> {

@@ -1,5 +1,5 @@
 // How a list of tasks is run and shown: a live tree on a terminal, plain lines elsewhere, nothing with --json.
-import { Listr, ListrEventType, ListrLogger, type ListrTask, PRESET_TIMER } from 'listr2'
+import { Listr, ListrEventType, ListrLogger, type ListrTask, PRESET_TIMER, ProcessOutput } from 'listr2'
 import { Interrupted, OperationError, UsageError } from './errors.ts'
 import { run } from './run.ts'
 
@@ -12,11 +12,14 @@ export type Task = ListrTask
  * @throws what the first failing task threw
  */
 export async function runPipeline(tasks: Task[], { collapse = true } = {}): Promise<void> {
-  const list = new Listr<unknown, 'default' | 'verbose' | 'silent', 'verbose' | 'silent'>([], {
+  const { json, verbose, stdout, stderr } = run()
+  const processOutput = new ProcessOutput(stdout as NodeJS.WriteStream, stderr as NodeJS.WriteStream)
+  const list = new Listr<unknown, 'default' | 'silent', 'verbose' | 'silent'>([], {
     registerSignalListeners: false,
     collectErrors: 'minimal',
-    renderer: run.json ? 'silent' : run.verbose ? 'verbose' : 'default',
-    fallbackRenderer: run.json ? 'silent' : 'verbose',
+    renderer: json ? 'silent' : 'default',
+    fallbackRenderer: json ? 'silent' : 'verbose',
+    fallbackRendererCondition: verbose || !stdout.isTTY,
     rendererOptions: {
       timer: PRESET_TIMER,
       collapseSubtasks: collapse,
@@ -28,7 +31,7 @@ export async function runPipeline(tasks: Task[], { collapse = true } = {}): Prom
     fallbackRendererOptions: {
       timer: PRESET_TIMER,
       logTitleChange: false,
-      logger: new ListrLogger({ useIcons: false, toStderr: [] }),
+      logger: new ListrLogger({ useIcons: false, toStderr: [], processOutput }),
     },
   })
   tellSteps(list)
@@ -56,7 +59,7 @@ function tellSteps(list: {
     const text = steps.join('\n')
     if (text === '' || text === told) return
     told = text
-    run.onStep?.(steps)
+    run().onStep?.(steps)
   })
 }
 

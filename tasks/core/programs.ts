@@ -13,13 +13,14 @@ import {
 import { delimiter, dirname, join } from 'node:path'
 import { home, unheard } from './environment.ts'
 import { OperationError } from './errors.ts'
+import { run } from './run.ts'
 import { ask, work } from './shell.ts'
 
 /** Programs fetched for this project, a folder for each program and version. */
-export const toolsFolder = join(home, '.tools')
+export const toolsFolder = (): string => join(home(), '.tools')
 
 /** Where a download is kept until it is whole and checked. */
-export const downloadsFolder = join(toolsFolder, 'downloads')
+export const downloadsFolder = (): string => join(toolsFolder(), 'downloads')
 
 /** The program's path: on PATH, else (for a tool that we fetch) in .tools/<tool>-<version>/; undefined where there is none. */
 export function findProgram(name: string, tool?: string): string | undefined {
@@ -37,14 +38,14 @@ export function requireProgram(name: string, tool?: string): string {
 
 /** .tools/<name>-<version> folders, the highest version first. */
 export function fetchedFolders(name: string): string[] {
-  const found = existsSync(toolsFolder)
-    ? readdirSync(toolsFolder).filter(
+  const found = existsSync(toolsFolder())
+    ? readdirSync(toolsFolder()).filter(
         (entry) => entry.startsWith(`${name}-`) && /^\d/.test(entry.slice(name.length + 1)) && !entry.includes('.part'),
       )
     : []
   return found
     .sort((a, b) => compareVersions(b.slice(name.length + 1), a.slice(name.length + 1)))
-    .map((entry) => join(toolsFolder, entry))
+    .map((entry) => join(toolsFolder(), entry))
 }
 
 /** Negative, zero or positive, as a is lower than, equal to or higher than b. Versions are numbers with dots. */
@@ -58,22 +59,18 @@ export function compareVersions(a: string, b: string): number {
 }
 
 /** The person's own PATH, for a program that is started with nothing else of their environment. */
-export const searchPath = (): string => process.env.PATH ?? ''
-
-const versions = new Map<string, Promise<string | undefined>>()
+export const searchPath = (): string => run().env.PATH ?? ''
 
 /** The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run; what we fetched bears it in its folder's name. */
 export function versionOf(program: string, args = ['--version']): Promise<string | undefined> {
-  const fetched = program.startsWith(`${toolsFolder}/`) ? /-(\d+\.\d+(\.\d+)?)$/.exec(dirname(program))?.[1] : undefined
+  const fetched = program.startsWith(`${toolsFolder()}/`)
+    ? /-(\d+\.\d+(\.\d+)?)$/.exec(dirname(program))?.[1]
+    : undefined
   if (fetched) return Promise.resolve(fetched)
-  const key = [program, ...args].join(' ')
-  const known = versions.get(key)
-  if (known) return known
-  const answer = ask(program, args, { env: unheard('ETCDCTL_'), timeout: 30_000 }).then(
-    ({ stdout, stderr, exitCode }) => (exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined),
-  )
-  versions.set(key, answer)
-  return answer
+  return run().once([program, ...args].join(' '), async () => {
+    const { stdout, stderr, exitCode } = await ask(program, args, { env: unheard('ETCDCTL_'), timeout: 30_000 })
+    return exitCode === 0 ? /\d+\.\d+(\.\d+)?/.exec(stdout + stderr)?.[0] : undefined
+  })
 }
 
 /** Whether Debian's package tools are here. */
@@ -118,11 +115,11 @@ export async function fetchTool(
   name: string,
   fill: (folder: string) => Promise<{ from: string; version: string }>,
 ): Promise<string> {
-  mkdirSync(toolsFolder, { recursive: true })
-  const part = mkdtempSync(join(toolsFolder, `${name}-.part`))
+  mkdirSync(toolsFolder(), { recursive: true })
+  const part = mkdtempSync(join(toolsFolder(), `${name}-.part`))
   try {
     const { from, version } = await fill(part)
-    const target = join(toolsFolder, `${name}-${version}`)
+    const target = join(toolsFolder(), `${name}-${version}`)
     chmodSync(from, 0o755)
     if (!existsSync(target)) renameSync(from, target)
     return target

@@ -7,6 +7,7 @@ import { OperationError } from './errors.ts'
 import { readFileIfThere } from './files.ts'
 import { findProgram } from './programs.ts'
 import type { ProviderName } from './record.ts'
+import { run } from './run.ts'
 import { type Config, type VagrantProvider, vagrantProviders } from './schema.ts'
 import { ask } from './shell.ts'
 
@@ -93,16 +94,8 @@ export function freePrivateSubnet(taken: (string | undefined)[]): string {
   })
 }
 
-const answers = new Map<VagrantProvider, Promise<boolean>>()
-
 /** Whether Vagrant could bring machines up with it, as far as can be seen at once. Asked once a run. */
-export function canUse(hypervisor: VagrantProvider): Promise<boolean> {
-  const known = answers.get(hypervisor)
-  if (known) return known
-  const answer = looks[hypervisor]()
-  answers.set(hypervisor, answer)
-  return answer
-}
+export const canUse = (hypervisor: VagrantProvider): Promise<boolean> => run().once(hypervisor, looks[hypervisor])
 
 const looks: Record<VagrantProvider, () => Promise<boolean>> = {
   docker: async () =>

@@ -77,7 +77,7 @@ const recordSchema = v.object({
 export type ClusterRecord = v.InferOutput<typeof recordSchema>
 
 /** Where a cluster's things are. */
-export function clusterPaths(name: string, root = home): ClusterPaths {
+export function clusterPaths(name: string, root = home()): ClusterPaths {
   const state = join(root, '.cluster', name)
   return {
     certs: join(root, 'certs', name),
@@ -99,7 +99,7 @@ export const replacing = ({ replacing: path }: ClusterPaths): Record<string, str
 
 /** The names of all clusters that are recorded here. */
 export function recordedClusters(): string[] {
-  const folder = join(home, '.cluster')
+  const folder = join(home(), '.cluster')
   return existsSync(folder) ? readdirSync(folder).filter((name) => existsSync(join(folder, name, 'cluster.json'))) : []
 }
 

@@ -1,53 +1,106 @@
-// This run of a script: its stop signal, and how much it should say.
+// This run of a verb: whom it talks to, what it was told, what it changed. It goes with all that the run awaits
+// (AsyncLocalStorage), so that several runs can follow one another in one process.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setMaxListeners } from 'node:events'
+import { appendFileSync } from 'node:fs'
 import { Interrupted } from './errors.ts'
 
-const controller = new AbortController()
-let stoppedBy: NodeJS.Signals | undefined
+/** Where a run writes: a stream of the process, or what a test collects. */
+export type Output = Pick<NodeJS.WriteStream, 'write'> & { isTTY?: boolean | undefined }
 
-/** Shared by everything that waits or starts a program. */
-export const run = {
-  signal: controller.signal,
-  verbose: false,
-  json: false,
-  yes: false,
+export class Run {
+  readonly env: NodeJS.ProcessEnv
+  readonly stdout: Output
+  readonly stderr: Output
+  /** Whether a person sits at the terminal, who can be asked. */
+  readonly attended: boolean
+  verbose = false
+  json = false
+  yes = false
   /** True while this run holds its cluster's lock: it may change something. */
-  writes: false,
+  writes = false
   /** True where Ctrl-C is how a person ends it: then nothing is said of that. */
-  untilStopped: false,
+  untilStopped = false
   /** What a person should know, shown at the end. */
-  warnings: [] as string[],
+  readonly warnings: string[] = []
   /** What this run changed, a clause each; none: everything was as it should be. */
-  changes: [] as string[],
+  readonly changes: string[] = []
   /** What --json says of this run beside its name: each phase adds its own. */
-  report: {} as Record<string, unknown>,
+  readonly report: Record<string, unknown> = {}
   /** Called with the step that the run has come to, the outermost first. */
-  onStep: undefined as ((steps: string[]) => void) | undefined,
+  onStep: ((steps: string[]) => void) | undefined
   /** The log of this run: what every tool printed. */
-  log: undefined as string | undefined,
+  log: string | undefined
+  readonly #controller = new AbortController()
+  readonly #known = new Map<string, unknown>()
+  #stoppedBy: NodeJS.Signals | undefined
+
+  constructor(around: Partial<Pick<Run, 'env' | 'stdout' | 'stderr' | 'attended'>> = {}) {
+    this.env = around.env ?? process.env
+    this.stdout = around.stdout ?? process.stdout
+    this.stderr = around.stderr ?? process.stderr
+    this.attended = around.attended ?? false
+    setMaxListeners(0, this.signal) // all that waits listens
+  }
+
+  /** Shared by everything that waits or starts a program: aborted once the run is to end, or has ended. */
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
 
   /** Asks everything that runs to end. */
   stop(signal: NodeJS.Signals): void {
-    stoppedBy ??= signal
-    controller.abort(new Interrupted(stoppedBy))
-  },
+    this.#stoppedBy ??= signal
+    this.#controller.abort(new Interrupted(this.#stoppedBy))
+  }
+
+  /** Ends what serves this run and no other. */
+  end(): void {
+    this.#controller.abort(new Interrupted('SIGTERM'))
+  }
 
   /** @throws Interrupted once the run was asked to stop */
   throwIfStopped(): void {
-    if (stoppedBy) throw new Interrupted(stoppedBy)
-  },
+    if (this.#stoppedBy) throw new Interrupted(this.#stoppedBy)
+  }
+
+  /** Adds to the run's log, where it has one. */
+  note(text: string | Buffer): void {
+    if (this.log) appendFileSync(this.log, text)
+  }
+
+  /** What is found out once a run. */
+  once<T>(what: string, find: () => T): T {
+    if (!this.#known.has(what)) this.#known.set(what, find())
+    return this.#known.get(what) as T
+  }
 }
+
+const current = new AsyncLocalStorage<Run>()
+/** For code that no verb has called. */
+const outside = new Run()
+
+/** The run that this code belongs to. */
+export const run = (): Run => current.getStore() ?? outside
+
+/** Calls `act` as a part of that run. */
+export const inRun = <T>(one: Run, act: () => T): T => current.run(one, act)
+
+/** Writes to the run's standard output. */
+export const print = (text: string): void => void run().stdout.write(text)
 
 /** Waits. @throws Interrupted when the run is stopped meanwhile */
 export async function sleep(ms: number): Promise<void> {
-  run.throwIfStopped()
+  const { signal } = run()
+  run().throwIfStopped()
   await new Promise<void>((wake) => {
     const done = (): void => {
       clearTimeout(timer)
-      run.signal.removeEventListener('abort', done)
+      signal.removeEventListener('abort', done)
       wake()
     }
     const timer = setTimeout(done, ms)
-    run.signal.addEventListener('abort', done, { once: true })
+    signal.addEventListener('abort', done, { once: true })
   })
-  run.throwIfStopped()
+  run().throwIfStopped()
 }

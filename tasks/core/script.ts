@@ -11,7 +11,7 @@ import { makeFolder, removeHalfWritten } from './files.ts'
 import { clusterFlags, type Flag, type Flags, helpText, parseCommandLine, type Words } from './flags.ts'
 import { noteSteps, takeLock } from './lock.ts'
 import { recordedConfigFile } from './record.ts'
-import { run } from './run.ts'
+import { inRun, print, Run, run } from './run.ts'
 import { presentError } from './terminal.ts'
 
 export interface Verb {
@@ -29,77 +29,95 @@ export interface Verb {
   evenHalfDone?: boolean
   /** True for the verbs that change no configuration: where it contradicts the record, the record counts. */
   byRecord?: boolean
-  /** True when it changes the cluster or its files: then it holds the cluster's lock (not with --plan, which changes nothing). */
+  /**
+   * True when it changes the cluster or its files: then it holds the cluster's lock (not with --plan, which changes
+   * nothing).
+   */
   writes?: boolean
+  /** What it does; of a verb that writes, with --plan: what it would do. */
+  act: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>
 }
 
 const keptLogs = 30
 
-/** Runs a script: parses its flags, resolves the cluster, calls `main`, and ends the process with the right exit code. */
-export async function script(
-  verb: Verb,
-  main: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>,
-): Promise<void> {
+/** What a script is: its verb, in this process, with this terminal. Ends the process. */
+export async function main(verb: Verb): Promise<void> {
   // The loader came in through NODE_OPTIONS; the programs we start must not inherit it.
-  delete process.env.NODE_OPTIONS
-  const table = { ...verb.flags, ...clusterFlags }
-  let release: (() => void) | undefined
-  let about = defaults.cluster
-  try {
-    const given = process.argv
-      .slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1)
-      .map((word) => (word === '-h' ? '--help' : word))
-    const { flags, words } = parseCommandLine(given, table, verb.words ?? { usage: '', least: 0, most: 0 })
-    run.verbose = flags.verbose === true
-    if (flags.help) {
-      process.stdout.write(
-        helpText(
-          verb.name,
-          verb.summary,
-          table,
-          `${verb.help}\n\nEnvironment:\n${environmentHelp()}`,
-          verb.words?.usage,
-        ),
-      )
-      return
-    }
-    if (flags.version) return void process.stdout.write(`${version()}\n`)
-    listenForSignals()
-    const settings = loadSettings(flags, recordedConfigFile)
-    run.json = settings.json
-    run.yes = settings.yes || isContinuousIntegration()
-    about = settings.asked.cluster ?? about
-    const how = {
-      resize: verb.resizes === true,
-      configures: !verb.byRecord || flags.masters !== undefined || flags.provider !== undefined,
-      looks: verb.byRecord === true && !verb.writes,
-    }
-    let cluster = await resolveCluster(settings, how)
-    requireOwner(cluster)
-    if (verb.writes && !flags.plan) {
-      const { state } = cluster.paths
-      release = await takeLock(state, verb.name)
-      run.writes = true
-      run.onStep = (steps) => noteSteps(state, steps)
-      cluster = await resolveCluster(settings, how) // what an earlier run recorded while we waited to know
-      removeHalfWritten(cluster.paths.certs, true)
-      removeHalfWritten(cluster.paths.state, false)
-      run.log = newLog(cluster, verb.name)
-    }
-    if (verb.writes && !verb.evenHalfDone) refuseHalfDone(cluster)
-    await main(cluster, flags, words)
-    run.throwIfStopped()
-  } catch (error) {
-    const { text, exitCode } = presentError(error, run.verbose)
-    if (!(run.untilStopped && error instanceof Interrupted)) process.stderr.write(`${forCluster(text, about)}\n`)
-    process.exitCode = exitCode
-  } finally {
-    release?.()
-    clearTimeout(lastResort)
-  }
+  const { NODE_OPTIONS: _, ...env } = process.env
+  const one = new Run({ env, attended: process.stdin.isTTY === true })
+  listenForSignals(one)
+  const words = process.argv.slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1)
+  process.exitCode = await perform(verb, words, one)
+  clearTimeout(lastResort)
   await flushed(process.stdout)
   await flushed(process.stderr)
   process.exit()
+}
+
+/**
+ * Performs a verb: parses its flags and words, resolves the cluster, takes its lock where it writes, and acts. What it
+ * has to say goes to the run's streams.
+ * @returns the exit code
+ */
+export function perform(verb: Verb, words: string[], one: Run): Promise<number> {
+  return inRun(one, async () => {
+    let about = defaults.cluster
+    try {
+      await performing(verb, words, (name) => void (about = name))
+      one.throwIfStopped()
+      return 0
+    } catch (error) {
+      const { text, exitCode } = presentError(error, one.verbose)
+      if (!(one.untilStopped && error instanceof Interrupted)) one.stderr.write(`${forCluster(text, about)}\n`)
+      return exitCode
+    } finally {
+      one.end()
+    }
+  })
+}
+
+/** @param onCluster called with the cluster's name, once it is known */
+async function performing(verb: Verb, given: string[], onCluster: (name: string) => void): Promise<void> {
+  const one = run()
+  const table = { ...verb.flags, ...clusterFlags }
+  const line = given.map((word) => (word === '-h' ? '--help' : word))
+  const { flags, words } = parseCommandLine(line, table, verb.words ?? { usage: '', least: 0, most: 0 })
+  one.verbose = flags.verbose === true
+  if (flags.help) {
+    const more = `${verb.help}\n\nEnvironment:\n${environmentHelp()}`
+    return print(helpText(verb.name, verb.summary, table, more, verb.words?.usage))
+  }
+  if (flags.version) return print(`${version()}\n`)
+  const settings = loadSettings(flags, recordedConfigFile)
+  one.json = settings.json
+  one.yes = settings.yes || isContinuousIntegration()
+  onCluster(settings.asked.cluster ?? defaults.cluster)
+  const how = {
+    resize: verb.resizes === true,
+    configures: !verb.byRecord || flags.masters !== undefined || flags.provider !== undefined,
+    looks: verb.byRecord === true && !verb.writes,
+  }
+  const cluster = await resolveCluster(settings, how)
+  requireOwner(cluster)
+  if (!verb.writes || flags.plan) return act(verb, cluster, flags, words)
+  const { state } = cluster.paths
+  const release = await takeLock(state, verb.name)
+  try {
+    one.writes = true
+    one.onStep = (steps) => noteSteps(state, steps)
+    const locked = await resolveCluster(settings, how) // what an earlier run recorded while we waited to know
+    removeHalfWritten(locked.paths.certs, true)
+    removeHalfWritten(locked.paths.state, false)
+    one.log = newLog(locked, verb.name)
+    await act(verb, locked, flags, words)
+  } finally {
+    release()
+  }
+}
+
+async function act(verb: Verb, cluster: Cluster, flags: Flags, words: string[]): Promise<void> {
+  if (verb.writes && !verb.evenHalfDone) refuseHalfDone(cluster)
+  await verb.act(cluster, flags, words)
 }
 
 /** A cluster belongs to the user who made it: another one, root too, would start members beside theirs. */
@@ -116,16 +134,16 @@ function requireOwner({ name, paths }: Cluster): void {
  * @throws UsageError when there is nobody to ask
  */
 export async function confirm(question: string): Promise<boolean> {
-  if (run.yes) return true
-  if (!process.stdin.isTTY || run.json)
+  if (run().yes) return true
+  if (!run().attended || run().json)
     throw new UsageError(`${question} There is nobody to ask here.`, { hint: 'Say --yes to agree.' })
   const prompt = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    const answer = await prompt.question(`${question} [y/N] `, { signal: run.signal })
+    const answer = await prompt.question(`${question} [y/N] `, { signal: run().signal })
     return /^y(es)?$/i.test(answer.trim())
   } catch (error) {
-    if ((error as Error).name === 'AbortError') run.stop('SIGINT') // Ctrl-C at a prompt is no signal to the process
-    run.throwIfStopped()
+    if ((error as Error).name === 'AbortError') run().stop('SIGINT') // Ctrl-C at a prompt is no signal to the process
+    run().throwIfStopped()
     throw error
   } finally {
     prompt.close()
@@ -135,15 +153,15 @@ export async function confirm(question: string): Promise<boolean> {
 let lastResort: NodeJS.Timeout | undefined
 
 /** The first signal asks everything to end; the second, or 1.8 s, ends the process. */
-function listenForSignals(): void {
+function listenForSignals(one: Run): void {
   // Whoever read our output is gone (up | head): end as a person's Ctrl-C would.
   for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && run.stop('SIGTERM'))
+    stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && one.stop('SIGTERM'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       const code = signal === 'SIGINT' ? 130 : 143
-      if (run.signal.aborted) process.exit(code)
-      run.stop(signal)
+      if (one.signal.aborted) process.exit(code)
+      one.stop(signal)
       lastResort = setTimeout(() => process.exit(code), 1800)
     })
   }

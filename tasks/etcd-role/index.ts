@@ -67,9 +67,9 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
     title: 'Run the Ansible role etcd',
     task: async (_, task) => {
       const recap = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
-      run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
+      run().report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
       const changed = recap.filter((row) => row.changed > 0)
-      run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
+      run().changes.push(...changed.map((row) => `configured or started ${row.host}`))
       task.title =
         changed.length > 0
           ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}`
@@ -108,13 +108,14 @@ export async function checkTheHosts(
   await prepare(copy)
   let found = await checkHosts(copy, onTask)
   const lacking = copy.etcd.binaries ? [] : lackingPrograms(found)
-  for (const architecture of lacking) run.changes.push(`${architecture}: ${await fetchFor(copy, architecture, onTask)}`)
+  for (const architecture of lacking)
+    run().changes.push(`${architecture}: ${await fetchFor(copy, architecture, onTask)}`)
   if (lacking.length > 0) {
     lookAgain()
     await prepare(copy)
     found = await checkHosts(copy, onTask)
   }
-  run.report.hosts = Object.fromEntries(found)
+  run().report.hosts = Object.fromEntries(found)
   onTable(hostTable(found))
   const failure = unfit(found)
   if (failure) throw failure
@@ -177,7 +178,7 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
 }
 
 function warnOnce(warning: string): void {
-  if (warning && !run.warnings.includes(warning)) run.warnings.push(warning)
+  if (warning && !run().warnings.includes(warning)) run().warnings.push(warning)
 }
 
 /** Read by etcd or its image without being flags. */

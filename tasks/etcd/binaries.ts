@@ -5,6 +5,7 @@ import { defaults } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { type Architecture, architectureHere, architectures, unameOf } from '../core/machines.ts'
 import { compareVersions, findProgram, versionOf } from '../core/programs.ts'
+import { run } from '../core/run.ts'
 import { waysOf } from './fetch.ts'
 import { complete, kindOf, refuseUnfit } from './program-files.ts'
 import { gotBefore, machineOf } from './ways.ts'
@@ -20,7 +21,8 @@ export interface EtcdBinaries {
 const oldest = '3.4.0'
 /** Its `etcdctl endpoint health` ends where any ETCDCTL_* is set, as all our calls do; mended in 3.6.1 (etcd-io/etcd#20118). */
 const deaf = '3.6.0'
-const found = new Map<string, EtcdBinaries>()
+/** What this run found before. */
+const found = (): Map<string, EtcdBinaries> => run().once('etcd', () => new Map())
 
 /**
  * The programs this cluster runs: the person's own folder; else the version asked for or recorded, on PATH or in .tools/;
@@ -31,10 +33,10 @@ const found = new Map<string, EtcdBinaries>()
 export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
   const { binaries, version, upgradingTo, source } = cluster.etcd
   const key = JSON.stringify([cluster.provider, source, binaries, version, upgradingTo])
-  const known = found.get(key)
+  const known = found().get(key)
   if (known) return known
   const answer = binaries ? await own(cluster) : await search(cluster)
-  if (answer) found.set(key, usable(answer))
+  if (answer) found().set(key, usable(answer))
   return answer
 }
 
@@ -48,7 +50,7 @@ export const byMachine = (
     : of(folder)
 
 /** Programs were got since: they are looked for again. */
-export const lookAgain = (): void => found.clear()
+export const lookAgain = (): void => found().clear()
 
 /** As findEtcd, where they must be there. @throws OperationError */
 export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {

@@ -98,7 +98,7 @@ export async function runPlaybook(
     },
   )
   const recap = parseRecap(stdout)
-  if (exitCode !== 0) throw playFailure(failures, stderr || stdout, run.log)
+  if (exitCode !== 0) throw playFailure(failures, stderr || stdout, run().log)
   return recap
 }
 

@@ -3,6 +3,7 @@ import { connect as connectTCP, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import { run } from '../core/run.ts'
 import { keepRunning } from '../core/shell.ts'
 
 /** A place to connect to in the place of another one. */
@@ -14,12 +15,12 @@ export interface Route {
 }
 
 /** "address:port" of a member to the tunnel's port on this machine. */
-const tunnels = new Map<string, number>()
+const tunnels = (): Map<string, number> => run().once('tunnels', () => new Map())
 const directMs = 700
 
 /** Where to connect to for an address and port. */
 export function route(address: string, port: number): Route {
-  const near = tunnels.get(`${address}:${port}`)
+  const near = tunnels().get(`${address}:${port}`)
   return near ? { host: '127.0.0.1', port: near, tunnel: true } : { host: address, port, tunnel: false }
 }
 
@@ -32,7 +33,7 @@ export function routed(url: string): string {
 
 /** Puts the members' own URLs back into a text that speaks of tunnels. */
 export function unrouted(text: string): string {
-  return [...tunnels].reduce((all, [far, near]) => all.replaceAll(`127.0.0.1:${near}`, far), text)
+  return [...tunnels()].reduce((all, [far, near]) => all.replaceAll(`127.0.0.1:${near}`, far), text)
 }
 
 /**
@@ -42,7 +43,7 @@ export function unrouted(text: string): string {
  * @throws OperationError naming the hosts whose sshd opens no tunnel
  */
 export async function reachMembers(cluster: Cluster): Promise<string | undefined> {
-  if (cluster.provider === 'local' || tunnels.size > 0) return undefined
+  if (cluster.provider === 'local' || tunnels().size > 0) return undefined
   const answers = await Promise.all(cluster.hosts.map((host) => knock(host.address, cluster.etcd.clientPort)))
   if (answers.includes('accepted')) return undefined
   const carried = await Promise.all(cluster.hosts.map((host) => openTunnel(cluster, host)))
@@ -51,7 +52,7 @@ export async function reachMembers(cluster: Cluster): Promise<string | undefined
     .filter((_, index) => carried[index] === 'forbidden' && answers[index] !== 'refused')
     .map(({ name }) => name)
   if (forbidding.length > 0) {
-    tunnels.clear() // to ask again must not seem to go directly
+    tunnels().clear() // to ask again must not seem to go directly
     throw new OperationError(
       `The members' addresses cannot be reached from here, and sshd on ${forbidding.join(' and ')} forbids forwarding (AllowTcpForwarding).`,
       {
@@ -59,7 +60,7 @@ export async function reachMembers(cluster: Cluster): Promise<string | undefined
       },
     )
   }
-  return tunnels.size > 0 ? "through ssh, since the members' addresses cannot be reached from here" : undefined
+  return tunnels().size > 0 ? "through ssh, since the members' addresses cannot be reached from here" : undefined
 }
 
 /** Both ports of a host through one ssh. A host that ssh does not reach has none: it is asked directly, and said to be down. */
@@ -88,7 +89,7 @@ async function openTunnel(cluster: Cluster, host: Host): Promise<'forbidden' | u
     return undefined
   await passThrough(near[0] as number)
   if (said.includes('administratively prohibited')) return 'forbidden'
-  for (const [index, port] of ports.entries()) tunnels.set(`${host.address}:${port}`, near[index] as number)
+  for (const [index, port] of ports.entries()) tunnels().set(`${host.address}:${port}`, near[index] as number)
   return undefined
 }
 

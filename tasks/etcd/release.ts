@@ -25,8 +25,8 @@ export interface ReleaseOptions {
 const official = 'https://github.com/etcd-io/etcd/releases/download'
 const pinnedHere = (): Sums => JSON.parse(readFileSync(join(projectFolder, 'tasks/etcd/releases.json'), 'utf8')) as Sums
 /** The sums of releases that are not pinned, as they were when each was first used. */
-const seenFile = join(toolsFolder, 'etcd-sums.json')
-const seen = (): Sums => JSON.parse(readFileIfThere(seenFile) ?? '{}') as Sums
+const seenFile = (): string => join(toolsFolder(), 'etcd-sums.json')
+const seen = (): Sums => JSON.parse(readFileIfThere(seenFile()) ?? '{}') as Sums
 
 /**
  * Downloads the release into .tools. A version that is not pinned is checked against SHA256SUMS of the same place, for
@@ -53,7 +53,7 @@ export async function fetchRelease(version: string, machine: Machine, options: R
     return { folder, version, told: `the official release from ${new URL(place).host}, SHA-256 as pinned here` }
   const sums = seen()
   writeFileIfChanged(
-    seenFile,
+    seenFile(),
     `${JSON.stringify({ ...sums, [version]: { ...sums[version], [architecture]: sum } }, null, 2)}\n`,
     0o600,
   )
@@ -66,7 +66,7 @@ async function listedSum(place: string, version: string, architecture: string, a
   const { protocol, host } = new URL(place)
   if (protocol !== 'https:')
     throw new NotThisWay(`etcd ${version} is not pinned here, and ${host} has no TLS to vouch for it`)
-  const file = join(downloadsFolder, `SHA256SUMS-${process.pid}`)
+  const file = join(downloadsFolder(), `SHA256SUMS-${process.pid}`)
   const { path } = await download(`${place}/SHA256SUMS`, file).catch(asNotThisWay)
   const list = readFileSync(path, 'utf8')
   rmSync(path)
@@ -77,7 +77,7 @@ async function listedSum(place: string, version: string, architecture: string, a
   if (!before || before === sum) return sum
   throw new OperationError(
     `The release of etcd ${version} was changed: ${host} says that its SHA-256 is ${sum}, but it was ${before}.`,
-    { hint: `Do not use it. Where etcd's maintainers say why, take that sum out of ${seenFile} and run this again.` },
+    { hint: `Do not use it. Where etcd's maintainers say why, take that sum out of ${seenFile()} and run this again.` },
   )
 }
 
@@ -88,7 +88,7 @@ function asNotThisWay(error: unknown): never {
 /** @returns the path of the archive with that sum. A part from elsewhere may have spoilt it: then once more from the start. */
 async function fetchArchive(url: string, expected: string, options: DownloadOptions): Promise<string> {
   for (;;) {
-    const { path, resumed } = await download(url, join(downloadsFolder, basename(url)), options).catch(asNotThisWay)
+    const { path, resumed } = await download(url, join(downloadsFolder(), basename(url)), options).catch(asNotThisWay)
     const sum = await sha256(path)
     if (sum === expected) return path
     rmSync(path)

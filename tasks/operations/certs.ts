@@ -2,7 +2,7 @@
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
-import { run } from '../core/run.ts'
+import { print, run } from '../core/run.ts'
 import { chalk, plain, table } from '../core/terminal.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
 import {
@@ -38,8 +38,8 @@ export async function certs(cluster: Cluster): Promise<void> {
   const rows = await gather(cluster)
   const warning = authorityWarning(cluster)
   const near = rows.filter((row) => isNear(row, cluster.pki.renewBeforeDays))
-  process.stdout.write(
-    run.json
+  print(
+    run().json
       ? `${JSON.stringify({ cluster: cluster.name, renewBeforeDays: cluster.pki.renewBeforeDays, certificates: rows, warning: warning ?? null })}\n`
       : `${render(cluster, rows, warning)}\n`,
   )

@@ -28,7 +28,7 @@ export const local: HostProvider = {
     diskCheck(
       cluster,
       diskPerMember,
-      [cluster.paths.hosts, cluster.paths.state, home],
+      [cluster.paths.hosts, cluster.paths.state, home()],
       'Free some space, or set HA_ETCD_HOME to a folder on another disk.',
     ),
     portsCheck(cluster),
@@ -75,7 +75,7 @@ async function startHosts(cluster: Cluster): Promise<string> {
   await requireEtcd(cluster)
   const made = cluster.hosts.filter((host) => !existsSync(hostFolder(cluster, host)))
   for (const host of made) makeFolder(hostFolder(cluster, host))
-  if (made.length > 0) run.changes.push('made the hosts')
+  if (made.length > 0) run().changes.push('made the hosts')
   const mended = await mend(cluster)
   const ended = await endStrays(cluster)
   const notes = [...mended, ...(ended ? [`ended ${ended} processes whose files are gone`] : [])]
@@ -91,7 +91,7 @@ async function mend(cluster: Cluster): Promise<string[]> {
     ...(taken.length > 0 ? [`moved ${names(taken)} from supervisord to keepers, which restarted them`] : []),
     ...(started.length > 0 ? [`started the keepers of ${names(started)} again`] : []),
   ]
-  run.changes.push(...done)
+  run().changes.push(...done)
   return done
 }
 
@@ -124,11 +124,11 @@ async function states(cluster: Cluster): Promise<HostState[]> {
 const fsyncCheck = (cluster: Cluster): Check => ({
   title: 'Check how fast the disk is',
   look: async () => {
-    const slow = slowestFsync([cluster.paths.state, home, tmpdir()].find(existsSync) ?? '/')
+    const slow = slowestFsync([cluster.paths.state, home(), tmpdir()].find(existsSync) ?? '/')
     return slow <= slowFsyncMs
       ? `${slow.toFixed(1)} ms to write through`
       : {
-          detail: `Writing through to the disk of ${home} takes up to ${slow.toFixed(0)} ms; etcd wants less than ${slowFsyncMs} ms, or leaders change under load.`,
+          detail: `Writing through to the disk of ${home()} takes up to ${slow.toFixed(0)} ms; etcd wants less than ${slowFsyncMs} ms, or leaders change under load.`,
           remedy: 'Set HA_ETCD_HOME to a folder on a faster disk.',
           warning: true,
         }

@@ -20,7 +20,7 @@ import { findEtcd } from '../../tasks/etcd/binaries.ts'
 import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { testCluster } from '../support/cluster.ts'
 import { clientsView, memberPids, underLoad } from '../support/load.ts'
-import { processesWith, snapshotOf, testHome } from '../support/verbs.ts'
+import { killedAt, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const certs = join(home.path, 'certs/etcd-cluster-1')
@@ -88,10 +88,8 @@ test('rotate-certs --all: every member serves new serials, none was restarted, n
 
 test('rotate-certs killed after it issued: run again, it installs what was issued', async () => {
   const before = readFileSync(join(certs, 'master03/server.crt'), 'utf8')
-  const { child, done } = home.start('rotate-certs', '--host', 'master03')
-  while (child.exitCode === null && readFileSync(join(certs, 'master03/server.crt'), 'utf8') === before) await pause(20)
-  process.kill(child.pid ?? 0, 'SIGKILL')
-  await done
+  await killedAt(home, '[COMPLETED] Issue 2 certificates', 'rotate-certs', '--host', 'master03')
+  assert.is.not(readFileSync(join(certs, 'master03/server.crt'), 'utf8'), before)
   const { exitCode, stdout, stderr } = await home.verb('rotate-certs', '--json')
   assert.is(exitCode, 0, stderr)
   assert.equal(JSON.parse(stdout).issued, [])

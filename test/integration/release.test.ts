@@ -222,21 +222,22 @@ test('a version that is not pinned and was changed since it was first used is re
 
 test('doctor says in a line which way it took and why; with etcd.source it takes that one or none', async () => {
   const tools = temporaryFolder()
+  // Node reads NODE_EXTRA_CA_CERTS as it starts.
   const own = testHome({ ...trust, HA_ETCD_MIRROR: site.base, HA_ETCD_HOME: tools })
   writeFileSync(join(tools, 'cluster.yaml'), `etcd: { version: ${version}, source: release }\n`)
-  const none = await own.verb('doctor', '--yes')
+  const none = await own.start('doctor', '--yes').done
   assert.is(none.exitCode, 1)
   assert.match(none.stderr, `etcd ${version} for linux/`)
   assert.match(none.stderr, `release: ${host} does not have SHA256SUMS`)
   if (process.arch !== 'x64') return
   site.answers.set(archive.path, serve(archive.content))
   site.answers.set(`v${version}/SHA256SUMS`, serve(sums(archive)))
-  const got = await own.verb('doctor', '--yes')
+  const got = await own.start('doctor', '--yes').done
   assert.is(got.exitCode, 0, got.stderr)
   assert.not.match(got.stderr, /warning/i)
   assert.match(got.stdout, `etcd ${version}: the release from ${host}; its SHA-256 is not pinned here`)
   assert.match(
-    (await own.verb('doctor', '--yes')).stdout,
+    (await own.start('doctor', '--yes').done).stdout,
     `etcd ${version} in ${tools}/.tools/etcd-release-linux-amd64`,
   )
 })

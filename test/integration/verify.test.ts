@@ -26,7 +26,7 @@ let cluster: Cluster
 let members: Members
 
 test.before(async () => {
-  run.json = true // no task tree among the test's output
+  run().json = true // no task tree among the test's output
   cluster = await freeTestCluster()
   await ensureCertificates(cluster)
   // Strictly, etcd changes no membership within 5 s of a member's start.

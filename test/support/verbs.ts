@@ -4,6 +4,7 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -13,6 +14,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { projectFolder } from '../../tasks/core/environment.ts'
+import { type Output, Run } from '../../tasks/core/run.ts'
+import { perform, type Verb } from '../../tasks/core/script.ts'
 import { temporaryFolder } from './folder.ts'
 
 export interface Outcome {
@@ -24,7 +27,7 @@ export interface Outcome {
 
 export interface Home {
   path: string
-  /** Runs a script to its end. */
+  /** Performs a verb in this process, to its end. */
   verb: (script: string, ...flags: string[]) => Promise<Outcome>
   /** Starts a script in a process group of its own. */
   start: (script: string, ...flags: string[]) => Started
@@ -48,7 +51,8 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   if (user) chownSync(path, user, user)
   const variables = (): Record<string, string> => ({ HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment })
   const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables(), user)
-  const verb = (script: string, ...flags: string[]): Promise<Outcome> => start(script, ...flags).done
+  const verb = (name: string, ...words: string[]): Promise<Outcome> =>
+    user ? start(name, ...words).done : performHere(name, words, { ...environmentOfTests(), ...variables() })
   return {
     path,
     verb,
@@ -62,6 +66,34 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   }
 }
 
+/** What a run of the verb leaves, as its script would leave it. */
+export async function performHere(name: string, words: string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
+  const started = Date.now()
+  const [stdout, stderr] = [collector(), collector()]
+  const { verb } = (await import(`../../tasks/verbs/${name}.ts`)) as { verb: Verb }
+  const exitCode = await perform(verb, words, new Run({ env, stdout, stderr }))
+  return { exitCode, stdout: stdout.text, stderr: stderr.text, tookMs: Date.now() - started }
+}
+
+/** An output that is kept. */
+function collector(): Output & { text: string } {
+  const kept = {
+    text: '',
+    write: (chunk: string | Uint8Array): boolean => {
+      kept.text += chunk.toString()
+      return true
+    },
+  }
+  return kept
+}
+
+/** The environment of the tests without what would change how a verb works. */
+export function environmentOfTests(): NodeJS.ProcessEnv {
+  const changing = ['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION']
+  const entries = Object.entries(process.env)
+  return Object.fromEntries(entries.filter(([name]) => !name.startsWith('HA_ETCD_') && !changing.includes(name)))
+}
+
 /** Starts a script through zx, as npx does, but without npm's own half second. */
 function startScript(
   script: string,
@@ -71,13 +103,6 @@ function startScript(
   before: string[] = [],
 ): Started {
   const started = Date.now()
-  const inherited = Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([name]) =>
-        !name.startsWith('HA_ETCD_') &&
-        !['NODE_OPTIONS', 'FORCE_COLOR', 'CI', 'MASTER_COUNT', 'BOX_VERSION'].includes(name),
-    ),
-  )
   const [program = process.execPath, ...words] = [...before, process.execPath]
   const child = spawn(
     program,
@@ -91,7 +116,7 @@ function startScript(
     ],
     {
       cwd: projectFolder,
-      env: { ...inherited, ...environment },
+      env: { ...environmentOfTests(), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       ...(user && { uid: user, gid: user }),
@@ -132,7 +157,10 @@ export async function killedAt(home: Home, words: string, script: string, ...fla
 
 /** A local host's folder gone in one instant: removing file after file would race with an etcd that still writes there. */
 export function destroyHost(home: Home, name: string): void {
-  renameSync(join(home.path, '.cluster/etcd-cluster-1/hosts', name), join(home.path, `destroyed-${name}`))
+  renameSync(
+    join(home.path, '.cluster/etcd-cluster-1/hosts', name),
+    join(mkdtempSync(join(home.path, 'destroyed-')), name),
+  )
 }
 
 /** Every file below a folder: path to inode, time of change, mode and content, to compare before and after. */

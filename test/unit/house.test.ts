@@ -70,11 +70,21 @@ const cases: [path: string, content: string, rule: string][] = [
       'noRestrictedImports',
     ],
   ),
-  ['scripts/x.ts', "import '../tasks/operations/index.ts'", ''],
+  ['scripts/x.ts', "import '../tasks/verbs/index.ts'", ''],
+  ['scripts/x.ts', "import '../tasks/core/script.ts'", ''],
+  ['scripts/x.ts', "import '../tasks/operations/index.ts'", 'noRestrictedImports'],
+  ['scripts/x.ts', "import '../tasks/phases.ts'", 'noRestrictedImports'],
+  ...['core', 'etcd', 'operations', 'pki'].map((folder): [string, string, string] => [
+    'tasks/verbs/x.ts',
+    `import '../${folder}/index.ts'`,
+    '',
+  ]),
+  ['tasks/verbs/x.ts', "import '../phases.ts'", ''],
+  ['tasks/verbs/x.ts', "import './index.ts'", 'noRestrictedImports'],
+  ['tasks/x.ts', "import './verbs/index.ts'", 'noRestrictedImports'],
+  ['tasks/operations/x.ts', "import '../verbs/x.ts'", 'noRestrictedImports'],
   ['scripts/x.ts', "import './up.ts'", 'noRestrictedImports'],
   ['scripts/x.ts', "import '../test/run.ts'", 'noRestrictedImports'],
-  ['scripts/x.ts', "import '../tasks/phases.ts'", ''],
-  ['scripts/x.ts', "import '../tasks/pki/index.ts'", ''],
   // Every way to import counts.
   [
     'tasks/pki/x.ts',
@@ -87,6 +97,7 @@ const cases: [path: string, content: string, rule: string][] = [
     'tasks/etcd/x.ts',
     'tasks/pki/x.ts',
     'tasks/operations/x.ts',
+    'tasks/verbs/x.ts',
     'tasks/doctor/checks/x.ts',
     'tasks/x.ts',
     'scripts/x.ts',
@@ -113,8 +124,9 @@ test.before(() => {
   for (const name of ['biome.json', 'package.json', '.gitignore']) copyFileSync(join(project, name), join(root, name))
   symlinkSync(join(project, 'node_modules'), join(root, 'node_modules'))
   for (const path of [
-    ...['core', 'etcd', 'operations', ...phases].map((folder) => `tasks/${folder}/index.ts`),
+    ...['core', 'etcd', 'operations', 'verbs', ...phases].map((folder) => `tasks/${folder}/index.ts`),
     'tasks/phases.ts',
+    'tasks/core/script.ts',
     'tasks/pki/authority.ts',
     'scripts/up.ts',
     'test/run.ts',

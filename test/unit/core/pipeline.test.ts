@@ -6,7 +6,7 @@ import { concurrently, inOrder, runPipeline, type Task } from '../../../tasks/co
 import { run } from '../../../tasks/core/run.ts'
 
 const test = suite('pipeline')
-run.json = true // nothing is shown
+run().json = true // nothing is shown
 
 const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
 
@@ -64,9 +64,9 @@ test('of several failures in a group the first is thrown', async () => {
 test('each step that it comes to is told, the outermost first, with what it says of itself', async () => {
   const { task } = recorder()
   const told: string[] = []
-  run.onStep = (steps) => void told.push(steps.join(' > '))
+  run().onStep = (steps) => void told.push(steps.join(' > '))
   const inner: Task = { title: 'inner', task: (_, wrapper) => void (wrapper.output = 'words') }
-  await runPipeline([inOrder('outer', () => [inner]), task('next')]).finally(() => void (run.onStep = undefined))
+  await runPipeline([inOrder('outer', () => [inner]), task('next')]).finally(() => void (run().onStep = undefined))
   assert.equal(told, ['outer', 'outer > inner', 'outer > inner > words', 'outer', 'next'])
 })
 

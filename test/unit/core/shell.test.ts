@@ -7,7 +7,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { caPassphrase } from '../../../tasks/core/environment.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
-import { run } from '../../../tasks/core/run.ts'
+import { inRun, Run, run } from '../../../tasks/core/run.ts'
 import { ask, keepRunning, shellQuoted, shellWords, work } from '../../../tasks/core/shell.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
@@ -110,7 +110,7 @@ test('lines come one by one while the program runs, and go to the log', async ()
   const folder = temporaryFolder()
   const state = join(folder, 'state')
   mkdirSync(join(state, 'lock'), { recursive: true })
-  run.log = join(folder, 'log')
+  run().log = join(folder, 'log')
   const seen: { line: string; pids: number }[] = []
   const onLine = (line: string): void => void seen.push({ line, pids: readdirSync(join(state, 'lock')).length })
   const result = await work('sh', ['-c', 'echo one; sleep 0.2; echo two; echo oh >&2; exit 4'], { state, onLine })
@@ -119,9 +119,9 @@ test('lines come one by one while the program runs, and go to the log', async ()
     { line: 'two', pids: 1 },
   ])
   assert.equal(result, { stdout: 'one\ntwo\n', stderr: 'oh\n', exitCode: 4 })
-  assert.is(readFileSync(run.log, 'utf8'), 'one\ntwo\noh\n')
+  assert.is(readFileSync(join(folder, 'log'), 'utf8'), 'one\ntwo\noh\n')
   assert.equal(readdirSync(join(state, 'lock')), [], 'the file with its pid is gone')
-  run.log = undefined
+  run().log = undefined
 })
 
 test('of a line that is rewritten while something progresses, only the last state is kept', async () => {
@@ -134,16 +134,10 @@ test('of a line that is rewritten while something progresses, only the last stat
 
 test('what a program says cannot steer the terminal: not by its lines, nor in the log', async () => {
   const log = join(temporaryFolder(), 'log')
-  Object.assign(run, { log, verbose: true })
-  const { write } = process.stderr
   let shown = ''
-  process.stderr.write = ((text: string) => {
-    shown += text
-    return true
-  }) as typeof write
-  await work('printf', ['a\\033[2J\\033]0;t\\007b\\n'], {})
-  process.stderr.write = write
-  Object.assign(run, { log: undefined, verbose: false })
+  const write = (text: string | Uint8Array): boolean => (shown += text) !== ''
+  const one = Object.assign(new Run({ stderr: { write } }), { log, verbose: true })
+  await inRun(one, () => work('printf', ['a\\033[2J\\033]0;t\\007b\\n'], {}))
   assert.match(shown, /\| .*ab\n$/)
   assert.not.match(shown, '\u001b[2J')
   assert.is(readFileSync(log, 'utf8'), 'ab\n')
@@ -172,7 +166,7 @@ for (const way of ['ask', 'work'] as const) {
     const code = `
       const { ${way} } = await import('${core}shell.ts')
       const { run } = await import('${core}run.ts')
-      process.on('SIGINT', () => run.stop('SIGINT'))
+      process.on('SIGINT', () => run().stop('SIGINT'))
       await ${way}('sh', ['-c', 'sleep 60 & echo $! > ${pidFile}; wait'], {}).then(() => console.log('ended as if nothing was'), (error) => console.log(error.name, error.exitCode))`
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -195,7 +189,7 @@ test('a run that was stopped starts nothing more', async () => {
   const code = `
     const { ask, work } = await import('${core}shell.ts')
     const { run } = await import('${core}run.ts')
-    run.stop('SIGINT')
+    run().stop('SIGINT')
     for (const start of [ask, work])
       await start('touch', ['${file}'], {}).then(() => console.log('ended'), (error) => console.log(error.name))`
   const { stdout } = await ask(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code])

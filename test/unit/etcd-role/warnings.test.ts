@@ -20,9 +20,9 @@ async function warningsFor(version: string): Promise<string[]> {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, '')
   }
-  run.warnings.length = 0
+  run().warnings.length = 0
   for (const _ of [1, 2]) await prepare(cluster)
-  return [...run.warnings]
+  return [...run().warnings]
 }
 
 test('a release with a known fault is warned of once, and a later one is not', async () => {

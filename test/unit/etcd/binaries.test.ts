@@ -146,9 +146,9 @@ test('where etcd.source names a way, PATH is not heard; what was got by another 
   onPath('#!/bin/sh\n', '3.99.1')
   for (const source of ['release', 'go', 'distribution'] as const)
     assert.is(await findEtcd(testCluster({ etcd: { version: '3.99.1', source } })), undefined)
-  const folder = join(toolsFolder, `etcd-go-linux-${here}-3.99.2`)
+  const folder = join(toolsFolder(), `etcd-go-linux-${here}-3.99.2`)
   const etcd = { version: '3.99.2' }
-  mkdirSync(toolsFolder, { recursive: true })
+  mkdirSync(toolsFolder(), { recursive: true })
   cpSync(programs('#!/bin/sh\n', etcd.version), folder, { recursive: true })
   try {
     assert.equal(await findEtcd(testCluster({ etcd })), { folder, ...etcd })

@@ -32,7 +32,7 @@ const builds =
   '[ "$1" = version ] && echo go version go1.26.1; [ "$1" = build ] && touch programs/server programs/etcdctl programs/etcdutl; exit 0'
 const wanted = (source: EtcdSource) => testCluster({ etcd: { version, source, mirror } })
 const folderOf = (way: string): string => {
-  const folder = join(toolsFolder, `etcd-${way}-linux-${architectureHere()}-${version}`)
+  const folder = join(toolsFolder(), `etcd-${way}-linux-${architectureHere()}-${version}`)
   made.push(folder)
   return folder
 }

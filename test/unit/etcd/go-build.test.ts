@@ -62,10 +62,10 @@ test('without Go, with one that is too old, or with one that cannot build it, th
 })
 
 test('a build that fails half way leaves nothing that counts', async () => {
-  mkdirSync(toolsFolder, { recursive: true })
+  mkdirSync(toolsFolder(), { recursive: true })
   standIn('1.26.0', '[ "$1" = get ] && exit 0; touch programs/server; echo no space left; exit 1')
   assert.is(await refusal('3.98.2'), 'Go 1.26.0 could not build it (no space left)')
-  assert.not.match(readdirSync(toolsFolder).join(), /3\.98\.2|etcd-go-.*\.part/)
+  assert.not.match(readdirSync(toolsFolder()).join(), /3\.98\.2|etcd-go-.*\.part/)
 })
 
 test("it is built for the machine that was asked for, from three modules at one version, and Go's own checks stay on", async () => {

@@ -1,0 +1,3 @@
+import { phaseVerb } from '../phases.ts'
+
+export const verb = phaseVerb('etcd-role')

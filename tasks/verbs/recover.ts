@@ -1,0 +1,20 @@
+import { requireRecorded } from '../core/cluster.ts'
+import { planFlag } from '../core/flags.ts'
+import type { Verb } from '../core/script.ts'
+import { recover } from '../operations/recover.ts'
+
+export const verb: Verb = {
+  name: 'recover',
+  summary: 'Quorum is lost for good: form a new cluster from the member that goes furthest.',
+  writes: true,
+  evenHalfDone: true,
+  flags: { from: { value: 'HOST', summary: "from this host's data: all others are lost for good" }, ...planFlag },
+  help: `The others come back as learners. Members that are only stopped are started by
+up instead, which loses nothing.
+
+Example: npx zx scripts/recover.ts --plan`,
+  act: (cluster, flags) => {
+    requireRecorded(cluster)
+    return recover(cluster, { from: flags.from as string | undefined, plan: flags.plan === true })
+  },
+}

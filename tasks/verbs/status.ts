@@ -1,0 +1,33 @@
+import { followRecord, requireRecorded } from '../core/cluster.ts'
+import { print, run, sleep } from '../core/run.ts'
+import type { Verb } from '../core/script.ts'
+import { clusterStatus, renderStatus } from '../etcd/status.ts'
+import { keeperWarning } from '../vms/index.ts'
+
+const flags = { watch: { summary: 'look again every 2 s, until Ctrl-C' } }
+
+const help =
+  'It shows, too, which verb is at work on the cluster and at which step.\n\nExample: npx zx scripts/status.ts --watch'
+
+// resizes: while scale is at work, other hosts than recorded may be listed.
+export const verb: Verb = {
+  name: 'status',
+  summary: 'Show how the cluster is right now.',
+  flags,
+  resizes: true,
+  byRecord: true,
+  help,
+  act: async (cluster, { watch }) => {
+    requireRecorded(cluster)
+    run().untilStopped = watch === true
+    for (;;) {
+      const status = await clusterStatus(cluster, await keeperWarning(cluster))
+      const text = run().json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)
+      const inPlace = watch && !run().json && run().stdout.isTTY
+      print(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run().json ? '\n' : ''}`)
+      if (!watch) return
+      await sleep(2000)
+      followRecord(cluster)
+    }
+  },
+}
