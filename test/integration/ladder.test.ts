@@ -1,45 +1,29 @@
-// The ladder of etcd's minor versions for real, up and down: idle, with writes, under load, killed at its steps and
-// gone on with.
+// The ladder of etcd's minor versions for real, on one member: idle, with writes, killed at its steps and gone on with.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { clientEnvironment } from '../../tasks/etcd/client-environment.ts'
-import { clientsView, underLoad } from '../support/load.ts'
+import {
+  count,
+  etcdctl,
+  folderOf,
+  forReal,
+  go,
+  must,
+  recorded,
+  runs,
+  use,
+  v35,
+  v36,
+  v37,
+  writeSome,
+  written,
+} from '../support/ladder.ts'
+import { clientsView } from '../support/load.ts'
 import { type Home, killedAt, testHome } from '../support/verbs.ts'
-import { etcdOf } from '../support/versions.ts'
 
-const rungs = ['3.4.23', '3.5.33', '3.6.14', '3.7.1'].map(etcdOf)
-const [v34, v35, v36, v37] = rungs.map((rung) => rung?.version ?? '') as [string, string, string, string]
-const forReal = rungs.every((rung) => rung !== undefined) ? test : test.skip
-const folderOf = (version: string): string => etcdOf(version)?.folder ?? ''
-
-/** One member is enough where only the versions matter; three where writes must go on. */
-const [alone, three] = [testHome(), testHome()]
-
-const use = (home: Home, folder: string): void =>
-  writeFileSync(join(home.path, 'cluster.yaml'), `etcd: { binaries: ${folder} }\n`)
-
-/** A verb that must succeed, with the programs of a version. */
-async function must(home: Home, version: string, verb: string, ...words: string[]): Promise<string> {
-  use(home, folderOf(version))
-  const { exitCode, stdout, stderr } = await home.verb(verb, ...words)
-  assert.is(exitCode, 0, `${verb} ${words.join(' ')}: ${stderr}`)
-  return stdout
-}
-
-const go = (home: Home, verb: 'upgrade' | 'downgrade', to: string): Promise<string> =>
-  must(home, to, verb, '--etcd-version', to, '--json')
-
-const recorded = (home: Home): { version: string; upgradingTo?: string } =>
-  JSON.parse(readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')).etcd
-
-async function runs(home: Home, version: string): Promise<void> {
-  const { members } = JSON.parse(await must(home, version, 'status', '--json'))
-  assert.equal([...new Set(members.map((member: { version: string }) => member.version))], [version])
-  assert.equal([recorded(home).version, recorded(home).upgradingTo], [version, undefined])
-}
+const alone = testHome()
 
 const configurations = (home: Home): string => {
   const hosts = join(home.path, '.cluster/etcd-cluster-1/hosts')
@@ -47,26 +31,6 @@ const configurations = (home: Home): string => {
     .map((host) => readFileSync(join(hosts, host, 'etc/keeper/member.conf'), 'utf8'))
     .join('\n')
 }
-
-/** What etcdctl of a version says. */
-function etcdctl(home: Home, version: string, ...words: string[]): string {
-  const env = { ...process.env, ...clientEnvironment(clientsView(home)), ETCDCTL_API: '3' }
-  const { status, stdout, stderr } = spawnSync(join(folderOf(version), 'etcdctl'), words, { env, encoding: 'utf8' })
-  assert.is(status, 0, stderr)
-  return stdout.trim()
-}
-
-const count = 300
-function writeSome(home: Home, version: string, prefix: string): void {
-  for (let part = 0; part < count / 50; part++) {
-    const puts = Array.from({ length: 50 }, (_, index) => `put ${prefix}/${part}-${index} x`).join('\n')
-    const env = { ...process.env, ...clientEnvironment(clientsView(home)), ETCDCTL_API: '3' }
-    const input = `\n${puts}\n\n\n`
-    assert.is(spawnSync(join(folderOf(version), 'etcdctl'), ['txn'], { env, input }).status, 0)
-  }
-}
-const written = (home: Home, version: string, prefix: string): number =>
-  etcdctl(home, version, 'get', prefix, '--prefix', '--keys-only').split('\n').filter(Boolean).length
 
 forReal('a quiet cluster goes from 3.5 to 3.7, though no member has a raft snapshot; killed at each step', async () => {
   await must(alone, v35, 'up', '--masters', '1', '--yes')
@@ -171,46 +135,6 @@ forReal('keys in the v2 store keep a cluster from 3.6; restoring a backup is the
   assert.is(written(alone, v36, 'v3'), count)
 })
 
-forReal(
-  'up the ladder under load, with a kill on each rung; a snapshot of each version restored on the next',
-  async () => {
-    await must(three, v34, 'up', '--yes')
-    let backup = ''
-    for (const [index, to] of [v35, v36, v37].entries()) {
-      const before = [v34, v35, v36][index] ?? ''
-      writeSome(three, before, `on-${before}`)
-      const { result } = await underLoad(
-        three,
-        async () => {
-          use(three, folderOf(to))
-          await killedAt(three, 'Restart etcd on', 'upgrade', '--etcd-version', to)
-          return go(three, 'upgrade', to)
-        },
-        `upgrade to ${to}`,
-      )
-      await runs(three, to)
-      const taken = JSON.parse(result).backup
-      if (index < 2) {
-        await must(three, to, 'restore', taken, '--yes')
-        assert.is(written(three, to, `on-${before}`), count)
-      }
-      backup = taken
-    }
-    assert.is.not(backup, '')
-    for (const version of [v34, v35, v36]) assert.is(written(three, v37, `on-${version}`), count, version)
-  },
-)
-
-forReal('down the ladder under load, and every write is still there', async () => {
-  for (const to of [v36, v35]) {
-    await underLoad(three, () => go(three, 'downgrade', to), `downgrade to ${to}`)
-    await runs(three, to)
-  }
-  for (const version of [v34, v35, v36]) assert.is(written(three, v35, `on-${version}`), count, version)
-})
-
-test.after(async () => {
-  await Promise.all([alone.downAll(), three.downAll()])
-})
+test.after(() => alone.downAll())
 
 test.run()
