@@ -53,7 +53,7 @@ test('what the reachable hosts have is taken; what only a silent one has is name
     message,
     'master02/server.crt and master02/master02.crt can only be on master02, which cannot be reached. What the others have was taken back.',
   )
-  assert.match(more.output ?? '', 'nothing answers SSH at 127.0.0.1 port 1')
+  assert.match(more.output ?? '', /^master02: /)
   assert.is(more.hint, 'Bring master02 back, then run the same command again.')
   assert.equal(readdirSync(cluster.paths.certs).sort(), ['ca.crt', 'etcd-client.crt', 'etcd-client.key', 'master01'])
   assert.is(cluster.formed, true)
@@ -81,7 +81,7 @@ test('an authority that only a silent host can have is not given up: no new one 
 
 test('where no host can be reached, nothing is taken', async () => {
   const { message } = await failure(await lostWith(['master01', 'master02']))
-  assert.match(message, /^master0[12] and master0[12]: nothing answers SSH/)
+  assert.match(message, /^master0[12](:| and master0[12]:) /)
 })
 
 test.run()
