@@ -9,6 +9,9 @@ export interface FailedLine {
   line: string
 }
 
+/** The role refused, and has changed nothing. */
+export class RoleRefusal extends OperationError {}
+
 interface Failure {
   host: string
   message: string
@@ -159,18 +162,21 @@ export function playFailure(failed: FailedLine[], output: string, log?: string):
     .filter((one) => !same.includes(one))
     .map((one) => [`Also: ${one.host}: ${one.message} ${one.hint ?? ''}`.trim(), one.output].filter(Boolean).join('\n'))
   const words = [first.output, ...below].filter(Boolean).join('\n')
-  return new OperationError(`${who}${first.message}`, {
+  const Kind = isRefusal(failed[0]) ? RoleRefusal : OperationError
+  return new Kind(`${who}${first.message}`, {
     ...(words && { output: words }),
     ...(first.hint && { hint: first.hint }),
     ...more,
   })
 }
 
+const isRefusal = (failed: FailedLine | undefined): boolean => failed?.task.startsWith('Refuse') === true
+
 function parse({ task, line }: FailedLine): Failure {
   const [, host = '', json = ''] = /^\w+: \[([^\]\s]+)[^\]]*\](?: \(.*?\))?: \w+! => (.*)$/.exec(line) ?? []
   const { message, everything } = read(json || line)
   // A refusal concerns all hosts, and names the one it means; Ansible reports it for the first.
-  if (task.startsWith('Refuse')) return { host: '', ...refusal(message) }
+  if (isRefusal({ task, line })) return { host: '', ...refusal(message) }
   const cause = causeOf(line.includes(': UNREACHABLE! =>') ? unreachable : failing, everything)
   return cause ? { host, ...cause } : { host, ...wordsOf(message) }
 }
