@@ -9,10 +9,11 @@ import { clientsView } from './load.ts'
 import type { Home } from './verbs.ts'
 import { etcdOf } from './versions.ts'
 
-const rungs = ['3.4.23', '3.5.33', '3.6.14', '3.7.1'].map(etcdOf)
+const rungs: Awaited<ReturnType<typeof etcdOf>>[] = []
+for (const version of ['3.4.23', '3.5.33', '3.6.14', '3.7.1']) rungs.push(await etcdOf(version))
 export const [v34, v35, v36, v37] = rungs.map((rung) => rung?.version ?? '') as [string, string, string, string]
 export const forReal = rungs.every((rung) => rung !== undefined) ? test : test.skip
-export const folderOf = (version: string): string => etcdOf(version)?.folder ?? ''
+export const folderOf = (version: string): string => rungs.find((rung) => rung?.version === version)?.folder ?? ''
 
 /** Has a home's cluster take the programs in this folder. */
 export const use = (home: Home, folder: string): void =>
