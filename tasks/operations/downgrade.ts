@@ -5,9 +5,10 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
 import { minorOf } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
-import { cancelDowngrade, enableDowngrade } from '../etcd/maintenance.ts'
+import { enableDowngrade } from '../etcd/maintenance.ts'
 import { downgradePath } from '../etcd/upgrade-path.ts'
 import { runningVersions } from '../etcd/versions.ts'
+import { endTask } from './end-downgrade.ts'
 import { turns } from './in-turn.ts'
 import {
   backupFirst,
@@ -103,12 +104,6 @@ function enableTasks({ now, from, to }: Move): Task[] {
     },
   ]
 }
-
-/** etcd ends it by itself once every member runs the older version; a few seconds late. */
-const endTask = (cluster: Cluster): Task => ({
-  title: 'End the downgrade in the cluster',
-  task: () => cancelDowngrade(cluster),
-})
 
 async function steps({ now, from, to, there }: Move, first: string[], cancel: boolean): Promise<string[]> {
   const minor = minorOf(to)

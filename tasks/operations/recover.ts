@@ -20,6 +20,7 @@ import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { chooseSurvivor } from './choose-survivor.ts'
 import { aroundRestore } from './clients.ts'
+import { endInherited } from './end-downgrade.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { joinTasks } from './join.ts'
 import { forgetSnapshot, isRaising, raiseTasks } from './raise.ts'
@@ -51,6 +52,7 @@ export async function recover(
   await runPipeline([
     ...(survivor ? formTasks(cluster, survivor) : []),
     ...(stands === 'formed' ? [] : settleTasks(cluster, survivor?.host ?? formedFrom(cluster), raises)),
+    endInherited(cluster),
     { title: 'Bring the other members back', task: async (_, task) => task.newListr(await backTasks(cluster)) },
     inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(cluster)),
     { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },

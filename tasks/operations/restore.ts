@@ -15,6 +15,7 @@ import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { aroundRestore } from './clients.ts'
+import { endInherited } from './end-downgrade.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
@@ -57,6 +58,7 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
       etcdRole.tasks(cluster, { variables: { etcd_start_timeout: startSeconds } }),
     ),
     { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
+    endInherited(cluster),
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
   if (!begun.revision) run.warnings.push(cannotRaise)
