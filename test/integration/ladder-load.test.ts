@@ -1,4 +1,6 @@
 // The ladder of etcd's minor versions for real, up and down, on three members under load, killed at each step.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -7,6 +9,7 @@ import {
   forReal,
   go,
   must,
+  recorded,
   runs,
   use,
   v34,
@@ -16,8 +19,8 @@ import {
   writeSome,
   written,
 } from '../support/ladder.ts'
-import { underLoad } from '../support/load.ts'
-import { type Home, killedAt, killedAtEachStep, testHome } from '../support/verbs.ts'
+import { memberPids, underLoad } from '../support/load.ts'
+import { destroyHost, type Home, killedAt, killedAtEachStep, testHome } from '../support/verbs.ts'
 
 const three = testHome()
 
@@ -38,6 +41,31 @@ async function eachStepKilled(home: Home, verb: 'upgrade' | 'downgrade', to: str
       `it was never killed at ${step}`,
     )
   await runs(home, to)
+}
+
+/** The members in the order in which they are moved: the leader last. */
+async function members(version: string): Promise<{ name: string; version: string }[]> {
+  const status = JSON.parse(await must(three, version, 'status', '--json')) as {
+    members: { name: string; version: string; isLeader: boolean }[]
+  }
+  return status.members.toSorted((a, b) => Number(a.isLeader) - Number(b.isLeader) || a.name.localeCompare(b.name))
+}
+
+/** A move that is killed when one member has the other version. @returns the members in their turn */
+async function halfMoved(verb: 'upgrade' | 'downgrade', before: string, to: string): Promise<string[]> {
+  const names = (await members(before)).map(({ name }) => name)
+  use(three, folderOf(to))
+  await killedAt(three, `Restart etcd on ${names[1]}`, verb, '--etcd-version', to)
+  return names
+}
+
+/** Members of two versions run: a backup of them counts, and the mix is a warning. */
+async function backupOfBoth(before: string, to: string): Promise<void> {
+  const versions = (await members(to)).map(({ version }) => version)
+  assert.ok(versions.includes(before) && versions.includes(to), versions.join())
+  const { folder, warnings } = JSON.parse(await must(three, to, 'backup', '--json'))
+  assert.ok(existsSync(join(folder, 'snapshot.db')))
+  assert.match(warnings.join('\n'), 'The backup is kept all the same')
 }
 
 const ofBoth = [
@@ -66,8 +94,8 @@ forReal(
         const { result } = await underLoad(
           three,
           async () => {
-            use(three, folderOf(to))
-            await killedAt(three, 'Restart etcd on', 'upgrade', '--etcd-version', to)
+            await halfMoved('upgrade', before, to)
+            if (to === v37) await backupOfBoth(before, to)
             return go(three, 'upgrade', to)
           },
           `upgrade to ${to}`,
@@ -81,6 +109,26 @@ forReal(
     for (const version of [v34, v35, v36]) assert.is(written(three, v37, `on-${version}`), count, version)
   },
 )
+
+forReal('quorum lost in the middle of a downgrade: recover goes on with the newer etcd, and ends it', async () => {
+  const [first, ...lost] = await halfMoved('downgrade', v37, v36)
+  assert.equal(recorded(three), { version: v37, upgradingTo: v36 })
+  const pids = memberPids(three)
+  for (const host of lost) if (pids[host]) process.kill(pids[host], 'SIGKILL')
+  for (const host of lost) destroyHost(three, host)
+  const refused = await three.verb('recover', '--yes')
+  assert.is(refused.exitCode, 2, refused.stderr)
+  assert.match(refused.stderr, `Name a folder that has etcd ${v37}`)
+  assert.equal(recorded(three), { version: v37, upgradingTo: v36 })
+  const planned = JSON.parse(await must(three, v37, 'recover', '--plan', '--json')).plan.join('\n')
+  assert.match(planned, `every member runs etcd ${v37} from then on`)
+  const { from, warnings } = JSON.parse(await must(three, v37, 'recover', '--yes', '--json'))
+  assert.is(from, first)
+  assert.match(warnings.join('\n'), `The way to etcd ${v36}, which was begun, ends`)
+  await runs(three, v37)
+  assert.is(JSON.parse(await must(three, v37, 'verify', '--json')).healthy, true)
+  for (const version of [v34, v35, v36]) assert.is(written(three, v37, `on-${version}`), count, version)
+})
 
 forReal('down the ladder under load, killed at each step, and every write is still there', async () => {
   await eachStepKilled(three, 'downgrade', v36, [

@@ -4,6 +4,8 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFile
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { requireAnsible } from '../../tasks/core/ansible.ts'
+import { projectFolder } from '../../tasks/core/environment.ts'
 import {
   count,
   etcdctl,
@@ -32,9 +34,23 @@ const configurations = (home: Home): string => {
     .join('\n')
 }
 
+/** The role without our scripts, told to run another etcd. */
+async function roleAlone(home: Home, version: string): Promise<{ status: number | null; stdout: string }> {
+  const inventory = join(home.path, '.cluster/etcd-cluster-1/inventory.yml')
+  const variables = JSON.stringify({ etcd_bin_directory: folderOf(version) })
+  const words = ['--inventory', inventory, '--extra-vars', variables, 'playbooks/etcd.yml']
+  const cwd = join(projectFolder, 'templates/ansible')
+  return spawnSync(await requireAnsible('ansible-playbook'), words, { cwd, encoding: 'utf8' })
+}
+
 forReal('a quiet cluster goes from 3.5 to 3.7, though no member has a raft snapshot; killed at each step', async () => {
   await must(alone, v35, 'up', '--masters', '1', '--yes')
   await go(alone, 'upgrade', v36)
+  const before = configurations(alone)
+  const { status, stdout } = await roleAlone(alone, v37)
+  assert.is(status, 2, stdout)
+  assert.match(stdout, /master01 would not start on etcd 3\.7\.1: its log has requests of etcd 3\.5/)
+  assert.is(configurations(alone), before)
   const plan = await must(alone, v37, 'upgrade', '--etcd-version', v37, '--plan')
   assert.match(plan, 'restart master01, one at a time, so that each takes a snapshot')
   for (const words of ['Wait until each of them has it', 'Restart etcd on', 'Ask the member'])
@@ -67,18 +83,26 @@ forReal('down from 3.7 to 3.5, killed at each step; a downgrade that was begun i
     'End the downgrade',
     'Ask the member',
   ]
-  for (const words of steps.slice(0, 2)) {
+  for (const words of steps.slice(0, 3)) {
     use(alone, folderOf(v36))
     await killedAt(alone, words, 'downgrade', '--etcd-version', v36)
   }
   await must(alone, v37, 'downgrade', '--cancel', '--json')
   await runs(alone, v37)
+  // What was backed up meanwhile has the downgrade enabled: restored on 3.7, it is ended.
+  const backups = join(alone.path, '.cluster/etcd-cluster-1/backups')
+  const made = join(backups, readdirSync(backups).toSorted().at(-1) ?? '')
+  await must(alone, v37, 'restore', made, '--yes')
+  assert.is(JSON.parse(await must(alone, v37, 'verify', '--json')).healthy, true)
   for (const words of steps) {
     use(alone, folderOf(v36))
     await killedAt(alone, words, 'downgrade', '--etcd-version', v36)
   }
   await go(alone, 'downgrade', v36)
   await runs(alone, v36)
+  // It was made while every member ran 3.7, of data that were written for 3.6 already: it is for both.
+  assert.is(JSON.parse(readFileSync(join(made, 'metadata.json'), 'utf8')).etcdVersion, v37)
+  await must(alone, v36, 'restore', made, '--yes')
   await go(alone, 'downgrade', v35)
   await runs(alone, v35)
   await must(alone, v35, 'verify')
@@ -104,8 +128,13 @@ forReal('an etcd that does not start: its reason is told, and with one member, t
   }
   const up = await alone.verb('up', '--yes')
   assert.match(up.stderr, `or take it back: npx zx scripts/upgrade.ts --etcd-version ${v35}`)
+  const planned = ['upgrade', '--etcd-version', v35, '--plan', '--json'] as const
+  const { plan } = JSON.parse(await must(alone, v35, ...planned))
+  assert.match(plan.join('\n'), `restart master01 with etcd ${v35} (now down)`)
+  assert.not.match(plan.join('\n'), 'backup', 'the way back takes none')
   await go(alone, 'upgrade', v35)
   await runs(alone, v35)
+  assert.equal(JSON.parse(await must(alone, v35, ...planned)).plan, [])
 })
 
 forReal('keys in the v2 store keep a cluster from 3.6; restoring a backup is the cure', async () => {
@@ -128,7 +157,7 @@ forReal('keys in the v2 store keep a cluster from 3.6; restoring a backup is the
   const refused = await alone.verb('upgrade', '--etcd-version', v36)
   assert.is(refused.exitCode, 1)
   assert.match(refused.stderr, /nothing was changed(.|\n)*v2 store(.|\n)*scripts\/backup\.ts/)
-  assert.equal(recorded(alone), { version: v35 })
+  assert.equal([recorded(alone).version, recorded(alone).upgradingTo], [v35, undefined])
   const { folder } = JSON.parse(await must(alone, v35, 'backup', '--json'))
   await must(alone, v35, 'restore', folder, '--yes')
   await go(alone, 'upgrade', v36)
