@@ -68,9 +68,9 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
     title: 'Run the Ansible role etcd',
     task: async (_, task) => {
       const recap = await runRole(cluster, { ...options, onTask: (name) => void (task.output = name) })
-      run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
+      run().report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
       const changed = recap.filter((row) => row.changed > 0)
-      run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
+      run().changes.push(...changed.map((row) => `configured or started ${row.host}`))
       task.title =
         changed.length > 0
           ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}`
@@ -123,7 +123,7 @@ export async function checkTheHosts(
   await prepare(copy)
   let found = await checkHosts(copy, onTask)
   if (await getLacking(copy, found, onTask)) found = await checkHosts(copy, onTask)
-  run.report.hosts = Object.fromEntries(found)
+  run().report.hosts = Object.fromEntries(found)
   onTable(hostTable(found))
   const failure = unfit(found)
   if (failure) throw failure
@@ -137,7 +137,7 @@ async function getLacking(
 ): Promise<boolean> {
   const lacking = cluster.etcd.binaries ? [] : lackingPrograms(found)
   for (const architecture of lacking)
-    run.changes.push(`${architecture}: ${await fetchFor(cluster, architecture, onTask)}`)
+    run().changes.push(`${architecture}: ${await fetchFor(cluster, architecture, onTask)}`)
   if (lacking.length === 0) return false
   lookAgain()
   await prepare(cluster)
@@ -201,7 +201,7 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
 }
 
 function warnOnce(warning: string): void {
-  if (warning && !run.warnings.includes(warning)) run.warnings.push(warning)
+  if (warning && !run().warnings.includes(warning)) run().warnings.push(warning)
 }
 
 /** Read by etcd or its image without being flags. */

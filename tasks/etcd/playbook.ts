@@ -101,7 +101,7 @@ export async function runPlaybook(
   )
   const recap = parseRecap(stdout)
   if (exitCode === 0) return recap
-  const failure = playFailure(failures, stderr || stdout, run.log)
+  const failure = playFailure(failures, stderr || stdout, run().log)
   const silent = recap.filter(({ unreachable }) => unreachable > 0).map((row) => row.host)
   if (!onUnreachable || exitCode !== unreachableOnly || silent.length === recap.length) throw failure
   onUnreachable(silent, failure)

@@ -46,7 +46,7 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
   const { begun, token } = beginning(cluster, source, past.target)
   await agree(cluster, source, there, token, past)
   const moved = await endMove(cluster)
-  if (moved) run.warnings.push(moved)
+  if (moved) run().warnings.push(moved)
   cluster.highestRevision = Math.max(past.highest, begun.revision ?? 0)
   if (!begun.revision) cluster.life = undefined // its revision goes back: backups of before say nothing of what is newer
   await runPipeline([
@@ -66,7 +66,7 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
     endInherited(cluster),
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
-  if (!begun.revision) run.warnings.push(cannotRaise)
+  if (!begun.revision) run().warnings.push(cannotRaise)
   const { revision, keys, sha256 } = source
   const raised = begun.revision ? `, raised to ${begun.revision}` : ''
   const done = `${cluster.name} holds what the snapshot held (revision ${revision}${raised}); it is verified.`
@@ -192,9 +192,9 @@ function note(cluster: Cluster, begun: Begun | undefined, token: string): void {
 async function take(cluster: Cluster): Promise<void> {
   await etcdRole.prepare(cluster) // the inventory has the new token from now on, and the former ones
   const onMessage = (host: string, aside: string): void =>
-    void run.changes.push(`moved the old data of ${host} to ${aside}`)
+    void run().changes.push(`moved the old data of ${host} to ${aside}`)
   await runPlaybook(cluster, { playbook: 'take-snapshot', onMessage })
-  run.changes.push('restored the data of every member')
+  run().changes.push('restored the data of every member')
 }
 
 async function steps(cluster: Cluster, source: Source, above: number | undefined): Promise<string[]> {

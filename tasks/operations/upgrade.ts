@@ -36,7 +36,7 @@ export async function upgrade(cluster: Cluster, { version, plan }: { version: st
   if (isThere)
     return sayDone(cluster, 'upgrade', `${cluster.name} runs etcd ${to} already.`, { from, to, upgraded: false })
   const made: Made = {}
-  run.warnings.push(...beware)
+  run().warnings.push(...beware)
   await runPipeline([
     ...backupFirst(move, before, made),
     ...beginTasks(move),
