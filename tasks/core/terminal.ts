@@ -45,6 +45,9 @@ export function table(cells: string[][]): string {
     .join('\n')
 }
 
+/** Names as people list them: a, b and c. */
+export const listed = (names: string[]): string => new Intl.ListFormat('en-GB').format(names)
+
 /** Milliseconds as people read them: 840 ms, 3.2 s, 2 min 5 s. */
 export function duration(ms: number): string {
   if (Math.round(ms) < 1000) return `${Math.round(ms)} ms`

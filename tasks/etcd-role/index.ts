@@ -17,9 +17,10 @@ import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
-import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
+import { RoleRefusal } from '../etcd/play-failure.ts'
+import { type PlaybookOptions, type Recap, runPlaybook } from '../etcd/playbook.ts'
 import { removedSettings } from '../etcd/settings.ts'
-import { checkHosts, hostTable, lackingPrograms, unfit } from './hosts.ts'
+import { checkHosts, type HostCheck, hostTable, lackingPrograms, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
 
 export { writeInventory } from './inventory.ts'
@@ -66,7 +67,7 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
   return {
     title: 'Run the Ansible role etcd',
     task: async (_, task) => {
-      const recap = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
+      const recap = await runRole(cluster, { ...options, onTask: (name) => void (task.output = name) })
       run().report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
       const changed = recap.filter((row) => row.changed > 0)
       run().changes.push(...changed.map((row) => `configured or started ${row.host}`))
@@ -75,6 +76,20 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
           ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}`
           : `Run the Ansible role etcd: nothing to do, changed=0 on ${recap.length} ${recap.length === 1 ? 'host' : 'hosts'}`
     },
+  }
+}
+
+/** Where hosts are of another architecture than the programs here, the role refuses before it changes anything: then those are got. */
+async function runRole(
+  cluster: Cluster,
+  options: PlaybookOptions & { onTask: (name: string) => void },
+): Promise<Recap[]> {
+  try {
+    return await runPlaybook(cluster, options)
+  } catch (error) {
+    if (cluster.provider === 'local' || !(error instanceof RoleRefusal)) throw error
+    if (!(await getLacking(cluster, await checkHosts(cluster, options.onTask), options.onTask))) throw error
+    return runPlaybook(cluster, options)
   }
 }
 
@@ -107,18 +122,26 @@ export async function checkTheHosts(
 ): Promise<void> {
   await prepare(copy)
   let found = await checkHosts(copy, onTask)
-  const lacking = copy.etcd.binaries ? [] : lackingPrograms(found)
-  for (const architecture of lacking)
-    run().changes.push(`${architecture}: ${await fetchFor(copy, architecture, onTask)}`)
-  if (lacking.length > 0) {
-    lookAgain()
-    await prepare(copy)
-    found = await checkHosts(copy, onTask)
-  }
+  if (await getLacking(copy, found, onTask)) found = await checkHosts(copy, onTask)
   run().report.hosts = Object.fromEntries(found)
   onTable(hostTable(found))
   const failure = unfit(found)
   if (failure) throw failure
+}
+
+/** Gets what hosts of another architecture need, by what the checks found. @returns whether there was anything to get */
+async function getLacking(
+  cluster: Cluster,
+  found: Map<string, HostCheck[]>,
+  onTask: (name: string) => void,
+): Promise<boolean> {
+  const lacking = cluster.etcd.binaries ? [] : lackingPrograms(found)
+  for (const architecture of lacking)
+    run().changes.push(`${architecture}: ${await fetchFor(cluster, architecture, onTask)}`)
+  if (lacking.length === 0) return false
+  lookAgain()
+  await prepare(cluster)
+  return true
 }
 
 /** Gets the version that this cluster runs for hosts of another architecture. */

@@ -6,7 +6,7 @@ import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
-import { age } from '../core/terminal.ts'
+import { age, listed } from '../core/terminal.ts'
 import { backdate } from '../core/x509.ts'
 import { identity, probeTLS } from './probe.ts'
 
@@ -54,8 +54,6 @@ export function judgeClocks(readings: Reading[]): { refusal?: OperationError; wa
     warnings: [],
   }
 }
-
-const listed = (words: string[]): string => new Intl.ListFormat('en-GB').format(words)
 
 /** Every host at once: its member's by the date of an HTTPS answer, else its own over ssh. Hosts on this machine have its clock. */
 async function readClocks(cluster: Cluster): Promise<Reading[]> {

@@ -23,19 +23,21 @@ interface Builder {
 /**
  * Builds etcd, etcdctl and etcdutl of one version for that machine: about a minute on two cores with empty caches.
  * A person's own Go settings hold (GOPROXY, GOSUMDB, GOTOOLCHAIN), but for those that would change what is built.
+ * @param tool the folder's name in .tools, without the version
  * @throws NotThisWay where there is no Go, or it cannot build this version
  */
 export async function buildWithGo(
   version: string,
   machine: Machine,
   report: (line: string) => void = () => {},
+  tool = toolName('go', machine),
 ): Promise<Got> {
   const go = findProgram('go')
   if (!go) throw new NotThisWay('no Go toolchain is on PATH')
   const mine = (await versionOf(go, ['version'])) ?? '0'
   if (compareVersions(mine, oldestGo) < 0)
     throw new NotThisWay(`${go} is Go ${mine}, and ${oldestGo} or later is needed`)
-  const folder = await fetchTool(toolName('go', machine), async (cwd) => {
+  const folder = await fetchTool(tool, async (cwd) => {
     await build(version, { go, version: mine, cwd, machine, report })
     return { from: join(cwd, 'programs'), version }
   })

@@ -1,12 +1,16 @@
 // What went wrong in a play, as a sentence: the host, what Ansible or the role said of it, and what helps.
 import { OperationError } from '../core/errors.ts'
 import { vaultHint } from '../core/own-ansible.ts'
+import { listed } from '../core/terminal.ts'
 
 /** A line in which Ansible reports a failure, and the task that it came from. */
 export interface FailedLine {
   task: string
   line: string
 }
+
+/** The role refused, and has changed nothing. */
+export class RoleRefusal extends OperationError {}
 
 interface Failure {
   host: string
@@ -136,7 +140,7 @@ const failing: Cause[] = [
 ]
 
 /**
- * The play's first failure, and who else failed.
+ * The play's first failure; the hosts that failed for the same reason beside its own, the others' reasons below.
  * @param failed Ansible's lines that begin with fatal or failed
  * @param output what is shown when there is no such line
  * @param log the log that holds the rest
@@ -151,20 +155,28 @@ export function playFailure(failed: FailedLine[], output: string, log?: string):
       ? new OperationError(`ansible-playbook: ${cause.message}`, { ...(cause.hint && { hint: cause.hint }), ...more })
       : new OperationError('ansible-playbook failed before it reached a host.', { output, ...more })
   }
-  const also = [...new Set(failures.map(({ host }) => host))].filter((host) => host !== first.host)
-  const who = first.host && `${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: `
-  return new OperationError(`${who}${first.message}`, {
-    ...(first.output && { output: first.output }),
+  const others = failures.filter((one, index) => failures.findIndex(({ host }) => host === one.host) === index).slice(1)
+  const same = others.filter(({ message }) => message === first.message)
+  const who = first.host && `${listed([first, ...same].map(({ host }) => host))}: `
+  const below = others
+    .filter((one) => !same.includes(one))
+    .map((one) => [`Also: ${one.host}: ${one.message} ${one.hint ?? ''}`.trim(), one.output].filter(Boolean).join('\n'))
+  const words = [first.output, ...below].filter(Boolean).join('\n')
+  const Kind = isRefusal(failed[0]) ? RoleRefusal : OperationError
+  return new Kind(`${who}${first.message}`, {
+    ...(words && { output: words }),
     ...(first.hint && { hint: first.hint }),
     ...more,
   })
 }
 
+const isRefusal = (failed: FailedLine | undefined): boolean => failed?.task.startsWith('Refuse') === true
+
 function parse({ task, line }: FailedLine): Failure {
   const [, host = '', json = ''] = /^\w+: \[([^\]\s]+)[^\]]*\](?: \(.*?\))?: \w+! => (.*)$/.exec(line) ?? []
   const { message, everything } = read(json || line)
   // A refusal concerns all hosts, and names the one it means; Ansible reports it for the first.
-  if (task.startsWith('Refuse')) return { host: '', ...refusal(message) }
+  if (isRefusal({ task, line })) return { host: '', ...refusal(message) }
   const cause = causeOf(line.includes(': UNREACHABLE! =>') ? unreachable : failing, everything)
   return cause ? { host, ...cause } : { host, ...wordsOf(message) }
 }

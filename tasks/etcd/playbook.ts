@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { requireAnsible } from '../core/ansible.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { projectFolder } from '../core/environment.ts'
-import { UsageError } from '../core/errors.ts'
+import { type OperationError, UsageError } from '../core/errors.ts'
 import { ownAnsible } from '../core/own-ansible.ts'
 import { run } from '../core/run.ts'
 import { template } from '../core/schema.ts'
@@ -38,6 +38,8 @@ export interface PlaybookOptions {
   onTask?: (name: string) => void
   /** With it nothing is changed: called for each host with what would be, as a diff. */
   onDiff?: (host: string, diff: string) => void
+  /** With it the play goes on without hosts that cannot be reached, as long as one can: called with them, and why. */
+  onUnreachable?: (hosts: string[], why: OperationError) => void
   /** Called with what a debug task says of a host. */
   onMessage?: (host: string, message: string) => void
 }
@@ -49,7 +51,7 @@ export interface PlaybookOptions {
  */
 export async function runPlaybook(
   cluster: Cluster,
-  { playbook = 'etcd', limit, variables, onTask, onDiff, onMessage }: PlaybookOptions,
+  { playbook = 'etcd', limit, variables, onTask, onDiff, onMessage, onUnreachable }: PlaybookOptions,
 ): Promise<Recap[]> {
   refuseTemplates(variables ?? {})
   const ansible = join(projectFolder, 'templates/ansible')
@@ -98,9 +100,16 @@ export async function runPlaybook(
     },
   )
   const recap = parseRecap(stdout)
-  if (exitCode !== 0) throw playFailure(failures, stderr || stdout, run().log)
-  return recap
+  if (exitCode === 0) return recap
+  const failure = playFailure(failures, stderr || stdout, run().log)
+  const silent = recap.filter(({ unreachable }) => unreachable > 0).map((row) => row.host)
+  if (!onUnreachable || exitCode !== unreachableOnly || silent.length === recap.length) throw failure
+  onUnreachable(silent, failure)
+  return recap.filter((row) => !silent.includes(row.host))
 }
+
+/** How ansible-playbook ends where hosts could not be reached, and nothing else failed (RUN_UNREACHABLE_HOSTS). */
+const unreachableOnly = 4
 
 /** Of paths given on the command line or found on PATH nobody has asked before. JSON itself has no {{ outside of texts. @throws UsageError */
 export function refuseTemplates(variables: object): void {

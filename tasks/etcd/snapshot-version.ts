@@ -12,10 +12,12 @@ const headerBytes = 16
 type Read = (id: bigint) => Promise<Buffer>
 
 /**
- * The cluster version that etcd keeps in its database, as in 3.5.0: it has the minor version of the members.
+ * The version that a database is written for, as in 3.6.0; its minor version and the next can read it. From 3.6 on etcd
+ * notes it (the storage version); before, it is the cluster version, which has the minor version of the members. While a
+ * downgrade is enabled it is the older one: what members run does not matter.
  * @returns undefined where it does not say, or the file is no such database
  */
-export async function clusterVersionOf(file: string): Promise<string | undefined> {
+export async function storageVersionOf(file: string): Promise<string | undefined> {
   const handle = await open(file)
   try {
     const metas = await Promise.all([0, 1].map((index) => readMeta(handle, index)))
@@ -24,17 +26,23 @@ export async function clusterVersionOf(file: string): Promise<string | undefined
       .toSorted((a, b) => Number(b.transaction - a.transaction))
     if (!newest) return undefined
     const read: Read = (id) => readPage(handle, newest.pageSize, id)
-    const bucket = await find(read, await read(newest.root), 'cluster')
-    if (!bucket?.isBucket) return undefined
-    const root = bucket.value.readBigUInt64LE(0)
-    const inBucket = root === 0n ? bucket.value.subarray(16) : await read(root) // a small bucket lies in its parent's page
-    return /^\d+\.\d+\.\d+/.exec((await find(read, inBucket, 'clusterVersion'))?.value.toString() ?? '')?.[0]
+    const root = await read(newest.root)
+    return (await versionIn(read, root, 'meta', 'storageVersion')) ?? versionIn(read, root, 'cluster', 'clusterVersion')
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error
   } finally {
     await handle.close()
   }
+}
+
+/** The version that a key of a bucket holds. */
+async function versionIn(read: Read, root: Buffer, bucket: string, key: string): Promise<string | undefined> {
+  const found = await find(read, root, bucket)
+  if (!found?.isBucket) return undefined
+  const page = found.value.readBigUInt64LE(0)
+  const inBucket = page === 0n ? found.value.subarray(16) : await read(page) // a small bucket lies in its parent's page
+  return /^\d+\.\d+\.\d+/.exec((await find(read, inBucket, key))?.value.toString() ?? '')?.[0]
 }
 
 /** The first two pages are metas, of which the later one counts; where the second is depends on the page size of the machine that made it. */

@@ -5,20 +5,19 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
 import { minorOf } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
-import { cancelDowngrade, enableDowngrade } from '../etcd/maintenance.ts'
-import { downgradePath } from '../etcd/upgrade-path.ts'
+import { enableDowngrade } from '../etcd/maintenance.ts'
 import { runningVersions } from '../etcd/versions.ts'
-import { turns } from './in-turn.ts'
+import { endTask } from './end-downgrade.ts'
 import {
+  type Before,
   backupFirst,
   beginTasks,
   type Made,
   type Move,
-  plannedMove,
-  refuseUnready,
-  requireMovable,
+  openMove,
+  plannedBackup,
+  plannedTurns,
   rollTasks,
-  withPrograms,
 } from './roll.ts'
 import { sayDone, sayPlan } from './say.ts'
 
@@ -26,10 +25,8 @@ import { sayDone, sayPlan } from './say.ts'
 const readyMs = 60_000
 
 /**
- * Check the path, guard, back up, enable the downgrade, wait until every database is written for the older version,
- * roll,
- * verify, record. Run again after a kill, it goes on where it was. `cancel`: back to the version that is recorded
- * instead.
+ * Check the path, guard, enable the downgrade, wait until every database is written for the older version, back up,
+ * roll, verify, record. Run again after a kill, it goes on where it was. `cancel`: back to the version that is recorded.
  */
 export async function downgrade(
   cluster: Cluster,
@@ -38,16 +35,9 @@ export async function downgrade(
   const wanted = cancel ? cluster.etcd.version : version
   if (!wanted || (cancel && version))
     throw new UsageError('Say --etcd-version V, the older version to go to, or --cancel to take a downgrade back.')
-  const planned = await plannedMove('downgrade', cluster, wanted)
-  const { from, to } = planned
-  const path = downgradePath(from, to, cluster.etcd.environment)
-  if (path.impossible)
-    throw new OperationError(path.impossible, { hint: `See what it runs: ${command(cluster, 'status')}` })
-  if (!plan) refuseUnready(planned, path.first)
-  const move = await withPrograms(planned)
-  if (move.missing && !plan) throw move.missing
-  const before = await requireMovable(move)
-  if (plan) return sayPlan(cluster, 'downgrade', await steps(move, path.first, cancel))
+  const { move, before, first } = await openMove('downgrade', cluster, wanted, plan)
+  const { from, to } = move
+  if (plan) return sayPlan(cluster, 'downgrade', await steps(move, before, first, cancel))
   const begun = cluster.etcd.upgradingTo !== undefined
   const made: Made = {}
   if (cancel && !begun) await runPipeline([endTask(cluster)])
@@ -59,12 +49,13 @@ export async function downgrade(
       ...backupFirst(move, before, made),
       ...rollTasks(move, [endTask(move.target)]),
     ])
+  const where = made.folder ? `; the backup taken before is in ${made.folder}` : ''
   const inFile = ` Where your configuration names etcd.version, say ${to} there, too.`
   const told = cancel
     ? `No downgrade of ${cluster.name} is enabled; every member runs etcd ${to}.`
     : from === to
       ? `${cluster.name} runs etcd ${to} already.`
-      : `${cluster.name} runs etcd ${to} (before: ${from}); the backup taken before is in ${made.folder}.${inFile}`
+      : `${cluster.name} runs etcd ${to} (before: ${from})${where}.${inFile}`
   sayDone(cluster, 'downgrade', told, { from, to, downgraded: from !== to, backup: made.folder })
 }
 
@@ -104,25 +95,23 @@ function enableTasks({ now, from, to }: Move): Task[] {
   ]
 }
 
-/** etcd ends it by itself once every member runs the older version; a few seconds late. */
-const endTask = (cluster: Cluster): Task => ({
-  title: 'End the downgrade in the cluster',
-  task: () => cancelDowngrade(cluster),
-})
-
-async function steps({ now, from, to, there }: Move, first: string[], cancel: boolean): Promise<string[]> {
+async function steps(move: Move, before: Before, first: string[], cancel: boolean): Promise<string[]> {
+  const { now, from, to, there } = move
   const minor = minorOf(to)
-  const roll = (await turns(now)).map((host) => `restart ${host} with etcd ${to}, and wait until it has caught up`)
-  if (cancel) return ['end the downgrade in the cluster', ...(now.etcd.upgradingTo ? [...roll, 'verify'] : [])]
+  const roll = await plannedTurns(move, before)
+  const record = `record that ${now.name} runs etcd ${to}`
+  if (cancel) return ['end the downgrade in the cluster', ...(now.etcd.upgradingTo ? [...roll, 'verify', record] : [])]
+  if (from === to && !now.etcd.upgradingTo) return []
   return [
     ...first.map((line) => `FIRST: ${line}`),
     there ? `use etcd ${to} in ${there}` : `get etcd ${to}`,
     ...(minorOf(from) === minor
       ? []
       : [`enable the downgrade to etcd ${minor}, and wait until every database is written for it`]),
-    'take a backup, proven by restoring it',
+    ...plannedBackup(move, before),
     ...roll,
+    'end the downgrade in the cluster',
     'verify',
-    `record that ${now.name} runs etcd ${to}`,
+    record,
   ]
 }

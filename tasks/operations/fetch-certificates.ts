@@ -3,10 +3,12 @@ import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
 import { makeFolder, type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
+import { listed } from '../core/terminal.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import { attempt, authorityFiles, leaves } from '../etcd/certificates.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
@@ -30,7 +32,8 @@ export const fetchTasks = (cluster: Cluster): Task[] => [
  * Takes certificates, each with its key, from the hosts; what lies here and is readable stays as it is. Where no host has
  * an authority's certificate, nothing trusts the lost one: from then on a new one may be made.
  * @returns what was taken: paths below certs/<cluster>/
- * @throws OperationError for a host that cannot be reached
+ * @throws OperationError where no host can be reached; and, with what the others have taken, where only a host that
+ * cannot be reached has what is missing
  */
 export async function fetchCertificates(cluster: Cluster): Promise<string[]> {
   const { certificate: ca } = authorityFiles(cluster)
@@ -38,30 +41,62 @@ export async function fetchCertificates(cluster: Cluster): Promise<string[]> {
   if (wanted.length === 0) return []
   const folder = join(cluster.paths.state, 'fetched')
   try {
-    await fetchInto(cluster, folder)
+    const silent = await fetchInto(cluster, folder)
     const found = wanted.flatMap((paths) => find(cluster, folder, paths))
     await writeFilesAtomic(found)
+    const taken = found.map(({ path }) => relative(cluster.paths.certs, path))
+    if (silent) refuseIncomplete(cluster, wanted.filter(isLost), taken, silent)
     if (isLost([ca])) cluster.formed = undefined
-    return found.map(({ path }) => relative(cluster.paths.certs, path))
+    return taken
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
+/** Hosts that could not be reached, and why. */
+interface Silent {
+  hosts: string[]
+  why: OperationError
+}
+
+/** Leaves that are missing are issued anew where the authority's key is here. */
+function refuseIncomplete(cluster: Cluster, lost: string[][], taken: string[], { hosts, why }: Silent): void {
+  const { certificate: ca, key } = authorityFiles(cluster)
+  if (!isLost([ca]) && existsSync(key)) return
+  const reached = cluster.hosts.map(({ name }) => name).filter((name) => !hosts.includes(name))
+  const theirs = lost.filter(([path = '']) => !reached.includes(ownerOf(path)))
+  if (theirs.length === 0) return
+  const names = theirs.map(([path = '']) => relative(cluster.paths.certs, path))
+  const rest = taken.length > 0 ? ' What the others have was taken back.' : ''
+  throw new OperationError(`${listed(names)} can only be on ${listed(hosts)}, which cannot be reached.${rest}`, {
+    output: why.message,
+    hint: `Bring ${listed(hosts)} back, then run the same command again.`,
+  })
+}
+
 const isLost = (paths: string[]): boolean =>
   !paths.every(existsSync) || !attempt(() => new X509Certificate(readFileSync(paths[0] ?? '')))
 
-/** Keys are among them: only we may enter. */
-async function fetchInto(cluster: Cluster, folder: string): Promise<void> {
+/** Keys are among them: only we may enter. @returns the hosts that cannot be reached, where others can */
+async function fetchInto(cluster: Cluster, folder: string): Promise<Silent | undefined> {
   rmSync(folder, { recursive: true, force: true }) // what a killed run left
   makeFolder(folder)
   etcdRole.writeInventory(cluster, await requireEtcd(cluster))
-  await runPlaybook(cluster, { playbook: 'fetch-certificates', variables: { etcd_fetch_directory: folder } })
+  let silent: Silent | undefined
+  await runPlaybook(cluster, {
+    playbook: 'fetch-certificates',
+    variables: { etcd_fetch_directory: folder },
+    onUnreachable: (hosts, why) => void (silent = { hosts, why }),
+  })
+  return silent
 }
+
+/** The host that alone has a certificate; else no host's name: all share it. */
+const ownerOf = (path: string): string => basename(dirname(path))
 
 /** A certificate and its key from the first host that has both whole: its own host's, or for what all share any. */
 function find(cluster: Cluster, folder: string, paths: string[]): NewFile[] {
-  const owner = basename(dirname(paths[0] ?? ''))
+  const owner = ownerOf(paths[0] ?? '')
   const hosts = cluster.hosts.map(({ name }) => name)
   for (const host of hosts.includes(owner) ? [owner] : hosts) {
     const there = paths.map((path) => join(folder, host, basename(path)))

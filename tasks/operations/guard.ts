@@ -21,6 +21,7 @@ import { agreedLeader, compareMembers, type Difference } from '../etcd/membershi
 import { type Identity, identity, probeTLS } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import * as vms from '../vms/index.ts'
+import { enabledDowngrade } from './end-downgrade.ts'
 
 export interface GuardOptions {
   /** Hosts that may be down or out of the cluster: the operation is about them. The others must then still commit. */
@@ -61,10 +62,7 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
  * @throws OperationError naming the cancel
  */
 export async function refuseWhileDowngrading(cluster: Cluster): Promise<void> {
-  const statuses = await endpointStatus(cluster)
-  const to = statuses.flatMap((answer) =>
-    answer.ok && answer.value.downgradingTo ? [answer.value.downgradingTo] : [],
-  )[0]
+  const to = await enabledDowngrade(cluster)
   if (to)
     throw new OperationError(
       `A downgrade to etcd ${minorOf(to)} is enabled: a new member would not start, and nothing was changed.`,

@@ -50,10 +50,16 @@ export async function inTurn(
   }
 }
 
-/** The hosts in the order in which inTurn would take them now. */
-export async function turns(cluster: Cluster): Promise<string[]> {
-  return inOrderOfRisk(await look(cluster)).map(({ host, status }) =>
-    leads(status) && cluster.hosts.length > 1 ? `${host.name} (the leader, after handing over)` : host.name,
+/** The hosts in the order in which inTurn would take them now; `told` says who leads. */
+export async function turns(
+  cluster: Cluster,
+  hosts: Host[] = cluster.hosts,
+): Promise<{ host: string; told: string }[]> {
+  return inOrderOfRisk((await look(cluster)).filter(({ host }) => hosts.includes(host))).map(
+    ({ host: { name }, status }) => ({
+      host: name,
+      told: leads(status) && cluster.hosts.length > 1 ? `${name} (the leader, after handing over)` : name,
+    }),
   )
 }
 

@@ -23,6 +23,8 @@ import * as vms from '../vms/index.ts'
 import { carryOut } from './carry-out.ts'
 import { chooseSurvivor } from './choose-survivor.ts'
 import { aroundRestore } from './clients.ts'
+import { endInherited } from './end-downgrade.ts'
+import { endMove } from './end-move.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { forgetSnapshot, isRaising, raiseTasks } from './raise.ts'
 import { cannotRaise } from './revision.ts'
@@ -37,7 +39,6 @@ export async function recover(
   { from, plan }: { from: string | undefined; plan: boolean },
 ): Promise<void> {
   if (from) hostNamed(cluster, from)
-  etcdRole.refuseHalfUpgraded(cluster)
   if (cluster.begun?.verb === 'restore') refuseHalfDone(cluster)
   await reachMembers(cluster)
   await refuseQuorum(cluster, plan)
@@ -51,6 +52,7 @@ export async function recover(
   await runPipeline([
     ...(survivor ? formTasks(cluster, survivor) : []),
     ...(stands === 'formed' ? [] : settleTasks(cluster, survivor?.host ?? formedFrom(cluster), raises)),
+    endInherited(cluster),
   ])
   await bringBack(cluster)
   await runPipeline([
@@ -147,10 +149,13 @@ async function agree(
   raises: boolean,
 ): Promise<HostData> {
   const survivor = choose(cluster, there, from)
+  const moved = await endMove(cluster, survivor.host)
+  if (moved) run().warnings.push(moved)
   if (!run().json) print(`\n${table([['HOST', 'DATA UP TO RAFT INDEX', 'ETCD'], ...there.map(row)])}\n\n`)
   const risk = raises ? [] : [cannotRaise]
-  const question = [`Form a new cluster from the data of ${survivor.host.name}?`, loss(there, survivor), ...risk]
-  if (!(await confirm([...question, aroundRestore.before].join(' ')))) throw new OperationError('Nothing was changed.')
+  const question = [`Form a new cluster from the data of ${survivor.host.name}?`, loss(there, survivor), moved, ...risk]
+  if (!(await confirm([...question, aroundRestore.before].filter(Boolean).join(' '))))
+    throw new OperationError('Nothing was changed.')
   return survivor
 }
 
@@ -290,9 +295,11 @@ async function steps(copy: Cluster, from: string | undefined): Promise<string[]>
   const there = await lookAtMembers(copy, hosts)
   const survivor = choose(copy, there, from)
   const others = copy.hosts.filter((host) => host !== survivor.host).map(({ name }) => name)
+  const moved = await endMove(copy, survivor.host)
   const { raises } = await restoreTool(copy)
   return [
     aroundRestore.plan.first,
+    ...(moved ? [`beware: ${moved}`] : []),
     ...(raises ? [] : [`beware: ${cannotRaise}`]),
     ...would,
     `stop ${survivor.host.name} and keep a copy of its data (raft index ${survivor.commit})`,

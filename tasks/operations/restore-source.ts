@@ -7,7 +7,7 @@ import { readFileIfThere } from '../core/files.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import { checkSnapshot, readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
-import { clusterVersionOf } from '../etcd/snapshot-version.ts'
+import { storageVersionOf } from '../etcd/snapshot-version.ts'
 import type { BackupMetadata } from './backup-store.ts'
 import { restoredData } from './proof.ts'
 
@@ -75,7 +75,7 @@ function readMetadata(file: string): BackupMetadata | undefined {
 
 async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetadata | undefined): Promise<void> {
   const { version: ours } = await requireEtcd(cluster)
-  const theirs = metadata?.etcdVersion ?? (await clusterVersionOf(file))
+  const theirs = (await storageVersionOf(file)) ?? metadata?.etcdVersion
   if (!theirs || compareVersions(minorOf(theirs), minorOf(ours)) <= 0) return
   throw new OperationError(
     `${file} is of etcd ${minorOf(theirs)}, and ${cluster.name} runs ${ours}, which would not understand it.`,

@@ -8,13 +8,17 @@ import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { age, bytes } from '../core/terminal.ts'
+import { voters } from '../etcd/member-changes.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
+import { reachMembers } from '../etcd/reach.ts'
 import { raiseFlags, restoreTool } from '../etcd/snapshot.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { aroundRestore } from './clients.ts'
+import { endInherited } from './end-downgrade.ts'
+import { endMove } from './end-move.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
@@ -32,7 +36,7 @@ export interface RestoreOptions {
 /** Check, look, agree, stage, swap, start, verify. Run again after a kill, it goes on where it was. */
 export async function restore(cluster: Cluster, given: string, { above, plan }: RestoreOptions): Promise<void> {
   const file = await snapshotFile(given)
-  etcdRole.refuseHalfUpgraded(cluster)
+  if (cluster.etcd.upgradingTo) await refuseWhileMovable(cluster)
   if (plan) return sayPlan(cluster, 'restore', await steps(cluster, await readSource(cluster, file), above))
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]
   for (const question of await questionsOf(needed))
@@ -41,6 +45,8 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
   const past = await lookBack(cluster, source, above)
   const { begun, token } = beginning(cluster, source, past.target)
   await agree(cluster, source, there, token, past)
+  const moved = await endMove(cluster)
+  if (moved) run().warnings.push(moved)
   cluster.highestRevision = Math.max(past.highest, begun.revision ?? 0)
   if (!begun.revision) cluster.life = undefined // its revision goes back: backups of before say nothing of what is newer
   await runPipeline([
@@ -57,6 +63,7 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
       etcdRole.tasks(cluster, { variables: { etcd_start_timeout: startSeconds } }),
     ),
     { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
+    endInherited(cluster),
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
   if (!begun.revision) run().warnings.push(cannotRaise)
@@ -73,6 +80,12 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
     raisedTo: begun.revision ?? null,
     clients: aroundRestore.after,
   })
+}
+
+/** A move to another etcd that was begun is finished or taken back, as long as a quorum is there for it. */
+async function refuseWhileMovable(cluster: Cluster): Promise<void> {
+  await reachMembers(cluster)
+  if ((await voters(cluster)).length > 0) etcdRole.refuseHalfUpgraded(cluster)
 }
 
 /** Hosts and certificates as `up` makes them; nothing of a cluster that is there is touched. */

@@ -8,14 +8,15 @@ import { recordCluster } from '../core/record.ts'
 import { findEtcd } from '../etcd/binaries.ts'
 import { canFetch, fetchEtcd } from '../etcd/fetch.ts'
 import { voters } from '../etcd/member-changes.ts'
-import { refusalOfMix } from '../etcd/upgrade-path.ts'
-import { runningVersions } from '../etcd/versions.ts'
+import { downgradePath, refusalOfMix, upgradePath } from '../etcd/upgrade-path.ts'
+import { type RunningVersion, runningVersions } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as verify from '../verify/index.ts'
 import { backupTasks } from './backup.ts'
 import type { BackupMetadata } from './backup-store.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { requireReachable } from './host-data.ts'
+import { turns } from './in-turn.ts'
 
 /** A change of version that is about to be made. */
 export interface Move {
@@ -34,8 +35,36 @@ export interface Move {
   missing: UsageError | undefined
 }
 
+/** What a verb begins with. `first`: what must be done before, a sentence each; empty but for a plan. */
+export interface Opened {
+  move: Move
+  before: Before
+  first: string[]
+  beware: string[]
+}
+
+/**
+ * Looks whether the move may be made, and with which programs. Nothing is changed or fetched.
+ * @throws OperationError where no way leads there; and, but for a plan, where something must be done first
+ */
+export async function openMove(verb: Move['verb'], cluster: Cluster, version: string, plan: boolean): Promise<Opened> {
+  const planned = plannedMove(verb, cluster, version)
+  const { from, to } = planned
+  const { impossible, first, beware } = (verb === 'upgrade' ? upgradePath : downgradePath)(
+    from,
+    to,
+    cluster.etcd.environment,
+  )
+  if (impossible) throw new OperationError(impossible, { hint: `See what it runs: ${command(cluster, 'status')}` })
+  if (!plan) refuseUnready(planned, first)
+  const move = await withPrograms(planned)
+  if (move.missing && !plan) throw move.missing
+  const before = await requireMovable(move)
+  return { move, before, first: [...first, ...(move.missing?.more.hint ? [move.missing.more.hint] : [])], beware }
+}
+
 /** @throws UsageError for what is no version @throws OperationError while a move to another version is half done */
-export async function plannedMove(verb: Move['verb'], cluster: Cluster, to: string): Promise<Move> {
+function plannedMove(verb: Move['verb'], cluster: Cluster, to: string): Move {
   requireRecorded(cluster)
   if (!/^\d+\.\d+\.\d+$/.test(to))
     throw new UsageError(`--etcd-version must be a version like 3.5.32, not ${JSON.stringify(to)}.`)
@@ -48,7 +77,7 @@ export async function plannedMove(verb: Move['verb'], cluster: Cluster, to: stri
 }
 
 /** The same move, with what is known of the new version's programs. Nothing is fetched. */
-export async function withPrograms(move: Move): Promise<Move> {
+async function withPrograms(move: Move): Promise<Move> {
   const { target, cluster } = move
   const { binaries, version } = target.etcd
   const hint = `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`
@@ -79,6 +108,8 @@ export interface Before {
   /** Whether a quorum commits: only then can a backup be taken. */
   commits: boolean
   down: string[]
+  /** The members that answer. */
+  running: RunningVersion[]
 }
 
 /**
@@ -87,7 +118,7 @@ export interface Before {
  * The way back is open as long as the cluster works at the minor version that it leads to: etcd raises that only once
  * every member runs the next (etcd's upgrade guides, chapter on downgrading before the upgrade is done).
  */
-export async function requireMovable({ verb, cluster, now, from, to }: Move): Promise<Before> {
+async function requireMovable({ verb, cluster, now, from, to }: Move): Promise<Before> {
   const begun = cluster.etcd.upgradingTo !== undefined
   const running = await runningVersions(now)
   const down = begun
@@ -109,7 +140,7 @@ export async function requireMovable({ verb, cluster, now, from, to }: Move): Pr
       hint: `See what each runs: ${command(now, 'status')}`,
     })
   await requireReachable(now, commits ? now.hosts.filter(({ name }) => !down.includes(name)) : now.hosts)
-  return { commits, down }
+  return { commits, down, running }
 }
 
 /** Gets the programs, and notes that the move has begun. */
@@ -129,15 +160,30 @@ export function beginTasks({ cluster, target, from, to, there }: Move): Task[] {
   ]
 }
 
+/** Why no backup is taken; '' where one is. */
+function whyNoBackup({ from, to }: Move, { commits }: Before): string {
+  if (from === to) return 'the one that was taken before the change stays'
+  return commits ? '' : 'no quorum answers; the one before stays'
+}
+
 /** A backup, where one can be had; the way back takes none. */
-export function backupFirst({ now, from, to }: Move, { commits }: Before, made: Made): Task[] {
-  const why =
-    from === to
-      ? 'the one that was taken before the change stays'
-      : commits
-        ? ''
-        : 'no quorum answers; the one before stays'
-  return why ? [{ title: `Take no backup: ${why}`, task: () => undefined }] : backupTasks(now, made)
+export function backupFirst(move: Move, before: Before, made: Made): Task[] {
+  const why = whyNoBackup(move, before)
+  return why ? [{ title: `Take no backup: ${why}`, task: () => undefined }] : backupTasks(move.now, made)
+}
+
+/** What that is in a plan. */
+export const plannedBackup = (move: Move, before: Before): string[] =>
+  whyNoBackup(move, before) ? [] : ['take a backup, proven by restoring it']
+
+/** The members that do not run the version yet, in their turn; one that does is left as it is. */
+export async function plannedTurns({ now, to }: Move, { running }: Before): Promise<string[]> {
+  const runs = (host: string): string | undefined => running.find((one) => one.host === host)?.server
+  const waiting = now.hosts.filter(({ name }) => runs(name) !== to)
+  return (await turns(now, waiting)).map(
+    ({ host, told }) =>
+      `restart ${told} with etcd ${to} (now ${runs(host) ?? 'down'}), and wait until it has caught up`,
+  )
 }
 
 export interface Made {

@@ -193,7 +193,7 @@ async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
 }
 
 async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: string[]): Promise<string[]> {
-  const inTurn = (await turns(cluster)).map((host) => `restart ${host}, and wait until it has caught up`)
+  const inTurn = (await turns(cluster)).map(({ told }) => `restart ${told}, and wait until it has caught up`)
   const install = ({ restarts }: Step): string[] =>
     restarts ? inTurn : ['install the certificates, which restarts nobody']
   return [

@@ -11,7 +11,7 @@ import { snapshotOf, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 
 const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
-const newer = etcdOf('3.7.1')
+const newer = await etcdOf('3.7.1')
 let machines: TestHosts
 
 test.before(async () => {

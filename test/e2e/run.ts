@@ -58,7 +58,7 @@ try {
   // Kept in .tools/ and on the system; inside the namespace none of it could be had.
   await installPrograms()
   await prepare()
-  etcdOf('3.7.1')
+  await etcdOf('3.7.1')
   await makeNamespace()
   await startEngine()
   await end(

@@ -6,7 +6,7 @@ import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { freeTestCluster, startMembers } from '../support/etcd.ts'
 import { etcdOf } from '../support/versions.ts'
 
-const newer = etcdOf('3.6.14') // Debian 12's etcd does not know the variable
+const newer = await etcdOf('3.6.14') // Debian 12's etcd does not know the variable
 
 ;(newer ? test : test.skip)('an http URL there reads and writes every key without a certificate', async () => {
   const cluster = await freeTestCluster({ masters: 1, etcd: { binaries: newer?.folder } })

@@ -217,7 +217,7 @@ test('two of three hosts destroyed under load: what the survivor had is there, t
   await requireUnchangedByUp()
 })
 
-const newer = etcdOf('3.7.1')
+const newer = await etcdOf('3.7.1')
 const whereNewer = newer ? test : test.skip
 
 whereNewer('a newer etcd restores with its revision raised, and what it saved is refused by an older one', async () => {

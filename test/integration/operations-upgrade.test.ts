@@ -13,7 +13,7 @@ const config = join(home.path, 'cluster.yaml')
 const record = (): { version: string; upgradingTo?: string } =>
   JSON.parse(readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')).etcd
 const old = defaults.etcd.version
-const newer = etcdOf('3.7.1')
+const newer = await etcdOf('3.7.1')
 const to = newer?.version ?? ''
 const whereNewer = newer ? test : test.skip
 

@@ -27,7 +27,7 @@ interface Cache {
   stop: () => void
 }
 
-const newer = etcdOf('3.6.14')
+const newer = await etcdOf('3.6.14')
 const whereNewer = newer ? test : test.skip
 const home = testHome()
 const config = join(home.path, 'cluster.yaml')

@@ -160,6 +160,34 @@ export async function killedAt(home: Home, words: string, script: string, ...fla
   await run.done
 }
 
+/**
+ * Runs a verb again and again, and kills it (-9) each time at a step that no run before was killed at, by what it says of
+ * it; until one ends by itself. A step: what has [STARTED], and what the role does to a host.
+ * @returns the steps in their order, and how the last run ended
+ */
+export async function killedAtEachStep(
+  home: Home,
+  script: string,
+  ...flags: string[]
+): Promise<{ steps: string[]; last: Outcome }> {
+  const steps: string[] = []
+  for (;;) {
+    const run = home.start(script, ...flags)
+    let said = ''
+    let at: string | undefined
+    run.child.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk
+      at ??= [...said.matchAll(/^.*?(?:\[STARTED\] (.+)|(Restart etcd on \S+))$/gm)]
+        .map(([, step = '', ofRole = '']) => step || ofRole)
+        .find((step) => !steps.includes(step))
+      if (at) run.child.kill('SIGKILL')
+    })
+    const last = await run.done
+    if (!at || last.exitCode !== null) return { steps, last }
+    steps.push(at)
+  }
+}
+
 /** A local host's folder gone in one instant: removing file after file would race with an etcd that still writes there. */
 export function destroyHost(home: Home, name: string): void {
   renameSync(

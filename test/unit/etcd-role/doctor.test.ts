@@ -1,6 +1,6 @@
 // What the role makes of the hosts' checks: inventory mistakes, clocks, certificates, the programs. The real filters, in Python.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -155,6 +155,13 @@ test('a program is known by its sum, its size and the machine in its header; a s
       ['/opt/bin/etcdctl', '', 10],
     ],
   )
+  // Go notes in a program which modules it has; a script, which runs here, is asked.
+  writeFileSync(join(folder, 'etcd'), Buffer.concat([elf, Buffer.from('dep\tgo.etcd.io/etcd/api/v3\tv3.7.1\th1:x\n')]))
+  const versionNow = (): string => call<{ version: string }[]>('etcd_programs', folder, '/opt/bin')[0]?.version ?? ''
+  assert.is(versionNow(), '3.7.1')
+  rmSync(join(folder, 'etcd'))
+  writeFileSync(join(folder, 'etcd'), '#!/bin/sh\necho etcd Version: 3.6.14\n', { mode: 0o755 })
+  assert.is(versionNow(), '3.6.14')
   writeFileSync(join(folder, 'etcd'), Buffer.from('cffaedfe0c000001', 'hex')) // a program of macOS
   assert.is(call<{ machine: string }[]>('etcd_programs', folder, '/opt/bin')[0]?.machine, 'another system')
   assert.equal(call('etcd_programs', '', '/opt/bin'), [])

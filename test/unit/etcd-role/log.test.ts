@@ -80,8 +80,8 @@ const snapshotNote = (index: number): Buffer => record(5, [8, ...varint(index), 
 const put = [8, 7, ...bytes(4, [...bytes(1, text('PUT')), ...bytes(2, text('/0/version'))])] // of the v3 store
 const ofCluster = request('PUT', '/0/members/8e9e05c52164694d/attributes')
 
-/** What stands in the way of 3.6 and 3.7; `snapshots`: each one's v2 store by its raft index. */
-function oldRequests(log: Buffer, snapshots: Record<number, object> = {}): [string, string] {
+/** A member's data; `snapshots`: each one's v2 store by its raft index. */
+function dataOf(log: Buffer, snapshots: Record<number, object> = {}): string {
   const folder = temporaryFolder()
   for (const name of ['wal', 'snap']) mkdirSync(join(folder, 'member', name), { recursive: true })
   writeFileSync(join(folder, 'member/wal/0000000000000000-0000000000000000.wal'), log)
@@ -90,10 +90,15 @@ function oldRequests(log: Buffer, snapshots: Record<number, object> = {}): [stri
     const name = `0000000000000002-${Number(index).toString(16).padStart(16, '0')}.snap`
     writeFileSync(join(folder, 'member/snap', name), Buffer.from([8, 1, ...bytes(2, bytes(1, text(store)))]))
   }
+  return folder
+}
+
+/** What stands in the way of 3.6 and 3.7. */
+function oldRequests(log: Buffer, snapshots: Record<number, object> = {}): [string, string] {
   const found = JSON.parse(
     python(
       'import json\nfrom ansible.module_utils.etcd_log import old_requests\nprint(json.dumps(old_requests(sys.argv[1])))',
-      folder,
+      dataOf(log, snapshots),
     ),
   )
   return [found.before_3_6, found.before_3_7]
@@ -129,6 +134,28 @@ test("keys in a snapshot's v2 store stand in the way, the empty folders of its f
   })
   assert.is(oldRequests(log, { 2: users({}) })[0], '')
   assert.match(oldRequests(log, { 2: users({ root: {} }) })[0], 'holds keys')
+})
+
+test('what a start would bring is judged by its minor version, and by the one that runs already', () => {
+  const quiet = dataOf(Buffer.concat([metadata, entryOf(1, ofCluster), entryOf(2, put)]))
+  const mine = dataOf(Buffer.concat([metadata, entryOf(1, request('PUT', '/1/greeting'))]))
+  const unreadable = (folder: string, version: string, running = ''): string =>
+    python(
+      'from ansible.module_utils.etcd_log import unreadable\nprint(unreadable(*sys.argv[1:]))',
+      folder,
+      version,
+      running,
+    )
+  assert.match(unreadable(quiet, '3.7.1', '3.6.14'), /requests of etcd 3\.5.*Run this role with etcd 3\.6/)
+  assert.match(unreadable(quiet, '3.7.1'), 'requests of etcd 3.5')
+  for (const [version, running] of [
+    ['3.7.3', '3.7.1'],
+    ['3.6.14', '3.5.33'],
+    ['3.5.33', '3.4.23'],
+    ['', '3.6.14'],
+  ] as const)
+    assert.is(unreadable(quiet, version, running), '', `${version} after ${running}`)
+  assert.match(unreadable(mine, '3.6.14', '3.5.33'), /requests to the v2 store.*restore a snapshot/)
 })
 
 test.run()

@@ -18,6 +18,8 @@ interface Look {
   neighbours?: string[]
   listener?: boolean
   endpoint?: string
+  version?: string
+  unreadable?: string
 }
 
 interface Plan {
@@ -203,6 +205,15 @@ test('the listener that checks have left on a host is taken for no etcd', () => 
     { master03: { ...fresh, endpoint: 'https://10.0.0.03:2379', listener: true } },
   )
   assert.is(plan(looks).plan.refusal, '')
+})
+
+test('an etcd that would not start on what the one before left is not put there: nothing is done on any host', () => {
+  const due = { ...good, drift: ['/usr/local/bin/etcd: content'], restart: true, version: '3.7.1' }
+  const { refusal } = plan(three(due, { master02: { ...due, unreadable: 'why. Run this role with etcd 3.6.' } }), [
+    members(),
+  ]).plan
+  assert.is(refusal, 'master02 would not start on etcd 3.7.1: why. Run this role with etcd 3.6.')
+  assert.is(plan(three(due), [members()]).plan.refusal, '')
 })
 
 test.run()

@@ -158,8 +158,21 @@ test('several hosts with one failure are named together, with the log', () => {
     line: failed({ msg: 'Missing sudo password' }, host),
   }))
   const { message, more } = playFailure(lines, '', '/log')
-  assert.is(message, 'master01 (and master02): sudo wants a password there.')
+  assert.is(message, 'master01 and master02: sudo wants a password there.')
   assert.is(more.log, '/log')
+})
+
+test('another host that failed for a reason of its own is told of below', () => {
+  const lines = [
+    failed({ msg: 'etcd does not stay up here. The last it said:\nit cannot start' }, 'master01'),
+    failed({ msg: 'Not restarted: https://10.0.0.11:2379 is not healthy. Make it healthy, then run this again.' }),
+  ].map((line) => ({ task: 'Restart', line }))
+  const { message, more } = playFailure(lines, '')
+  assert.is(message, 'master01: etcd does not stay up here. The last it said:')
+  assert.match(
+    more.output ?? '',
+    /^it cannot start\nAlso: master02: Not restarted: .* is not healthy\. Make it healthy/,
+  )
 })
 
 test("a command's own last words say more than its exit code", () => {

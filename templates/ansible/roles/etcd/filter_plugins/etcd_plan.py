@@ -74,6 +74,9 @@ def _refusal(looks, peer_urls, members):
                 "%s has a member's data in %s, but nothing says that it is of this cluster. If it is not needed, move it aside: mv %s %s.old. "
                 "If it is this cluster's, put the cluster's ca.crt where etcd has its certificates. Then run this again." % (host, there, there, there)
             )
+    for host in sorted(looks):
+        if looks[host].get("unreadable"):
+            return "%s would not start on etcd %s: %s" % (host, looks[host]["version"], looks[host]["unreadable"])
     for host in empty:
         if members is not None:
             member = members[peer_urls[host]]

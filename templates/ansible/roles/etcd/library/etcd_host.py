@@ -14,6 +14,7 @@ from ansible.module_utils.etcd_checks import holder, same_authority
 from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl, listens
 from ansible.module_utils.etcd_files import FIRST_START, differs, discard, fitting, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
 from ansible.module_utils.etcd_listener import NAME as LISTENER
+from ansible.module_utils.etcd_log import unreadable
 from ansible.module_utils.etcd_service import ServiceError, service_of
 
 DOCUMENTATION = r"""
@@ -81,6 +82,14 @@ restart:
   description: Whether a running etcd must start again to know what differs.
   returned: with action=look
   type: bool
+version:
+  description: Which etcd the next start brings, where one is due; '' where it is not, or nobody knows.
+  returned: with action=look
+  type: str
+unreadable:
+  description: Why that etcd would not start on the data; '' where nothing is known against it.
+  returned: with action=look
+  type: str
 programs:
   description: The programs, as wanted, that must be copied to the host.
   returned: with action=look
@@ -107,8 +116,9 @@ SPEC = {
             "config": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
             "files": {"type": "list", "elements": "dict", "options": FILE},
             "private_keys": {"type": "list", "elements": "dict", "no_log": False, "options": {"path": {"type": "str"}, "content": {"type": "str", "no_log": True}}},
-            "programs": {"type": "list", "elements": "dict", "options": {"path": {"type": "str"}, "sha256": {"type": "str"}, "machine": {"type": "str"}, "source": {"type": "str"}, "size": {"type": "int"}}},
+            "programs": {"type": "list", "elements": "dict", "options": {"path": {"type": "str"}, "sha256": {"type": "str"}, "machine": {"type": "str"}, "source": {"type": "str"}, "size": {"type": "int"}, "version": {"type": "str", "default": ""}}},
             "unit": {"type": "dict", "options": FILE},
+            "version": {"type": "str", "default": ""},
             "service": {"type": "dict", "options": {"manager": {"choices": ["systemd", "keeper"]}, "name": {"type": "str"}, "keeper": {"type": "str"}}},
             "etcdctl": {
                 "type": "dict",
@@ -222,6 +232,18 @@ class Host:
         """The path of the etcd that is copied to this host; '' where the host has its own."""
         return next((entry["path"] for entry in self.wanted["programs"] if os.path.basename(entry["path"]) == "etcd"), "")
 
+    def version(self):
+        """Which etcd the next start brings; '' where nobody knows."""
+        copied = [entry["version"] for entry in self.wanted["programs"] if entry["path"] == self.etcd_program()]
+        if self.wanted["version"] or copied:
+            return self.wanted["version"] or copied[0]
+        try:
+            _code, out, _err = self.module.run_command([os.path.join(os.path.dirname(self.etcdctl.program), "etcd"), "--version"], handle_exceptions=False)
+        except OSError:
+            return ""
+        found = re.search(r"etcd Version: (\d+\.\d+\.\d+)", out)
+        return found.group(1) if found else ""
+
     def write(self, state, only_now=False):
         """Puts in place what differs. only_now: no file for which a running etcd must start again."""
         if self.ids is None:
@@ -288,6 +310,7 @@ def look(host):
     if not enabled:
         lines.append(host.service.NOT_ENABLED)
     status = host.etcdctl.status(host.etcdctl.endpoint) if running and restart else None
+    version = host.version() if has_data and (restart or not running) else ""
     return {
         "changed": False,
         "drift": lines,
@@ -298,6 +321,8 @@ def look(host):
         "strange": os.path.join(host.data, "member") if host.strange() else "",
         "state": state,
         "restart": restart,
+        "version": version,
+        "unreadable": unreadable(host.data, version, status["version"] if status else "") if version else "",
         "healthy": status is not None,
         "leader": bool(status and status["leader"] == status["member_id"]),
         "programs": [entry for entry, (_path, why) in zip(host.wanted["programs"], host.programs()) if why in ("missing", "content")],

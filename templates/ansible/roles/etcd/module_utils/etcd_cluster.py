@@ -73,7 +73,7 @@ class Etcdctl:
         return code == 0 or "NOSPACE" in out + err  # from 3.5 on etcdctl calls a full member unhealthy, though it commits
 
     def status(self, endpoint):
-        """{member_id, leader, learner, raft_index, applied} of one endpoint, or None where it does not answer."""
+        """{member_id, leader, learner, raft_index, applied, version} of one endpoint, or None where it does not answer."""
         code, out, _err = self.call(endpoint, "endpoint", "status")
         if code != 0:
             return None
@@ -84,6 +84,7 @@ class Etcdctl:
             "learner": status.get("isLearner", False),
             "raft_index": status["raftIndex"],
             "applied": status.get("raftAppliedIndex", status["raftIndex"]),
+            "version": status.get("version", ""),
         }
 
     def require_others_healthy(self):

@@ -25,6 +25,13 @@ REQUEST_V2 = 2
 # What etcd 3.6 still understands of them (v2ToV3Request in etcd's server/etcdserver/apply_v2.go).
 OF_THE_CLUSTER = re.compile(rb"^/0/(version$|members/[0-9a-f]{1,16}/attributes$)")
 
+# What helps against what old_requests finds, for whoever uses the role alone.
+WITHOUT_V2 = "Run this role with etcd 3.5, keep what you need of the v2 store, and restore a snapshot (playbooks/stage-snapshot.yml): it has nothing of that store."
+WITH_SNAPSHOT = (
+    'Run this role with etcd 3.6 and ETCD_SNAPSHOT_COUNT: "10" in etcd_environment, write a few keys so that each member takes a snapshot, '
+    "and take that setting out; then run this again. scripts/upgrade.ts does all of it."
+)
+
 
 def progress(data_directory):
     """(commit, last): the last raft index known to be committed, and the last one in the log; (0, 0) without a log.
@@ -60,6 +67,25 @@ def old_requests(data_directory):
         "before_3_6": "its v2 store holds keys" if keys else "its log has requests to the v2 store" if foreign else "",
         "before_3_7": "its log has requests of etcd 3.5 that no snapshot covers" if requests or keys else "",
     }
+
+
+def unreadable(data_directory, version, running=""):
+    """Why this version of etcd would not start on the member's data, and what helps; '' where nothing is known against it.
+
+    running: the version that runs on it now. One of the same minor version has shown that it can.
+    """
+    to = _minor(version)
+    if to < (3, 6) or to == _minor(running):
+        return ""
+    found = old_requests(data_directory)
+    if found["before_3_6"]:
+        return "%s. %s" % (found["before_3_6"], WITHOUT_V2)
+    return "%s. %s" % (found["before_3_7"], WITH_SNAPSHOT) if found["before_3_7"] and to >= (3, 7) else ""
+
+
+def _minor(version):
+    """(3, 6) of 3.6.14; () where it is not known."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def _since_newest_snapshot(member):

@@ -1,0 +1,24 @@
+// A downgrade that is enabled in the cluster: who looks for it, and who ends it.
+import type { Cluster } from '../core/cluster.ts'
+import type { Task } from '../core/pipeline.ts'
+import { endpointStatus } from '../etcd/etcdctl.ts'
+import { cancelDowngrade } from '../etcd/maintenance.ts'
+
+/** The version that members say an enabled downgrade leads to; '' where none is. Before 3.6 etcd does not say. */
+export async function enabledDowngrade(cluster: Cluster): Promise<string> {
+  const statuses = await endpointStatus(cluster)
+  return statuses.flatMap((answer) => (answer.ok ? [answer.value.downgradingTo] : [])).find(Boolean) ?? ''
+}
+
+/** etcd ends it by itself once every member runs the older version; a few seconds late. */
+export const endTask = (cluster: Cluster): Task => ({
+  title: 'End the downgrade in the cluster',
+  task: () => cancelDowngrade(cluster),
+})
+
+/** An enabled downgrade lies in the data, in a snapshot, too. Who goes on from them ends it: else no new member joins. */
+export const endInherited = (cluster: Cluster): Task => ({
+  title: 'End a downgrade that the data bring along',
+  skip: async () => (await enabledDowngrade(cluster)) === '' && 'they bring none',
+  task: () => cancelDowngrade(cluster),
+})

@@ -1,0 +1,38 @@
+// A move to another etcd that was begun, on a cluster that is made anew from data: it ends with that.
+import type { Cluster, Host } from '../core/cluster.ts'
+import { compareVersions, minorOf } from '../core/programs.ts'
+import { requireEtcd } from '../etcd/binaries.ts'
+import { lookAtLogs } from './host-data.ts'
+
+/**
+ * The version to go on with: the newer of the two, which reads what either wrote. But where the upgrade stopped before the
+ * member was made ready for it (old-requests.ts), the older one.
+ */
+async function versionAfter(
+  { version = '' }: Cluster['etcd'],
+  to: string,
+  cluster: Cluster,
+  from?: Host,
+): Promise<string> {
+  const [older = '', newer = ''] = [version, to].toSorted(compareVersions)
+  const minor = minorOf(newer)
+  if (!from || (minor !== '3.6' && minor !== '3.7')) return newer
+  const [found] = await lookAtLogs(cluster, [from])
+  return found?.before[minor] ? older : newer
+}
+
+/**
+ * Only where no quorum is left: else the move can be finished or taken back. The record has it with its next note.
+ * @param from the host whose data are gone on with; none for a snapshot
+ * @returns what it means, in a sentence; '' where no move was begun
+ * @throws UsageError where the programs of that version are not there
+ */
+export async function endMove(cluster: Cluster, from?: Host): Promise<string> {
+  const { upgradingTo } = cluster.etcd
+  if (!upgradingTo) return ''
+  const version = await versionAfter(cluster.etcd, upgradingTo, cluster, from)
+  cluster.etcd.version = version
+  cluster.etcd.upgradingTo = undefined
+  await requireEtcd(cluster)
+  return `The way to etcd ${upgradingTo}, which was begun, ends with that: every member runs etcd ${version} from then on.`
+}
