@@ -12,10 +12,13 @@ import { prepare } from './support/prepare.ts'
 import type { Report } from './support/uvu.ts'
 
 interface Outcome {
+  file: string
   passed: number
   failed: number
   skipped: number
   skippedTests: string[]
+  /** What failed in it, a line each. */
+  failures: string[]
   problems: string[]
   output: string
   ms: number
@@ -142,13 +145,15 @@ async function runFile(file: string): Promise<Outcome> {
   if (late) problems.push(`Not done after ${duration(timeout)}${report?.running ? `, in "${report.running}"` : ''}.`)
   else if (ending && !report?.failed && problems.length === 0) problems.push(`It ended with ${ending}.`)
   if (leftovers) problems.push('It left processes of its own group behind.')
-  const { passed = 0, failed = 0, skipped = 0, skippedTests = [] } = report ?? {}
+  const { passed = 0, failed = 0, skipped = 0, skippedTests = [], failures = [] } = report ?? {}
   if (passed + failed + skipped === 0) problems.push('It ran no test.')
   return {
+    file,
     passed,
     failed: failed || (problems.length > 0 ? 1 : 0),
     skipped,
     skippedTests,
+    failures: [...failures, ...problems.map((problem) => problem.split('\n')[0] ?? '')],
     problems,
     output: Buffer.concat(output).toString(),
     ms: Date.now() - started,
@@ -196,10 +201,11 @@ function show(file: string, { passed, failed, skipped, skippedTests, problems, o
   for (const problem of problems) console.log(`  ${chalk.red(problem)}`)
 }
 
-/** The last line, for people and machines; returns the exit code. */
+/** What failed, once more, and the last line, for people and machines; returns the exit code. */
 function summary(all: Outcome[]): number {
   const sum = (key: 'passed' | 'failed' | 'skipped'): number => all.reduce((total, outcome) => total + outcome[key], 0)
   if (all.length === 0) console.log(`No test file matches${positionals.map((part) => ` ${part}`).join('')}.\n${usage}`)
+  for (const { file, failures } of all) for (const failure of failures) console.log(`Failed: ${file}: ${failure}`)
   console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`)
   return sum('failed') > 0 || sum('passed') === 0 ? 1 : 0
 }

@@ -1,5 +1,6 @@
 // Killed anywhere: whatever step `up` dies at, the next `up` ends with a healthy cluster.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -93,7 +94,9 @@ for (const [moment, when] of [
       stdio: 'ignore',
     })
     await when()
+    const gone = once(npx, 'exit')
     npx.kill('SIGKILL')
+    await gone
     await requireHealthy('after npx was killed')
   })
 }

@@ -7,6 +7,8 @@ export interface Report {
   passed: number
   failed: number
   skipped: number
+  /** Each failed test: its title and the first line of what it threw. */
+  failures: string[]
   /** The titles of those that skip() left out. */
   skippedTests: string[]
   /** The test or hook at work, for the message when the file takes too long. */
@@ -20,7 +22,15 @@ const grace = 5000
 const path = process.env.UVU_REPORT ?? ''
 delete process.env.UVU_REPORT // a node that a test starts must not report in our place
 
-const report: Report = { passed: 0, failed: 0, skipped: 0, skippedTests: [], running: undefined, problems: [] }
+const report: Report = {
+  passed: 0,
+  failed: 0,
+  skipped: 0,
+  failures: [],
+  skippedTests: [],
+  running: undefined,
+  problems: [],
+}
 let leak: NodeJS.Timeout | undefined
 
 export const test = watch(uvu.test, 'test')
@@ -39,7 +49,7 @@ function watch<T>(real: uvu.Test<T>, name: string): uvu.Test<T> {
     (title: string, handler: uvu.Callback<T>): uvu.Callback<T> =>
     (context) => {
       waiting--
-      return step(title, () => passOrFail(async () => handler(context)))
+      return step(title, () => passOrFail(title, async () => handler(context)))
     }
   const declare = (kind: 'tests' | 'only', add: uvu.Test<T>['only']) => (title: string, handler: uvu.Callback<T>) => {
     declared[kind]++
@@ -75,9 +85,14 @@ function watch<T>(real: uvu.Test<T>, name: string): uvu.Test<T> {
   })
 }
 
-async function passOrFail(work: () => Promise<void>): Promise<void> {
+async function passOrFail(title: string, work: () => Promise<void>): Promise<void> {
   report.failed++ // until it has passed: a process that ends in the middle has failed
-  await work()
+  try {
+    await work()
+  } catch (error) {
+    report.failures.push(`${title}: ${String(error instanceof Error ? error.message : error).split('\n')[0]}`)
+    throw error
+  }
   report.failed--
   report.passed++
 }

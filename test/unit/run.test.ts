@@ -129,6 +129,12 @@ test('one refused file fails the whole run, and the last line counts', () => {
   )
 })
 
+test('what failed is named once more at the end, a line each', () => {
+  const end = all.output.split('\n').filter((line) => line.startsWith('Failed: '))
+  for (const index of refused.keys()) assert.ok(end.some((line) => line.includes(`unit/${index}.test.ts: `)))
+  assert.ok(end.includes('Failed: test/unit/1.test.ts: one plus one: Expected values to be strictly equal:'))
+})
+
 test('refuses arguments that match no file, and says so', () => {
   const run = runOver({ 'unit/x.test.ts': `test('a', () => {})\ntest.run()` }, 'nothing')
   assert.is(run.code, 1)

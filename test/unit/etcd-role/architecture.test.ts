@@ -66,7 +66,7 @@ async function role(): Promise<void> {
   const hosts = cluster.hosts.map((host) => ({ ...host, connection: { ansible_connection: 'local' } }))
   await ensureCertificates({ ...cluster, hosts })
   mkdirSync(join(cluster.paths.state, 'lock'), { recursive: true }) // as a script that has the lock
-  run.json = true
+  run().json = true
   await runPipeline(tasks({ ...cluster, hosts }))
 }
 
@@ -82,7 +82,7 @@ test('the role refuses the hosts, their programs are got, and the role runs agai
   await role()
   assert.is(readFileSync(join(folder, 'plays.log'), 'utf8'), 'etcd\netcd\n')
   assert.match(readFileSync(join(folder, 'go.log'), 'utf8'), `${other} build`)
-  assert.match(run.changes.join('\n'), `${other}: etcd ${version}`)
+  assert.match(run().changes.join('\n'), `${other}: etcd ${version}`)
 })
 
 test.run()
