@@ -144,6 +144,7 @@ async function runFile(file: string): Promise<Outcome> {
   const problems = report?.problems ?? []
   if (late) problems.push(`Not done after ${duration(timeout)}${report?.running ? `, in "${report.running}"` : ''}.`)
   else if (ending && !report?.failed && problems.length === 0) problems.push(`It ended with ${ending}.`)
+  else if (report?.running) problems.push(`It ended in the middle of "${report.running}".`)
   if (leftovers) problems.push('It left processes of its own group behind.')
   const { passed = 0, failed = 0, skipped = 0, skippedTests = [], failures = [] } = report ?? {}
   if (passed + failed + skipped === 0) problems.push('It ran no test.')
