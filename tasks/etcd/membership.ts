@@ -14,6 +14,13 @@ export interface Difference {
 /** How many members must agree: more than half (etcd's raft). */
 export const quorum = (members: number): number => Math.floor(members / 2) + 1
 
+/**
+ * Whether etcd adds a member: of so many voters so many take part. `strict`: before 3.5.30 all of them must; since then
+ * as many as will be a quorum with one more (etcd's --strict-reconfig-check, as measured).
+ */
+export const mayAdd = (voters: number, well: number, strict: boolean): boolean =>
+  voters === 1 || well >= (strict ? voters : quorum(voters + 1))
+
 /** The member that lives on a host: the one of its name, else the one at its peer URL (a member that never started has no name). */
 export function memberOf(host: Host, members: Member[]): Member | undefined {
   return (

@@ -15,21 +15,21 @@ import { runPlaybook } from '../etcd/playbook.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { restoreTool } from '../etcd/snapshot.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { look } from '../observe/look.ts'
 import * as pki from '../pki/index.ts'
+import { joinAll } from '../plans/members.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
+import { carryOut } from './carry-out.ts'
 import { chooseSurvivor } from './choose-survivor.ts'
 import { aroundRestore } from './clients.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
-import { joinTasks } from './join.ts'
 import { forgetSnapshot, isRaising, raiseTasks } from './raise.ts'
 import { cannotRaise } from './revision.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /** How long a member may take to come up with a large database. */
 const startSeconds = 1800
-/** How long a member may take to commit before it counts as lost, in ms. */
-const slowMs = 10_000
 
 /** See what is there, choose, agree, form the new cluster, bring the others back, verify. Run again after a kill, it goes on where it was. */
 export async function recover(
@@ -51,7 +51,9 @@ export async function recover(
   await runPipeline([
     ...(survivor ? formTasks(cluster, survivor) : []),
     ...(stands === 'formed' ? [] : settleTasks(cluster, survivor?.host ?? formedFrom(cluster), raises)),
-    { title: 'Bring the other members back', task: async (_, task) => task.newListr(await backTasks(cluster)) },
+  ])
+  await bringBack(cluster)
+  await runPipeline([
     inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(cluster)),
     { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
@@ -268,20 +270,10 @@ function alone(cluster: Cluster, { name }: Host, more: Record<string, string>): 
   })
 }
 
-/** Those that do not commit, one at a time; a host that is no member yet is left out until it has its turn. */
-async function backTasks(cluster: Cluster): Promise<Task[]> {
-  const able = await voters(cluster, [], slowMs)
-  const back = cluster.hosts.filter(({ clientURL }) => !able.includes(clientURL))
-  return back.map((host, index) =>
-    inOrder(`Bring ${host.name} back`, async () => {
-      const members = await memberList(cluster, { endpoints: await voters(cluster) })
-      return joinTasks(
-        cluster,
-        host,
-        back.slice(index + 1).filter((later) => !memberOf(later, members)),
-      )
-    }),
-  )
+/** Those that do not vote, one at a time. */
+async function bringBack(cluster: Cluster): Promise<void> {
+  const goals = cluster.hosts.map(({ name }) => ({ host: name }))
+  await carryOut(cluster, (seen) => joinAll(seen, goals), await look(cluster))
 }
 
 function note(cluster: Cluster, begun: Begun | undefined): void {

@@ -86,8 +86,9 @@ test('one member grows to three by learners, though killed in the middle of each
     await killedAt(home, '[COMPLETED] Record master02', 'scale', '--masters', '3')
     assert.match((await home.verb('up', '--yes')).stderr, 'scale.ts goes on where it was stopped')
     const steps = [
-      '[OUTPUT] stop its etcd',
-      '[OUTPUT] add a new member',
+      '[STARTED] Stop etcd on master02',
+      '[STARTED] Add master02 as a learner',
+      '[STARTED] Start master02',
       "[OUTPUT] Put the host's files in place, and start etcd where it does not run",
       '[STARTED] Let master02 vote',
       '[COMPLETED] Let master03 vote',
@@ -147,9 +148,12 @@ test('each member is replaced in turn, the leader among them, though killed in t
   await underLoad(home, async () => {
     destroyHost(home, follower)
     const steps = [
-      '[STARTED] vms: bring it up',
-      '[OUTPUT] remove its member',
-      '[OUTPUT] add a new member',
+      `[STARTED] Note that member`,
+      `[STARTED] Bring ${follower} up`,
+      `[STARTED] Stop etcd on ${follower}`,
+      '[STARTED] Remove member',
+      `[STARTED] Add ${follower} as a learner`,
+      `[STARTED] Start ${follower}`,
       '[OUTPUT] Wait until the member is healthy',
       `[STARTED] Let ${follower} vote`,
       '[STARTED] verify',
@@ -160,7 +164,8 @@ test('each member is replaced in turn, the leader among them, though killed in t
       (await home.verb('replace', follower, '--plan')).stdout,
       `leave ${follower}, which the run before has replaced already`,
     )
-    await killedAtEach(['[COMPLETED] Hand leadership over', '[OUTPUT] stop its etcd'], 'replace', follower, ...others)
+    const more = [`[COMPLETED] Note that member`, '[COMPLETED] Hand leadership over', '[STARTED] Stop etcd on']
+    await killedAtEach(more, 'replace', follower, ...others)
   })
   const ids = await requireInStep(names(3))
   for (const { name, id } of before) assert.is.not(ids[name], id)
@@ -180,9 +185,9 @@ test('three grow to five and to seven', async () => {
 test('seven shrink to five and to three, the highest name first, though killed in the middle of each step', async () => {
   await underLoad(home, async () => {
     const steps = [
-      '[STARTED] Remove the member of master07',
-      '[STARTED] Stop and remove master07',
-      '[STARTED] Forget master07',
+      '[STARTED] Remove member',
+      '[STARTED] Remove master07 with its data',
+      '[COMPLETED] Remove master07 with its data',
       '[STARTED] Run the Ansible role',
     ]
     await killedAtEach(steps, 'scale', '--masters', '5')

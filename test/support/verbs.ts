@@ -71,7 +71,12 @@ export async function performHere(name: string, words: string[], env: NodeJS.Pro
   const started = Date.now()
   const [stdout, stderr] = [collector(), collector()]
   const { verb } = (await import(`../../tasks/verbs/${name}.ts`)) as { verb: Verb }
-  const exitCode = await perform(verb, words, new Run({ env, stdout, stderr }))
+  const run = new Run({ env, stdout, stderr })
+  const exitCode = await perform(verb, words, run)
+  // Each real run tests the plans: what came must be what was foreseen.
+  const log = run.log && existsSync(run.log) ? readFileSync(run.log, 'utf8') : ''
+  const otherwise = /^Not as foreseen.*/m.exec(log)?.[0]
+  if (otherwise) throw new Error(`${name} ${words.join(' ')}: ${otherwise}`)
   return { exitCode, stdout: stdout.text, stderr: stderr.text, tookMs: Date.now() - started }
 }
 

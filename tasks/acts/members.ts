@@ -1,0 +1,163 @@
+// How each act on who the members are is carried out. Each may be asked for again: that it is done already is success.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { Interrupted, OperationError } from '../core/errors.ts'
+import { writeFileAtomic } from '../core/files.ts'
+import type { Task } from '../core/pipeline.ts'
+import { compareVersions } from '../core/programs.ts'
+import { recordCluster, replacing } from '../core/record.ts'
+import { run, sleep } from '../core/run.ts'
+import { endpointStatus, memberList } from '../etcd/etcdctl.ts'
+import { moveLeader } from '../etcd/maintenance.ts'
+import { addLearner, memberAt, promote, removeMember, voters } from '../etcd/member-changes.ts'
+import { memberOf } from '../etcd/membership.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as pki from '../pki/index.ts'
+import type { Act } from '../plans/types.ts'
+import * as vms from '../vms/index.ts'
+
+/** How long a learner may take to get all data, in s: a large database is sent whole. */
+const catchUpSeconds = 1800
+/** How long another member may take to take the lead over, in ms. */
+const handOverMs = 20_000
+
+type Told = (words: string) => void
+
+/** The steps of an act; or it is done by the time it returns. `tell`: what more there is to say of it. */
+type Carriers = {
+  [K in Act['do']]: (cluster: Cluster, act: Extract<Act, { do: K }>, tell: Told) => Task[] | Promise<Task[]>
+}
+
+const carriers: Carriers = {
+  'record host': (cluster, { host }) => {
+    const wanted = cluster.wanted?.find(({ name }) => name === host)
+    if (wanted && !cluster.hosts.some(({ name }) => name === host)) cluster.hosts.push(wanted)
+    recordCluster(cluster)
+    return []
+  },
+  'note who goes': ({ paths }, { host, id }) => {
+    writeFileAtomic(paths.replacing, JSON.stringify({ ...replacing(paths), [host]: id }), 0o600)
+    return []
+  },
+  'bring up': (cluster) => [...vms.tasks(cluster), ...pki.tasks(cluster)],
+  'hand over': (cluster, { from, to }) => handOver(cluster, hostNamed(cluster, from), hostNamed(cluster, to)),
+  'set aside': (cluster, { host }, tell) => setAside(cluster, host, tell),
+  'remove member': async (cluster, { host, id }) => {
+    await removeMember(cluster, id, await voters(cluster, [hostNamed(cluster, host)]))
+    run().changes.push(`removed the member of ${host}`)
+    return []
+  },
+  'add learner': async (cluster, { host }) => {
+    const goal = hostNamed(cluster, host)
+    await addLearner(cluster, goal, await voters(cluster, [goal]))
+    run().changes.push(`added ${host}`)
+    return []
+  },
+  'start learner': async (cluster, { host }) => {
+    const goal = hostNamed(cluster, host)
+    const [limit, without] = await Promise.all([withWitnesses(cluster, goal), absent(cluster)])
+    const variables = { etcd_start_timeout: catchUpSeconds, etcd_without: without }
+    return orWithdraw(cluster, goal, etcdRole.tasks(cluster, { limit, variables }))
+  },
+  promote: async (cluster, { host, id }) => {
+    const goal = hostNamed(cluster, host)
+    const letVote: Task = {
+      title: 'Wait until etcd lets it vote',
+      task: async () => promote(cluster, id, await voters(cluster, [goal])),
+    }
+    if (forgetsPromotions(cluster.etcd.version ?? ''))
+      run().warnings.push(
+        `etcd ${cluster.etcd.version} notes a promotion in one of two places only (etcd-io/etcd#19557): go to 3.5.32 or later before 3.6.`,
+      )
+    return orWithdraw(cluster, goal, [letVote])
+  },
+  'remove host': async (cluster, { host }) => {
+    const goal = hostNamed(cluster, host)
+    await vms.removeHost(cluster, goal)
+    rmSync(join(cluster.paths.certs, host), { recursive: true, force: true })
+    cluster.hosts.splice(cluster.hosts.indexOf(goal), 1)
+    recordCluster(cluster)
+    run().changes.push(`removed ${host}`)
+    return []
+  },
+}
+
+/** Carries an act out. @throws OperationError when it does not come about */
+export function carryOutAct(cluster: Cluster, act: Act, tell: Told): Task[] | Promise<Task[]> {
+  const carrier = carriers[act.do] as (cluster: Cluster, act: Act, tell: Told) => Task[] | Promise<Task[]>
+  return carrier(cluster, act, tell)
+}
+
+/** @throws OperationError when that member does not take the lead over */
+async function handOver(cluster: Cluster, from: Host, to: Host): Promise<Task[]> {
+  for (const deadline = Date.now() + handOverMs; Date.now() < deadline; await sleep(200)) {
+    const [leader, heir] = await endpointStatus(cluster, { endpoints: [from.clientURL, to.clientURL] })
+    if (!leader?.ok || leader.value.leaderId !== leader.value.memberId) return []
+    if (heir?.ok) await moveLeader(cluster, from.clientURL, heir.value.memberId).catch(() => undefined) // looked at again: its answer says little
+  }
+  throw new OperationError(`${to.name} did not take the lead over from ${from.name}.`, {
+    hint: `See what is wrong: ${command(cluster, 'verify')}`,
+  })
+}
+
+/** Stops the host's etcd and moves what it has of data aside; says where that lies. */
+async function setAside(cluster: Cluster, host: string, tell: Told): Promise<Task[]> {
+  await etcdRole.prepare(cluster)
+  await runPlaybook(cluster, {
+    playbook: 'set-aside',
+    limit: [host],
+    onMessage: (_, left) => {
+      run().changes.push(`moved the old data of ${host} to ${left}`)
+      tell(`it lies in ${left}`)
+    },
+  })
+  return []
+}
+
+/** etcd 3.5.1 to 3.5.19: a later 3.6 takes the promoted member for a learner again. */
+const forgetsPromotions = (version: string): boolean =>
+  version.startsWith('3.5.') && compareVersions(version, '3.5.1') >= 0 && compareVersions(version, '3.5.20') < 0
+
+/** The host, and two healthy members that tell the role who belongs to the cluster: all of them would take longer and say no more. */
+async function withWitnesses(cluster: Cluster, host: Host): Promise<string[]> {
+  const urls = await voters(cluster, [host])
+  const witnesses = cluster.hosts.filter(({ clientURL }) => urls.includes(clientURL)).slice(0, 2)
+  return [host, ...witnesses].map(({ name }) => name)
+}
+
+/** Recorded hosts that have no member now: their turn comes later. */
+async function absent(cluster: Cluster): Promise<string[]> {
+  const members = await memberList(cluster, { endpoints: await voters(cluster) })
+  return cluster.hosts.filter((host) => !memberOf(host, members)).map(({ name }) => name)
+}
+
+/** The tasks; when one fails, the learner is removed again, so that none is left behind. After a Ctrl-C it stays: the next run goes on with it. */
+function orWithdraw(cluster: Cluster, host: Host, tasks: Task[]): Task[] {
+  return tasks.map((task) => ({
+    ...task,
+    task: async (context, wrapper) => {
+      try {
+        return await task.task(context, wrapper)
+      } catch (error) {
+        if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
+        const hint = await withdraw(cluster, host, error.more.hint ?? '')
+        throw new OperationError(error.message, { ...error.more, hint })
+      }
+    },
+  }))
+}
+
+async function withdraw(cluster: Cluster, host: Host, hint: string): Promise<string> {
+  const others = await voters(cluster, [host])
+  const learner = await memberAt(cluster, host, others).catch(() => undefined)
+  if (!learner?.isLearner) return hint
+  const removed = await removeMember(cluster, learner.id, others).then(
+    () => true,
+    () => false,
+  )
+  if (!removed) return hint
+  return `${hint} The learner was removed again; then run the same command again, or see how the cluster is: ${command(cluster, 'verify')}`.trim()
+}

@@ -1,0 +1,98 @@
+// One look at who the members are and how they do: over TLS at the members, and at the hosts where an act touched them.
+import { existsSync } from 'node:fs'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { compareVersions } from '../core/programs.ts'
+import { replacing } from '../core/record.ts'
+import { sleep } from '../core/run.ts'
+import { leaves } from '../etcd/certificates.ts'
+import { type EndpointStatus, endpointHealth, endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
+import { memberOf } from '../etcd/membership.ts'
+import type { Act, Answer, HostSeen, MemberSeen, Observation } from '../plans/types.ts'
+import * as vms from '../vms/index.ts'
+
+/** What was seen before, and what was done since: of hosts that the act did not touch, what was known stays known. */
+export interface Since {
+  seen: Observation
+  act: Act
+}
+
+/** Members that answer may be about to elect a leader, or slow for a moment: they are looked at again, so long (ms). */
+const patienceMs = 10_000
+
+/** @param coming hosts that are to be members, and are recorded by nobody yet */
+export async function look(cluster: Cluster, coming: Host[] = [], since?: Since): Promise<Observation> {
+  for (const deadline = Date.now() + patienceMs; ; await sleep(300)) {
+    const seen = await lookOnce(cluster, coming, since)
+    if (isSettled(seen) || Date.now() > deadline) return seen
+  }
+}
+
+/** Whether everybody who answers follows a leader, and every voter that answers commits. */
+function isSettled({ hosts, members, leader }: Observation): boolean {
+  const answers = Object.values(hosts).flatMap(({ answer }) => (answer ? [answer] : []))
+  return (
+    (members === undefined || leader !== undefined) &&
+    answers.every(({ follows, commits, learner }) => follows && (commits || learner))
+  )
+}
+
+async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefined): Promise<Observation> {
+  const fresh = coming.filter(({ name }) => !cluster.hosts.some((host) => host.name === name))
+  const hosts = [...cluster.hosts, ...fresh]
+  const endpoints = hosts.map(({ clientURL }) => clientURL)
+  const [health, statuses, ready] = await Promise.all([
+    endpointHealth(cluster, { endpoints }),
+    endpointStatus(cluster, { endpoints }),
+    readiness(cluster, since),
+  ])
+  const able = endpoints.filter((_, index) => commits(health[index]))
+  const members = able.length > 0 ? await memberList(cluster, { endpoints: able }).catch(() => undefined) : undefined
+  const known = statuses.map((status) => (status.ok ? status.value : undefined))
+  const leaderId = known.find((status, index) => status && able.includes(endpoints[index] ?? ''))?.leaderId
+  const named = hosts.map((host, index): [string, HostSeen] => {
+    const answer = answerOf(known[index], able.includes(host.clientURL))
+    return [host.name, { ready: ready(host), empty: !answer && isEmpty(host, since), answer }]
+  })
+  return {
+    hosts: Object.fromEntries(named),
+    members: members?.map((member) => memberSeen(member, hosts, members)),
+    leader: hosts.find((_, index) => leaderId && known[index]?.memberId === leaderId)?.name,
+    strict: known.some((status) => status !== undefined && compareVersions(status.version, '3.5.30') < 0),
+    recorded: cluster.hosts.map(({ name }) => name),
+    replacing: replacing(cluster.paths),
+  }
+}
+
+/** A full database keeps no member from committing. */
+const commits = (answer: { ok: boolean; reason?: string } | undefined): boolean =>
+  answer !== undefined && (answer.ok || /NOSPACE/.test(answer.reason ?? ''))
+
+const answerOf = (status: EndpointStatus | undefined, able: boolean): Answer | undefined =>
+  status && {
+    member: status.memberId,
+    learner: status.isLearner,
+    follows: status.leaderId !== '',
+    commits: able && !status.isLearner,
+    index: status.raftIndex,
+  }
+
+const memberSeen = (member: Member, hosts: Host[], members: Member[]): MemberSeen => ({
+  id: member.id,
+  host: hosts.find((host) => memberOf(host, members) === member)?.name,
+  learner: member.isLearner,
+  started: member.name !== '',
+})
+
+/** Hosts are asked once, and again after an act that brings one up. */
+async function readiness(cluster: Cluster, since: Since | undefined): Promise<(host: Host) => boolean> {
+  if (since && !['bring up', 'remove host'].includes(since.act.do))
+    return ({ name }) => since.seen.hosts[name]?.ready === true
+  const up = (await vms.states(cluster)).filter((state) => state.up).map(({ name }) => name)
+  const lacking = leaves(cluster).filter(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
+  return ({ name, connection }) =>
+    up.includes(name) && connection !== undefined && !lacking.some(({ title }) => title.startsWith(`${name}/`))
+}
+
+const isEmpty = ({ name }: Host, since: Since | undefined): boolean =>
+  since !== undefined &&
+  ((since.act.do === 'set aside' && since.act.host === name) || since.seen.hosts[name]?.empty === true)

@@ -1,0 +1,95 @@
+// The loop: look, plan, do the next act, look again, until nothing is left to do.
+import { carryOutAct } from '../acts/members.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
+import { runPipeline } from '../core/pipeline.ts'
+import { run } from '../core/run.ts'
+import { look } from '../observe/look.ts'
+import { type Plan, planOf } from '../plans/plan.ts'
+import type { Act, Observation, Obstacle, Rules } from '../plans/types.ts'
+import { reasonOf, titleOf } from '../plans/words.ts'
+
+/**
+ * Carries out what the rules say from here. What the plan foresaw is compared with what came; a difference goes to the
+ * log, and the plan is made again from what is there.
+ * @returns what is there in the end
+ * @throws OperationError when something stops it; nothing is begun that could not come to its end
+ */
+export async function carryOut(
+  cluster: Cluster,
+  rules: Rules,
+  start: Observation,
+  coming: Host[] = [],
+): Promise<Observation> {
+  let seen = start
+  let foreseen: Plan | undefined
+  let last: Act | undefined
+  for (;;) {
+    const plan = requirePlan(cluster, planOf(rules, seen), foreseen === undefined)
+    const [act] = plan.acts
+    if (foreseen) noteDifference(foreseen, plan)
+    if (!act) return seen
+    if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)
+    await doAct(cluster, act)
+    last = act
+    seen = await look(cluster, coming, { seen, act })
+    foreseen = { ...plan, acts: plan.acts.slice(1) }
+  }
+}
+
+/** The plan's steps as lines, and that it goes on where that cannot be known yet. @throws OperationError when it cannot begin */
+export function planLines(cluster: Cluster, rules: Rules, seen: Observation): string[] {
+  const { acts, open } = requirePlan(cluster, planOf(rules, seen), true)
+  const lines = acts.map((act) => titleOf(act).replace(/^./, (letter) => letter.toLowerCase()))
+  return open ? [...lines, 'then by what is found there'] : lines
+}
+
+/** An act that leaves no trace would be done for ever. */
+const withoutTrace = (cluster: Cluster, act: Act): OperationError =>
+  new OperationError(`"${titleOf(act)}" was done, and nothing shows it.`, {
+    hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.`,
+  })
+
+async function doAct(cluster: Cluster, act: Act): Promise<void> {
+  await runPipeline([
+    {
+      title: titleOf(act),
+      task: async (_, task) => {
+        const tasks = await carryOutAct(cluster, act, (words) => void (task.title += `; ${words}`))
+        return tasks.length > 0 ? task.newListr(tasks, { concurrent: false, exitOnError: true }) : undefined
+      },
+    },
+  ])
+}
+
+function requirePlan(cluster: Cluster, plan: Plan, first: boolean): Plan {
+  const { obstacle } = plan
+  if (!obstacle) return plan
+  const nothing = first ? ', and nothing was changed' : ''
+  throw new OperationError(`${cluster.name} is not ready for it${nothing}: ${reasonOf(obstacle)}.`, {
+    hint: remedyOf(cluster, obstacle),
+  })
+}
+
+function remedyOf(cluster: Cluster, obstacle: Obstacle): string {
+  switch (obstacle.code) {
+    case 'no-quorum':
+      return `${command(cluster, 'up')} starts members that are only stopped. If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`
+    case 'voters-down':
+      return `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ${command(cluster, `replace ${obstacle.hosts.join(' ')}`)}`
+    case 'other-learner':
+      return obstacle.host
+        ? `Bring it to its end: ${command(cluster, `replace ${obstacle.host}`)}`
+        : `See who it is: ${command(cluster, 'verify')}`
+    default:
+      return `See what is wrong: ${command(cluster, 'verify')}`
+  }
+}
+
+/** Every real run is a test of the plans: the log has it where one was wrong. */
+function noteDifference(foreseen: Plan, now: Plan): void {
+  const [before, after] = [foreseen, now].map(({ acts }) => acts.map(titleOf).join('; '))
+  if (before === after || foreseen.open || now.open) return
+  run().note(`Not as foreseen. Foreseen: ${before || 'nothing more'}. Now: ${after || 'nothing more'}.\n`)
+}

@@ -1,0 +1,70 @@
+// What each act makes of what is seen, when nothing else happens, and when etcd refuses it. A plan is worked out with it.
+import { mayAdd, quorum } from '../etcd/membership.ts'
+import { memberOn, votes } from './members.ts'
+import type { Act, HostSeen, MemberSeen, Observation } from './types.ts'
+
+/** What follows; or, as a clause, why etcd refuses the act. */
+type Outcome = Observation | string
+
+type Effects = { [K in Act['do']]: (seen: Observation, act: Extract<Act, { do: K }>) => Outcome }
+
+const withHost = (seen: Observation, host: string, change: Partial<HostSeen>): Observation => ({
+  ...seen,
+  hosts: { ...seen.hosts, [host]: { ready: false, empty: false, ...seen.hosts[host], ...change } },
+})
+
+const withMembers = (seen: Observation, members: MemberSeen[]): Observation => ({ ...seen, members })
+
+const without = <T>(all: Record<string, T>, name: string): Record<string, T> =>
+  Object.fromEntries(Object.entries(all).filter(([one]) => one !== name))
+
+const effects: Effects = {
+  'record host': (seen, { host }) => withHost({ ...seen, recorded: [...seen.recorded, host] }, host, {}),
+  'note who goes': (seen, { host, id }) => ({ ...seen, replacing: { ...seen.replacing, [host]: id } }),
+  'bring up': (seen, { host }) => withHost(seen, host, { ready: true }),
+  'hand over': (seen, { to }) => (votes(seen, to) ? { ...seen, leader: to } : `${to} does not vote`),
+  'set aside': (seen, { host }) => withHost(seen, host, { answer: undefined, empty: true }),
+  'remove member': (seen, { id }) => {
+    const members = seen.members ?? []
+    const rest = members.filter((member) => member.id !== id)
+    const voters = rest.filter(({ learner }) => !learner)
+    const well = voters.filter(({ host }) => host !== undefined && votes(seen, host)).length
+    if (well < quorum(voters.length)) return `of ${voters.length} members that stay only ${well} commit`
+    return withMembers(seen, rest)
+  },
+  'add learner': (seen, { host }) => {
+    const members = seen.members ?? []
+    const other = members.find(({ learner }) => learner)
+    if (other) return `${other.host ?? `member ${other.id}`} is a learner already, and etcd takes one at a time`
+    if (memberOn(seen, host)) return `${host} has a member already`
+    const well = members.filter((member) => member.host !== undefined && votes(seen, member.host)).length
+    if (!mayAdd(members.length, well, seen.strict)) return `of ${members.length} members only ${well} commit`
+    return withMembers(seen, [...members, { id: `new on ${host}`, host, learner: true, started: false }])
+  },
+  'start learner': (seen, { host }) => {
+    const member = memberOn(seen, host)
+    if (!member) return `${host} is no member`
+    const answer = { member: member.id, learner: true, follows: true, commits: false, index: furthest(seen) }
+    const started = (seen.members ?? []).map((one) => (one === member ? { ...one, started: true } : one))
+    return withHost(withMembers(seen, started), host, { empty: false, answer })
+  },
+  promote: (seen, { host }) => {
+    const member = memberOn(seen, host)
+    const answer = seen.hosts[host]?.answer
+    if (!member || !answer) return `${host} has no learner that runs`
+    const members = (seen.members ?? []).map((one) => (one === member ? { ...one, learner: false } : one))
+    return withHost(withMembers(seen, members), host, { answer: { ...answer, learner: false, commits: true } })
+  },
+  'remove host': (seen, { host }) => ({
+    ...seen,
+    hosts: without(seen.hosts, host),
+    recorded: seen.recorded.filter((one) => one !== host),
+  }),
+}
+
+const furthest = (seen: Observation): number =>
+  Math.max(0, ...Object.values(seen.hosts).map(({ answer }) => answer?.index ?? 0))
+
+/** What the act makes of it. */
+export const effectOf = (seen: Observation, act: Act): Outcome =>
+  (effects[act.do] as (seen: Observation, act: Act) => Outcome)(seen, act)

@@ -1,0 +1,139 @@
+// How a host becomes a voter, and how it leaves: the next act, from whatever state an earlier run left it in.
+import { mayAdd, quorum } from '../etcd/membership.ts'
+import type { Act, MemberSeen, Next, Observation, Obstacle } from './types.ts'
+
+/** A host that is to vote. */
+export interface Goal {
+  host: string
+  /** The member that is to go, though it may be well. */
+  old?: string | undefined
+}
+
+export const memberOn = (seen: Observation, host: string): MemberSeen | undefined =>
+  seen.members?.find((member) => member.host === host)
+
+/** Whether the host's own member votes and commits. */
+export function votes(seen: Observation, host: string): boolean {
+  const [member, answer] = [memberOn(seen, host), seen.hosts[host]?.answer]
+  return member !== undefined && !member.learner && answer?.commits === true && answer.member === member.id
+}
+
+/** The hosts that vote and commit, but for some. */
+const others = (seen: Observation, without: string[]): string[] =>
+  Object.keys(seen.hosts).filter((host) => !without.includes(host) && votes(seen, host))
+
+const act = (one: Act): Next => ({ act: one })
+const stop = (obstacle: Obstacle): Next => ({ obstacle })
+
+/** The first of these that has something to say. */
+export function first(...rules: (() => Next | undefined)[]): Next {
+  for (const rule of rules) {
+    const next = rule()
+    if (next !== undefined && next !== 'done') return next
+  }
+  return 'done'
+}
+
+/**
+ * All of these hosts, one after the other. All are brought up first: some may be well again. etcd takes one learner at a
+ * time: whose is there already comes first.
+ */
+export function joinAll(seen: Observation, goals: Goal[]): Next {
+  const due = goals.filter(({ host, old }) => !votes(seen, host) || memberOn(seen, host)?.id === old)
+  const learns = ({ host }: Goal): boolean => memberOn(seen, host)?.learner === true
+  const going = due.filter(({ old }) => old !== undefined).map(({ host }) => host)
+  return first(
+    ...due.map(
+      ({ host }) =>
+        () =>
+          seen.hosts[host]?.ready ? undefined : act({ do: 'bring up', host }),
+    ),
+    () => (due.length > 1 ? removeLost(seen, due) : undefined),
+    ...due.toSorted((a, b) => Number(learns(b)) - Number(learns(a))).map((goal) => () => join(seen, goal, going)),
+  )
+}
+
+/** Of several, the members that are down go first: etcd may add nobody beside them. */
+function removeLost(seen: Observation, goals: Goal[]): Next | undefined {
+  const members = goals.flatMap(({ host }) => memberOn(seen, host) ?? [])
+  const lost = members.filter(({ host = '', learner }) => !learner && !seen.hosts[host]?.answer)
+  const [one] = lost
+  if (!one?.host) return undefined
+  const { id, host } = one
+  return first(
+    () => quorumWithout(seen, host),
+    () => (seen.hosts[host]?.empty ? undefined : act({ do: 'set aside', host })),
+    () => act({ do: 'remove member', host, id }),
+  )
+}
+
+/**
+ * The next act until the host votes. Only a learner that runs is gone on with: another may have lost its data.
+ * `going`: who has its turn, too, and had better not lead.
+ */
+function join(seen: Observation, { host, old }: Goal, going: string[]): Next {
+  const { answer, empty } = seen.hosts[host] ?? { empty: false }
+  const member = memberOn(seen, host)
+  const learns = member?.learner && member.id !== old
+  if (learns && answer?.follows && answer.member === member.id) return act({ do: 'promote', host, id: member.id })
+  return first(
+    () => quorumWithout(seen, host),
+    () => (learns ? undefined : addable(seen, [host])),
+    () => leadElsewhere(seen, [host], going),
+    () => (answer || !empty ? act({ do: 'set aside', host }) : undefined),
+    () => (learns && !member.started ? act({ do: 'start learner', host }) : undefined),
+    () => (member ? act({ do: 'remove member', host, id: member.id }) : undefined),
+    () => act({ do: 'add learner', host }),
+  )
+}
+
+/**
+ * The next act until the host is gone, and the record last: a run that is killed begins with this host again.
+ * `leaving`: all hosts that are about to go; none of them is to lead.
+ */
+export function retire(seen: Observation, host: string, leaving: string[]): Next {
+  const member = memberOn(seen, host)
+  return first(
+    () => (member && !member.learner ? quorumAfter(seen, host) : undefined),
+    () => (member ? leadElsewhere(seen, leaving) : undefined),
+    () => (member ? act({ do: 'remove member', host, id: member.id }) : undefined),
+    () => (seen.recorded.includes(host) ? act({ do: 'remove host', host }) : undefined),
+  )
+}
+
+/** None of these leads: the voter whose log goes furthest takes the lead over, one of `rather not` only if there is no other. */
+function leadElsewhere(seen: Observation, leaving: string[], ratherNot: string[] = []): Next | undefined {
+  const from = seen.leader
+  if (from === undefined || !leaving.includes(from)) return undefined
+  const index = (host: string): number => seen.hosts[host]?.answer?.index ?? 0
+  const last = (host: string): number => Number(ratherNot.includes(host))
+  const [to] = others(seen, leaving).toSorted((a, b) => last(a) - last(b) || index(b) - index(a))
+  return to ? act({ do: 'hand over', from, to }) : stop({ code: 'no-heir', host: from })
+}
+
+/** The others must commit without this host, now and until it votes again. */
+function quorumWithout(seen: Observation, host: string): Next | undefined {
+  if (!seen.members) return stop({ code: 'no-quorum' })
+  const voters = seen.members.filter(({ learner }) => !learner).length
+  const [needed, well] = [quorum(voters), others(seen, [host]).length]
+  return well >= needed ? undefined : stop({ code: 'quorum-at-risk', host, voters, needed, well })
+}
+
+/** Those that stay must commit once this host's member is gone. */
+function quorumAfter(seen: Observation, host: string): Next | undefined {
+  const voters = (seen.members ?? []).filter((member) => !member.learner && member.host !== host).length
+  const [needed, well] = [quorum(voters), others(seen, [host]).length]
+  return well >= needed ? undefined : stop({ code: 'quorum-at-risk', host, voters, needed, well })
+}
+
+/** Once these have no member, etcd must add one: it takes one learner at a time, and wants the voters up. */
+function addable(seen: Observation, without: string[]): Next | undefined {
+  const rest = (seen.members ?? []).filter(({ host }) => host === undefined || !without.includes(host))
+  const learner = rest.find((member) => member.learner)
+  if (learner) return stop({ code: 'other-learner', host: learner.host })
+  const voters = rest.filter((member) => !member.learner).length
+  const well = others(seen, without)
+  if (mayAdd(voters, well.length, seen.strict)) return undefined
+  const down = rest.flatMap(({ host }) => (host !== undefined && !well.includes(host) ? [host] : []))
+  return stop({ code: 'voters-down', hosts: down })
+}

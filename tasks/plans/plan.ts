@@ -1,0 +1,31 @@
+// What a verb would do from here: its next act, what comes of it, and so on until nothing is left. Pure.
+import { effectOf } from './effects.ts'
+import type { Act, Observation, Obstacle, Rules } from './types.ts'
+
+export interface Plan {
+  acts: Act[]
+  /** What stops the plan before its end: then none of it is begun. */
+  obstacle?: Obstacle
+  /** What comes next depends on what lies on a host that is brought up. */
+  open?: true
+}
+
+/** No plan is longer, unless its rules go round in a circle. */
+const longest = 200
+
+/** The whole plan. An act that etcd would refuse is found here, before anything is changed. */
+export function planOf(rules: Rules, start: Observation): Plan {
+  const acts: Act[] = []
+  let seen = start
+  while (acts.length < longest) {
+    const next = rules(seen)
+    if (next === 'done') return { acts }
+    if ('obstacle' in next) return { acts, obstacle: next.obstacle }
+    const then = effectOf(seen, next.act)
+    if (typeof then === 'string') return { acts, obstacle: { code: 'refused', act: next.act, why: then } }
+    acts.push(next.act)
+    if (next.act.do === 'bring up' && start.recorded.includes(next.act.host)) return { acts, open: true }
+    seen = then
+  }
+  throw new Error(`the plan does not end: ${acts.slice(-4).map((act) => act.do)}`)
+}

@@ -1,0 +1,32 @@
+// What replace aims at, and what is next. Pure.
+import { first, joinAll, memberOn, votes } from './members.ts'
+import type { Observation, Rules } from './types.ts'
+
+/**
+ * The members of these hosts go, and come back with the others' data. Whose member goes is fixed at the first look, and
+ * noted: a run that was killed is gone on with, and replaces nobody twice.
+ */
+export function replaceRules(start: Observation, hosts: string[]): Rules {
+  const goals = hosts.map((host) => ({ host, old: start.replacing[host] ?? oldOf(start, host) }))
+  return (seen) =>
+    first(
+      ...goals.map(({ host, old }) => () => {
+        if (old === undefined || seen.replacing[host] === old) return undefined
+        return { act: { do: 'note who goes' as const, host, id: old } }
+      }),
+      () => joinAll(seen, goals),
+    )
+}
+
+/** The hosts whose member a run that was killed has replaced already. */
+export const replacedBefore = (seen: Observation, hosts: string[]): string[] =>
+  hosts.filter((host) => {
+    const old = seen.replacing[host]
+    return old !== undefined && votes(seen, host) && memberOn(seen, host)?.id !== old
+  })
+
+/** A learner is no member that must go: whoever was cut short comes to its end. */
+function oldOf(seen: Observation, host: string): string | undefined {
+  const member = memberOn(seen, host)
+  return member && (!member.learner || votes(seen, host)) ? member.id : undefined
+}

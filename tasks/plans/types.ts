@@ -1,0 +1,77 @@
+// The words that plans are made of: what is seen of a cluster, what can be done to it, and what is next. Values only.
+
+/** What a host's etcd says of itself when it is asked. */
+export interface Answer {
+  /** Its member's id. */
+  member: string
+  learner: boolean
+  /** It knows a leader. */
+  follows: boolean
+  /** It commits: a learner does not. */
+  commits: boolean
+  /** How far its raft log goes. */
+  index: number
+}
+
+/** One host at one moment. */
+export interface HostSeen {
+  /** It is up, Ansible can reach it, and its certificates are here. */
+  ready: boolean
+  /** Its etcd was stopped, and what it had of data moved aside. */
+  empty: boolean
+  /** Undefined: its etcd does not answer. */
+  answer?: Answer | undefined
+}
+
+/** One member, as a cluster with a quorum lists it. */
+export interface MemberSeen {
+  id: string
+  /** The host that it lives on; undefined for a stranger. */
+  host?: string | undefined
+  learner: boolean
+  /** It has run before: from then on it has a name. */
+  started: boolean
+}
+
+export interface Observation {
+  /** By name: the recorded hosts, and those that are to come. */
+  hosts: Record<string, HostSeen>
+  /** Undefined: no quorum answers. */
+  members?: MemberSeen[] | undefined
+  /** The host that leads; undefined where none does, or it is a stranger. */
+  leader?: string | undefined
+  /** Its etcd adds nobody while any voter is down (before 3.5.30). */
+  strict: boolean
+  /** The hosts that the record names, in its order. */
+  recorded: string[]
+  /** What the record says of a replacement that was begun: the members that are to go, by host. */
+  replacing: Record<string, string>
+}
+
+/** All that can be done to who the members are. */
+export type Act =
+  | { do: 'record host'; host: string }
+  | { do: 'note who goes'; host: string; id: string }
+  | { do: 'bring up'; host: string }
+  | { do: 'hand over'; from: string; to: string }
+  | { do: 'set aside'; host: string }
+  | { do: 'remove member'; host: string; id: string }
+  | { do: 'add learner'; host: string }
+  | { do: 'start learner'; host: string }
+  | { do: 'promote'; host: string; id: string }
+  | { do: 'remove host'; host: string }
+
+/** Why a plan cannot go on; the sentence and its remedy are made from it where it is shown. */
+export type Obstacle =
+  | { code: 'no-quorum' }
+  | { code: 'quorum-at-risk'; host: string; voters: number; needed: number; well: number }
+  | { code: 'no-heir'; host: string }
+  | { code: 'voters-down'; hosts: string[] }
+  | { code: 'other-learner'; host: string | undefined }
+  | { code: 'refused'; act: Act; why: string }
+
+/** What is to be done next, or why nothing can be, or that nothing is left to do. */
+export type Next = { act: Act } | { obstacle: Obstacle } | 'done'
+
+/** What a verb wants, asked again after each act. Pure: no clock, no file, no network. */
+export type Rules = (seen: Observation) => Next
