@@ -23,7 +23,7 @@ const patienceMs = 10_000
 export async function look(cluster: Cluster, coming: Host[] = [], since?: Since): Promise<Observation> {
   for (const deadline = Date.now() + patienceMs; ; await sleep(300)) {
     const seen = await lookOnce(cluster, coming, since)
-    if (isSettled(seen) || Date.now() > deadline) return seen
+    if ((isSettled(seen) && allAnswer(seen, since)) || Date.now() > deadline) return seen
   }
 }
 
@@ -34,6 +34,16 @@ function isSettled({ hosts, members, leader }: Observation): boolean {
     (members === undefined || leader !== undefined) &&
     answers.every(({ follows, commits, learner }) => follows && (commits || learner))
   )
+}
+
+/** Whether everybody who answered before, or was started since, answers: one missed call makes nobody lost. */
+function allAnswer({ hosts }: Observation, since: Since | undefined): boolean {
+  if (!since) return true
+  const { seen, act } = since
+  const stopped = ['set aside', 'remove member', 'remove host'].includes(act.do) && 'host' in act ? act.host : ''
+  const started = act.do === 'start learner' ? [act.host] : []
+  const before = Object.keys(seen.hosts).filter((host) => seen.hosts[host]?.answer)
+  return [...before, ...started].every((host) => host === stopped || hosts[host]?.answer)
 }
 
 async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefined): Promise<Observation> {
