@@ -6,6 +6,7 @@ import { replacing } from '../core/record.ts'
 import { sleep } from '../core/run.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { type EndpointStatus, endpointHealth, endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
+import { commits } from '../etcd/member-changes.ts'
 import { memberOf } from '../etcd/membership.ts'
 import type { Act, Answer, HostSeen, MemberSeen, Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
@@ -55,7 +56,7 @@ async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefin
     endpointStatus(cluster, { endpoints }),
     readiness(cluster, since),
   ])
-  const able = endpoints.filter((_, index) => commits(health[index]))
+  const able = health.filter(commits).map(({ endpoint }) => endpoint)
   const members = able.length > 0 ? await memberList(cluster, { endpoints: able }).catch(() => undefined) : undefined
   const known = statuses.map((status) => (status.ok ? status.value : undefined))
   const leaderId = known.find((status, index) => status && able.includes(endpoints[index] ?? ''))?.leaderId
@@ -72,10 +73,6 @@ async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefin
     replacing: replacing(cluster.paths),
   }
 }
-
-/** A full database keeps no member from committing. */
-const commits = (answer: { ok: boolean; reason?: string } | undefined): boolean =>
-  answer !== undefined && (answer.ok || /NOSPACE/.test(answer.reason ?? ''))
 
 const answerOf = (status: EndpointStatus | undefined, able: boolean): Answer | undefined =>
   status && {
