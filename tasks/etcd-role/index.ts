@@ -164,7 +164,7 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
       hint: 'Make what is missing with: npx zx scripts/pki.ts',
     })
   refuseRemovedSettings(cluster, binaries.version)
-  for (const warning of warningsOf(binaries.version)) warnOnce(warning)
+  for (const warning of warningsOf(binaries.version)) run().warn(warning)
   await warnOfUnknownSettings(cluster, binaries)
   writeInventory(cluster, binaries)
   return binaries
@@ -194,14 +194,10 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
   if (known.length === 0) return
   for (const name of names.filter((one) => !known.includes(one))) {
     const near = suggest(name, known)
-    warnOnce(
+    run().warn(
       `etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${near.startsWith(' Did') ? near : ''}`,
     )
   }
-}
-
-function warnOnce(warning: string): void {
-  if (warning && !run().warnings.includes(warning)) run().warnings.push(warning)
 }
 
 /** Read by etcd or its image without being flags. */

@@ -2,7 +2,7 @@
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { sleep } from '../core/run.ts'
-import { type CallOptions, call, endpointHealth, type Member, memberList } from './etcdctl.ts'
+import { type Answer, type CallOptions, call, endpointHealth, type Member, memberList } from './etcdctl.ts'
 import { memberOf } from './membership.ts'
 
 /**
@@ -16,10 +16,12 @@ const notNow =
 /** The client URLs of the hosts that commit (a full database keeps no member from that), but for `without`: whom to ask for a change that concerns that host. A learner is none of them. `timeoutMs`: how long one may take. */
 export async function voters(cluster: Cluster, without: Host[] = [], timeoutMs?: number): Promise<string[]> {
   const endpoints = cluster.hosts.filter((host) => !without.includes(host)).map(({ clientURL }) => clientURL)
-  return (await endpointHealth(cluster, { endpoints, ...(timeoutMs && { timeoutMs }) })).flatMap((answer) =>
-    answer.ok || /NOSPACE/.test(answer.reason) ? [answer.endpoint] : [],
-  )
+  const health = await endpointHealth(cluster, { endpoints, ...(timeoutMs && { timeoutMs }) })
+  return health.filter(commits).map(({ endpoint }) => endpoint)
 }
+
+/** By what a member's health says; a full database keeps no member from committing. */
+export const commits = (answer: Answer<unknown>): boolean => answer.ok || /NOSPACE/.test(answer.reason)
 
 /** Adds a host's member, which gets all data but does not vote yet. @returns its id. @throws OperationError */
 export async function addLearner(cluster: Cluster, host: Host, endpoints: string[]): Promise<string> {

@@ -1,15 +1,11 @@
 // One connection to a port of a member, made by hand: what it answers, and which certificate it serves.
 import { X509Certificate } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTLS, createSecureContext, type SecureContext } from 'node:tls'
 import { run } from '../core/run.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
 import { commonNames } from './certificates.ts'
 import { route } from './reach.ts'
-
-// Dozens of connections and programs listen at once; node would warn of a leak from the eleventh on.
-setMaxListeners(0, run().signal)
 
 /** The certificate we show (none: no certificate), ready for many connections; or why it cannot be used. */
 export type Identity = { context: SecureContext } | { unusable: string }

@@ -6,6 +6,7 @@ import { replacing } from '../core/record.ts'
 import { sleep } from '../core/run.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { type EndpointStatus, endpointHealth, endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
+import { commits } from '../etcd/member-changes.ts'
 import { memberOf } from '../etcd/membership.ts'
 import type { Act, Answer, HostSeen, MemberSeen, Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
@@ -23,7 +24,7 @@ const patienceMs = 10_000
 export async function look(cluster: Cluster, coming: Host[] = [], since?: Since): Promise<Observation> {
   for (const deadline = Date.now() + patienceMs; ; await sleep(300)) {
     const seen = await lookOnce(cluster, coming, since)
-    if (isSettled(seen) || Date.now() > deadline) return seen
+    if ((isSettled(seen) && allAnswer(seen, since)) || Date.now() > deadline) return seen
   }
 }
 
@@ -36,6 +37,16 @@ function isSettled({ hosts, members, leader }: Observation): boolean {
   )
 }
 
+/** Whether everybody who answered before, or was started since, answers: one missed call makes nobody lost. */
+function allAnswer({ hosts }: Observation, since: Since | undefined): boolean {
+  if (!since) return true
+  const { seen, act } = since
+  const stopped = ['set aside', 'remove member', 'remove host'].includes(act.do) && 'host' in act ? act.host : ''
+  const started = act.do === 'start learner' ? [act.host] : []
+  const before = Object.keys(seen.hosts).filter((host) => seen.hosts[host]?.answer)
+  return [...before, ...started].every((host) => host === stopped || hosts[host]?.answer)
+}
+
 async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefined): Promise<Observation> {
   const fresh = coming.filter(({ name }) => !cluster.hosts.some((host) => host.name === name))
   const hosts = [...cluster.hosts, ...fresh]
@@ -45,7 +56,7 @@ async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefin
     endpointStatus(cluster, { endpoints }),
     readiness(cluster, since),
   ])
-  const able = endpoints.filter((_, index) => commits(health[index]))
+  const able = health.filter(commits).map(({ endpoint }) => endpoint)
   const members = able.length > 0 ? await memberList(cluster, { endpoints: able }).catch(() => undefined) : undefined
   const known = statuses.map((status) => (status.ok ? status.value : undefined))
   const leaderId = known.find((status, index) => status && able.includes(endpoints[index] ?? ''))?.leaderId
@@ -62,10 +73,6 @@ async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefin
     replacing: replacing(cluster.paths),
   }
 }
-
-/** A full database keeps no member from committing. */
-const commits = (answer: { ok: boolean; reason?: string } | undefined): boolean =>
-  answer !== undefined && (answer.ok || /NOSPACE/.test(answer.reason ?? ''))
 
 const answerOf = (status: EndpointStatus | undefined, able: boolean): Answer | undefined =>
   status && {

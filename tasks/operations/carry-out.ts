@@ -13,15 +13,9 @@ import { reasonOf, titleOf } from '../plans/words.ts'
 /**
  * Carries out what the rules say from here. What the plan foresaw is compared with what came; a difference goes to the
  * log, and the plan is made again from what is there.
- * @returns what is there in the end
  * @throws OperationError when something stops it; nothing is begun that could not come to its end
  */
-export async function carryOut(
-  cluster: Cluster,
-  rules: Rules,
-  start: Observation,
-  coming: Host[] = [],
-): Promise<Observation> {
+export async function carryOut(cluster: Cluster, rules: Rules, start: Observation, coming: Host[] = []): Promise<void> {
   let seen = start
   let foreseen: Plan | undefined
   let last: Act | undefined
@@ -29,7 +23,7 @@ export async function carryOut(
     const plan = requirePlan(cluster, planOf(rules, seen), foreseen === undefined)
     const [act] = plan.acts
     if (foreseen) noteDifference(foreseen, plan)
-    if (!act) return seen
+    if (!act) return
     if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)
     await doAct(cluster, act)
     last = act
@@ -38,7 +32,10 @@ export async function carryOut(
   }
 }
 
-/** The plan's steps as lines, and that it goes on where that cannot be known yet. @throws OperationError when it cannot begin */
+/**
+ * The plan's steps as lines, and that it goes on where that cannot be known yet.
+ * @throws OperationError when it cannot begin
+ */
 export function planLines(cluster: Cluster, rules: Rules, seen: Observation): string[] {
   const { acts, open } = requirePlan(cluster, planOf(rules, seen), true)
   const lines = acts.map((act) => titleOf(act).replace(/^./, (letter) => letter.toLowerCase()))
@@ -75,9 +72,15 @@ function requirePlan(cluster: Cluster, plan: Plan, first: boolean): Plan {
 function remedyOf(cluster: Cluster, obstacle: Obstacle): string {
   switch (obstacle.code) {
     case 'no-quorum':
-      return `${command(cluster, 'up')} starts members that are only stopped. If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`
+      return [
+        `Start members that are only stopped: ${command(cluster, 'up')}.`,
+        `If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`,
+      ].join(' ')
     case 'voters-down':
-      return `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ${command(cluster, `replace ${obstacle.hosts.join(' ')}`)}`
+      return [
+        `Start members that are only stopped: ${command(cluster, 'up')}.`,
+        `Replace members that are lost: ${command(cluster, `replace ${obstacle.hosts.join(' ')}`)}`,
+      ].join(' ')
     case 'other-learner':
       return obstacle.host
         ? `Bring it to its end: ${command(cluster, `replace ${obstacle.host}`)}`

@@ -101,7 +101,10 @@ export function retire(seen: Observation, host: string, leaving: string[]): Next
   )
 }
 
-/** None of these leads: the voter whose log goes furthest takes the lead over, one of `rather not` only if there is no other. */
+/**
+ * None of these leads: the voter whose log goes furthest takes the lead over. One of `ratherNot` does so only where there
+ * is no other.
+ */
 function leadElsewhere(seen: Observation, leaving: string[], ratherNot: string[] = []): Next | undefined {
   const from = seen.leader
   if (from === undefined || !leaving.includes(from)) return undefined

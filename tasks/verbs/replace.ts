@@ -5,7 +5,7 @@ import { replace } from '../operations/replace.ts'
 
 export const verb: Verb = {
   name: 'replace',
-  summary: 'Make the member of a lost or emptied host anew, from the data of the others.',
+  summary: 'Give a lost or emptied host a new member, with the data of the others.',
   writes: true,
   flags: planFlag,
   words: { usage: 'HOST…', least: 1, most: 9 },

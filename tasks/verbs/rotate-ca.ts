@@ -3,8 +3,8 @@ import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { rotateCa } from '../operations/rotate-ca.ts'
 
-const help = `First both authorities are trusted, then the new one issues every certificate
-anew, then the old one is trusted no longer, and its key is deleted. Run again,
+const help = `First both authorities are trusted, then the new one issues new certificates
+for all, then the old one is trusted no longer, and its key is deleted. Run again,
 it goes on where it was stopped.
 
 Example: npx zx scripts/rotate-ca.ts --step`

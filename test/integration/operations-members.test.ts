@@ -145,6 +145,9 @@ test('each member is replaced in turn, the leader among them, though killed in t
   const follower = before.find(({ isLeader }) => !isLeader)?.name ?? ''
   const others = before.map(({ name }) => name).filter((name) => name !== follower)
   const leader = before.find(({ isLeader }) => isLeader)?.name ?? ''
+  // A learner that was killed as it came up, when the cluster grew, was set aside then.
+  const asideBefore = Object.fromEntries(others.map((name) => [name, asideOf(name).length]))
+  console.log(`measured: set aside before: ${JSON.stringify(asideBefore)}`)
   await underLoad(home, async () => {
     destroyHost(home, follower)
     const steps = [
@@ -170,7 +173,7 @@ test('each member is replaced in turn, the leader among them, though killed in t
   const ids = await requireInStep(names(3))
   for (const { name, id } of before) assert.is.not(ids[name], id)
   assert.equal(asideOf(follower), [])
-  for (const name of others) assert.is(asideOf(name).length, 1, name)
+  for (const name of others) assert.is(asideOf(name).length, (asideBefore[name] ?? 0) + 1, name)
   assert.ok(others.includes(leader))
   assert.not.ok(existsSync(join(state, 'replacing.json')))
 })

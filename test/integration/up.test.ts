@@ -172,7 +172,11 @@ test('env prints what a shell needs, and status what a person needs', async () =
 
 test('status --watch looks again and again until Ctrl-C, which ends it with 130', async () => {
   const { child, done } = home.start('status', '--watch')
-  setTimeout(() => process.kill(child.pid ?? 0, 'SIGINT'), 6000)
+  let seen = 0
+  child.stdout?.on('data', (chunk: Buffer) => {
+    seen += String(chunk).split('3 of 3 members up').length - 1
+    if (seen >= 2) process.kill(child.pid ?? 0, 'SIGINT')
+  })
   const { exitCode, stdout } = await done
   assert.is(exitCode, 130)
   assert.ok(stdout.split('3 of 3 members up').length > 2, stdout)
