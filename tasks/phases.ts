@@ -8,6 +8,7 @@ import { recordCluster } from './core/record.ts'
 import { print, run } from './core/run.ts'
 import { confirm, type Verb } from './core/script.ts'
 import { suggest } from './core/suggest.ts'
+import { warningLines } from './core/terminal.ts'
 import { hostTasks } from './doctor.ts'
 import * as etcdRole from './etcd-role/index.ts'
 import * as pki from './pki/index.ts'
@@ -144,7 +145,8 @@ export function phaseVerb(name: string, { flags: more = {}, first, help }: Alone
       if (flags.plan) return printPlan(cluster, [phase], (copy) => first?.(copy, flags).plan() ?? Promise.resolve([]))
       await runPhases(cluster, [phase], first?.(cluster, flags).tasks)
       const { json, report, warnings } = run()
-      if (json) print(`${JSON.stringify({ cluster: cluster.name, phase: name, ...report, warnings })}\n`)
+      const { name: about } = cluster
+      print(json ? `${JSON.stringify({ cluster: about, phase: name, ...report, warnings })}\n` : warningLines(warnings))
     },
   }
 }

@@ -64,6 +64,11 @@ export class Run {
     if (this.#stoppedBy) throw new Interrupted(this.#stoppedBy)
   }
 
+  /** Adds to what a person should know; once, however often it is said. */
+  warn(warning: string): void {
+    if (!this.warnings.includes(warning)) this.warnings.push(warning)
+  }
+
   /** Adds to the run's log, where it has one. */
   note(text: string | Buffer): void {
     if (this.log) appendFileSync(this.log, text)

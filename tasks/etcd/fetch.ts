@@ -6,6 +6,7 @@ import { defaults } from '../core/config.ts'
 import { OperationError } from '../core/errors.ts'
 import { type Architecture, architectureHere, type Machine } from '../core/machines.ts'
 import { aptUnpack, compareVersions, fetchTool, hasApt } from '../core/programs.ts'
+import { run } from '../core/run.ts'
 import { etcdSources } from '../core/schema.ts'
 import { ask } from '../core/shell.ts'
 import { warningsOf } from './faults.ts'
@@ -82,11 +83,8 @@ async function unpackDistributions(wanted: string | undefined, machine: Machine)
     return { from: join(part, 'etcd'), version: packaged }
   })
   const version = folder.slice(folder.lastIndexOf('-') + 1)
-  return {
-    folder,
-    version,
-    told: ["the distribution's package, checked by apt", ...warningsOf(version)].join('. '),
-  }
+  for (const warning of warningsOf(version)) run().warn(warning)
+  return { folder, version, told: "the distribution's package, checked by apt" }
 }
 
 /** Whether there is a way to this version at all. Whether the network lets it is another question. */
