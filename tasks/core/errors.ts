@@ -4,6 +4,8 @@
 export interface FailureDetails {
   /** The tool's own last words, a few lines at most. */
   output?: string
+  /** Which failure it is, for code that treats one differently. */
+  code?: string
   /** The command or change that helps. */
   hint?: string
   /** The log that holds the rest. */

@@ -17,6 +17,7 @@ import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
+import type { Change } from '../etcd/play-events.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { removedSettings } from '../etcd/settings.ts'
 import { checkHosts, hostTable, lackingPrograms, unfit } from './hosts.ts'
@@ -67,33 +68,37 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
     title: 'Run the Ansible role etcd',
     task: async (_, task) => {
       const recap = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
-      run.report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
-      const changed = recap.filter((row) => row.changed > 0)
-      run.changes.push(...changed.map((row) => `configured or started ${row.host}`))
+      const counts = Object.entries(recap).map(([host, { changed }]) => [host, changed] as const)
+      run.report.changed = Object.fromEntries(counts)
+      const changed = counts.filter(([, count]) => count > 0)
+      run.changes.push(...changed.map(([host]) => `configured or started ${host}`))
       task.title =
         changed.length > 0
-          ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}`
-          : `Run the Ansible role etcd: nothing to do, changed=0 on ${recap.length} ${recap.length === 1 ? 'host' : 'hosts'}`
+          ? `Run the Ansible role etcd: ${changed.map(([host, count]) => `${host} changed=${count}`).join(', ')}`
+          : `Run the Ansible role etcd: nothing to do, changed=0 on ${counts.length} ${counts.length === 1 ? 'host' : 'hosts'}`
     },
   }
 }
 
-/** What the role would do, in its order, each host's differences below its line. The cluster's inventory must be a copy. */
-export async function plan(copy: Cluster, options: Pick<PlaybookOptions, 'variables'> = {}): Promise<string[]> {
+/** What the role would do, in its order. The cluster's inventory must be a copy. */
+export async function changes(copy: Cluster, options: Pick<PlaybookOptions, 'variables'> = {}): Promise<Change[]> {
   refuseHalfUpgraded(copy)
   await prepare(copy)
-  const would: string[] = []
-  let step = ''
-  await runPlaybook(copy, {
-    ...options,
-    onTask: (name) => {
-      step = name
-    },
-    onDiff: (host, diff) =>
-      would.push([`${host}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`, ...(diff ? [diff] : [])].join('\n')),
-  })
+  const would: Change[] = []
+  await runPlaybook(copy, { ...options, onChange: (change) => void would.push(change) })
   return would
 }
+
+/** A change as a line of a plan. */
+export const inWords = ({ host, name }: Change): string => `${host}: ${name.charAt(0).toLowerCase()}${name.slice(1)}`
+
+/** What the role would do, a line each, with the differences below it. */
+export const plan = async (copy: Cluster, options: Pick<PlaybookOptions, 'variables'> = {}): Promise<string[]> =>
+  (await changes(copy, options)).map((change) => [inWords(change), change.diff].filter(Boolean).join('\n'))
+
+/** The hosts on which these changes restart etcd. */
+export const restarted = (changes: Change[]): string[] =>
+  changes.flatMap(({ host, act }) => (act === 'etcd_host.restart' ? [host] : []))
 
 /**
  * Checks what the hosts offer; the cluster's inventory must be a copy.

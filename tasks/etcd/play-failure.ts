@@ -1,16 +1,15 @@
 // What went wrong in a play, as a sentence: the host, what Ansible or the role said of it, and what helps.
+import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { vaultHint } from '../core/own-ansible.ts'
-
-/** A line in which Ansible reports a failure, and the task that it came from. */
-export interface FailedLine {
-  task: string
-  line: string
-}
+import type { PlayFailure, RoleFinding, Told } from './play-events.ts'
+import { ourRemedy } from './role-remedies.ts'
 
 interface Failure {
-  host: string
+  /** None where the message names whom it concerns. */
+  host?: string
   message: string
+  code?: string
   hint?: string | undefined
   output?: string | undefined
 }
@@ -137,89 +136,60 @@ const failing: Cause[] = [
 
 /**
  * The play's first failure, and who else failed.
- * @param failed Ansible's lines that begin with fatal or failed
- * @param output what is shown when there is no such line
+ * @param output what is shown when there is none
  * @param log the log that holds the rest
  */
-export function playFailure(failed: FailedLine[], output: string, log?: string): OperationError {
+export function playFailure(cluster: Cluster, failed: PlayFailure[], output: string, log?: string): OperationError {
   const more = log ? { log } : {}
-  const failures = failed.map(parse)
-  const [first] = failures
+  const failures = failed.flatMap((one) =>
+    one.event === 'refused' ? one.findings.map((finding) => inWords(cluster, finding)) : happened(cluster, one),
+  )
+  const [first, ...others] = failures
   if (!first) {
     const cause = causeOf([vault], output)
     return cause
-      ? new OperationError(`ansible-playbook: ${cause.message}`, { ...(cause.hint && { hint: cause.hint }), ...more })
+      ? new OperationError(`ansible-playbook: ${cause.message}`, { hint: cause.hint, ...more })
       : new OperationError('ansible-playbook failed before it reached a host.', { output, ...more })
   }
-  const also = [...new Set(failures.map(({ host }) => host))].filter((host) => host !== first.host)
-  const who = first.host && `${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: `
+  const also = [...new Set(others.flatMap(({ host }) => (host && host !== first.host ? [host] : [])))]
+  const who = first.host ? `${first.host}${also.length > 0 ? ` (and ${also.join(', ')})` : ''}: ` : ''
+  const below = [first.output, ...others.filter(({ host }) => !host).map(({ message }) => message)].filter(Boolean)
   return new OperationError(`${who}${first.message}`, {
-    ...(first.output && { output: first.output }),
+    ...(first.code && { code: first.code }),
+    ...(below.length > 0 && { output: below.join('\n') }),
     ...(first.hint && { hint: first.hint }),
     ...more,
   })
 }
 
-function parse({ task, line }: FailedLine): Failure {
-  const [, host = '', json = ''] = /^\w+: \[([^\]\s]+)[^\]]*\](?: \(.*?\))?: \w+! => (.*)$/.exec(line) ?? []
-  const { message, everything } = read(json || line)
-  // A refusal concerns all hosts, and names the one it means; Ansible reports it for the first.
-  if (task.startsWith('Refuse')) return { host: '', ...refusal(message) }
-  const cause = causeOf(line.includes(': UNREACHABLE! =>') ? unreachable : failing, everything)
-  return cause ? { host, ...cause } : { host, ...wordsOf(message) }
+/** What the role says itself; where a command of ours helps, that is named. */
+const inWords = (cluster: Cluster, finding: RoleFinding): Failure => ({
+  message: finding.detail,
+  code: finding.code,
+  hint: ourRemedy(cluster, finding) ?? finding.remedy,
+  output: finding.output,
+})
+
+function happened(
+  cluster: Cluster,
+  { event, host, told, finding }: Exclude<PlayFailure, { event: 'refused' }> & { finding?: RoleFinding },
+): Failure {
+  const words = finding ? (finding.output ?? '') : Object.values(told).join('\n')
+  const cause = causeOf(event === 'unreachable' ? unreachable : failing, words)
+  return { host, ...(cause ?? (finding ? inWords(cluster, finding) : { message: lastWords(told) })) }
 }
 
-/** Ansible's JSON: its message, and all text in which a cause may be named. A command's own last words say more than Ansible's. */
-function read(json: string): { message: string; everything: string } {
-  try {
-    const { msg, module_stderr, module_stdout, exception, stderr, stdout } = JSON.parse(json) as Record<string, unknown>
-    const texts = [msg, module_stderr, module_stdout, exception, stderr, stdout].filter(
-      (text): text is string => typeof text === 'string',
-    )
-    // Over a terminal (raw) all of them are in stdout, and stderr holds only ssh's farewell.
-    const lastWords = (String(stdout ?? '').trim() || String(stderr ?? '').trim()).split(/\r?\n/).at(-1)
-    return {
-      message: (msg === 'non-zero return code' && lastWords) || String(msg ?? json),
-      everything: texts.join('\n'),
-    }
-  } catch {
-    return { message: json, everything: json }
-  }
+/** A command's own last words say more than Ansible's. Over a terminal (raw) all of them are in stdout, and stderr holds only ssh's farewell. */
+function lastWords({ msg = '', stdout = '', stderr = '' }: Told): string {
+  const words = (stdout.trim() || stderr.trim()).split(/\r?\n/).at(-1)
+  return (msg === 'non-zero return code' && words) || msg.trim()
 }
 
-/** The role's own refusals: a line for each host, its remedy behind "What helps:" or as a last sentence. */
-function refusal(message: string): Omit<Failure, 'host'> {
-  const [first = '', ...others] = message.split('\n')
-  const [text = '', helps] = first.split(' What helps: ')
-  const output = others.map((line) => line.split(' What helps: ')[0]).join('\n')
-  return { ...(helps ? { message: text, hint: helps } : sentence(first)), ...(output && { output }) }
-}
-
-function causeOf(causes: Cause[], text: string): Omit<Failure, 'host'> | undefined {
+function causeOf(causes: Cause[], text: string): { message: string; hint: string } | undefined {
   for (const { pattern, says, hint } of causes) {
     const found = pattern.exec(text)
     if (found)
       return { message: says.replace(/\$(\d)/g, (_, group: string) => (found[Number(group)] ?? '').trim()), hint }
   }
   return undefined
-}
-
-/** A module's message: its first line, and below it etcd's own last words, if any. */
-function wordsOf(message: string): Omit<Failure, 'host'> {
-  const [text = '', ...lastWords] = message.trim().split('\n')
-  if (lastWords.length === 0) return sentence(text)
-  return {
-    message: text,
-    output: lastWords.join('\n'),
-    hint: 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.',
-  }
-}
-
-/** The command that helps, where the role's message ends with it. */
-function sentence(text: string): Omit<Failure, 'host'> {
-  const [, message = '', hint] =
-    /^(.*?)(?:\s((?:Replace it: |Move it aside: |Correct |Run this |Start the |Give |Make it healthy, ).*))?$/.exec(
-      text,
-    ) ?? []
-  return { message, hint }
 }

@@ -101,7 +101,7 @@ async function setAside(cluster: Cluster, host: Host): Promise<string> {
   await runPlaybook(cluster, {
     playbook: 'set-aside',
     limit: [host.name],
-    onMessage: (_, message) => void (left = message),
+    onSaid: (_, aside) => void (left = String(aside)),
   })
   if (left) run.changes.push(`moved the old data of ${host.name} to ${left}`)
   return left

@@ -186,9 +186,9 @@ function requirePassphrase(cluster: Cluster): void {
 async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
   return withCopies(cluster, async (copy) => {
     await step.write(copy)
-    const role = (await etcdRole.plan(copy)).map((line) => line.split('\n')[0] ?? '')
+    const role = await etcdRole.changes(copy)
     if (!step.restarts) refuseRestarts(cluster, role)
-    return role
+    return role.map(etcdRole.inWords)
   })
 }
 

@@ -8,6 +8,7 @@ import { runPipeline } from '../core/pipeline.ts'
 import { run, sleep } from '../core/run.ts'
 import { authorityCertificate, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
+import type { Change } from '../etcd/play-events.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { type Issued, renewLeaves } from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
@@ -98,14 +99,14 @@ async function guard(cluster: Cluster): Promise<void> {
 async function rehearse(
   cluster: Cluster,
   asked: (leaf: Leaf, due: boolean) => boolean,
-): Promise<{ would: string[]; role: string[] }> {
+): Promise<{ would: string[]; role: Change[] }> {
   return withCopies(cluster, async (copy) => {
     const issued = await renewLeaves(copy, asked)
-    const role = (await etcdRole.plan(copy)).map((step) => step.split('\n')[0] ?? '')
+    const role = await etcdRole.changes(copy)
     return {
       would: [
         ...issued.map(({ path, reason }) => `issue ${path} (${reason})`),
-        ...role,
+        ...role.map(etcdRole.inWords),
         'prove by new connections that every member serves what lies here',
         'verify',
       ],
@@ -114,9 +115,9 @@ async function rehearse(
   })
 }
 
-/** @throws OperationError when one of these steps of the role restarts a member */
-export function refuseRestarts(cluster: Cluster, role: string[]): void {
-  const hosts = role.filter((step) => /: restart etcd/.test(step)).map((step) => step.split(':')[0])
+/** @throws OperationError when one of these changes of the role restarts a member */
+export function refuseRestarts(cluster: Cluster, role: Change[]): void {
+  const hosts = etcdRole.restarted(role)
   if (hosts.length === 0) return
   throw new OperationError(
     `Nothing was changed: something else than certificates differs on ${hosts.toSorted().join(', ')}, and installing would restart etcd there.`,

@@ -44,14 +44,21 @@ test('ssh goes as that user, with that key, unless the inventory names others', 
 })
 
 test("a play with the person's own inventory hears it, beside our ansible.cfg; any other play does not", async () => {
-  // It says what it is given as the name of a task.
+  // It says what it is given as the name of a task, in an event of the callback plugin's.
   const version = '[ "$1" = --version ] && echo 2.19.0 && exit'
-  const said = '[$ANSIBLE_VAULT_PASSWORD_FILE $ANSIBLE_REMOTE_USER $(basename $(dirname $ANSIBLE_CONFIG))]'
-  writeFileSync(join(folder, 'ansible-playbook'), `#!/bin/sh\n${version}\necho "TASK ${said} ***"\n`, { mode: 0o755 })
+  const said = '$ANSIBLE_VAULT_PASSWORD_FILE $ANSIBLE_REMOTE_USER $(basename $(dirname $ANSIBLE_CONFIG))'
+  writeFileSync(
+    join(folder, 'ansible-playbook'),
+    `#!/bin/sh\n${version}\nprintf '{"event": "task", "name": "%s"}\\n' "${said}" >&3\necho '{"event": "ended", "hosts": {}}' >&3\n`,
+    { mode: 0o755 },
+  )
   process.env.PATH = `${folder}${delimiter}${process.env.PATH}`
   const heard = async (own: { hosts: undefined; inventory: string | undefined }): Promise<string> => {
     let task = ''
-    await runPlaybook(testCluster({ provider: 'ssh', own }), { onTask: (name) => void (task = name), onDiff: () => {} })
+    await runPlaybook(testCluster({ provider: 'ssh', own }), {
+      onTask: (name) => void (task = name),
+      onChange: () => {},
+    })
     return task
   }
   assert.is(await heard({ hosts: undefined, inventory }), `${join(folder, 'vault')} me ansible`)
