@@ -9,7 +9,7 @@ import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
 import { checkOwnHosts } from './own-hosts.ts'
 import { type Config, type EtcdSource, type KeyAlgorithm, keysAt, providers, schema, unfit } from './schema.ts'
-import { suggest } from './suggest.ts'
+import { didYouMean, suggest } from './suggest.ts'
 
 /** Everything that was asked for, before recorded state and defaults fill the gaps. */
 export interface Settings {
@@ -112,11 +112,9 @@ function validate(input: unknown, nameOf: (path: string) => string): Config {
     throw new UsageError(`${nameOf(keys.join('.'))} must be a list of keys and values.`)
   const near =
     issue.type === 'picklist' && typeof issue.input === 'string' && keys.at(-1) === 'provider'
-      ? suggest(issue.input, providers)
+      ? didYouMean(issue.input, providers)
       : ''
-  throw new UsageError(
-    `${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near.startsWith(' Did') ? near : ''}`,
-  )
+  throw new UsageError(`${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near}`)
 }
 
 /** Rules that span keys. */

@@ -12,7 +12,7 @@ import { aptInstall, compareVersions, hasApt, isRoot } from '../core/programs.ts
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
-import { suggest } from '../core/suggest.ts'
+import { didYouMean } from '../core/suggest.ts'
 import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
@@ -173,12 +173,8 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
     ([, flag = '']) => `ETCD_${flag.toUpperCase().replaceAll('-', '_')}`,
   )
   if (known.length === 0) return
-  for (const name of names.filter((one) => !known.includes(one))) {
-    const near = suggest(name, known)
-    warnOnce(
-      `etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${near.startsWith(' Did') ? near : ''}`,
-    )
-  }
+  for (const name of names.filter((one) => !known.includes(one)))
+    warnOnce(`etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${didYouMean(name, known)}`)
 }
 
 function warnOnce(warning: string): void {

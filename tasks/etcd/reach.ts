@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { keepRunning } from '../core/shell.ts'
+import { forbidsTunnels } from './causes.ts'
 
 /** A place to connect to in the place of another one. */
 export interface Route {
@@ -87,7 +88,7 @@ async function openTunnel(cluster: Cluster, host: Host): Promise<'forbidden' | u
   )
     return undefined
   await passThrough(near[0] as number)
-  if (said.includes('administratively prohibited')) return 'forbidden'
+  if (forbidsTunnels(said)) return 'forbidden'
   for (const [index, port] of ports.entries()) tunnels.set(`${host.address}:${port}`, near[index] as number)
   return undefined
 }

@@ -4,8 +4,8 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { sleep } from '../core/run.ts'
 import { type EndpointStatus, endpointHealth, endpointStatus } from '../etcd/etcdctl.ts'
+import { onlyFull } from '../etcd/etcdctl-output.ts'
 import { moveLeader } from '../etcd/maintenance.ts'
-import { onlyFull } from './guard.ts'
 
 export interface InTurnOptions {
   /** Called with each host's name when its turn comes. */

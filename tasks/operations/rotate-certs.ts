@@ -6,7 +6,7 @@ import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run, sleep } from '../core/run.ts'
-import { authorityCertificate, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import { authorityCertificate, certificateReport, type Leaf, leaves } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import type { Change } from '../etcd/play-events.ts'
 import * as etcdRole from '../etcd-role/index.ts'
@@ -75,7 +75,7 @@ export async function rotateCerts(cluster: Cluster, options: RotateOptions): Pro
 function selection(cluster: Cluster, { host, all }: RotateOptions): (leaf: Leaf, due: boolean) => boolean {
   if (host && all) throw new UsageError('--host and --all contradict each other: say one of them.')
   if (host) hostNamed(cluster, host)
-  return (leaf, due) => (host ? leaf.title.startsWith(`${host}/`) : all || due)
+  return (leaf, due) => (host ? leaf.host === host : all || due)
 }
 
 /** Certificates that have expired keep everybody out: renewing them is the cure then, so an ill cluster is no reason to refuse. */
@@ -85,9 +85,8 @@ async function guard(cluster: Cluster): Promise<void> {
   try {
     await requireHealthy(cluster)
   } catch (error) {
-    const authority = authorityCertificate(cluster)
-    const expired =
-      authority && leaves(cluster).some((leaf) => reasonToIssue(leaf, authority, cluster.pki)?.startsWith('expired'))
+    const ours = authorityCertificate(cluster) ? leaves(cluster).map(({ certificate }) => certificate) : []
+    const expired = certificateReport(cluster).some(({ path, daysLeft }) => ours.includes(path) && daysLeft < 0)
     if (!(error instanceof OperationError) || error.exitCode !== 1 || !expired) throw error
     run.warnings.push(
       `Certificates had expired, so that the cluster could not be proven healthy before: ${error.message}`,
