@@ -19,7 +19,7 @@ import { dueLeaves, issueAnew, type Step, trustBoth, trustOne } from './authorit
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
 import { requireHealthy } from './guard.ts'
-import { turns } from './in-turn.ts'
+import { restartTurns } from './in-turn.ts'
 import { refuseRestarts } from './rotate-certs.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { servedCertificates } from './served.ts'
@@ -193,7 +193,8 @@ async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
 }
 
 async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: string[]): Promise<string[]> {
-  const inTurn = (await turns(cluster)).map((host) => `restart ${host}, and wait until it has caught up`)
+  const later = open.slice(1).some(({ restarts }) => restarts) ? await restartTurns(cluster) : []
+  const inTurn = later.map((host) => `restart ${host}, and wait until it has caught up`)
   const install = ({ restarts }: Step): string[] =>
     restarts ? inTurn : ['install the certificates, which restarts nobody']
   return [

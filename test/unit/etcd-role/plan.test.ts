@@ -180,6 +180,12 @@ test('restarts: an unhealthy member first, the leader last', () => {
   assert.equal([decided.converge, decided.settle], [[], []])
 })
 
+test('of members that are alike, the inventory says who restarts first', () => {
+  const changed: Look = { ...good, drift: ['conf: content'], restart: true, healthy: true, leader: false }
+  const looks = Object.fromEntries(['master03', 'master01', 'master02'].map((host) => [host, changed]))
+  assert.equal(plan(looks, [members()]).plan.restart, ['master03', 'master01', 'master02'])
+})
+
 test('a member without data that was added as a learner joins, and no running member is touched for its initial cluster', () => {
   const others: Look = { ...good, drift: ['conf: content'] } // the initial cluster, which a running etcd does not read
   const { plan: decided } = plan(three(others, { master03: fresh }), [
