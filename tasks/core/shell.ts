@@ -24,7 +24,7 @@ export type Environment = Record<string, string | undefined>
 export interface ToolOptions {
   /** The cluster's state folder, so that the next run can end the program should this one be killed. */
   state?: string
-  env?: Record<string, string>
+  env?: Environment
   cwd?: string
   /** Called with each line of standard output, while the program runs. */
   onLine?: (line: string) => void

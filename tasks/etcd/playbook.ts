@@ -7,7 +7,7 @@ import { UsageError } from '../core/errors.ts'
 import { ownAnsible } from '../core/own-ansible.ts'
 import { run } from '../core/run.ts'
 import { template } from '../core/schema.ts'
-import { work } from '../core/shell.ts'
+import { type Environment, work } from '../core/shell.ts'
 import type { Change, PlayEvent, PlayFailure, Recap } from './play-events.ts'
 import { playFailure } from './play-failure.ts'
 
@@ -100,8 +100,19 @@ export function refuseTemplates(variables: object): void {
     )
 }
 
-/** What a person's own ANSIBLE_* variables must not change: what is told to us, the order of the role's tasks, and the log. */
-const ours = {
+/**
+ * Of a person's own ANSIBLE_* variables, those that decide which role and modules are found, which tasks run and how, and
+ * what is printed. Filters, lookups and collections stay theirs: their inventory may need them.
+ */
+const notTheirs = [
+  ...['ROLES_PATH', 'LIBRARY', 'MODULE_UTILS', 'ACTION_PLUGINS', 'STRATEGY_PLUGINS', 'PLAYBOOK_DIR'],
+  ...['RUN_TAGS', 'SKIP_TAGS', 'GATHERING', 'ANY_ERRORS_FATAL', 'ERROR_ON_UNDEFINED_VARS', 'HASH_BEHAVIOUR'],
+  ...['JINJA2_NATIVE', 'TASK_TIMEOUT', 'ENABLE_TASK_DEBUGGER', 'DISPLAY_ARGS_TO_STDOUT', 'KEEP_REMOTE_FILES'],
+].map((name) => `ANSIBLE_${name}`)
+
+/** They say how hosts are reached; what the role depends on, what is told to us and the log are ours. */
+const ours: Environment = {
+  ...Object.fromEntries(notTheirs.map((name) => [name, undefined])),
   ANSIBLE_CALLBACK_PLUGINS: join(ansible, 'callback_plugins'),
   ANSIBLE_CALLBACKS_ENABLED: 'etcd_events',
   ANSIBLE_STDOUT_CALLBACK: 'default',
