@@ -4,6 +4,7 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { type Document, parseDocument } from 'yaml'
+import { defaultCluster } from './command.ts'
 import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
@@ -216,7 +217,7 @@ function checkEnvironment(names: string[]): void {
 
 /** What holds when nobody says otherwise. */
 export const defaults = {
-  cluster: 'etcd-cluster-1',
+  cluster: defaultCluster,
   masters: 3,
   etcd: { version: '3.6.14', source: 'auto' as EtcdSource, clientPort: 2379, peerPort: 2380 },
   vagrant: { memory: 1024, cpus: 1 },

@@ -8,6 +8,8 @@ export interface FailureDetails {
   code?: string
   /** The command or change that helps. */
   hint?: string
+  /** A verb of ours that does what the hint says, where code that knows no cluster makes it. */
+  verb?: string
   /** The log that holds the rest. */
   log?: string
   cause?: unknown

@@ -177,6 +177,7 @@ export function refuseOtherHosts(recorded: { name: string; address: string }[], 
     ...(fresh.length > 0 ? [`${fresh.join(' and ')} came`] : []),
   ]
   throw new UsageError(`The hosts of ${where} are not those that the cluster was made of: ${parts.join(', ')}.`, {
-    hint: 'Members come and go one at a time, which npx zx scripts/scale.ts does. Or put the list back as it was.',
+    hint: 'Put the list back as it was. Members come and go one at a time',
+    verb: 'scale --masters N',
   })
 }

@@ -3,7 +3,6 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Cluster, refuseHalfDone, resolveCluster } from './cluster.ts'
-import { forCluster } from './command.ts'
 import { defaults, loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration, projectFolder } from './environment.ts'
 import { Interrupted, UsageError } from './errors.ts'
@@ -90,8 +89,8 @@ export async function script(
     await main(cluster, flags, words)
     run.throwIfStopped()
   } catch (error) {
-    const { text, exitCode } = presentError(error, run.verbose)
-    if (!(run.untilStopped && error instanceof Interrupted)) process.stderr.write(`${forCluster(text, about)}\n`)
+    const { text, exitCode } = presentError(error, run.verbose, about)
+    if (!(run.untilStopped && error instanceof Interrupted)) process.stderr.write(`${text}\n`)
     process.exitCode = exitCode
   } finally {
     release?.()

@@ -68,7 +68,8 @@ function refuseMissing(program: string, exitCode: number | null, stderr: string)
     [': not found', ': No such file', ': cannot execute'].some((words) => stderr.includes(program + words))
   if (missing)
     throw new OperationError(`${program} was not found.`, {
-      hint: 'npx zx scripts/doctor.ts says what is missing and gets it.',
+      hint: 'Get what is missing',
+      verb: 'doctor',
     })
 }
 

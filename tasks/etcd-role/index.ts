@@ -142,7 +142,7 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing)
     throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, {
-      hint: 'Make what is missing with: npx zx scripts/pki.ts',
+      hint: `Make what is missing with: ${command(cluster, 'pki')}`,
     })
   refuseRemovedSettings(cluster, binaries.version)
   for (const warning of warningsOf(binaries.version)) warnOnce(warning)

@@ -55,7 +55,9 @@ export const lookAgain = (): void => found.clear()
 export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {
   const answer = await findEtcd(cluster)
   if (answer) return answer
-  throw new OperationError(await etcdMissing(cluster), { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
+  throw new OperationError(await etcdMissing(cluster), {
+    hint: `Get what is missing with: ${command(cluster, 'doctor')}`,
+  })
 }
 
 /** That findEtcd found none, in a sentence. */

@@ -1,7 +1,9 @@
 // scale: more members or fewer, one at a time. Growing, each comes as a learner; shrinking, the highest name goes first.
+
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { UsageError } from '../core/errors.ts'
 import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
@@ -64,7 +66,7 @@ async function difference(cluster: Cluster): Promise<{ coming: Host[]; leaving: 
   const { hosts, wanted } = cluster
   if (!wanted)
     throw new UsageError('--masters N is missing: how many are there to be?', {
-      hint: `There are ${hosts.length} now. Example: npx zx scripts/scale.ts --masters 5`,
+      hint: `There are ${hosts.length} now. Example: ${command(cluster, 'scale --masters 5')}`,
     })
   const moved = wanted.find((host) => hosts.some((one) => one.name === host.name && one.address !== host.address))
   if (moved)
