@@ -28,7 +28,7 @@ export interface ToolOptions {
   cwd?: string
   /** Called with each line of standard output, while the program runs. */
   onLine?: (line: string) => void
-  /** Called with each line that the program writes to file descriptor 3: for us, where standard output is for people. */
+  /** Called with each line that it writes to file descriptor 3: for us, where standard output is for people. */
   onEvent?: (line: string) => void
 }
 

@@ -8,7 +8,7 @@ export function didYouMean(given: string, valid: readonly string[], shown = (nam
   return distance(given, near) <= Math.max(2, Math.floor(given.length / 3)) ? ` Did you mean ${shown(near)}?` : ''
 }
 
-/** The same, or the whole list when nothing is near (the list is short everywhere we use it). `shown`: a name as it is typed. */
+/** The same, or the whole list, which is short wherever we use it, when nothing is near. `shown`: a name as typed. */
 export function suggest(given: string, valid: readonly string[], shown = (name: string): string => name): string {
   return didYouMean(given, valid, shown) || (valid.length > 0 ? ` Valid: ${valid.map(shown).join(', ')}.` : '')
 }

@@ -67,15 +67,15 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
   return {
     title: 'Run the Ansible role etcd',
     task: async (_, task) => {
-      const recap = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
-      const counts = Object.entries(recap).map(([host, { changed }]) => [host, changed] as const)
-      run.report.changed = Object.fromEntries(counts)
-      const changed = counts.filter(([, count]) => count > 0)
+      const counts = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
+      const hosts = Object.keys(counts)
+      run.report.changed = counts
+      const changed = Object.entries(counts).filter(([, count]) => count > 0)
       run.changes.push(...changed.map(([host]) => `configured or started ${host}`))
       task.title =
         changed.length > 0
           ? `Run the Ansible role etcd: ${changed.map(([host, count]) => `${host} changed=${count}`).join(', ')}`
-          : `Run the Ansible role etcd: nothing to do, changed=0 on ${counts.length} ${counts.length === 1 ? 'host' : 'hosts'}`
+          : `Run the Ansible role etcd: nothing to do, changed=0 on ${hosts.length} ${hosts.length === 1 ? 'host' : 'hosts'}`
     },
   }
 }

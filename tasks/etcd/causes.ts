@@ -1,4 +1,4 @@
-// What ssh, sudo, Python, Ansible and the system say of a failure in words of their own, the only form in which they say it.
+// What ssh, sudo, Python, Ansible and the system say of a failure: they have no codes, so their words are read, here only.
 import { vaultHint, vaultWords } from '../core/own-ansible.ts'
 
 /** $1 in `says` is the pattern's first group. */

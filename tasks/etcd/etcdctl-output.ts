@@ -1,4 +1,4 @@
-// Reading what etcdctl prints: JSON with 64-bit integers, Go's durations, and why it failed. Nobody else reads its words.
+// Reading what etcdctl prints, and nobody else does: JSON with 64-bit integers, Go's durations, and why it failed.
 import type { Result } from '../core/shell.ts'
 
 /** A 64-bit integer in etcdctl's JSON: text when it may not fit a number (see parse). */
@@ -75,5 +75,8 @@ export const says = {
     ),
 }
 
-/** etcdctl 3.5 calls a member unhealthy that commits but has a full database: what an alarm means is judged once, with the alarms. */
+/**
+ * etcdctl 3.5 calls a member unhealthy that commits but has a full database: what an alarm means is judged once, with
+ * the alarms.
+ */
 export const onlyFull = (answer: { ok: false; reason: string }): boolean => says.full(answer.reason)

@@ -1,4 +1,4 @@
-// What Ansible tells us of a play: the events of templates/ansible/callback_plugins/etcd_events.py, one JSON object a line.
+// What Ansible tells us of a play: the events of templates/ansible/callback_plugins/etcd_events.py.
 
 /** Something that is not as it must be, as the role says it: a code for us, the rest for a person. */
 export interface RoleFinding {
@@ -32,16 +32,10 @@ export interface Change {
   diff: string
 }
 
-/** What a play did on one host, from Ansible's recap. */
-export interface Recap {
-  changed: number
-  failed: number
-  unreachable: number
-}
-
 export type PlayEvent =
   | PlayFailure
   | { event: 'task'; act: string; name: string }
   | ({ event: 'changed' } & Change)
   | { event: 'said'; host: string; said: unknown }
-  | { event: 'ended'; hosts: Record<string, Recap> }
+  /** How many tasks changed something, by host. */
+  | { event: 'ended'; changed: Record<string, number> }

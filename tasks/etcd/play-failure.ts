@@ -59,7 +59,10 @@ function happened(
   return { host, ...(cause ?? (finding ? inWords(cluster, finding) : { message: lastWords(told) })) }
 }
 
-/** A command's own last words say more than Ansible's. Over a terminal (raw) all of them are in stdout, and stderr holds only ssh's farewell. */
+/**
+ * A command's own last words say more than Ansible's. Over a terminal (raw) all of them are in stdout, and stderr holds
+ * only ssh's farewell.
+ */
 function lastWords({ msg = '', stdout = '', stderr = '' }: Told): string {
   const words = (stdout.trim() || stderr.trim()).split(/\r?\n/).at(-1)
   return (msg === 'non-zero return code' && words) || msg.trim()

@@ -1,4 +1,4 @@
-// Running ansible-playbook: its progress task by task, its outcome host by host, its failures told apart (play-failure.ts).
+// Running ansible-playbook: its progress, its outcome host by host, its failures told apart (play-failure.ts).
 import { join } from 'node:path'
 import { requireAnsible } from '../core/ansible.ts'
 import type { Cluster } from '../core/cluster.ts'
@@ -8,7 +8,7 @@ import { ownAnsible } from '../core/own-ansible.ts'
 import { run } from '../core/run.ts'
 import { template } from '../core/schema.ts'
 import { type Environment, work } from '../core/shell.ts'
-import type { Change, PlayEvent, PlayFailure, Recap } from './play-events.ts'
+import type { Change, PlayEvent, PlayFailure } from './play-events.ts'
 import { playFailure } from './play-failure.ts'
 
 const ansible = join(projectFolder, 'templates/ansible')
@@ -39,21 +39,21 @@ export interface PlaybookOptions {
 
 /**
  * Runs a playbook on the cluster's hosts.
- * @returns the recap of each host, by its name
+ * @returns how many tasks changed something, by host
  * @throws OperationError naming the host and what Ansible said of it
  */
 export async function runPlaybook(
   cluster: Cluster,
   { playbook = 'etcd', limit, variables, onTask, onChange, onSaid }: PlaybookOptions,
-): Promise<Record<string, Recap>> {
+): Promise<Record<string, number>> {
   refuseTemplates(variables ?? {})
   const failures: PlayFailure[] = []
-  let recap: Record<string, Recap> | undefined
+  let changed: Record<string, number> | undefined
   const hear = (told: PlayEvent): void => {
     if (told.event === 'task') onTask?.(told.name)
     else if (told.event === 'changed') onChange?.(told)
     else if (told.event === 'said') onSaid?.(told.host, told.said)
-    else if (told.event === 'ended') recap = told.hosts
+    else if (told.event === 'ended') changed = told.changed
     else failures.push(told)
   }
   // A person's own inventory comes first: where both speak of a variable, ours is heard.
@@ -87,8 +87,8 @@ export async function runPlaybook(
       onEvent: (line) => hear(JSON.parse(line) as PlayEvent),
     },
   )
-  if (exitCode !== 0 || !recap) throw playFailure(cluster, failures, stderr || stdout, run.log)
-  return recap
+  if (exitCode !== 0 || !changed) throw playFailure(cluster, failures, stderr || stdout, run.log)
+  return changed
 }
 
 /** Of paths given on the command line or found on PATH nobody has asked before. JSON itself has no {{ outside of texts. @throws UsageError */
@@ -101,8 +101,8 @@ export function refuseTemplates(variables: object): void {
 }
 
 /**
- * Of a person's own ANSIBLE_* variables, those that decide which role and modules are found, which tasks run and how, and
- * what is printed. Filters, lookups and collections stay theirs: their inventory may need them.
+ * Of a person's own ANSIBLE_* variables, those that decide which role and modules are found, which tasks run and how,
+ * and what is printed. Filters, lookups and collections stay theirs: their inventory may need them.
  */
 const notTheirs = [
   ...['ROLES_PATH', 'LIBRARY', 'MODULE_UTILS', 'ACTION_PLUGINS', 'STRATEGY_PLUGINS', 'PLAYBOOK_DIR'],

@@ -1,4 +1,4 @@
-// What a verb of ours does about what the role refuses or reports; by itself the role says what a person can do by hand.
+// Which verb of ours helps where the role refuses; by itself the role says what a person can do by hand.
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import type { RoleFinding } from './play-events.ts'

@@ -57,7 +57,10 @@ export async function inTurn(
 export const turns = async (cluster: Cluster): Promise<string[]> =>
   inOrderOfRisk(await look(cluster)).map((view) => called(cluster, view))
 
-/** The hosts in the order in which the role would restart all of them now, those that are down first. It decides; so it is asked, in check mode. */
+/**
+ * The hosts in the order in which the role would restart all of them now, those that are down first. It decides; so it
+ * is asked, in check mode.
+ */
 export async function restartTurns(cluster: Cluster): Promise<string[]> {
   const variables = { etcd_restart: cluster.hosts.map(({ name }) => name), etcd_doctor: false }
   const etcd = { ...cluster.etcd, upgradingTo: undefined } // a version that is on its way is no reason not to look

@@ -91,9 +91,7 @@ async function converge(
   onTask: (name: string) => void = () => {},
 ): Promise<Record<string, number>> {
   inventory(changes)
-  return Object.fromEntries(
-    Object.entries(await runPlaybook(cluster, { onTask })).map(([host, { changed }]) => [host, changed]),
-  )
+  return runPlaybook(cluster, { onTask })
 }
 
 /** Runs the role where it must fail. */

@@ -69,9 +69,8 @@ class CallbackModule(CallbackBase):
         _tell("unreachable", host=host, told=_told(answer))
 
     def v2_playbook_on_stats(self, stats):
-        """The recap."""
-        rows = {host: stats.summarize(host) for host in sorted(stats.processed)}
-        _tell("ended", hosts={host: {"changed": row["changed"], "failed": row["failures"], "unreachable": row["unreachable"]} for host, row in rows.items()})
+        """How many tasks changed something on each host."""
+        _tell("ended", changed={host: stats.summarize(host)["changed"] for host in sorted(stats.processed)})
 
 
 def _parts(result):

@@ -47,7 +47,7 @@ test('ssh goes as that user, with that key, unless the inventory names others', 
 /** What ansible-playbook is given: a stand-in says it as the name of a task, in an event of the callback plugin's. */
 async function heard(said: string, own: { hosts: undefined; inventory: string | undefined }): Promise<string> {
   const version = '[ "$1" = --version ] && echo 2.19.0 && exit'
-  const ended = `echo '{"event": "ended", "hosts": {}}' >&3`
+  const ended = `echo '{"event": "ended", "changed": {}}' >&3`
   const script = `#!/bin/sh\n${version}\nprintf '{"event": "task", "name": "%s"}\\n' "${said}" >&3\n${ended}\n`
   writeFileSync(join(folder, 'ansible-playbook'), script, { mode: 0o755 })
   process.env.PATH = `${folder}${delimiter}${PATH}`

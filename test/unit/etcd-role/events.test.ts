@@ -76,7 +76,7 @@ test('tasks, changes with their difference, what a host is said to have, failure
     [['m2', 'non-zero return code', 'b']],
   )
   const [ended] = of(events, 'ended')
-  assert.equal([ended?.hosts.m1?.changed, ended?.hosts.m2?.failed], [1, 1])
+  assert.equal(ended?.changed, { m1: 1, m2: 0 })
   assert.match(printed, /TASK \[Write it\] \*+\n/)
   assert.match(printed, 'PLAY RECAP')
 })
@@ -96,6 +96,23 @@ test('what the role refuses comes with its code; a task is known by its module, 
   )
   assert.match(refused[0]?.findings[0]?.detail ?? '', 'm1 has no private_ipv4')
   assert.is(of(events, 'task').at(-1)?.act, 'etcd_refuse')
+})
+
+test("a module's refusal has a code, its host, and the task by its module and what that is told", () => {
+  const role = join(ansible, 'roles/etcd')
+  const wanted = { data_directory: folder, service: { manager: 'keeper', name: '', keeper: folder }, user: '', ca: '' }
+  const { events } = play(
+    [{ name: 'Take it', etcd_data: { action: 'take', token: 't', wanted }, when: 'inventory_hostname == "m1"' }],
+    {
+      ANSIBLE_LIBRARY: join(role, 'library'),
+      ANSIBLE_MODULE_UTILS: join(role, 'module_utils'),
+      ANSIBLE_ACTION_PLUGINS: join(role, 'action_plugins'),
+    },
+  )
+  assert.is(of(events, 'task')[0]?.act, 'etcd_data.take')
+  const [failed] = of(events, 'failed')
+  assert.equal([failed?.host, failed?.finding?.code, failed?.finding?.remedy], ['m1', 'not-staged', 'Stage it first.'])
+  assert.match(failed?.told.msg ?? '', 'No snapshot was staged here. Stage it first.')
 })
 
 test('an unreachable host is told in the words of whoever tried', () => {
