@@ -13,6 +13,6 @@ await script(
   },
   async (cluster) => {
     requireRecorded(cluster)
-    process.stdout.write(run.json ? `${JSON.stringify(clientEnvironment(cluster))}\n` : await shellLines(cluster))
+    print(run().json ? `${JSON.stringify(clientEnvironment(cluster))}\n` : await shellLines(cluster))
   },
 )

@@ -15,12 +15,12 @@ await script(
   { name: 'status', summary: 'Show how the cluster is right now.', flags, resizes: true, byRecord: true, help },
   async (cluster, { watch }) => {
     requireRecorded(cluster)
-    run.untilStopped = watch === true
+    run().untilStopped = watch === true
     for (;;) {
       const status = await clusterStatus(cluster, await keeperWarning(cluster))
-      const text = run.json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)
-      const inPlace = watch && !run.json && process.stdout.isTTY
-      process.stdout.write(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run.json ? '\n' : ''}`)
+      const text = run().json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)
+      const inPlace = watch && !run().json && process.stdout.isTTY
+      print(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run().json ? '\n' : ''}`)
       if (!watch) return
       await sleep(2000)
       followRecord(cluster)

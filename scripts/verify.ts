@@ -29,10 +29,10 @@ await script(
     try {
       await runPipeline(tasks(cluster, { timeoutMs: seconds && seconds * 1000, onReport }))
     } finally {
-      if (report && run.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
+      if (report && run().json) print(`${JSON.stringify(report, null, 2)}\n`)
     }
-    if (report && !run.json)
-      process.stdout.write(
+    if (report && !run().json)
+      print(
         `\n${healthListing(report)}\n\n${memberListing(report)}\n${report.warnings.length > 0 ? '\n' : ''}${warningLines(report.warnings)}`,
       )
   },

@@ -44,5 +44,5 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
 }
 
 function say(cluster: Cluster, message: string): void {
-  process.stdout.write(run.json ? `${JSON.stringify({ cluster: cluster.name, down: true })}\n` : `${message}\n`)
+  print(run().json ? `${JSON.stringify({ cluster: cluster.name, down: true })}\n` : `${message}\n`)
 }

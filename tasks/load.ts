@@ -56,5 +56,5 @@ function print(report: LoadReport): void {
     ['  went back in time', String(report.backwards)],
     ['  failed twice', String(report.failedReads)],
   ]
-  process.stdout.write(run.json ? `${JSON.stringify(report)}\n` : `\n${table(rows)}\n`)
+  print(run().json ? `${JSON.stringify(report)}\n` : `\n${table(rows)}\n`)
 }

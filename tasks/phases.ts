@@ -145,9 +145,9 @@ export async function phaseScript(name: string, { flags: more = {}, first, help 
     async (cluster, flags) => {
       if (flags.plan) return printPlan(cluster, [phase], (copy) => first?.(copy, flags).plan() ?? Promise.resolve([]))
       await runPhases(cluster, [phase], first?.(cluster, flags).tasks)
-      if (run.json)
-        process.stdout.write(
-          `${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run.warnings })}\n`,
+      if (run().json)
+        print(
+          `${JSON.stringify({ cluster: cluster.name, phase: name, ...run.report, warnings: run().warnings })}\n`,
         )
     },
   )

@@ -17,8 +17,8 @@ const nothing = async (_copy: Cluster): Promise<string[]> => []
 /** Prints what the phases would do, or with --json gives it as data. `first`: what is done before the first of them, to the copy. */
 export async function printPlan(cluster: Cluster, selected: Phase[], first = nothing): Promise<void> {
   const plans = await planPhases(cluster, selected, first)
-  process.stdout.write(
-    run.json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans),
+  print(
+    run().json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans),
   )
 }
 
@@ -35,7 +35,7 @@ function planPhases(cluster: Cluster, selected: Phase[], before: typeof nothing)
           unknown: `configure and start etcd; what differs on the hosts can be told once ${first.phase} has been run`,
         })
       else plans.push({ phase: name, would: [...done.splice(0), ...((await plan?.(copy)) ?? [])] })
-      run.throwIfStopped()
+      run().throwIfStopped()
     }
     return plans
   })

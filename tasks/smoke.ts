@@ -111,8 +111,8 @@ export async function smoke(settings: Settings): Promise<void> {
     ),
   )
   const totalMs = steps.reduce((sum, step) => sum + step.tookMs, 0)
-  process.stdout.write(
-    run.json
+  print(
+    run().json
       ? `${JSON.stringify({ cluster: name, passed: true, steps, writes: world.report, totalMs })}\n`
       : `\n${table([...steps.map((step) => [step.name, duration(step.tookMs)]), [chalk.bold('total'), chalk.bold(duration(totalMs))]])}\n\n${chalk.green('The smoke pipeline passed.')}\n`,
   )

@@ -9,9 +9,9 @@ import { clientEnvironment } from './etcd/client-environment.ts'
 /** Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took, `verified` whether verify was among its phases. */
 export function printSummary(cluster: Cluster, tookMs: number, verified: boolean): void {
   const endpoints = cluster.hosts.map((host) => host.clientURL)
-  if (run.json) {
-    process.stdout.write(
-      `${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: clientEnvironment(cluster), log: run.log, verified, changes: run.changes, warnings: run.warnings, tookMs })}\n`,
+  if (run().json) {
+    print(
+      `${JSON.stringify({ cluster: cluster.name, provider: cluster.provider, endpoints, environment: clientEnvironment(cluster), log: run().log, verified, changes: run().changes, warnings: run().warnings, tookMs })}\n`,
     )
     return
   }
@@ -22,15 +22,15 @@ export function printSummary(cluster: Cluster, tookMs: number, verified: boolean
     ['Use it', `eval "$(${command(cluster, 'env')})" && etcdctl member list`],
     ['Look', command(cluster, 'status')],
     ['Stop', command(cluster, 'down')],
-    ['Log', run.log ? shorter(run.log) : ''],
+    ['Log', run().log ? shorter(run().log) : ''],
   ]
   const outcome = !verified
     ? chalk.yellow('The phases asked for are done; the cluster was not verified')
-    : run.changes.length > 0
+    : run().changes.length > 0
       ? chalk.green('The cluster is up and verified')
       : `${chalk.green('The cluster was up already and is verified')}; nothing had to be changed`
-  process.stdout.write(
-    `\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warningLines(run.warnings)}`,
+  print(
+    `\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warningLines(run().warnings)}`,
   )
 }
 

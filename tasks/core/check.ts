@@ -31,18 +31,18 @@ export function checkTasks(checks: Check[]): Task[] {
     title: check.title,
     task: async (_, task) => {
       const answer = await check.look()
-      const found = (run.report.checks ??= []) as { title: string; ok: boolean; detail: string }[]
+      const found = (run().report.checks ??= []) as { title: string; ok: boolean; detail: string }[]
       const finding = typeof answer === 'string' ? undefined : answer
       found.push({ title: check.title, ok: !finding, detail: finding?.detail ?? String(answer) })
       if (!finding) {
         task.title = `${check.title}: ${answer as string}`
       } else if (check.mend && !(await check.mend.impossible?.())) {
         const done = await check.mend.run((line) => void (task.output = line))
-        run.changes.push(done)
+        run().changes.push(done)
         task.title = `${check.title}: ${done}`
       } else if (finding.warning) {
         task.title = `${check.title}: warning, ${finding.detail}`
-        run.warnings.push(`${finding.detail} ${finding.remedy}`)
+        run().warnings.push(`${finding.detail} ${finding.remedy}`)
       } else {
         throw new OperationError(finding.detail, { hint: (await check.mend?.impossible?.()) ?? finding.remedy })
       }

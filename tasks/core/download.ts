@@ -67,7 +67,7 @@ async function receiveAll(url: string, part: string, dispatcher: Dispatcher, opt
     try {
       return await receive(url, part, dispatcher, options)
     } catch (error) {
-      run.throwIfStopped()
+      run().throwIfStopped()
       vain = sizeOf(part) > before ? 0 : vain + 1
       if (!(error instanceof Cut) || vain >= triesWithoutProgress || tries >= mostTries) throw error
       await sleep(300 * (vain + 1))
@@ -168,7 +168,7 @@ async function follow(
   for (let hops = 0; hops <= mostRedirects; hops++) {
     const { host } = at
     const headers = { 'user-agent': 'ha-etcd', ...(have > 0 && { range: `bytes=${have}-` }) }
-    const answer = await request(at, { dispatcher, headers, signal: run.signal }).catch((error: unknown) => {
+    const answer = await request(at, { dispatcher, headers, signal: run().signal }).catch((error: unknown) => {
       throw failed(host, error)
     })
     const { statusCode, headers: answered } = answer
@@ -189,7 +189,7 @@ async function follow(
 
 /** What kept a request from being answered. A connection that was there and broke is a Cut. */
 function failed(host: string, error: unknown): DownloadError {
-  run.throwIfStopped()
+  run().throwIfStopped()
   const code = codeOf(error)
   const words = `${host} ${wordsFor(error, 'cannot be reached')}`
   return ['ECONNRESET', 'UND_ERR_SOCKET', 'UND_ERR_HEADERS_TIMEOUT'].includes(code)

@@ -15,8 +15,8 @@ export async function runPipeline(tasks: Task[], { collapse = true } = {}): Prom
   const list = new Listr<unknown, 'default' | 'verbose' | 'silent', 'verbose' | 'silent'>([], {
     registerSignalListeners: false,
     collectErrors: 'minimal',
-    renderer: run.json ? 'silent' : run.verbose ? 'verbose' : 'default',
-    fallbackRenderer: run.json ? 'silent' : 'verbose',
+    renderer: run().json ? 'silent' : run().verbose ? 'verbose' : 'default',
+    fallbackRenderer: run().json ? 'silent' : 'verbose',
     rendererOptions: {
       timer: PRESET_TIMER,
       collapseSubtasks: collapse,
@@ -56,7 +56,7 @@ function tellSteps(list: {
     const text = steps.join('\n')
     if (text === '' || text === told) return
     told = text
-    run.onStep?.(steps)
+    run().onStep?.(steps)
   })
 }
 

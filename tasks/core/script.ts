@@ -49,7 +49,7 @@ export async function script(
       .slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1)
       .map((word) => (word === '-h' ? '--help' : word))
     const { flags, words } = parseCommandLine(given, table, verb.words ?? { usage: '', least: 0, most: 0 })
-    run.verbose = flags.verbose === true
+    run().verbose = flags.verbose === true
     if (flags.help) {
       process.stdout.write(
         helpText(
@@ -65,8 +65,8 @@ export async function script(
     if (flags.version) return void process.stdout.write(`${version()}\n`)
     listenForSignals()
     const settings = loadSettings(flags, recordedConfigFile)
-    run.json = settings.json
-    run.yes = settings.yes || isContinuousIntegration()
+    run().json = settings.json
+    run().yes = settings.yes || isContinuousIntegration()
     about = settings.asked.cluster ?? about
     const how = {
       resize: verb.resizes === true,
@@ -78,19 +78,19 @@ export async function script(
     if (verb.writes && !flags.plan) {
       const { state } = cluster.paths
       release = await takeLock(state, verb.name)
-      run.writes = true
-      run.onStep = (steps) => noteSteps(state, steps)
+      run().writes = true
+      run().onStep = (steps) => noteSteps(state, steps)
       cluster = await resolveCluster(settings, how) // what an earlier run recorded while we waited to know
       removeHalfWritten(cluster.paths.certs, true)
       removeHalfWritten(cluster.paths.state, false)
-      run.log = newLog(cluster, verb.name)
+      run().log = newLog(cluster, verb.name)
     }
     if (verb.writes && !verb.evenHalfDone) refuseHalfDone(cluster)
     await main(cluster, flags, words)
-    run.throwIfStopped()
+    run().throwIfStopped()
   } catch (error) {
-    const { text, exitCode } = presentError(error, run.verbose, about)
-    if (!(run.untilStopped && error instanceof Interrupted)) process.stderr.write(`${text}\n`)
+    const { text, exitCode } = presentError(error, run().verbose, about)
+    if (!(run().untilStopped && error instanceof Interrupted)) process.stderr.write(`${text}\n`)
     process.exitCode = exitCode
   } finally {
     release?.()
@@ -115,16 +115,16 @@ function requireOwner({ name, paths }: Cluster): void {
  * @throws UsageError when there is nobody to ask
  */
 export async function confirm(question: string): Promise<boolean> {
-  if (run.yes) return true
-  if (!process.stdin.isTTY || run.json)
+  if (run().yes) return true
+  if (!process.stdin.isTTY || run().json)
     throw new UsageError(`${question} There is nobody to ask here.`, { hint: 'Say --yes to agree.' })
   const prompt = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    const answer = await prompt.question(`${question} [y/N] `, { signal: run.signal })
+    const answer = await prompt.question(`${question} [y/N] `, { signal: run().signal })
     return /^y(es)?$/i.test(answer.trim())
   } catch (error) {
-    if ((error as Error).name === 'AbortError') run.stop('SIGINT') // Ctrl-C at a prompt is no signal to the process
-    run.throwIfStopped()
+    if ((error as Error).name === 'AbortError') run().stop('SIGINT') // Ctrl-C at a prompt is no signal to the process
+    run().throwIfStopped()
     throw error
   } finally {
     prompt.close()
@@ -137,12 +137,12 @@ let lastResort: NodeJS.Timeout | undefined
 function listenForSignals(): void {
   // Whoever read our output is gone (up | head): end as a person's Ctrl-C would.
   for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && run.stop('SIGTERM'))
+    stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && run().stop('SIGTERM'))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       const code = signal === 'SIGINT' ? 130 : 143
-      if (run.signal.aborted) process.exit(code)
-      run.stop(signal)
+      if (run().signal.aborted) process.exit(code)
+      run().stop(signal)
       lastResort = setTimeout(() => process.exit(code), 1800)
     })
   }

@@ -44,11 +44,11 @@ export async function ask(
   options: { env?: Environment; timeout?: number; input?: string } = {},
 ): Promise<Result> {
   const { env, timeout, input } = options
-  run.throwIfStopped()
+  run().throwIfStopped()
   const child = $({
     quiet: true,
     nothrow: true,
-    signal: run.signal,
+    signal: run().signal,
     detached: true,
     env: programEnvironment(env),
     ...(input !== undefined && { input }),
@@ -56,7 +56,7 @@ export async function ask(
   const timer = timeout ? setTimeout(() => child.pid && void endGroup(child.pid), timeout) : undefined
   const { stdout, stderr, exitCode, signal } = await child
   clearTimeout(timer)
-  run.throwIfStopped()
+  run().throwIfStopped()
   refuseMissing(program, exitCode, stderr)
   return { stdout, stderr, exitCode: exitCode ?? (signal ? 124 : 1) }
 }
@@ -76,7 +76,7 @@ function refuseMissing(program: string, exitCode: number | null, stderr: string)
 /** As `ask`, for a tool that works for a while (ansible-playbook, vagrant, apt): streamed line by line to the log. */
 export async function work(program: string, args: string[], options: ToolOptions): Promise<Result> {
   const { state, env, cwd, onLine, onEvent } = options
-  run.throwIfStopped()
+  run().throwIfStopped()
   const pidFile = state ? toolPidFile(state) : undefined
   const child = $({
     quiet: true,
@@ -88,27 +88,27 @@ export async function work(program: string, args: string[], options: ToolOptions
     prefix: `${$.prefix ?? ''}${pidFile?.fill ?? ''}`,
   })`exec ${program} ${args}`
   const stop = (): void => void (child.pid && endGroup(child.pid))
-  run.signal.addEventListener('abort', stop, { once: true })
+  run().signal.addEventListener('abort', stop, { once: true })
   const events = onEvent && eachLine(child.child?.stdio[3] as Readable, onEvent)
   events?.catch(stop) // our own failure there ends the program, and is thrown below
   try {
     for await (const printed of child) {
       const line = plain(lastRewrite(printed))
-      if (run.log) appendFileSync(run.log, `${line}\n`)
-      if (run.verbose) process.stderr.write(`${chalk.dim(`${program.split('/').at(-1)} |`)} ${line}\n`)
+      if (run().log) appendFileSync(run().log, `${line}\n`)
+      if (run().verbose) process.stderr.write(`${chalk.dim(`${program.split('/').at(-1)} |`)} ${line}\n`)
       onLine?.(line)
     }
     const { stdout, stderr, exitCode } = await child
-    if (stderr && run.log) appendFileSync(run.log, stderr)
+    if (stderr && run().log) appendFileSync(run().log, stderr)
     await events
-    run.throwIfStopped()
+    run().throwIfStopped()
     refuseMissing(program, exitCode, stderr)
     return { stdout, stderr, exitCode: exitCode ?? 1 }
   } catch (error) {
     stop() // our own failure (a full disk, say) must not leave the program running
     throw error
   } finally {
-    run.signal.removeEventListener('abort', stop)
+    run().signal.removeEventListener('abort', stop)
     if (pidFile) rmSync(pidFile.path, { force: true })
   }
 }
@@ -132,7 +132,7 @@ export function keepRunning(
   onWords?: (words: string) => void,
 ): Promise<boolean> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: programEnvironment() }) // a Ctrl-C reaches us first
-  for (const signal of [run.signal, until])
+  for (const signal of [run().signal, until])
     signal?.addEventListener('abort', () => child.stdin.destroy(), { once: true })
   return new Promise((done) => {
     child.stdin.on('error', () => {})
@@ -142,7 +142,7 @@ export function keepRunning(
       done(true)
     })
     child.stderr.on('data', (words: Buffer) => {
-      if (run.log) appendFileSync(run.log, words)
+      if (run().log) appendFileSync(run().log, words)
       onWords?.(words.toString())
     })
     child.once('error', () => done(false)).once('exit', () => done(false))

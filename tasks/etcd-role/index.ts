@@ -69,9 +69,9 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
     task: async (_, task) => {
       const counts = await runPlaybook(cluster, { ...options, onTask: (name) => void (task.output = name) })
       const hosts = Object.keys(counts)
-      run.report.changed = counts
+      run().report.changed = counts
       const changed = Object.entries(counts).filter(([, count]) => count > 0)
-      run.changes.push(...changed.map(([host]) => `configured or started ${host}`))
+      run().changes.push(...changed.map(([host]) => `configured or started ${host}`))
       task.title =
         changed.length > 0
           ? `Run the Ansible role etcd: ${changed.map(([host, count]) => `${host} changed=${count}`).join(', ')}`
@@ -113,13 +113,13 @@ export async function checkTheHosts(
   await prepare(copy)
   let found = await checkHosts(copy, onTask)
   const lacking = copy.etcd.binaries ? [] : lackingPrograms(found)
-  for (const architecture of lacking) run.changes.push(`${architecture}: ${await fetchFor(copy, architecture, onTask)}`)
+  for (const architecture of lacking) run().changes.push(`${architecture}: ${await fetchFor(copy, architecture, onTask)}`)
   if (lacking.length > 0) {
     lookAgain()
     await prepare(copy)
     found = await checkHosts(copy, onTask)
   }
-  run.report.hosts = Object.fromEntries(found)
+  run().report.hosts = Object.fromEntries(found)
   onTable(hostTable(found))
   const failure = unfit(found)
   if (failure) throw failure
@@ -178,7 +178,7 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
 }
 
 function warnOnce(warning: string): void {
-  if (warning && !run.warnings.includes(warning)) run.warnings.push(warning)
+  if (warning && !run().warnings.includes(warning)) run().warnings.push(warning)
 }
 
 /** Read by etcd or its image without being flags. */

@@ -27,7 +27,7 @@ const sshMs = 10_000
 export async function requireRightClock(cluster: Cluster): Promise<void> {
   const { refusal, warnings } = judgeClocks(await readClocks(cluster))
   if (refusal) throw refusal
-  run.warnings.push(...warnings.filter((warning) => !run.warnings.includes(warning)))
+  run().warnings.push(...warnings.filter((warning) => !run().warnings.includes(warning)))
 }
 
 /**

@@ -87,7 +87,7 @@ export async function runPlaybook(
       onEvent: (line) => hear(JSON.parse(line) as PlayEvent),
     },
   )
-  if (exitCode !== 0 || !changed) throw playFailure(cluster, failures, stderr || stdout, run.log)
+  if (exitCode !== 0 || !changed) throw playFailure(cluster, failures, stderr || stdout, run().log)
   return changed
 }
 

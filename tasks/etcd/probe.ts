@@ -9,7 +9,7 @@ import { commonNames } from './certificates.ts'
 import { route } from './reach.ts'
 
 // Dozens of connections and programs listen at once; node would warn of a leak from the eleventh on.
-setMaxListeners(0, run.signal)
+setMaxListeners(0, run().signal)
 
 /** The certificate we show (none: no certificate), ready for many connections; or why it cannot be used. */
 export type Identity = { context: SecureContext } | { unusable: string }
@@ -96,7 +96,7 @@ function conversation(
     const seconds = Math.round(timeoutMs / 100) / 10
     const end = (probe: Probe): void => {
       clearTimeout(timer)
-      run.signal.removeEventListener('abort', stop)
+      run().signal.removeEventListener('abort', stop)
       socket.on('error', () => {}).destroy()
       done(probe)
     }
@@ -114,7 +114,7 @@ function conversation(
         ),
       timeoutMs,
     )
-    run.signal.addEventListener('abort', stop, { once: true })
+    run().signal.addEventListener('abort', stop, { once: true })
     socket.once('connect', () => void (connected = true))
     socket.once('data', (data) => end(read(data.toString('latin1'), certificate())))
     socket.once('error', (error: NodeJS.ErrnoException) => end(failure(error, connected, certificate())))

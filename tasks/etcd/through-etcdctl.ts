@@ -6,7 +6,7 @@ import { call, del, endpointHealth, get, put } from './etcdctl.ts'
 import { type Gateway, openGateway } from './gateway.ts'
 
 // A program for each writer and reader listens at once; node would warn of a leak from the eleventh on.
-setMaxListeners(0, run.signal)
+setMaxListeners(0, run().signal)
 
 /** The cluster's JSON gateway; where it is off (ETCD_ENABLE_GRPC_GATEWAY=false), etcdctl in its place. */
 export async function gatewayOrEtcdctl(

@@ -57,7 +57,7 @@ export async function backup(
         const failing = checks.filter(({ ok }) => !ok).map(({ detail }) => detail.split('\n')[0])
         if (healthy) return
         task.title = 'Verify: the cluster has faults, the backup has none'
-        run.warnings.push(`${failing.join(' ')} The backup is kept all the same. See ${command(cluster, 'verify')}`)
+        run().warnings.push(`${failing.join(' ')} The backup is kept all the same. See ${command(cluster, 'verify')}`)
       },
     },
   ])
@@ -80,7 +80,7 @@ export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
       title: 'Save a snapshot, check it, and prove it by restoring it',
       task: async (_, task) => {
         Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
-        run.changes.push(`kept backup ${basename(made.folder ?? '')}`)
+        run().changes.push(`kept backup ${basename(made.folder ?? '')}`)
       },
     },
   ]
@@ -90,8 +90,8 @@ export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
 async function guard(cluster: Cluster): Promise<string[]> {
   const down = await silentHosts(cluster)
   await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })
-  run.warnings.push(...doubts(cluster, Date.now()))
-  if (down.length > 0) run.warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
+  run().warnings.push(...doubts(cluster, Date.now()))
+  if (down.length > 0) run().warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
   return down
 }
 
@@ -120,6 +120,6 @@ async function imagined(cluster: Cluster, from: Host): Promise<Backup> {
 function removeSurplus(cluster: Cluster, made: Made, keep: number): void {
   for (const folder of surplus(cluster, made, keep)) {
     rmSync(folder, { recursive: true, force: true })
-    run.changes.push(`removed backup ${basename(folder)}`)
+    run().changes.push(`removed backup ${basename(folder)}`)
   }
 }

@@ -38,8 +38,8 @@ export async function certs(cluster: Cluster): Promise<void> {
   const rows = await gather(cluster)
   const warning = authorityWarning(cluster)
   const near = rows.filter((row) => isNear(row, cluster.pki.renewBeforeDays))
-  process.stdout.write(
-    run.json
+  print(
+    run().json
       ? `${JSON.stringify({ cluster: cluster.name, renewBeforeDays: cluster.pki.renewBeforeDays, certificates: rows, warning: warning ?? null })}\n`
       : `${render(cluster, rows, warning)}\n`,
   )

@@ -20,7 +20,7 @@ export const fetchTasks = (cluster: Cluster): Task[] => [
     task: async (_, task) => {
       const taken = await fetchCertificates(cluster)
       recordCluster(cluster)
-      run.report.takenBack = taken
+      run().report.takenBack = taken
       task.output = taken.map((path) => `Take ${path} back`).join('\n') || 'Nothing is lost here'
     },
   },

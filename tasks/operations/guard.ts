@@ -41,7 +41,7 @@ const looks = 3
  * @throws OperationError with the reason and the command that helps
  */
 export async function requireHealthy(cluster: Cluster, options: GuardOptions = {}): Promise<void> {
-  if (run.writes) await vms.mendKeepers(cluster)
+  if (run().writes) await vms.mendKeepers(cluster)
   try {
     await requireWell(cluster, options)
   } catch (error) {

@@ -39,7 +39,7 @@ export function joinTasks(cluster: Cluster, host: Host, absent: Host[] = []): Ta
         }
         task.output = 'add a new member'
         await addLearner(cluster, host, others)
-        run.changes.push(`added ${name}`)
+        run().changes.push(`added ${name}`)
       },
     },
     inOrder(`etcd-role: configure and start ${name}`, async () =>
@@ -59,7 +59,7 @@ export function joinTasks(cluster: Cluster, host: Host, absent: Host[] = []): Ta
           const others = await voters(cluster, [host])
           await promote(cluster, (await memberAt(cluster, host, others))?.id ?? '', others)
           if (forgetsPromotions(cluster.etcd.version ?? ''))
-            run.warnings.push(
+            run().warnings.push(
               `etcd ${cluster.etcd.version} notes a promotion in one of two places only (etcd-io/etcd#19557): go to 3.5.32 or later before 3.6.`,
             )
         },
@@ -103,7 +103,7 @@ async function setAside(cluster: Cluster, host: Host): Promise<string> {
     limit: [host.name],
     onSaid: (_, aside) => void (left = String(aside)),
   })
-  if (left) run.changes.push(`moved the old data of ${host.name} to ${left}`)
+  if (left) run().changes.push(`moved the old data of ${host.name} to ${left}`)
   return left
 }
 

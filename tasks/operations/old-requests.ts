@@ -67,7 +67,7 @@ export function coverTasks({ now, from }: Move, uncovered: LogData[]): Task[] {
         for (let round = 1; ; round++) {
           await propose(now, (done) => void (task.output = `${done} proposals that change no key`))
           const missing = (await lookAtLogs(now, hosts)).filter(({ before }) => before['3.7'] !== '')
-          if (missing.length === 0) return void run.changes.push(`took a raft snapshot on ${names.join(', ')}`)
+          if (missing.length === 0) return void run().changes.push(`took a raft snapshot on ${names.join(', ')}`)
           if (round === rounds)
             throw new OperationError(`${missing.map(({ host }) => host.name).join(', ')} took no snapshot.`, {
               hint: `Run the same command again. See how the members are: ${command(now, 'verify')}`,

@@ -44,7 +44,7 @@ export function raiseTasks(cluster: Cluster, host: Host, note: (begun: Begun) =>
       task: async () => {
         await etcdRole.prepare(cluster) // the inventory has the new token from now on, and the former ones
         await runPlaybook(cluster, { playbook: 'take-snapshot', limit: [host.name] })
-        run.changes.push(`raised the revision of ${host.name}`)
+        run().changes.push(`raised the revision of ${host.name}`)
       },
     },
   ]

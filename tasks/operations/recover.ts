@@ -56,7 +56,7 @@ export async function recover(
     { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
-  if (!raises) run.warnings.push(cannotRaise)
+  if (!raises) run().warnings.push(cannotRaise)
   const origin = survivor ? `, from the data of ${survivor.host.name} (raft index ${survivor.commit})` : ''
   const done = `${cluster.name} has ${cluster.hosts.length} members again${origin}; it is verified.`
   sayDone(cluster, 'recover', `${done}\n${aroundRestore.after}`, {
@@ -86,7 +86,7 @@ async function startFormed(cluster: Cluster, there: HostData[]): Promise<void> {
     await runPipeline([inOrder('Start what an earlier run has formed', () => start)])
   } catch (error) {
     if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-    run.warnings.push(`The new cluster of an earlier run was formed, and cannot be started: ${error.message}`)
+    run().warnings.push(`The new cluster of an earlier run was formed, and cannot be started: ${error.message}`)
   }
 }
 
@@ -145,7 +145,7 @@ async function agree(
   raises: boolean,
 ): Promise<HostData> {
   const survivor = choose(cluster, there, from)
-  if (!run.json) process.stdout.write(`\n${table([['HOST', 'DATA UP TO RAFT INDEX', 'ETCD'], ...there.map(row)])}\n\n`)
+  if (!run().json) print(`\n${table([['HOST', 'DATA UP TO RAFT INDEX', 'ETCD'], ...there.map(row)])}\n\n`)
   const risk = raises ? [] : [cannotRaise]
   const question = [`Form a new cluster from the data of ${survivor.host.name}?`, loss(there, survivor), ...risk]
   if (!(await confirm([...question, aroundRestore.before].join(' ')))) throw new OperationError('Nothing was changed.')
@@ -196,7 +196,7 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
       task: async (_, task) => {
         const onSaid = (_host: string, copy: unknown): void => void (task.title += `: ${copy}`)
         await runPlaybook(cluster, { playbook: 'copy-data', limit: [host.name], onSaid })
-        run.changes.push(`copied the data of ${host.name}`)
+        run().changes.push(`copied the data of ${host.name}`)
       },
     },
     {
@@ -208,7 +208,7 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
       skip: () => others.length === 0,
       task: async () => {
         const onSaid = (name: string, aside: unknown): void =>
-          void run.changes.push(`moved the old data of ${name} to ${aside}`)
+          void run().changes.push(`moved the old data of ${name} to ${aside}`)
         await runPlaybook(cluster, {
           playbook: 'set-aside',
           limit: others.map(({ name }) => name),

@@ -59,7 +59,7 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
     { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
   ])
-  if (!begun.revision) run.warnings.push(cannotRaise)
+  if (!begun.revision) run().warnings.push(cannotRaise)
   const { revision, keys, sha256 } = source
   const raised = begun.revision ? `, raised to ${begun.revision}` : ''
   const done = `${cluster.name} holds what the snapshot held (revision ${revision}${raised}); it is verified.`
@@ -179,9 +179,9 @@ function note(cluster: Cluster, begun: Begun | undefined, token: string): void {
 async function take(cluster: Cluster): Promise<void> {
   await etcdRole.prepare(cluster) // the inventory has the new token from now on, and the former ones
   const onSaid = (host: string, aside: unknown): void =>
-    void run.changes.push(`moved the old data of ${host} to ${aside}`)
+    void run().changes.push(`moved the old data of ${host} to ${aside}`)
   await runPlaybook(cluster, { playbook: 'take-snapshot', onSaid })
-  run.changes.push('restored the data of every member')
+  run().changes.push('restored the data of every member')
 }
 
 async function steps(cluster: Cluster, source: Source, above: number | undefined): Promise<string[]> {

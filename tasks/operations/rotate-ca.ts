@@ -119,7 +119,7 @@ function stepTasks(cluster: Cluster, step: Step): Task[] {
       title: 'Write certificates',
       task: async (_, task) => {
         const issued = await step.write(cluster)
-        run.changes.push(...issued.map((path) => `issued ${path}`))
+        run().changes.push(...issued.map((path) => `issued ${path}`))
         task.title = issued.length > 0 ? `Issue ${issued.length} certificates` : 'Write ca.crt'
       },
     },

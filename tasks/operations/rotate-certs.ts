@@ -51,7 +51,7 @@ export async function rotateCerts(cluster: Cluster, options: RotateOptions): Pro
       rendererOptions: { persistentOutput: true },
       task: async (_, task) => {
         issued = await renewLeaves(cluster, asked)
-        run.changes.push(...issued.map(({ path }) => `issued ${path}`))
+        run().changes.push(...issued.map(({ path }) => `issued ${path}`))
         task.title = issued.length === 0 ? 'No certificate is due' : `Issue ${issued.length} certificates`
         if (issued.length > 0) task.output = issued.map(({ path, reason }) => `${path} (${reason})`).join('\n')
       },
@@ -88,7 +88,7 @@ async function guard(cluster: Cluster): Promise<void> {
     const ours = authorityCertificate(cluster) ? leaves(cluster).map(({ certificate }) => certificate) : []
     const expired = certificateReport(cluster).some(({ path, daysLeft }) => ours.includes(path) && daysLeft < 0)
     if (!(error instanceof OperationError) || error.exitCode !== 1 || !expired) throw error
-    run.warnings.push(
+    run().warnings.push(
       `Certificates had expired, so that the cluster could not be proven healthy before: ${error.message}`,
     )
   }

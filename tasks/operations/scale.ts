@@ -120,7 +120,7 @@ function shrinkTasks(cluster: Cluster, host: Host, leaving: Host[]): Task[] {
         const others = await voters(cluster, [host])
         const member = await memberAt(cluster, host, others)
         if (member) await removeMember(cluster, member.id, others)
-        run.changes.push(`removed ${name}`)
+        run().changes.push(`removed ${name}`)
       },
     },
     { title: `Stop and remove ${name}`, task: () => vms.removeHost(cluster, host) },

@@ -45,7 +45,7 @@ export async function upgrade(cluster: Cluster, { version, plan }: { version: st
   if (from === to && !begun)
     return sayDone(cluster, 'upgrade', `${cluster.name} runs etcd ${to} already.`, { from, to, upgraded: false })
   const made: Made = {}
-  run.warnings.push(...path.beware)
+  run().warnings.push(...path.beware)
   await runPipeline([
     ...backupFirst(move, before, made),
     ...beginTasks(move),

@@ -47,7 +47,7 @@ export function tasks(cluster: Cluster): Task[] {
         authority = await checkAuthority(cluster)
         if (authority.created) task.title = 'Make the certificate authority'
         if (!authority.warning) return
-        run.warnings.push(authority.warning)
+        run().warnings.push(authority.warning)
         task.output = authority.warning
       },
     },
@@ -56,8 +56,8 @@ export function tasks(cluster: Cluster): Task[] {
       rendererOptions: { persistentOutput: true },
       task: async (_, task) => {
         const outcome = await ensureLeaves(cluster, authority)
-        run.report.issued = outcome.issued
-        run.changes.push(
+        run().report.issued = outcome.issued
+        run().changes.push(
           ...outcome.issued.map(({ path }) => `issued ${path}`),
           ...outcome.closed.map((path) => `closed ${path} to other users`),
         )
@@ -119,7 +119,7 @@ async function ensureLeaves(
     if (!state.created) await requireRightClock(cluster) // else it was compared for the authority
     const authority = readAuthority(cluster)
     const pairs = await Promise.all(wanted.map(({ leaf }) => issue(leaf, authority, cluster.pki)))
-    run.throwIfStopped()
+    run().throwIfStopped()
     await writeFilesAtomic(pairs.flat())
   }
   return {

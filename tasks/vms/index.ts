@@ -26,7 +26,7 @@ export function tasks(cluster: Cluster): Task[] {
       task: async () => {
         for (const host of cluster.hosts) host.connection = provider.connection(cluster, host)
         recordCluster(cluster)
-        run.report.hosts = await provider.states(cluster)
+        run().report.hosts = await provider.states(cluster)
       },
     },
   ]

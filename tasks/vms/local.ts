@@ -75,7 +75,7 @@ async function startHosts(cluster: Cluster): Promise<string> {
   await requireEtcd(cluster)
   const made = cluster.hosts.filter((host) => !existsSync(hostFolder(cluster, host)))
   for (const host of made) makeFolder(hostFolder(cluster, host))
-  if (made.length > 0) run.changes.push('made the hosts')
+  if (made.length > 0) run().changes.push('made the hosts')
   const mended = await mend(cluster)
   const ended = await endStrays(cluster)
   const notes = [...mended, ...(ended ? [`ended ${ended} processes whose files are gone`] : [])]
@@ -91,7 +91,7 @@ async function mend(cluster: Cluster): Promise<string[]> {
     ...(taken.length > 0 ? [`moved ${names(taken)} from supervisord to keepers, which restarted them`] : []),
     ...(started.length > 0 ? [`started the keepers of ${names(started)} again`] : []),
   ]
-  run.changes.push(...done)
+  run().changes.push(...done)
   return done
 }
 

@@ -71,7 +71,7 @@ async function removeFromHost(cluster: Cluster, host: Host): Promise<void> {
     await runPlaybook(cluster, { playbook: 'remove', limit: [name], ...variables })
   } catch (error) {
     if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-    run.warnings.push(`etcd and its data could not be removed from ${name}: ${error.message} It is no member any more.`)
+    run().warnings.push(`etcd and its data could not be removed from ${name}: ${error.message} It is no member any more.`)
   }
 }
 

@@ -47,7 +47,7 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
   const changed = renderFolder(cluster)
   if ((await silentHosts(cluster)).length === 0) {
     if (changed)
-      run.warnings.push(
+      run().warnings.push(
         `What Vagrant makes hosts of has changed; those of ${cluster.name} stay as they are until they are made anew.`,
       )
     return `${count} are up at ${where}`
@@ -59,7 +59,7 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
   report('vagrant ssh-config')
   await writeSshConfig(cluster, (await callVagrant(cluster, ['ssh-config'])).stdout)
   await waitForHosts(cluster, answerTimeout)
-  run.changes.push('brought the hosts up')
+  run().changes.push('brought the hosts up')
   return `${count} brought up at ${where}`
 }
 
@@ -100,7 +100,7 @@ async function callVagrant(cluster: Cluster, args: string[], options: ToolOption
     throw new OperationError(`vagrant ${args[0]} failed.`, {
       output: lastWords(result.stderr || result.stdout),
       hint: 'Put right what it says, then run the same command again: it goes on from here.',
-      ...(run.log && { log: run.log }),
+      ...(run().log && { log: run().log }),
     })
   return result
 }
