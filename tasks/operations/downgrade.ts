@@ -8,7 +8,7 @@ import { sleep } from '../core/run.ts'
 import { cancelDowngrade, enableDowngrade } from '../etcd/maintenance.ts'
 import { downgradePath } from '../etcd/upgrade-path.ts'
 import { runningVersions } from '../etcd/versions.ts'
-import { turns } from './in-turn.ts'
+import { restartTurns } from './in-turn.ts'
 import {
   backupFirst,
   beginTasks,
@@ -112,7 +112,9 @@ const endTask = (cluster: Cluster): Task => ({
 
 async function steps({ now, from, to, there }: Move, first: string[], cancel: boolean): Promise<string[]> {
   const minor = minorOf(to)
-  const roll = (await turns(now)).map((host) => `restart ${host} with etcd ${to}, and wait until it has caught up`)
+  const roll = (await restartTurns(now)).map(
+    (host) => `restart ${host} with etcd ${to}, and wait until it has caught up`,
+  )
   if (cancel) return ['end the downgrade in the cluster', ...(now.etcd.upgradingTo ? [...roll, 'verify'] : [])]
   return [
     ...first.map((line) => `FIRST: ${line}`),

@@ -12,10 +12,10 @@ import {
   type HashKV,
   memberList,
 } from '../etcd/etcdctl.ts'
+import { onlyFull } from '../etcd/etcdctl-output.ts'
 import { saveSnapshot } from '../etcd/maintenance.ts'
 import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { type BackupMetadata, beginBackup, keepBackup, setAside, whoseAndWhen } from './backup-store.ts'
-import { onlyFull } from './guard.ts'
 import { restoredData } from './proof.ts'
 
 const hashMs = 60_000

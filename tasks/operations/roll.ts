@@ -5,7 +5,7 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
-import { findEtcd } from '../etcd/binaries.ts'
+import { findEtcd, ownPrograms } from '../etcd/binaries.ts'
 import { canFetch, fetchEtcd } from '../etcd/fetch.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { refusalOfMix } from '../etcd/upgrade-path.ts'
@@ -52,17 +52,22 @@ export async function withPrograms(move: Move): Promise<Move> {
   const { target, cluster } = move
   const { binaries, version } = target.etcd
   const hint = `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`
-  try {
-    const there = (await findEtcd(target))?.folder
-    if (there || (version && (await canFetch(version, target.etcd.source))))
-      return { ...move, there, now: binaries ? target : cluster }
-    const message = `etcd ${version} is not the distribution's, as etcd.source asks.`
-    return { ...move, missing: new UsageError(message, { hint }) }
-  } catch (error) {
-    if (!(error instanceof UsageError) || !binaries) throw error
-    const message = error.message.replace(/, but this cluster runs .*/, `, not ${version}.`)
-    return { ...move, missing: new UsageError(message, { hint }) }
+  const lacking = (message: string): Move => ({ ...move, missing: new UsageError(message, { hint }) })
+  if (binaries) {
+    const mine = await ownPrograms(target).catch(usageError)
+    if (mine instanceof UsageError) return lacking(mine.message)
+    if (mine.version !== version)
+      return lacking(`etcd.binaries: ${mine.folder} has etcd ${mine.version}, not ${version}.`)
+    return { ...move, there: mine.folder, now: target }
   }
+  const there = (await findEtcd(target))?.folder
+  if (there || (version && (await canFetch(version, target.etcd.source)))) return { ...move, there, now: cluster }
+  return lacking(`etcd ${version} is not the distribution's, as etcd.source asks.`)
+}
+
+function usageError(error: unknown): UsageError {
+  if (error instanceof UsageError) return error
+  throw error
 }
 
 /** @throws OperationError where something must be done first */

@@ -5,7 +5,7 @@ import { OperationError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { upgradePath } from '../etcd/upgrade-path.ts'
-import { turns } from './in-turn.ts'
+import { restartTurns } from './in-turn.ts'
 import { coverTasks, lookForOldRequests, type OldRequests } from './old-requests.ts'
 import {
   backupFirst,
@@ -78,7 +78,7 @@ async function steps(
     ...(names
       ? [`restart ${names}, one at a time, so that each takes a snapshot, without which 3.7 does not start`]
       : []),
-    ...(await turns(now)).map(
+    ...(await restartTurns(now)).map(
       (host) => `restart ${host} with etcd ${to} (now ${from}), and wait until it has caught up`,
     ),
     'verify',

@@ -21,7 +21,9 @@ interface Look {
 }
 
 interface Plan {
+  /** What is refused and what helps, in one text; '' for nothing. */
   refusal: string
+  code: string | undefined
   state: Record<string, string>
   converge: string[]
   settle: string[]
@@ -60,7 +62,9 @@ function plan(looks: Record<string, Look>, answers: string[] = []): { changes: b
   const [changes, decided] = JSON.parse(
     execFileSync('python3', ['-c', program], { input: JSON.stringify([looks, urls, answers]), encoding: 'utf8' }),
   )
-  return { changes, plan: decided }
+  const [refused] = decided.refusals as { code: string; detail: string; remedy: string }[]
+  const refusal = refused ? `${refused.detail} ${refused.remedy}` : ''
+  return { changes, plan: { ...decided, refusal, code: refused?.code } }
 }
 
 test('nothing differs: nothing is done', () => {
@@ -108,18 +112,20 @@ test('all members stopped, with their data: all start again', () => {
 })
 
 test('a known member with an empty data directory is refused, with the commands that replace it', () => {
-  const { refusal } = plan(three(good, { master03: fresh }), [members()]).plan
+  const { refusal, code } = plan(three(good, { master03: fresh }), [members()]).plan
   assert.match(refusal, 'master03 is a member of the running cluster (c), but its data directory is empty')
+  assert.is(code, 'data-lost')
   assert.match(refusal, 'etcdctl member remove c, then etcdctl member add master03 --peer-urls=https://10.0.0.03:2380')
 })
 
 test('where the emptied members leave no quorum, all of them are named, and what helps then', () => {
-  const { refusal } = plan(three(good, { master02: { ...fresh }, master03: fresh }), [members()]).plan
+  const { refusal, code } = plan(three(good, { master02: { ...fresh }, master03: fresh }), [members()]).plan
   assert.match(
     refusal,
     'master02 and master03 are members of the cluster, but their data directories are empty, and the others are no quorum',
   )
-  assert.match(refusal, 'scripts/recover.ts')
+  assert.is(code, 'quorum-lost')
+  assert.match(refusal, 'Restore a snapshot on all hosts')
 })
 
 test('a host without data that was added to the live cluster joins it', () => {
@@ -172,6 +178,12 @@ test('restarts: an unhealthy member first, the leader last', () => {
   )
   assert.equal(decided.restart, ['master03', 'master02', 'master01'])
   assert.equal([decided.converge, decided.settle], [[], []])
+})
+
+test('of members that are alike, the inventory says who restarts first', () => {
+  const changed: Look = { ...good, drift: ['conf: content'], restart: true, healthy: true, leader: false }
+  const looks = Object.fromEntries(['master03', 'master01', 'master02'].map((host) => [host, changed]))
+  assert.equal(plan(looks, [members()]).plan.restart, ['master03', 'master01', 'master02'])
 })
 
 test('a member without data that was added as a learner joins, and no running member is touched for its initial cluster', () => {
