@@ -100,7 +100,14 @@ test('what the role refuses comes with its code; a task is known by its module, 
 
 test("a module's refusal has a code, its host, and the task by its module and what that is told", () => {
   const role = join(ansible, 'roles/etcd')
-  const wanted = { data_directory: folder, service: { manager: 'keeper', name: '', keeper: folder }, user: '', ca: '' }
+  const wanted = {
+    data_directory: folder,
+    service: { manager: 'keeper', name: '', keeper: folder },
+    user: '',
+    ca: '',
+    ca_path: '/none',
+    config_path: '/none',
+  }
   const { events } = play(
     [{ name: 'Take it', etcd_data: { action: 'take', token: 't', wanted }, when: 'inventory_hostname == "m1"' }],
     {
