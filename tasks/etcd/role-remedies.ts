@@ -9,7 +9,7 @@ const lostForGood = (cluster: Cluster): string =>
 const remedies: Record<string, (cluster: Cluster, finding: RoleFinding) => string> = {
   'members-differ': (cluster) =>
     `Correct the inventory, or the membership: ${command(cluster, 'scale')} goes on where it was stopped`,
-  'data-lost': (cluster, { host }) => `Replace it: ${command(cluster, `replace ${host}`)}`,
+  'data-lost': (cluster, { host, remedy }) => `Replace it: ${command(cluster, `replace ${host}`)}. ${remedy}`,
   'quorum-lost': (cluster) => `${lostForGood(cluster)}.`,
   'others-silent': (cluster) =>
     `Start the other members first: ${command(cluster, 'up')}; if they are lost for good, ${lostForGood(cluster)}`,

@@ -141,13 +141,16 @@ test('a refusal has its code and, where a verb of ours helps, that verb; the hos
           code: 'data-lost',
           host: 'master03',
           detail: 'master03 is a member, but has no data.',
-          remedy: 'Make it a new member: etcdctl member remove c.',
+          remedy: 'By hand: etcdctl member remove c.',
         },
       ],
     },
   ])
   assert.is(message, 'master03 is a member, but has no data.')
-  assert.is(more.hint, 'Replace it: npx zx scripts/replace.ts --cluster test-cluster master03')
+  assert.is(
+    more.hint,
+    'Replace it: npx zx scripts/replace.ts --cluster test-cluster master03. By hand: etcdctl member remove c.',
+  )
   assert.is(more.code, 'data-lost')
 })
 

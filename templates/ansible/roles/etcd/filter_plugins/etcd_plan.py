@@ -96,7 +96,7 @@ def _refusal_of_empty(host, empty, looks, peer_urls, members):
             "data-lost",
             host,
             "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could lose writes." % (host, member["id"]),
-            "Make it a new member: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again." % (member["id"], host, peer_urls[host]),
+            "To make it a new member by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again." % (member["id"], host, peer_urls[host]),
         )
     if members is None and _strangers(looks, host):
         return _finding(
