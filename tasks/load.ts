@@ -1,5 +1,7 @@
 // A load on a running cluster, for a person to watch it by: what it did, and whether all of it held.
+
 import type { Cluster } from './core/cluster.ts'
+import { command } from './core/command.ts'
 import { OperationError } from './core/errors.ts'
 import { runPipeline } from './core/pipeline.ts'
 import { print, run, sleep } from './core/run.ts'
@@ -29,7 +31,7 @@ export async function load(cluster: Cluster, options: LoadOptions & { maxSeconds
   const broken = report && brokenPromises(report)
   if (broken)
     throw new OperationError(`The load did not hold: ${broken}.`, {
-      hint: 'npx zx scripts/verify.ts says what is wrong with the cluster now.',
+      hint: `See what is wrong with the cluster now: ${command(cluster, 'verify')}`,
     })
 }
 

@@ -1,8 +1,10 @@
 // The smoke pipeline: a cluster's short life, through the same scripts that a person types.
+
 import { createHash } from 'node:crypto'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, type Host, resolveCluster } from './core/cluster.ts'
+import { command } from './core/command.ts'
 import type { Settings } from './core/config.ts'
 import { projectFolder } from './core/environment.ts'
 import { OperationError, UsageError } from './core/errors.ts'
@@ -27,7 +29,7 @@ export async function smoke(settings: Settings): Promise<void> {
     throw new UsageError(
       `A cluster ${name} is here already; the smoke pipeline needs one of its own, which it removes at the end.`,
       {
-        hint: `Choose another name with --cluster, or remove it: npx zx scripts/down.ts --cluster ${name} --purge`,
+        hint: `Choose another name with --cluster, or remove it: ${command({ name }, 'down --purge')}`,
       },
     )
   const world: { before?: string; load?: Load; report?: LoadReport } = {}

@@ -1,6 +1,7 @@
 // What a person needs after `up`: where the cluster is, how to reach it, and where the log lies.
 import { relative } from 'node:path'
 import type { Cluster } from './core/cluster.ts'
+import { command } from './core/command.ts'
 import { print, run } from './core/run.ts'
 import { chalk, duration, table, warningLines } from './core/terminal.ts'
 import { clientEnvironment } from './etcd/client-environment.ts'
@@ -15,14 +16,13 @@ export function printSummary(cluster: Cluster, tookMs: number, verified: boolean
     print(`${JSON.stringify({ ...report, changes, warnings, tookMs })}\n`)
     return
   }
-  const name = cluster.name === 'etcd-cluster-1' ? '' : ` --cluster ${cluster.name}`
   const rows = [
     ['Cluster', `${chalk.bold(cluster.name)}, etcd ${cluster.etcd.version ?? '(none yet)'}`],
     ['Hosts', `${cluster.hosts.length} ${cluster.provider}, ${cluster.providerReason}`],
     ...cluster.hosts.map((host, index) => [index === 0 ? 'Members' : '', `${host.name}  ${host.clientURL}`]),
-    ['Use it', `eval "$(npx zx scripts/env.ts${name})" && etcdctl member list`],
-    ['Look', `npx zx scripts/status.ts${name}`],
-    ['Stop', `npx zx scripts/down.ts${name}`],
+    ['Use it', `eval "$(${command(cluster, 'env')})" && etcdctl member list`],
+    ['Look', command(cluster, 'status')],
+    ['Stop', command(cluster, 'down')],
     ['Log', log ? shorter(log) : ''],
   ]
   const outcome = !verified

@@ -109,7 +109,7 @@ async function setAside(cluster: Cluster, host: string, tell: Told): Promise<Tas
   await runPlaybook(cluster, {
     playbook: 'set-aside',
     limit: [host],
-    onMessage: (_, left) => {
+    onSaid: (_, left) => {
       run().changes.push(`moved the old data of ${host} to ${left}`)
       tell(`it lies in ${left}`)
     },

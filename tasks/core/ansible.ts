@@ -35,7 +35,7 @@ export async function requireAnsible(
 ): Promise<string> {
   const found = await findAnsible()
   if (found) return join(found.folder, name)
-  throw new OperationError('Ansible was not found.', { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
+  throw new OperationError('Ansible was not found.', { hint: 'Get what is missing', verb: 'doctor' })
 }
 
 /** The Python that Ansible runs on. */

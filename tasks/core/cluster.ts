@@ -230,6 +230,6 @@ export function halfReplaced(cluster: Cluster): string | undefined {
 export function requireRecorded(cluster: Cluster): void {
   if (!cluster.recorded)
     throw new UsageError(`There is no cluster ${cluster.name} here.${suggest(cluster.name, recordedClusters())}`, {
-      hint: `Bring it up with: npx zx scripts/up.ts --cluster ${cluster.name}`,
+      hint: `Bring it up with: ${command(cluster, 'up')}`,
     })
 }

@@ -4,12 +4,13 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
 import { type Document, parseDocument } from 'yaml'
+import { defaultCluster } from './command.ts'
 import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
 import { checkOwnHosts } from './own-hosts.ts'
 import { type Config, type EtcdSource, type KeyAlgorithm, keysAt, providers, schema, unfit } from './schema.ts'
-import { suggest } from './suggest.ts'
+import { didYouMean, suggest } from './suggest.ts'
 
 /** Everything that was asked for, before recorded state and defaults fill the gaps. */
 export interface Settings {
@@ -112,11 +113,9 @@ function validate(input: unknown, nameOf: (path: string) => string): Config {
     throw new UsageError(`${nameOf(keys.join('.'))} must be a list of keys and values.`)
   const near =
     issue.type === 'picklist' && typeof issue.input === 'string' && keys.at(-1) === 'provider'
-      ? suggest(issue.input, providers)
+      ? didYouMean(issue.input, providers)
       : ''
-  throw new UsageError(
-    `${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near.startsWith(' Did') ? near : ''}`,
-  )
+  throw new UsageError(`${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near}`)
 }
 
 /** Rules that span keys. */
@@ -218,7 +217,7 @@ function checkEnvironment(names: string[]): void {
 
 /** What holds when nobody says otherwise. */
 export const defaults = {
-  cluster: 'etcd-cluster-1',
+  cluster: defaultCluster,
   masters: 3,
   etcd: { version: '3.6.14', source: 'auto' as EtcdSource, clientPort: 2379, peerPort: 2380 },
   vagrant: { memory: 1024, cpus: 1 },

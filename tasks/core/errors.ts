@@ -4,8 +4,12 @@
 export interface FailureDetails {
   /** The tool's own last words, a few lines at most. */
   output?: string
+  /** Which failure it is, for code that treats one differently. */
+  code?: string
   /** The command or change that helps. */
   hint?: string
+  /** A verb of ours that does what the hint says, where code that knows no cluster makes it. */
+  verb?: string
   /** The log that holds the rest. */
   log?: string
   cause?: unknown

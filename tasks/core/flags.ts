@@ -62,7 +62,7 @@ export function parseCommandLine(
     const flag = table[token.name]
     if (!flag || token.rawName.length < 3)
       throw new UsageError(
-        `Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table)).replace(/(mean |Valid: |, )(?=\w)/g, '$1--')}`,
+        `Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table), (name) => `--${name}`)}`,
       )
     if (
       flag.value &&

@@ -16,7 +16,10 @@ const variables: Record<string, string> = {
   BECOME_PASSWORD_FILE: 'ANSIBLE_BECOME_PASSWORD_FILE',
 }
 
-/** What helps where Ansible cannot decrypt. */
+/** What Ansible's tools say where they cannot decrypt. */
+export const vaultWords = /vault secrets/
+
+/** What helps then. */
 export const vaultHint =
   'Name the file with its password: ANSIBLE_VAULT_PASSWORD_FILE=FILE, or vault_password_file in your ansible.cfg; then run the same command again.'
 

@@ -2,7 +2,7 @@
 import { isIPv4 } from 'node:net'
 import { requireAnsible } from './ansible.ts'
 import { UsageError } from './errors.ts'
-import { ownAnsible, vaultHint } from './own-ansible.ts'
+import { ownAnsible, vaultHint, vaultWords } from './own-ansible.ts'
 import { isHostName, notHostName, template, unfitForSsh } from './schema.ts'
 import { ask, shellWords } from './shell.ts'
 
@@ -72,7 +72,7 @@ export async function hostsInInventory(file: string): Promise<OwnHost[]> {
   if (exitCode !== 0)
     throw new UsageError(`The inventory ${file} cannot be read.`, {
       output: stderr,
-      ...(stderr.includes('vault secrets') && { hint: vaultHint }),
+      ...(vaultWords.test(stderr) && { hint: vaultHint }),
     })
   const inventory = JSON.parse(stdout) as Record<string, { hosts?: string[]; children?: string[] }> & {
     _meta: { hostvars: Record<string, HostVars> }
@@ -177,6 +177,7 @@ export function refuseOtherHosts(recorded: { name: string; address: string }[], 
     ...(fresh.length > 0 ? [`${fresh.join(' and ')} came`] : []),
   ]
   throw new UsageError(`The hosts of ${where} are not those that the cluster was made of: ${parts.join(', ')}.`, {
-    hint: 'Members come and go one at a time, which npx zx scripts/scale.ts does. Or put the list back as it was.',
+    hint: 'Put the list back as it was. Members come and go one at a time',
+    verb: 'scale --masters N',
   })
 }

@@ -31,8 +31,7 @@ export function findProgram(name: string, tool?: string): string | undefined {
 /** As findProgram, for a program that must be there by now. @throws OperationError */
 export function requireProgram(name: string, tool?: string): string {
   const path = findProgram(name, tool)
-  if (!path)
-    throw new OperationError(`${name} was not found.`, { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
+  if (!path) throw new OperationError(`${name} was not found.`, { hint: 'Get what is missing', verb: 'doctor' })
   return path
 }
 

@@ -1,9 +1,11 @@
 // The record of a cluster, cluster.json: where it and the cluster's other things lie, what it holds, and what contradicts it.
+
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Cluster } from './cluster.ts'
+import { command } from './command.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { readFileIfThere, writeFileIfChanged } from './files.ts'
@@ -113,7 +115,7 @@ export function recordCluster(cluster: Cluster): void {
     throw new OperationError(
       `There are hosts of cluster ${cluster.name} in ${left}, but its record ${cluster.paths.record} is missing.`,
       {
-        hint: `Put the record back, or remove the hosts and their data: npx zx scripts/down.ts`,
+        hint: `Put the record back, or remove the hosts and their data: ${command(cluster, 'down')}`,
       },
     )
   cluster.life ??= randomUUID()
@@ -193,7 +195,7 @@ export function refuseContradiction(asked: Config, record: ClusterRecord): void 
       'masters',
       record.members.length,
       asked.masters,
-      `Members come and go one at a time: npx zx scripts/scale.ts --masters ${asked.masters}. Or leave masters out to go on with the cluster as it is.`,
+      `Members come and go one at a time: ${command(record, `scale --masters ${asked.masters}`)}. Or leave masters out to go on with the cluster as it is.`,
     )
   if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider)
     refuse('provider', record.provider, asked.provider)
@@ -210,6 +212,6 @@ export function refuseContradiction(asked: Config, record: ClusterRecord): void 
       'etcd.version',
       record.etcd.version,
       version,
-      `Leave it out, or say what it runs. An upgrade changes it: npx zx scripts/upgrade.ts --etcd-version ${version}`,
+      `Leave it out, or say what it runs. An upgrade changes it: ${command(record, `upgrade --etcd-version ${version}`)}`,
     )
 }

@@ -3,7 +3,6 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Cluster, refuseHalfDone, resolveCluster } from './cluster.ts'
-import { forCluster } from './command.ts'
 import { defaults, loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration, projectFolder } from './environment.ts'
 import { Interrupted, UsageError } from './errors.ts'
@@ -67,8 +66,8 @@ export function perform(verb: Verb, words: string[], one: Run): Promise<number> 
       one.throwIfStopped()
       return 0
     } catch (error) {
-      const { text, exitCode } = presentError(error, one.verbose)
-      if (!(one.untilStopped && error instanceof Interrupted)) one.stderr.write(`${forCluster(text, about)}\n`)
+      const { text, exitCode } = presentError(error, one.verbose, about)
+      if (!(one.untilStopped && error instanceof Interrupted)) one.stderr.write(`${text}\n`)
       return exitCode
     } finally {
       one.end()

@@ -1,6 +1,8 @@
 // Running other programs: logged, interruptible, and never a raw failure to the person.
 import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { $ } from 'zx'
 import { programEnvironment } from './environment.ts'
 import { OperationError } from './errors.ts'
@@ -22,10 +24,12 @@ export type Environment = Record<string, string | undefined>
 export interface ToolOptions {
   /** The cluster's state folder, so that the next run can end the program should this one be killed. */
   state?: string
-  env?: Record<string, string>
+  env?: Environment
   cwd?: string
   /** Called with each line of standard output, while the program runs. */
   onLine?: (line: string) => void
+  /** Called with each line that it writes to file descriptor 3: for us, where standard output is for people. */
+  onEvent?: (line: string) => void
 }
 
 /**
@@ -64,13 +68,14 @@ function refuseMissing(program: string, exitCode: number | null, stderr: string)
     [': not found', ': No such file', ': cannot execute'].some((words) => stderr.includes(program + words))
   if (missing)
     throw new OperationError(`${program} was not found.`, {
-      hint: 'npx zx scripts/doctor.ts says what is missing and gets it.',
+      hint: 'Get what is missing',
+      verb: 'doctor',
     })
 }
 
 /** As `ask`, for a tool that works for a while (ansible-playbook, vagrant, apt): streamed line by line to the log. */
 export async function work(program: string, args: string[], options: ToolOptions): Promise<Result> {
-  const { state, env, cwd, onLine } = options
+  const { state, env, cwd, onLine, onEvent } = options
   run().throwIfStopped()
   const pidFile = state ? toolPidFile(state) : undefined
   const child = $({
@@ -78,11 +83,14 @@ export async function work(program: string, args: string[], options: ToolOptions
     nothrow: true,
     detached: true,
     ...(cwd && { cwd }),
+    ...(onEvent && { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] }),
     env: programEnvironment(env),
     prefix: `${$.prefix ?? ''}${pidFile?.fill ?? ''}`,
   })`exec ${program} ${args}`
   const stop = (): void => void (child.pid && endGroup(child.pid))
   run().signal.addEventListener('abort', stop, { once: true })
+  const events = onEvent && eachLine(child.child?.stdio[3] as Readable, onEvent)
+  events?.catch(stop) // our own failure there ends the program, and is thrown below
   try {
     for await (const printed of child) {
       const line = plain(lastRewrite(printed))
@@ -92,6 +100,7 @@ export async function work(program: string, args: string[], options: ToolOptions
     }
     const { stdout, stderr, exitCode } = await child
     run().note(stderr)
+    await events
     run().throwIfStopped()
     refuseMissing(program, exitCode, stderr)
     return { stdout, stderr, exitCode: exitCode ?? 1 }
@@ -102,6 +111,10 @@ export async function work(program: string, args: string[], options: ToolOptions
     run().signal.removeEventListener('abort', stop)
     if (pidFile) rmSync(pidFile.path, { force: true })
   }
+}
+
+async function eachLine(input: Readable, onLine: (line: string) => void): Promise<void> {
+  for await (const line of createInterface({ input })) onLine(line)
 }
 
 /** What a terminal shows in the end of a line that was rewritten while something progressed. */

@@ -1,6 +1,7 @@
 // Terminal policy, decided once: colour, tables, and how a failure looks.
 import { stripVTControlCharacters } from 'node:util'
 import chalk from 'chalk'
+import { command, defaultCluster } from './command.ts'
 import { describeSystemError, isSystemError, OperationError } from './errors.ts'
 
 if (process.env.NO_COLOR) chalk.level = 0
@@ -77,9 +78,13 @@ export function bytes(count: number): string {
 
 /**
  * A failure as text for standard error and the exit code it means. A bug of ours says that it is one;
- * its stack is shown with `verbose` only.
+ * its stack is shown with `verbose` only. `cluster`: which one a command that helps is for.
  */
-export function presentError(error: unknown, verbose: boolean): { text: string; exitCode: number } {
+export function presentError(
+  error: unknown,
+  verbose: boolean,
+  cluster = defaultCluster,
+): { text: string; exitCode: number } {
   const failure = isSystemError(error) ? describeSystemError(error) : error
   if (!(failure instanceof OperationError)) {
     const message = error instanceof Error ? (verbose ? error.stack : error.message) : String(error)
@@ -88,7 +93,7 @@ export function presentError(error: unknown, verbose: boolean): { text: string; 
       exitCode: 1,
     }
   }
-  const { output, hint, log } = failure.more
+  const { output, hint, verb, log } = failure.more
   const lines = [`${chalk.red('Error:')} ${plain(failure.message)}`]
   if (output)
     lines.push(
@@ -98,7 +103,10 @@ export function presentError(error: unknown, verbose: boolean): { text: string; 
         .slice(-6)
         .map((line) => chalk.dim(`  ${line}`)),
     )
-  if (hint) lines.push(`${chalk.yellow('Next:')} ${plain(hint)}`)
+  if (hint) {
+    const next = verb ? `${hint}: ${command({ name: cluster }, verb)}` : hint
+    lines.push(`${chalk.yellow('Next:')} ${plain(next)}`)
+  }
   if (log) lines.push(`${chalk.dim('Log:')} ${log}`)
   if (verbose && failure.stack) lines.push(chalk.dim(plain(failure.stack)))
   return { text: lines.join('\n'), exitCode: failure.exitCode }

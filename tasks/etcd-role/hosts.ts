@@ -23,7 +23,7 @@ export async function checkHosts(cluster: Cluster, onTask: (name: string) => voi
   await runPlaybook(cluster, {
     playbook: 'doctor',
     onTask,
-    onMessage: (host, message) => found.set(host, JSON.parse(message) as HostCheck[]),
+    onSaid: (host, rows) => found.set(host, rows as HostCheck[]),
   })
   return new Map(cluster.hosts.map(({ name }) => [name, found.get(name) ?? []]))
 }

@@ -12,13 +12,13 @@ import { aptInstall, compareVersions, hasApt, isRoot } from '../core/programs.ts
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
-import { suggest } from '../core/suggest.ts'
+import { didYouMean } from '../core/suggest.ts'
 import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
-import { RoleRefusal } from '../etcd/play-failure.ts'
-import { type PlaybookOptions, type Recap, runPlaybook } from '../etcd/playbook.ts'
+import type { Change } from '../etcd/play-events.ts'
+import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { removedSettings } from '../etcd/settings.ts'
 import { checkHosts, type HostCheck, hostTable, lackingPrograms, unfit } from './hosts.ts'
 import { writeInventory } from './inventory.ts'
@@ -67,48 +67,55 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
   return {
     title: 'Run the Ansible role etcd',
     task: async (_, task) => {
-      const recap = await runRole(cluster, { ...options, onTask: (name) => void (task.output = name) })
-      run().report.changed = Object.fromEntries(recap.map((row) => [row.host, row.changed]))
-      const changed = recap.filter((row) => row.changed > 0)
-      run().changes.push(...changed.map((row) => `configured or started ${row.host}`))
+      const counts = await runRole(cluster, { ...options, onTask: (name) => void (task.output = name) })
+      const hosts = Object.keys(counts)
+      run().report.changed = counts
+      const changed = Object.entries(counts).filter(([, count]) => count > 0)
+      run().changes.push(...changed.map(([host]) => `configured or started ${host}`))
       task.title =
         changed.length > 0
-          ? `Run the Ansible role etcd: ${changed.map((row) => `${row.host} changed=${row.changed}`).join(', ')}`
-          : `Run the Ansible role etcd: nothing to do, changed=0 on ${recap.length} ${recap.length === 1 ? 'host' : 'hosts'}`
+          ? `Run the Ansible role etcd: ${changed.map(([host, count]) => `${host} changed=${count}`).join(', ')}`
+          : `Run the Ansible role etcd: nothing to do, changed=0 on ${hosts.length} ${hosts.length === 1 ? 'host' : 'hosts'}`
     },
   }
 }
 
-/** Where hosts are of another architecture than the programs here, the role refuses before it changes anything: then those are got. */
+/**
+ * Where hosts are of another architecture than the programs here, the role refuses before it changes anything: then
+ * those are got.
+ */
 async function runRole(
   cluster: Cluster,
   options: PlaybookOptions & { onTask: (name: string) => void },
-): Promise<Recap[]> {
+): Promise<Record<string, number>> {
   try {
     return await runPlaybook(cluster, options)
   } catch (error) {
-    if (cluster.provider === 'local' || !(error instanceof RoleRefusal)) throw error
-    if (!(await getLacking(cluster, await checkHosts(cluster, options.onTask), options.onTask))) throw error
+    const lacks = error instanceof OperationError && error.more.code === 'architecture'
+    if (!lacks || !(await getLacking(cluster, await checkHosts(cluster, options.onTask), options.onTask))) throw error
     return runPlaybook(cluster, options)
   }
 }
 
-/** What the role would do, in its order, each host's differences below its line. The cluster's inventory must be a copy. */
-export async function plan(copy: Cluster, options: Pick<PlaybookOptions, 'variables'> = {}): Promise<string[]> {
+/** What the role would do, in its order. The cluster's inventory must be a copy. */
+export async function changes(copy: Cluster, options: Pick<PlaybookOptions, 'variables'> = {}): Promise<Change[]> {
   refuseHalfUpgraded(copy)
   await prepare(copy)
-  const would: string[] = []
-  let step = ''
-  await runPlaybook(copy, {
-    ...options,
-    onTask: (name) => {
-      step = name
-    },
-    onDiff: (host, diff) =>
-      would.push([`${host}: ${step.charAt(0).toLowerCase()}${step.slice(1)}`, ...(diff ? [diff] : [])].join('\n')),
-  })
+  const would: Change[] = []
+  await runPlaybook(copy, { ...options, onChange: (change) => void would.push(change) })
   return would
 }
+
+/** A change as a line of a plan. */
+export const inWords = ({ host, name }: Change): string => `${host}: ${name.charAt(0).toLowerCase()}${name.slice(1)}`
+
+/** What the role would do, a line each, with the differences below it. */
+export const plan = async (copy: Cluster, options: Pick<PlaybookOptions, 'variables'> = {}): Promise<string[]> =>
+  (await changes(copy, options)).map((change) => [inWords(change), change.diff].filter(Boolean).join('\n'))
+
+/** The hosts on which these changes restart etcd. */
+export const restarted = (changes: Change[]): string[] =>
+  changes.flatMap(({ host, act }) => (act === 'etcd_host.restart' ? [host] : []))
 
 /**
  * Checks what the hosts offer; the cluster's inventory must be a copy.
@@ -161,7 +168,7 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing)
     throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, {
-      hint: 'Make what is missing with: npx zx scripts/pki.ts',
+      hint: `Make what is missing with: ${command(cluster, 'pki')}`,
     })
   refuseRemovedSettings(cluster, binaries.version)
   for (const warning of warningsOf(binaries.version)) run().warn(warning)
@@ -192,12 +199,8 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
     ([, flag = '']) => `ETCD_${flag.toUpperCase().replaceAll('-', '_')}`,
   )
   if (known.length === 0) return
-  for (const name of names.filter((one) => !known.includes(one))) {
-    const near = suggest(name, known)
-    run().warn(
-      `etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${near.startsWith(' Did') ? near : ''}`,
-    )
-  }
+  for (const name of names.filter((one) => !known.includes(one)))
+    run().warn(`etcd.environment: etcd ${version} knows no ${name}, and will ignore it.${didYouMean(name, known)}`)
 }
 
 /** Read by etcd or its image without being flags. */

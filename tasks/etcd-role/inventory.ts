@@ -1,6 +1,8 @@
 // The Ansible inventory of a cluster: what the role needs to know, in the form a person can use by hand.
+
 import { stringify } from 'yaml'
 import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { writeFileIfChanged } from '../core/files.ts'
 import { shellQuoted } from '../core/shell.ts'
@@ -23,7 +25,9 @@ export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
 function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
   const down = cluster.hosts.find((host) => !host.connection)
   if (down)
-    throw new OperationError(`${down.name} is not up yet.`, { hint: 'Bring the hosts up with: npx zx scripts/vms.ts' })
+    throw new OperationError(`${down.name} is not up yet.`, {
+      hint: `Bring the hosts up with: ${command(cluster, 'vms')}`,
+    })
   const vars = groupVariables(cluster, binaries)
   refuseTemplates(vars)
   const hosts = Object.fromEntries(

@@ -1,6 +1,7 @@
 // etcd's own programs: which ones this cluster runs.
 import { dirname, join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { defaults } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { type Architecture, architectureHere, architectures, unameOf } from '../core/machines.ts'
@@ -56,7 +57,9 @@ export const lookAgain = (): void => found().clear()
 export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {
   const answer = await findEtcd(cluster)
   if (answer) return answer
-  throw new OperationError(await etcdMissing(cluster), { hint: 'Get what is missing with: npx zx scripts/doctor.ts' })
+  throw new OperationError(await etcdMissing(cluster), {
+    hint: `Get what is missing with: ${command(cluster, 'doctor')}`,
+  })
 }
 
 /** That findEtcd found none, in a sentence. */
@@ -85,8 +88,17 @@ export const etcdctlPath = async (cluster: Cluster): Promise<string> =>
 
 /** While an upgrade is under way the folder may have the version that it leads to. */
 async function own(cluster: Cluster): Promise<EtcdBinaries> {
-  const { binaries = '', version: recorded, upgradingTo, looksOnly } = cluster.etcd
-  const version = looksOnly ? undefined : recorded
+  const { version, upgradingTo, looksOnly } = cluster.etcd
+  const mine = await ownPrograms(cluster)
+  if (version && !looksOnly && mine.version !== version && mine.version !== upgradingTo)
+    throw new UsageError(`etcd.binaries: ${mine.folder} has etcd ${mine.version}, but this cluster runs ${version}.`, {
+      hint: `Name a folder that has etcd ${version}. What an upgrade would need: ${command(cluster, 'upgrade --plan')}`,
+    })
+  return mine
+}
+
+/** The person's own programs, whatever their version. @throws UsageError where they are unfit */
+export async function ownPrograms({ etcd: { binaries = '' } }: Cluster): Promise<EtcdBinaries> {
   const here = architectureHere()
   const folders = typeof binaries === 'string' ? { [here]: binaries } : binaries
   const folder = folders[here]
@@ -95,10 +107,6 @@ async function own(cluster: Cluster): Promise<EtcdBinaries> {
       hint: 'Name one: status, verify and backup run etcdctl here.',
     })
   const mine = usable({ folder, version: await refuseUnfit(folder, here) })
-  if (version && mine.version !== version && mine.version !== upgradingTo)
-    throw new UsageError(`etcd.binaries: ${folder} has etcd ${mine.version}, but this cluster runs ${version}.`, {
-      hint: `Name a folder that has etcd ${version}. What an upgrade would need: npx zx scripts/upgrade.ts --plan`,
-    })
   for (const [other, path] of Object.entries(folders) as [Architecture, string][])
     if (other !== here) await refuseUnfit(path, other, mine.version)
   return typeof binaries === 'string' ? mine : { ...mine, folders }

@@ -30,6 +30,8 @@ export interface Files {
 export interface Leaf extends Files, Subject {
   /** Its path below certs/<cluster>/, for messages: master01/server.crt. */
   title: string
+  /** The host that it is for; none for the clients'. */
+  host?: string
   sans: string[]
   usages: Usage[]
 }
@@ -83,16 +85,10 @@ export function leaves(cluster: Cluster): Leaf[] {
   ]
   const both: Usage[] = ['serverAuth', 'clientAuth']
   const ofHost = (host: Host): Leaf[] => {
-    const sans = sansOf(host)
+    const shared = { host: host.name, organization, sans: sansOf(host), usages: both }
     return [
-      { ...filesOf(cluster, `${host.name}/server`), organization, commonName: commonNames.server, sans, usages: both },
-      {
-        ...filesOf(cluster, `${host.name}/${host.name}`),
-        organization,
-        commonName: commonNames.peer,
-        sans,
-        usages: both,
-      },
+      { ...filesOf(cluster, `${host.name}/server`), commonName: commonNames.server, ...shared },
+      { ...filesOf(cluster, `${host.name}/${host.name}`), commonName: commonNames.peer, ...shared },
     ]
   }
   return [
@@ -233,7 +229,7 @@ export const restoreHint = (cluster: Cluster): string =>
     : `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
 
 const newAuthorityHint = (cluster: Cluster): string =>
-  `To start anew, with a new authority and without the data, take the cluster down first (npx zx scripts/down.ts --cluster ${cluster.name}), then move ${cluster.paths.certs} aside.`
+  `To start anew, with a new authority and without the data, take the cluster down first (${command(cluster, 'down')}), then move ${cluster.paths.certs} aside.`
 
 /** All certificates that are there and readable, the authorities first; for status and verify. */
 export function certificateReport(cluster: Cluster, now = new Date()): CertificateReport[] {

@@ -1,4 +1,4 @@
-// Reading what etcdctl prints: JSON with 64-bit integers, Go's durations, and why it failed.
+// Reading what etcdctl prints, and nobody else does: JSON with 64-bit integers, Go's durations, and why it failed.
 import type { Result } from '../core/shell.ts'
 
 /** A 64-bit integer in etcdctl's JSON: text when it may not fit a number (see parse). */
@@ -52,3 +52,32 @@ export function reasonFor(endpoint: string, result: Result): string {
   const lines = result.stderr.split('\n').filter((line) => line.includes(endpoint))
   return lastWords(lines.length > 0 ? { ...result, stdout: '', stderr: lines.join('\n') } : result)
 }
+
+/** What etcd's own words about a failure mean; it gives no codes that every version's etcdctl passes on. */
+export const says = {
+  /** The database has reached its quota. */
+  full: (words: string): boolean => /NOSPACE|space exceeded/.test(words),
+  /** Some alarm keeps writes out. */
+  alarmed: (words: string): boolean => /alarm|space exceeded/i.test(words),
+  /** The revision that was asked for is one that the member has not reached. */
+  ahead: (words: string): boolean => /future revision/.test(words),
+  /** The revision that was asked for is no longer there. */
+  compacted: (words: string): boolean => /compacted/.test(words),
+  timedOut: (words: string): boolean => /timed out|timeout/.test(words),
+  downgrading: (words: string): boolean => /downgrade job in progress/.test(words),
+  noDowngrade: (words: string): boolean => /no inflight downgrade/.test(words),
+  /** This etcdctl is older than what it was asked for. */
+  unknownCommand: (words: string): boolean => /unknown command/.test(words),
+  /** In a moment it may do what it refuses now: an election is on, a member is just connecting, a learner lags. */
+  notNow: (words: string): boolean =>
+    /unhealthy cluster|not enough started members|no leader|leader changed|in sync with leader|timed out|deadline exceeded|Unavailable/i.test(
+      words,
+    ),
+}
+
+/**
+ * etcdctl 3.5 calls a member unhealthy that commits but has a full database: what an alarm means is judged once, with
+ * the alarms.
+ */
+export const commits = (answer: { ok: true } | { ok: false; reason: string }): boolean =>
+  answer.ok || says.full(answer.reason)

@@ -294,7 +294,7 @@ export async function call<T>(cluster: Cluster, args: string[], options: CallOpt
   if (value === undefined)
     throw new OperationError(
       `etcdctl ${args.slice(0, 2).join(' ')} failed on ${endpointsOf(cluster, options).join(', ')}.`,
-      { output: lastWords(result) },
+      { output: lastWords(result), ...(result.exitCode === 124 && { code: 'timed-out' }) },
     )
   return value
 }

@@ -110,7 +110,7 @@ function exchange(
       response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', fail)
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString()
-        if (response.statusCode !== 200) return fail(new Error(text))
+        if (response.statusCode !== 200) return fail(Object.assign(new Error(text), { status: response.statusCode }))
         try {
           done(JSON.parse(text) as Answer)
         } catch (error) {

@@ -1,8 +1,9 @@
 // What is done to a running member or to the cluster's upkeep, through etcdctl: one call each.
+
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { call, etcdctl } from './etcdctl.ts'
-import { lastWords, parse } from './etcdctl-output.ts'
+import { lastWords, parse, says } from './etcdctl-output.ts'
 import { openGateway } from './gateway.ts'
 import { isOff } from './through-etcdctl.ts'
 
@@ -26,7 +27,7 @@ export const saveSnapshot = (cluster: Cluster, endpoint: string, file: string): 
  * That somebody else has done it already is success. @throws OperationError
  */
 export async function compact(cluster: Cluster, revision: number): Promise<void> {
-  await unless(/has been compacted/, act(cluster, ['compact', '--physical', String(revision)], undefined, slowMs))
+  await unless(says.compacted, act(cluster, ['compact', '--physical', String(revision)], undefined, slowMs))
 }
 
 /**
@@ -35,7 +36,7 @@ export async function compact(cluster: Cluster, revision: number): Promise<void>
  * @throws OperationError
  */
 export const enableDowngrade = (cluster: Cluster, minor: string): Promise<void> =>
-  unless(/downgrade job in progress/, askForDowngrade(cluster, { action: 'ENABLE', version: minor }))
+  unless(says.downgrading, askForDowngrade(cluster, { action: 'ENABLE', version: minor }))
 
 /**
  * Ends a downgrade, whoever began it. That there is none is success. Members of 3.5 do it and never answer: asked
@@ -44,9 +45,9 @@ export const enableDowngrade = (cluster: Cluster, minor: string): Promise<void> 
  * @throws OperationError
  */
 export async function cancelDowngrade(cluster: Cluster): Promise<void> {
-  const cancel = (): Promise<void> => unless(/no inflight downgrade/, askForDowngrade(cluster, { action: 'CANCEL' }))
+  const cancel = (): Promise<void> => unless(says.noDowngrade, askForDowngrade(cluster, { action: 'CANCEL' }))
   await cancel().catch((error: unknown) => {
-    if (!(error instanceof OperationError) || !/timed out|timeout/.test(error.more.output ?? '')) throw error
+    if (!(error instanceof OperationError) || !says.timedOut(error.more.output ?? '')) throw error
     return cancel()
   })
 }
@@ -75,15 +76,15 @@ async function askForDowngrade(cluster: Cluster, request: { action: string; vers
 
 /** Only etcdctl is left to ask with, and before 3.6 it has no word for this. */
 function withoutGateway(error: unknown): never {
-  if (!(error instanceof OperationError) || !/unknown command/.test(error.more.output ?? '')) throw error
+  if (!(error instanceof OperationError) || !says.unknownCommand(error.more.output ?? '')) throw error
   throw new OperationError('The JSON gateway is off (ETCD_ENABLE_GRPC_GATEWAY), and this etcdctl knows no downgrade.', {
     hint: 'Take ETCD_ENABLE_GRPC_GATEWAY out of etcd.environment and run up; then run this again.',
   })
 }
 
-async function unless(fine: RegExp, done: Promise<void>): Promise<void> {
+async function unless(fine: (words: string) => boolean, done: Promise<void>): Promise<void> {
   await done.catch((error: unknown) => {
-    if (!(error instanceof OperationError && fine.test(error.more.output ?? ''))) throw error
+    if (!(error instanceof OperationError && fine(error.more.output ?? ''))) throw error
   })
 }
 

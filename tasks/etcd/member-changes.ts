@@ -2,7 +2,8 @@
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { sleep } from '../core/run.ts'
-import { type Answer, type CallOptions, call, endpointHealth, type Member, memberList } from './etcdctl.ts'
+import { type CallOptions, call, endpointHealth, type Member, memberList } from './etcdctl.ts'
+import { commits, says } from './etcdctl-output.ts'
 import { memberOf } from './membership.ts'
 
 /**
@@ -10,8 +11,6 @@ import { memberOf } from './membership.ts'
  * (HealthInterval in etcd's server/etcdserver/server.go), and a learner near the leader before it may vote.
  */
 const patienceMs = 60_000
-const notNow =
-  /unhealthy cluster|not enough started members|no leader|leader changed|in sync with leader|timed out|did not end in time|deadline exceeded|Unavailable/i
 
 /** The client URLs of the hosts that commit (a full database keeps no member from that), but for `without`: whom to ask for a change that concerns that host. A learner is none of them. `timeoutMs`: how long one may take. */
 export async function voters(cluster: Cluster, without: Host[] = [], timeoutMs?: number): Promise<string[]> {
@@ -19,9 +18,6 @@ export async function voters(cluster: Cluster, without: Host[] = [], timeoutMs?:
   const health = await endpointHealth(cluster, { endpoints, ...(timeoutMs && { timeoutMs }) })
   return health.filter(commits).map(({ endpoint }) => endpoint)
 }
-
-/** By what a member's health says; a full database keeps no member from committing. */
-export const commits = (answer: Answer<unknown>): boolean => answer.ok || /NOSPACE/.test(answer.reason)
 
 /** Adds a host's member, which gets all data but does not vote yet. @returns its id. @throws OperationError */
 export async function addLearner(cluster: Cluster, host: Host, endpoints: string[]): Promise<string> {
@@ -66,6 +62,7 @@ async function change(
     if (failure === undefined && Date.now() < deadline) continue
     if (!(failure instanceof OperationError))
       throw failure ?? new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} had no effect.`)
-    if (failure.exitCode !== 1 || !notNow.test(failure.more.output ?? '') || Date.now() > deadline) throw failure
+    const again = failure.more.code === 'timed-out' || says.notNow(failure.more.output ?? '')
+    if (failure.exitCode !== 1 || !again || Date.now() > deadline) throw failure
   }
 }

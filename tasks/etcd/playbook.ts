@@ -1,4 +1,4 @@
-// Running ansible-playbook: its progress line by line, its outcome host by host, its failures told apart (play-failure.ts).
+// Running ansible-playbook: its progress, its outcome host by host, its failures told apart (play-failure.ts).
 import { join } from 'node:path'
 import { requireAnsible } from '../core/ansible.ts'
 import type { Cluster } from '../core/cluster.ts'
@@ -7,16 +7,11 @@ import { type OperationError, UsageError } from '../core/errors.ts'
 import { ownAnsible } from '../core/own-ansible.ts'
 import { run } from '../core/run.ts'
 import { template } from '../core/schema.ts'
-import { work } from '../core/shell.ts'
-import { type FailedLine, playFailure } from './play-failure.ts'
+import { type Environment, work } from '../core/shell.ts'
+import type { Change, PlayEvent, PlayFailure } from './play-events.ts'
+import { playFailure } from './play-failure.ts'
 
-/** What a play did on one host, from Ansible's recap. */
-export interface Recap {
-  host: string
-  changed: number
-  failed: number
-  unreachable: number
-}
+const ansible = join(projectFolder, 'templates/ansible')
 
 export interface PlaybookOptions {
   /** Which of templates/ansible/playbooks; default etcd. */
@@ -36,29 +31,33 @@ export interface PlaybookOptions {
   variables?: Record<string, unknown>
   /** Called with the name of each task as it starts. */
   onTask?: (name: string) => void
-  /** With it nothing is changed: called for each host with what would be, as a diff. */
-  onDiff?: (host: string, diff: string) => void
+  /** With it nothing is changed: called for each task and host with what would be. */
+  onChange?: (change: Change) => void
   /** With it the play goes on without hosts that cannot be reached, as long as one can: called with them, and why. */
   onUnreachable?: (hosts: string[], why: OperationError) => void
-  /** Called with what a debug task says of a host. */
-  onMessage?: (host: string, message: string) => void
+  /** Called with what a debug task says of a host, a text or data. */
+  onSaid?: (host: string, said: unknown) => void
 }
 
 /**
  * Runs a playbook on the cluster's hosts.
- * @returns the recap, a row for each host
+ * @returns how many tasks changed something, by host
  * @throws OperationError naming the host and what Ansible said of it
  */
 export async function runPlaybook(
   cluster: Cluster,
-  { playbook = 'etcd', limit, variables, onTask, onDiff, onMessage, onUnreachable }: PlaybookOptions,
-): Promise<Recap[]> {
+  { playbook = 'etcd', limit, variables, onTask, onChange, onSaid, onUnreachable }: PlaybookOptions,
+): Promise<Record<string, number>> {
   refuseTemplates(variables ?? {})
-  const ansible = join(projectFolder, 'templates/ansible')
-  const failures: FailedLine[] = []
-  let task = ''
-  let host = ''
-  const collect = onDiff && diffCollector(onDiff)
+  const failures: PlayFailure[] = []
+  let changed: Record<string, number> | undefined
+  const hear = (told: PlayEvent): void => {
+    if (told.event === 'task') onTask?.(told.name)
+    else if (told.event === 'changed') onChange?.(told)
+    else if (told.event === 'said') onSaid?.(told.host, told.said)
+    else if (told.event === 'ended') changed = told.changed
+    else failures.push(told)
+  }
   // A person's own inventory comes first: where both speak of a variable, ours is heard.
   const inventories = [cluster.own?.inventory, cluster.paths.inventory].flatMap((file) =>
     file ? ['--inventory', file] : [],
@@ -73,11 +72,11 @@ export async function runPlaybook(
       '--limit',
       (limit ?? cluster.hosts.map(({ name }) => name)).join(','),
       ...(variables ? ['--extra-vars', JSON.stringify(variables)] : []),
-      ...(onDiff ? ['--check', '--diff'] : []),
+      ...(onChange ? ['--check', '--diff'] : []),
       join(ansible, `playbooks/${playbook}.yml`),
     ],
     {
-      ...(!onDiff && { state: cluster.paths.state }),
+      ...(!onChange && { state: cluster.paths.state }),
       env: {
         ...configured,
         ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'),
@@ -87,25 +86,16 @@ export async function runPlaybook(
         PYTHONUNBUFFERED: '1',
         LC_ALL: 'C.UTF-8',
       },
-      onLine: (line) => {
-        const begun = /^(?:TASK|RUNNING HANDLER) \[(?:etcd : )?(.+?)\] \*/.exec(line)?.[1]
-        if (begun) onTask?.(begun)
-        task = begun ?? task
-        collect?.(line)
-        host = /^ok: \[([^\]\s]+)/.exec(line)?.[1] ?? host
-        const message = /^ {4}"msg": (".*")$/.exec(line)?.[1]
-        if (message) onMessage?.(host, JSON.parse(message) as string)
-        if (/^(fatal|failed): \[/.test(line)) failures.push({ task, line })
-      },
+      onEvent: (line) => hear(JSON.parse(line) as PlayEvent),
     },
   )
-  const recap = parseRecap(stdout)
-  if (exitCode === 0) return recap
-  const failure = playFailure(failures, stderr || stdout, run().log)
-  const silent = recap.filter(({ unreachable }) => unreachable > 0).map((row) => row.host)
-  if (!onUnreachable || exitCode !== unreachableOnly || silent.length === recap.length) throw failure
+  if (exitCode === 0 && changed) return changed
+  const failure = playFailure(cluster, failures, stderr || stdout, run().log)
+  const silent = failures.flatMap((one) => (one.event === 'unreachable' ? [one.host] : []))
+  const reached = Object.entries(changed ?? {}).filter(([host]) => !silent.includes(host))
+  if (!onUnreachable || exitCode !== unreachableOnly || reached.length === 0) throw failure
   onUnreachable(silent, failure)
-  return recap.filter((row) => !silent.includes(row.host))
+  return Object.fromEntries(reached)
 }
 
 /** How ansible-playbook ends where hosts could not be reached, and nothing else failed (RUN_UNREACHABLE_HOSTS). */
@@ -120,34 +110,21 @@ export function refuseTemplates(variables: object): void {
     )
 }
 
-/** What a person's own ANSIBLE_* variables must not change: the lines that are read here, and the order of the role's tasks. */
-const ours = {
+/**
+ * Of a person's own ANSIBLE_* variables, those that decide which role and modules are found, which tasks run and how,
+ * and what is printed. Filters, lookups and collections stay theirs: their inventory may need them.
+ */
+const notTheirs = [
+  ...['ROLES_PATH', 'LIBRARY', 'MODULE_UTILS', 'ACTION_PLUGINS', 'STRATEGY_PLUGINS', 'PLAYBOOK_DIR'],
+  ...['RUN_TAGS', 'SKIP_TAGS', 'GATHERING', 'ANY_ERRORS_FATAL', 'ERROR_ON_UNDEFINED_VARS', 'HASH_BEHAVIOUR'],
+  ...['JINJA2_NATIVE', 'TASK_TIMEOUT', 'ENABLE_TASK_DEBUGGER', 'DISPLAY_ARGS_TO_STDOUT', 'KEEP_REMOTE_FILES'],
+].map((name) => `ANSIBLE_${name}`)
+
+/** They say how hosts are reached; what the role depends on, what is told to us and the log are ours. */
+const ours: Environment = {
+  ...Object.fromEntries(notTheirs.map((name) => [name, undefined])),
+  ANSIBLE_CALLBACK_PLUGINS: join(ansible, 'callback_plugins'),
+  ANSIBLE_CALLBACKS_ENABLED: 'etcd_events',
   ANSIBLE_STDOUT_CALLBACK: 'default',
   ANSIBLE_STRATEGY: 'linear',
-  ANSIBLE_DISPLAY_SKIPPED_HOSTS: 'true',
-  ANSIBLE_CHECK_MODE_MARKERS: 'false',
-}
-
-/** Ansible prints a host's differences right before the line that says how the host fared. */
-function diffCollector(onDiff: (host: string, diff: string) => void): (line: string) => void {
-  let lines: string[] = []
-  return (line) => {
-    const [, outcome, host] = /^(ok|changed|skipping|fatal|failed): \[([^\]\s]+)/.exec(line) ?? []
-    if (host && (lines.length > 0 || outcome === 'changed')) onDiff(host, lines.join('\n').trim())
-    lines =
-      host || /^(TASK|PLAY)/.test(line) ? [] : lines.length > 0 || line.startsWith('--- before') ? [...lines, line] : []
-  }
-}
-
-/** The rows of Ansible's PLAY RECAP. */
-function parseRecap(output: string): Recap[] {
-  const rows = output
-    .slice(output.lastIndexOf('PLAY RECAP'))
-    .matchAll(/^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)/gm)
-  return [...rows].map(([, host = '', changed, unreachable, failed]) => ({
-    host,
-    changed: Number(changed),
-    unreachable: Number(unreachable),
-    failed: Number(failed),
-  }))
 }

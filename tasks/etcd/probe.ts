@@ -13,7 +13,8 @@ export type Identity = { context: SecureContext } | { unusable: string }
 /** How a port answered; `date` is the HTTP header, `served` the certificate it showed, as far as the handshake got. */
 export type Probe =
   | { kind: 'answered'; status: number; body: string; date?: string | undefined; served?: X509Certificate | undefined }
-  | { kind: 'refused'; reason: string; served?: X509Certificate | undefined }
+  /** `mute`: it hung up without a word; `alert`: TLS said why. */
+  | { kind: 'refused'; reason: string; served?: X509Certificate | undefined; mute?: boolean; alert?: boolean }
   | { kind: 'plain'; reason: string; served?: undefined }
   | { kind: 'closed'; reason: string; served?: undefined }
   | { kind: 'silent'; reason: string; served?: X509Certificate | undefined }
@@ -69,8 +70,7 @@ export async function probeTLS(
   })
   const probe = await conversation(socket, timeoutMs, () => served)
   // A tunnel accepts for a member that does not, and closes without a word.
-  const nobody =
-    way.tunnel && probe.kind === 'refused' && !served && /^it (closed|reset) the connection$/.test(probe.reason)
+  const nobody = way.tunnel && probe.kind === 'refused' && !served && probe.mute
   return nobody ? { kind: 'closed', reason: 'nothing listens there (seen through ssh)' } : probe
 }
 
@@ -114,7 +114,9 @@ function conversation(
     socket.once('connect', () => void (connected = true))
     socket.once('data', (data) => end(read(data.toString('latin1'), certificate())))
     socket.once('error', (error: NodeJS.ErrnoException) => end(failure(error, connected, certificate())))
-    socket.once('close', () => end({ kind: 'refused', reason: 'it closed the connection', served: certificate() }))
+    socket.once('close', () =>
+      end({ kind: 'refused', reason: 'it closed the connection', served: certificate(), mute: true }),
+    )
   })
 }
 
@@ -145,12 +147,10 @@ function failure(
     }
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(error.code ?? ''))
     return { kind: 'plain', reason: 'it does not speak TLS' }
-  return {
-    kind: 'refused',
-    reason: (error.reason ?? (error.code === 'ECONNRESET' ? 'it reset the connection' : error.message)).replace(
-      /^(tlsv1|sslv3|tlsv13|ssl\/tls) /,
-      'TLS ',
-    ),
-    served,
-  }
+  const mute = !error.reason && error.code === 'ECONNRESET'
+  const reason = error.reason?.replace(tls, 'TLS ') ?? (mute ? 'it reset the connection' : error.message)
+  return { kind: 'refused', reason, served, mute, alert: tls.test(error.reason ?? '') }
 }
+
+/** How OpenSSL's words of an alert begin. */
+const tls = /^(tlsv1|sslv3|tlsv13|ssl\/tls) /

@@ -5,6 +5,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
 import { keepRunning } from '../core/shell.ts'
+import { forbidsTunnels } from './causes.ts'
 
 /** A place to connect to in the place of another one. */
 export interface Route {
@@ -88,7 +89,7 @@ async function openTunnel(cluster: Cluster, host: Host): Promise<'forbidden' | u
   )
     return undefined
   await passThrough(near[0] as number)
-  if (said.includes('administratively prohibited')) return 'forbidden'
+  if (forbidsTunnels(said)) return 'forbidden'
   for (const [index, port] of ports.entries()) tunnels().set(`${host.address}:${port}`, near[index] as number)
   return undefined
 }

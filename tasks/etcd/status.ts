@@ -64,7 +64,7 @@ export async function clusterStatus(cluster: Cluster, warning = ''): Promise<Clu
   const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
   if (!cert || !key)
     throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, {
-      hint: 'Make the certificates and the cluster: npx zx scripts/up.ts',
+      hint: `Make the certificates and the cluster: ${command(cluster, 'up')}`,
     })
   await reachMembers(cluster)
   const client = identity({ cert, key })

@@ -23,7 +23,7 @@ export async function gatewayOrEtcdctl(
 }
 
 /** What a member without a gateway says to a request for it. */
-export const isOff = (error: Error): boolean => /^404 page not found/.test(error.message)
+export const isOff = (error: Error & { status?: number }): boolean => error.status === 404
 
 function throughEtcdctl(cluster: Cluster): Gateway {
   const at = (endpoint: string): { endpoints: string[] } => ({ endpoints: [endpoint] })

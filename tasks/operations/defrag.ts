@@ -1,4 +1,5 @@
 // defrag: gives the members' free space back to their disks, one member at a time; with `disarm` the whole cure of NOSPACE.
+
 import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
@@ -6,6 +7,7 @@ import { OperationError } from '../core/errors.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
 import { bytes } from '../core/terminal.ts'
 import { del, endpointStatus, put } from '../etcd/etcdctl.ts'
+import { says } from '../etcd/etcdctl-output.ts'
 import { compact, defragment, disarmAlarms } from '../etcd/maintenance.ts'
 import * as verify from '../verify/index.ts'
 import { requireHealthy } from './guard.ts'
@@ -55,7 +57,7 @@ export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boole
 async function steps(cluster: Cluster, disarm: boolean): Promise<string[]> {
   return [
     ...(disarm ? ['forget all versions of keys but the newest (watchers that lag must start anew)'] : []),
-    ...(await turns(cluster)).map(({ told }) => `defragment ${told}`),
+    ...(await turns(cluster)).map((host) => `defragment ${host}`),
     ...(disarm ? ['lower the alarms', 'prove by a write that the database takes writes'] : []),
     'verify',
   ]
@@ -78,7 +80,7 @@ async function writeOnce(cluster: Cluster): Promise<void> {
   try {
     await put(cluster, key, 'written')
   } catch (error) {
-    if (!(error instanceof OperationError) || !/space exceeded/.test(error.more.output ?? '')) throw error
+    if (!(error instanceof OperationError) || !says.full(error.more.output ?? '')) throw error
     throw new OperationError(`The keys themselves fill the quota of ${cluster.name}: it takes no writes yet.`, {
       hint: `Delete keys and run ${command(cluster, 'defrag --disarm')} again; or raise ETCD_QUOTA_BACKEND_BYTES in etcd.environment, run ${command(cluster, 'up')}, then this again.`,
     })

@@ -16,6 +16,7 @@ import {
   endpointStatus,
   memberList,
 } from '../etcd/etcdctl.ts'
+import { commits } from '../etcd/etcdctl-output.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { agreedLeader, compareMembers, type Difference } from '../etcd/membership.ts'
 import { type Identity, identity, probeTLS } from '../etcd/probe.ts'
@@ -48,7 +49,7 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
     if (
       !(error instanceof OperationError) ||
       error.exitCode !== 1 ||
-      !error.more.hint?.includes('scripts/up.ts') ||
+      error.more.code !== 'down' ||
       (await voters(cluster)).length > 0
     )
       throw error
@@ -114,7 +115,7 @@ async function requireAgreement(
   ])
   for (const [index, host] of hosts.entries()) {
     const answer = health[index]
-    if (answer && !answer.ok && !onlyFull(answer))
+    if (answer && !answer.ok && !commits(answer))
       refuse(cluster, `${host.name} commits nothing: ${answer.reason}`, 'verify')
   }
   const difference = compareMembers(cluster.hosts, members).find(
@@ -125,9 +126,6 @@ async function requireAgreement(
   const alarm = alarms.find((one) => !(allowNoSpace && one.alarm === 'NOSPACE'))
   if (alarm) refuse(cluster, `alarm ${alarm.alarm} is raised`, alarm.alarm === 'NOSPACE' ? 'defrag --disarm' : 'verify')
 }
-
-/** etcdctl 3.5 calls a member unhealthy that commits but has a full database: what an alarm means is judged once, with the alarms. */
-export const onlyFull = (answer: { ok: false; reason: string }): boolean => /alarm.*NOSPACE/i.test(answer.reason)
 
 async function answering(cluster: Cluster, client: Identity): Promise<Host[]> {
   const probes = await Promise.all(
@@ -177,6 +175,7 @@ function refuse(cluster: Cluster, reason: string, verb: string, cause?: unknown)
     verb === 'verify' ? 'See what is wrong and what to do' : verb === 'up' ? 'Bring it back first' : 'Cure it first'
   throw new OperationError(`${cluster.name} is not healthy enough, and nothing was changed: ${reason}.`, {
     hint: `${purpose}: ${command(cluster, verb)}`,
+    ...(verb === 'up' && { code: 'down' }),
     ...(output && { output }),
   })
 }

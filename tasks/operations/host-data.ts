@@ -88,7 +88,7 @@ async function inspect(
     playbook: 'inspect',
     limit: hosts.map(({ name }) => name),
     variables: { etcd_doctor: false, ...variables },
-    onMessage: (name, message) => void found.set(name, JSON.parse(message)),
+    onSaid: (name, answer) => void found.set(name, answer as Inspected),
   })
   return hosts.map((host) => {
     const answer = found.get(host.name)

@@ -1,11 +1,14 @@
 // One act on every member, one at a time, in the order that risks least; each must be back before the next one's turn.
+import { withCopies } from '../copies.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { sleep } from '../core/run.ts'
+import { authorityKeys } from '../etcd/certificates.ts'
 import { type EndpointStatus, endpointHealth, endpointStatus } from '../etcd/etcdctl.ts'
+import { commits } from '../etcd/etcdctl-output.ts'
 import { moveLeader } from '../etcd/maintenance.ts'
-import { onlyFull } from './guard.ts'
+import * as etcdRole from '../etcd-role/index.ts'
 
 export interface InTurnOptions {
   /** Called with each host's name when its turn comes. */
@@ -50,18 +53,31 @@ export async function inTurn(
   }
 }
 
-/** The hosts in the order in which inTurn would take them now; `told` says who leads. */
-export async function turns(
-  cluster: Cluster,
-  hosts: Host[] = cluster.hosts,
-): Promise<{ host: string; told: string }[]> {
-  return inOrderOfRisk((await look(cluster)).filter(({ host }) => hosts.includes(host))).map(
-    ({ host: { name }, status }) => ({
-      host: name,
-      told: leads(status) && cluster.hosts.length > 1 ? `${name} (the leader, after handing over)` : name,
-    }),
+/** The hosts in the order in which inTurn would take them now. */
+export const turns = async (cluster: Cluster): Promise<string[]> =>
+  inOrderOfRisk(await look(cluster)).map((view) => called(cluster, view))
+
+/**
+ * The hosts in the order in which the role would restart all of them now, those that are down first. It decides; so it
+ * is asked, in check mode. `told` says who leads.
+ */
+export async function restartTurns(cluster: Cluster): Promise<{ host: string; told: string }[]> {
+  const variables = { etcd_restart: cluster.hosts.map(({ name }) => name), etcd_doctor: false }
+  const etcd = { ...cluster.etcd, upgradingTo: undefined } // a version that is on its way is no reason not to look
+  const role = await withCopies(
+    { ...cluster, etcd },
+    (copy) => etcdRole.changes(copy, { variables }),
+    authorityKeys(cluster),
+  )
+  const views = await look(cluster)
+  const starts = role.filter(({ act }) => act === 'etcd_host.converge' || act === 'etcd_host.restart')
+  return starts.flatMap(({ host }) =>
+    views.filter((view) => view.host.name === host).map((view) => ({ host, told: called(cluster, view) })),
   )
 }
+
+const called = ({ hosts }: Cluster, { host, status }: View): string =>
+  leads(status) && hosts.length > 1 ? `${host.name} (the leader, after handing over)` : host.name
 
 /** A member that is ill risks nothing more; the leader's turn disturbs most. */
 export function inOrderOfRisk(views: View[]): View[] {
@@ -78,7 +94,7 @@ async function look(cluster: Cluster): Promise<View[]> {
     const [answer, status] = [health[index], statuses[index]]
     return {
       host,
-      healthy: answer !== undefined && (answer.ok || onlyFull(answer)),
+      healthy: answer !== undefined && commits(answer),
       status: status?.ok ? status.value : undefined,
     }
   })

@@ -12,10 +12,10 @@ import {
   type HashKV,
   memberList,
 } from '../etcd/etcdctl.ts'
+import { commits } from '../etcd/etcdctl-output.ts'
 import { saveSnapshot } from '../etcd/maintenance.ts'
 import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { type BackupMetadata, beginBackup, keepBackup, setAside, whoseAndWhen } from './backup-store.ts'
-import { onlyFull } from './guard.ts'
 import { restoredData } from './proof.ts'
 
 const hashMs = 60_000
@@ -119,4 +119,4 @@ export async function source(cluster: Cluster): Promise<Host> {
   return best.host
 }
 
-const well = (answer: Answer<unknown> | undefined): boolean => answer !== undefined && (answer.ok || onlyFull(answer))
+const well = (answer: Answer<unknown> | undefined): boolean => answer !== undefined && commits(answer)

@@ -1,4 +1,5 @@
 // The proof of a snapshot: restored into an etcd that is thrown away again, its data must be what the live members hold.
+
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
@@ -9,6 +10,7 @@ import { sleep } from '../core/run.ts'
 import { keepRunning } from '../core/shell.ts'
 import { requireEtcdHere } from '../etcd/binaries.ts'
 import { type Answer, countKeys, endpointHashKV, type HashKV } from '../etcd/etcdctl.ts'
+import { says } from '../etcd/etcdctl-output.ts'
 import { freePort } from '../etcd/reach.ts'
 import { restoreSnapshot } from '../etcd/snapshot.ts'
 
@@ -94,11 +96,8 @@ async function hashOf(cluster: Cluster, endpoint: string, revision: number, log:
   for (const deadline = Date.now() + proofMs; Date.now() < deadline; await sleep(50)) {
     ;[answer] = await endpointHashKV(cluster, revision, { endpoints: [endpoint], timeoutMs: 60_000 })
     if (answer?.ok) return answer.value
-    if (
-      /panic|"level":"fatal"/.test(readFileIfThere(log) ?? '') ||
-      /future revision|compacted/.test(answer?.reason ?? '')
-    )
-      break
+    const reason = answer?.reason ?? ''
+    if (/panic|"level":"fatal"/.test(readFileIfThere(log) ?? '') || says.ahead(reason) || says.compacted(reason)) break
   }
   throw new OperationError(`No etcd came up on what was restored${answer && !answer.ok ? `: ${answer.reason}` : ''}.`, {
     output: (readFileIfThere(log) ?? '').split('\n').slice(-4).join('\n'),

@@ -201,8 +201,8 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
       title: `Stop ${host.name} and keep a copy of its data`,
       skip: () => cluster.begun?.from === host.name && 'an earlier run did',
       task: async (_, task) => {
-        const onMessage = (_host: string, copy: string): void => void (task.title += `: ${copy}`)
-        await runPlaybook(cluster, { playbook: 'copy-data', limit: [host.name], onMessage })
+        const onSaid = (_host: string, copy: unknown): void => void (task.title += `: ${copy}`)
+        await runPlaybook(cluster, { playbook: 'copy-data', limit: [host.name], onSaid })
         run().changes.push(`copied the data of ${host.name}`)
       },
     },
@@ -214,13 +214,13 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
       title: `Stop ${others.map(({ name }) => name).join(' and ')}, and move what they have of data aside`,
       skip: () => others.length === 0,
       task: async () => {
-        const onMessage = (name: string, aside: string): void =>
+        const onSaid = (name: string, aside: unknown): void =>
           void run().changes.push(`moved the old data of ${name} to ${aside}`)
         await runPlaybook(cluster, {
           playbook: 'set-aside',
           limit: others.map(({ name }) => name),
           variables: { etcd_doctor: false },
-          onMessage,
+          onSaid,
         })
       },
     },

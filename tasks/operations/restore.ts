@@ -191,9 +191,9 @@ function note(cluster: Cluster, begun: Begun | undefined, token: string): void {
 
 async function take(cluster: Cluster): Promise<void> {
   await etcdRole.prepare(cluster) // the inventory has the new token from now on, and the former ones
-  const onMessage = (host: string, aside: string): void =>
+  const onSaid = (host: string, aside: unknown): void =>
     void run().changes.push(`moved the old data of ${host} to ${aside}`)
-  await runPlaybook(cluster, { playbook: 'take-snapshot', onMessage })
+  await runPlaybook(cluster, { playbook: 'take-snapshot', onSaid })
   run().changes.push('restored the data of every member')
 }
 

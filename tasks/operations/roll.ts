@@ -5,7 +5,7 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
-import { findEtcd } from '../etcd/binaries.ts'
+import { findEtcd, ownPrograms } from '../etcd/binaries.ts'
 import { canFetch, fetchEtcd } from '../etcd/fetch.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { downgradePath, refusalOfMix, upgradePath } from '../etcd/upgrade-path.ts'
@@ -16,7 +16,7 @@ import { backupTasks } from './backup.ts'
 import type { BackupMetadata } from './backup-store.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { requireReachable } from './host-data.ts'
-import { turns } from './in-turn.ts'
+import { restartTurns } from './in-turn.ts'
 
 /** A change of version that is about to be made. */
 export interface Move {
@@ -81,17 +81,22 @@ async function withPrograms(move: Move): Promise<Move> {
   const { target, cluster } = move
   const { binaries, version } = target.etcd
   const hint = `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`
-  try {
-    const there = (await findEtcd(target))?.folder
-    if (there || (version && (await canFetch(version, target.etcd.source))))
-      return { ...move, there, now: binaries ? target : cluster }
-    const message = `etcd ${version} is not the distribution's, as etcd.source asks.`
-    return { ...move, missing: new UsageError(message, { hint }) }
-  } catch (error) {
-    if (!(error instanceof UsageError) || !binaries) throw error
-    const message = error.message.replace(/, but this cluster runs .*/, `, not ${version}.`)
-    return { ...move, missing: new UsageError(message, { hint }) }
+  const lacking = (message: string): Move => ({ ...move, missing: new UsageError(message, { hint }) })
+  if (binaries) {
+    const mine = await ownPrograms(target).catch(usageError)
+    if (mine instanceof UsageError) return lacking(mine.message)
+    if (mine.version !== version)
+      return lacking(`etcd.binaries: ${mine.folder} has etcd ${mine.version}, not ${version}.`)
+    return { ...move, there: mine.folder, now: target }
   }
+  const there = (await findEtcd(target))?.folder
+  if (there || (version && (await canFetch(version, target.etcd.source)))) return { ...move, there, now: cluster }
+  return lacking(`etcd ${version} is not the distribution's, as etcd.source asks.`)
+}
+
+function usageError(error: unknown): UsageError {
+  if (error instanceof UsageError) return error
+  throw error
 }
 
 /** @throws OperationError where something must be done first */
@@ -179,11 +184,12 @@ export const plannedBackup = (move: Move, before: Before): string[] =>
 /** The members that do not run the version yet, in their turn; one that does is left as it is. */
 export async function plannedTurns({ now, to }: Move, { running }: Before): Promise<string[]> {
   const runs = (host: string): string | undefined => running.find((one) => one.host === host)?.server
-  const waiting = now.hosts.filter(({ name }) => runs(name) !== to)
-  return (await turns(now, waiting)).map(
-    ({ host, told }) =>
-      `restart ${told} with etcd ${to} (now ${runs(host) ?? 'down'}), and wait until it has caught up`,
-  )
+  return (await restartTurns(now))
+    .filter(({ host }) => runs(host) !== to)
+    .map(
+      ({ host, told }) =>
+        `restart ${told} with etcd ${to} (now ${runs(host) ?? 'down'}), and wait until it has caught up`,
+    )
 }
 
 export interface Made {

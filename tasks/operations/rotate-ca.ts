@@ -19,7 +19,7 @@ import { dueLeaves, issueAnew, type Step, trustBoth, trustOne } from './authorit
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
 import { requireHealthy } from './guard.ts'
-import { turns } from './in-turn.ts'
+import { restartTurns } from './in-turn.ts'
 import { refuseRestarts } from './rotate-certs.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { servedCertificates } from './served.ts'
@@ -186,14 +186,15 @@ function requirePassphrase(cluster: Cluster): void {
 async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
   return withCopies(cluster, async (copy) => {
     await step.write(copy)
-    const role = (await etcdRole.plan(copy)).map((line) => line.split('\n')[0] ?? '')
+    const role = await etcdRole.changes(copy)
     if (!step.restarts) refuseRestarts(cluster, role)
-    return role
+    return role.map(etcdRole.inWords)
   })
 }
 
 async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: string[]): Promise<string[]> {
-  const inTurn = (await turns(cluster)).map(({ told }) => `restart ${told}, and wait until it has caught up`)
+  const later = open.slice(1).some(({ restarts }) => restarts) ? await restartTurns(cluster) : []
+  const inTurn = later.map(({ told }) => `restart ${told}, and wait until it has caught up`)
   const install = ({ restarts }: Step): string[] =>
     restarts ? inTurn : ['install the certificates, which restarts nobody']
   return [

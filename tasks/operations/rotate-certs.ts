@@ -6,8 +6,9 @@ import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run, sleep } from '../core/run.ts'
-import { authorityCertificate, type Leaf, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import { authorityCertificate, certificateReport, type Leaf, leaves } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
+import type { Change } from '../etcd/play-events.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { type Issued, renewLeaves } from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
@@ -74,7 +75,7 @@ export async function rotateCerts(cluster: Cluster, options: RotateOptions): Pro
 function selection(cluster: Cluster, { host, all }: RotateOptions): (leaf: Leaf, due: boolean) => boolean {
   if (host && all) throw new UsageError('--host and --all contradict each other: say one of them.')
   if (host) hostNamed(cluster, host)
-  return (leaf, due) => (host ? leaf.title.startsWith(`${host}/`) : all || due)
+  return (leaf, due) => (host ? leaf.host === host : all || due)
 }
 
 /** Certificates that have expired keep everybody out: renewing them is the cure then, so an ill cluster is no reason to refuse. */
@@ -84,9 +85,8 @@ async function guard(cluster: Cluster): Promise<void> {
   try {
     await requireHealthy(cluster)
   } catch (error) {
-    const authority = authorityCertificate(cluster)
-    const expired =
-      authority && leaves(cluster).some((leaf) => reasonToIssue(leaf, authority, cluster.pki)?.startsWith('expired'))
+    const ours = authorityCertificate(cluster) ? leaves(cluster).map(({ certificate }) => certificate) : []
+    const expired = certificateReport(cluster).some(({ path, daysLeft }) => ours.includes(path) && daysLeft < 0)
     if (!(error instanceof OperationError) || error.exitCode !== 1 || !expired) throw error
     run().warnings.push(
       `Certificates had expired, so that the cluster could not be proven healthy before: ${error.message}`,
@@ -98,14 +98,14 @@ async function guard(cluster: Cluster): Promise<void> {
 async function rehearse(
   cluster: Cluster,
   asked: (leaf: Leaf, due: boolean) => boolean,
-): Promise<{ would: string[]; role: string[] }> {
+): Promise<{ would: string[]; role: Change[] }> {
   return withCopies(cluster, async (copy) => {
     const issued = await renewLeaves(copy, asked)
-    const role = (await etcdRole.plan(copy)).map((step) => step.split('\n')[0] ?? '')
+    const role = await etcdRole.changes(copy)
     return {
       would: [
         ...issued.map(({ path, reason }) => `issue ${path} (${reason})`),
-        ...role,
+        ...role.map(etcdRole.inWords),
         'prove by new connections that every member serves what lies here',
         'verify',
       ],
@@ -114,9 +114,9 @@ async function rehearse(
   })
 }
 
-/** @throws OperationError when one of these steps of the role restarts a member */
-export function refuseRestarts(cluster: Cluster, role: string[]): void {
-  const hosts = role.filter((step) => /: restart etcd/.test(step)).map((step) => step.split(':')[0])
+/** @throws OperationError when one of these changes of the role restarts a member */
+export function refuseRestarts(cluster: Cluster, role: Change[]): void {
+  const hosts = etcdRole.restarted(role)
   if (hosts.length === 0) return
   throw new OperationError(
     `Nothing was changed: something else than certificates differs on ${hosts.toSorted().join(', ')}, and installing would restart etcd there.`,

@@ -1,5 +1,6 @@
 // scale: more members or fewer, one at a time. Growing, each comes as a learner; shrinking, the last one goes first.
-import type { Cluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { UsageError } from '../core/errors.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
 import * as etcdRole from '../etcd-role/index.ts'
@@ -57,10 +58,11 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
 }
 
 /** The hosts that there are to be. @throws UsageError */
-function requireWanted({ hosts, wanted }: Cluster): NonNullable<Cluster['wanted']> {
+function requireWanted(cluster: Cluster): Host[] {
+  const { hosts, wanted } = cluster
   if (!wanted)
     throw new UsageError('--masters N is missing: how many are there to be?', {
-      hint: `There are ${hosts.length} now. Example: npx zx scripts/scale.ts --masters 5`,
+      hint: `There are ${hosts.length} now. Example: ${command(cluster, 'scale --masters 5')}`,
     })
   const moved = wanted.find((host) => hosts.some((one) => one.name === host.name && one.address !== host.address))
   if (moved)

@@ -1,4 +1,5 @@
 // The checks of what the members hold: writes, equal data, alarms.
+import { says } from '../etcd/etcdctl-output.ts'
 import { majority, memberOf } from '../etcd/membership.ts'
 import type { Facts } from './facts.ts'
 import { type Finding, memberId } from './finding.ts'
@@ -17,7 +18,7 @@ export function writes(facts: Facts): Finding[] {
         },
       ]
     if (write && !write.ok) {
-      const full = /space exceeded/.test(write.reason)
+      const full = says.full(write.reason)
       return [
         {
           host: host.name,
@@ -56,7 +57,7 @@ export function consistency(facts: Facts): Finding[] {
     if (hash?.ok || !status?.ok || status.value.isLearner || (!hash && !health?.ok)) return []
     const detail = !hash
       ? 'there was no time left to compare its data'
-      : /future/.test(hash.reason)
+      : says.ahead(hash.reason)
         ? 'it has not caught up with the others'
         : `it gives no hash of its data: ${hash.reason}`
     return [{ host: host.name, detail, remedy: remedies.wait(cluster), heals: true }]

@@ -57,7 +57,7 @@ export interface Facts {
   members: Answer<Member[]> | undefined
   alarms: Answer<Alarm[]> | undefined
   /** The certificates here that are not as they should be. */
-  certificates: { title: string; reason: string; remedy?: string | undefined }[]
+  certificates: { title: string; host?: string | undefined; reason: string; remedy?: string | undefined }[]
   /** The authorities that are trusted, when the one that issues is there and good. */
   trusted: X509Certificate[] | undefined
   /** What a person should know of the authority, though nothing is wrong yet. */
@@ -263,7 +263,7 @@ function certificatesHere(cluster: Cluster): Pick<Facts, 'trusted' | 'certificat
       return { trusted: undefined, certificates: [{ title: 'ca.crt', reason: 'missing' }], warning: undefined }
     const certificates = leaves(cluster).flatMap((leaf) => {
       const reason = reasonToIssue(leaf, authority, cluster.pki)
-      return reason ? [{ title: leaf.title, reason }] : []
+      return reason ? [{ title: leaf.title, host: leaf.host, reason }] : []
     })
     return {
       trusted: trustedAuthorities(cluster),

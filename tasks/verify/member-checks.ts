@@ -3,6 +3,7 @@
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { downgradeEnabled, type EndpointStatus } from '../etcd/etcdctl.ts'
+import { says } from '../etcd/etcdctl-output.ts'
 import { agreedLeader, compareMembers, type Difference, majority, quorum } from '../etcd/membership.ts'
 import type { Facts, HostFacts } from './facts.ts'
 import type { Finding } from './finding.ts'
@@ -36,15 +37,14 @@ function ailment(facts: Facts, { host, control, flaws, unreachable, health, stat
     return {
       detail: `it refuses our client certificate, or its own key and certificate are no pair: ${reason}`,
       remedy: remedies.role(cluster),
-      heals: !reason.startsWith('TLS'),
+      heals: !(control.kind === 'refused' && control.alert),
     }
   if (status?.ok && status.value.isLearner)
     return {
       detail: 'its member is a learner, which neither votes nor writes',
       remedy: remedies.promote(cluster, status.value.memberId, host.name),
     }
-  if (/alarm|space exceeded/i.test(reason))
-    return { detail: `it takes no writes: ${reason}`, remedy: remedies.space(cluster) }
+  if (says.alarmed(reason)) return { detail: `it takes no writes: ${reason}`, remedy: remedies.space(cluster) }
   if (facts.hosts.some((other) => other.health?.ok))
     return { detail: `it answers, but commits nothing: ${reason}`, remedy: remedies.wait(cluster), heals: true }
   const needed = `${quorum(facts.hosts.length)} of ${facts.hosts.length} members must work together, ${answering(facts)} ${answering(facts) === 1 ? 'answers' : 'answer'}`

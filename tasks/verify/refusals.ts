@@ -1,5 +1,7 @@
 // What a member must refuse, tried for real: each attempt is one connection with a time limit of its own.
+
 import type { Cluster, Host } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { day, makeAuthority, makeKeyPair } from '../core/x509.ts'
@@ -109,7 +111,7 @@ export async function makeVisitors(cluster: Cluster): Promise<Visitors> {
   const client = pairAt(cluster, 'etcd-client')
   if (!client)
     throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, {
-      hint: 'Make the certificates and the cluster: npx zx scripts/up.ts',
+      hint: `Make the certificates and the cluster: ${command(cluster, 'up')}`,
     })
   const [foreign, expired] = await Promise.all([foreignIdentity(cluster), expiredIdentity(cluster)])
   const servers = cluster.hosts.flatMap((host) => {

@@ -5,14 +5,11 @@ import type { Refusal } from './refusals.ts'
 import { remedies } from './remedies.ts'
 
 export function certificates({ cluster, certificates }: Facts): Finding[] {
-  return certificates.map(({ title, reason, remedy }) => {
-    const owner = cluster.hosts.find((host) => title.startsWith(`${host.name}/`))
-    return {
-      ...(owner && { host: owner.name }),
-      detail: `certificate ${title}: ${reason}`,
-      remedy: remedy ?? remedies.renew(cluster),
-    }
-  })
+  return certificates.map(({ title, host, reason, remedy }) => ({
+    ...(host && { host }),
+    detail: `certificate ${title}: ${reason}`,
+    remedy: remedy ?? remedies.renew(cluster),
+  }))
 }
 
 export function served({ cluster, hosts }: Facts): Finding[] {

@@ -91,7 +91,7 @@ async function converge(
   onTask: (name: string) => void = () => {},
 ): Promise<Record<string, number>> {
   inventory(changes)
-  return Object.fromEntries((await runPlaybook(cluster, { onTask })).map(({ host, changed }) => [host, changed]))
+  return runPlaybook(cluster, { onTask })
 }
 
 /** Runs the role where it must fail. */
@@ -129,7 +129,7 @@ async function doctor(): Promise<Record<string, Row[]>> {
   return Object.fromEntries(
     [...output.matchAll(/^ok: \[(\S+)\] => (\{\n.*?^\})/gms)].map(([, host, json]) => [
       host,
-      JSON.parse((JSON.parse(json ?? '') as { msg: string }).msg),
+      (JSON.parse(json ?? '') as { msg: Row[] }).msg,
     ]),
   )
 }

@@ -16,5 +16,8 @@ sys.modules["ansible.module_utils.basic"].AnsibleModule = None
 `
 
 /** Runs the program, which imports the role's modules as they do one another. @returns what it printed */
-export const python = (program: string, ...args: string[]): string =>
-  execFileSync('python3', ['-c', prelude + program, ...args], { encoding: 'utf8', timeout: 20_000 }).trim()
+export const python = (program: string, ...args: string[]): string => pythonIn(process.env, program, ...args)
+
+/** The same with these variables. */
+export const pythonIn = (env: NodeJS.ProcessEnv, program: string, ...args: string[]): string =>
+  execFileSync('python3', ['-c', prelude + program, ...args], { encoding: 'utf8', timeout: 20_000, env }).trim()

@@ -19,7 +19,8 @@ writeFileSync(
 )
 for (const name of ['vault', 'sudo', 'key']) writeFileSync(join(folder, name), 'words\n')
 
-const environment = { ANSIBLE_CONFIG: process.env.ANSIBLE_CONFIG, PATH: process.env.PATH }
+const { ANSIBLE_CONFIG, ANSIBLE_ROLES_PATH, ANSIBLE_BECOME_METHOD, PATH } = process.env
+const environment = { ANSIBLE_CONFIG, ANSIBLE_ROLES_PATH, ANSIBLE_BECOME_METHOD, PATH }
 test.before.each(() => void (process.env.ANSIBLE_CONFIG = config))
 test.after.each(() => {
   for (const [name, value] of Object.entries(environment))
@@ -43,19 +44,29 @@ test('ssh goes as that user, with that key, unless the inventory names others', 
   assert.is((await hostsInInventory(inventory))[0]?.ssh?.user, 'other')
 })
 
-test("a play with the person's own inventory hears it, beside our ansible.cfg; any other play does not", async () => {
-  // It says what it is given as the name of a task.
+/** What ansible-playbook is given: a stand-in says it as the name of a task, in an event of the callback plugin's. */
+async function heard(said: string, own: { hosts: undefined; inventory: string | undefined }): Promise<string> {
   const version = '[ "$1" = --version ] && echo 2.19.0 && exit'
-  const said = '[$ANSIBLE_VAULT_PASSWORD_FILE $ANSIBLE_REMOTE_USER $(basename $(dirname $ANSIBLE_CONFIG))]'
-  writeFileSync(join(folder, 'ansible-playbook'), `#!/bin/sh\n${version}\necho "TASK ${said} ***"\n`, { mode: 0o755 })
-  process.env.PATH = `${folder}${delimiter}${process.env.PATH}`
-  const heard = async (own: { hosts: undefined; inventory: string | undefined }): Promise<string> => {
-    let task = ''
-    await runPlaybook(testCluster({ provider: 'ssh', own }), { onTask: (name) => void (task = name), onDiff: () => {} })
-    return task
-  }
-  assert.is(await heard({ hosts: undefined, inventory }), `${join(folder, 'vault')} me ansible`)
-  assert.is(await heard({ hosts: undefined, inventory: undefined }), '  ansible')
+  const ended = `echo '{"event": "ended", "changed": {}}' >&3`
+  const script = `#!/bin/sh\n${version}\nprintf '{"event": "task", "name": "%s"}\\n' "${said}" >&3\n${ended}\n`
+  writeFileSync(join(folder, 'ansible-playbook'), script, { mode: 0o755 })
+  process.env.PATH = `${folder}${delimiter}${PATH}`
+  let task = ''
+  const onTask = (name: string): void => void (task = name)
+  await runPlaybook(testCluster({ provider: 'ssh', own }), { onTask, onChange: () => {} })
+  return task
+}
+
+test("a play with the person's own inventory hears it, beside our ansible.cfg; any other play does not", async () => {
+  const said = '$ANSIBLE_VAULT_PASSWORD_FILE $ANSIBLE_REMOTE_USER $(basename $(dirname $ANSIBLE_CONFIG))'
+  assert.is(await heard(said, { hosts: undefined, inventory }), `${join(folder, 'vault')} me ansible`)
+  assert.is(await heard(said, { hosts: undefined, inventory: undefined }), '  ansible')
+})
+
+test("a person's variables say how hosts are reached, and not where the role is found", async () => {
+  Object.assign(process.env, { ANSIBLE_ROLES_PATH: '/theirs', ANSIBLE_BECOME_METHOD: 'doas' })
+  const said = '$ANSIBLE_BECOME_METHOD roles:$ANSIBLE_ROLES_PATH'
+  assert.is(await heard(said, { hosts: undefined, inventory: undefined }), 'doas roles:')
 })
 
 test.run()

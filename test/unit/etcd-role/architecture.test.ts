@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { PlayFailure } from '../../../tasks/etcd/play-events.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const home = temporaryFolder()
@@ -21,8 +22,8 @@ const other = architectureHere() === 'arm64' ? 'amd64' : 'arm64'
 const script = '#!/bin/sh\n'
 const programs = ['etcd', 'etcdctl', 'etcdutl']
 
-/** Programs for this machine are there, and a Go that builds them for any other. The role refuses as `refusal` says. */
-function standIns(refusal: string): string {
+/** Programs for this machine are there, and a Go that builds them for any other. The role ends with this event. */
+function standIns(event: PlayFailure): string {
   const folder = temporaryFolder()
   const here = join(home, '.tools', `${toolName('go', machineOf('ssh'))}-${version}`)
   mkdirSync(here, { recursive: true })
@@ -38,6 +39,7 @@ esac
 `,
     { mode: 0o755 },
   )
+  const ended = `echo '{"event": "ended", "changed": {"master01": 1}}' >&3`
   const found = [
     { check: 'architecture', ok: false, warning: false, detail: 'x', remedy: 'y', machine: unameOf(other) },
   ]
@@ -46,12 +48,11 @@ esac
     `#!/bin/sh
 case "$*" in
 --version) echo 'core 2.14.18' ;;
-*doctor.yml) printf 'ok: [master01] => {\\n    "msg": %s\\n}\\n' '${JSON.stringify(JSON.stringify(found))}' ;;
+*doctor.yml) echo '${JSON.stringify({ event: 'said', host: 'master01', said: found })}' >&3; ${ended} ;;
 *)
   echo etcd >>${folder}/plays.log
-  if grep -q '${unameOf(other)}: ' "$2"; then echo 'PLAY RECAP'; echo 'master01 : ok=1 changed=1 unreachable=0 failed=0'; exit 0; fi
-  echo 'TASK [etcd : ${refusal}] ***'
-  echo 'fatal: [master01]: FAILED! => {"msg": "master01: refused."}'
+  if grep -q '${unameOf(other)}: ' "$2"; then ${ended}; exit 0; fi
+  echo '${JSON.stringify(event)}' >&3
   exit 2 ;;
 esac
 `,
@@ -71,14 +72,15 @@ async function role(): Promise<void> {
 }
 
 test('a play that fails in the middle is not begun again', async () => {
-  const folder = standIns('Restart etcd on master01')
+  const folder = standIns({ event: 'failed', host: 'master01', told: { msg: 'refused.' } })
   const failed = await role().catch((error: Error) => error.message)
   assert.match(failed ?? '', 'refused')
   assert.is(readFileSync(join(folder, 'plays.log'), 'utf8'), 'etcd\n')
 })
 
 test('the role refuses the hosts, their programs are got, and the role runs again', async () => {
-  const folder = standIns('Refuse hosts that cannot carry etcd')
+  const finding = { code: 'architecture', host: 'master01', detail: 'refused.', remedy: '' }
+  const folder = standIns({ event: 'refused', findings: [finding] })
   await role()
   assert.is(readFileSync(join(folder, 'plays.log'), 'utf8'), 'etcd\netcd\n')
   assert.match(readFileSync(join(folder, 'go.log'), 'utf8'), `${other} build`)

@@ -42,7 +42,7 @@ data.foreign, data.ours = False, True
 data.certificates = [sys.argv[4] + '/' + name for name in ('ca.crt', 'server.key')]
 try:
     print(getattr(etcd_data, sys.argv[1])(data))
-except (etcd_data.DataError, OSError) as error:
+except (etcd_data.Refusal, OSError) as error:
     print("refused:", error)`,
     action,
     folder,

@@ -24,9 +24,10 @@ const program = `
 import json, sys
 sys.path.insert(0, ${JSON.stringify(filters)})
 sys.dont_write_bytecode = True
-import etcd_doctor, etcd_programs
+import etcd_doctor, etcd_mistakes, etcd_programs
 name, args = json.load(sys.stdin)
-print(json.dumps((getattr(etcd_doctor, name, None) or getattr(etcd_programs, name))(*args)))`
+found = next(getattr(one, name) for one in (etcd_doctor, etcd_mistakes, etcd_programs) if hasattr(one, name))
+print(json.dumps(found(*args)))`
 
 /** Ansible's own Python, which has what the filters import. */
 const python = await ansiblePython()
@@ -122,20 +123,26 @@ test('hosts call each port on which something listens, and speak to listeners on
 test('the complaint names each host with its first failure and what helps; warnings do not stop a run', () => {
   const good: Row = { check: 'memory', ok: true, warning: true, detail: 'little', remedy: 'more' }
   const bad: Row = { check: 'ports', ok: false, warning: false, detail: 'Port 2380 is taken.', remedy: 'Stop it.' }
-  assert.is(call('etcd_doctor_complaint', { master01: [good] }), '')
-  assert.is(
-    call('etcd_doctor_complaint', { master02: [good, bad], master01: [good] }),
-    'master02: Port 2380 is taken. What helps: Stop it.',
-  )
+  assert.equal(call('etcd_doctor_refusals', { master01: [good] }), [])
+  assert.equal(call('etcd_doctor_refusals', { master02: [good, bad, bad], master01: [good] }), [
+    { code: 'ports', host: 'master02', detail: 'master02: Port 2380 is taken.', remedy: 'Stop it.' },
+  ])
 })
 
-test('mistakes in the inventory are named by host', () => {
-  assert.is(call('etcd_inventory_mistake', { a: '10.0.0.1', b: '10.0.0.2' }), '')
-  assert.match(call('etcd_inventory_mistake', { a: '10.0.0.1', b: '' }), 'b has no private_ipv4')
-  assert.match(call('etcd_inventory_mistake', { a: '10.0.0.1', b: '10.0.0.1' }), 'a and b have the same private_ipv4')
-  assert.match(call('etcd_inventory_mistake', { a: '10.0.0.300' }), 'is no IPv4 address')
-  assert.match(call('etcd_inventory_mistake', {}), 'has no host')
-  assert.match(call('etcd_inventory_mistake', { ca: '10.0.0.1' }), 'A host cannot be named ca')
+test('mistakes in the inventory and in etcd_environment are named, all of them', () => {
+  const mistakes = (addresses: object, environment = {}): string =>
+    call<{ detail: string }[]>('etcd_mistakes', addresses, environment, { ETCD_NAME: '' }, { ETCD_PROXY: 'reasons' })
+      .map(({ detail }) => detail)
+      .join('\n')
+  assert.is(mistakes({ a: '10.0.0.1', b: '10.0.0.2' }, { ETCD_A: 5 }), '')
+  assert.match(mistakes({ a: '10.0.0.1', b: '' }), 'b has no private_ipv4')
+  assert.match(mistakes({ a: '10.0.0.1', b: '10.0.0.1' }), 'a and b have the same private_ipv4')
+  assert.match(mistakes({ a: '10.0.0.300', ca: '10.0.0.1' }), /is no IPv4 address.*\nA host cannot be named ca/)
+  assert.match(mistakes({}), 'has no host')
+  const said = mistakes({ a: '10.0.0.1' }, { ETCD_NAME: 'x', ETCD_PROXY: 'on', ETCD_A: 'a\nb' })
+  assert.match(said, 'ETCD_A must be on one line')
+  assert.match(said, 'ETCD_NAME is derived and cannot be set.')
+  assert.match(said, 'ETCD_PROXY cannot be set: reasons.')
 })
 
 test('a program is known by its sum, its size and the machine in its header; a script is for any', () => {

@@ -1,9 +1,7 @@
 // What the role takes for a healthy member, a learner among them. The real module, in Python, with an etcdctl that answers from a list.
-import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { projectFolder } from '../../../tasks/core/environment.ts'
+import { pythonIn } from '../../support/python.ts'
 
 interface Status {
   learner?: boolean
@@ -17,13 +15,12 @@ interface Status {
 type Members = Record<string, (Status | null)[]>
 
 const program = `
-import json, sys
-sys.path.insert(0, ${JSON.stringify(join(projectFolder, 'templates/ansible/roles/etcd/module_utils'))})
-sys.dont_write_bytecode = True
-import etcd_cluster
-from etcd_cluster import ClusterError, Etcdctl
+import json
+from ansible.module_utils import etcd_cluster
+from ansible.module_utils.etcd_cluster import Etcdctl
+from ansible.module_utils.etcd_refusal import Refusal
 etcd_cluster.listens = lambda url: True
-members, endpoint, question = json.load(sys.stdin)
+members, endpoint, question = json.loads(sys.argv[1])
 asked, given = [], []
 def run_command(args, environ_update, handle_exceptions):
     url = environ_update["ETCDCTL_ENDPOINTS"]
@@ -43,7 +40,7 @@ class Service:
 etcdctl = Etcdctl(run_command, "etcdctl", "/ssl", endpoint, list(members), 1)
 try:
     answer = etcdctl.healthy(endpoint) if question == "healthy" else etcdctl.wait_until_healthy(Service(), question == "restarted")
-except ClusterError as error:
+except Refusal as error:
     answer = str(error)
 print(json.dumps([answer, asked, given]))`
 
@@ -52,11 +49,7 @@ function role(
   question: 'healthy' | 'started' | 'restarted',
   env = process.env,
 ): { answer: unknown; asked: string[]; given: unknown[] } {
-  const printed = execFileSync('python3', ['-c', program], {
-    input: JSON.stringify([members, 'new', question]),
-    encoding: 'utf8',
-    env,
-  })
+  const printed = pythonIn(env, program, JSON.stringify([members, 'new', question]))
   const [answer, asked, given] = JSON.parse(printed) as [unknown, string[], unknown[]]
   return { answer, asked, given }
 }

@@ -141,7 +141,7 @@ test('what a start would bring is judged by its minor version, and by the one th
   const mine = dataOf(Buffer.concat([metadata, entryOf(1, request('PUT', '/1/greeting'))]))
   const unreadable = (folder: string, version: string, running = ''): string =>
     python(
-      'from ansible.module_utils.etcd_log import unreadable\nprint(unreadable(*sys.argv[1:]))',
+      'from ansible.module_utils.etcd_log import unreadable\nprint(" ".join(unreadable(*sys.argv[1:]).values()))',
       folder,
       version,
       running,

@@ -19,11 +19,13 @@ interface Look {
   listener?: boolean
   endpoint?: string
   version?: string
-  unreadable?: string
+  unreadable?: { code: string; detail: string; remedy: string }
 }
 
 interface Plan {
+  /** What is refused and what helps, in one text; '' for nothing. */
   refusal: string
+  code: string | undefined
   state: Record<string, string>
   converge: string[]
   settle: string[]
@@ -62,7 +64,9 @@ function plan(looks: Record<string, Look>, answers: string[] = []): { changes: b
   const [changes, decided] = JSON.parse(
     execFileSync('python3', ['-c', program], { input: JSON.stringify([looks, urls, answers]), encoding: 'utf8' }),
   )
-  return { changes, plan: decided }
+  const [refused] = decided.refusals as { code: string; detail: string; remedy: string }[]
+  const refusal = refused ? `${refused.detail} ${refused.remedy}` : ''
+  return { changes, plan: { ...decided, refusal, code: refused?.code } }
 }
 
 test('nothing differs: nothing is done', () => {
@@ -110,18 +114,20 @@ test('all members stopped, with their data: all start again', () => {
 })
 
 test('a known member with an empty data directory is refused, with the commands that replace it', () => {
-  const { refusal } = plan(three(good, { master03: fresh }), [members()]).plan
+  const { refusal, code } = plan(three(good, { master03: fresh }), [members()]).plan
   assert.match(refusal, 'master03 is a member of the running cluster (c), but its data directory is empty')
+  assert.is(code, 'data-lost')
   assert.match(refusal, 'etcdctl member remove c, then etcdctl member add master03 --peer-urls=https://10.0.0.03:2380')
 })
 
 test('where the emptied members leave no quorum, all of them are named, and what helps then', () => {
-  const { refusal } = plan(three(good, { master02: { ...fresh }, master03: fresh }), [members()]).plan
+  const { refusal, code } = plan(three(good, { master02: { ...fresh }, master03: fresh }), [members()]).plan
   assert.match(
     refusal,
     'master02 and master03 are members of the cluster, but their data directories are empty, and the others are no quorum',
   )
-  assert.match(refusal, 'scripts/recover.ts')
+  assert.is(code, 'quorum-lost')
+  assert.match(refusal, 'Restore a snapshot on all hosts')
 })
 
 test('a host without data that was added to the live cluster joins it', () => {
@@ -176,6 +182,12 @@ test('restarts: an unhealthy member first, the leader last', () => {
   assert.equal([decided.converge, decided.settle], [[], []])
 })
 
+test('of members that are alike, the inventory says who restarts first', () => {
+  const changed: Look = { ...good, drift: ['conf: content'], restart: true, healthy: true, leader: false }
+  const looks = Object.fromEntries(['master03', 'master01', 'master02'].map((host) => [host, changed]))
+  assert.equal(plan(looks, [members()]).plan.restart, ['master03', 'master01', 'master02'])
+})
+
 test('a member without data that was added as a learner joins, and no running member is touched for its initial cluster', () => {
   const others: Look = { ...good, drift: ['conf: content'] } // the initial cluster, which a running etcd does not read
   const { plan: decided } = plan(three(others, { master03: fresh }), [
@@ -209,9 +221,9 @@ test('the listener that checks have left on a host is taken for no etcd', () => 
 
 test('an etcd that would not start on what the one before left is not put there: nothing is done on any host', () => {
   const due = { ...good, drift: ['/usr/local/bin/etcd: content'], restart: true, version: '3.7.1' }
-  const { refusal } = plan(three(due, { master02: { ...due, unreadable: 'why. Run this role with etcd 3.6.' } }), [
-    members(),
-  ]).plan
+  const unreadable = { code: 'no-snapshot', detail: 'why', remedy: 'Run this role with etcd 3.6.' }
+  const { refusal, code } = plan(three(due, { master02: { ...due, unreadable } }), [members()]).plan
+  assert.is(code, 'no-snapshot')
   assert.is(refusal, 'master02 would not start on etcd 3.7.1: why. Run this role with etcd 3.6.')
   assert.is(plan(three(due), [members()]).plan.refusal, '')
 })

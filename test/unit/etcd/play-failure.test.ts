@@ -1,14 +1,31 @@
-// A play's failure as a sentence: Ansible's own lines, as ansible-core 2.14 prints them, and what a person reads instead.
+// A play's failure as a sentence: what Ansible, ssh and sudo say of it, or the role by its codes, and what a person reads.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { OperationError } from '../../../tasks/core/errors.ts'
+import type { PlayFailure, RoleFinding, Told } from '../../../tasks/etcd/play-events.ts'
 import { playFailure } from '../../../tasks/etcd/play-failure.ts'
+import { testCluster } from '../../support/cluster.ts'
 
-const unreachable = (said: string): string =>
-  `fatal: [master02]: UNREACHABLE! => ${JSON.stringify({ changed: false, msg: `Data could not be sent to remote host "10.0.0.12". Make sure this host can be reached over ssh: ${said}\r\n`, unreachable: true })}`
-const failed = (details: object, host = 'master02'): string =>
-  `fatal: [${host}]: FAILED! => ${JSON.stringify({ changed: false, ...details })}`
+const cluster = testCluster()
+const judge = (failures: PlayFailure[], output = '', log?: string): OperationError =>
+  playFailure(cluster, failures, output, log)
 
-const cases: { name: string; line: string; message: string | RegExp; hint: RegExp }[] = [
+const unreachable = (said: string): PlayFailure => ({
+  event: 'unreachable',
+  host: 'master02',
+  told: {
+    msg: `Data could not be sent to remote host "10.0.0.12". Make sure this host can be reached over ssh: ${said}\r\n`,
+  },
+})
+const failed = (told: Told, host = 'master02'): PlayFailure => ({ event: 'failed', host, told })
+const reported = (finding: RoleFinding, host = 'master02'): PlayFailure => ({
+  event: 'failed',
+  host,
+  finding,
+  told: {},
+})
+
+const cases: { name: string; line: PlayFailure; message: string | RegExp; hint: RegExp }[] = [
   {
     name: 'a host that is off',
     line: unreachable('ssh: connect to host 10.0.0.12 port 22: No route to host'),
@@ -67,7 +84,7 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
   },
   {
     name: 'sudo that wants a terminal',
-    line: failed({ msg: 'MODULE FAILURE', module_stderr: 'sudo: sorry, you must have a tty to run sudo\n', rc: 1 }),
+    line: failed({ msg: 'MODULE FAILURE', module_stderr: 'sudo: sorry, you must have a tty to run sudo\n' }),
     message: 'master02: sudo wants a terminal there (requiretty).',
     hint: /!requiretty.*ANSIBLE_PIPELINING=0/,
   },
@@ -85,7 +102,7 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
   },
   {
     name: 'no sudo at all',
-    line: failed({ msg: 'MODULE FAILURE', module_stderr: '/bin/sh: 1: sudo: not found\n', rc: 127 }),
+    line: failed({ msg: 'MODULE FAILURE', module_stderr: '/bin/sh: 1: sudo: not found\n' }),
     message: 'master02: there is no sudo.',
     hint: /connect as root/,
   },
@@ -94,7 +111,6 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
     line: failed({
       msg: 'The module failed to execute correctly, you probably need to set the interpreter.\nSee stdout/stderr for the exact error',
       module_stderr: '/bin/sh: 1: /usr/bin/python: not found\n',
-      rc: 127,
     }),
     message: 'master02: there is no Python.',
     hint: /apt-get install python3, not python3-minimal/,
@@ -109,65 +125,83 @@ const cases: { name: string; line: string; message: string | RegExp; hint: RegEx
 
 for (const { name, line, message, hint } of cases)
   test(`${name} is said in one sentence, with what helps`, () => {
-    const error = playFailure([{ task: 'Compare the host with what it must hold', line }], '')
+    const error = judge([line])
     if (typeof message === 'string') assert.is(error.message, message)
     else assert.match(error.message, message)
     assert.match(error.more.hint ?? '', hint)
     assert.is(error.more.output, undefined)
   })
 
-test('a refusal names the host that it means, not the one that Ansible reports it for', () => {
-  const line = failed(
+test('a refusal has its code and, where a verb of ours helps, that verb; the host that it is reported for is not named', () => {
+  const { message, more } = judge([
     {
-      msg: 'master03 is a member of the running cluster (c), but its data directory is empty: it could lose writes. Replace it: etcdctl member remove c.',
+      event: 'refused',
+      findings: [
+        {
+          code: 'data-lost',
+          host: 'master03',
+          detail: 'master03 is a member, but has no data.',
+          remedy: 'By hand: etcdctl member remove c.',
+        },
+      ],
     },
-    'master01',
-  )
-  const { message, more } = playFailure([{ task: 'Refuse what could lose data', line }], '')
+  ])
+  assert.is(message, 'master03 is a member, but has no data.')
   assert.is(
-    message,
-    'master03 is a member of the running cluster (c), but its data directory is empty: it could lose writes.',
+    more.hint,
+    'Replace it: npx zx scripts/replace.ts --cluster test-cluster master03. By hand: etcdctl member remove c.',
   )
-  assert.is(more.hint, 'Replace it: etcdctl member remove c.')
+  assert.is(more.code, 'data-lost')
+})
+
+test("a refusal that no verb of ours cures keeps the role's own remedy", () => {
+  const finding = {
+    code: 'remnants',
+    host: 'master01',
+    detail: 'A part lies in /d.',
+    remedy: 'Move it aside: mv /d /e.',
+  }
+  assert.is(judge([{ event: 'refused', findings: [finding] }]).more.hint, 'Move it aside: mv /d /e.')
 })
 
 test('hosts that cannot carry etcd: the first in full, the others below it', () => {
-  const msg =
-    'master02: Port 2380 of 10.0.0.12 is taken by python3 (process 7). What helps: Stop it.\nmaster03: The clock is 30.0 s ahead of master01. What helps: Set the clock right.'
-  const { message, more } = playFailure(
-    [{ task: 'Refuse hosts that cannot carry etcd', line: failed({ msg }, 'master01') }],
-    '',
-  )
-  assert.is(message, 'master02: Port 2380 of 10.0.0.12 is taken by python3 (process 7).')
+  const findings = [
+    { code: 'ports', host: 'master02', detail: 'master02: Port 2380 is taken by python3.', remedy: 'Stop it.' },
+    { code: 'clock', host: 'master03', detail: 'master03: The clock is 30.0 s ahead.', remedy: 'Set it right.' },
+  ]
+  const { message, more } = judge([{ event: 'refused', findings }])
+  assert.is(message, 'master02: Port 2380 is taken by python3.')
   assert.is(more.hint, 'Stop it.')
-  assert.is(more.output, 'master03: The clock is 30.0 s ahead of master01.')
+  assert.is(more.output, 'master03: The clock is 30.0 s ahead.')
 })
 
-test('what etcd said last is shown, whatever it speaks of', () => {
-  const line = failed({
-    msg: 'etcd does not stay up here. The last it said:\ndial tcp: connection refused\nfatal: timed out',
-  })
-  const { message, more } = playFailure([{ task: 'Wait until the member is healthy', line }], '')
+test('what etcd said last is shown, whatever it speaks of; a full disk is named as the cause', () => {
+  const ends = { code: 'ends', detail: 'etcd does not stay up here. The last it said:', remedy: 'Put it right.' }
+  const { message, more } = judge([reported({ ...ends, output: 'dial tcp: connection refused\nfatal: timed out' })])
   assert.is(message, 'master02: etcd does not stay up here. The last it said:')
   assert.is(more.output, 'dial tcp: connection refused\nfatal: timed out')
+  assert.match(more.hint ?? '', 'cluster.yaml')
+  assert.is(
+    judge([reported({ ...ends, output: 'write: no space left on device' })]).message,
+    'master02: its disk is full.',
+  )
 })
 
 test('several hosts with one failure are named together, with the log', () => {
-  const lines = ['master01', 'master02', 'master02'].map((host) => ({
-    task: 'Compare',
-    line: failed({ msg: 'Missing sudo password' }, host),
-  }))
-  const { message, more } = playFailure(lines, '', '/log')
+  const failures = ['master01', 'master02', 'master02'].map((host) => failed({ msg: 'Missing sudo password' }, host))
+  const { message, more } = judge(failures, '', '/log')
   assert.is(message, 'master01 and master02: sudo wants a password there.')
   assert.is(more.log, '/log')
 })
 
 test('another host that failed for a reason of its own is told of below', () => {
-  const lines = [
-    failed({ msg: 'etcd does not stay up here. The last it said:\nit cannot start' }, 'master01'),
-    failed({ msg: 'Not restarted: https://10.0.0.11:2379 is not healthy. Make it healthy, then run this again.' }),
-  ].map((line) => ({ task: 'Restart', line }))
-  const { message, more } = playFailure(lines, '')
+  const ends = { code: 'ends', detail: 'etcd does not stay up here. The last it said:', output: 'it cannot start' }
+  const ill = {
+    code: 'others-ill',
+    detail: 'Not restarted: https://10.0.0.11:2379 is not healthy.',
+    remedy: 'Make it healthy.',
+  }
+  const { message, more } = judge([reported(ends, 'master01'), reported(ill)])
   assert.is(message, 'master01: etcd does not stay up here. The last it said:')
   assert.match(
     more.output ?? '',
@@ -178,31 +212,20 @@ test('another host that failed for a reason of its own is told of below', () => 
 test("a command's own last words say more than its exit code", () => {
   const line = failed({
     msg: 'non-zero return code',
-    rc: 1,
     stdout: 'sha256sum: 1 computed checksum did NOT match\r\n',
     stderr: 'Shared connection to 10.0.0.12 closed.\r\n',
   })
-  assert.is(
-    playFailure([{ task: 'Put Python on the host where it has none', line }], '').message,
-    'master02: sha256sum: 1 computed checksum did NOT match',
-  )
-})
-
-test('a line that is no JSON is shown as it is', () => {
-  assert.match(
-    playFailure([{ task: 'x', line: 'fatal: [master01]: FAILED! => {broken' }], '').message,
-    'master01: {broken',
-  )
+  assert.is(judge([line]).message, 'master02: sha256sum: 1 computed checksum did NOT match')
 })
 
 test('a vault that is met before any host is said to be one, too', () => {
-  const { message, more } = playFailure([], 'ERROR! Attempting to decrypt but no vault secrets found')
+  const { message, more } = judge([], 'ERROR! Attempting to decrypt but no vault secrets found')
   assert.match(message, 'encrypted by ansible-vault')
   assert.match(more.hint ?? '', 'ANSIBLE_VAULT_PASSWORD_FILE')
 })
 
-test('no failed line at all: Ansible itself is to blame, in its own words', () => {
-  const { message, more } = playFailure([], 'ERROR! no such role')
+test('no failure of a host at all: Ansible itself is to blame, in its own words', () => {
+  const { message, more } = judge([], 'ERROR! no such role')
   assert.match(message, 'before it reached a host')
   assert.is(more.output, 'ERROR! no such role')
 })

@@ -10,29 +10,7 @@ from cryptography import x509
 
 # Leases and certificates suffer from more; etcd itself warns above one second between peers.
 CLOCK_WARNS, CLOCK_STOPS = 1.0, 5.0
-# NAME.crt is the peer certificate of the host NAME, beside these.
-CERTIFICATES = ("ca", "server", "etcd-client")
 SET_CLOCK = "Set the clock right, for example with: timedatectl set-ntp true"
-
-
-def etcd_inventory_mistake(addresses):
-    """What is wrong with the members' names and addresses, as a sentence; '' when nothing is. addresses: host -> private_ipv4."""
-    if not addresses:
-        return "The inventory group of etcd's members has no host. Name the group in etcd_group."
-    taken = {}
-    for host, address in addresses.items():
-        if host in CERTIFICATES:
-            return "A host cannot be named %s: its peer certificate would be the file %s.crt, which is another one. Give it another name in the inventory." % (host, host)
-        if not address:
-            return "%s has no private_ipv4 in the inventory. Give every member its own address there." % host
-        try:
-            ipaddress.IPv4Address(address)
-        except ValueError:
-            return "%s's private_ipv4 in the inventory, %s, is no IPv4 address. Correct it." % (host, address)
-        if address in taken:
-            return "%s and %s have the same private_ipv4 in the inventory, %s. Give every member its own." % (taken[address], host, address)
-        taken[address] = host
-    return ""
 
 
 def etcd_doctor_targets(looks, addresses, host):
@@ -62,14 +40,10 @@ def etcd_doctor_report(looks, reaches, addresses, pki_directory, now):
     }
 
 
-def etcd_doctor_complaint(report):
-    """What stops the run: a line for each host's first failed check, with its remedy; '' when nothing does."""
-    lines = []
-    for host, rows in sorted(report.items()):
-        failed = [row for row in rows if not row["ok"]]
-        if failed:
-            lines.append("%s: %s What helps: %s" % (host, failed[0]["detail"], failed[0]["remedy"]))
-    return "\n".join(lines)
+def etcd_doctor_refusals(report):
+    """What stops the run: for each host its first failed check, as a finding whose code is the check's name; none when nothing does."""
+    failed = [(host, next((row for row in rows if not row["ok"]), None)) for host, rows in sorted(report.items())]
+    return [{"code": row["check"], "host": host, "detail": "%s: %s" % (host, row["detail"]), "remedy": row["remedy"]} for host, row in failed if row]
 
 
 def _bounds(clock, now):
@@ -121,4 +95,4 @@ class FilterModule:
 
     def filters(self):
         """Their names in templates."""
-        return {"etcd_inventory_mistake": etcd_inventory_mistake, "etcd_doctor_targets": etcd_doctor_targets, "etcd_doctor_report": etcd_doctor_report, "etcd_doctor_complaint": etcd_doctor_complaint}
+        return {"etcd_doctor_targets": etcd_doctor_targets, "etcd_doctor_report": etcd_doctor_report, "etcd_doctor_refusals": etcd_doctor_refusals}

@@ -8,33 +8,32 @@ from __future__ import annotations
 
 import json
 
-DISAGREEMENT = "The running members do not agree on who the members are: one of them belongs to another cluster. See each one's own list with: etcdctl member list."
-
-
 def etcd_changes(looks):
     """Whether anything is to be done on any host."""
     return any(look.get("drift") or not look.get("running") for look in looks.values())
 
 
 def etcd_plan(looks, peer_urls, answers):
-    """The plan: refusal (a sentence or ''), state, converge, settle and restart.
+    """The plan: refusals (findings; the first reason to touch nothing), state, converge, settle and restart.
 
     looks: host -> look; peer_urls: host -> peer URL of every host in the inventory group;
     answers: the member lists (etcdctl's JSON) of those members that answered.
     """
     views = [_members(answer) for answer in answers]
     members = views[0] if views else None
-    refusal = DISAGREEMENT if any(sorted(view) != sorted(members) for view in views) else _refusal(looks, peer_urls, members)
+    agree = all(sorted(view) == sorted(members) for view in views)
+    refusal = _refusal(looks, peer_urls, members) if agree else _finding("members-disagree", "", "The running members do not agree on who the members are: one of them belongs to another cluster.", "See each one's own list with: etcdctl member list.")
     bootstrapping = not any(look.get("state") == "existing" for look in looks.values()) and not _joins(looks, peer_urls, members)
     state = {host: "new" if bootstrapping else "existing" for host in looks}
     # A cluster that was never formed has nothing to lose: there a restart needs no turn.
     restart = [] if bootstrapping else [host for host, look in looks.items() if look.get("restart") and look.get("running")]
     return {
-        "refusal": refusal,
+        "refusals": [refusal] if refusal else [],
         "state": state,
         "converge": [host for host, look in looks.items() if (look.get("drift") or not look.get("running")) and host not in restart],
         "settle": [host for host, look in looks.items() if host not in restart and (not look.get("running") or look.get("state") == "new")],
-        "restart": sorted(restart, key=lambda host: (looks[host].get("healthy", True), looks[host].get("leader", False), host)),
+        # Who is ill has nothing to lose, the leader's turn disturbs most; the others in the inventory's order.
+        "restart": sorted(restart, key=lambda host: (looks[host].get("healthy", True), looks[host].get("leader", False))),
     }
 
 
@@ -55,57 +54,77 @@ def _joins(looks, peer_urls, members):
 
 
 def _refusal(looks, peer_urls, members):
-    """The first reason to touch nothing, with the command that helps; '' where there is none."""
-    empty = [host for host in sorted(looks) if not looks[host].get("has_data")]
-    settled = [host for host in sorted(looks) if looks[host].get("state") == "existing"]
+    """The first reason to touch nothing, with what helps; None where there is none."""
     if members is not None and set(members) != set(peer_urls.values()):
-        strange = sorted(set(members) - set(peer_urls.values()))
-        absent = sorted(host for host, url in peer_urls.items() if url not in members)
-        parts = []
-        if strange:
-            parts.append("the cluster has %s, which the inventory lacks" % " and ".join("%s (%s)" % (members[url]["name"] or "an unstarted member", url) for url in strange))
-        if absent:
-            parts.append("the inventory has %s, which the cluster lacks" % " and ".join(absent))
-        return "The inventory and the live members differ: %s. Correct the inventory, or the membership (scripts/scale.ts goes on where it was stopped; by hand: etcdctl member add|remove)." % "; ".join(parts)
+        return _other_members(peer_urls, members)
     for host in sorted(looks):
-        if looks[host].get("strange") and not (members and members[peer_urls[host]]["started"]):
-            there = looks[host]["strange"]
-            return (
-                "%s has a member's data in %s, but nothing says that it is of this cluster. If it is not needed, move it aside: mv %s %s.old. "
-                "If it is this cluster's, put the cluster's ca.crt where etcd has its certificates. Then run this again." % (host, there, there, there)
+        there = looks[host].get("strange")
+        if there and not (members and members[peer_urls[host]]["started"]):
+            return _finding(
+                "strange-data",
+                host,
+                "%s has a member's data in %s, but nothing says that it is of this cluster." % (host, there),
+                "If it is not needed, move it aside: mv %s %s.old. If it is this cluster's, put the cluster's ca.crt where etcd has its certificates. Then run this again." % (there, there),
             )
     for host in sorted(looks):
-        if looks[host].get("unreadable"):
-            return "%s would not start on etcd %s: %s" % (host, looks[host]["version"], looks[host]["unreadable"])
-    for host in empty:
-        if members is not None:
-            member = members[peer_urls[host]]
-            if member["started"]:
-                lost = [other for other in empty if members[peer_urls[other]]["started"]]
-                if len(looks) == len(peer_urls) and len(peer_urls) - len(lost) <= len(peer_urls) // 2:
-                    return (
-                        "%s are members of the cluster, but their data directories are empty, and the others are no quorum. "
-                        "scripts/recover.ts goes on from one that is left, and scripts/restore.ts from a snapshot." % " and ".join(lost)
-                    )
-                return (
-                    "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could lose writes. "
-                    "Replace it: npx zx scripts/replace.ts %s does; by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again."
-                    % (host, member["id"], host, member["id"], host, peer_urls[host])
-                )
-        elif _strangers(looks, host):
-            return (
-                "%s has no data, but etcd already answers at %s, and no member could be asked who belongs to the cluster. "
-                "Run this for all hosts at once, and make the cluster healthy first." % (host, ", ".join(_strangers(looks, host)))
+        why = looks[host].get("unreadable")
+        if why:
+            return _finding(why["code"], host, "%s would not start on etcd %s: %s." % (host, looks[host]["version"], why["detail"]), why["remedy"])
+    empty = [host for host in sorted(looks) if not looks[host].get("has_data")]
+    return next(filter(None, (_refusal_of_empty(host, empty, looks, peer_urls, members) for host in empty)), None)
+
+
+def _other_members(peer_urls, members):
+    """The inventory and the cluster do not name the same members."""
+    strange = ["%s (%s)" % (members[url]["name"] or "an unstarted member", url) for url in sorted(set(members) - set(peer_urls.values()))]
+    absent = sorted(host for host, url in peer_urls.items() if url not in members)
+    parts = ["the cluster has %s, which the inventory lacks" % " and ".join(strange)] if strange else []
+    parts += ["the inventory has %s, which the cluster lacks" % " and ".join(absent)] if absent else []
+    return _finding("members-differ", "", "The inventory and the live members differ: %s." % "; ".join(parts), "Correct the inventory, or the membership: etcdctl member add, etcdctl member remove.")
+
+
+def _refusal_of_empty(host, empty, looks, peer_urls, members):
+    """Why a host without data must not be started afresh; None where it may."""
+    settled = [other for other in sorted(looks) if looks[other].get("state") == "existing"]
+    member = members[peer_urls[host]] if members is not None else None
+    if member and member["started"]:
+        lost = [other for other in empty if members[peer_urls[other]]["started"]]
+        if len(looks) == len(peer_urls) and len(peer_urls) - len(lost) <= len(peer_urls) // 2:
+            return _finding(
+                "quorum-lost",
+                "",
+                "%s are members of the cluster, but their data directories are empty, and the others are no quorum." % " and ".join(lost),
+                "Restore a snapshot on all hosts (playbooks/stage-snapshot.yml).",
             )
-        elif settled:
-            return (
-                "%s has no data, but %s belonged to a formed cluster that does not answer now: starting %s afresh could lose writes. "
-                "Start the other members first; if they are lost for good, scripts/recover.ts goes on from one that is left, and scripts/restore.ts from a snapshot." % (host, " and ".join(settled), host)
-            )
-        if looks[host].get("remnants"):
-            left = looks[host]["remnants"]
-            return "%s would start afresh, but a part of an older member lies in %s. Move it aside: mv %s %s.old, then run this again." % (host, left, left, left)
-    return ""
+        return _finding(
+            "data-lost",
+            host,
+            "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could lose writes." % (host, member["id"]),
+            "To make it a new member by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again." % (member["id"], host, peer_urls[host]),
+        )
+    if members is None and _strangers(looks, host):
+        return _finding(
+            "others-unasked",
+            host,
+            "%s has no data, but etcd already answers at %s, and no member could be asked who belongs to the cluster." % (host, ", ".join(_strangers(looks, host))),
+            "Run this for all hosts at once, and make the cluster healthy first.",
+        )
+    if members is None and settled:
+        return _finding(
+            "others-silent",
+            host,
+            "%s has no data, but %s belonged to a formed cluster that does not answer now: starting %s afresh could lose writes." % (host, " and ".join(settled), host),
+            "Start the other members first; if they are lost for good, restore a snapshot on all hosts (playbooks/stage-snapshot.yml).",
+        )
+    left = looks[host].get("remnants")
+    if left:
+        return _finding("remnants", host, "%s would start afresh, but a part of an older member lies in %s." % (host, left), "Move it aside: mv %s %s.old, then run this again." % (left, left))
+    return None
+
+
+def _finding(code, host, detail, remedy):
+    """What etcd_refuse takes; host is '' where it concerns all."""
+    return {"code": code, "host": host, "detail": detail, "remedy": remedy}
 
 
 def _strangers(looks, host):

@@ -14,7 +14,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import names_cluster, same_authority
 from ansible.module_utils.etcd_files import FIRST_START, RESTORED_AS, TEMPORARY, discard, has_log, ids_of, leftovers, make_directory, make_user, own, put, read, restored_as
 from ansible.module_utils.etcd_log import old_requests, progress
-from ansible.module_utils.etcd_service import ServiceError, service_of
+from ansible.module_utils.etcd_refusal import Refusal, answer
+from ansible.module_utils.etcd_service import service_of
 
 DOCUMENTATION = r"""
 module: etcd_data
@@ -137,10 +138,6 @@ SPEC = {
 LONGEST_REASON = 4096
 
 
-class DataError(Exception):
-    """The data is not as the step needs it; the text is for a person."""
-
-
 class Data:
     """The data of the host that the module's arguments describe."""
 
@@ -168,7 +165,7 @@ class Data:
     def require_ours(self):
         """Raises where another cluster's certificates are."""
         if self.foreign:
-            raise DataError("its certificates are of another authority: this host belongs to another cluster.")
+            raise Refusal("foreign", "its certificates are of another authority: this host belongs to another cluster.", "Take it out of the inventory.")
 
     def is_restored(self):
         """Whether the data is what was restored under our token."""
@@ -191,7 +188,7 @@ class Data:
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise DataError("%s is no file, and etcd made none like it. Nothing was taken from it." % path)
+                raise Refusal("no-file", "%s is no file, and etcd made none like it. Nothing was taken from it." % path)
             own(handle, 0o600, self.ids)
         finally:
             os.close(handle)
@@ -272,7 +269,7 @@ def as_user(ids, work):
     with os.fdopen(said, "rb") as pipe:
         reason = pipe.read().decode(errors="replace")
     if os.waitpid(child, 0)[1] != 0:
-        raise DataError("The data could not be copied: %s" % (reason or "the copying process was killed."))
+        raise Refusal("copy", "The data could not be copied: %s" % (reason or "the copying process was killed."))
 
 
 def stage(data):
@@ -297,7 +294,7 @@ def restore_beside(data):
     handle = os.open(closed, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(handle).st_uid != os.geteuid():
-            raise DataError("%s was taken away meanwhile." % closed)
+            raise Refusal("restore", "%s was taken away meanwhile." % closed, "Run this again.")
         os.fchdir(handle)
         run_tool(data)
         put(os.path.join("restored", "member", RESTORED_AS), data.token, 0o600, data.ids)
@@ -317,9 +314,9 @@ def run_tool(data):
     try:
         code, out, err = data.module.run_command(command, environ_update=others, handle_exceptions=False)
     except OSError as error:
-        raise DataError("%s does not run here: %s." % (os.path.basename(params["tool"]), error.strerror)) from error
+        raise Refusal("restore", "%s does not run here: %s." % (os.path.basename(params["tool"]), error.strerror)) from error
     if code != 0:
-        raise DataError("The snapshot could not be restored here.\n%s" % "\n".join((err or out).strip().splitlines()[-3:]))
+        raise Refusal("restore", "The snapshot could not be restored here.", output="\n".join((err or out).strip().splitlines()[-3:]))
 
 
 def take(data):
@@ -328,9 +325,9 @@ def take(data):
         return {"changed": False}
     if not data.module.check_mode:
         if os.path.exists(data.member):
-            raise DataError("%s is in the way: it must be set aside first." % data.member)
+            raise Refusal("in-the-way", "%s is in the way." % data.member, "Set it aside first.")
         if not data.is_staged():
-            raise DataError("No snapshot was staged here.")
+            raise Refusal("not-staged", "No snapshot was staged here.", "Stage it first.")
         os.rename(os.path.join(data.staged, "member"), data.member)
         os.sync()
         shutil.rmtree(data.staged)
@@ -368,14 +365,7 @@ def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     actions = {"inspect": inspect, "set_aside": set_aside, "copy": copy, "stage": stage, "take": take, "remove": remove}
-    try:
-        module.exit_json(**actions[module.params["action"]](Data(module)))
-    except (DataError, ServiceError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename or "the host", error.strerror))
-    except shutil.Error as error:
-        module.fail_json(msg="The data could not be copied: %s" % error.args[0][0][2])
+    answer(module, lambda: actions[module.params["action"]](Data(module)))
 
 
 if __name__ == "__main__":

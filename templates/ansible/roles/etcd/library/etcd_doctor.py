@@ -9,7 +9,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils import etcd_checks as checks
 from ansible.module_utils import etcd_listener as listener
 from ansible.module_utils.etcd_files import fitting, has_log, ids_of, read
-from ansible.module_utils.etcd_service import ServiceError, service_of
+from ansible.module_utils.etcd_refusal import answer
+from ansible.module_utils.etcd_service import service_of
 
 DOCUMENTATION = r"""
 module: etcd_doctor
@@ -157,12 +158,7 @@ def reach(module):
 def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        module.exit_json(**{"look": look, "reach": reach}[module.params["action"]](module))
-    except ServiceError as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename or "the host", error.strerror))
+    answer(module, lambda: {"look": look, "reach": reach}[module.params["action"]](module))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import holder, same_authority
-from ansible.module_utils.etcd_cluster import ClusterError, Etcdctl, listens
+from ansible.module_utils.etcd_cluster import Etcdctl, listens
 from ansible.module_utils.etcd_files import FIRST_START, differs, discard, fitting, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
 from ansible.module_utils.etcd_listener import NAME as LISTENER
 from ansible.module_utils.etcd_log import unreadable
-from ansible.module_utils.etcd_service import ServiceError, service_of
+from ansible.module_utils.etcd_refusal import answer
+from ansible.module_utils.etcd_service import service_of
 
 DOCUMENTATION = r"""
 module: etcd_host
@@ -87,9 +88,9 @@ version:
   returned: with action=look
   type: str
 unreadable:
-  description: Why that etcd would not start on the data; '' where nothing is known against it.
+  description: Why that etcd would not start on the data (code, detail, remedy); empty where nothing is known against it.
   returned: with action=look
-  type: str
+  type: dict
 programs:
   description: The programs, as wanted, that must be copied to the host.
   returned: with action=look
@@ -322,7 +323,7 @@ def look(host):
         "state": state,
         "restart": restart,
         "version": version,
-        "unreadable": unreadable(host.data, version, status["version"] if status else "") if version else "",
+        "unreadable": unreadable(host.data, version, status["version"] if status else "") if version else {},
         "healthy": status is not None,
         "leader": bool(status and status["leader"] == status["member_id"]),
         "programs": [entry for entry, (_path, why) in zip(host.wanted["programs"], host.programs()) if why in ("missing", "content")],
@@ -394,14 +395,8 @@ def restart(host):
 def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    try:
-        host = Host(module)
-        actions = {"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart}
-        module.exit_json(**actions[module.params["action"]](host))
-    except (ClusterError, ServiceError) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename or "the host", error.strerror))
+    actions = {"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart}
+    answer(module, lambda: actions[module.params["action"]](Host(module)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_files import TEMPORARY, program_differs
+from ansible.module_utils.etcd_refusal import Refusal, answer
 
 DOCUMENTATION = r"""
 module: etcd_programs
@@ -30,7 +31,7 @@ RETURN = ""
 def place(program):
     """Moves one program to its place, after its sum was found right."""
     if program_differs(program["sent"], program["sha256"], None) == "content":
-        raise OSError(0, "arrived damaged; run this again", program["path"])
+        raise Refusal("transfer", "%s arrived damaged." % program["path"], "Run this again.")
     folder = os.path.dirname(program["path"])
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
@@ -48,12 +49,7 @@ def main():
     """Puts each in place."""
     spec = {"sent": {"type": "str"}, "path": {"type": "str"}, "sha256": {"type": "str"}}
     module = AnsibleModule(argument_spec={"programs": {"type": "list", "elements": "dict", "options": spec, "required": True}, "source": {"type": "str"}})
-    try:
-        for program in module.params["programs"]:
-            place(program)
-    except OSError as error:
-        module.fail_json(msg="%s: %s" % (error.filename2 or error.filename or "the host", error.strerror))
-    module.exit_json(changed=True)
+    answer(module, lambda: {"changed": bool([place(program) for program in module.params["programs"]])})
 
 
 if __name__ == "__main__":

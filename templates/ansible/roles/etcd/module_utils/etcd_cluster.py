@@ -8,15 +8,13 @@ import socket
 import time
 from urllib.parse import urlsplit
 
+from ansible.module_utils.etcd_refusal import Refusal
+
 # How long etcd may be seen down again and again before the wait is given up, in seconds.
 STAY_UP = 4
 
 # How often a member that seems ill is asked: a single failure may be an election, or a busy disk.
 LOOKS = 3
-
-
-class ClusterError(Exception):
-    """The cluster is not in the state that the step needs; the text is for a person."""
 
 
 def listens(url):
@@ -96,7 +94,7 @@ class Etcdctl:
             return
         sick = [url for url in self.endpoints if url != self.endpoint and not self.healthy(url)]
         if sick:
-            raise ClusterError("Not restarted: %s is not healthy, and taking another member down would risk the quorum. Make it healthy, then run this again." % " and ".join(sick))
+            raise Refusal("others-ill", "Not restarted: %s is not healthy, and taking another member down would risk the quorum." % " and ".join(sick), "Make it healthy, then run this again.")
 
     def hand_leadership_over(self):
         """If this member leads, makes another one lead."""
@@ -107,7 +105,7 @@ class Etcdctl:
             other = self.status(url) if url != self.endpoint else None
             if other and not other["learner"] and self.call(self.endpoint, "move-leader", "%x" % other["member_id"])[0] == 0:
                 return
-        raise ClusterError("Not restarted: this member leads the cluster and no other took the lead over.")
+        raise Refusal("no-heir", "Not restarted: this member leads the cluster and no other took the lead over.", "Run this again.")
 
     def wait_until_healthy(self, service, caught_up=False):
         """Waits until this member commits proposals and, if asked or a learner, has applied what the others had when the wait began.
@@ -130,9 +128,9 @@ class Etcdctl:
                 last_words = service.last_words()
                 down_since = (down_since or now) if last_words else None
                 if down_since and now > down_since + STAY_UP:
-                    raise ClusterError("etcd does not stay up here. The last it said:\n%s" % last_words)
+                    raise Refusal("ends", "etcd does not stay up here. The last it said:", "Put right what it says, then run this again.", last_words)
             if now > deadline:
-                raise ClusterError("The member at %s did not become healthy within %d s. Its log says why." % (self.endpoint, self.timeout))
+                raise Refusal("not-healthy", "The member at %s did not become healthy within %d s." % (self.endpoint, self.timeout), "Its log says why.")
             time.sleep(0.05)
 
     def furthest(self):

@@ -29,7 +29,7 @@ OF_THE_CLUSTER = re.compile(rb"^/0/(version$|members/[0-9a-f]{1,16}/attributes$)
 WITHOUT_V2 = "Run this role with etcd 3.5, keep what you need of the v2 store, and restore a snapshot (playbooks/stage-snapshot.yml): it has nothing of that store."
 WITH_SNAPSHOT = (
     'Run this role with etcd 3.6 and ETCD_SNAPSHOT_COUNT: "10" in etcd_environment, write a few keys so that each member takes a snapshot, '
-    "and take that setting out; then run this again. scripts/upgrade.ts does all of it."
+    "and take that setting out; then run this again."
 )
 
 
@@ -70,17 +70,19 @@ def old_requests(data_directory):
 
 
 def unreadable(data_directory, version, running=""):
-    """Why this version of etcd would not start on the member's data, and what helps; '' where nothing is known against it.
+    """Why this version of etcd would not start on the member's data: {code, detail, remedy}; {} where nothing is known against it.
 
     running: the version that runs on it now. One of the same minor version has shown that it can.
     """
     to = _minor(version)
     if to < (3, 6) or to == _minor(running):
-        return ""
+        return {}
     found = old_requests(data_directory)
     if found["before_3_6"]:
-        return "%s. %s" % (found["before_3_6"], WITHOUT_V2)
-    return "%s. %s" % (found["before_3_7"], WITH_SNAPSHOT) if found["before_3_7"] and to >= (3, 7) else ""
+        return {"code": "v2-data", "detail": found["before_3_6"], "remedy": WITHOUT_V2}
+    if found["before_3_7"] and to >= (3, 7):
+        return {"code": "no-snapshot", "detail": found["before_3_7"], "remedy": WITH_SNAPSHOT}
+    return {}
 
 
 def _minor(version):

@@ -10,11 +10,7 @@ import sys
 import time
 
 from ansible.module_utils import etcd_keeper as keeper
-
-
-class ServiceError(Exception):
-    """The service manager refused; the text is for a person."""
-
+from ansible.module_utils.etcd_refusal import Refusal
 
 # How much of a log is searched for the reason why etcd ended: a stack trace of Go's follows it.
 LOG_BYTES, LOG_LINES = 65536, 400
@@ -62,7 +58,7 @@ class Systemd:
     def _systemctl(self, *args):
         code, out, err = self.run_command(["systemctl", *args])
         if code != 0:
-            raise ServiceError("systemctl %s: %s" % (" ".join(args), (err or out).strip()))
+            raise Refusal("service", "systemctl %s: %s" % (" ".join(args), (err or out).strip()))
         return out
 
     def status(self):
@@ -164,7 +160,7 @@ class Keeper:
         program = [os.path.realpath(sys.executable), "-IS", os.path.join(self.folder, keeper.PROGRAM), self.folder]
         code, out, err = self.run_command(program)
         if code != 0:
-            raise ServiceError("The keeper of etcd did not start: %s" % ((err or out).strip() or "it says nothing"))
+            raise Refusal("service", "The keeper of etcd did not start: %s" % ((err or out).strip() or "it says nothing"))
 
     def restart(self):
         """Stops etcd and starts it with the configuration as it is now."""

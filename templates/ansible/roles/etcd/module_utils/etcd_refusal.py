@@ -1,0 +1,21 @@
+"""How a module ends: with its answer, or with why it has none; a code says so to programs, the rest to a person."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """A step cannot be done. detail: what is wrong; remedy: what helps; output: a program's own last words."""
+
+    def __init__(self, code, detail, remedy="", output=""):
+        super().__init__("\n".join(part for part in (" ".join(filter(None, (detail, remedy))), output) if part))
+        self.finding = {"code": code, "detail": detail, "remedy": remedy, "output": output}
+
+
+def answer(module, work):
+    """Ends the module with what the work returns, or with why it could not be done."""
+    try:
+        module.exit_json(**work())
+    except Refusal as error:
+        module.fail_json(msg=str(error), finding=error.finding)
+    except OSError as error:
+        module.fail_json(msg="%s: %s" % (error.filename2 or error.filename or "the host", error.strerror))

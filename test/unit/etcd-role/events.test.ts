@@ -1,0 +1,138 @@
+// What a play tells a program: the callback plugin under a real ansible-playbook, and the role's own refusal.
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { requireAnsible } from '../../../tasks/core/ansible.ts'
+import { projectFolder } from '../../../tasks/core/environment.ts'
+import type { PlayEvent } from '../../../tasks/etcd/play-events.ts'
+import { temporaryFolder } from '../../support/folder.ts'
+
+const ansible = join(projectFolder, 'templates/ansible')
+const program = await requireAnsible('ansible-playbook')
+const folder = temporaryFolder()
+const file = join(folder, 'file')
+
+/** Runs the tasks on two hosts that are this machine, with --diff. @returns the events, and what Ansible printed for people */
+function play(tasks: object[], more: Record<string, string> = {}): { events: PlayEvent[]; printed: string } {
+  writeFileSync(join(folder, 'play.yml'), JSON.stringify([{ hosts: 'all', gather_facts: false, tasks }]))
+  const { output } = spawnSync(
+    program,
+    ['--diff', '--inventory', 'm1,m2,', '--connection', 'local', join(folder, 'play.yml')],
+    {
+      env: {
+        ...process.env,
+        ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'),
+        ANSIBLE_ROLES_PATH: join(ansible, 'roles'),
+        ANSIBLE_CALLBACK_PLUGINS: join(ansible, 'callback_plugins'),
+        ANSIBLE_CALLBACKS_ENABLED: 'etcd_events',
+        ...more,
+      },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    },
+  )
+  const lines = (output[3] ?? '').split('\n').filter(Boolean)
+  return { events: lines.map((line) => JSON.parse(line) as PlayEvent), printed: `${output[1]}${output[2]}` }
+}
+const of = <Kind extends PlayEvent['event']>(events: PlayEvent[], kind: Kind): Extract<PlayEvent, { event: Kind }>[] =>
+  events.filter((one): one is Extract<PlayEvent, { event: Kind }> => one.event === kind)
+
+test('tasks, changes with their difference, what a host is said to have, failures and the recap', () => {
+  const { events, printed } = play([
+    {
+      name: 'Write {{ "it" }}',
+      'ansible.builtin.copy': { dest: file, content: 'a\n' },
+      when: 'inventory_hostname == "m1"',
+    },
+    { name: 'Say it', 'ansible.builtin.debug': { msg: { rows: [1, 'é', true] } } },
+    { name: 'Try', 'ansible.builtin.command': 'false', ignore_errors: true, changed_when: false },
+    {
+      name: 'Run each',
+      'ansible.builtin.shell': 'echo {{ item }}; test {{ item }} != b',
+      loop: ['a', 'b'],
+      when: 'inventory_hostname == "m2"',
+    },
+  ])
+  assert.equal(
+    of(events, 'task').map(({ name, act }) => [name, act]),
+    [
+      ['Write it', 'copy'],
+      ['Say it', 'debug'],
+      ['Try', 'command'],
+      ['Run each', 'shell'],
+    ],
+  )
+  const [changed, ...others] = of(events, 'changed')
+  assert.equal([changed?.host, changed?.act, changed?.name, others], ['m1', 'copy', 'Write it', []])
+  assert.match(changed?.diff ?? '', /^--- before\n\+\+\+ after: .*\n@@ -0,0 \+1 @@\n\+a$/)
+  assert.equal(
+    of(events, 'said').map(({ host, said }) => [host, said]),
+    ['m1', 'm2'].map((host) => [host, { rows: [1, 'é', true] }]),
+  )
+  assert.equal(
+    of(events, 'failed').map(({ host, told }) => [host, told.msg, told.stdout]),
+    [['m2', 'non-zero return code', 'b']],
+  )
+  const [ended] = of(events, 'ended')
+  assert.equal(ended?.changed, { m1: 1, m2: 0 })
+  assert.match(printed, /TASK \[Write it\] \*+\n/)
+  assert.match(printed, 'PLAY RECAP')
+})
+
+test('what the role refuses comes with its code; a task is known by its module, whatever it is called', () => {
+  const { events } = play([
+    {
+      name: 'Refuse',
+      'ansible.builtin.include_role': { name: 'etcd', tasks_from: 'prepare.yml' },
+      vars: { etcd_members: ['m1'] },
+    },
+  ])
+  const refused = of(events, 'refused')
+  assert.equal(
+    refused.map(({ findings }) => findings.map(({ code }) => code)),
+    [['inventory']],
+  )
+  assert.match(refused[0]?.findings[0]?.detail ?? '', 'm1 has no private_ipv4')
+  assert.is(of(events, 'task').at(-1)?.act, 'etcd_refuse')
+})
+
+test("a module's refusal has a code, its host, and the task by its module and what that is told", () => {
+  const role = join(ansible, 'roles/etcd')
+  const wanted = {
+    data_directory: folder,
+    service: { manager: 'keeper', name: '', keeper: folder },
+    user: '',
+    ca: '',
+    ca_path: '/none',
+    config_path: '/none',
+  }
+  const { events } = play(
+    [{ name: 'Take it', etcd_data: { action: 'take', token: 't', wanted }, when: 'inventory_hostname == "m1"' }],
+    {
+      ANSIBLE_LIBRARY: join(role, 'library'),
+      ANSIBLE_MODULE_UTILS: join(role, 'module_utils'),
+      ANSIBLE_ACTION_PLUGINS: join(role, 'action_plugins'),
+    },
+  )
+  assert.is(of(events, 'task')[0]?.act, 'etcd_data.take')
+  const [failed] = of(events, 'failed')
+  assert.equal([failed?.host, failed?.finding?.code, failed?.finding?.remedy], ['m1', 'not-staged', 'Stage it first.'])
+  assert.match(failed?.told.msg ?? '', 'No snapshot was staged here. Stage it first.')
+})
+
+test('an unreachable host is told in the words of whoever tried', () => {
+  const { events } = play([
+    { 'ansible.builtin.ping': {}, vars: { ansible_connection: 'ssh', ansible_host: '127.0.0.1', ansible_port: 1 } },
+  ])
+  assert.match(of(events, 'unreachable')[0]?.told.msg ?? '', 'Connection refused')
+})
+
+test('whoever does not ask for events gets none: by hand the role prints what Ansible prints', () => {
+  const { events, printed } = play([{ 'ansible.builtin.ping': {} }], { ANSIBLE_CALLBACKS_ENABLED: '' })
+  assert.equal(events, [])
+  assert.match(printed, 'PLAY RECAP')
+})
+
+test.run()
