@@ -24,7 +24,7 @@ interface Outcome {
   ms: number
 }
 
-const usage = `Usage: npm test -- [unit | integration | part of a path]... [--e2e] [--timeout SECONDS] [--root FOLDER]`
+const usage = `Usage: npm test -- [unit | integration | part of a path]... [--kind KIND] [--timeout SECONDS] [--root FOLDER]`
 const preload = new URL('./support/report.ts', import.meta.url).href
 const loader = new URL('../tasks/core/loader.mjs', import.meta.url).href
 const reports = mkdtempSync(join(tmpdir(), 'tests-'))
@@ -45,17 +45,17 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
 
 // Those of test/e2e run alone: test/e2e/run.ts gives them all that they need, which from inside its namespace they could not get.
-if (!values.root && !values.e2e) await prepared()
-const outcomes = values.e2e
-  ? await runAll(find('e2e'), 2)
+if (!values.root && values.kind !== 'e2e') await prepared()
+const outcomes = values.kind
+  ? await runAll(find(values.kind), 2)
   : [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration'), 2))]
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 
-function options(): { values: { timeout?: string; root?: string; e2e?: boolean }; positionals: string[] } {
+function options(): { values: { timeout?: string; root?: string; kind?: string }; positionals: string[] } {
   try {
     const parsed = parseArgs({
-      options: { timeout: { type: 'string' }, root: { type: 'string' }, e2e: { type: 'boolean' } },
+      options: { timeout: { type: 'string' }, root: { type: 'string' }, kind: { type: 'string' } },
       allowPositionals: true,
     })
     if (!(Number(parsed.values.timeout ?? 1) > 0)) throw new Error('--timeout must be a number of seconds.')
@@ -74,8 +74,8 @@ async function prepared(): Promise<void> {
   })
 }
 
-/** The test files of one kind that the arguments leave, as paths from the root. */
-function find(kind: 'unit' | 'integration' | 'e2e'): string[] {
+/** The test files of one kind, a folder's name, that the arguments leave, as paths from the root. */
+function find(kind: string): string[] {
   const folder = join('test', kind)
   const all = listed(join(root, folder)).map((name) => join(folder, name))
   return all

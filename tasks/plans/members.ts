@@ -101,16 +101,21 @@ export function retire(seen: Observation, host: string, leaving: string[]): Next
   )
 }
 
+/** How many entries its log may lack for a member to count as near the furthest: under load no two looks see the same. */
+const near = 1000
+
 /**
- * None of these leads: the voter whose log goes furthest takes the lead over. One of `ratherNot` does so only where there
- * is no other.
+ * None of these leads: the first voter whose log is near the furthest takes the lead over. One of `ratherNot` does so
+ * only where there is no other.
  */
 function leadElsewhere(seen: Observation, leaving: string[], ratherNot: string[] = []): Next | undefined {
   const from = seen.leader
   if (from === undefined || !leaving.includes(from)) return undefined
   const index = (host: string): number => seen.hosts[host]?.answer?.index ?? 0
-  const last = (host: string): number => Number(ratherNot.includes(host))
-  const [to] = others(seen, leaving).toSorted((a, b) => last(a) - last(b) || index(b) - index(a))
+  const able = others(seen, leaving)
+  const furthest = Math.max(...able.map(index))
+  const rank = (host: string): number => 2 * Number(ratherNot.includes(host)) + Number(index(host) < furthest - near)
+  const [to] = able.toSorted((a, b) => rank(a) - rank(b))
   return to ? act({ do: 'hand over', from, to }) : stop({ code: 'no-heir', host: from })
 }
 

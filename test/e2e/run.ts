@@ -161,7 +161,14 @@ function runTests(made: Record<string, string>): Promise<number> {
   const program =
     first === '--bench'
       ? ['test/bench/hosts.ts', ...others]
-      : ['test/run.ts', '--e2e', '--timeout', process.env.E2E_LIBVIRT ? '3600' : '1200', ...process.argv.slice(2)]
+      : [
+          'test/run.ts',
+          '--kind',
+          'e2e',
+          '--timeout',
+          process.env.E2E_LIBVIRT ? '3600' : '1200',
+          ...process.argv.slice(2),
+        ]
   const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'ha-etcd/loader', ...program], {
     env: { ...process.env, ...environment(), ...made },
     stdio: 'inherit',
