@@ -15,7 +15,8 @@ export async function withCopies<T>(
   leftOut: string[] = [],
 ): Promise<T> {
   removeLeftCopies(cluster)
-  const folder = mkdtempSync(join(placeFor(cluster), `${prefix}${process.pid}-`)) // 0700: it holds copies of private keys
+  // 0700: it holds copies of private keys
+  const folder = mkdtempSync(join(placeFor(cluster), `${prefix}${process.pid}-`))
   try {
     const certs = join(folder, 'certs')
     const filter = (path: string): boolean => !leftOut.includes(path)
@@ -27,7 +28,10 @@ export async function withCopies<T>(
   }
 }
 
-/** With the cluster's own things, where `down` removes it; a cluster of which nothing is there yet gets no folder by being looked at. */
+/**
+ * With the cluster's own things, where `down` removes it; a cluster of which nothing is there yet gets no folder by
+ * being looked at.
+ */
 const placeFor = ({ paths }: Cluster): string => (existsSync(paths.state) ? paths.state : tmpdir())
 
 const prefix = 'ha-etcd-copy-'

@@ -18,10 +18,13 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
   if (!cluster.recorded && !keepsSomething && !hostsLeft(cluster)) {
     const others = recordedClusters()
     if (others.length > 0) throw new UsageError(`There is no cluster ${cluster.name}.${suggest(cluster.name, others)}`)
-    rmSync(cluster.paths.logs, { recursive: true, force: true }) // of an up that doctor ended before there was a cluster
+    // of an up that doctor ended before there was a cluster
+    rmSync(cluster.paths.logs, { recursive: true, force: true })
     return say(cluster, `There is no cluster ${cluster.name}; nothing to stop.`)
   }
-  const what = `the ${cluster.hosts.length} hosts of ${cluster.name} and all of their data${purge ? ', its certificates and its backups' : ''}`
+  const what =
+    `the ${cluster.hosts.length} hosts of ${cluster.name} and all of their ` +
+    `data${purge ? ', its certificates and its backups' : ''}`
   if (!(await confirm(`Stop and remove ${what}?`))) throw new OperationError('Nothing was removed.')
   await runPipeline([
     ...downTasks(cluster),

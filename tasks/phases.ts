@@ -24,7 +24,9 @@ export interface Phase {
   tasks: (cluster: Cluster) => Task[]
   /** What its own script does besides; `up` leaves it out. */
   alone?: (cluster: Cluster) => Task[]
-  /** What it would do, a line each (a diff may follow on further lines); may write to the copies that it is given only. */
+  /**
+   * What it would do, a line each (a diff may follow on further lines); may write to the copies that it is given only.
+   */
   plan?: (copy: Cluster) => Promise<string[]>
 }
 
@@ -85,7 +87,10 @@ export function selectPhases(from: string | undefined, skip: string | undefined)
   return selected
 }
 
-/** Runs the phases in order, those that need the same ones side by side. Asks what must be asked. `first`: before one phase that is run alone. */
+/**
+ * Runs the phases in order, those that need the same ones side by side. Asks what must be asked. `first`: before one
+ * phase that is run alone.
+ */
 export async function runPhases(cluster: Cluster, selected: Phase[], first: Task[] = []): Promise<void> {
   if (selected.some((phase) => phase.name === 'doctor')) {
     await etcdRole.refuseUnfitPrograms(cluster)
@@ -101,7 +106,8 @@ export async function runPhases(cluster: Cluster, selected: Phase[], first: Task
     return runPipeline([...first, ...begin(only, cluster), ...(only.alone?.(cluster) ?? [])], { collapse: false })
   const waves = [...new Set(selected.map((phase) => phase.needs.join()))]
     .map((needs) => selected.filter((phase) => phase.needs.join() === needs))
-    // Over ssh vms goes before pki: it notes how hosts are reached, and their clocks are compared before an authority is made.
+    // Over ssh vms goes before pki: it notes how hosts are reached, and their clocks are compared before an authority
+    // is made.
     .flatMap((wave) => (cluster.provider === 'ssh' ? wave.toReversed().map((phase) => [phase]) : [wave]))
   await runPipeline(
     waves.map((wave) =>
@@ -118,7 +124,10 @@ export async function runPhases(cluster: Cluster, selected: Phase[], first: Task
 const asTask = (phase: Phase, cluster: Cluster): Task =>
   inOrder(`${phase.name}: ${phase.summary}`, () => begin(phase, cluster))
 
-/** The cluster is recorded with the first phase that makes something of it: doctor looks harder at what is not there yet. */
+/**
+ * The cluster is recorded with the first phase that makes something of it: doctor looks harder at what is not there
+ * yet.
+ */
 function begin(phase: Phase, cluster: Cluster): Task[] {
   if (phase.name !== 'doctor' && phase.name !== 'verify') recordCluster(cluster)
   return phase.tasks(cluster)

@@ -1,4 +1,5 @@
-// What a run would do: every phase asked, with copies of the certificates to work on; nothing of the cluster is touched.
+// What a run would do: every phase asked, with copies of the certificates to work on; nothing of the cluster is
+// touched.
 import { withCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
 import { print, run } from './core/run.ts'
@@ -14,7 +15,10 @@ interface PhasePlan {
 
 const nothing = async (_copy: Cluster): Promise<string[]> => []
 
-/** Prints what the phases would do, or with --json gives it as data. `first`: what is done before the first of them, to the copy. */
+/**
+ * Prints what the phases would do, or with --json gives it as data. `first`: what is done before the first of them, to
+ * the copy.
+ */
 export async function printPlan(cluster: Cluster, selected: Phase[], first = nothing): Promise<void> {
   const plans = await planPhases(cluster, selected, first)
   print(run().json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans))

@@ -76,7 +76,10 @@ export async function smoke(settings: Settings): Promise<void> {
         const report = (world.report = await world.load.stop())
         const broken = brokenPromises(report)
         if (broken) throw new OperationError(`Writes did not survive a killed member: ${broken}.`)
-        return `${report.acknowledged} writes acknowledged, none lost, none failed, no read back in time, longest stall ${report.longestStallMs} ms`
+        return (
+          `${report.acknowledged} writes acknowledged, none lost, none failed, no read back in time, ` +
+          `longest stall ${report.longestStallMs} ms`
+        )
       },
     ],
     [
@@ -111,10 +114,12 @@ export async function smoke(settings: Settings): Promise<void> {
     ),
   )
   const totalMs = steps.reduce((sum, step) => sum + step.tookMs, 0)
+  const rows = steps.map((step) => [step.name, duration(step.tookMs)])
+  const total = [chalk.bold('total'), chalk.bold(duration(totalMs))]
   print(
     run().json
       ? `${JSON.stringify({ cluster: name, passed: true, steps, writes: world.report, totalMs })}\n`
-      : `\n${table([...steps.map((step) => [step.name, duration(step.tookMs)]), [chalk.bold('total'), chalk.bold(duration(totalMs))]])}\n\n${chalk.green('The smoke pipeline passed.')}\n`,
+      : `\n${table([...rows, total])}\n\n${chalk.green('The smoke pipeline passed.')}\n`,
   )
 }
 

@@ -6,7 +6,10 @@ import { print, run } from './core/run.ts'
 import { chalk, duration, table, warningLines } from './core/terminal.ts'
 import { clientEnvironment } from './etcd/client-environment.ts'
 
-/** Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took, `verified` whether verify was among its phases. */
+/**
+ * Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took, `verified` whether
+ * verify was among its phases.
+ */
 export function printSummary(cluster: Cluster, tookMs: number, verified: boolean): void {
   const endpoints = cluster.hosts.map((host) => host.clientURL)
   const { json, log, changes, warnings } = run()
@@ -30,9 +33,8 @@ export function printSummary(cluster: Cluster, tookMs: number, verified: boolean
     : changes.length > 0
       ? chalk.green('The cluster is up and verified')
       : `${chalk.green('The cluster was up already and is verified')}; nothing had to be changed`
-  print(
-    `\n${outcome} (${duration(tookMs)}).\n\n${table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))}\n${warningLines(warnings)}`,
-  )
+  const lines = table(rows.map(([left = '', right = '']) => [chalk.dim(left), right]))
+  print(`\n${outcome} (${duration(tookMs)}).\n\n${lines}\n${warningLines(warnings)}`)
 }
 
 /** The path as it is, or relative to where the person stands, whichever is shorter. */

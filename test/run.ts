@@ -24,7 +24,8 @@ interface Outcome {
   ms: number
 }
 
-const usage = `Usage: npm test -- [unit | integration | part of a path]... [--kind KIND] [--timeout SECONDS] [--root FOLDER]`
+const usage =
+  'Usage: npm test -- [unit | integration | part of a path]... [--kind KIND] ' + '[--timeout SECONDS] [--root FOLDER]'
 const preload = new URL('./support/report.ts', import.meta.url).href
 const loader = new URL('../tasks/core/loader.mjs', import.meta.url).href
 const reports = mkdtempSync(join(tmpdir(), 'tests-'))
@@ -44,7 +45,8 @@ const timeout = Number(values.timeout ?? 1200) * 1000
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => void stop(signal === 'SIGINT' ? 130 : 143))
 
-// Those of test/e2e run alone: test/e2e/run.ts gives them all that they need, which from inside its namespace they could not get.
+// Those of test/e2e run alone: test/e2e/run.ts gives them all that they need, which from inside its namespace they
+// could not get.
 if (!values.root && values.kind !== 'e2e') await prepared()
 const outcomes = values.kind
   ? await runAll(find(values.kind), 2)
@@ -166,7 +168,10 @@ function nodeOptions(): string {
   return (process.env.NODE_OPTIONS ?? '').replace(/--import[= ](tsx|ha-etcd\/loader)\b/, '').trim()
 }
 
-/** Ends what the file's process left in its group; true when there was something. tsx's own helper needs a moment to end. */
+/**
+ * Ends what the file's process left in its group; true when there was something. tsx's own helper needs a moment to
+ * end.
+ */
 async function endLeftovers(pid: number): Promise<boolean> {
   for (let waited = 0; waited < 1000; waited += 20) {
     if (!(await groupIsAlive(pid))) return false

@@ -70,7 +70,8 @@ const carriers: Carriers = {
     }
     if (forgetsPromotions(cluster.etcd.version ?? ''))
       run().warnings.push(
-        `etcd ${cluster.etcd.version} notes a promotion in one of two places only (etcd-io/etcd#19557): go to 3.5.32 or later before 3.6.`,
+        `etcd ${cluster.etcd.version} notes a promotion in one of two places only (etcd-io/etcd#19557): ` +
+          'go to 3.5.32 or later before 3.6.',
       )
     return orWithdraw(cluster, goal, [letVote])
   },
@@ -96,7 +97,8 @@ async function handOver(cluster: Cluster, from: Host, to: Host): Promise<Task[]>
   for (const deadline = Date.now() + handOverMs; Date.now() < deadline; await sleep(200)) {
     const [leader, heir] = await endpointStatus(cluster, { endpoints: [from.clientURL, to.clientURL] })
     if (!leader?.ok || leader.value.leaderId !== leader.value.memberId) return []
-    if (heir?.ok) await moveLeader(cluster, from.clientURL, heir.value.memberId).catch(() => undefined) // looked at again: its answer says little
+    // looked at again: its answer says little
+    if (heir?.ok) await moveLeader(cluster, from.clientURL, heir.value.memberId).catch(() => undefined)
   }
   throw new OperationError(`${to.name} did not take the lead over from ${from.name}.`, {
     hint: `See what is wrong: ${command(cluster, 'verify')}`,
@@ -121,7 +123,10 @@ async function setAside(cluster: Cluster, host: string, tell: Told): Promise<Tas
 const forgetsPromotions = (version: string): boolean =>
   version.startsWith('3.5.') && compareVersions(version, '3.5.1') >= 0 && compareVersions(version, '3.5.20') < 0
 
-/** The host, and two healthy members that tell the role who belongs to the cluster: all of them would take longer and say no more. */
+/**
+ * The host, and two healthy members that tell the role who belongs to the cluster: all of them would take longer and
+ * say no more.
+ */
 async function withWitnesses(cluster: Cluster, host: Host): Promise<string[]> {
   const urls = await voters(cluster, [host])
   const witnesses = cluster.hosts.filter(({ clientURL }) => urls.includes(clientURL)).slice(0, 2)
@@ -134,7 +139,10 @@ async function absent(cluster: Cluster): Promise<string[]> {
   return cluster.hosts.filter((host) => !memberOf(host, members)).map(({ name }) => name)
 }
 
-/** The tasks; when one fails, the learner is removed again, so that none is left behind. After a Ctrl-C it stays: the next run goes on with it. */
+/**
+ * The tasks; when one fails, the learner is removed again, so that none is left behind. After a Ctrl-C it stays: the
+ * next run goes on with it.
+ */
 function orWithdraw(cluster: Cluster, host: Host, tasks: Task[]): Task[] {
   return tasks.map((task) => ({
     ...task,
@@ -159,5 +167,8 @@ async function withdraw(cluster: Cluster, host: Host, hint: string): Promise<str
     () => false,
   )
   if (!removed) return hint
-  return `${hint} The learner was removed again; then run the same command again, or see how the cluster is: ${command(cluster, 'verify')}`.trim()
+  return (
+    `${hint} The learner was removed again; then run the same command again, or see how the cluster is: ` +
+    `${command(cluster, 'verify')}`
+  ).trim()
 }

@@ -21,7 +21,10 @@ export const otherSubnets = (name: string): (string | undefined)[] =>
     .filter((other) => other !== name)
     .map((other) => /"subnet": *"([\d.]+\/24)"/.exec(readFileIfThere(clusterPaths(other).record) ?? '')?.[1])
 
-/** A 127.x.y.0/24 that no recorded cluster has and whose first address has the ports free; the name decides where the search starts. */
+/**
+ * A 127.x.y.0/24 that no recorded cluster has and whose first address has the ports free; the name decides where the
+ * search starts.
+ */
 export async function freeLoopbackSubnet(name: string, ports: number[]): Promise<string> {
   const taken = otherSubnets(name)
   const start = createHash('sha256').update(join(home(), name)).digest().readUInt16BE()

@@ -33,8 +33,8 @@ export interface Host {
 }
 
 /**
- * What a restore or a recover needs to be gone on with. restore: its snapshot, by path and sum. recover: from whose data,
- * until the new cluster is formed. Both: the revision that the data is raised to, and the tokens before.
+ * What a restore or a recover needs to be gone on with. restore: its snapshot, by path and sum. recover: from whose
+ * data, until the new cluster is formed. Both: the revision that the data is raised to, and the tokens before.
  */
 export type Begun = NonNullable<ClusterRecord['begun']>
 
@@ -66,7 +66,9 @@ export interface Cluster {
     source: EtcdSource
     /** Where a mirror of the official release is. */
     mirror: string | undefined
-    /** True for a verb that only looks: then that folder may hold any version, since every etcdctl reads every member. */
+    /**
+     * True for a verb that only looks: then that folder may hold any version, since every etcdctl reads every member.
+     */
     looksOnly?: boolean | undefined
     clientPort: number
     peerPort: number
@@ -91,9 +93,9 @@ export interface Cluster {
 }
 
 /**
- * Builds the cluster from the settings and its record; touches nothing. `resize`: other hosts than recorded are what is wanted.
- * `configures`: false for a verb that changes no configuration: then the record is heard, whatever else is asked.
- * `looks`: true for a verb that changes nothing: any version of etcd's programs does.
+ * Builds the cluster from the settings and its record; touches nothing. `resize`: other hosts than recorded are what is
+ * wanted. `configures`: false for a verb that changes no configuration: then the record is heard, whatever else is
+ * asked. `looks`: true for a verb that changes nothing: any version of etcd's programs does.
  * @throws UsageError when what is asked contradicts the record
  */
 export async function resolveCluster(

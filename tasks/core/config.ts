@@ -131,7 +131,8 @@ function checkTogether(asked: Config): void {
     )
   if (renewBeforeDays >= leafDays)
     throw new UsageError(
-      `pki.renewBeforeDays (${renewBeforeDays}) must be less than pki.leafDays (${leafDays}), or every run would renew.`,
+      `pki.renewBeforeDays (${renewBeforeDays}) must be less than pki.leafDays (${leafDays}), ` +
+        'or every run would renew.',
     )
   const {
     clientPort = defaults.etcd.clientPort,
@@ -202,7 +203,10 @@ interface RoleVariables {
   etcd_refused_environment: Record<string, string>
 }
 
-/** The role's own lists are the one source. @throws UsageError for a variable that it derives, or that a cluster would not survive */
+/**
+ * The role's own lists are the one source.
+ * @throws UsageError for a variable that it derives, or that a cluster would not survive
+ */
 function checkEnvironment(names: string[]): void {
   if (names.length === 0) return
   const role = parseDocument(

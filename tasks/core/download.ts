@@ -1,4 +1,5 @@
-// Downloading a file: gone on with where it was cut off, through the person's proxy, limited by stalls and not by length.
+// Downloading a file: gone on with where it was cut off, through the person's proxy, limited by stalls and not by
+// length.
 import {
   closeSync,
   existsSync,
@@ -35,8 +36,8 @@ const mostTries = 50
 const mostRedirects = 5
 
 /**
- * Downloads a file into the folder of `file`; what another run began is gone on with. Proxies: HTTPS_PROXY, HTTP_PROXY and
- * NO_PROXY, in capitals or not.
+ * Downloads a file into the folder of `file`; what another run began is gone on with. Proxies: HTTPS_PROXY, HTTP_PROXY
+ * and NO_PROXY, in capitals or not.
  * @returns the path of the whole file, which is the caller's to remove, and whether a part of it was there before: then
  * a wrong content may come from that
  * @throws DownloadError, after which what was received is kept for the next run
@@ -107,7 +108,10 @@ function renameIfThere(from: string, to: string): void {
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
-/** Loaded only where something is downloaded: it takes a tenth of a second. @throws UsageError for a proxy that is no URL */
+/**
+ * Loaded only where something is downloaded: it takes a tenth of a second.
+ * @throws UsageError for a proxy that is no URL
+ */
 async function throughProxy(stallMs: number): Promise<Dispatcher> {
   const { EnvHttpProxyAgent } = await import('undici')
   const { emitWarning } = process
@@ -124,7 +128,10 @@ async function throughProxy(stallMs: number): Promise<Dispatcher> {
   }
 }
 
-/** One connection's worth of the file, appended to the part. @throws Cut where it ended too early, else DownloadError */
+/**
+ * One connection's worth of the file, appended to the part.
+ * @throws Cut where it ended too early, else DownloadError
+ */
 async function receive(url: string, part: string, dispatcher: Dispatcher, options: DownloadOptions): Promise<void> {
   const have = sizeOf(part)
   const { answer, host } = await follow(url, have, dispatcher)

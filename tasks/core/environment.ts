@@ -6,8 +6,9 @@ import { UsageError } from './errors.ts'
 import { run } from './run.ts'
 import { suggest } from './suggest.ts'
 
-// Node gives a program a socket for its input. A bash that stands below no other shell takes that for rshd's, and reads the
-// person's ~/.bashrc first (bash(1), "Invocation"): slow, and what that prints would be taken for the program's own words.
+// Node gives a program a socket for its input. A bash that stands below no other shell takes that for rshd's, and reads
+// the person's ~/.bashrc first (bash(1), "Invocation"): slow, and what that prints would be taken for the program's own
+// words.
 if (!(Number(process.env.SHLVL) > 0)) process.env.SHLVL = '1'
 
 /** Every variable of ours, with what it means; `--help` and the docs show this table. */
@@ -36,7 +37,10 @@ export const home = (): string => resolve(run().env.HA_ETCD_HOME || projectFolde
 /** The passphrase of the CA's key, if there is one. Never logged. */
 export const caPassphrase = (): string | undefined => run().env.HA_ETCD_CA_PASSPHRASE || undefined
 
-/** The environment of the programs that we start, with `more`. None of them needs the passphrase, and whoever may see them would see it. */
+/**
+ * The environment of the programs that we start, with `more`. None of them needs the passphrase, and whoever may see
+ * them would see it.
+ */
 export function programEnvironment(more: Record<string, string | undefined> = {}): NodeJS.ProcessEnv {
   const { HA_ETCD_CA_PASSPHRASE: _, ...environment } = run().env
   return { ...environment, ...more }

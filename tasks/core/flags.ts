@@ -104,5 +104,7 @@ export function helpText(verb: string, summary: string, table: Record<string, Fl
     ([name, flag]) => [`  --${name}${flag.value ? ` ${flag.value}` : ''}`, flag.summary] as const,
   )
   const width = Math.max(...rows.map(([left]) => left.length)) + 2
-  return `${summary}\n\nUsage: npx zx scripts/${verb}.ts ${words ? `${words} ` : ''}[flags]\n\n${rows.map(([left, right]) => left.padEnd(width) + right).join('\n')}\n\n${more.trim()}\n`
+  const usage = ['Usage: npx zx', `scripts/${verb}.ts`, words, '[flags]'].filter(Boolean).join(' ')
+  const flags = rows.map(([left, right]) => left.padEnd(width) + right).join('\n')
+  return `${[summary, usage, flags, more.trim()].join('\n\n')}\n`
 }

@@ -3,7 +3,7 @@ import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 if (!process.features.typescript) await import('tsx')
-// Code once compiled is kept, which halves a start: in a folder of the project's own, not in /tmp, where others could lay
-// down code for us. Coverage wants to see everything compiled.
+// Code once compiled is kept, which halves a start: in a folder of the project's own, not in /tmp, where others could
+// lay down code for us. Coverage wants to see everything compiled.
 else if (!process.env.NODE_V8_COVERAGE)
   module.enableCompileCache?.(fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url)))

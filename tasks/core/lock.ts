@@ -44,7 +44,9 @@ interface Owner {
 /** The lock's folder below a cluster's state folder. */
 const lockFolder = (state: string): string => join(state, 'lock')
 
-/** A file for the pid of a tool, and the shell words with which the tool's shell fills it before it becomes the tool. */
+/**
+ * A file for the pid of a tool, and the shell words with which the tool's shell fills it before it becomes the tool.
+ */
 export function toolPidFile(state: string): { path: string; fill: string } {
   const path = join(lockFolder(state), `tool-${randomBytes(4).toString('hex')}.pid`)
   return { path, fill: `{ echo $$; ${printOwnBirth}; } > ${quote(path)};` }
@@ -167,7 +169,8 @@ async function refuseIfAlive(record: string): Promise<void> {
   // Who kills npx with -9 kills npm only: the run below it goes on, but nobody sees it or can stop it any more.
   for (const [launcher, born] of launchers) if ((await birthOf(launcher)) !== born) return endProcess(pid)
   throw new OperationError(
-    `Another run is at work on this cluster: ${verb}, pid ${pid}, since ${since.slice(0, 19)}Z (${duration(Date.now() - Date.parse(since))} ago).`,
+    `Another run is at work on this cluster: ${verb}, pid ${pid}, since ${since.slice(0, 19)}Z ` +
+      `(${duration(Date.now() - Date.parse(since))} ago).`,
     {
       hint: `Wait for it, or stop it with: kill ${pid}`,
     },

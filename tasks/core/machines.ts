@@ -1,6 +1,8 @@
 // For which machines etcd's programs are made: architectures by the names of Go, Node, uname and ELF files.
 
-/** A row for each architecture by Go's name: Node's name, what uname calls it, and e_machine of its ELF files (elf.h). */
+/**
+ * A row for each architecture by Go's name: Node's name, what uname calls it, and e_machine of its ELF files (elf.h).
+ */
 const table = {
   amd64: { node: 'x64', uname: 'x86_64', elf: 62 },
   arm64: { node: 'arm64', uname: 'aarch64', elf: 183 },

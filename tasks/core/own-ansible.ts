@@ -21,9 +21,14 @@ export const vaultWords = /vault secrets/
 
 /** What helps then. */
 export const vaultHint =
-  'Name the file with its password: ANSIBLE_VAULT_PASSWORD_FILE=FILE, or vault_password_file in your ansible.cfg; then run the same command again.'
+  'Name the file with its password: ANSIBLE_VAULT_PASSWORD_FILE=FILE, or vault_password_file in your ' +
+  'ansible.cfg; then run the same command again.'
 
-/** As variables for a play. Asked once a run, and only where there is such a file: ansible-config takes more than half a second. @throws UsageError */
+/**
+ * As variables for a play. Asked once a run, and only where there is such a file: ansible-config takes more than half a
+ * second.
+ * @throws UsageError
+ */
 export async function ownAnsible(): Promise<Record<string, string>> {
   // Where Ansible looks, in its order (ansible-config(1)).
   const files = [run().env.ANSIBLE_CONFIG, 'ansible.cfg', join(homedir(), '.ansible.cfg'), '/etc/ansible/ansible.cfg']

@@ -26,7 +26,10 @@ export interface OwnHost {
   ssh?: SshSettings | undefined
 }
 
-/** The groups of an inventory that may hold the masters: ours (and the original's), else what kubespray and others call it. */
+/**
+ * The groups of an inventory that may hold the masters: ours (and the original's), else what kubespray and others call
+ * it.
+ */
 const groups = ['role=master', 'etcd']
 const counts = [1, 3, 5, 7, 9]
 /** On a host, NAME.crt is the peer certificate of the host NAME; these are other certificates. */
@@ -36,12 +39,18 @@ const taken = ['ca', 'server', 'etcd-client']
 export function checkOwnHosts(hosts: OwnHost[], where: string): void {
   if (!counts.includes(hosts.length))
     throw new UsageError(
-      `${where} must name 1, 3, 5, 7 or 9 hosts, not ${hosts.length}${hosts.length % 2 === 0 && hosts.length > 0 ? ': an even number tolerates no more failures than the odd number below it' : ''}.`,
+      `${where} must name 1, 3, 5, 7 or 9 hosts, not ` +
+        `${hosts.length}${
+          hosts.length % 2 === 0 && hosts.length > 0
+            ? ': an even number tolerates no more failures ' + 'than the odd number below it'
+            : ''
+        }.`,
     )
   const unfit = hosts.find(({ name }) => taken.includes(name))
   if (unfit)
     throw new UsageError(
-      `${where}: a host cannot be named ${unfit.name}: its peer certificate would be the file ${unfit.name}.crt, which is another one.`,
+      `${where}: a host cannot be named ${unfit.name}: its peer certificate would be the file ` +
+        `${unfit.name}.crt, which is another one.`,
     )
   for (const key of ['name', 'address'] as const) {
     const twice = hosts.find((host, index) => hosts.findIndex((other) => other[key] === host[key]) !== index)
@@ -128,7 +137,10 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
   }
 }
 
-/** The first of these variables that is set. @throws UsageError for a template: ansible-inventory does not evaluate any */
+/**
+ * The first of these variables that is set.
+ * @throws UsageError for a template: ansible-inventory does not evaluate any
+ */
 function literal(vars: HostVars, keys: string[], where: string): string | undefined {
   const key = keys.find((one) => typeof vars[one] === 'string' || typeof vars[one] === 'number')
   const value = key && String(vars[key])
@@ -143,7 +155,10 @@ function requirePlain(value: string | undefined, where: string): void {
   if (mistake) throw new UsageError(`${where} ${mistake}, not ${JSON.stringify(value)}.`)
 }
 
-/** ssh's flags that say how a host is reached, as ssh_config(5) has them. What follows -o is such a line already, and must stay as it is. */
+/**
+ * ssh's flags that say how a host is reached, as ssh_config(5) has them. What follows -o is such a line already, and
+ * must stay as it is.
+ */
 const sshFlags: Record<string, (value: string) => string> = {
   o: (value) => value.replaceAll('\n', ' '),
   i: (value) => `IdentityFile "${value}"`,
@@ -163,7 +178,8 @@ function sshOptions(args: string, where: string): string[] {
     if (flag && flag !== 'o') requirePlain(given, `${where}: -${flag}`)
     return flag && given ? [sshFlags[flag]?.(given) ?? ''] : []
   })
-  return lines.filter((line) => !/^\s*Control/i.test(line)) // a connection that is kept open would outlive what we start
+  // a connection that is kept open would outlive what we start
+  return lines.filter((line) => !/^\s*Control/i.test(line))
 }
 
 /** @throws UsageError when the inventory's hosts are no longer those the cluster was made of */

@@ -22,7 +22,10 @@ export const toolsFolder = (): string => join(home(), '.tools')
 /** Where a download is kept until it is whole and checked. */
 export const downloadsFolder = (): string => join(toolsFolder(), 'downloads')
 
-/** The program's path: on PATH, else (for a tool that we fetch) in .tools/<tool>-<version>/; undefined where there is none. */
+/**
+ * The program's path: on PATH, else (for a tool that we fetch) in .tools/<tool>-<version>/; undefined where there is
+ * none.
+ */
 export function findProgram(name: string, tool?: string): string | undefined {
   const folders = searchPath().split(delimiter).filter(Boolean)
   return [...folders, ...(tool ? fetchedFolders(tool) : [])].map((folder) => join(folder, name)).find(isExecutable)
@@ -60,7 +63,10 @@ export function compareVersions(a: string, b: string): number {
 /** The person's own PATH, for a program that is started with nothing else of their environment. */
 export const searchPath = (): string => run().env.PATH ?? ''
 
-/** The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run; what we fetched bears it in its folder's name. */
+/**
+ * The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run; what
+ * we fetched bears it in its folder's name.
+ */
 export function versionOf(program: string, args = ['--version']): Promise<string | undefined> {
   const fetched = program.startsWith(`${toolsFolder()}/`)
     ? /-(\d+\.\d+(\.\d+)?)$/.exec(dirname(program))?.[1]

@@ -60,8 +60,8 @@ async function usableHypervisor(fits = canUseAtOnce): Promise<VagrantProvider | 
 
 /**
  * The configuration's, at every run anew, but for what must stay: the hypervisor, and the box's version, which may have
- * come from the environment. Where no hypervisor works at once, the first that lacks only its plugin, else the first of all, is taken
- * for granted; doctor says what it lacks.
+ * come from the environment. Where no hypervisor works at once, the first that lacks only its plugin, else the first of
+ * all, is taken for granted; doctor says what it lacks.
  */
 export async function vagrantSettings(asked: Config, recorded: VagrantSettings | undefined): Promise<VagrantSettings> {
   const provider =
@@ -119,8 +119,9 @@ const canUseAtOnce = async (hypervisor: VagrantProvider): Promise<boolean> =>
   (await canUse(hypervisor)) && (await hasPlugin(hypervisor))
 
 /**
- * Whether Vagrant has the plugin that a hypervisor needs; true, too, where there is no Vagrant to have it. Vagrant's own lists
- * are read first (Vagrant's lib/vagrant/plugin/state_file.rb, and Debian's folder): to say it, Vagrant takes a second and more.
+ * Whether Vagrant has the plugin that a hypervisor needs; true, too, where there is no Vagrant to have it. Vagrant's
+ * own lists are read first (Vagrant's lib/vagrant/plugin/state_file.rb, and Debian's folder): to say it, Vagrant takes
+ * a second and more.
  */
 export async function hasPlugin(
   hypervisor: VagrantProvider,

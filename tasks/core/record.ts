@@ -1,4 +1,5 @@
-// The record of a cluster, cluster.json: where it and the cluster's other things lie, what it holds, and what contradicts it.
+// The record of a cluster, cluster.json: where it and the cluster's other things lie, what it holds, and what
+// contradicts it.
 
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
@@ -195,7 +196,8 @@ export function refuseContradiction(asked: Config, record: ClusterRecord): void 
       'masters',
       record.members.length,
       asked.masters,
-      `Members come and go one at a time: ${command(record, `scale --masters ${asked.masters}`)}. Or leave masters out to go on with the cluster as it is.`,
+      `Members come and go one at a time: ${command(record, `scale --masters ${asked.masters}`)}. Or ` +
+        'leave masters out to go on with the cluster as it is.',
     )
   if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider)
     refuse('provider', record.provider, asked.provider)
@@ -212,6 +214,7 @@ export function refuseContradiction(asked: Config, record: ClusterRecord): void 
       'etcd.version',
       record.etcd.version,
       version,
-      `Leave it out, or say what it runs. An upgrade changes it: ${command(record, `upgrade --etcd-version ${version}`)}`,
+      'Leave it out, or say what it runs. An upgrade changes it: ' +
+        `${command(record, `upgrade --etcd-version ${version}`)}`,
     )
 }

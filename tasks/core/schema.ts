@@ -27,7 +27,9 @@ const port = wholeNumber('a port', 1, 65535)
 export const template = /\{[{%#]/
 const controls = /\p{Cc}/u
 
-/** What keeps a text from being put into a configuration or told to Ansible, as a clause; undefined where nothing does. */
+/**
+ * What keeps a text from being put into a configuration or told to Ansible, as a clause; undefined where nothing does.
+ */
 export function unfit(value: string): string | undefined {
   if (controls.test(value)) return 'must be on one line, without control characters'
   return template.test(value) ? 'must not contain {{, {% or {#, which Ansible would evaluate' : undefined
@@ -58,7 +60,10 @@ const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
 const dnsName = new RegExp(`^${label}(\\.${label})*$`)
 const isDNSName = (value: string): boolean => dnsName.test(value) && !/^[\d.]+$/.test(value)
 
-/** Whether a host may have this name, which is a member's name, a file's and a certificate's, too: a DNS name (RFC 1123) in lower case, or an IPv4 address. */
+/**
+ * Whether a host may have this name, which is a member's name, a file's and a certificate's, too: a DNS name (RFC 1123)
+ * in lower case, or an IPv4 address.
+ */
 export const isHostName = (name: string): boolean => isIPv4(name) || (isDNSName(name) && name.length <= 200)
 /** What a host's name must be, as a clause. */
 export const notHostName = 'must be a DNS name in lower case (letters, digits, dashes, dots) or an IPv4 address'

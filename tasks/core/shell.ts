@@ -131,7 +131,8 @@ export function keepRunning(
   until?: AbortSignal,
   onWords?: (words: string) => void,
 ): Promise<boolean> {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: programEnvironment() }) // a Ctrl-C reaches us first
+  // a Ctrl-C reaches us first
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: programEnvironment() })
   for (const signal of [run().signal, until])
     signal?.addEventListener('abort', () => child.stdin.destroy(), { once: true })
   return new Promise((done) => {
@@ -153,7 +154,10 @@ export function keepRunning(
 export const shellQuoted = (text: string): string =>
   /^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
-/** The words of a line as Python's shlex.split makes them, which Ansible reads ssh's arguments with; undefined where a quote is not closed. */
+/**
+ * The words of a line as Python's shlex.split makes them, which Ansible reads ssh's arguments with; undefined where a
+ * quote is not closed.
+ */
 export function shellWords(line: string): string[] | undefined {
   const word = /(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])+/gs
   if (line.replace(word, '').trim() !== '') return undefined

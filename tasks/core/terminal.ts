@@ -11,7 +11,10 @@ export { chalk }
 const esc = '\u001b'
 const ownColours = new RegExp(`(${esc}\\[(?:[0-2]|22|3[0-79]|9[0-7])m)`)
 
-/** Without what moves a terminal's cursor, colours it or hides something: hosts, etcd and certificates say what they like. */
+/**
+ * Without what moves a terminal's cursor, colours it or hides something: hosts, etcd and certificates say what they
+ * like.
+ */
 export const plain = (text: string): string => stripVTControlCharacters(text).replace(/[^\P{Cc}\n\t]/gu, '')
 
 /** As `plain`, for text that we have coloured ourselves: the colours that we use stay. */
@@ -89,7 +92,9 @@ export function presentError(
   if (!(failure instanceof OperationError)) {
     const message = error instanceof Error ? (verbose ? error.stack : error.message) : String(error)
     return {
-      text: `${chalk.red('Bug:')} ${plain(message ?? '')}\nThis is a mistake in ha-etcd, not yours. Run again with --verbose and report what it prints.`,
+      text:
+        `${chalk.red('Bug:')} ${plain(message ?? '')}\nThis is a mistake in ha-etcd, not yours. Run again ` +
+        'with --verbose and report what it prints.',
       exitCode: 1,
     }
   }

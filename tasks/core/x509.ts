@@ -1,4 +1,5 @@
-// X.509: key pairs, authorities and leaf certificates. node:crypto makes keys and signatures, node-forge the certificate around them.
+// X.509: key pairs, authorities and leaf certificates. node:crypto makes keys and signatures, node-forge the
+// certificate around them.
 import { createHash, generateKeyPair, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
@@ -31,7 +32,10 @@ export interface Profile extends Subject {
   /** DNS names and IP addresses. */
   sans: string[]
   usages: Usage[]
-  /** Its last moment: days from now, or a date of its own (one in the past gives an expired certificate). Never later than its authority's. */
+  /**
+   * Its last moment: days from now, or a date of its own (one in the past gives an expired certificate). Never later
+   * than its authority's.
+   */
   ends: number | Date
 }
 
@@ -116,7 +120,10 @@ interface Contents {
   issuer?: asn1.Asn1
 }
 
-/** Forge's certificate, with what forge cannot do put in afterwards: any kind of public key, and a signature by any kind of key. */
+/**
+ * Forge's certificate, with what forge cannot do put in afterwards: any kind of public key, and a signature by any kind
+ * of key.
+ */
 async function build(contents: Contents, signer: KeyObject): Promise<X509Certificate> {
   const { asn1 } = await forge()
   const tbs = await draft(contents)
@@ -135,7 +142,10 @@ async function build(contents: Contents, signer: KeyObject): Promise<X509Certifi
   return new X509Certificate(Buffer.from(asn1.toDer(whole).getBytes(), 'latin1'))
 }
 
-/** The part of a certificate that gets signed, with stand-ins for the public key and the signature algorithm: forge knows RSA only. */
+/**
+ * The part of a certificate that gets signed, with stand-ins for the public key and the signature algorithm: forge
+ * knows RSA only.
+ */
 async function draft({ subject, publicKey, notAfter, extensions }: Contents): Promise<asn1.Asn1> {
   const { asn1, jsbn, pki } = await forge()
   const certificate = pki.createCertificate()
@@ -158,13 +168,16 @@ async function draft({ subject, publicKey, notAfter, extensions }: Contents): Pr
     attribute('organizationName', subject.organization),
     attribute('commonName', subject.commonName),
   ])
-  certificate.setExtensions([...extensions, { id: '2.5.29.14', value: asn1.toDer(identifier).getBytes() }]) // subject key identifier
+  // subject key identifier
+  certificate.setExtensions([...extensions, { id: '2.5.29.14', value: asn1.toDer(identifier).getBytes() }])
   return (pki as unknown as { getTBSCertificate(certificate: pki.Certificate): asn1.Asn1 }).getTBSCertificate(
     certificate,
   )
 }
 
-/** The signature's algorithm as the standards write it: RSA with a NULL, ECDSA without parameters (RFC 4055, RFC 5758). */
+/**
+ * The signature's algorithm as the standards write it: RSA with a NULL, ECDSA without parameters (RFC 4055, RFC 5758).
+ */
 async function signatureAlgorithm(signer: KeyObject): Promise<asn1.Asn1> {
   const { asn1 } = await forge()
   const rsa = signer.asymmetricKeyType === 'rsa'
@@ -178,7 +191,9 @@ async function signatureAlgorithm(signer: KeyObject): Promise<asn1.Asn1> {
   return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, rsa ? [identifier, none] : [identifier])
 }
 
-/** An authority's name and key identifier, byte for byte as they stand in its certificate: its leaves must repeat them. */
+/**
+ * An authority's name and key identifier, byte for byte as they stand in its certificate: its leaves must repeat them.
+ */
 async function readParent(
   certificate: X509Certificate,
 ): Promise<{ subject: asn1.Asn1; keyIdentifier: string | undefined }> {
@@ -208,12 +223,16 @@ function serialNumber(): string {
 /** A SAN for forge, which itself would write a corrupt certificate for 10.0.0.300. */
 function altName(san: string): { type: number; value?: string; ip?: string } {
   if (isIP(san) === 4) return { type: 7, ip: san }
-  if (isIP(san) === 6 && !san.includes('%')) return { type: 7, ip: new URL(`http://[${san}]`).hostname.slice(1, -1) } // forge knows the plain form only
+  // forge knows the plain form only
+  if (isIP(san) === 6 && !san.includes('%')) return { type: 7, ip: new URL(`http://[${san}]`).hostname.slice(1, -1) }
   if (/^[\d.]+$/.test(san) || !/^(\*\.)?[\w-]+(\.[\w-]+)*$/.test(san))
     throw new UsageError(`${san} is neither a DNS name nor an IP address: no certificate can name it.`)
   return { type: 2, value: san }
 }
 
-/** Loaded when the first certificate is made (it takes 40 ms, which a run that makes none should not pay), and kept: asking again takes 0.7 ms. */
+/**
+ * Loaded when the first certificate is made (it takes 40 ms, which a run that makes none should not pay), and kept:
+ * asking again takes 0.7 ms.
+ */
 const forge = () => (loading ??= import('node-forge').then((module) => module.default))
 let loading: Promise<typeof import('node-forge')> | undefined

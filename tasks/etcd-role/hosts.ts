@@ -34,7 +34,10 @@ export const lackingPrograms = (found: Map<string, HostCheck[]>): Architecture[]
   return [...new Set(rows.flatMap(({ machine = '' }) => byUname(machine) ?? []))]
 }
 
-/** A row for each check, a column for each host (a further table below for those that 80 columns do not hold); what is wrong in words below. */
+/**
+ * A row for each check, a column for each host (a further table below for those that 80 columns do not hold); what is
+ * wrong in words below.
+ */
 export function hostTable(found: Map<string, HostCheck[]>): string {
   const checks = [...new Set([...found.values()].flat().map(({ check }) => check))]
   const mark = (row: HostCheck | undefined): string =>

@@ -25,7 +25,10 @@ import { writeInventory } from './inventory.ts'
 
 export { writeInventory } from './inventory.ts'
 
-/** Writes the inventory and runs the role; the title says what changed. `options`: what this run is limited to, or has besides. */
+/**
+ * Writes the inventory and runs the role; the title says what changed. `options`: what this run is limited to, or has
+ * besides.
+ */
 export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task[] {
   return [
     {
@@ -42,7 +45,10 @@ export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' |
   ]
 }
 
-/** Has the hosts run the programs of `cluster.etcd.version`, one after the other, and records nothing: verb upgrade does, once it is verified. */
+/**
+ * Has the hosts run the programs of `cluster.etcd.version`, one after the other, and records nothing: verb upgrade
+ * does, once it is verified.
+ */
 export function upgradeTasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task[] {
   return [{ title: 'Write the inventory', task: async () => void (await prepare(cluster)) }, roleTask(cluster, options)]
 }
@@ -75,7 +81,8 @@ function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'va
       task.title =
         changed.length > 0
           ? `Run the Ansible role etcd: ${changed.map(([host, count]) => `${host} changed=${count}`).join(', ')}`
-          : `Run the Ansible role etcd: nothing to do, changed=0 on ${hosts.length} ${hosts.length === 1 ? 'host' : 'hosts'}`
+          : `Run the Ansible role etcd: nothing to do, changed=0 on ${hosts.length} ` +
+            `${hosts.length === 1 ? 'host' : 'hosts'}`
     },
   }
 }
@@ -136,7 +143,10 @@ export async function checkTheHosts(
   if (failure) throw failure
 }
 
-/** Gets what hosts of another architecture need, by what the checks found. @returns whether there was anything to get */
+/**
+ * Gets what hosts of another architecture need, by what the checks found.
+ * @returns whether there was anything to get
+ */
 async function getLacking(
   cluster: Cluster,
   found: Map<string, HostCheck[]>,
@@ -158,7 +168,11 @@ async function fetchFor(cluster: Cluster, architecture: Architecture, onTask: (n
   return `etcd ${version}: ${told}`
 }
 
-/** Writes the inventory. @returns the programs that the hosts are to run. @throws OperationError when a certificate or etcd is missing */
+/**
+ * Writes the inventory.
+ * @returns the programs that the hosts are to run.
+ * @throws OperationError when a certificate or etcd is missing
+ */
 export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   if (cluster.hosts.some(({ connection }) => connection?.etcd_service_manager === 'supervisor'))
     throw new OperationError(`The members of ${cluster.name} still run under supervisord. Nothing was changed.`, {
@@ -250,7 +264,8 @@ const ansibleCheck: Check = {
 const canInstall = (): boolean => hasApt() && isRoot()
 
 const ansibleRemedy =
-  'Install ansible-core 2.14 or later, or Python 3.9 or later with which it can be fetched (PIP_INDEX_URL names a mirror).'
+  'Install ansible-core 2.14 or later, or Python 3.9 or later with which it can be fetched ' +
+  '(PIP_INDEX_URL names a mirror).'
 
 const etcdCheck = (cluster: Cluster): Check => ({
   title: 'Check etcd',

@@ -10,18 +10,27 @@ import { byMachine, type EtcdBinaries } from '../etcd/binaries.ts'
 import { commonNames } from '../etcd/certificates.ts'
 import { refuseTemplates } from '../etcd/playbook.ts'
 
-/** Writes .cluster/<cluster>/inventory.yml; leaves it alone when nothing changed. @throws OperationError when a host is not up */
+/**
+ * Writes .cluster/<cluster>/inventory.yml; leaves it alone when nothing changed.
+ * @throws OperationError when a host is not up
+ */
 export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
   const inventories = [cluster.own?.inventory, cluster.paths.inventory]
     .flatMap((file) => (file ? [`-i ${shellQuoted(file)}`] : []))
     .join(' ')
   // A person's own inventory may name others.
   const limit = cluster.own?.inventory ? ` --limit ${cluster.hosts.map(({ name }) => name).join(',')}` : ''
-  const header = `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand, in the project's folder:\n# ANSIBLE_CONFIG=templates/ansible/ansible.cfg ansible-playbook ${inventories}${limit} templates/ansible/playbooks/etcd.yml\n`
+  const header =
+    `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand, in the project's folder:\n# ` +
+    `ANSIBLE_CONFIG=templates/ansible/ansible.cfg ansible-playbook ${inventories}${limit} ` +
+    'templates/ansible/playbooks/etcd.yml\n'
   writeFileIfChanged(cluster.paths.inventory, header + stringify(inventory(cluster, binaries), { lineWidth: 0 }), 0o600)
 }
 
-/** The inventory as a value. The group's name and private_ipv4 are the original's. @throws UsageError for a path that Ansible would evaluate */
+/**
+ * The inventory as a value. The group's name and private_ipv4 are the original's.
+ * @throws UsageError for a path that Ansible would evaluate
+ */
 function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
   const down = cluster.hosts.find((host) => !host.connection)
   if (down)

@@ -1,4 +1,5 @@
-// How far a change of the authority (verb rotate-ca) has come: the files under certs/<cluster>/ say it. Reads, never writes.
+// How far a change of the authority (verb rotate-ca) has come: the files under certs/<cluster>/ say it. Reads, never
+// writes.
 import type { X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import type { Cluster } from '../core/cluster.ts'
@@ -33,7 +34,10 @@ export function changeStage(cluster: Cluster): ChangeStage | undefined {
   return nextAuthority(cluster) ? 'trusted' : 'made'
 }
 
-/** The one in ca.crt that is of this cluster, and neither the old one nor, before that has a name of its own, the one that issues. */
+/**
+ * The one in ca.crt that is of this cluster, and neither the old one nor, before that has a name of its own, the one
+ * that issues.
+ */
 function nextAuthority(cluster: Cluster): X509Certificate | undefined {
   const old = oldAuthority(cluster) ?? authorityCertificate(cluster)
   return trustedAuthorities(cluster).find(
@@ -53,7 +57,10 @@ export function readOther(cluster: Cluster): Authority {
   return { certificate, key: readKey(cluster, old ? key : nextKey, certificate) }
 }
 
-/** A sentence or two, with the command that helps, while a change is under way, once the authority's end is near, or where it cannot be used. */
+/**
+ * A sentence or two, with the command that helps, while a change is under way, once the authority's end is near, or
+ * where it cannot be used.
+ */
 export function authorityWarning(cluster: Cluster): string | undefined {
   try {
     return warning(cluster)
@@ -67,8 +74,14 @@ function warning(cluster: Cluster): string | undefined {
   const stage = changeStage(cluster)
   const back = stage === 'leaving' ? '' : `; or take it back: ${command(cluster, 'rotate-ca --back')}`
   if (stage)
-    return `The authority of cluster ${cluster.name} is being changed. Finish it: ${command(cluster, 'rotate-ca')}${back}`
+    return (
+      `The authority of cluster ${cluster.name} is being changed. Finish it: ` +
+      `${command(cluster, 'rotate-ca')}${back}`
+    )
   const authority = authorityCertificate(cluster)
   if (!authority || daysLeft(authority) >= cluster.pki.renewBeforeDays) return undefined
-  return `The authority of cluster ${cluster.name} expires in ${daysLeft(authority)} days, and every certificate with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`
+  return (
+    `The authority of cluster ${cluster.name} expires in ${daysLeft(authority)} days, and every ` +
+    `certificate with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`
+  )
 }

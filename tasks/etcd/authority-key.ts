@@ -10,7 +10,8 @@ import { attempt, authorityCertificate, authorityFiles, changeFiles, restoreHint
 
 /**
  * The authority with its key, to issue with. An encrypted key is opened with the passphrase from the environment.
- * @throws OperationError when a file is missing or unreadable, the two do not match, or the passphrase is missing or wrong
+ * @throws OperationError when a file is missing or unreadable, the two do not match, or the passphrase is missing or
+ * wrong
  */
 export function readAuthority(cluster: Cluster): Authority {
   const files = authorityFiles(cluster)
@@ -49,7 +50,9 @@ function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
     throw new OperationError(
       `HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`,
       {
-        hint: `Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ${withoutKey(cluster, path)}`,
+        hint:
+          'Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ' +
+          `${withoutKey(cluster, path)}`,
       },
     )
   throw new OperationError(`${path} is not a readable private key.`, { hint: lostKeyHint(cluster, path) })

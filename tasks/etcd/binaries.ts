@@ -20,15 +20,19 @@ export interface EtcdBinaries {
 }
 
 const oldest = '3.4.0'
-/** Its `etcdctl endpoint health` ends where any ETCDCTL_* is set, as all our calls do; mended in 3.6.1 (etcd-io/etcd#20118). */
+/**
+ * Its `etcdctl endpoint health` ends where any ETCDCTL_* is set, as all our calls do; mended in 3.6.1
+ * (etcd-io/etcd#20118).
+ */
 const deaf = '3.6.0'
 /** What this run found before. */
 const found = (): Map<string, EtcdBinaries> => run().once('etcd', () => new Map())
 
 /**
- * The programs this cluster runs: the person's own folder; else the version asked for or recorded, on PATH or in .tools/;
- * else what PATH has; else the default version in .tools/, or the distribution's. Undefined: none, fetchEtcd gets them.
- * PATH is passed over where etcd.source names a way, and where its programs are to be pushed to hosts that they are not for.
+ * The programs this cluster runs: the person's own folder; else the version asked for or recorded, on PATH or in
+ * .tools/; else what PATH has; else the default version in .tools/, or the distribution's. Undefined: none, fetchEtcd
+ * gets them. PATH is passed over where etcd.source names a way, and where its programs are to be pushed to hosts that
+ * they are not for.
  * @throws UsageError when they are too old or 3.6.0; when the person's own are unfit, or another version than recorded
  */
 export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
@@ -41,7 +45,9 @@ export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefin
   return answer
 }
 
-/** What the role gets of the folder, for hosts; where there is one for each architecture, by what the hosts call that. */
+/**
+ * What the role gets of the folder, for hosts; where there is one for each architecture, by what the hosts call that.
+ */
 export const byMachine = (
   { folder, folders }: EtcdBinaries,
   of: (folder: string) => string = (one) => one,
@@ -71,7 +77,11 @@ export async function etcdMissing(cluster: Cluster): Promise<string> {
     : `${wanted} were not found.`
 }
 
-/** As requireEtcd, to be run on this machine: where it is no Linux, the hosts' programs do not run here, and PATH's are taken. @throws OperationError */
+/**
+ * As requireEtcd, to be run on this machine: where it is no Linux, the hosts' programs do not run here, and PATH's are
+ * taken.
+ * @throws OperationError
+ */
 export async function requireEtcdHere(cluster: Cluster): Promise<EtcdBinaries> {
   if (cluster.provider === 'local' || process.platform === 'linux') return requireEtcd(cluster)
   const [onPath, fetched] = [await etcdOnPath(), gotBefore(waysOf(cluster), machineOf('local'))[0]]
@@ -151,7 +161,9 @@ async function etcdOnPath(): Promise<EtcdBinaries | undefined> {
   return compareVersions(version, '3.6') >= 0 && !complete(folder) ? undefined : { folder, version }
 }
 
-/** Whether the programs can run where the members do: pushed to hosts they must be Linux's, or scripts that start such. */
+/**
+ * Whether the programs can run where the members do: pushed to hosts they must be Linux's, or scripts that start such.
+ */
 const serves = ({ provider }: Cluster, { folder }: EtcdBinaries): boolean =>
   provider === 'local' ||
   ['etcd', 'etcdctl'].map((name) => kindOf(join(folder, name))).every((kind) => kind !== 'other')

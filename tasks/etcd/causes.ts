@@ -1,4 +1,5 @@
-// What ssh, sudo, Python, Ansible and the system say of a failure: they have no codes, so their words are read, here only.
+// What ssh, sudo, Python, Ansible and the system say of a failure: they have no codes, so their words are read, here
+// only.
 import { vaultHint, vaultWords } from '../core/own-ansible.ts'
 
 /** $1 in `says` is the pattern's first group. */
@@ -8,9 +9,13 @@ export interface Cause {
   hint: string
 }
 
+const anyOf = (...words: string[]): RegExp => new RegExp(words.join('|'), 'i')
+
 const again = 'then run the same command again.'
 
-/** Why a host is unreachable, in ssh's words. The first that matches counts, so the particular comes before the general. */
+/**
+ * Why a host is unreachable, in ssh's words. The first that matches counts, so the particular comes before the general.
+ */
 export const unreachable: Cause[] = [
   {
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED/,
@@ -53,8 +58,10 @@ export const unreachable: Cause[] = [
     hint: `Start the host, or correct its address, ${again}`,
   },
   {
-    pattern:
-      /not responding|closed by remote host|Connection reset|Broken pipe|Shared connection to|lost connection|Connection closed|client_loop|mux_client/i,
+    pattern: anyOf(
+      ...['not responding', 'closed by remote host', 'Connection reset', 'Broken pipe', 'Shared connection to'],
+      ...['lost connection', 'Connection closed', 'client_loop', 'mux_client'],
+    ),
     says: 'the connection was lost in the middle of the run.',
     hint: 'When it is back, run the same command again: it goes on where this one ended.',
   },
@@ -77,7 +84,9 @@ export const failing: Cause[] = [
   {
     pattern: /you must have a tty to run sudo/,
     says: 'sudo wants a terminal there (requiretty).',
-    hint: `Let the user run sudo without one (Defaults:USER !requiretty in /etc/sudoers.d); or set ANSIBLE_PIPELINING=0, which lays what Ansible runs, keys included, on the host's disk for a moment; ${again}`,
+    hint:
+      'Let the user run sudo without one (Defaults:USER !requiretty in /etc/sudoers.d); or set ' +
+      `ANSIBLE_PIPELINING=0, which lays what Ansible runs, keys included, on the host's disk for a moment; ${again}`,
   },
   {
     pattern: /privilege escalation prompt/,
@@ -102,12 +111,16 @@ export const failing: Cause[] = [
   {
     pattern: /feature annotations is not defined|feature_version|requires a minimum of Python/,
     says: 'its Python is too old.',
-    hint: `Python 3.7 or later is needed: install it there, and name it (python in hosts, ansible_python_interpreter), ${again}`,
+    hint:
+      'Python 3.7 or later is needed: install it there, and name it (python in hosts, ' +
+      `ansible_python_interpreter), ${again}`,
   },
   {
     pattern: /python\S*: (?:command )?not found|python\S*: No such file|need to set the interpreter/,
     says: 'there is no Python.',
-    hint: `Install Python 3 there (Debian: apt-get install python3, not python3-minimal), or name another one (python in hosts, ansible_python_interpreter), ${again}`,
+    hint:
+      'Install Python 3 there (Debian: apt-get install python3, not python3-minimal), or name another one ' +
+      `(python in hosts, ansible_python_interpreter), ${again}`,
   },
   {
     pattern: /No space left on device|Disk quota exceeded/i,

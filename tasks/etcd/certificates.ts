@@ -36,7 +36,10 @@ export interface Leaf extends Files, Subject {
   usages: Usage[]
 }
 
-/** One line of a report; `subject` as in O=etcd-cluster-1, CN=etcd-peer, `notAfter` in ISO 8601, `daysLeft` negative once expired. */
+/**
+ * One line of a report; `subject` as in O=etcd-cluster-1, CN=etcd-peer, `notAfter` in ISO 8601, `daysLeft` negative
+ * once expired.
+ */
 export interface CertificateReport {
   path: string
   subject: string
@@ -45,8 +48,8 @@ export interface CertificateReport {
 }
 
 /**
- * Where the authority that issues is. ca.crt holds every authority that is trusted: one, or two while one is changed for
- * another (authority-change.ts). The next one's key gets the name ca.key only at the end of that.
+ * Where the authority that issues is. ca.crt holds every authority that is trusted: one, or two while one is changed
+ * for another (authority-change.ts). The next one's key gets the name ca.key only at the end of that.
  */
 export function authorityFiles(cluster: Cluster): Files {
   const [key, nextKey] = authorityKeys(cluster)
@@ -54,13 +57,19 @@ export function authorityFiles(cluster: Cluster): Files {
   return { certificate: join(cluster.paths.certs, 'ca.crt'), key: nextIssues ? nextKey : key }
 }
 
-/** What lies beside ca.crt and ca.key while the authority is changed: the next one's key, and then the certificate of the one that no longer issues. */
+/**
+ * What lies beside ca.crt and ca.key while the authority is changed: the next one's key, and then the certificate of
+ * the one that no longer issues.
+ */
 export const changeFiles = (cluster: Cluster): { nextKey: string; oldCertificate: string } => ({
   nextKey: join(cluster.paths.certs, 'next-ca.key'),
   oldCertificate: join(cluster.paths.certs, 'old-ca.crt'),
 })
 
-/** Every file that may hold an authority's key: the authority's (while it is changed: the old one's), and the next one's. */
+/**
+ * Every file that may hold an authority's key: the authority's (while it is changed: the old one's), and the next
+ * one's.
+ */
 export const authorityKeys = (cluster: Cluster): [string, string] => [
   join(cluster.paths.certs, 'ca.key'),
   changeFiles(cluster).nextKey,
@@ -143,7 +152,8 @@ function flaw(certificate: X509Certificate, leaf: Leaf, asked: Cluster['pki']): 
   if (san) return `lacks SAN ${san}`
   const count = certificate.subjectAltName?.split(', ').length ?? 0
   if (count > leaf.sans.length) return 'has SANs that are not asked for'
-  const usage = leaf.usages.find((name) => !certificate.keyUsage?.includes(usageIdentifiers[name])) // node calls the extended usages so
+  // node calls the extended usages so
+  const usage = leaf.usages.find((name) => !certificate.keyUsage?.includes(usageIdentifiers[name]))
   if (usage) return `lacks usage ${usage}`
   const algorithm = keyAlgorithmOf(certificate.publicKey)
   return algorithm === asked.keyAlgorithm ? undefined : `has an ${algorithm} key, not ${asked.keyAlgorithm}`
@@ -164,11 +174,17 @@ function timeIsUp(
     : undefined
 }
 
-/** Both the names and key identifiers and the signature: node's verify alone passes what openssl refuses. Two authorities of one name are told apart so, too. */
+/**
+ * Both the names and key identifiers and the signature: node's verify alone passes what openssl refuses. Two
+ * authorities of one name are told apart so, too.
+ */
 export const isSignedBy = (certificate: X509Certificate, authority: X509Certificate): boolean =>
   certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
 
-/** Every authority that hosts and clients trust, as they stand in ca.crt. @throws OperationError when that is unreadable */
+/**
+ * Every authority that hosts and clients trust, as they stand in ca.crt.
+ * @throws OperationError when that is unreadable
+ */
 export function trustedAuthorities(cluster: Cluster): X509Certificate[] {
   const path = authorityFiles(cluster).certificate
   const text = readFileIfThere(path)
@@ -194,7 +210,8 @@ export function isOurAuthority(cluster: Cluster, certificate: X509Certificate): 
 }
 
 /**
- * The certificate of the authority that issues, or undefined where there is none: the first in ca.crt that is not the old one.
+ * The certificate of the authority that issues, or undefined where there is none: the first in ca.crt that is not the
+ * old one.
  * @throws OperationError when it is unreadable, is no CA, belongs to another cluster, or is not valid now
  */
 export function authorityCertificate(cluster: Cluster, now = new Date()): X509Certificate | undefined {
@@ -225,11 +242,14 @@ export function authorityCertificate(cluster: Cluster, now = new Date()): X509Ce
 /** What to do when the authority is not as it was: it cannot be made again. Its hosts have all but its key. */
 export const restoreHint = (cluster: Cluster): string =>
   cluster.formed
-    ? `Put ${cluster.paths.certs} back from your copy. If there is none: ${command(cluster, 'pki --from-hosts')} takes back what the hosts have of it, and then ${command(cluster, 'rotate-ca')} brings a new authority in while the cluster goes on serving.`
+    ? `Put ${cluster.paths.certs} back from your copy. If there is none: ` +
+      `${command(cluster, 'pki --from-hosts')} takes back what the hosts have of it, and then ` +
+      `${command(cluster, 'rotate-ca')} brings a new authority in while the cluster goes on serving.`
     : `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
 
 const newAuthorityHint = (cluster: Cluster): string =>
-  `To start anew, with a new authority and without the data, take the cluster down first (${command(cluster, 'down')}), then move ${cluster.paths.certs} aside.`
+  'To start anew, with a new authority and without the data, take the cluster down first ' +
+  `(${command(cluster, 'down')}), then move ${cluster.paths.certs} aside.`
 
 /** All certificates that are there and readable, the authorities first; for status and verify. */
 export function certificateReport(cluster: Cluster, now = new Date()): CertificateReport[] {

@@ -1,4 +1,5 @@
-// Whether this machine's clock is right, by the members' and the hosts': a wrong one issues certificates that nobody accepts.
+// Whether this machine's clock is right, by the members' and the hosts': a wrong one issues certificates that nobody
+// accepts.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
@@ -41,7 +42,8 @@ export function judgeClocks(readings: Reading[]): { refusal?: OperationError; wa
     return {
       warnings: off.map(
         (reading) =>
-          `This machine's clock is ${apart(reading)} ${reading.host}, and right by the others: ${reading.host} may refuse new certificates. Set its clock right (timedatectl, chrony).`,
+          `This machine's clock is ${apart(reading)} ${reading.host}, and right by the others: ` +
+          `${reading.host} may refuse new certificates. Set its clock right (timedatectl, chrony).`,
       ),
     }
   const words = [...new Set(off.map(apart))].map(
@@ -55,7 +57,10 @@ export function judgeClocks(readings: Reading[]): { refusal?: OperationError; wa
   }
 }
 
-/** Every host at once: its member's by the date of an HTTPS answer, else its own over ssh. Hosts on this machine have its clock. */
+/**
+ * Every host at once: its member's by the date of an HTTPS answer, else its own over ssh. Hosts on this machine have
+ * its clock.
+ */
 async function readClocks(cluster: Cluster): Promise<Reading[]> {
   const clocks = await Promise.all(
     cluster.hosts.map(async (host) => {

@@ -70,9 +70,8 @@ export const says = {
   unknownCommand: (words: string): boolean => /unknown command/.test(words),
   /** In a moment it may do what it refuses now: an election is on, a member is just connecting, a learner lags. */
   notNow: (words: string): boolean =>
-    /unhealthy cluster|not enough started members|no leader|leader changed|in sync with leader|timed out|deadline exceeded|Unavailable/i.test(
-      words,
-    ),
+    /unhealthy cluster|not enough started members|no leader|leader changed|in sync with leader/i.test(words) ||
+    /timed out|deadline exceeded|Unavailable/i.test(words),
 }
 
 /**

@@ -9,7 +9,10 @@ import { clientEnvironment } from './client-environment.ts'
 import { fromBase64, hex, type Integer, lastWords, milliseconds, parse, reasonFor } from './etcdctl-output.ts'
 import { refuses, routed, unrouted } from './reach.ts'
 
-/** A member as the cluster lists it. Its id is in hexadecimal, as etcdctl shows it; a member that never started has no name. */
+/**
+ * A member as the cluster lists it. Its id is in hexadecimal, as etcdctl shows it; a member that never started has no
+ * name.
+ */
 export interface Member {
   id: string
   name: string
@@ -18,7 +21,9 @@ export interface Member {
   isLearner: boolean
 }
 
-/** What one endpoint says of itself. Ids in hexadecimal, sizes in bytes; `leaderId` is empty while it knows no leader. */
+/**
+ * What one endpoint says of itself. Ids in hexadecimal, sizes in bytes; `leaderId` is empty while it knows no leader.
+ */
 export interface EndpointStatus {
   memberId: string
   clusterId: string
@@ -63,7 +68,10 @@ const defaultTimeoutMs = 2000
 const killMs = 400
 const alarmNames = ['NONE', 'NOSPACE', 'CORRUPT']
 
-/** The members as the cluster knows them. @throws OperationError when no endpoint answers; from 3.5 on this needs a quorum */
+/**
+ * The members as the cluster knows them.
+ * @throws OperationError when no endpoint answers; from 3.5 on this needs a quorum
+ */
 export async function memberList(cluster: Cluster, options: CallOptions = {}): Promise<Member[]> {
   const answer = await call<RawMembers>(cluster, ['member', 'list'], options)
   return (answer.members ?? []).map((member) => ({
@@ -121,7 +129,9 @@ export function endpointHealth(cluster: Cluster, options: CallOptions = {}): Pro
   })
 }
 
-/** The answer for an endpoint at which nobody listens is known at once: etcdctl would knock there until its time is up. */
+/**
+ * The answer for an endpoint at which nobody listens is known at once: etcdctl would knock there until its time is up.
+ */
 async function ofThoseThatListen<T>(
   endpoints: string[],
   asked: (endpoints: string[]) => Promise<Answer<T>[]>,
@@ -197,7 +207,10 @@ export async function put(
   )
 }
 
-/** Makes a lease of `ttlSeconds` and returns its id: the keys bound to it go when it ends, even if we are killed. @throws OperationError */
+/**
+ * Makes a lease of `ttlSeconds` and returns its id: the keys bound to it go when it ends, even if we are killed.
+ * @throws OperationError
+ */
 export async function grantLease(cluster: Cluster, ttlSeconds: number, options: CallOptions = {}): Promise<string> {
   return hex((await call<{ ID?: Integer }>(cluster, ['lease', 'grant', String(ttlSeconds)], options)).ID)
 }
@@ -299,7 +312,10 @@ export async function call<T>(cluster: Cluster, args: string[], options: CallOpt
   return value
 }
 
-/** The one place where etcdctl is started. It gets its options as variables, and no ETCDCTL_* of a person's own. `inTurn`: how many endpoints it asks one after the other. */
+/**
+ * The one place where etcdctl is started. It gets its options as variables, and no ETCDCTL_* of a person's own.
+ * `inTurn`: how many endpoints it asks one after the other.
+ */
 export async function etcdctl(cluster: Cluster, args: string[], options: CallOptions, inTurn = 1): Promise<Result> {
   const { timeoutMs = defaultTimeoutMs } = options
   const limit = `${Math.round(timeoutMs)}ms`

@@ -13,8 +13,8 @@ interface Fault {
 /**
  * From etcd's changelogs, CHANGELOG-3.4.md to CHANGELOG-3.7.md. Of 3.5 also its postmortem
  * (Documentation/postmortems/v3.5-data-inconsistency.md): a crash under load could leave a member without transactions
- * that it had acknowledged. 3.6.0 to 3.6.3 may, besides, not start where the promotion of a learner is replayed; to 3.6.5
- * --force-new-cluster may leave members behind.
+ * that it had acknowledged. 3.6.0 to 3.6.3 may, besides, not start where the promotion of a learner is replayed; to
+ * 3.6.5 --force-new-cluster may leave members behind.
  */
 const faults: Fault[] = [
   {

@@ -60,8 +60,8 @@ export function openGateway(cluster: Cluster, sockets: number): OpenGateway {
 }
 
 /**
- * Follows the files, as a client that lives on must: connections made after ca.crt or the client's pair was changed use what lies
- * there then. A pair of which only one half is new yet is not taken.
+ * Follows the files, as a client that lives on must: connections made after ca.crt or the client's pair was changed use
+ * what lies there then. A pair of which only one half is new yet is not taken.
  */
 function followedAgent(cluster: Cluster, maxSockets: number): { now: () => Agent; close: () => void } {
   const files = ['ca.crt', 'etcd-client.crt', 'etcd-client.key'].map((name) => join(cluster.paths.certs, name))

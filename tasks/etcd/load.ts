@@ -91,7 +91,10 @@ export function startLoad(
   }
 }
 
-/** Asks the member whose turn it is; where that fails, once more through one that says that it is healthy. Undefined: failed twice. */
+/**
+ * Asks the member whose turn it is; where that fails, once more through one that says that it is healthy. Undefined:
+ * failed twice.
+ */
 async function onceMore<T>(
   gateway: Gateway,
   turn: { at: number },

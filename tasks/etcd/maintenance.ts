@@ -7,10 +7,15 @@ import { lastWords, parse, says } from './etcdctl-output.ts'
 import { openGateway } from './gateway.ts'
 import { isOff } from './through-etcdctl.ts'
 
-/** Large databases take their time: 1 GB is read and written again in seconds on a good disk, in minutes on a bad one. */
+/**
+ * Large databases take their time: 1 GB is read and written again in seconds on a good disk, in minutes on a bad one.
+ */
 const slowMs = 600_000
 
-/** Has the leader at `leaderURL` hand leadership over to a member. @throws OperationError when that member does not take it */
+/**
+ * Has the leader at `leaderURL` hand leadership over to a member.
+ * @throws OperationError when that member does not take it
+ */
 export const moveLeader = (cluster: Cluster, leaderURL: string, memberId: string): Promise<void> =>
   act(cluster, ['move-leader', memberId], leaderURL, 5000)
 

@@ -7,12 +7,15 @@ import { commits, says } from './etcdctl-output.ts'
 import { memberOf } from './membership.ts'
 
 /**
- * How long etcd's "not now" is waited for, in ms. It wants every voter connected for 5 s before the membership may change
- * (HealthInterval in etcd's server/etcdserver/server.go), and a learner near the leader before it may vote.
+ * How long etcd's "not now" is waited for, in ms. It wants every voter connected for 5 s before the membership may
+ * change (HealthInterval in etcd's server/etcdserver/server.go), and a learner near the leader before it may vote.
  */
 const patienceMs = 60_000
 
-/** The client URLs of the hosts that commit (a full database keeps no member from that), but for `without`: whom to ask for a change that concerns that host. A learner is none of them. `timeoutMs`: how long one may take. */
+/**
+ * The client URLs of the hosts that commit (a full database keeps no member from that), but for `without`: whom to ask
+ * for a change that concerns that host. A learner is none of them. `timeoutMs`: how long one may take.
+ */
 export async function voters(cluster: Cluster, without: Host[] = [], timeoutMs?: number): Promise<string[]> {
   const endpoints = cluster.hosts.filter((host) => !without.includes(host)).map(({ clientURL }) => clientURL)
   const health = await endpointHealth(cluster, { endpoints, ...(timeoutMs && { timeoutMs }) })

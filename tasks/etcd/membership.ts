@@ -21,7 +21,10 @@ export const quorum = (members: number): number => Math.floor(members / 2) + 1
 export const mayAdd = (voters: number, well: number, strict: boolean): boolean =>
   voters === 1 || well >= (strict ? voters : quorum(voters + 1))
 
-/** The member that lives on a host: the one of its name, else the one at its peer URL (a member that never started has no name). */
+/**
+ * The member that lives on a host: the one of its name, else the one at its peer URL (a member that never started has
+ * no name).
+ */
 export function memberOf(host: Host, members: Member[]): Member | undefined {
   return (
     members.find((member) => member.name === host.name) ??

@@ -101,7 +101,10 @@ export async function runPlaybook(
 /** How ansible-playbook ends where hosts could not be reached, and nothing else failed (RUN_UNREACHABLE_HOSTS). */
 const unreachableOnly = 4
 
-/** Of paths given on the command line or found on PATH nobody has asked before. JSON itself has no {{ outside of texts. @throws UsageError */
+/**
+ * Of paths given on the command line or found on PATH nobody has asked before. JSON itself has no {{ outside of texts.
+ * @throws UsageError
+ */
 export function refuseTemplates(variables: object): void {
   const [name, value] = Object.entries(variables).find(([, one]) => template.test(JSON.stringify(one))) ?? []
   if (name)

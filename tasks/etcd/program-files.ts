@@ -11,8 +11,9 @@ const names = ['etcd', 'etcdctl', 'etcdutl'] as const
 export const complete = (folder: string): boolean => names.every((name) => existsSync(join(folder, name)))
 
 /**
- * Refuses a person's own folder where one of its programs is missing, not executable, made for another architecture, or of
- * another version than the others. Programs of another architecture do not run here: they must bear the version in them.
+ * Refuses a person's own folder where one of its programs is missing, not executable, made for another architecture, or
+ * of another version than the others. Programs of another architecture do not run here: they must bear the version in
+ * them.
  * @returns the version
  * @throws UsageError with a sentence of its own for each
  */

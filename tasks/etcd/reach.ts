@@ -25,7 +25,9 @@ export function route(address: string, port: number): Route {
   return near ? { host: '127.0.0.1', port: near, tunnel: true } : { host: address, port, tunnel: false }
 }
 
-/** The URL to use in the place of a member's own. Its certificate names 127.0.0.1, too, so TLS holds through a tunnel. */
+/**
+ * The URL to use in the place of a member's own. Its certificate names 127.0.0.1, too, so TLS holds through a tunnel.
+ */
 export function routed(url: string): string {
   const { hostname, port } = new URL(url)
   const { tunnel, host, port: near } = route(hostname, Number(port))
@@ -55,16 +57,22 @@ export async function reachMembers(cluster: Cluster): Promise<string | undefined
   if (forbidding.length > 0) {
     tunnels().clear() // to ask again must not seem to go directly
     throw new OperationError(
-      `The members' addresses cannot be reached from here, and sshd on ${forbidding.join(' and ')} forbids forwarding (AllowTcpForwarding).`,
+      `The members' addresses cannot be reached from here, and sshd on ${forbidding.join(' and ')} ` +
+        'forbids forwarding (AllowTcpForwarding).',
       {
-        hint: 'Allow it there (AllowTcpForwarding local, and PermitOpen where it is set, in /etc/ssh/sshd_config), or work from a machine that reaches them.',
+        hint:
+          'Allow it there (AllowTcpForwarding local, and PermitOpen where it is set, in ' +
+          '/etc/ssh/sshd_config), or work from a machine that reaches them.',
       },
     )
   }
   return tunnels().size > 0 ? "through ssh, since the members' addresses cannot be reached from here" : undefined
 }
 
-/** Both ports of a host through one ssh. A host that ssh does not reach has none: it is asked directly, and said to be down. */
+/**
+ * Both ports of a host through one ssh. A host that ssh does not reach has none: it is asked directly, and said to be
+ * down.
+ */
 async function openTunnel(cluster: Cluster, host: Host): Promise<'forbidden' | undefined> {
   const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
   const near = await Promise.all(ports.map(freePort))
@@ -104,7 +112,10 @@ function passThrough(port: number): Promise<void> {
   })
 }
 
-/** Whether the machine at a member's URL says at once that nobody listens there. Behind a tunnel, or where nothing is said, it cannot be known. */
+/**
+ * Whether the machine at a member's URL says at once that nobody listens there. Behind a tunnel, or where nothing is
+ * said, it cannot be known.
+ */
 export async function refuses(url: string): Promise<boolean> {
   const { hostname, port } = new URL(routed(url))
   return (await knock(hostname, Number(port))) === 'refused'

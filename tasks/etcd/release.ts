@@ -85,7 +85,10 @@ function asNotThisWay(error: unknown): never {
   throw error instanceof DownloadError ? new NotThisWay(error.message) : error
 }
 
-/** @returns the path of the archive with that sum. A part from elsewhere may have spoilt it: then once more from the start. */
+/**
+ * @returns the path of the archive with that sum. A part from elsewhere may have spoilt it: then once more from the
+ * start.
+ */
 async function fetchArchive(url: string, expected: string, options: DownloadOptions): Promise<string> {
   for (;;) {
     const { path, resumed } = await download(url, join(downloadsFolder(), basename(url)), options).catch(asNotThisWay)

@@ -13,8 +13,8 @@ type Read = (id: bigint) => Promise<Buffer>
 
 /**
  * The version that a database is written for, as in 3.6.0; its minor version and the next can read it. From 3.6 on etcd
- * notes it (the storage version); before, it is the cluster version, which has the minor version of the members. While a
- * downgrade is enabled it is the older one: what members run does not matter.
+ * notes it (the storage version); before, it is the cluster version, which has the minor version of the members. While
+ * a downgrade is enabled it is the older one: what members run does not matter.
  * @returns undefined where it does not say, or the file is no such database
  */
 export async function storageVersionOf(file: string): Promise<string | undefined> {
@@ -45,7 +45,10 @@ async function versionIn(read: Read, root: Buffer, bucket: string, key: string):
   return /^\d+\.\d+\.\d+/.exec((await find(read, inBucket, key))?.value.toString() ?? '')?.[0]
 }
 
-/** The first two pages are metas, of which the later one counts; where the second is depends on the page size of the machine that made it. */
+/**
+ * The first two pages are metas, of which the later one counts; where the second is depends on the page size of the
+ * machine that made it.
+ */
 async function readMeta(
   handle: FileHandle,
   index: number,

@@ -32,8 +32,8 @@ const slowMs = 600_000
 const sumBytes = 32
 
 /**
- * Compares a file with the checksum that etcd appends to a snapshot. `damage` says what is wrong with it, undefined where
- * it is as etcd wrote it to the last bit. Needs no program of etcd.
+ * Compares a file with the checksum that etcd appends to a snapshot. `damage` says what is wrong with it, undefined
+ * where it is as etcd wrote it to the last bit. Needs no program of etcd.
  */
 export async function checkSnapshot(
   file: string,
@@ -66,7 +66,10 @@ export async function readSnapshot(cluster: Cluster, file: string): Promise<Snap
   return { revision: Number(status.revision ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes, sha256 }
 }
 
-/** Restores a snapshot into a data directory that must not be there yet. @throws OperationError with the tool's last words */
+/**
+ * Restores a snapshot into a data directory that must not be there yet.
+ * @throws OperationError with the tool's last words
+ */
 export async function restoreSnapshot(cluster: Cluster, file: string, member: RestoredMember): Promise<void> {
   const { program, args } = tool(await requireEtcdHere(cluster))
   const { name, peerURL, initialCluster, token, dataDirectory } = member
@@ -87,9 +90,9 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
 }
 
 /**
-/**
- * The program that restores snapshots (one for each architecture of mixed hosts), and whether it can raise the revision and
- * mark all before as compacted: whoever watches or caches notices then, where it would otherwise see revisions go back.
+ * /** The program that restores snapshots (one for each architecture of mixed hosts), and whether it can raise the
+ * revision and mark all before as compacted: whoever watches or caches notices then, where it would otherwise see
+ * revisions go back.
  */
 export async function restoreTool(
   cluster: Cluster,

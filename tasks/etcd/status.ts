@@ -23,7 +23,10 @@ import { memberOf, quorum } from './membership.ts'
 import { identity, type Probe, probeTLS } from './probe.ts'
 import { reachMembers } from './reach.ts'
 
-/** One member. What is not known, because it does not answer, is null; `raftLag` counts entries behind the furthest member. */
+/**
+ * One member. What is not known, because it does not answer, is null; `raftLag` counts entries behind the furthest
+ * member.
+ */
 export interface MemberStatus {
   id: string | null
   name: string
@@ -47,7 +50,10 @@ export interface ClusterStatus {
   /** Null: nobody could tell. */
   alarms: { member: string; alarm: string }[] | null
   certificates: { path: string; daysLeft: number }[]
-  /** What a person should know: the authority's end is near, or it is being changed; a replacement is half done; a keeper is gone. */
+  /**
+   * What a person should know: the authority's end is near, or it is being changed; a replacement is half done; a
+   * keeper is gone.
+   */
   warning: string | null
   /** The verb that is at work on the cluster, and the step that it is at. */
   atWork: AtWork | null
@@ -162,7 +168,8 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
   const { members, alarms, certificates, warning } = status
   const up = members.filter(({ state }) => state === 'leader' || state === 'follower').length
   const lost = status.quorum ? '' : `; ${chalk.red('no quorum: nothing is written')}`
-  const heading = `${chalk.bold(status.cluster)}: ${up} of ${members.length} members up, on ${status.provider} hosts${lost}`
+  const heading =
+    `${chalk.bold(status.cluster)}: ${up} of ${members.length} members up, on ` + `${status.provider} hosts${lost}`
   const rows = members.map(({ name, address, state, version, dbSizeBytes, raftIndex, raftLag }) => [
     name,
     address ?? '-',
@@ -188,7 +195,10 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
   ].join('\n')
 }
 
-/** The verb, and below it its steps, each deeper one indented: cut, not wrapped, so that a screen that is drawn again stays still. */
+/**
+ * The verb, and below it its steps, each deeper one indented: cut, not wrapped, so that a screen that is drawn again
+ * stays still.
+ */
 function workLines(work: AtWork | null): string[][] {
   if (!work) return []
   const { verb, pid, since, steps } = work

@@ -30,7 +30,8 @@ export function upgradePath(from: string, to: string, environment: Record<string
     return { impossible: `There is no way from etcd ${from} to another major version.`, first, beware }
   if (toMinor > minor + 1)
     first.push(
-      `Upgrade to etcd ${major}.${minor + 1} first (upgrade --etcd-version ${major}.${minor + 1}.x): one minor version at a time.`,
+      `Upgrade to etcd ${major}.${minor + 1} first (upgrade --etcd-version ${major}.${minor + 1}.x): ` +
+        'one minor version at a time.',
     )
   const ready = readyForNext[minor]
   if (ready && toMinor > minor && compareVersions(from, ready) < 0)
@@ -62,7 +63,8 @@ export function downgradePath(from: string, to: string, environment: Record<stri
   if (toMajor !== major) return impossible(`There is no way from etcd ${from} to another major version.`)
   if (toMinor < minor && minor < 6)
     return impossible(
-      `etcd ${major}.${minor} has no way down: only 3.6 and later have one. Restore a backup of ${major}.${toMinor} where that runs.`,
+      `etcd ${major}.${minor} has no way down: only 3.6 and later have one. Restore a backup of ` +
+        `${major}.${toMinor} where that runs.`,
     )
   if (toMinor < minor - 1) first.push(`Go down to etcd ${major}.${minor - 1} first: one minor version at a time.`)
   for (const { name, was } of settingsToCome(environment, to).filter(() => toMinor < minor))

@@ -1,4 +1,5 @@
-// What a change of the authority is made of: the three kinds of steps, each with the proof that every member does as it must.
+// What a change of the authority is made of: the three kinds of steps, each with the proof that every member does as it
+// must.
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Authority } from '../core/x509.ts'

@@ -5,7 +5,10 @@ import type { Cluster } from '../core/cluster.ts'
 import { makeFolder, writeFileAtomic } from '../core/files.ts'
 import type { Member } from '../etcd/etcdctl.ts'
 
-/** metadata.json of a backup. `hashKV` is the hash of all keys at `revision`, equal in the live cluster and in what was restored. */
+/**
+ * metadata.json of a backup. `hashKV` is the hash of all keys at `revision`, equal in the live cluster and in what was
+ * restored.
+ */
 export interface BackupMetadata {
   cluster: string
   /** The cluster's `life` in its record; backups of older releases have none. */
@@ -35,7 +38,9 @@ export interface Backup {
 const named = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/
 const skewMs = 60_000
 
-/** The proven backups in no order; `unreadable` are the folders that look like one and whose metadata.json is damaged. */
+/**
+ * The proven backups in no order; `unreadable` are the folders that look like one and whose metadata.json is damaged.
+ */
 function backups({ paths: { backups: store } }: Cluster): { found: Backup[]; unreadable: string[] } {
   const folders = existsSync(store)
     ? readdirSync(store)
@@ -60,8 +65,8 @@ function readMetadata(path: string): Of | undefined {
 }
 
 /**
- * The backups that are too many once `made` is kept. Within the life of `made` the revision says which is newer, since a
- * clock may have been wrong; backups of other lives come after them, by time. Never `made`, nor the newest of a life.
+ * The backups that are too many once `made` is kept. Within the life of `made` the revision says which is newer, since
+ * a clock may have been wrong; backups of other lives come after them, by time. Never `made`, nor the newest of a life.
  */
 export function surplusOf(found: Backup[], made: Backup, count: number): Backup[] {
   const all = [made, ...found.filter(({ folder }) => folder !== made.folder)]
@@ -90,7 +95,8 @@ export function doubts(cluster: Cluster, now: number): string[] {
   return [
     ...ahead.map(
       ({ folder, metadata: { time } }) =>
-        `The time of backup ${folder} lies in the future (${time}): a clock was wrong then, or this machine's is wrong now.`,
+        `The time of backup ${folder} lies in the future (${time}): a clock was wrong then, or ` +
+        `this machine's is wrong now.`,
     ),
     ...unreadable.map(
       (folder) => `The metadata.json of backup ${folder} is damaged: the backup is not counted, and never removed.`,

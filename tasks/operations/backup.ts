@@ -16,7 +16,10 @@ import { servedCertificates } from './served.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
 
-/** Guard, save, check, prove, keep, verify. A run that was killed leaves nothing that counts, and the next one tidies up. */
+/**
+ * Guard, save, check, prove, keep, verify. A run that was killed leaves nothing that counts, and the next one tidies
+ * up.
+ */
 export async function backup(
   cluster: Cluster,
   { keep, plan }: { keep: number | undefined; plan: boolean },
@@ -65,7 +68,8 @@ export async function backup(
   sayDone(
     cluster,
     'backup',
-    `Kept in ${folder}: revision ${metadata?.revision}, ${metadata?.keys} keys, ${bytes(metadata?.sizeBytes ?? 0)}; restored once, its data is the live one's.`,
+    `Kept in ${folder}: revision ${metadata?.revision}, ${metadata?.keys} keys, ` +
+      `${bytes(metadata?.sizeBytes ?? 0)}; restored once, its data is the live one's.`,
     {
       folder,
       metadata,
@@ -86,7 +90,10 @@ export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
   ]
 }
 
-/** A backup takes nobody down, and is wanted most while a host is: a quorum that commits is enough. @returns the hosts that are down */
+/**
+ * A backup takes nobody down, and is wanted most while a host is: a quorum that commits is enough.
+ * @returns the hosts that are down
+ */
 async function guard(cluster: Cluster): Promise<string[]> {
   const down = await silentHosts(cluster)
   await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })

@@ -29,27 +29,33 @@ interface Row {
   issues?: boolean
   /** Why rotate-certs would issue it again. */
   renew: string | null
-  /** What its host serves: this one, another one, or it could not be asked. Not there for the authority and the client's. */
+  /**
+   * What its host serves: this one, another one, or it could not be asked. Not there for the authority and the
+   * client's.
+   */
   served?: { state: 'this one' | 'another one' | 'unknown'; daysLeft: number | null }
 }
 
-/** Prints the table or, with --json, the data. @throws OperationError when one is within the warning window: exit code 1, for cron */
+/**
+ * Prints the table or, with --json, the data.
+ * @throws OperationError when one is within the warning window: exit code 1, for cron
+ */
 export async function certs(cluster: Cluster): Promise<void> {
   const rows = await gather(cluster)
   const warning = authorityWarning(cluster)
   const near = rows.filter((row) => isNear(row, cluster.pki.renewBeforeDays))
-  print(
-    run().json
-      ? `${JSON.stringify({ cluster: cluster.name, renewBeforeDays: cluster.pki.renewBeforeDays, certificates: rows, warning: warning ?? null })}\n`
-      : `${render(cluster, rows, warning)}\n`,
-  )
+  const { renewBeforeDays } = cluster.pki
+  const data = { cluster: cluster.name, renewBeforeDays, certificates: rows, warning: warning ?? null }
+  print(`${run().json ? JSON.stringify(data) : render(cluster, rows, warning)}\n`)
   if (near.length === 0) return
   const authority = near.some(({ file }) => file === 'ca.crt')
   throw new OperationError(
-    `${near.map(({ file }) => file).join(', ')}: to be renewed, or within ${cluster.pki.renewBeforeDays} days of the end.`,
+    `${near.map(({ file }) => file).join(', ')}: to be renewed, or within ` +
+      `${cluster.pki.renewBeforeDays} days of the end.`,
     {
       hint: authority
-        ? `An authority ends, and every certificate that it signed with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`
+        ? 'An authority ends, and every certificate that it signed with it. Change it while the cluster ' +
+          `runs: ${command(cluster, 'rotate-ca')}`
         : `Renew without a restart: ${command(cluster, 'rotate-certs')}`,
     },
   )
@@ -116,5 +122,7 @@ function render(cluster: Cluster, rows: Row[], warning: string | undefined): str
   const install = rows.some(({ served }) => served?.state === 'another one')
     ? `\nA host serves another certificate than the one here: ${command(cluster, 'rotate-certs')} installs it.`
     : ''
-  return `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}\n\n${table([header, ...lines])}${install}${warning ? `\n\n${chalk.yellow(plain(warning))}` : ''}`
+  const title = `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}`
+  const last = warning ? `\n\n${chalk.yellow(plain(warning))}` : ''
+  return `${title}\n\n${table([header, ...lines])}${install}${last}`
 }

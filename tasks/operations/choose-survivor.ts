@@ -6,7 +6,8 @@ import type { HostData } from './host-data.ts'
 export type Choice = { survivor: HostData } | { refusal: string; verb: 'up' | 'restore FILE' }
 
 /**
- * The one whose data goes furthest: what a member knew to be committed is the same everywhere, so more is more of the same.
+ * The one whose data goes furthest: what a member knew to be committed is the same everywhere, so more is more of the
+ * same.
  * @param insist the person says that what else there is of data is lost for good
  * @param from the only one that may be taken
  */

@@ -1,4 +1,5 @@
-// defrag: gives the members' free space back to their disks, one member at a time; with `disarm` the whole cure of NOSPACE.
+// defrag: gives the members' free space back to their disks, one member at a time; with `disarm` the whole cure of
+// NOSPACE.
 
 import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../core/cluster.ts'
@@ -14,7 +15,10 @@ import { requireHealthy } from './guard.ts'
 import { inTurn, turns } from './in-turn.ts'
 import { sayDone, sayPlan } from './say.ts'
 
-/** Guard, (compact,) defragment in turn, (disarm, write,) verify. Run again after a kill, it starts over: no step harms twice. */
+/**
+ * Guard, (compact,) defragment in turn, (disarm, write,) verify. Run again after a kill, it starts over: no step harms
+ * twice.
+ */
 export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boolean; plan: boolean }): Promise<void> {
   const guard = (): Promise<void> => requireHealthy(cluster, { allowNoSpace: disarm })
   if (plan) {
@@ -82,7 +86,9 @@ async function writeOnce(cluster: Cluster): Promise<void> {
   } catch (error) {
     if (!(error instanceof OperationError) || !says.full(error.more.output ?? '')) throw error
     throw new OperationError(`The keys themselves fill the quota of ${cluster.name}: it takes no writes yet.`, {
-      hint: `Delete keys and run ${command(cluster, 'defrag --disarm')} again; or raise ETCD_QUOTA_BACKEND_BYTES in etcd.environment, run ${command(cluster, 'up')}, then this again.`,
+      hint:
+        `Delete keys and run ${command(cluster, 'defrag --disarm')} again; or raise ` +
+        `ETCD_QUOTA_BACKEND_BYTES in etcd.environment, run ${command(cluster, 'up')}, then this again.`,
     })
   }
   await del(cluster, key)

@@ -26,7 +26,8 @@ const readyMs = 60_000
 
 /**
  * Check the path, guard, enable the downgrade, wait until every database is written for the older version, back up,
- * roll, verify, record. Run again after a kill, it goes on where it was. `cancel`: back to the version that is recorded.
+ * roll, verify, record. Run again after a kill, it goes on where it was. `cancel`: back to the version that is
+ * recorded.
  */
 export async function downgrade(
   cluster: Cluster,

@@ -16,7 +16,9 @@ export const endTask = (cluster: Cluster): Task => ({
   task: () => cancelDowngrade(cluster),
 })
 
-/** An enabled downgrade lies in the data, in a snapshot, too. Who goes on from them ends it: else no new member joins. */
+/**
+ * An enabled downgrade lies in the data, in a snapshot, too. Who goes on from them ends it: else no new member joins.
+ */
 export const endInherited = (cluster: Cluster): Task => ({
   title: 'End a downgrade that the data bring along',
   skip: async () => (await enabledDowngrade(cluster)) === '' && 'they bring none',

@@ -5,8 +5,8 @@ import { requireEtcd } from '../etcd/binaries.ts'
 import { lookAtLogs } from './host-data.ts'
 
 /**
- * The version to go on with: the newer of the two, which reads what either wrote. But where the upgrade stopped before the
- * member was made ready for it (old-requests.ts), the older one.
+ * The version to go on with: the newer of the two, which reads what either wrote. But where the upgrade stopped before
+ * the member was made ready for it (old-requests.ts), the older one.
  */
 async function versionAfter(
   { version = '' }: Cluster['etcd'],
@@ -34,5 +34,8 @@ export async function endMove(cluster: Cluster, from?: Host): Promise<string> {
   cluster.etcd.version = version
   cluster.etcd.upgradingTo = undefined
   await requireEtcd(cluster)
-  return `The way to etcd ${upgradingTo}, which was begun, ends with that: every member runs etcd ${version} from then on.`
+  return (
+    `The way to etcd ${upgradingTo}, which was begun, ends with that: every member runs ` +
+    `etcd ${version} from then on.`
+  )
 }

@@ -1,4 +1,5 @@
-// certs/<cluster>/ is lost, and the hosts have what was installed on them: all but the authority's key. It is taken back.
+// certs/<cluster>/ is lost, and the hosts have what was installed on them: all but the authority's key. It is taken
+// back.
 import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
@@ -29,8 +30,8 @@ export const fetchTasks = (cluster: Cluster): Task[] => [
 ]
 
 /**
- * Takes certificates, each with its key, from the hosts; what lies here and is readable stays as it is. Where no host has
- * an authority's certificate, nothing trusts the lost one: from then on a new one may be made.
+ * Takes certificates, each with its key, from the hosts; what lies here and is readable stays as it is. Where no host
+ * has an authority's certificate, nothing trusts the lost one: from then on a new one may be made.
  * @returns what was taken: paths below certs/<cluster>/
  * @throws OperationError where no host can be reached; and, with what the others have taken, where only a host that
  * cannot be reached has what is missing

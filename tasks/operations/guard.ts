@@ -1,4 +1,5 @@
-// What must hold before an operation begins: it refuses with the reason and the command that helps, and changes nothing.
+// What must hold before an operation begins: it refuses with the reason and the command that helps, and changes
+// nothing.
 import type { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
@@ -33,7 +34,10 @@ export interface GuardOptions {
 
 const probeMs = 1500
 const callMs = 5000
-/** Members that answer may be slow for a moment, or about to elect a leader: they are looked at again before they are refused. */
+/**
+ * Members that answer may be slow for a moment, or about to elect a leader: they are looked at again before they are
+ * refused.
+ */
 const looks = 3
 
 /**
@@ -53,7 +57,9 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
       (await voters(cluster)).length > 0
     )
       throw error
-    const hint = `${command(cluster, 'up')} starts members that are only stopped. If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`
+    const hint =
+      `${command(cluster, 'up')} starts members that are only stopped. If too many are lost for good to be ` +
+      `a quorum: ${command(cluster, 'recover --plan')}`
     throw new OperationError(error.message, { ...error.more, hint })
   }
 }
@@ -81,7 +87,8 @@ async function requireWell(cluster: Cluster, { allowDown = [], allowNoSpace = fa
   await reachMembers(cluster)
   const client = identity({ cert, key })
   const others = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
-  const hosts = others.length > 0 ? others : await answering(cluster, client) // about all of them: those that are up must be well
+  // about all of them: those that are up must be well
+  const hosts = others.length > 0 ? others : await answering(cluster, client)
   if (hosts.length === 0) refuse(cluster, 'no member answers', 'up')
   await Promise.all(hosts.map((host) => requireOurs(cluster, host, client, trusted)))
   for (let look = 1; ; look++) {

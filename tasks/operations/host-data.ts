@@ -41,7 +41,8 @@ export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts
   return (await inspect(cluster, hosts, {})).map(({ host, answer }) => {
     if (answer.foreign)
       throw new OperationError(
-        `The certificates on ${host.name} are of another authority than ours: it belongs to another cluster. Nothing was changed there.`,
+        `The certificates on ${host.name} are of another authority than ours: it belongs to another ` +
+          'cluster. Nothing was changed there.',
         {
           hint: `Put ${cluster.paths.certs} back from your copy, or see what runs there: ${command(cluster, 'verify')}`,
         },
@@ -100,8 +101,8 @@ async function inspect(
 }
 
 /**
- * Asks those hosts themselves, and touches nothing: a host that answers as a member may still not let us in, and that must
- * show before the first change.
+ * Asks those hosts themselves, and touches nothing: a host that answers as a member may still not let us in, and that
+ * must show before the first change.
  * @throws OperationError for a host that cannot be worked on, or has certificates of another authority
  */
 export async function requireReachable(cluster: Cluster, hosts: Host[]): Promise<void> {

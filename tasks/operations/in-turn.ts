@@ -100,7 +100,9 @@ async function look(cluster: Cluster): Promise<View[]> {
   })
 }
 
-/** One missed call makes nobody ill: a slow member that is taken for one would be acted on without a look at the others. */
+/**
+ * One missed call makes nobody ill: a slow member that is taken for one would be acted on without a look at the others.
+ */
 async function lookTwice(cluster: Cluster): Promise<View[]> {
   const first = await look(cluster)
   if (first.every(({ healthy }) => healthy)) return first
@@ -118,7 +120,8 @@ async function requireOthers(cluster: Cluster, host: Host): Promise<void> {
   })
   if (well) return
   throw new OperationError(
-    `${host.name} was left as it is: ${found.map((view) => view.host.name).join(', ')} is not healthy, and taking another member down would risk the quorum.`,
+    `${host.name} was left as it is: ${found.map((view) => view.host.name).join(', ')} is not healthy, ` +
+      'and taking another member down would risk the quorum.',
     {
       hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.`,
     },

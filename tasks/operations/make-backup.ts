@@ -51,7 +51,10 @@ export async function makeBackup(
   }
 }
 
-/** @returns undefined where a compaction came between @throws OperationError when the snapshot is not what the cluster holds */
+/**
+ * @returns undefined where a compaction came between
+ * @throws OperationError when the snapshot is not what the cluster holds
+ */
 async function prove(
   cluster: Cluster,
   part: string,
@@ -71,7 +74,8 @@ async function prove(
   if (live.compactRevision !== restored.compactRevision) return undefined
   if (live.hash !== restored.hash)
     throw new OperationError(
-      `restored, its data has the hash ${restored.hash} at revision ${content.revision}; on ${host.name} it is ${live.hash}.`,
+      `restored, its data has the hash ${restored.hash} at revision ${content.revision}; on ` +
+        `${host.name} it is ${live.hash}.`,
     )
   const [members, [status]] = await Promise.all([
     memberList(cluster),

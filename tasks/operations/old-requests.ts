@@ -28,9 +28,10 @@ export async function lookForOldRequests(move: Move, { commits, down }: Before):
   const found = (await lookAtLogs(now, hosts)).filter(({ before }) => before[next] !== '')
   if (next === '3.7') return { refusals: [], uncovered: found }
   const refusals = found.map(({ host, before }) =>
-    `${host.name}: ${before[next]}, with which etcd 3.6 does not start. A restored backup has nothing of the v2 store: `.concat(
-      `keep what you need of it, then ${command(cluster, 'backup')}, and restore what that made.`,
-    ),
+    (
+      `${host.name}: ${before[next]}, with which etcd 3.6 does not start. A restored backup has ` +
+      'nothing of the v2 store: '
+    ).concat(`keep what you need of it, then ${command(cluster, 'backup')}, and restore what that made.`),
   )
   return { refusals, uncovered: [] }
 }

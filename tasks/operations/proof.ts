@@ -1,4 +1,5 @@
-// The proof of a snapshot: restored into an etcd that is thrown away again, its data must be what the live members hold.
+// The proof of a snapshot: restored into an etcd that is thrown away again, its data must be what the live members
+// hold.
 
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,8 +22,9 @@ const proofMs = 300_000
 export type Restored = HashKV & { keys: number }
 
 /**
- * Restores a snapshot below `folder` and asks the etcd that runs on it for the hash of its data at a revision, and its keys.
- * It listens on 127.0.0.1 only, with the cluster's own TLS: nobody without our client certificate reads from it. It ends with us, however we end.
+ * Restores a snapshot below `folder` and asks the etcd that runs on it for the hash of its data at a revision, and its
+ * keys. It listens on 127.0.0.1 only, with the cluster's own TLS: nobody without our client certificate reads from it.
+ * It ends with us, however we end.
  * @throws OperationError when it cannot be restored or etcd does not start on it
  */
 export async function restoredData(

@@ -1,4 +1,5 @@
-// Raising the revision of the one member that recover goes on from: its data, as a snapshot, restored under a new token.
+// Raising the revision of the one member that recover goes on from: its data, as a snapshot, restored under a new
+// token.
 import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Begun, Cluster, Host } from '../core/cluster.ts'

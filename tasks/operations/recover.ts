@@ -33,7 +33,10 @@ import { sayDone, sayPlan } from './say.ts'
 /** How long a member may take to come up with a large database. */
 const startSeconds = 1800
 
-/** See what is there, choose, agree, form the new cluster, bring the others back, verify. Run again after a kill, it goes on where it was. */
+/**
+ * See what is there, choose, agree, form the new cluster, bring the others back, verify. Run again after a kill, it
+ * goes on where it was.
+ */
 export async function recover(
   cluster: Cluster,
   { from, plan }: { from: string | undefined; plan: boolean },
@@ -71,7 +74,10 @@ export async function recover(
   })
 }
 
-/** How far an earlier run came: the new cluster may be there, with or without the setting that forms it, or about to be raised. */
+/**
+ * How far an earlier run came: the new cluster may be there, with or without the setting that forms it, or about to be
+ * raised.
+ */
 async function whereItStands(cluster: Cluster): Promise<'not formed' | 'forced' | 'raising' | 'formed'> {
   if (isRaising(cluster)) return 'raising'
   if (!cluster.begun || (await voters(cluster)).length === 0) return 'not formed'
@@ -103,17 +109,22 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
   const silent = hosts.filter(({ clientURL }) => !able.includes(clientURL)).map((host) => host.name)
   const hint =
     silent.length > 0
-      ? `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ${command(cluster, `replace ${silent.join(' ')}`)}`
+      ? `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ` +
+        `${command(cluster, `replace ${silent.join(' ')}`)}`
       : undefined
   throw new OperationError(
-    `${name} has a quorum: ${hosts.length - silent.length} of ${hosts.length} members commit. There is nothing to recover, and nothing was changed.`,
+    `${name} has a quorum: ${hosts.length - silent.length} of ${hosts.length} members commit. There is ` +
+      'nothing to recover, and nothing was changed.',
     {
       hint: hint ?? `See how it is: ${command(cluster, 'verify')}`,
     },
   )
 }
 
-/** Hosts and certificates as `up` makes them, and what there is of data. A host that is only off comes back with its data. */
+/**
+ * Hosts and certificates as `up` makes them, and what there is of data. A host that is only off comes back with its
+ * data.
+ */
 async function prepare(cluster: Cluster): Promise<HostData[]> {
   let there: HostData[] = []
   await runPipeline([
@@ -171,7 +182,10 @@ const loss = (there: HostData[], { host, commit }: HostData): string => {
     others.length > 0
       ? ` What ${others.join(' and ')} still ${others.length === 1 ? 'has' : 'have'} of data is moved aside.`
       : ''
-  return `Every write after its raft index ${commit} is lost for good, acknowledged ones too.${aside} A copy of its data is kept.`
+  return (
+    `Every write after its raft index ${commit} is lost for good, acknowledged ones too.${aside} A ` +
+    'copy of its data is kept.'
+  )
 }
 
 /** @throws OperationError where no new cluster may be formed, with the verb that helps */
@@ -190,7 +204,8 @@ function choose(cluster: Cluster, there: HostData[], from: string | undefined): 
 }
 
 /**
- * The others are parted from their data first: should two of them come back later, they would be a quorum of the old cluster.
+ * The others are parted from their data first: should two of them come back later, they would be a quorum of the old
+ * cluster.
  * @returns up to a cluster of one member that is told at each start to forget the others
  */
 function formTasks(cluster: Cluster, { host }: HostData): Task[] {
@@ -230,7 +245,10 @@ function formTasks(cluster: Cluster, { host }: HostData): Task[] {
   ]
 }
 
-/** The same member without that setting, which would undo what follows; and, where etcd's tools can, with a revision that no client has seen. */
+/**
+ * The same member without that setting, which would undo what follows; and, where etcd's tools can, with a revision
+ * that no client has seen.
+ */
 function settleTasks(cluster: Cluster, host: Host, raises: boolean): Task[] {
   return [
     {

@@ -1,5 +1,5 @@
-// replace: a lost or emptied host gets a new member. The old one goes, its data is set aside, and the host comes back as
-// a learner, then as a voter.
+// replace: a lost or emptied host gets a new member. The old one goes, its data is set aside, and the host comes back
+// as a learner, then as a voter.
 import { rmSync } from 'node:fs'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'

@@ -1,4 +1,5 @@
-// restart: the role's rolling restart, though nothing differs. An unhealthy member first, the leader last after handing over.
+// restart: the role's rolling restart, though nothing differs. An unhealthy member first, the leader last after handing
+// over.
 import { withCopies } from '../copies.ts'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'

@@ -80,7 +80,9 @@ async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetad
   throw new OperationError(
     `${file} is of etcd ${minorOf(theirs)}, and ${cluster.name} runs ${ours}, which would not understand it.`,
     {
-      hint: `Restore it where etcd ${minorOf(theirs)} runs: name its programs with etcd.binaries (or etcd.version) and a new cluster with --cluster; or upgrade this one first.`,
+      hint:
+        `Restore it where etcd ${minorOf(theirs)} runs: name its programs with etcd.binaries (or ` +
+        'etcd.version) and a new cluster with --cluster; or upgrade this one first.',
     },
   )
 }

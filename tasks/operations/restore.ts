@@ -1,4 +1,5 @@
-// restore: the whole cluster from one snapshot, as a cluster of its own. What can fail does so before any member is stopped.
+// restore: the whole cluster from one snapshot, as a cluster of its own. What can fail does so before any member is
+// stopped.
 import { withCopies } from '../copies.ts'
 import { checkTasks, questionsOf } from '../core/check.ts'
 import type { Begun, Cluster } from '../core/cluster.ts'
@@ -48,7 +49,8 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
   const moved = await endMove(cluster)
   if (moved) run().warnings.push(moved)
   cluster.highestRevision = Math.max(past.highest, begun.revision ?? 0)
-  if (!begun.revision) cluster.life = undefined // its revision goes back: backups of before say nothing of what is newer
+  // its revision goes back: backups of before say nothing of what is newer
+  if (!begun.revision) cluster.life = undefined
   await runPipeline([
     {
       title: 'Restore the snapshot on every host, beside its data',
@@ -166,10 +168,16 @@ function loss({ revision }: Source, { live }: Past): string {
 
 function described(cluster: Cluster, { time, revision, keys, sizeBytes, metadata }: Source): string {
   const whose = metadata && metadata.cluster !== cluster.name ? ` of cluster ${metadata.cluster}` : ''
-  return `The snapshot${whose} is ${age(Date.now() - time.getTime())} old: revision ${revision}, ${keys === undefined ? '' : `${keys} keys, `}${bytes(sizeBytes)}`
+  return (
+    `The snapshot${whose} is ${age(Date.now() - time.getTime())} old: revision ${revision}, ` +
+    `${keys === undefined ? '' : `${keys} keys, `}${bytes(sizeBytes)}`
+  )
 }
 
-/** Disks that are too small, hosts that are out of reach, a transfer that damages: all of it shows here, while the members still run. */
+/**
+ * Disks that are too small, hosts that are out of reach, a transfer that damages: all of it shows here, while the
+ * members still run.
+ */
 async function stage(cluster: Cluster, { file, revision }: Source, begun: Begun, token: string): Promise<void> {
   await runPlaybook(cluster, {
     playbook: 'stage-snapshot',

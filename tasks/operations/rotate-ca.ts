@@ -1,4 +1,5 @@
-// rotate-ca: another certificate authority while the cluster goes on serving; or back, as long as the old one is trusted.
+// rotate-ca: another certificate authority while the cluster goes on serving; or back, as long as the old one is
+// trusted.
 import { withCopies } from '../copies.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
@@ -32,7 +33,9 @@ export interface RotateCaOptions {
   plan: boolean
 }
 
-/** Both ways. The last step of each is for good: then the authority that was left is forgotten, once verify has passed. */
+/**
+ * Both ways. The last step of each is for good: then the authority that was left is forgotten, once verify has passed.
+ */
 interface Way {
   steps: Step[]
   question: (cluster: Cluster) => string
@@ -48,7 +51,8 @@ const forward: Way = {
     trustOne('Trust the old authority no longer', 'leaving', 'old'),
   ],
   question: ({ name }) =>
-    `Change the authority of ${name}? At the end the old one's key is deleted, and clients that have only its certificates are refused.`,
+    `Change the authority of ${name}? At the end the old one's key is deleted, and clients that have ` +
+    'only its certificates are refused.',
   farewell: 'Delete the key of the old authority',
   forget: pki.forgetOld,
   outcome: ({ name }) => `${name} has a new authority, and trusts no other; the old one's key was deleted.`,
@@ -60,14 +64,18 @@ const back: Way = {
     trustOne('Trust the new authority no longer', 'made', 'new'),
   ],
   question: ({ name }) =>
-    `Take the change of ${name}'s authority back? At the end the new one's key is deleted, and clients that have only its certificates are refused.`,
+    `Take the change of ${name}'s authority back? At the end the new one's key is deleted, and clients ` +
+    'that have only its certificates are refused.',
   farewell: 'Delete the key of the new authority',
   forget: pki.forgetNext,
   outcome: ({ name }) =>
     `The change was taken back: ${name} trusts its old authority only, and the new one's key was deleted.`,
 }
 
-/** Guard, then what is left of the way, step by step. Run again after a kill, it finds by the files and the members where to go on. */
+/**
+ * Guard, then what is left of the way, step by step. Run again after a kill, it finds by the files and the members
+ * where to go on.
+ */
 export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan }: RotateCaOptions): Promise<void> {
   const way = goBack ? back : forward
   await guard(cluster, goBack)
@@ -159,7 +167,10 @@ async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
   await requireHealthy(cluster, { allowDown: stage ? await silentHosts(cluster) : [] })
 }
 
-/** The keys that the way needs are opened before anything is changed. @throws OperationError when one is missing, or its passphrase is */
+/**
+ * The keys that the way needs are opened before anything is changed.
+ * @throws OperationError when one is missing, or its passphrase is
+ */
 function requireKeys(cluster: Cluster, stage: ChangeStage | undefined, goBack: boolean): void {
   const issues = stage === 'issuing'
   if (goBack) {
@@ -177,12 +188,17 @@ function requirePassphrase(cluster: Cluster): void {
     throw new OperationError(
       `${key} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set: the new authority's key would lie open.`,
       {
-        hint: "Set HA_ETCD_CA_PASSPHRASE to the new key's passphrase (the old one's is not needed), then run the same command again.",
+        hint:
+          "Set HA_ETCD_CA_PASSPHRASE to the new key's passphrase (the old one's is not needed), then " +
+          'run the same command again.',
       },
     )
 }
 
-/** The first step on copies, the role in Ansible's check mode: what cannot be done is refused before anything is changed. */
+/**
+ * The first step on copies, the role in Ansible's check mode: what cannot be done is refused before anything is
+ * changed.
+ */
 async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
   return withCopies(cluster, async (copy) => {
     await step.write(copy)

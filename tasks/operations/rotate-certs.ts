@@ -26,7 +26,10 @@ export interface RotateOptions {
 
 const proofMs = 10_000
 
-/** Guard, try on copies, issue, install, prove, verify. Run again after a kill, it installs what was issued, and goes on. */
+/**
+ * Guard, try on copies, issue, install, prove, verify. Run again after a kill, it installs what was issued, and goes
+ * on.
+ */
 export async function rotateCerts(cluster: Cluster, options: RotateOptions): Promise<void> {
   const asked = selection(cluster, options)
   await guard(cluster)
@@ -78,7 +81,10 @@ function selection(cluster: Cluster, { host, all }: RotateOptions): (leaf: Leaf,
   return (leaf, due) => (host ? leaf.host === host : all || due)
 }
 
-/** Certificates that have expired keep everybody out: renewing them is the cure then, so an ill cluster is no reason to refuse. */
+/**
+ * Certificates that have expired keep everybody out: renewing them is the cure then, so an ill cluster is no reason to
+ * refuse.
+ */
 async function guard(cluster: Cluster): Promise<void> {
   etcdRole.refuseHalfUpgraded(cluster)
   await requireRightClock(cluster) // by a wrong one the authority, or every leaf, seems expired
@@ -119,9 +125,12 @@ export function refuseRestarts(cluster: Cluster, role: Change[]): void {
   const hosts = etcdRole.restarted(role)
   if (hosts.length === 0) return
   throw new OperationError(
-    `Nothing was changed: something else than certificates differs on ${hosts.toSorted().join(', ')}, and installing would restart etcd there.`,
+    `Nothing was changed: something else than certificates differs on ${hosts.toSorted().join(', ')}, ` +
+      'and installing would restart etcd there.',
     {
-      hint: `See it: ${command(cluster, 'up --plan')}. Apply it one member at a time: ${command(cluster, 'up')}. Then run this again.`,
+      hint:
+        `See it: ${command(cluster, 'up --plan')}. Apply it one member at a time: ` +
+        `${command(cluster, 'up')}. Then run this again.`,
     },
   )
 }
@@ -144,9 +153,10 @@ async function prove(cluster: Cluster, before: Served[]): Promise<object[]> {
       })
     }
     if (Date.now() < deadline) continue
-    const words = wrong.map(
-      ({ host, port, ours }) =>
-        `${host.name} ${ours ? 'refuses the new client certificate' : `serves another certificate on its ${port} port`}`,
+    const words = wrong.map(({ host, port, ours }) =>
+      ours
+        ? `${host.name} refuses the new client certificate`
+        : `${host.name} serves another certificate on its ${port} port`,
     )
     throw new OperationError(`${words.join('; ')}.`, {
       hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}`,

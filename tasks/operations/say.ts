@@ -9,7 +9,9 @@ export function sayPlan(cluster: Cluster, verb: string, would: string[]): void {
     would.length > 0
       ? would.map((line, index) => `${String(index + 1).padStart(2)}. ${line}`)
       : [chalk.dim('nothing to do')]
-  const text = `What ${verb} would do for ${chalk.bold(cluster.name)}; nothing was touched.\n\n${lines.join('\n')}\n${warningLines(run().warnings)}`
+  const text =
+    `What ${verb} would do for ${chalk.bold(cluster.name)}; nothing was ` +
+    `touched.\n\n${lines.join('\n')}\n${warningLines(run().warnings)}`
   print(
     run().json ? `${JSON.stringify({ cluster: cluster.name, verb, plan: would, warnings: run().warnings })}\n` : text,
   )
@@ -17,9 +19,10 @@ export function sayPlan(cluster: Cluster, verb: string, would: string[]): void {
 
 /** Prints how an operation ended: a sentence, or the same as data. */
 export function sayDone(cluster: Cluster, verb: string, sentence: string, data: object): void {
+  const { json, changes, warnings, log } = run()
   print(
-    run().json
-      ? `${JSON.stringify({ cluster: cluster.name, verb, ...data, changes: run().changes, warnings: run().warnings, log: run().log })}\n`
-      : `\n${chalk.green(sentence)}\n${warningLines(run().warnings)}`,
+    json
+      ? `${JSON.stringify({ cluster: cluster.name, verb, ...data, changes, warnings, log })}\n`
+      : `\n${chalk.green(sentence)}\n${warningLines(warnings)}`,
   )
 }

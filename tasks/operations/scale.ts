@@ -13,8 +13,8 @@ import { requireReachable } from './host-data.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /**
- * Makes the cluster's members those that it is to have, whatever an earlier run left half-done. `planOnly`: says what it
- * would do.
+ * Makes the cluster's members those that it is to have, whatever an earlier run left half-done. `planOnly`: says what
+ * it would do.
  * @throws UsageError when it is not said how many, or hosts are to come and others to go at once
  */
 export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> {

@@ -44,7 +44,8 @@ async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
   if (left) {
     const name = relative(cluster.paths.certs, left)
     throw new OperationError(
-      `The authority ${path} is missing, but certificates it signed are there (${name}): a new authority would part the cluster from its hosts.`,
+      `The authority ${path} is missing, but certificates it signed are there (${name}): a new authority ` +
+        'would part the cluster from its hosts.',
       {
         hint: restoreHint(cluster),
       },
@@ -52,7 +53,8 @@ async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
   }
   if (cluster.formed)
     throw new OperationError(
-      `The authority of ${cluster.name} is missing: there is no ${path}. Its hosts trust that one, and would refuse a new one. Nothing was changed.`,
+      `The authority of ${cluster.name} is missing: there is no ${path}. Its hosts trust that one, and ` +
+        'would refuse a new one. Nothing was changed.',
       { hint: restoreHint(cluster) },
     )
   const authority = await makeAuthority(
@@ -68,7 +70,10 @@ async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
   return authority.certificate
 }
 
-/** A kill while an authority was made leaves its key under this name: without ca.crt it never counted, with it the last step is made up for. */
+/**
+ * A kill while an authority was made leaves its key under this name: without ca.crt it never counted, with it the last
+ * step is made up for.
+ */
 function finishCreation(cluster: Cluster): void {
   const { certificate, key } = authorityFiles(cluster)
   if (existsSync(certificate) && !existsSync(key) && existsSync(pendingKey(cluster)))

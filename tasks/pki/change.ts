@@ -17,7 +17,10 @@ import {
 } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 
-/** Makes the next authority, trusted beside the one that issues. Its key comes first: without its certificate in ca.crt it counts for nothing. */
+/**
+ * Makes the next authority, trusted beside the one that issues. Its key comes first: without its certificate in ca.crt
+ * it counts for nothing.
+ */
 export async function trustNext(cluster: Cluster): Promise<void> {
   if (!['made', undefined].includes(changeStage(cluster))) return
   await requireRightClock(cluster)

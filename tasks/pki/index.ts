@@ -32,7 +32,10 @@ export interface Issued {
 export interface Outcome {
   authority: AuthorityState
   issued: Issued[]
-  /** Files and folders whose rights were taken back from group and others: paths below certs/<cluster>/, or the cluster's name for that folder itself. */
+  /**
+   * Files and folders whose rights were taken back from group and others: paths below certs/<cluster>/, or the
+   * cluster's name for that folder itself.
+   */
   closed: string[]
 }
 
@@ -91,14 +94,20 @@ export async function ensureCertificates(cluster: Cluster): Promise<Outcome> {
   return ensureLeaves(cluster, await checkAuthority(cluster))
 }
 
-/** The folder is read first, so that something else in its place is named itself. By a wrong clock a good authority seems expired. */
+/**
+ * The folder is read first, so that something else in its place is named itself. By a wrong clock a good authority
+ * seems expired.
+ */
 async function checkAuthority(cluster: Cluster): Promise<AuthorityState> {
   if (mode(cluster.paths.certs) !== undefined) readdirSync(cluster.paths.certs)
   if (!attempt(() => authorityCertificate(cluster))) await requireRightClock(cluster)
   return ensureAuthority(cluster)
 }
 
-/** Issues again the leaves that are asked for, and no other; a reason of content is shown where there is one. @throws OperationError as ensureCertificates */
+/**
+ * Issues again the leaves that are asked for, and no other; a reason of content is shown where there is one.
+ * @throws OperationError as ensureCertificates
+ */
 export async function renewLeaves(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<Issued[]> {
   const outcome = await ensureLeaves(cluster, await checkAuthority(cluster), (leaf, reason) =>
     asked(leaf, reason !== undefined) ? (reason ?? 'asked for') : undefined,
@@ -129,7 +138,10 @@ async function ensureLeaves(
   }
 }
 
-/** A new pair, its key first: a kill between the two leaves a pair that does not match, and the next run issues it again. */
+/**
+ * A new pair, its key first: a kill between the two leaves a pair that does not match, and the next run issues it
+ * again.
+ */
 async function issue(leaf: Leaf, authority: Authority, { keyAlgorithm, leafDays }: Cluster['pki']): Promise<NewFile[]> {
   const keys = await makeKeyPair(keyAlgorithm)
   const certificate = await issueLeaf(authority, keys.publicKey, { ...leaf, ends: leafDays })

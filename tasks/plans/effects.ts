@@ -1,4 +1,5 @@
-// What each act makes of what is seen, when nothing else happens, and when etcd refuses it. A plan is worked out with it.
+// What each act makes of what is seen, when nothing else happens, and when etcd refuses it. A plan is worked out with
+// it.
 import { mayAdd, quorum } from '../etcd/membership.ts'
 import { memberOn, votes } from './members.ts'
 import type { Act, HostSeen, MemberSeen, Observation } from './types.ts'

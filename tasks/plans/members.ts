@@ -35,8 +35,8 @@ export function first(...rules: (() => Next | undefined)[]): Next {
 }
 
 /**
- * All of these hosts, one after the other. All are brought up first: some may be well again. etcd takes one learner at a
- * time: whose is there already comes first.
+ * All of these hosts, one after the other. All are brought up first: some may be well again. etcd takes one learner at
+ * a time: whose is there already comes first.
  */
 export function joinAll(seen: Observation, goals: Goal[]): Next {
   const due = goals.filter(({ host, old }) => !votes(seen, host) || memberOn(seen, host)?.id === old)
@@ -101,7 +101,9 @@ export function retire(seen: Observation, host: string, leaving: string[]): Next
   )
 }
 
-/** How many entries its log may lack for a member to count as near the furthest: under load no two looks see the same. */
+/**
+ * How many entries its log may lack for a member to count as near the furthest: under load no two looks see the same.
+ */
 const near = 1000
 
 /**

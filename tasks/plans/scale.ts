@@ -8,7 +8,9 @@ export interface Moves {
   leaving: string[]
 }
 
-/** A recorded host that is no voter yet was cut short while it came. Down members go first, then the last in the record. */
+/**
+ * A recorded host that is no voter yet was cut short while it came. Down members go first, then the last in the record.
+ */
 export function movesTo(seen: Observation, wanted: string[]): Moves {
   const isMember = (host: string): boolean => {
     const member = memberOn(seen, host)

@@ -9,7 +9,9 @@ export const verb: Verb = {
   writes: true,
   byRecord: true,
   flags: { keep: { value: 'N', summary: 'afterwards remove the oldest backups beyond N' }, ...planFlag },
-  help: 'Example: npx zx scripts/backup.ts --keep 14\nFor cron, docs/operations.md has a line.\n\nIt holds every key of the cluster, secrets too: guard it as you guard certs/.',
+  help:
+    'Example: npx zx scripts/backup.ts --keep 14\nFor cron, docs/operations.md has a line.\n\nIt holds ' +
+    'every key of the cluster, secrets too: guard it as you guard certs/.',
   act: (cluster, flags) => {
     requireRecorded(cluster)
     return backup(cluster, { keep: numberFlag(flags, 'keep', 1), plan: flags.plan === true })

@@ -24,7 +24,8 @@ Example: npx zx scripts/scale.ts --masters 5`,
     })
     if (asked.masters && flags.masters && asked.masters !== Number(flags.masters))
       run().warnings.push(
-        `masters is still ${asked.masters} in ${configFile ?? 'the environment'}: change it to ${flags.masters}, or other runs will refuse.`,
+        `masters is still ${asked.masters} in ${configFile ?? 'the environment'}: change it to ` +
+          `${flags.masters}, or other runs will refuse.`,
       )
     await scale(cluster, flags.plan === true)
   },

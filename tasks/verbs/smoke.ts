@@ -5,6 +5,8 @@ import { smoke } from '../smoke.ts'
 export const verb: Verb = {
   name: 'smoke',
   summary: 'Prove that everything works here: up, a member killed under load, healed, down.',
-  help: 'The cluster is called smoke, or as --cluster says; it must not be there yet.\n\nExample: npx zx scripts/smoke.ts --json',
+  help:
+    'The cluster is called smoke, or as --cluster says; it must not be there yet.\n\nExample: npx ' +
+    'zx scripts/smoke.ts --json',
   act: (_, flags) => smoke(loadSettings({ ...flags, cluster: flags.cluster ?? 'smoke' })),
 }

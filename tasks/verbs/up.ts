@@ -14,7 +14,11 @@ export const verb: Verb = {
     ...planFlag,
     skip: { value: 'PHASES', summary: 'leave these phases out (with commas)' },
   },
-  help: `Phases:\n${phases.map((phase) => `  ${phase.name.padEnd(11)}${phase.summary}`).join('\n')}\n\nExample: npx zx scripts/up.ts --masters 5 --yes`,
+  help: [
+    'Phases:',
+    ...phases.map((phase) => `  ${phase.name.padEnd(11)}${phase.summary}`),
+    '\nExample: npx zx scripts/up.ts --masters 5 --yes',
+  ].join('\n'),
   act: async (cluster, flags) => {
     const started = Date.now()
     const selected = selectPhases(flags.from as string | undefined, flags.skip as string | undefined)

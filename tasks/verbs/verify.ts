@@ -28,9 +28,7 @@ export const verb: Verb = {
     } finally {
       if (report && run().json) print(`${JSON.stringify(report, null, 2)}\n`)
     }
-    if (report && !run().json)
-      print(
-        `\n${healthListing(report)}\n\n${memberListing(report)}\n${report.warnings.length > 0 ? '\n' : ''}${warningLines(report.warnings)}`,
-      )
+    if (report && !run().json) print(`\n${healthListing(report)}\n\n${memberListing(report)}\n`)
+    if (report && !run().json && report.warnings.length > 0) print(`\n${warningLines(report.warnings)}`)
   },
 }

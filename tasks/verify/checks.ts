@@ -7,7 +7,10 @@ import { health, leader, members, statuses, version } from './member-checks.ts'
 import { type Refusal, refusals } from './refusals.ts'
 import { certificates, letIn, notTried, served } from './tls-checks.ts'
 
-/** One thing that must hold. `title` says what was found when it holds; `skip`, asked when there is no finding, why it could not be looked at. */
+/**
+ * One thing that must hold. `title` says what was found when it holds; `skip`, asked when there is no finding, why it
+ * could not be looked at.
+ */
 export interface Check {
   name: string
   title: (facts: Facts) => string

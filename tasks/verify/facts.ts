@@ -103,7 +103,8 @@ export async function gather(cluster: Cluster, visitors: Visitors, deadline: num
   const { writes, reads } = await writeAndRead(cluster, Date.now() < deadline ? writers : [], lease, () =>
     within(callMs),
   )
-  const voting = statuses.flatMap((answer) => (answer.ok && !answer.value.isLearner ? [answer.endpoint] : [])) // a learner does not tell its hash
+  // a learner does not tell its hash
+  const voting = statuses.flatMap((answer) => (answer.ok && !answer.value.isLearner ? [answer.endpoint] : []))
   const revision = commonRevision(writes, reads, statuses)
   const [hashes, oneView] = await Promise.all([
     revision && Date.now() < deadline
@@ -143,7 +144,10 @@ async function ask<T>(endpoints: string[], read: () => Promise<T>): Promise<Answ
   return endpoints.length > 0 ? answerOf(endpoints.join(','), read) : undefined
 }
 
-/** A frozen or absent host is not asked again: it would only take its time again. Our client certificate has been shown on the peer port already. */
+/**
+ * A frozen or absent host is not asked again: it would only take its time again. Our client certificate has been shown
+ * on the peer port already.
+ */
 async function tryRefusals(
   cluster: Cluster,
   host: Host,
@@ -170,7 +174,10 @@ async function tryRefusals(
 const asPeer = 'refuses-client-as-peer'
 const speaks = ({ kind }: Probe): boolean => kind !== 'closed' && kind !== 'silent'
 
-/** A write through each member, then from each a linearizable read of all of them. The lease deletes the keys, whatever happens to us. */
+/**
+ * A write through each member, then from each a linearizable read of all of them. The lease deletes the keys, whatever
+ * happens to us.
+ */
 async function writeAndRead(
   cluster: Cluster,
   writers: Host[],
@@ -201,7 +208,10 @@ async function writeAndRead(
   return { writes, reads }
 }
 
-/** A revision that every member has: the last of our writes once all have read it back, else what the slowest has reached. */
+/**
+ * A revision that every member has: the last of our writes once all have read it back, else what the slowest has
+ * reached.
+ */
 function commonRevision(
   writes: Answer<number>[],
   reads: Answer<unknown>[],

@@ -42,9 +42,10 @@ export async function verify(cluster: Cluster, options: VerifyOptions = {}): Pro
  */
 export function tasks(cluster: Cluster, options: VerifyOptions & { onReport?: (report: Report) => void } = {}): Task[] {
   let verdict: Verdict
+  const members = cluster.hosts.length === 1 ? 'the member' : `all ${cluster.hosts.length} members`
   return [
     {
-      title: `Ask ${cluster.hosts.length === 1 ? 'the member' : `all ${cluster.hosts.length} members`} of ${cluster.name}`,
+      title: `Ask ${members} of ${cluster.name}`,
       task: async (_, task) => {
         const way = await reachMembers(cluster)
         if (way) task.title += ` ${way}`
@@ -96,7 +97,8 @@ async function settle(cluster: Cluster, { timeoutMs = defaultTimeoutMs, onWait }
     const started = Date.now()
     // A busy machine is busier for being asked again in the same time: each look takes more of it.
     const verdict = judge(await gather(cluster, visitors, deadline, Math.min(look, mostPatience)))
-    const nextEnds = Date.now() + intervalMs + (Date.now() - started) // a look that the deadline cuts short would only say so
+    // a look that the deadline cuts short would only say so
+    const nextEnds = Date.now() + intervalMs + (Date.now() - started)
     const definite = verdict.findings
       .filter(({ finding }) => !finding.heals)
       .map(({ check, finding }) => `${check} ${finding.host}`)

@@ -6,7 +6,8 @@ import type { Report } from './report.ts'
 export function healthListing({ members, healthy }: Report): string {
   const lines = members.map(
     ({ id, clientURLs, healthy }) =>
-      `member ${id} is ${healthy ? 'healthy' : 'unhealthy'}: got ${healthy ? 'healthy' : 'unhealthy'} result from ${clientURLs[0]}`,
+      `member ${id} is ${healthy ? 'healthy' : 'unhealthy'}: got ${healthy ? 'healthy' : 'unhealthy'} ` +
+      `result from ${clientURLs[0]}`,
   )
   return plain([...lines, `cluster is ${healthy ? 'healthy' : 'unhealthy'}`].join('\n'))
 }

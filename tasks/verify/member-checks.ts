@@ -47,7 +47,9 @@ function ailment(facts: Facts, { host, control, flaws, unreachable, health, stat
   if (says.alarmed(reason)) return { detail: `it takes no writes: ${reason}`, remedy: remedies.space(cluster) }
   if (facts.hosts.some((other) => other.health?.ok))
     return { detail: `it answers, but commits nothing: ${reason}`, remedy: remedies.wait(cluster), heals: true }
-  const needed = `${quorum(facts.hosts.length)} of ${facts.hosts.length} members must work together, ${answering(facts)} ${answering(facts) === 1 ? 'answers' : 'answer'}`
+  const needed =
+    `${quorum(facts.hosts.length)} of ${facts.hosts.length} members must work together, ` +
+    `${answering(facts)} ${answering(facts) === 1 ? 'answers' : 'answer'}`
   return {
     detail: `it answers, but commits nothing: there is no quorum (${needed}; ${reason})`,
     remedy: remedies.quorum(cluster),
@@ -81,11 +83,13 @@ function membershipFinding(cluster: Cluster, { kind, host, member }: Difference)
         detail: 'it is no member of the cluster',
         remedy: host ? remedies.add(cluster, host.name) : remedies.start(cluster),
       }
-    case 'extra':
+    case 'extra': {
+      const about = [member?.name, urls, member?.isLearner && 'a learner'].filter(Boolean).join(', ')
       return {
-        detail: `member ${id} (${member?.name ? `${member.name}, ` : ''}${urls}${member?.isLearner ? ', a learner' : ''}) belongs to none of our hosts`,
+        detail: `member ${id} (${about}) belongs to none of our hosts`,
         remedy: remedies.removeMember(cluster, id),
       }
+    }
     case 'unstarted':
       return {
         ...where,

@@ -51,7 +51,9 @@ export const refusals: Refusal[] = [
     name: 'refuses-other-authority',
     what: 'a certificate of another authority',
     port: 'client',
-    fault: `a client with a certificate of another authority is let in: ${unauthenticated}, or it trusts another authority, too`,
+    fault:
+      `a client with a certificate of another authority is let in: ${unauthenticated}, or it ` +
+      'trusts another authority, too',
     as: ({ foreign }) => foreign,
   },
   {

@@ -50,7 +50,9 @@ export interface Verdict {
   findings: { check: string; finding: Finding }[]
 }
 
-/** Runs every check over the facts. A check that finds no fault, but could not look everywhere, is skipped, not passed. */
+/**
+ * Runs every check over the facts. A check that finds no fault, but could not look everywhere, is skipped, not passed.
+ */
 export function judge(facts: Facts): Verdict {
   const results = checks.map((check) => ({ check, findings: check.check(facts) }))
   const reports = results.map(({ check, findings }): CheckReport => {
@@ -84,7 +86,8 @@ export function failure({ report, findings }: Verdict): OperationError {
     `    ${remedy}`,
   ])
   return new OperationError(
-    `${report.cluster} is not healthy: ${failing} of ${report.checks.length} checks ${failing === 1 ? 'fails' : 'fail'}.\n${lines.join('\n')}`,
+    `${report.cluster} is not healthy: ${failing} of ${report.checks.length} checks ` +
+      `${failing === 1 ? 'fails' : 'fail'}.\n${lines.join('\n')}`,
   )
 }
 

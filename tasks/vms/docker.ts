@@ -35,9 +35,12 @@ async function refuseUsed(cluster: Cluster, ids: string[]): Promise<void> {
   const count = used.filter(Boolean).length
   if (count > 0)
     throw new OperationError(
-      `Docker has ${count} ${count === 1 ? 'host' : 'hosts'} of ${cluster.name} with etcd, of which ${cluster.paths.vagrant} knows nothing; they were left as they are.`,
+      `Docker has ${count} ${count === 1 ? 'host' : 'hosts'} of ${cluster.name} with etcd, of which ` +
+        `${cluster.paths.vagrant} knows nothing; they were left as they are.`,
       {
-        hint: `Put ${cluster.paths.state} and ${cluster.paths.certs} back from a copy. If their data is not needed, remove them with it: ${command(cluster, 'down')}`,
+        hint:
+          `Put ${cluster.paths.state} and ${cluster.paths.certs} back from a copy. If their data is not ` +
+          `needed, remove them with it: ${command(cluster, 'down')}`,
       },
     )
 }

@@ -1,4 +1,5 @@
-// The image of Docker's hosts: Debian with systemd, made by templates/vagrant/docker/prepare.sh and named by its content.
+// The image of Docker's hosts: Debian with systemd, made by templates/vagrant/docker/prepare.sh and named by its
+// content.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -40,7 +41,8 @@ export function imageCheck(cluster: Cluster): Check {
       ...(!own &&
         needsMmdebstrap() && {
           question:
-            "Docker needs an image for the hosts. Build it, and install mmdebstrap with apt-get should Docker's registry be out of reach?",
+            'Docker needs an image for the hosts. Build it, and install mmdebstrap with apt-get should ' +
+            "Docker's registry be out of reach?",
         }),
       run: async (report) => (own ? pull(image) : build(cluster, image, report)),
     },
@@ -70,7 +72,8 @@ async function build(cluster: Cluster, image: string, report: (line: string) => 
   report('mmdebstrap')
   const bootstrap = [
     'mmdebstrap --quiet --variant=minbase',
-    `--customize-hook='copy-in prepare.sh /tmp' --customize-hook='chroot "$1" sh /tmp/prepare.sh' --customize-hook='rm "$1/tmp/prepare.sh"'`,
+    `--customize-hook='copy-in prepare.sh /tmp' --customize-hook='chroot "$1" sh /tmp/prepare.sh' ` +
+      `--customize-hook='rm "$1/tmp/prepare.sh"'`,
     `${release} - "$@"`,
   ].join(' ')
   const script = `set -o pipefail; ${bootstrap} | docker import --change 'CMD ["/usr/local/sbin/boot"]' - ${image}`

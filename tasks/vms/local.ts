@@ -128,7 +128,9 @@ const fsyncCheck = (cluster: Cluster): Check => ({
     return slow <= slowFsyncMs
       ? `${slow.toFixed(1)} ms to write through`
       : {
-          detail: `Writing through to the disk of ${home()} takes up to ${slow.toFixed(0)} ms; etcd wants less than ${slowFsyncMs} ms, or leaders change under load.`,
+          detail:
+            `Writing through to the disk of ${home()} takes up to ${slow.toFixed(0)} ms; etcd wants less ` +
+            `than ${slowFsyncMs} ms, or leaders change under load.`,
           remedy: 'Set HA_ETCD_HOME to a folder on a faster disk.',
           warning: true,
         }
@@ -179,7 +181,9 @@ function portFinding(host: Host, port: number, answer: true | string): Finding |
   if (answer === 'EADDRINUSE')
     return {
       detail: `${host.name}: another program listens at ${at}.`,
-      remedy: `See which one: ss -ltnp 'sport = :${port}'. End it, or choose other ports (etcd.clientPort, etcd.peerPort) or another subnet.`,
+      remedy:
+        `See which one: ss -ltnp 'sport = :${port}'. End it, or choose other ports (etcd.clientPort, ` +
+        'etcd.peerPort) or another subnet.',
     }
   if (answer === 'EADDRNOTAVAIL')
     return {

@@ -7,17 +7,22 @@ import { sleep } from '../core/run.ts'
 import { ask, type Result, shellQuoted } from '../core/shell.ts'
 
 /**
- * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Hosts are reached at their own addresses, since
- * the ports that Vagrant forwards change places when machines are made anew; only where those addresses cannot be
+ * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Hosts are reached at their own addresses,
+ * since the ports that Vagrant forwards change places when machines are made anew; only where those addresses cannot be
  * reached from here (Docker Desktop) by the ports.
  */
 export async function writeSshConfig(cluster: Cluster, fromVagrant: string): Promise<boolean> {
   const direct = (await Promise.all(cluster.hosts.map((host) => hasSshd(host.address)))).every(Boolean)
-  const header = `# How the hosts of ${cluster.name} are reached: ssh -F ${shellQuoted(cluster.paths.sshConfig)} ${cluster.hosts[0]?.name}\n`
+  const header =
+    `# How the hosts of ${cluster.name} are reached: ssh -F ${shellQuoted(cluster.paths.sshConfig)} ` +
+    `${cluster.hosts[0]?.name}\n`
   return writeFileIfChanged(cluster.paths.sshConfig, header + sshConfig(cluster, fromVagrant, direct), 0o600)
 }
 
-/** Each host goes by its name and its address; a connection whose host went away is noticed, and ssh's own words are heard. */
+/**
+ * Each host goes by its name and its address; a connection whose host went away is noticed, and ssh's own words are
+ * heard.
+ */
 export function sshConfig(cluster: Cluster, fromVagrant: string, direct: boolean): string {
   const blocks = cluster.hosts.map((host) => {
     const block = blockOf(fromVagrant, host.name)
@@ -71,7 +76,9 @@ export async function waitForHosts(cluster: Cluster, ms: number): Promise<void> 
     if (!silent) return
     if (Date.now() > deadline)
       throw new OperationError(`${silent.name} is up, but no SSH server answers there.`, {
-        hint: 'Look whether a firewall or a VPN of this machine takes that network; another one is chosen with subnet: in the configuration.',
+        hint:
+          'Look whether a firewall or a VPN of this machine takes that network; another one is chosen with ' +
+          'subnet: in the configuration.',
       })
   }
 }
@@ -89,7 +96,10 @@ export function hasSshd(address: string, port = 22): Promise<boolean> {
   })
 }
 
-/** The inventory variables with which Ansible reaches a host. Its address makes the name of Ansible's control socket the cluster's own. */
+/**
+ * The inventory variables with which Ansible reaches a host. Its address makes the name of Ansible's control socket the
+ * cluster's own.
+ */
 export const sshConnection = (cluster: Cluster, host: Host): NonNullable<Host['connection']> => ({
   ansible_connection: 'ssh',
   ansible_host: host.address,
@@ -116,8 +126,9 @@ export async function memberPids(cluster: Cluster): Promise<Record<string, numbe
 }
 
 /**
- * Killed first, as in a crash; then stopped, so that systemd does not start it again. On Flatcar the unit's processes are docker's
- * client, and etcd is in a container of that name (flatcar/scripts, etcd-wrapper); elsewhere there is none to kill.
+ * Killed first, as in a crash; then stopped, so that systemd does not start it again. On Flatcar the unit's processes
+ * are docker's client, and etcd is in a container of that name (flatcar/scripts, etcd-wrapper); elsewhere there is none
+ * to kill.
  */
 export async function crashMember(cluster: Cluster, host: Host): Promise<void> {
   const commands = [

@@ -36,7 +36,9 @@ export const diskCheck = (cluster: Cluster, perHost: number, folders: string[], 
     return bavail * bsize >= needed
       ? `${bytes(bavail * bsize)} free`
       : {
-          detail: `The disk of ${folder} has ${bytes(bavail * bsize)} free; ${cluster.hosts.length} members need ${bytes(needed)}.`,
+          detail:
+            `The disk of ${folder} has ${bytes(bavail * bsize)} free; ${cluster.hosts.length} ` +
+            `members need ${bytes(needed)}.`,
           remedy,
         }
   },

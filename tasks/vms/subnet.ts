@@ -15,7 +15,10 @@ export interface Networks {
   virtualbox: string[]
 }
 
-/** Where VirtualBox ≥ 6.1.28 allows host-only addresses when its networks.conf does not say otherwise (its manual, "Host-only networking"). */
+/**
+ * Where VirtualBox ≥ 6.1.28 allows host-only addresses when its networks.conf does not say otherwise (its manual,
+ * "Host-only networking").
+ */
 const virtualboxRange = '192.168.56.0/21'
 
 /**
@@ -38,7 +41,9 @@ export function subnetClash(
   const docker = networks.docker.find(({ network, name }) => name !== own && overlap(network, subnet))
   if (docker)
     return {
-      detail: `${subnet} overlaps ${docker.network}, which is Docker's network ${docker.name}${docker.name === 'bridge' ? ' (its default)' : ''}.`,
+      detail:
+        `${subnet} overlaps ${docker.network}, which is Docker's network ` +
+        `${docker.name}${docker.name === 'bridge' ? ' (its default)' : ''}.`,
       remedy,
     }
   const devices = [...networks.docker, ...networks.libvirt]
@@ -52,7 +57,8 @@ export function subnetClash(
       !(provider === 'virtualbox' && device.startsWith('vboxnet')),
   )
   if (!route) return undefined
-  const wide = route.gateway && contains(route.network, subnet) // a route of a whole VPN, say: the hosts' own is the nearer one
+  // A route of a whole VPN, say: the hosts' own is the nearer one.
+  const wide = route.gateway && contains(route.network, subnet)
   return {
     detail: `This machine has a route to ${route.network} over ${route.device}, which overlaps ${subnet}.`,
     remedy,

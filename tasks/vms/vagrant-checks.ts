@@ -25,7 +25,9 @@ const diskFolders: Record<VagrantProvider, string[]> = {
   parallels: [homedir()],
 }
 
-/** Of a cluster that is there, only what every run needs is looked at: Vagrant itself takes a second to say its version. */
+/**
+ * Of a cluster that is there, only what every run needs is looked at: Vagrant itself takes a second to say its version.
+ */
 export function vagrantChecks(cluster: Cluster): Check[] {
   const { provider, memory } = requireVagrant(cluster)
   const docker = provider === 'docker'
@@ -77,7 +79,10 @@ const vagrantCheck = (cluster: Cluster): Check => ({
   },
 })
 
-/** From which VirtualBox on which Vagrant is needed, the newest first (Vagrant's CHANGELOG.md: "Add support for VirtualBox"). */
+/**
+ * From which VirtualBox on which Vagrant is needed, the newest first (Vagrant's CHANGELOG.md: "Add support for
+ * VirtualBox").
+ */
 const vagrantForVirtualbox = [
   ['7.2', '2.4.9'],
   ['7.1', '2.4.2'],
@@ -122,7 +127,10 @@ async function whatVagrantLacks(provider: VagrantProvider): Promise<Finding | un
     : undefined
 }
 
-/** What stands against that VirtualBox with that Vagrant, by their versions; undefined: nothing, or a version is not known. */
+/**
+ * What stands against that VirtualBox with that Vagrant, by their versions; undefined: nothing, or a version is not
+ * known.
+ */
 export function virtualboxFinding(virtualbox = '0', vagrant = '0'): Finding | undefined {
   const needed = vagrantForVirtualbox.find(([since]) => compareVersions(virtualbox, since) >= 0)?.[1]
   if (!needed || vagrant === '0' || compareVersions(vagrant, needed) >= 0) return undefined
@@ -144,7 +152,8 @@ export function boxFinding(settings: VagrantSettings, architecture: string): Fin
   return {
     detail: `The box ${boxOf(settings).box} is for amd64 only: Flatcar has none for arm64.`,
     remedy:
-      'Name one of Debian for arm64 with vagrant.box in the configuration, such as bento/debian-12; or take hosts on this machine: --provider local',
+      'Name one of Debian for arm64 with vagrant.box in the configuration, such as bento/debian-12; or ' +
+      'take hosts on this machine: --provider local',
   }
 }
 
@@ -166,8 +175,8 @@ const subnetCheck = (cluster: Cluster): Check => ({
 })
 
 /**
- * Machines of another checkout that have the hosts' addresses: VirtualBox and Parallels take further ones into the same network
- * without a word. Machines that a killed run of this cluster left are known to its own folder.
+ * Machines of another checkout that have the hosts' addresses: VirtualBox and Parallels take further ones into the same
+ * network without a word. Machines that a killed run of this cluster left are known to its own folder.
  */
 export async function takenAddress(cluster: Cluster, port = 22): Promise<Finding | undefined> {
   if (

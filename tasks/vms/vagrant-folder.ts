@@ -28,7 +28,10 @@ export function renderFolder(cluster: Cluster): boolean {
 export const clusterLabel = (cluster: Cluster): string =>
   `${cluster.name}-${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 6)}`
 
-/** Whether the hosts are Flatcar, by their box's name: the official ones are called flatcar-<channel>, and another one is to be called alike. */
+/**
+ * Whether the hosts are Flatcar, by their box's name: the official ones are called flatcar-<channel>, and another one
+ * is to be called alike.
+ */
 export const isFlatcar = (cluster: Cluster): boolean =>
   requireVagrant(cluster).provider !== 'docker' && boxOf(requireVagrant(cluster)).box.startsWith('flatcar-')
 
@@ -59,8 +62,9 @@ function settings(cluster: Cluster): object {
 }
 
 /**
- * The box that was asked for, else Flatcar where there are boxes of it, else Debian. Flatcar's are found by channel and version;
- * there are some for VirtualBox and Parallels only (flatcar.org, "Vagrant"), and for amd64 only (flatcar/Flatcar#762).
+ * The box that was asked for, else Flatcar where there are boxes of it, else Debian. Flatcar's are found by channel and
+ * version; there are some for VirtualBox and Parallels only (flatcar.org, "Vagrant"), and for amd64 only
+ * (flatcar/Flatcar#762).
  */
 export function boxOf({ provider, box, boxVersion }: VagrantSettings): {
   box: string
@@ -69,19 +73,18 @@ export function boxOf({ provider, box, boxVersion }: VagrantSettings): {
 } {
   const name = box ?? (provider === 'libvirt' ? 'debian/bookworm64' : 'flatcar-stable')
   const channel = provider !== 'libvirt' && /^flatcar-(stable|beta|alpha|lts)$/.exec(name)?.[1]
+  const site = `https://${channel}.release.flatcar-linux.net/amd64-usr`
   return {
     box: name,
-    ...(channel && {
-      boxUrl: `https://${channel}.release.flatcar-linux.net/amd64-usr/${boxVersion ?? 'current'}/${metadataOf(provider, channel, boxVersion)}`,
-    }),
+    ...(channel && { boxUrl: `${site}/${boxVersion ?? 'current'}/${metadataOf(provider, channel, boxVersion)}` }),
     ...(boxVersion && { boxVersion }),
   }
 }
 
 /**
- * The file that lists a box. Parallels' had a file of its own until 4722, whose builds share one (flatcar/scripts, _write_box_bundle
- * in build_library/vm_image_util.sh, tag stable-4593.2.5, branches flatcar-4694 and flatcar-4722); stable and lts are older yet.
- * Never tried with Parallels.
+ * The file that lists a box. Parallels' had a file of its own until 4722, whose builds share one (flatcar/scripts,
+ * _write_box_bundle in build_library/vm_image_util.sh, tag stable-4593.2.5, branches flatcar-4694 and flatcar-4722);
+ * stable and lts are older yet. Never tried with Parallels.
  */
 function metadataOf(provider: VagrantSettings['provider'], channel: string, version: string | undefined): string {
   const own = version ? Number.parseInt(version, 10) < 4722 : channel === 'stable' || channel === 'lts'

@@ -85,7 +85,10 @@ async function removeHost(cluster: Cluster, host: Host): Promise<void> {
   renderFolder({ ...cluster, hosts: cluster.hosts.filter((one) => one !== host) })
 }
 
-/** Runs vagrant in the cluster's folder, whatever the person's own VAGRANT_* say of another. @throws OperationError with Vagrant's last words */
+/**
+ * Runs vagrant in the cluster's folder, whatever the person's own VAGRANT_* say of another.
+ * @throws OperationError with Vagrant's last words
+ */
 async function callVagrant(cluster: Cluster, args: string[], options: ToolOptions = {}): Promise<Result> {
   const { vagrant: folder, state } = cluster.paths
   const env = {

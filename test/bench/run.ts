@@ -143,7 +143,6 @@ const goals: Goal[] = [
   },
 ]
 const code = judge(goals, rounds)
-console.log(
-  `\nWhere a first up spends its time\n${table(steps.map(([, what], step) => [what, `${median(byStep.map((run) => run[step] ?? Number.NaN)).toFixed(2)} s`]))}`,
-)
+const spent = (step: number): string => `${median(byStep.map((run) => run[step] ?? Number.NaN)).toFixed(2)} s`
+console.log(`\nWhere a first up spends its time\n${table(steps.map(([, what], step) => [what, spent(step)]))}`)
 process.exit(code)

@@ -1,5 +1,6 @@
 // The role on a host like Flatcar: a unit of the OS's own, etcd that sees its certificates elsewhere, no Python.
-// The unit stands for Flatcar's container: it mounts ETCD_SSL_DIR at /etc/ssl/certs as that does. See role.test.ts for what it needs.
+// The unit stands for Flatcar's container: it mounts ETCD_SSL_DIR at /etc/ssl/certs as that does. See role.test.ts for
+// what it needs.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -22,7 +23,8 @@ ExecStart=/usr/bin/etcd
 [Install]
 WantedBy=multi-user.target
 `
-// What curl fetches: an archive with a python that is the host's, which was moved away. Docker has no image, and notes which it is to get.
+// What curl fetches: an archive with a python that is the host's, which was moved away. Docker has no image, and notes
+// which it is to get.
 const likeFlatcar = `
 useradd --system etcd
 printf '%s' '${unit}' > /usr/lib/systemd/system/etcd-member.service
@@ -88,23 +90,27 @@ test('an archive of Python with another sum is not used', async () => {
   await machines.on('master01', 'test ! -e /opt/python; test -z "$(ls -A /opt)"')
 })
 
-test("etcd runs by the OS's own unit, with the image that the role names, where its certificates are for it", async () => {
-  assert.is(await converge(sum), 3)
-  assert.match(await machines.on('master01', 'cat /root/pulled'), /^gcr\.io\/etcd-development\/etcd:v3\.[\d.]+$/)
-  assert.is(await machines.on('master01', 'cat /usr/lib/systemd/system/etcd-member.service'), unit.trim())
-  await machines.on(
-    'master01',
-    'test ! -e /etc/systemd/system/etcd-member.service; test ! -e /usr/local/bin/etcd; systemctl is-active etcd-member; systemctl is-enabled etcd-member',
-  )
-  const dropin = await machines.on('master01', 'cat /etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf')
-  for (const line of [
-    'ETCD_IMAGE_URL=gcr.io/etcd-development/etcd',
-    'ETCD_IMAGE_TAG=v3.',
-    'ETCD_SSL_DIR=/etc/ssl/etcd',
-    'ETCD_CERT_FILE=/etc/ssl/certs/server.crt',
-  ])
-    assert.match(dropin, line)
-})
+test(
+  "etcd runs by the OS's own unit, with the image that the role names, where " + 'its certificates are for it',
+  async () => {
+    assert.is(await converge(sum), 3)
+    assert.match(await machines.on('master01', 'cat /root/pulled'), /^gcr\.io\/etcd-development\/etcd:v3\.[\d.]+$/)
+    assert.is(await machines.on('master01', 'cat /usr/lib/systemd/system/etcd-member.service'), unit.trim())
+    await machines.on(
+      'master01',
+      'test ! -e /etc/systemd/system/etcd-member.service; test ! -e /usr/local/bin/etcd; systemctl ' +
+        'is-active etcd-member; systemctl is-enabled etcd-member',
+    )
+    const dropin = await machines.on('master01', 'cat /etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf')
+    for (const line of [
+      'ETCD_IMAGE_URL=gcr.io/etcd-development/etcd',
+      'ETCD_IMAGE_TAG=v3.',
+      'ETCD_SSL_DIR=/etc/ssl/etcd',
+      'ETCD_CERT_FILE=/etc/ssl/certs/server.crt',
+    ])
+      assert.match(dropin, line)
+  },
+)
 
 test('a second run changes nothing', async () => {
   assert.is(await converge(sum), 0)

@@ -1,5 +1,5 @@
-// Vagrant's hosts on libvirt: real machines, each with a kernel of its own, emulated by QEMU, which is slow; so only when asked
-// for. E2E_LIBVIRT says how many masters: E2E_LIBVIRT=1 npm run test:e2e -- libvirt, or E2E_LIBVIRT=3.
+// Vagrant's hosts on libvirt: real machines, each with a kernel of its own, emulated by QEMU, which is slow; so only
+// when asked for. E2E_LIBVIRT says how many masters: E2E_LIBVIRT=1 npm run test:e2e -- libvirt, or E2E_LIBVIRT=3.
 import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -70,7 +70,8 @@ if (asked) {
 const onLibvirt = asked ? test : test.skip
 const unless = asked
   ? ''
-  : ' (this and the rest of the file only with E2E_LIBVIRT=1 or 3, the number of masters: emulated machines take many minutes)'
+  : ' (this and the rest of the file only with E2E_LIBVIRT=1 or 3, the number of masters: emulated ' +
+    'machines take many minutes)'
 
 onLibvirt(`up ends with a verified cluster on machines of libvirt${unless}`, async () => {
   const { exitCode, stdout, stderr, tookMs } = await home.verb('up', '--yes')

@@ -69,22 +69,26 @@ test('rotate-certs --all gives every member new certificates, and restarts none'
   assert.equal(await startTimes(), before)
 })
 
-test('rotate-ca leaves one authority, another one, on every host; each member was restarted, and the keys stay on their own hosts', async () => {
-  const authorities = async (): Promise<string[]> =>
-    Promise.all(machines.hosts.slice(0, 3).map(({ name }) => machines.on(name, 'cat /etc/ssl/etcd/ca.crt')))
-  const [before, started] = [await authorities(), await startTimes()]
-  assert.is((await passes('rotate-ca', '--yes')).finished, true)
-  const after = await authorities()
-  assert.is(new Set(after).size, 1)
-  assert.is(after[0]?.match(/BEGIN CERTIFICATE/g)?.length, 1)
-  assert.is.not(after[0], before[0])
-  for (const [index, time] of (await startTimes()).entries()) assert.is.not(time, started[index])
-  for (const { name } of machines.hosts.slice(0, 3))
-    assert.is(
-      await machines.on(name, 'ls /etc/ssl/etcd/*.key'),
-      ['etcd-client', name, 'server'].map((key) => `/etc/ssl/etcd/${key}.key`).join('\n'),
-    )
-})
+test(
+  'rotate-ca leaves one authority, another one, on every host; each member was restarted, and the ' +
+    'keys stay on their own hosts',
+  async () => {
+    const authorities = async (): Promise<string[]> =>
+      Promise.all(machines.hosts.slice(0, 3).map(({ name }) => machines.on(name, 'cat /etc/ssl/etcd/ca.crt')))
+    const [before, started] = [await authorities(), await startTimes()]
+    assert.is((await passes('rotate-ca', '--yes')).finished, true)
+    const after = await authorities()
+    assert.is(new Set(after).size, 1)
+    assert.is(after[0]?.match(/BEGIN CERTIFICATE/g)?.length, 1)
+    assert.is.not(after[0], before[0])
+    for (const [index, time] of (await startTimes()).entries()) assert.is.not(time, started[index])
+    for (const { name } of machines.hosts.slice(0, 3))
+      assert.is(
+        await machines.on(name, 'ls /etc/ssl/etcd/*.key'),
+        ['etcd-client', name, 'server'].map((key) => `/etc/ssl/etcd/${key}.key`).join('\n'),
+      )
+  },
+)
 
 test('restart starts every member anew', async () => {
   const before = await startTimes()
@@ -122,24 +126,28 @@ test('scale grows to five hosts and shrinks to three; what it leaves has nothing
     )
 })
 
-test('while a host is off, no other member is taken down; backup goes on, and it all goes on once the host is back', async () => {
-  await machines.kill('master03')
-  const before = await startTimes(['master01', 'master02'])
-  for (const words of [['restart'], ['rotate-certs', '--all'], ['replace', 'master01']] as [string, ...string[]][]) {
-    const { exitCode, stderr } = await home.verb(...words)
-    assert.is(exitCode, 1)
-    assert.match(stderr, /nothing was changed: master03 does not answer.*\n.*Next: .*scripts\/up\.ts/)
-  }
-  assert.equal(await startTimes(['master01', 'master02']), before)
-  assert.match(((await passes('backup')).warnings as string[]).join(), 'master03 is down')
-  await machines.boot('master03')
-  const { exitCode, stderr } = await home.verb('verify', '--timeout', '60')
-  assert.is(exitCode, 0, stderr)
-})
+test(
+  'while a host is off, no other member is taken down; backup goes on, and it all ' + 'goes on once the host is back',
+  async () => {
+    await machines.kill('master03')
+    const before = await startTimes(['master01', 'master02'])
+    for (const words of [['restart'], ['rotate-certs', '--all'], ['replace', 'master01']] as [string, ...string[]][]) {
+      const { exitCode, stderr } = await home.verb(...words)
+      assert.is(exitCode, 1)
+      assert.match(stderr, /nothing was changed: master03 does not answer.*\n.*Next: .*scripts\/up\.ts/)
+    }
+    assert.equal(await startTimes(['master01', 'master02']), before)
+    assert.match(((await passes('backup')).warnings as string[]).join(), 'master03 is down')
+    await machines.boot('master03')
+    const { exitCode, stderr } = await home.verb('verify', '--timeout', '60')
+    assert.is(exitCode, 0, stderr)
+  },
+)
 
 test('while a host lets nobody in, though its member runs, each says so, and changes nothing', async () => {
   const { folder } = await passes('backup')
-  await machines.on('master03', 'systemctl stop ssh.socket ssh.service; kill $(pgrep -u vagrant) 2>/dev/null || true') // Ansible keeps its connections open
+  // Ansible keeps its connections open
+  await machines.on('master03', 'systemctl stop ssh.socket ssh.service; kill $(pgrep -u vagrant) 2>/dev/null || true')
   const files = (): object => ({
     ...snapshotOf(join(home.path, 'certs')),
     record: readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8'),

@@ -140,7 +140,8 @@ const startTimes = (): Promise<string[]> =>
 const etcdctl = (name: string, command: string): Promise<string> =>
   machines.on(
     name,
-    `ETCDCTL_CACERT=/etc/ssl/etcd/ca.crt ETCDCTL_CERT=/etc/ssl/etcd/etcd-client.crt ETCDCTL_KEY=/etc/ssl/etcd/etcd-client.key etcdctl --command-timeout=3s ${command}`,
+    'ETCDCTL_CACERT=/etc/ssl/etcd/ca.crt ETCDCTL_CERT=/etc/ssl/etcd/etcd-client.crt ' +
+      `ETCDCTL_KEY=/etc/ssl/etcd/etcd-client.key etcdctl --command-timeout=3s ${command}`,
   )
 const health = (): Promise<string> =>
   machines.on('master01', 'true').then(() => etcdctl('master01', 'endpoint health --cluster 2>&1'))
@@ -173,7 +174,8 @@ function accepts(address: string): Promise<boolean> {
 
 /** Nothing of ours is on the host. */
 const untouched =
-  'if id etcd || ls -d /etc/ssl/etcd /var/lib/etcd/* /usr/local/bin/etcd* /etc/systemd/system/etcd-member*; then exit 1; fi 2>/dev/null'
+  'if id etcd || ls -d /etc/ssl/etcd /var/lib/etcd/* /usr/local/bin/etcd* ' +
+  '/etc/systemd/system/etcd-member*; then exit 1; fi 2>/dev/null'
 
 async function leaderOf(): Promise<string> {
   const status = JSON.parse(await etcdctl('master01', 'endpoint status --cluster --write-out=json')) as {
@@ -236,7 +238,8 @@ const notThere: {
   {
     name: 'a port that another program holds',
     before:
-      'echo $$ > /tmp/holder; exec python3 -c \'import socket,time; s=socket.create_server(("0.0.0.0",2380)); time.sleep(600)\'',
+      "echo $$ > /tmp/holder; exec python3 -c 'import socket,time; " +
+      's=socket.create_server(("0.0.0.0",2380)); time.sleep(600)\'',
     after: 'kill $(cat /tmp/holder)',
     says: /^master02: Port 2380 of [\d.]+ is taken by python3 \(process \d+\)\.$/,
     helps: /Stop it/,
@@ -257,7 +260,9 @@ const notThere: {
   {
     name: 'a clock that is off',
     before:
-      'mkdir -p /opt/off; printf "import time\\nnow = time.time\\ntime.time = lambda: now() + 30\\n" > /opt/off/sitecustomize.py; printf "#!/bin/sh\\nPYTHONPATH=/opt/off exec /usr/bin/python3 \\"\\$@\\"\\n" > /opt/off/python3; chmod +x /opt/off/python3',
+      'mkdir -p /opt/off; printf "import time\\nnow = time.time\\ntime.time = lambda: now() + 30\\n" > ' +
+      '/opt/off/sitecustomize.py; printf "#!/bin/sh\\nPYTHONPATH=/opt/off exec /usr/bin/python3 ' +
+      '\\"\\$@\\"\\n" > /opt/off/python3; chmod +x /opt/off/python3',
     after: 'rm -r /opt/off',
     hosts: { master02: { ansible_python_interpreter: '/opt/off/python3' } },
     says: /The clock is (29|30)\.\d s (ahead of|behind) /,
@@ -358,40 +363,48 @@ function foreignBinaries(): string {
   return folder
 }
 
-test('a first run leaves exactly the files that it should, each with its owner and mode, and a service that starts at boot', async () => {
-  await converge()
-  const listing = await machines.on(
-    'master02',
-    'stat --format="%n %a %U:%G" /etc/ssl/etcd /etc/ssl/etcd/* /var/lib/etcd /var/lib/etcd/* /usr/local/bin/* /etc/systemd/system/etcd-member.service /etc/systemd/system/etcd-member.service.d/*',
-  )
-  assert.equal(listing.split('\n'), [
-    '/etc/ssl/etcd 755 etcd:etcd',
-    '/etc/ssl/etcd/ca.crt 644 etcd:etcd',
-    '/etc/ssl/etcd/etcd-client.crt 644 etcd:etcd',
-    '/etc/ssl/etcd/etcd-client.key 600 etcd:etcd',
-    '/etc/ssl/etcd/master02.crt 644 etcd:etcd',
-    '/etc/ssl/etcd/master02.key 600 etcd:etcd',
-    '/etc/ssl/etcd/server.crt 644 etcd:etcd',
-    '/etc/ssl/etcd/server.key 600 etcd:etcd',
-    '/var/lib/etcd 700 etcd:etcd',
-    '/var/lib/etcd/member 700 etcd:etcd',
-    '/usr/local/bin/etcd 755 etcd:etcd',
-    '/usr/local/bin/etcdctl 755 etcd:etcd',
-    '/etc/systemd/system/etcd-member.service 644 etcd:etcd',
-    '/etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf 644 etcd:etcd',
-  ])
-  assert.equal(
-    await onAll(
-      'systemctl is-enabled etcd-member; systemctl is-system-running; ps -o user= -C etcd || stat --format=%U /proc/$(pidof etcd)',
-    ),
-    names.map(() => 'enabled\nrunning\netcd'),
-  )
-  assert.equal(
-    await onAll('grep -o "INITIAL_CLUSTER_STATE=[a-z]*" /etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf'),
-    names.map(() => 'INITIAL_CLUSTER_STATE=existing'),
-  )
-  assert.is((await health()).match(/is healthy/g)?.length, 3)
-})
+test(
+  'a first run leaves exactly the files that it should, each with its owner and mode, and a ' +
+    'service that starts at boot',
+  async () => {
+    await converge()
+    const listing = await machines.on(
+      'master02',
+      'stat --format="%n %a %U:%G" /etc/ssl/etcd /etc/ssl/etcd/* /var/lib/etcd /var/lib/etcd/* ' +
+        '/usr/local/bin/* /etc/systemd/system/etcd-member.service /etc/systemd/system/etcd-member.service.d/*',
+    )
+    assert.equal(listing.split('\n'), [
+      '/etc/ssl/etcd 755 etcd:etcd',
+      '/etc/ssl/etcd/ca.crt 644 etcd:etcd',
+      '/etc/ssl/etcd/etcd-client.crt 644 etcd:etcd',
+      '/etc/ssl/etcd/etcd-client.key 600 etcd:etcd',
+      '/etc/ssl/etcd/master02.crt 644 etcd:etcd',
+      '/etc/ssl/etcd/master02.key 600 etcd:etcd',
+      '/etc/ssl/etcd/server.crt 644 etcd:etcd',
+      '/etc/ssl/etcd/server.key 600 etcd:etcd',
+      '/var/lib/etcd 700 etcd:etcd',
+      '/var/lib/etcd/member 700 etcd:etcd',
+      '/usr/local/bin/etcd 755 etcd:etcd',
+      '/usr/local/bin/etcdctl 755 etcd:etcd',
+      '/etc/systemd/system/etcd-member.service 644 etcd:etcd',
+      '/etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf 644 etcd:etcd',
+    ])
+    assert.equal(
+      await onAll(
+        'systemctl is-enabled etcd-member; systemctl is-system-running; ps -o user= -C etcd || stat ' +
+          '--format=%U /proc/$(pidof etcd)',
+      ),
+      names.map(() => 'enabled\nrunning\netcd'),
+    )
+    assert.equal(
+      await onAll(
+        'grep -o "INITIAL_CLUSTER_STATE=[a-z]*" /etc/systemd/system/etcd-member.service.d/40-cluster-ips.conf',
+      ),
+      names.map(() => 'INITIAL_CLUSTER_STATE=existing'),
+    )
+    assert.is((await health()).match(/is healthy/g)?.length, 3)
+  },
+)
 
 test('etcd answers on the loopback ports, too, and can write neither its unit nor its programs', async () => {
   assert.is(
@@ -406,22 +419,25 @@ test('etcd answers on the loopback ports, too, and can write neither its unit no
   )
 })
 
-test('a run with nothing to do changes nothing and restarts nobody; so does one by hand with a three-line playbook', async () => {
-  const before = await startTimes()
-  assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
-  const playbook = join(temporaryFolder(), 'play.yml')
-  writeFileSync(playbook, '- hosts: role=master\n  become: true\n  roles: [etcd]\n')
-  const { exitCode, output } = await byHand([playbook], {
-    ANSIBLE_ROLES_PATH: join(ansible, 'roles'),
-    ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore',
-  })
-  assert.is(exitCode, 0, output)
-  assert.is(output.match(/changed=0/g)?.length, 3)
-  assert.equal(await startTimes(), before)
-  // That was without our ansible.cfg: Ansible has written to the host's log what the module was told.
-  const told = await machines.on('master01', "journalctl --no-pager | grep 'Invoked with action=look wanted='")
-  assert.not.match(told, /PRIVATE KEY|LS0tLS1CRUdJTiBQUklWQVRFIEtFWS/) // in base64, too
-})
+test(
+  'a run with nothing to do changes nothing and restarts nobody; so does one by hand ' + 'with a three-line playbook',
+  async () => {
+    const before = await startTimes()
+    assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
+    const playbook = join(temporaryFolder(), 'play.yml')
+    writeFileSync(playbook, '- hosts: role=master\n  become: true\n  roles: [etcd]\n')
+    const { exitCode, output } = await byHand([playbook], {
+      ANSIBLE_ROLES_PATH: join(ansible, 'roles'),
+      ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore',
+    })
+    assert.is(exitCode, 0, output)
+    assert.is(output.match(/changed=0/g)?.length, 3)
+    assert.equal(await startTimes(), before)
+    // That was without our ansible.cfg: Ansible has written to the host's log what the module was told.
+    const told = await machines.on('master01', "journalctl --no-pager | grep 'Invoked with action=look wanted='")
+    assert.not.match(told, /PRIVATE KEY|LS0tLS1CRUdJTiBQUklWQVRFIEtFWS/) // in base64, too
+  },
+)
 
 test('a host that was rebooted rejoins by itself', async () => {
   await machines.reboot('master02')
@@ -469,15 +485,19 @@ test('so does a run of ansible-playbook by hand', async () => {
   )
 })
 
-test('a setting with which etcd does not start stops the run at the first host, with what it said; put right, the next run heals it', async () => {
-  const before = await startTimes()
-  const { message, more } = await refused({ all: { etcd_environment: { ETCD_SNAPSHOT_COUNT: 'many' } } })
-  assert.match(message, /^master0\d: etcd does not stay up here/)
-  assert.match(more.output ?? '', 'ETCD_SNAPSHOT_COUNT')
-  assert.is((await startTimes()).filter((time, index) => time !== before[index]).length, 1)
-  await converge()
-  assert.is((await health()).match(/is healthy/g)?.length, 3)
-})
+test(
+  'a setting with which etcd does not start stops the run at the first host, with what it said; put ' +
+    'right, the next run heals it',
+  async () => {
+    const before = await startTimes()
+    const { message, more } = await refused({ all: { etcd_environment: { ETCD_SNAPSHOT_COUNT: 'many' } } })
+    assert.match(message, /^master0\d: etcd does not stay up here/)
+    assert.match(more.output ?? '', 'ETCD_SNAPSHOT_COUNT')
+    assert.is((await startTimes()).filter((time, index) => time !== before[index]).length, 1)
+    await converge()
+    assert.is((await health()).match(/is healthy/g)?.length, 3)
+  },
+)
 
 test('another etcd is noticed by its sum, and put in place member by member', async () => {
   const other = temporaryFolder()
@@ -522,23 +542,27 @@ test('a service that is no longer enabled is enabled again, without a restart', 
   assert.equal(await startTimes(), before)
 })
 
-test('a member that lost its data is not started, neither after a crash nor at boot nor by hand, and says why', async () => {
-  const idle =
-    'test "$(systemctl show etcd-member --property=ActiveState --value)" = inactive; test ! -e /var/lib/etcd/member; test "$(systemctl is-system-running)" = running'
-  await machines.on('master03', 'rm -r /var/lib/etcd/member; kill -9 $(pidof etcd); sleep 4')
-  await machines.on('master03', idle)
-  await machines.reboot('master03')
-  await machines.on('master03', idle)
-  assert.match(
-    await machines.on('master03', 'systemctl start etcd-member; systemctl status etcd-member || true'),
-    'ConditionPathExists=|/var/lib/etcd/first-start was not met',
-  )
-  await machines.on('master03', idle)
-  const { message, more } = await refused()
-  assert.match(message, /^master03 is a member of the running cluster .* but its data directory is empty/)
-  assert.match(more.hint ?? '', 'etcdctl member remove')
-  await machines.on('master03', idle)
-})
+test(
+  'a member that lost its data is not started, neither after a crash nor at boot ' + 'nor by hand, and says why',
+  async () => {
+    const idle =
+      'test "$(systemctl show etcd-member --property=ActiveState --value)" = inactive; test ! -e ' +
+      '/var/lib/etcd/member; test "$(systemctl is-system-running)" = running'
+    await machines.on('master03', 'rm -r /var/lib/etcd/member; kill -9 $(pidof etcd); sleep 4')
+    await machines.on('master03', idle)
+    await machines.reboot('master03')
+    await machines.on('master03', idle)
+    assert.match(
+      await machines.on('master03', 'systemctl start etcd-member; systemctl status etcd-member || true'),
+      'ConditionPathExists=|/var/lib/etcd/first-start was not met',
+    )
+    await machines.on('master03', idle)
+    const { message, more } = await refused()
+    assert.match(message, /^master03 is a member of the running cluster .* but its data directory is empty/)
+    assert.match(more.hint ?? '', 'etcdctl member remove')
+    await machines.on('master03', idle)
+  },
+)
 
 test('a member that was replaced as the refusal says joins anew', async () => {
   const id = /^(\w+), \w+, master03/m.exec(await etcdctl('master01', 'member list'))?.[1]
@@ -568,7 +592,8 @@ test('a host of another cluster is refused, by its name and by its authority', a
 test('a disk that is full is named, and the member goes on', async () => {
   await machines.on(
     'master02',
-    'mkdir /root/ssl; cp -a /etc/ssl/etcd/. /root/ssl/; mount -t tmpfs -o size=16k,mode=755 tmpfs /etc/ssl/etcd; rm -f /etc/ssl/etcd/*; dd if=/dev/zero of=/etc/ssl/etcd/full bs=1k count=64 2>/dev/null || true',
+    'mkdir /root/ssl; cp -a /etc/ssl/etcd/. /root/ssl/; mount -t tmpfs -o size=16k,mode=755 tmpfs ' +
+      '/etc/ssl/etcd; rm -f /etc/ssl/etcd/*; dd if=/dev/zero of=/etc/ssl/etcd/full bs=1k count=64 2>/dev/null || true',
   )
   const error = await refused().finally(() => machines.on('master02', 'umount /etc/ssl/etcd; rm -r /root/ssl'))
   assert.match(error.message, 'master02: its disk is full.')

@@ -39,7 +39,8 @@ const programs = {
 
 const impossible =
   process.platform !== 'linux' || !isRoot() || !hasApt()
-    ? 'The end-to-end suite needs root on Debian or its kin: it makes a network namespace and runs a Docker engine there.'
+    ? 'The end-to-end suite needs root on Debian or its kin: it makes a network namespace and ' +
+      'runs a Docker engine there.'
     : undefined
 if (impossible) {
   console.log(`${impossible}\n0 passed, 0 failed, 1 skipped`)
@@ -126,7 +127,8 @@ async function startEngine(): Promise<void> {
     await sleep(250)
   }
   throw new Error(
-    `dockerd did not start. The last it said:\n${readFileSync(join(folder, 'dockerd.log'), 'utf8').split('\n').slice(-8).join('\n')}`,
+    'dockerd did not start. The last it ' +
+      `said:\n${readFileSync(join(folder, 'dockerd.log'), 'utf8').split('\n').slice(-8).join('\n')}`,
   )
 }
 

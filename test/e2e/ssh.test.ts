@@ -67,7 +67,8 @@ test('doctor looks at the servers before anything is on them, and leaves nothing
 test('a server that lacks what etcd needs is named, with what helps, before anything is changed', async () => {
   await machines.on(
     'master02',
-    'ip address add 192.168.99.1/32 dev lo; python3 -m http.server --bind 0.0.0.0 2379 >/dev/null 2>&1 & echo $! > /tmp/pid; sleep 1',
+    'ip address add 192.168.99.1/32 dev lo; python3 -m http.server --bind 0.0.0.0 2379 >/dev/null 2>&1 & ' +
+      'echo $! > /tmp/pid; sleep 1',
   )
   const stderr = await failed('up')
   assert.match(stderr, /master02: .*2379/)
@@ -76,21 +77,24 @@ test('a server that lacks what etcd needs is named, with what helps, before anyt
   await machines.on('master02', 'kill $(cat /tmp/pid); ip address del 192.168.99.1/32 dev lo')
 })
 
-test("another cluster's data, which etcd has left on a server, is neither started by up nor removed by down", async () => {
-  const theirs = 'find /usr/local/bin/etcd /var/lib/etcd -exec stat -c "%n %U %a" {} + | sort'
-  await machines.on(
-    'master02',
-    'mkdir -p /var/lib/etcd/member/wal; touch /var/lib/etcd/member/wal/0.wal /usr/local/bin/etcd',
-  )
-  const before = await machines.on('master02', theirs)
-  assert.match(
-    await failed('up'),
-    "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.",
-  )
-  await passed('down', '--yes')
-  assert.is(await machines.on('master02', theirs), before)
-  await machines.on('master02', 'rm -r /usr/local/bin/etcd /var/lib/etcd')
-})
+test(
+  "another cluster's data, which etcd has left on a server, is neither started " + 'by up nor removed by down',
+  async () => {
+    const theirs = 'find /usr/local/bin/etcd /var/lib/etcd -exec stat -c "%n %U %a" {} + | sort'
+    await machines.on(
+      'master02',
+      'mkdir -p /var/lib/etcd/member/wal; touch /var/lib/etcd/member/wal/0.wal /usr/local/bin/etcd',
+    )
+    const before = await machines.on('master02', theirs)
+    assert.match(
+      await failed('up'),
+      "master02 has a member's data in /var/lib/etcd/member, but nothing says that it is of this cluster.",
+    )
+    await passed('down', '--yes')
+    assert.is(await machines.on('master02', theirs), before)
+    await machines.on('master02', 'rm -r /usr/local/bin/etcd /var/lib/etcd')
+  },
+)
 
 test('up ends with a verified cluster on the servers; again, it changes nothing', async () => {
   const { stdout } = await passed('up')
@@ -121,65 +125,84 @@ test('a plan shows the difference on each server, and touches none', async () =>
   listHosts()
 })
 
-test('a changed host key is refused; so is one that is not known; so is a key that the server does not take', async () => {
-  const kept = readFileSync(knownHosts, 'utf8')
-  const [, second] = machines.hosts
-  await hangUp('master02')
-  const other =
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home.path, 'other'), '-C', '']).toString() +
-    readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
-  writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*$`, 'm'), `${second?.address} ${other}`))
-  assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not the one that was known/)
-  writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*\n`, 'm'), ''))
-  assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not known here/)
-  writeFileSync(knownHosts, kept)
-  await hangUp('master03')
-  listHosts(({ name }) => (name === 'master03' ? { identityFile: join(home.path, 'other') } : {}))
-  await passed('vms')
-  assert.match(await failed('etcd-role'), /master03.*: SSH does not let the user vagrant in/)
-  listHosts()
-  await passed('up')
-})
-
-test('two servers with one address, or other servers than the cluster was made of, are refused with exit code 2', async () => {
-  const [first] = machines.hosts
-  const list = readFileSync(configFile, 'utf8')
-  writeFileSync(configFile, list.replace(/192\.168\.\d+\.102/, first?.address ?? ''))
-  const twice = await home.verb('up')
-  assert.is(twice.exitCode, 2)
-  assert.match(twice.stderr, `master01 and master02 have the same address ${first?.address}`)
-  writeFileSync(configFile, list.replace(/192\.168\.(\d+)\.103/, '192.168.$1.109'))
-  const others = await home.verb('up')
-  assert.is(others.exitCode, 2)
-  assert.match(others.stderr, /master03 \(\S+\.103\) went, master03 \(\S+\.109\) came/)
-  writeFileSync(configFile, list)
-})
-
-test('where only ssh to the first can be reached from here, and the others through it, all goes that way, and says so', async () => {
-  const [first, ...others] = machines.hosts.slice(0, 3)
-  const refused = [
-    ...others.map(({ address }) => ['-d', address, '-p', 'tcp']),
-    ...['2379', '2380'].map((port) => ['-d', first?.address ?? '', '-p', 'tcp', '--dport', port]),
-  ]
-  for (const rule of refused) execFileSync('iptables', ['-I', 'OUTPUT', ...rule, '-j', 'REJECT'])
-  for (const { name } of others) await hangUp(name)
-  try {
-    assert.match(await failed('etcd-role'), /master02.*: nothing answers SSH/)
-    listHosts((host) => (host === first ? {} : { jump: 'master01' }))
-    assert.match((await passed('up')).stdout, 'nothing had to be changed')
-    const { stdout } = await passed('verify')
-    assert.match(stdout, 'through ssh')
-    assert.match(stdout, 'All 15 checks pass')
-    assert.match((await passed('status')).stdout, '3 of 3 members up')
-    assert.is(JSON.parse((await passed('load', '--seconds', '2', '--json')).stdout).missing, 0)
-    await machines.on('master02', 'systemctl stop etcd-member')
-    assert.match(await failed('verify', '--timeout', '3'), 'master02: its member is down')
-  } finally {
-    for (const rule of refused) execFileSync('iptables', ['-D', 'OUTPUT', ...rule, '-j', 'REJECT'])
+test(
+  'a changed host key is refused; so is one that is not known; so is a key ' + 'that the server does not take',
+  async () => {
+    const kept = readFileSync(knownHosts, 'utf8')
+    const [, second] = machines.hosts
+    await hangUp('master02')
+    const other =
+      execFileSync('ssh-keygen', [
+        '-q',
+        '-t',
+        'ed25519',
+        '-N',
+        '',
+        '-f',
+        join(home.path, 'other'),
+        '-C',
+        '',
+      ]).toString() + readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
+    writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*$`, 'm'), `${second?.address} ${other}`))
+    assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not the one that was known/)
+    writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*\n`, 'm'), ''))
+    assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not known here/)
+    writeFileSync(knownHosts, kept)
+    await hangUp('master03')
+    listHosts(({ name }) => (name === 'master03' ? { identityFile: join(home.path, 'other') } : {}))
+    await passed('vms')
+    assert.match(await failed('etcd-role'), /master03.*: SSH does not let the user vagrant in/)
     listHosts()
-  }
-  await passed('up')
-})
+    await passed('up')
+  },
+)
+
+test(
+  'two servers with one address, or other servers than the cluster was made of, ' + 'are refused with exit code 2',
+  async () => {
+    const [first] = machines.hosts
+    const list = readFileSync(configFile, 'utf8')
+    writeFileSync(configFile, list.replace(/192\.168\.\d+\.102/, first?.address ?? ''))
+    const twice = await home.verb('up')
+    assert.is(twice.exitCode, 2)
+    assert.match(twice.stderr, `master01 and master02 have the same address ${first?.address}`)
+    writeFileSync(configFile, list.replace(/192\.168\.(\d+)\.103/, '192.168.$1.109'))
+    const others = await home.verb('up')
+    assert.is(others.exitCode, 2)
+    assert.match(others.stderr, /master03 \(\S+\.103\) went, master03 \(\S+\.109\) came/)
+    writeFileSync(configFile, list)
+  },
+)
+
+test(
+  'where only ssh to the first can be reached from here, and the others through it, all ' +
+    'goes that way, and says so',
+  async () => {
+    const [first, ...others] = machines.hosts.slice(0, 3)
+    const refused = [
+      ...others.map(({ address }) => ['-d', address, '-p', 'tcp']),
+      ...['2379', '2380'].map((port) => ['-d', first?.address ?? '', '-p', 'tcp', '--dport', port]),
+    ]
+    for (const rule of refused) execFileSync('iptables', ['-I', 'OUTPUT', ...rule, '-j', 'REJECT'])
+    for (const { name } of others) await hangUp(name)
+    try {
+      assert.match(await failed('etcd-role'), /master02.*: nothing answers SSH/)
+      listHosts((host) => (host === first ? {} : { jump: 'master01' }))
+      assert.match((await passed('up')).stdout, 'nothing had to be changed')
+      const { stdout } = await passed('verify')
+      assert.match(stdout, 'through ssh')
+      assert.match(stdout, 'All 15 checks pass')
+      assert.match((await passed('status')).stdout, '3 of 3 members up')
+      assert.is(JSON.parse((await passed('load', '--seconds', '2', '--json')).stdout).missing, 0)
+      await machines.on('master02', 'systemctl stop etcd-member')
+      assert.match(await failed('verify', '--timeout', '3'), 'master02: its member is down')
+    } finally {
+      for (const rule of refused) execFileSync('iptables', ['-D', 'OUTPUT', ...rule, '-j', 'REJECT'])
+      listHosts()
+    }
+    await passed('up')
+  },
+)
 
 test('servers are restored from a backup; then two of them lose all, and the third brings them back', async () => {
   const { folder } = JSON.parse((await passed('backup', '--json')).stdout) as { folder: string }
@@ -193,9 +216,11 @@ test('servers are restored from a backup; then two of them lose all, and the thi
   }
   for (const name of ['master01', 'master03'])
     await machines.on(name, 'systemctl kill -s KILL etcd-member; rm -rf /var/lib/etcd')
-  await machines.on('master02', 'systemctl restart --no-block etcd-member') // as anybody would try; without a quorum it answers nobody
+  // as anybody would try; without a quorum it answers nobody
+  await machines.on('master02', 'systemctl restart --no-block etcd-member')
   await machines.on('master03', 'systemctl stop ssh; kill $(pgrep -u vagrant) 2>/dev/null || true')
-  assert.match(await failed('recover', '--yes'), /master03: nothing answers SSH/) // what is out of sight may be a living quorum
+  // what is out of sight may be a living quorum
+  assert.match(await failed('recover', '--yes'), /master03: nothing answers SSH/)
   assert.is(await machines.on('master02', 'ls /var/lib/etcd | wc -l'), '2') // no copy was made
   await machines.on('master03', 'systemctl start ssh')
   assert.is(JSON.parse((await passed('recover', '--yes', '--json')).stdout).from, 'master02')
@@ -209,55 +234,60 @@ test('down takes etcd, its certificates and its data from the servers, and leave
   for (const { name } of machines.hosts.slice(0, 3)) {
     const left = await machines.on(
       name,
-      'ls -d /etc/ssl/etcd /var/lib/etcd /usr/local/bin/etcd* /etc/systemd/system/etcd-member.service 2>/dev/null || true; systemctl is-active etcd-member || true',
+      'ls -d /etc/ssl/etcd /var/lib/etcd /usr/local/bin/etcd* /etc/systemd/system/etcd-member.service ' +
+        '2>/dev/null || true; systemctl is-active etcd-member || true',
     )
     assert.is(left, 'inactive')
   }
 })
 
-test("servers by a person's own inventory, by its own names for them: five, seven, five; others that it lists are left alone", async () => {
-  const { ansible_ssh_common_args: args = '' } = machines.ssh
-  const inventory = join(home.path, 'inventory.ini')
-  const list = (count: number): void => {
-    const lines = machines.hosts
-      .slice(0, count)
-      .map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
-    const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
-    writeFileSync(
-      inventory,
-      `["role=master"]\n${lines.join('\n')}\n\n["role=master":vars]\n${vars}`.replaceAll('"', ''),
+test(
+  "servers by a person's own inventory, by its own names for them: five, seven, five; others " +
+    'that it lists are left alone',
+  async () => {
+    const { ansible_ssh_common_args: args = '' } = machines.ssh
+    const inventory = join(home.path, 'inventory.ini')
+    const list = (count: number): void => {
+      const lines = machines.hosts
+        .slice(0, count)
+        .map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
+      const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
+      writeFileSync(
+        inventory,
+        `["role=master"]\n${lines.join('\n')}\n\n["role=master":vars]\n${vars}`.replaceAll('"', ''),
+      )
+    }
+    const there = (name: string): Promise<string> =>
+      machines.on(
+        name,
+        'ls -d /etc/ssl/etcd /var/lib/etcd/member 2>/dev/null || true; systemctl is-active etcd-member || true',
+      )
+    list(5)
+    writeFileSync(configFile, stringify({ cluster: 'seven', inventory: 'inventory.ini' }))
+    assert.match((await passed('up')).stdout, /Hosts +5 ssh/)
+    const ours = readFileSync(join(home.path, '.cluster/seven/inventory.yml'), 'utf8')
+    assert.not.match(ours, 'ansible_ssh_private_key_file') // how they are reached stays where the person wrote it
+    list(7)
+    assert.equal(JSON.parse((await passed('scale', '--json')).stdout).added, ['master06.example', 'master07.example'])
+    assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0, 0, 0, 0, 0])
+    list(6)
+    assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 6/)
+    list(5)
+    assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master07.example', 'master06.example'])
+    assert.is(await there('master07'), 'inactive')
+    const kept = await machines.on('master02', 'cat /etc/ssl/etcd/ca.crt')
+    await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
+    assert.match(
+      await failed('down', '--yes'),
+      /master02.example: Its certificates are of another authority: .* another cluster, and nothing was removed/,
     )
-  }
-  const there = (name: string): Promise<string> =>
-    machines.on(
-      name,
-      'ls -d /etc/ssl/etcd /var/lib/etcd/member 2>/dev/null || true; systemctl is-active etcd-member || true',
-    )
-  list(5)
-  writeFileSync(configFile, stringify({ cluster: 'seven', inventory: 'inventory.ini' }))
-  assert.match((await passed('up')).stdout, /Hosts +5 ssh/)
-  const ours = readFileSync(join(home.path, '.cluster/seven/inventory.yml'), 'utf8')
-  assert.not.match(ours, 'ansible_ssh_private_key_file') // how they are reached stays where the person wrote it
-  list(7)
-  assert.equal(JSON.parse((await passed('scale', '--json')).stdout).added, ['master06.example', 'master07.example'])
-  assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0, 0, 0, 0, 0])
-  list(6)
-  assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 6/)
-  list(5)
-  assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master07.example', 'master06.example'])
-  assert.is(await there('master07'), 'inactive')
-  const kept = await machines.on('master02', 'cat /etc/ssl/etcd/ca.crt')
-  await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
-  assert.match(
-    await failed('down', '--yes'),
-    /master02.example: Its certificates are of another authority: this host belongs to another cluster, and nothing was removed/,
-  )
-  await machines.on('master02', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
-  await machines.on('master06', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
-  list(7)
-  await passed('down', '--yes', '--purge')
-  assert.is(await there('master06'), '/etc/ssl/etcd\n/var/lib/etcd/member\ninactive')
-  assert.is(await there('master01'), 'inactive')
-})
+    await machines.on('master02', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
+    await machines.on('master06', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
+    list(7)
+    await passed('down', '--yes', '--purge')
+    assert.is(await there('master06'), '/etc/ssl/etcd\n/var/lib/etcd/member\ninactive')
+    assert.is(await there('master01'), 'inactive')
+  },
+)
 
 test.run()

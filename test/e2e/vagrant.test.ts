@@ -1,5 +1,6 @@
-// Vagrant's hosts for real: containers with systemd from the rendered Vagrantfile, then everything that the original did
-// there. Needs a Docker engine (DOCKER_HOST) in whose network this runs, Vagrant, and the hosts' image or the means to build it.
+// Vagrant's hosts for real: containers with systemd from the rendered Vagrantfile, then everything that the original
+// did there. Needs a Docker engine (DOCKER_HOST) in whose network this runs, Vagrant, and the hosts' image or the means
+// to build it.
 import { execFile } from 'node:child_process'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -116,7 +117,8 @@ test("the inventory is the original's: group role=master, private_ipv4", () => {
 
 test('on any master, health and the member list can be had by hand', async () => {
   const flags =
-    '--cacert /etc/ssl/etcd/ca.crt --cert /etc/ssl/etcd/etcd-client.crt --key /etc/ssl/etcd/etcd-client.key --endpoints https://127.0.0.1:2379'
+    '--cacert /etc/ssl/etcd/ca.crt --cert /etc/ssl/etcd/etcd-client.crt --key ' +
+    '/etc/ssl/etcd/etcd-client.key --endpoints https://127.0.0.1:2379'
   for (const host of hosts) {
     assert.match(
       await onHost(host, `sudo /usr/local/bin/etcdctl ${flags} endpoint health --cluster 2>&1`),
@@ -126,14 +128,17 @@ test('on any master, health and the member list can be had by hand', async () =>
   }
 })
 
-test('vagrant up --provision by hand runs the same playbook over all hosts once, and finds nothing to change', async () => {
-  const before = await pids()
-  const { exitCode, stdout, stderr } = await byHand('vagrant', 'up', '--provision')
-  assert.is(exitCode, 0, stderr)
-  assert.is(stdout.split('PLAY [etcd]').length - 1, 1)
-  for (const host of hosts) assert.match(stdout, new RegExp(`${host} +: ok=\\d+ +changed=0 +unreachable=0 +failed=0`))
-  assert.equal(await pids(), before)
-})
+test(
+  'vagrant up --provision by hand runs the same playbook over all hosts once, ' + 'and finds nothing to change',
+  async () => {
+    const before = await pids()
+    const { exitCode, stdout, stderr } = await byHand('vagrant', 'up', '--provision')
+    assert.is(exitCode, 0, stderr)
+    assert.is(stdout.split('PLAY [etcd]').length - 1, 1)
+    for (const host of hosts) assert.match(stdout, new RegExp(`${host} +: ok=\\d+ +changed=0 +unreachable=0 +failed=0`))
+    assert.equal(await pids(), before)
+  },
+)
 
 test('up again restarts no member', async () => {
   const before = await pids()
@@ -158,7 +163,7 @@ test('containers with etcd that Vagrant here knows nothing of are left as they a
     assert.is(exitCode, 1)
     assert.match(
       stderr,
-      /Docker has 3 hosts of v-e2e with etcd, of which .* knows nothing; they were left as they are(.|\n)*Next: .*scripts\/down\.ts --cluster v-e2e/,
+      /Docker has 3 hosts of v-e2e with etcd, .*; they were left as they are(.|\n)*Next: .*down\.ts --cluster v-e2e/,
     )
   } finally {
     rmSync(state, { recursive: true, force: true })
@@ -171,7 +176,8 @@ test("a container that a killed run left behind, unknown to Vagrant, is in nobod
   const orphan = (
     await byHand('docker', 'ps', '--quiet', '--no-trunc', '--filter', `name=${name}-.*-master03`)
   ).stdout.trim()
-  rmSync(join(folder, '.vagrant/machines/master03'), { recursive: true }) // as if Vagrant had been killed before it noted it,
+  // as if Vagrant had been killed before it noted it,
+  rmSync(join(folder, '.vagrant/machines/master03'), { recursive: true })
   await byHand('docker', 'exec', orphan, 'rm', '-rf', '/etc/ssl/etcd') // and so before there was any etcd
   rmSync(join(state, 'ssh-config'))
   const { exitCode, stderr } = await home.verb('vms')

@@ -495,7 +495,9 @@ const programs: Case[] = [
   },
 ]
 
-/** A folder for PATH: the shell's own programs, and stand-ins that print a version. Without apt-get nothing is fetched. */
+/**
+ * A folder for PATH: the shell's own programs, and stand-ins that print a version. Without apt-get nothing is fetched.
+ */
 function programFolder(versions: Record<string, string>): string {
   const folder = temporaryFolder()
   for (const name of ['bash', 'sh', 'env', 'ps', 'cat']) {

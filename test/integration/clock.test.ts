@@ -29,7 +29,8 @@ for (const [offset, words] of [
   ['+400d', 'ahead of'],
   ['-400d', 'behind'],
 ] as const) {
-  const sentence = `Error: This machine's clock is 400 days ${words} master01, master02 and master03: nothing was issued.\n`
+  const off = `400 days ${words} master01, master02 and master03`
+  const sentence = `Error: This machine's clock is ${off}: nothing was issued.\n`
   const refused = async (script: string, ...flags: string[]): Promise<void> => {
     const before = [snapshotOf(certs), await served(), memberPids(home)]
     const { exitCode, stderr } = await home.at(offset, script, ...flags)

@@ -114,7 +114,8 @@ forReal('an etcd that does not start: its reason is told, and with one member, t
   for (const name of ['etcdctl', 'etcdutl']) symlinkSync(join(folderOf(v36), name), join(broken, name))
   const real = join(folderOf(v36), 'etcd')
   const fatal =
-    '{"level":"fatal","msg":"it cannot start","error":"as the test wants"}\\ngoroutine 1 [running]:\\nmain.main()\\n\\tmain.go:1\\n'
+    '{"level":"fatal","msg":"it cannot start","error":"as the test wants"}\\ngoroutine 1 ' +
+    '[running]:\\nmain.main()\\n\\tmain.go:1\\n'
   writeFileSync(
     join(broken, 'etcd'),
     `#!/bin/sh\n[ -z "$ETCD_NAME" ] && exec ${real} "$@"\nprintf '${fatal}'\nexit 2\n`,

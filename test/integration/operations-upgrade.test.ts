@@ -1,4 +1,5 @@
-// An upgrade to a newer etcd for real, under load: refused where no way leads there, killed in the middle, and finished.
+// An upgrade to a newer etcd for real, under load: refused where no way leads there, killed in the middle, and
+// finished.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'

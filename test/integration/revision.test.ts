@@ -54,7 +54,9 @@ interface Watched {
   Events?: { type?: string; kv: { key: string; value: string; mod_revision: number } }[]
 }
 
-/** Where the connection is lost, or there is no leader, it goes on from the last that it saw, as client libraries do. */
+/**
+ * Where the connection is lost, or there is no leader, it goes on from the last that it saw, as client libraries do.
+ */
 function follow({ keys, revision }: Cache): Pick<Cache, 'told' | 'stop'> {
   let next = revision + 1
   let child: ChildProcess | undefined
@@ -125,7 +127,10 @@ async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
   return JSON.parse(stdout)
 }
 
-/** A client that followed before `act` is told, whatever it had seen; one that lists afterwards sees what etcd holds, and follows. */
+/**
+ * A client that followed before `act` is told, whatever it had seen; one that lists afterwards sees what etcd holds,
+ * and follows.
+ */
 async function requireTold(act: () => Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {
   const cache = await startCache()
   await put(cluster(), 'seen', String(cache.revision)) // it goes further than its list

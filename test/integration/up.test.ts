@@ -252,37 +252,44 @@ test('a changed setting restarts one member after the other: no write fails, and
   })
 })
 
-test('a setting with which etcd does not start stops the run at the first member; put right, the next run heals it', async () => {
-  const file = join(home.path, 'cluster.yaml')
-  writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: many } }\n')
-  const broken = await home.verb('etcd-role')
-  assert.is(broken.exitCode, 1)
-  assert.match(
-    broken.stderr,
-    /^Error: master0\d: etcd does not stay up here\. The last it said:\n.*ETCD_SNAPSHOT_COUNT/s,
-  )
-  assert.is(etcdPids().length, 2)
-  writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
-  const { exitCode, stderr } = await home.verb('up', '--yes')
-  assert.is(exitCode, 0, stderr)
-  assert.is(etcdPids().length, 3)
-})
+test(
+  'a setting with which etcd does not start stops the run at the first member; put ' + 'right, the next run heals it',
+  async () => {
+    const file = join(home.path, 'cluster.yaml')
+    writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: many } }\n')
+    const broken = await home.verb('etcd-role')
+    assert.is(broken.exitCode, 1)
+    assert.match(
+      broken.stderr,
+      /^Error: master0\d: etcd does not stay up here\. The last it said:\n.*ETCD_SNAPSHOT_COUNT/s,
+    )
+    assert.is(etcdPids().length, 2)
+    writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
+    const { exitCode, stderr } = await home.verb('up', '--yes')
+    assert.is(exitCode, 0, stderr)
+    assert.is(etcdPids().length, 3)
+  },
+)
 
-test('an emptied data directory of a known member is refused, naming what replaces it, and etcd itself never starts on it', async () => {
-  const data = join(home.path, '.cluster/etcd-cluster-1/hosts/master03/var/lib/etcd/member')
-  const pid = pidOf('master03')
-  assert.ok(pid)
-  process.kill(pid, 'SIGSTOP') // so that it writes nothing while its data goes
-  rmSync(data, { recursive: true, maxRetries: 5 })
-  process.kill(pid, 'SIGKILL') // its keeper starts it again at once
-  await new Promise((wake) => setTimeout(wake, 3000))
-  assert.not.ok(existsSync(data), 'a member that forgot its data must not rejoin under its old id')
-  const { exitCode, stderr } = await home.verb('up', '--yes')
-  assert.is(exitCode, 1)
-  assert.match(stderr, /master03 is a member of the running cluster .* but its data directory is empty/)
-  assert.match(stderr, 'etcdctl member remove')
-  assert.is(etcdPids().length, 2)
-})
+test(
+  'an emptied data directory of a known member is refused, naming what replaces it, and etcd ' +
+    'itself never starts on it',
+  async () => {
+    const data = join(home.path, '.cluster/etcd-cluster-1/hosts/master03/var/lib/etcd/member')
+    const pid = pidOf('master03')
+    assert.ok(pid)
+    process.kill(pid, 'SIGSTOP') // so that it writes nothing while its data goes
+    rmSync(data, { recursive: true, maxRetries: 5 })
+    process.kill(pid, 'SIGKILL') // its keeper starts it again at once
+    await new Promise((wake) => setTimeout(wake, 3000))
+    assert.not.ok(existsSync(data), 'a member that forgot its data must not rejoin under its old id')
+    const { exitCode, stderr } = await home.verb('up', '--yes')
+    assert.is(exitCode, 1)
+    assert.match(stderr, /master03 is a member of the running cluster .* but its data directory is empty/)
+    assert.match(stderr, 'etcdctl member remove')
+    assert.is(etcdPids().length, 2)
+  },
+)
 
 test('the commands that the refusal names, and then up, replace the emptied member', async () => {
   const { stderr } = await home.verb('up', '--yes')
@@ -302,27 +309,31 @@ test('the commands that the refusal names, and then up, replace the emptied memb
   assert.not.ok(existsSync(join(home.path, '.cluster/etcd-cluster-1/hosts/master03/var/lib/etcd/first-start')))
 })
 
-test('a known member that kept a part of its data only is refused, too, and again before that part could be mixed with new data', async () => {
-  const data = join(home.path, '.cluster/etcd-cluster-1/hosts/master02/var/lib/etcd/member')
-  process.kill(pidOf('master02'), 'SIGSTOP')
-  const pid = pidOf('master02')
-  rmSync(join(data, 'wal'), { recursive: true, maxRetries: 5 })
-  process.kill(pid, 'SIGKILL')
-  const { stderr } = await home.verb('up', '--yes')
-  const [, id = '', peerURL = ''] =
-    /member remove (\w+), then etcdctl member add master02 --peer-urls=(\S+),/.exec(stderr) ?? []
-  const [first, , third] = recordedHosts(home.path)
-  const others = { ETCDCTL_ENDPOINTS: `${first?.clientURL},${third?.clientURL}` }
-  await etcdctl(others, 'member', 'remove', id)
-  await etcdctl(others, 'member', 'add', 'master02', `--peer-urls=${peerURL}`)
-  const refused = await home.verb('up', '--yes')
-  assert.is(refused.exitCode, 1)
-  assert.match(refused.stderr, `mv ${data} ${data}.old`)
-  renameSync(data, `${data}.old`)
-  const { exitCode, stderr: said } = await home.verb('up', '--yes')
-  assert.is(exitCode, 0, said)
-  assert.is(etcdPids().length, 3)
-})
+test(
+  'a known member that kept a part of its data only is refused, too, and again before that part ' +
+    'could be mixed with new data',
+  async () => {
+    const data = join(home.path, '.cluster/etcd-cluster-1/hosts/master02/var/lib/etcd/member')
+    process.kill(pidOf('master02'), 'SIGSTOP')
+    const pid = pidOf('master02')
+    rmSync(join(data, 'wal'), { recursive: true, maxRetries: 5 })
+    process.kill(pid, 'SIGKILL')
+    const { stderr } = await home.verb('up', '--yes')
+    const [, id = '', peerURL = ''] =
+      /member remove (\w+), then etcdctl member add master02 --peer-urls=(\S+),/.exec(stderr) ?? []
+    const [first, , third] = recordedHosts(home.path)
+    const others = { ETCDCTL_ENDPOINTS: `${first?.clientURL},${third?.clientURL}` }
+    await etcdctl(others, 'member', 'remove', id)
+    await etcdctl(others, 'member', 'add', 'master02', `--peer-urls=${peerURL}`)
+    const refused = await home.verb('up', '--yes')
+    assert.is(refused.exitCode, 1)
+    assert.match(refused.stderr, `mv ${data} ${data}.old`)
+    renameSync(data, `${data}.old`)
+    const { exitCode, stderr: said } = await home.verb('up', '--yes')
+    assert.is(exitCode, 0, said)
+    assert.is(etcdPids().length, 3)
+  },
+)
 
 test('a second cluster of another size lives beside the first', async () => {
   for (const masters of ['1', '5', '7']) {

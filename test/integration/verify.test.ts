@@ -1,4 +1,5 @@
-// Phase verify against real members: a healthy cluster passes, and each fault, made for real, is named with its host and its remedy.
+// Phase verify against real members: a healthy cluster passes, and each fault, made for real, is named with its host
+// and its remedy.
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -308,7 +309,8 @@ test('an unknown member', async () => {
 test('a learner left behind', async () => {
   const host = hostNamed('master03')
   const old = (await memberList(cluster)).find(({ name }) => name === host.name)
-  await carryOutAct(cluster, { do: 'hand over', from: host.name, to: 'master01' }, () => {}) // else the next call would find no leader
+  // else the next call would find no leader
+  await carryOutAct(cluster, { do: 'hand over', from: host.name, to: 'master01' }, () => {})
   await membership('remove', old?.id ?? '')
   await members.stop(host.name)
   rmSync(join(members.folder(host.name), 'data'), { recursive: true })

@@ -1,4 +1,5 @@
-// Every Node that is supported with every ansible-core: up, up again, down; and a table. Programs come from npm and PyPI.
+// Every Node that is supported with every ansible-core: up, up again, down; and a table. Programs come from npm and
+// PyPI.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'

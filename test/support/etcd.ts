@@ -44,7 +44,9 @@ export async function freeTestCluster(overrides: Overrides = {}): Promise<Cluste
   }
 }
 
-/** Starts the cluster's members with copies of its certificates, as the role would have them; overrides by host name. */
+/**
+ * Starts the cluster's members with copies of its certificates, as the role would have them; overrides by host name.
+ */
 export async function startMembers(cluster: Cluster, overrides: Record<string, EtcdFlags> = {}): Promise<Members> {
   const etcd = join((await requireEtcd(cluster)).folder, 'etcd')
   const children = new Map<string, ChildProcess>()

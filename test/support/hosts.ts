@@ -11,7 +11,9 @@ const user = 'vagrant'
 
 /** What makes systemd boot in a container, without --privileged. NET_ADMIN: tests cut networks. */
 const systemd =
-  '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns=private --tmpfs /run --tmpfs /run/lock --tmpfs /tmp -e container=docker'
+  '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined ' +
+  '--security-opt apparmor=unconfined --cgroupns=private --tmpfs /run --tmpfs /run/lock ' +
+  '--tmpfs /tmp -e container=docker'
 
 // A test that is ended removes its hosts, too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
@@ -77,7 +79,8 @@ export async function startHosts(image: string, count: number): Promise<TestHost
     await docker('start', containerOf(name))
     await on(
       name,
-      'for i in $(seq 300); do case $(systemctl is-system-running) in running|degraded) exit 0;; esac; sleep 0.1; done; exit 1',
+      'for i in $(seq 300); do case $(systemctl is-system-running) in running|degraded) exit 0;; ' +
+        'esac; sleep 0.1; done; exit 1',
     )
   }
 
@@ -99,11 +102,13 @@ export async function startHosts(image: string, count: number): Promise<TestHost
       await boot(name)
       await on(
         name,
-        `id ${user} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh ${user}; echo '${user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/${user}`,
+        `id ${user} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh ${user}; echo '${user} ` +
+          `ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/${user}`,
       )
       await on(
         name,
-        `mkdir -p /home/${user}/.ssh; echo '${readFileSync(`${key}.pub`, 'utf8').trim()}' > /home/${user}/.ssh/authorized_keys; chown -R ${user}: /home/${user}/.ssh`,
+        `mkdir -p /home/${user}/.ssh; echo '${readFileSync(`${key}.pub`, 'utf8').trim()}' > ` +
+          `/home/${user}/.ssh/authorized_keys; chown -R ${user}: /home/${user}/.ssh`,
       )
     }),
   )

@@ -1,4 +1,5 @@
-// Machines of libvirt for a test, emulated by QEMU: a Debian box made of Debian's packages, and a libvirtd of the test's own.
+// Machines of libvirt for a test, emulated by QEMU: a Debian box made of Debian's packages, and a libvirtd of the
+// test's own.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -12,16 +13,18 @@ import { mirrors } from '../../tasks/vms/host-image.ts'
 const exec = promisify(execFile)
 
 /** Debian packages with all that is used here. */
-export const libvirtPackages =
-  'libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils vagrant vagrant-libvirt mmdebstrap e2fsprogs iproute2 iptables'.split(
-    ' ',
-  )
+export const libvirtPackages = (
+  'libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils vagrant vagrant-libvirt ' +
+  'mmdebstrap e2fsprogs iproute2 iptables'
+).split(' ')
 
 /** What a machine needs beyond what prepare.sh puts into a container. */
 const forMachines = 'linux-image-cloud-amd64,initramfs-tools,ifupdown,isc-dhcp-client'
 const diskGigabytes = 2
 
-/** The kernel is started by libvirt itself, so the disk needs no boot loader, and nothing has to be mounted to make it. */
+/**
+ * The kernel is started by libvirt itself, so the disk needs no boot loader, and nothing has to be mounted to make it.
+ */
 const boxVagrantfile = `Vagrant.configure("2") do |config|
   config.vm.provider "libvirt" do |libvirt|
     libvirt.kernel = File.join(__dir__, "vmlinuz")
@@ -102,8 +105,8 @@ remember_owner = 0
 `
 
 /**
- * Starts libvirtd in the network namespace that we are in, with folders in `folder` in place of the machine's own and with
- * a process namespace: whatever it starts ends with it, however it ends. Vagrant knows the box as `boxName`.
+ * Starts libvirtd in the network namespace that we are in, with folders in `folder` in place of the machine's own and
+ * with a process namespace: whatever it starts ends with it, however it ends. Vagrant knows the box as `boxName`.
  */
 export async function startLibvirt(folder: string, box: string, boxName: string): Promise<Libvirt> {
   const etc = join(folder, 'etc/libvirt')
@@ -136,7 +139,9 @@ export async function startLibvirt(folder: string, box: string, boxName: string)
 
   const programs = join(folder, 'bin')
   mkdirSync(programs)
-  const inside = `nsenter --mount=/proc/${child.pid}/ns/mnt --pid=/proc/${child.pid}/ns/pid_for_children sh -c 'cd "$0" && exec "$@"' "$PWD"`
+  const inside =
+    `nsenter --mount=/proc/${child.pid}/ns/mnt --pid=/proc/${child.pid}/ns/pid_for_children sh -c 'cd ` +
+    `"$0" && exec "$@"' "$PWD"`
   for (const name of ['vagrant', 'virsh']) {
     writeFileSync(join(programs, name), `#!/bin/sh\nexec ${inside} ${requireProgram(name)} "$@"\n`)
     chmodSync(join(programs, name), 0o755)
@@ -151,9 +156,7 @@ export async function startLibvirt(folder: string, box: string, boxName: string)
 
   for (let waited = 0; !(await virsh('version').catch(() => undefined)); waited += 250) {
     if (child.exitCode !== null || waited > 60_000)
-      throw new Error(
-        `libvirtd did not start.\n${readFileSync(join(folder, 'libvirtd.log'), 'utf8').split('\n').slice(-8).join('\n')}`,
-      )
+      throw new Error(`libvirtd did not start.\n${lastOf(join(folder, 'libvirtd.log'))}`)
     await sleep(250)
   }
   await must('vagrant', ['box', 'add', '--name', boxName, '--provider', 'libvirt', box], { env: environment })
@@ -175,3 +178,5 @@ async function must(
 ): Promise<void> {
   await exec(program, args, { maxBuffer: 2 ** 26, ...options, env: { ...process.env, ...options.env } })
 }
+
+const lastOf = (log: string): string => readFileSync(log, 'utf8').split('\n').slice(-8).join('\n')

@@ -15,7 +15,10 @@ export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
   return { name, hosts, paths: { certs: join(home.path, 'certs', name) } } as Cluster
 }
 
-/** Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. `what`: how the measurement is called. */
+/**
+ * Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. `what`: how the
+ * measurement is called.
+ */
 export async function underLoad<T>(
   home: Home,
   act: () => Promise<T>,
@@ -37,7 +40,8 @@ export function requireHeld(report: LoadReport, what: string): void {
   assert.ok(report.acknowledged > 50, `only ${report.acknowledged} writes`)
   assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
   console.log(
-    `measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest stall ${report.longestStallMs} ms`,
+    `measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest ` +
+      `stall ${report.longestStallMs} ms`,
   )
 }
 

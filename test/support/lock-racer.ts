@@ -1,4 +1,5 @@
-// One of several processes that race for a lock whose owner is dead; prints what went wrong, then how often it had the lock.
+// One of several processes that race for a lock whose owner is dead; prints what went wrong, then how often it had the
+// lock.
 import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { takeLock } from '../../tasks/core/lock.ts'

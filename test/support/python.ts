@@ -1,4 +1,5 @@
-// The role's own Python, run as Ansible runs it, but without Ansible: its modules find each other, and nothing else of it.
+// The role's own Python, run as Ansible runs it, but without Ansible: its modules find each other, and nothing else of
+// it.
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { projectFolder } from '../../tasks/core/environment.ts'
@@ -9,9 +10,10 @@ const prelude = `
 import sys, types
 sys.dont_write_bytecode = True
 sys.path.insert(0, ${JSON.stringify(join(role, 'library'))})
-for name, path in (("ansible", []), ("ansible.module_utils", [${JSON.stringify(join(role, 'module_utils'))}]), ("ansible.module_utils.basic", [])):
+for name in ("ansible", "ansible.module_utils", "ansible.module_utils.basic"):
     sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = path
+    sys.modules[name].__path__ = []
+sys.modules["ansible.module_utils"].__path__ = [${JSON.stringify(join(role, 'module_utils'))}]
 sys.modules["ansible.module_utils.basic"].AnsibleModule = None
 `
 

@@ -58,7 +58,10 @@ export async function releaseSite(): Promise<Site> {
   return { base: `https://127.0.0.1:${port}`, authority: join(folder, 'ca.crt'), answers, asked, close }
 }
 
-/** Answers with the content, from where a range begins. `limit`: how many bytes it sends before it breaks the connection. */
+/**
+ * Answers with the content, from where a range begins. `limit`: how many bytes it sends before it breaks the
+ * connection.
+ */
 export function serve(content: Buffer, limit = Number.POSITIVE_INFINITY): Answer {
   return (request, response) => {
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)

@@ -4,7 +4,8 @@ import { register } from 'node:module'
 const watcher = new URL('./uvu.ts', import.meta.url).href
 
 if (process.env.UVU_REPORT) {
-  const hooks = `export const resolve = (name, context, next) =>
-    name === 'uvu' && !context.parentURL?.startsWith(${JSON.stringify(watcher)}) ? next(${JSON.stringify(watcher)}, context) : next(name, context)`
+  const hooks = `const watcher = ${JSON.stringify(watcher)}
+  export const resolve = (name, context, next) =>
+    next(name === 'uvu' && !context.parentURL?.startsWith(watcher) ? watcher : name, context)`
   register(`data:text/javascript,${encodeURIComponent(hooks)}`)
 }

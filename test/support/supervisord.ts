@@ -26,13 +26,19 @@ export async function supervisorPackage(): Promise<string | undefined> {
   })
 }
 
+const startIfThere = [
+  'if ls -d "$ETCD_DATA_DIR"/member/wal/*.wal "$ETCD_DATA_DIR"/first-start 2>/dev/null | grep -q .; then exec "$0"; fi',
+  'echo "Not started: $ETCD_DATA_DIR holds no data. Run up, or the role: it says what to do."',
+  'exit 1',
+].join('; ')
+
 /** Of the last release that had it: what the role rendered for a member, from what its keeper was told. */
 function programOf(name: string, keeper: string): string {
   const value = (text = ''): string => text.replaceAll('%', '%%')
   const [program, log] = ['program', 'log'].map((key) => new RegExp(`^${key}=(.*)$`, 'm').exec(keeper)?.[1])
   const variables = [...keeper.matchAll(/^(ETCD_\w+)=(.*)$/gm)].map(([, key, text]) => `    ${key}="${value(text)}"`)
   return `[program:${name}]
-command=/bin/sh -c 'if ls -d "$ETCD_DATA_DIR"/member/wal/*.wal "$ETCD_DATA_DIR"/first-start 2>/dev/null | grep -q .; then exec "$0"; fi; echo "Not started: $ETCD_DATA_DIR holds no data. Run up, or the role: it says what to do."; exit 1' "${value(program)}"
+command=/bin/sh -c '${startIfThere}' "${value(program)}"
 environment=
 ${variables.join(',\n')}
 autostart=true

@@ -123,7 +123,8 @@ async function step(title: string, work: () => Promise<void>): Promise<void> {
 
 function endLeak(): void {
   report.problems.push(
-    `Still running ${grace / 1000} s after its last test; left open: ${process.getActiveResourcesInfo().join(', ') || 'unknown'}.`,
+    `Still running ${grace / 1000} s after its last test; left open: ` +
+      `${process.getActiveResourcesInfo().join(', ') || 'unknown'}.`,
   )
   process.exit(1)
 }

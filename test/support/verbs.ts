@@ -31,7 +31,10 @@ export interface Home {
   verb: (script: string, ...flags: string[]) => Promise<Outcome>
   /** Starts a script in a process group of its own. */
   start: (script: string, ...flags: string[]) => Started
-  /** Runs a script with a clock that is off, such as +400d; everything that it starts, but for Go's programs, has it, too. */
+  /**
+   * Runs a script with a clock that is off, such as +400d; everything that it starts, but for Go's programs, has it,
+   * too.
+   */
   at: (offset: string, script: string, ...flags: string[]) => Promise<Outcome>
   /** Takes every cluster of this home down. */
   downAll: () => Promise<void>
@@ -42,7 +45,10 @@ export interface Started {
   done: Promise<Outcome>
 }
 
-/** A home folder for clusters, on this machine unless the environment says otherwise; fetched programs are shared with the project's own .tools/. `user`: the uid that runs the scripts. */
+/**
+ * A home folder for clusters, on this machine unless the environment says otherwise; fetched programs are shared with
+ * the project's own .tools/. `user`: the uid that runs the scripts.
+ */
 export function testHome(environment: Record<string, string> = {}, user?: number): Home {
   const path = temporaryFolder()
   const tools = join(projectFolder, '.tools')
@@ -161,8 +167,8 @@ export async function killedAt(home: Home, words: string, script: string, ...fla
 }
 
 /**
- * Runs a verb again and again, and kills it (-9) each time at a step that no run before was killed at, by what it says of
- * it; until one ends by itself. A step: what has [STARTED], and what the role does to a host.
+ * Runs a verb again and again, and kills it (-9) each time at a step that no run before was killed at, by what it says
+ * of it; until one ends by itself. A step: what has [STARTED], and what the role does to a host.
  * @returns the steps in their order, and how the last run ended
  */
 export async function killedAtEachStep(
@@ -188,7 +194,9 @@ export async function killedAtEachStep(
   }
 }
 
-/** A local host's folder gone in one instant: removing file after file would race with an etcd that still writes there. */
+/**
+ * A local host's folder gone in one instant: removing file after file would race with an etcd that still writes there.
+ */
 export function destroyHost(home: Home, name: string): void {
   renameSync(
     join(home.path, '.cluster/etcd-cluster-1/hosts', name),

@@ -1,4 +1,5 @@
-// Real etcds of several versions for tests, got as the product gets them, and kept in .tools/ under a name of their own.
+// Real etcds of several versions for tests, got as the product gets them, and kept in .tools/ under a name of their
+// own.
 import { join } from 'node:path'
 import { aptUnpack, fetchedFolders, fetchTool, hasApt } from '../../tasks/core/programs.ts'
 import { buildWithGo } from '../../tasks/etcd/go-build.ts'

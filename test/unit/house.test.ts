@@ -1,6 +1,16 @@
-// The house's import rule is the linter's: what must not be imported or read is refused, what may be is not.
+// The house's rules. What must not be imported or read is refused by the linter, what may be is not; no line is long.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -162,6 +172,19 @@ for (const [index, [path, content, rule]] of cases.entries()) {
     assert.equal(refusals.get(fileOf(index, path)) ?? [], rule ? [rule] : [])
   })
 }
+
+test('no line of code is longer than 120 columns', () => {
+  const long = ['scripts', 'tasks', 'test', 'templates'].flatMap((folder) =>
+    (readdirSync(join(project, folder), { recursive: true }) as string[])
+      .filter((name) => /\.(ts|mjs|py)$/.test(name))
+      .flatMap((name) =>
+        readFileSync(join(project, folder, name), 'utf8')
+          .split('\n')
+          .flatMap((line, index) => (line.length > 120 ? [`${folder}/${name}:${index + 1}`] : [])),
+      ),
+  )
+  assert.equal(long, [])
+})
 
 function write(path: string, content: string): void {
   mkdirSync(dirname(join(root, path)), { recursive: true })

@@ -65,7 +65,9 @@ const refused: { title: string; content: string; says: RegExp; passed: number }[
   },
   {
     title: 'an after.each hook that throws',
-    content: `test.after.each(() => { throw new Error('not tidied') })\ntest('a', () => {})\ntest('b', () => {})\ntest.run()`,
+    content:
+      `test.after.each(() => { throw new Error('not tidied') })\ntest('a', () => ` +
+      `{})\ntest('b', () => {})\ntest.run()`,
     says: /not tidied/,
     passed: 1,
   },
@@ -98,7 +100,9 @@ const refused: { title: string; content: string; says: RegExp; passed: number }[
   },
   {
     title: 'a program that is left running',
-    content: `import { spawn } from 'node:child_process'\ntest('a', () => { spawn('sleep', ['60'], { stdio: 'ignore' }).unref() })\ntest.run()`,
+    content:
+      `import { spawn } from 'node:child_process'\ntest('a', () => { spawn('sleep', ['60'], { stdio: ` +
+      `'ignore' }).unref() })\ntest.run()`,
     says: /left processes/,
     passed: 1,
   },

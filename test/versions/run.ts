@@ -168,7 +168,8 @@ function page(): string {
   return `${[
     '# What was run on which etcd',
     '',
-    `Made by \`npm run test:versions\`: three members on local hosts, Node ${process.versions.node.split('.')[0]}. 3.4.23 is Debian 12's package, the`,
+    `Made by \`npm run test:versions\`: three members on local hosts, Node ` +
+      `${process.versions.node.split('.')[0]}. 3.4.23 is Debian 12's package, the`,
     'others were built from the official Go modules. – means that there is no such way, ✖ that it failed.',
     '',
     line(['', ...there]),

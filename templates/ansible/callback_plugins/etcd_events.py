@@ -1,4 +1,5 @@
-"""What a play does, for programs: one JSON object a line, on file descriptor 3. What Ansible prints for people stays as it is."""
+"""What a play does, for programs: one JSON object a line, on file descriptor 3. What Ansible prints for people stays as
+it is."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ short_description: Tell a program what a play does
 description:
   - Writes an event a line to file descriptor 3, which whoever starts Ansible opens.
   - The events are V(task), V(changed), V(said), V(refused), V(failed), V(unreachable) and V(ended).
-  - V(act) is the task's module, with the action that it is told, such as V(etcd_host.restart); it stays when the task's name changes.
+  - V(act) is the task's module, with the action that it is told, such as V(etcd_host.restart); it stays when the task's
+    name changes.
 requirements: [enabled by ANSIBLE_CALLBACKS_ENABLED]
 """
 
@@ -76,7 +78,9 @@ class CallbackModule(CallbackBase):
 def _parts(result):
     """(host's name, task, answer); before ansible-core 2.19 a result had other names for them."""
     new = hasattr(result, "result")
-    host, task, answer = (result.host, result.task, result.result) if new else (result._host, result._task, result._result)
+    host, task, answer = (
+        (result.host, result.task, result.result) if new else (result._host, result._task, result._result)
+    )
     return host.get_name(), task, answer
 
 
@@ -94,4 +98,4 @@ def _tell(event, **more):
     line = json.dumps({"event": event, **more}, default=str) + "\n"
     rest = line.encode()
     while rest:
-        rest = rest[os.write(EVENTS, rest):]
+        rest = rest[os.write(EVENTS, rest) :]

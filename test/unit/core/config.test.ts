@@ -56,8 +56,12 @@ cluster: prod-1
 provider: local
 masters: 5
 subnet: 127.10.20.0/24
-etcd: { version: 3.6.14, clientPort: 12379, peerPort: 12380, environment: { ETCD_SNAPSHOT_COUNT: 10000, ETCD_PRE_VOTE: true } }
-pki: { keyAlgorithm: rsa-3072, caDays: 100, leafDays: 50, renewBeforeDays: 0, extraSans: [kube-etcd.example, 10.3.0.15, 'fd00::1', '*.etcd.example'] }
+etcd:
+  { version: 3.6.14, clientPort: 12379, peerPort: 12380,
+    environment: { ETCD_SNAPSHOT_COUNT: 10000, ETCD_PRE_VOTE: true } }
+pki:
+  { keyAlgorithm: rsa-3072, caDays: 100, leafDays: 50, renewBeforeDays: 0, extraSans: [kube-etcd.example, 10.3.0.15,
+    'fd00::1', '*.etcd.example'] }
 `
   assert.equal(load(text).asked, {
     cluster: 'prod-1',
@@ -308,7 +312,8 @@ test('a folder that Ansible would evaluate is refused, whichever way it is named
     /^The path of the configuration file must not contain \{\{/,
   )
   const script =
-    "const { loadSettings } = await import('./tasks/core/config.ts'); try { loadSettings({}) } catch ({ message }) { console.log(message) }"
+    "const { loadSettings } = await import('./tasks/core/config.ts'); try { loadSettings({}) } catch ({ " +
+    'message }) { console.log(message) }'
   const env = { ...process.env, HA_ETCD_HOME: folder }
   const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
     env,

@@ -27,7 +27,9 @@ function leaveLock(state: string, content: string): void {
 
 /** Another process that takes the lock, says so, and holds it until it is killed. */
 async function holder(state: string, verb: string): Promise<ChildProcess> {
-  const code = `const { takeLock } = await import('${lockModule}')\nawait takeLock('${state}', '${verb}')\nconsole.log('taken')\nsetInterval(() => {}, 1000)`
+  const code =
+    `const { takeLock } = await import('${lockModule}')\nawait takeLock('${state}', ` +
+    `'${verb}')\nconsole.log('taken')\nsetInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -40,23 +42,26 @@ async function kill(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-test('of two takers one wins; the other is told its pid and verb, and gets the lock once that one was killed', async () => {
-  const state = temporaryFolder()
-  const child = await holder(state, 'etcd-role')
-  try {
-    await takeLock(state, 'up').then(
-      () => assert.unreachable('both had the lock'),
-      (error: Error) =>
-        assert.match(error.message, new RegExp(`at work on this cluster: etcd-role, pid ${child.pid},`)),
-    )
-  } finally {
-    await kill(child)
-  }
-  const release = await takeLock(state, 'up')
-  const { pid, verb } = JSON.parse(readFileSync(ownerFile(state), 'utf8'))
-  assert.equal([pid, verb], [process.pid, 'up'])
-  release()
-})
+test(
+  'of two takers one wins; the other is told its pid and verb, and gets the ' + 'lock once that one was killed',
+  async () => {
+    const state = temporaryFolder()
+    const child = await holder(state, 'etcd-role')
+    try {
+      await takeLock(state, 'up').then(
+        () => assert.unreachable('both had the lock'),
+        (error: Error) =>
+          assert.match(error.message, new RegExp(`at work on this cluster: etcd-role, pid ${child.pid},`)),
+      )
+    } finally {
+      await kill(child)
+    }
+    const release = await takeLock(state, 'up')
+    const { pid, verb } = JSON.parse(readFileSync(ownerFile(state), 'utf8'))
+    assert.equal([pid, verb], [process.pid, 'up'])
+    release()
+  },
+)
 
 test('a lock that is given back leaves nothing behind', async () => {
   const state = temporaryFolder()

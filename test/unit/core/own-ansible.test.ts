@@ -1,4 +1,5 @@
-// A person's own ansible.cfg: what it says of their hosts is heard by plays and by ssh, and only where the inventory is theirs.
+// A person's own ansible.cfg: what it says of their hosts is heard by plays and by ssh, and only where the inventory is
+// theirs.
 import { writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { test } from 'uvu'
@@ -15,7 +16,8 @@ const config = join(folder, 'ansible.cfg')
 writeFileSync(inventory, '[etcd]\na1 ansible_host=10.0.0.1\n')
 writeFileSync(
   config,
-  `[defaults]\nforks = 7\nvault_password_file = vault\nvault_identity_list = dev@${folder}/vault, prod@${folder}/vault\nremote_user = me\nprivate_key_file = key\nbecome_password_file = sudo\n`,
+  `[defaults]\nforks = 7\nvault_password_file = vault\nvault_identity_list = dev@${folder}/vault, ` +
+    `prod@${folder}/vault\nremote_user = me\nprivate_key_file = key\nbecome_password_file = sudo\n`,
 )
 for (const name of ['vault', 'sudo', 'key']) writeFileSync(join(folder, name), 'words\n')
 
@@ -27,15 +29,18 @@ test.after.each(() => {
     value === undefined ? delete process.env[name] : (process.env[name] = value)
 })
 
-test("what belongs to the hosts is taken, what is the play's own is not; paths are meant from where the file lies", async () => {
-  assert.equal(await ownAnsible(), {
-    ANSIBLE_VAULT_PASSWORD_FILE: join(folder, 'vault'),
-    ANSIBLE_VAULT_IDENTITY_LIST: `dev@${folder}/vault,prod@${folder}/vault`,
-    ANSIBLE_REMOTE_USER: 'me',
-    ANSIBLE_PRIVATE_KEY_FILE: join(folder, 'key'),
-    ANSIBLE_BECOME_PASSWORD_FILE: join(folder, 'sudo'),
-  })
-})
+test(
+  "what belongs to the hosts is taken, what is the play's own is not; paths are " + 'meant from where the file lies',
+  async () => {
+    assert.equal(await ownAnsible(), {
+      ANSIBLE_VAULT_PASSWORD_FILE: join(folder, 'vault'),
+      ANSIBLE_VAULT_IDENTITY_LIST: `dev@${folder}/vault,prod@${folder}/vault`,
+      ANSIBLE_REMOTE_USER: 'me',
+      ANSIBLE_PRIVATE_KEY_FILE: join(folder, 'key'),
+      ANSIBLE_BECOME_PASSWORD_FILE: join(folder, 'sudo'),
+    })
+  },
+)
 
 test('ssh goes as that user, with that key, unless the inventory names others', async () => {
   const [only] = await hostsInInventory(inventory)

@@ -23,7 +23,8 @@ const asked = (content: string) => loadSettings({ config: file('cluster.yaml', c
 
 test('hosts of the configuration, paths meant from where the file lies', () => {
   const { hosts } = asked(
-    'hosts:\n  - { name: m1, address: 10.0.0.1, ssh: { user: core, port: 2200, identityFile: /keys/id, jump: bastion } }\n',
+    'hosts:\n  - { name: m1, address: 10.0.0.1, ssh: { user: core, port: 2200, identityFile: ' +
+      '/keys/id, jump: bastion } }\n',
   )
   assert.equal(hosts, [
     { name: 'm1', address: '10.0.0.1', ssh: { user: 'core', port: 2200, identityFile: '/keys/id', jump: 'bastion' } },
@@ -83,7 +84,9 @@ for (const [content, says] of [
 test('an inventory: the group of the masters, their addresses, and how ssh reaches them', async () => {
   const inventory = file(
     'hosts.ini',
-    "[etcd]\na1 ansible_host=10.0.0.1 ansible_port=2200\nb2.example private_ipv4=10.0.0.2\n10.0.0.3\n\n[etcd:vars]\nansible_user=me\nansible_ssh_common_args='-J bastion -o UserKnownHostsFile=/known'\n",
+    '[etcd]\na1 ansible_host=10.0.0.1 ansible_port=2200\nb2.example ' +
+      "private_ipv4=10.0.0.2\n10.0.0.3\n\n[etcd:vars]\nansible_user=me\nansible_ssh_common_args='-J " +
+      "bastion -o UserKnownHostsFile=/known'\n",
   )
   const hosts = await hostsInInventory(inventory)
   assert.equal(
@@ -92,7 +95,8 @@ test('an inventory: the group of the masters, their addresses, and how ssh reach
   )
   writeFileSync(
     inventory,
-    '[etcd]\na1 ansible_host=10.0.0.1 ansible_port=2200 ansible_user=me ansible_ssh_common_args="-J bastion -o UserKnownHostsFile=/known"\n',
+    '[etcd]\na1 ansible_host=10.0.0.1 ansible_port=2200 ansible_user=me ansible_ssh_common_args="-J ' +
+      'bastion -o UserKnownHostsFile=/known"\n',
   )
   const [only] = await hostsInInventory(inventory)
   const ssh = {
@@ -189,16 +193,20 @@ test('other hosts than the cluster was made of are refused, each named', () => {
 test('how many hosts, said also where there is none', () =>
   assert.throws(() => checkOwnHosts([], 'hosts'), 'must name 1, 3, 5, 7 or 9 hosts, not 0'))
 
-test('the ssh configuration checks host keys, quotes what has spaces, and leaves the rest to the person’s own, then to the system’s', () => {
-  const text = sshConfig([
-    { name: 'm1', address: '10.0.0.1', ssh: { user: 'core', identityFile: '/my keys/id', jump: 'bastion' } },
-  ])
-  assert.match(
-    text,
-    /^Host m1 10\.0\.0\.1\n {2}HostName 10\.0\.0\.1\n {2}User core\n {2}IdentityFile "\/my keys\/id"\n/,
-  )
-  for (const line of ['StrictHostKeyChecking yes', 'ProxyJump bastion']) assert.match(text, line)
-  assert.match(text, /\nHost \*\n {2}Include ~\/\.ssh\/config\n {2}Include \/etc\/ssh\/ssh_config\n$/)
-})
+test(
+  'the ssh configuration checks host keys, quotes what has spaces, and leaves the rest to the person’s ' +
+    'own, then to the system’s',
+  () => {
+    const text = sshConfig([
+      { name: 'm1', address: '10.0.0.1', ssh: { user: 'core', identityFile: '/my keys/id', jump: 'bastion' } },
+    ])
+    assert.match(
+      text,
+      /^Host m1 10\.0\.0\.1\n {2}HostName 10\.0\.0\.1\n {2}User core\n {2}IdentityFile "\/my keys\/id"\n/,
+    )
+    for (const line of ['StrictHostKeyChecking yes', 'ProxyJump bastion']) assert.match(text, line)
+    assert.match(text, /\nHost \*\n {2}Include ~\/\.ssh\/config\n {2}Include \/etc\/ssh\/ssh_config\n$/)
+  },
+)
 
 test.run()

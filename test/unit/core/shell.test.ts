@@ -47,7 +47,9 @@ test('what was quoted comes back as it was', () => {
 test("a person's ~/.bashrc is not read, though no shell stands above: from cron, say", async () => {
   const HOME = temporaryFolder()
   writeFileSync(join(HOME, '.bashrc'), 'echo noise\n')
-  const script = `const { ask } = await import('${core}shell.ts'); process.stdout.write((await ask('echo', ['words'])).stdout)`
+  const script = `
+    const { ask } = await import('${core}shell.ts')
+    process.stdout.write((await ask('echo', ['words'])).stdout)`
   const { SHLVL, ...env } = process.env
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
     env: { ...env, HOME },
@@ -167,7 +169,9 @@ for (const way of ['ask', 'work'] as const) {
       const { ${way} } = await import('${core}shell.ts')
       const { run } = await import('${core}run.ts')
       process.on('SIGINT', () => run().stop('SIGINT'))
-      await ${way}('sh', ['-c', 'sleep 60 & echo $! > ${pidFile}; wait'], {}).then(() => console.log('ended as if nothing was'), (error) => console.log(error.name, error.exitCode))`
+      const ended = () => console.log('ended as if nothing was')
+      const failed = (error) => console.log(error.name, error.exitCode)
+      await ${way}('sh', ['-c', 'sleep 60 & echo $! > ${pidFile}; wait'], {}).then(ended, failed)`
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -92,7 +92,8 @@ test('a leaf says exactly what was asked', async () => {
   assert.match(leaf, 'Subject: O = test-cluster, CN = test-leaf')
   assert.match(
     leaf,
-    'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:*.etcd.example, IP Address:0:0:0:0:0:FFFF:A00:1\n',
+    'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:*.etcd.example, IP ' +
+      'Address:0:0:0:0:0:FFFF:A00:1\n',
   )
   assert.match(leaf, /Extended Key Usage: \s+TLS Web Server Authentication, TLS Web Client Authentication\n/)
   assert.match(leaf, /Basic Constraints: critical\s+CA:FALSE/)

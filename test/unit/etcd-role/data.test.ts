@@ -87,7 +87,8 @@ test('a snapshot is restored where nobody but root may enter, and is then of etc
   const tool = join(closed, 'etcdutl')
   writeFileSync(
     tool,
-    `#!/bin/sh\nstat --format="%u %a" . > ${closed}/seen\nmkdir -p restored/member/snap\necho x > restored/member/snap/db\n`,
+    `#!/bin/sh\nstat --format="%u %a" . > ${closed}/seen\nmkdir -p restored/member/snap\necho x > ` +
+      'restored/member/snap/db\n',
     { mode: 0o755 },
   )
   assert.match(act('stage', data, tool), "'changed': True")

@@ -1,4 +1,5 @@
-// What the role makes of the hosts' checks: inventory mistakes, clocks, certificates, the programs. The real filters, in Python.
+// What the role makes of the hosts' checks: inventory mistakes, clocks, certificates, the programs. The real filters,
+// in Python.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -174,29 +175,33 @@ test('a program is known by its sum, its size and the machine in its header; a s
   assert.equal(call('etcd_programs', '', '/opt/bin'), [])
 })
 
-test('hosts of several machines each get the programs that are made for them; one that has none is told so, by its name', () => {
-  const folder = temporaryFolder()
-  const source = { [machine]: join(folder, 'here'), aarch99: join(folder, 'there') }
-  for (const path of Object.values(source)) {
-    mkdirSync(path)
-    for (const name of ['etcd', 'etcdctl']) writeFileSync(join(path, name), '#!/bin/sh\n')
-  }
-  const rows = call<{ source: string; machine: string }[]>('etcd_programs', source, '/opt/bin')
-  assert.equal(
-    rows.map((one) => one.machine),
-    [machine, machine, 'aarch99', 'aarch99'],
-  )
-  const mine = chosen(rows)
-  assert.equal(
-    mine.rows.map((one) => one.source),
-    ['etcd', 'etcdctl'].map((name) => join(folder, 'here', name)),
-  )
-  assert.ok(mine.check.ok)
-  const none = chosen(rows.slice(2))
-  assert.not.ok(none.check.ok)
-  assert.is(none.check.detail, `etcd is made for aarch99, but this host is ${machine}.`)
-  assert.is(none.check.machine, machine)
-})
+test(
+  'hosts of several machines each get the programs that are made for them; one that has ' +
+    'none is told so, by its name',
+  () => {
+    const folder = temporaryFolder()
+    const source = { [machine]: join(folder, 'here'), aarch99: join(folder, 'there') }
+    for (const path of Object.values(source)) {
+      mkdirSync(path)
+      for (const name of ['etcd', 'etcdctl']) writeFileSync(join(path, name), '#!/bin/sh\n')
+    }
+    const rows = call<{ source: string; machine: string }[]>('etcd_programs', source, '/opt/bin')
+    assert.equal(
+      rows.map((one) => one.machine),
+      [machine, machine, 'aarch99', 'aarch99'],
+    )
+    const mine = chosen(rows)
+    assert.equal(
+      mine.rows.map((one) => one.source),
+      ['etcd', 'etcdctl'].map((name) => join(folder, 'here', name)),
+    )
+    assert.ok(mine.check.ok)
+    const none = chosen(rows.slice(2))
+    assert.not.ok(none.check.ok)
+    assert.is(none.check.detail, `etcd is made for aarch99, but this host is ${machine}.`)
+    assert.is(none.check.machine, machine)
+  },
+)
 
 /** What uname calls this machine. */
 const machine = execFileSync('uname', ['-m'], { encoding: 'utf8' }).trim()

@@ -14,7 +14,10 @@ const program = await requireAnsible('ansible-playbook')
 const folder = temporaryFolder()
 const file = join(folder, 'file')
 
-/** Runs the tasks on two hosts that are this machine, with --diff. @returns the events, and what Ansible printed for people */
+/**
+ * Runs the tasks on two hosts that are this machine, with --diff.
+ * @returns the events, and what Ansible printed for people
+ */
 function play(tasks: object[], more: Record<string, string> = {}): { events: PlayEvent[]; printed: string } {
   writeFileSync(join(folder, 'play.yml'), JSON.stringify([{ hosts: 'all', gather_facts: false, tasks }]))
   const { output } = spawnSync(

@@ -15,7 +15,8 @@ const info = '{"level":"info","ts":"2026-11-26T03:27:44Z","caller":"embed/etcd.g
 
 test('the last line that says panic, fatal or error is the reason, without the trace that follows', () => {
   const panic =
-    '{"level":"panic","ts":"2026-11-26T03:27:44Z","caller":"etcdserver/server.go:1","msg":"illegal v2store content","error":"detected disallowed custom content"}'
+    '{"level":"panic","ts":"2026-11-26T03:27:44Z","caller":"etcdserver/server.go:1","msg":"illegal ' +
+    'v2store content","error":"detected disallowed custom content"}'
   assert.is(reasonIn(info, panic, ...trace), 'illegal v2store content; error: detected disallowed custom content')
   assert.is(
     reasonIn(panic, info, 'panic: unmarshal should never fail (proto: x)', '', ...trace),

@@ -1,4 +1,5 @@
-// What the role takes for a healthy member, a learner among them. The real module, in Python, with an etcdctl that answers from a list.
+// What the role takes for a healthy member, a learner among them. The real module, in Python, with an etcdctl that
+// answers from a list.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { pythonIn } from '../../support/python.ts'
@@ -32,14 +33,17 @@ def run_command(args, environ_update, handle_exceptions):
         return 1, "", "no"
     if args[1:] == ["endpoint", "health"] and now.get("full"):
         return 1, '[{"health": false, "error": "Active Alarm(s): NOSPACE "}]', "unhealthy cluster"
-    status = {"header": {"member_id": 1}, "leader": now.get("leader", 2), "isLearner": now.get("learner", False), "raftIndex": now.get("index", 0), "raftAppliedIndex": now.get("applied", now.get("index", 0))}
+    status = {"header": {"member_id": 1}, "leader": now.get("leader", 2), "isLearner": now.get("learner", False)}
+    status["raftIndex"] = now.get("index", 0)
+    status["raftAppliedIndex"] = now.get("applied", status["raftIndex"])
     return 0, json.dumps([{"Status": status}]), ""
 class Service:
     def last_words(self):
         return ""
 etcdctl = Etcdctl(run_command, "etcdctl", "/ssl", endpoint, list(members), 1)
 try:
-    answer = etcdctl.healthy(endpoint) if question == "healthy" else etcdctl.wait_until_healthy(Service(), question == "restarted")
+    wait = lambda: etcdctl.wait_until_healthy(Service(), question == "restarted")
+    answer = etcdctl.healthy(endpoint) if question == "healthy" else wait()
 except Refusal as error:
     answer = str(error)
 print(json.dumps([answer, asked, given]))`

@@ -97,7 +97,8 @@ function dataOf(log: Buffer, snapshots: Record<number, object> = {}): string {
 function oldRequests(log: Buffer, snapshots: Record<number, object> = {}): [string, string] {
   const found = JSON.parse(
     python(
-      'import json\nfrom ansible.module_utils.etcd_log import old_requests\nprint(json.dumps(old_requests(sys.argv[1])))',
+      'import json\nfrom ansible.module_utils.etcd_log import ' +
+        'old_requests\nprint(json.dumps(old_requests(sys.argv[1])))',
       dataOf(log, snapshots),
     ),
   )

@@ -124,7 +124,8 @@ test('where the emptied members leave no quorum, all of them are named, and what
   const { refusal, code } = plan(three(good, { master02: { ...fresh }, master03: fresh }), [members()]).plan
   assert.match(
     refusal,
-    'master02 and master03 are members of the cluster, but their data directories are empty, and the others are no quorum',
+    'master02 and master03 are members of the cluster, but their data directories are empty, ' +
+      'and the others are no quorum',
   )
   assert.is(code, 'quorum-lost')
   assert.match(refusal, 'Restore a snapshot on all hosts')
@@ -138,11 +139,16 @@ test('a host without data that was added to the live cluster joins it', () => {
   assert.is(decided.state.master03, 'existing')
 })
 
-test('a host that is to start afresh beside a part of older data is refused, with the command that moves it aside', () => {
-  const left = { ...fresh, remnants: '/var/lib/etcd/member' }
-  const { refusal } = plan(three(good, { master03: left }), [members({ master03: { name: '', clientURLs: [] } })]).plan
-  assert.match(refusal, 'mv /var/lib/etcd/member /var/lib/etcd/member.old')
-})
+test(
+  'a host that is to start afresh beside a part of older data is refused, with the ' + 'command that moves it aside',
+  () => {
+    const left = { ...fresh, remnants: '/var/lib/etcd/member' }
+    const { refusal } = plan(three(good, { master03: left }), [
+      members({ master03: { name: '', clientURLs: [] } }),
+    ]).plan
+    assert.match(refusal, 'mv /var/lib/etcd/member /var/lib/etcd/member.old')
+  },
+)
 
 test('a host without data, while the formed cluster does not answer, is refused', () => {
   const { refusal } = plan(three({ ...good, running: false }, { master01: fresh })).plan
@@ -188,14 +194,19 @@ test('of members that are alike, the inventory says who restarts first', () => {
   assert.equal(plan(looks, [members()]).plan.restart, ['master03', 'master01', 'master02'])
 })
 
-test('a member without data that was added as a learner joins, and no running member is touched for its initial cluster', () => {
-  const others: Look = { ...good, drift: ['conf: content'] } // the initial cluster, which a running etcd does not read
-  const { plan: decided } = plan(three(others, { master03: fresh }), [
-    members({ master03: { name: '', clientURLs: [] } }),
-  ])
-  assert.equal([decided.refusal, decided.restart, decided.settle], ['', [], ['master03']])
-  assert.is(decided.state.master03, 'existing')
-})
+test(
+  'a member without data that was added as a learner joins, and no running member is ' +
+    'touched for its initial cluster',
+  () => {
+    // The initial cluster, which a running etcd does not read.
+    const others: Look = { ...good, drift: ['conf: content'] }
+    const { plan: decided } = plan(three(others, { master03: fresh }), [
+      members({ master03: { name: '', clientURLs: [] } }),
+    ])
+    assert.equal([decided.refusal, decided.restart, decided.settle], ['', [], ['master03']])
+    assert.is(decided.state.master03, 'existing')
+  },
+)
 
 test('a renewed leaf is put in place without a restart', () => {
   const { plan: decided } = plan(three({ ...good, drift: ['server.crt: content'] }), [members()])

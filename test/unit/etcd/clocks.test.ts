@@ -36,7 +36,8 @@ test('a host that is off beside others that agree with this machine is named, an
   const { refusal, warnings } = judge(0, -2 * day, 100)
   assert.is(refusal, undefined)
   assert.equal(warnings, [
-    "This machine's clock is 2 days behind master02, and right by the others: master02 may refuse new certificates. Set its clock right (timedatectl, chrony).",
+    "This machine's clock is 2 days behind master02, and right by the others: master02 may refuse new " +
+      'certificates. Set its clock right (timedatectl, chrony).',
   ])
 })
 

@@ -35,7 +35,8 @@ test("Go's durations become milliseconds", () =>
 
 test('the cause below an exceeded deadline is what is said', () => {
   const log =
-    '{"level":"warn","error":"rpc error: code = DeadlineExceeded desc = latest balancer error: connection error: desc = \\"transport: Error while dialing dial tcp 127.0.0.1:1: connect: connection refused\\""}'
+    '{"level":"warn","error":"rpc error: code = DeadlineExceeded desc = latest balancer error: ' +
+    'connection error: desc = \\"transport: Error while dialing dial tcp 127.0.0.1:1: connect: connection refused\\""}'
   assert.is(
     lastWords(failed(`${log}\nError: context deadline exceeded`)),
     'dial tcp 127.0.0.1:1: connect: connection refused',
@@ -44,7 +45,8 @@ test('the cause below an exceeded deadline is what is said', () => {
 
 test('each endpoint gets its own reason', () => {
   const result = failed(
-    'Failed to get the status of endpoint https://a:1 (context deadline exceeded)\nFailed to get the status of endpoint https://b:1 (connection refused)',
+    'Failed to get the status of endpoint https://a:1 (context deadline exceeded)\nFailed to get the ' +
+      'status of endpoint https://b:1 (connection refused)',
   )
   assert.equal(
     [reasonFor('https://a:1', result), reasonFor('https://b:1', result)],

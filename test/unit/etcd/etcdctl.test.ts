@@ -25,7 +25,8 @@ test.after(() => {
 function clusterWithPrinters(): Cluster {
   const folder = temporaryFolder()
   const body =
-    '#!/bin/sh\ncase "$*" in version|--version) env | grep -q ^ETCDCTL_ || echo Version: 3.6.14;; *) env | grep ^ETCDCTL_ || echo --bump-revision --mark-compacted;; esac\n'
+    '#!/bin/sh\ncase "$*" in version|--version) env | grep -q ^ETCDCTL_ || echo Version: 3.6.14;; *) env ' +
+    '| grep ^ETCDCTL_ || echo --bump-revision --mark-compacted;; esac\n'
   for (const name of ['etcd', 'etcdctl', 'etcdutl']) writeFileSync(join(folder, name), body, { mode: 0o755 })
   return testCluster({ etcd: { binaries: folder } })
 }

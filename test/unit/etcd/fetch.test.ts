@@ -29,7 +29,8 @@ function onPath(programs: Record<string, string>, alone = false): void {
 }
 
 const builds =
-  '[ "$1" = version ] && echo go version go1.26.1; [ "$1" = build ] && touch programs/server programs/etcdctl programs/etcdutl; exit 0'
+  '[ "$1" = version ] && echo go version go1.26.1; [ "$1" = build ] && touch programs/server ' +
+  'programs/etcdctl programs/etcdutl; exit 0'
 const wanted = (source: EtcdSource) => testCluster({ etcd: { version, source, mirror } })
 const folderOf = (way: string): string => {
   const folder = join(toolsFolder(), `etcd-${way}-linux-${architectureHere()}-${version}`)
@@ -37,15 +38,19 @@ const folderOf = (way: string): string => {
   return folder
 }
 
-test('the first way that works is taken, in the order release, Go, distribution; why not those before it is told', async () => {
-  onPath({ go: builds })
-  const { folder, told } = await fetchEtcd(wanted('auto'))
-  assert.is(folder, folderOf('go'))
-  assert.is(
-    told,
-    "built from the official Go modules with Go 1.26.1, verified by Go's checksum database (release: 127.0.0.1:1 cannot be reached (ECONNREFUSED))",
-  )
-})
+test(
+  'the first way that works is taken, in the order release, Go, distribution; why ' + 'not those before it is told',
+  async () => {
+    onPath({ go: builds })
+    const { folder, told } = await fetchEtcd(wanted('auto'))
+    assert.is(folder, folderOf('go'))
+    assert.is(
+      told,
+      "built from the official Go modules with Go 1.26.1, verified by Go's checksum database (release: " +
+        '127.0.0.1:1 cannot be reached (ECONNREFUSED))',
+    )
+  },
+)
 
 test('where none works, all reasons are told, and what helps', async () => {
   onPath({}, true)
@@ -54,7 +59,8 @@ test('where none works, all reasons are told, and what helps', async () => {
   assert.match(failure.message, /^etcd 3\.97\.1 for linux\/\w+ cannot be got\.$/)
   assert.is(
     failure.more.output,
-    'release: 127.0.0.1:1 cannot be reached (ECONNREFUSED)\nGo: no Go toolchain is on PATH\ndistribution: there is no apt-get',
+    'release: 127.0.0.1:1 cannot be reached (ECONNREFUSED)\nGo: no Go toolchain is on ' +
+      'PATH\ndistribution: there is no apt-get',
   )
   assert.match(failure.more.hint ?? '', 'etcd.binaries')
 })

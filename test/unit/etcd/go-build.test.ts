@@ -49,17 +49,21 @@ whereBuilt('all three programs of the version that was asked for are there, for 
   }
 })
 
-test('without Go, with one that is too old, or with one that cannot build it, this way is not open; the reason is its own', async () => {
-  standIn('1.20.4', 'exit 1')
-  assert.match(await refusal('3.98.1'), / is Go 1\.20\.4, and 1\.21 or later is needed$/)
-  standIn('1.24.4', 'echo something; echo "go: go.etcd.io/etcd/server/v3@v3.98.1 requires go >= 1.25" >&2; exit 1')
-  assert.is(
-    await refusal('3.98.1'),
-    'Go 1.24.4 could not build it (go.etcd.io/etcd/server/v3@v3.98.1 requires go >= 1.25)',
-  )
-  process.env.PATH = temporaryFolder()
-  assert.is(await refusal('3.98.1'), 'no Go toolchain is on PATH')
-})
+test(
+  'without Go, with one that is too old, or with one that cannot build it, this way is not ' +
+    'open; the reason is its own',
+  async () => {
+    standIn('1.20.4', 'exit 1')
+    assert.match(await refusal('3.98.1'), / is Go 1\.20\.4, and 1\.21 or later is needed$/)
+    standIn('1.24.4', 'echo something; echo "go: go.etcd.io/etcd/server/v3@v3.98.1 requires go >= 1.25" >&2; exit 1')
+    assert.is(
+      await refusal('3.98.1'),
+      'Go 1.24.4 could not build it (go.etcd.io/etcd/server/v3@v3.98.1 requires go >= 1.25)',
+    )
+    process.env.PATH = temporaryFolder()
+    assert.is(await refusal('3.98.1'), 'no Go toolchain is on PATH')
+  },
+)
 
 test('a build that fails half way leaves nothing that counts', async () => {
   mkdirSync(toolsFolder(), { recursive: true })
@@ -68,16 +72,19 @@ test('a build that fails half way leaves nothing that counts', async () => {
   assert.not.match(readdirSync(toolsFolder()).join(), /3\.98\.2|etcd-go-.*\.part/)
 })
 
-test("it is built for the machine that was asked for, from three modules at one version, and Go's own checks stay on", async () => {
-  const log = join(temporaryFolder(), 'log')
-  standIn('1.26.0', `echo "$GOOS/$GOARCH cgo=$CGO_ENABLED work=$GOWORK sum=\${GOSUMDB-unset} $*" >> ${log}; exit 1`)
-  await refusal('3.98.3')
-  const machine = { system: 'linux', architecture: 'arm64' } as const
-  await buildWithGo('3.98.4', machine).catch(() => undefined)
-  const [first, second] = readFileSync(log, 'utf8').split('\n')
-  const modules = ['server', 'etcdctl', 'etcdutl'].map((name) => `go.etcd.io/etcd/${name}/v3@v3.98.4`).join(' ')
-  assert.match(first ?? '', /^linux\/\w+ cgo=0 work=off sum=unset get /)
-  assert.is(second, `linux/arm64 cgo=0 work=off sum=unset get ${modules}`)
-})
+test(
+  'it is built for the machine that was asked for, from three modules at one version, ' + "and Go's own checks stay on",
+  async () => {
+    const log = join(temporaryFolder(), 'log')
+    standIn('1.26.0', `echo "$GOOS/$GOARCH cgo=$CGO_ENABLED work=$GOWORK sum=\${GOSUMDB-unset} $*" >> ${log}; exit 1`)
+    await refusal('3.98.3')
+    const machine = { system: 'linux', architecture: 'arm64' } as const
+    await buildWithGo('3.98.4', machine).catch(() => undefined)
+    const [first, second] = readFileSync(log, 'utf8').split('\n')
+    const modules = ['server', 'etcdctl', 'etcdutl'].map((name) => `go.etcd.io/etcd/${name}/v3@v3.98.4`).join(' ')
+    assert.match(first ?? '', /^linux\/\w+ cgo=0 work=off sum=unset get /)
+    assert.is(second, `linux/arm64 cgo=0 work=off sum=unset get ${modules}`)
+  },
+)
 
 test.run()

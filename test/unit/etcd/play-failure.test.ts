@@ -1,4 +1,5 @@
-// A play's failure as a sentence: what Ansible, ssh and sudo say of it, or the role by its codes, and what a person reads.
+// A play's failure as a sentence: what Ansible, ssh and sudo say of it, or the role by its codes, and what a person
+// reads.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { OperationError } from '../../../tasks/core/errors.ts'
@@ -109,7 +110,9 @@ const cases: { name: string; line: PlayFailure; message: string | RegExp; hint: 
   {
     name: 'no Python',
     line: failed({
-      msg: 'The module failed to execute correctly, you probably need to set the interpreter.\nSee stdout/stderr for the exact error',
+      msg:
+        'The module failed to execute correctly, you probably need to set the interpreter.\nSee ' +
+        'stdout/stderr for the exact error',
       module_stderr: '/bin/sh: 1: /usr/bin/python: not found\n',
     }),
     message: 'master02: there is no Python.',
@@ -132,27 +135,31 @@ for (const { name, line, message, hint } of cases)
     assert.is(error.more.output, undefined)
   })
 
-test('a refusal has its code and, where a verb of ours helps, that verb; the host that it is reported for is not named', () => {
-  const { message, more } = judge([
-    {
-      event: 'refused',
-      findings: [
-        {
-          code: 'data-lost',
-          host: 'master03',
-          detail: 'master03 is a member, but has no data.',
-          remedy: 'By hand: etcdctl member remove c.',
-        },
-      ],
-    },
-  ])
-  assert.is(message, 'master03 is a member, but has no data.')
-  assert.is(
-    more.hint,
-    'Replace it: npx zx scripts/replace.ts --cluster test-cluster master03. By hand: etcdctl member remove c.',
-  )
-  assert.is(more.code, 'data-lost')
-})
+test(
+  'a refusal has its code and, where a verb of ours helps, that verb; the host that it is ' +
+    'reported for is not named',
+  () => {
+    const { message, more } = judge([
+      {
+        event: 'refused',
+        findings: [
+          {
+            code: 'data-lost',
+            host: 'master03',
+            detail: 'master03 is a member, but has no data.',
+            remedy: 'By hand: etcdctl member remove c.',
+          },
+        ],
+      },
+    ])
+    assert.is(message, 'master03 is a member, but has no data.')
+    assert.is(
+      more.hint,
+      'Replace it: npx zx scripts/replace.ts --cluster test-cluster master03. By hand: etcdctl member remove c.',
+    )
+    assert.is(more.code, 'data-lost')
+  },
+)
 
 test("a refusal that no verb of ours cures keeps the role's own remedy", () => {
   const finding = {

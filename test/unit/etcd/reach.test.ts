@@ -1,4 +1,5 @@
-// The way to members whose addresses cannot be reached from here. No sshd: a stand-in for ssh listens where a tunnel would.
+// The way to members whose addresses cannot be reached from here. No sshd: a stand-in for ssh listens where a tunnel
+// would.
 import { writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { test } from 'uvu'
@@ -17,8 +18,10 @@ test.after(() => void (process.env.PATH = path))
 function standIn(words: Record<string, string>): void {
   const program = `#!${process.execPath}
 const words = ${JSON.stringify(words)}[process.argv.at(-2)] ?? ''
-const ports = process.argv.flatMap((word, index) => (process.argv[index - 1] === '-L' ? [Number(word.split(':')[1])] : []))
-const listening = ports.map((port) => new Promise((ready) => require('node:net').createServer((socket) => (process.stderr.write(words), socket.destroy())).listen(port, '127.0.0.1', ready)))
+const forwards = process.argv.filter((_, index) => process.argv[index - 1] === '-L')
+const server = () => require('node:net').createServer((socket) => (process.stderr.write(words), socket.destroy()))
+const listen = (port) => new Promise((ready) => server().listen(port, '127.0.0.1', ready))
+const listening = forwards.map((word) => listen(Number(word.split(':')[1])))
 void Promise.all(listening).then(() => console.log('ready'))
 process.stdin.on('end', () => process.exit()).resume()
 `

@@ -11,7 +11,8 @@ import { temporaryFolder } from '../../support/folder.ts'
 /** A cluster with programs that say to be of this version. */
 function clusterWith(version: string, ...programs: string[]): { cluster: Cluster; folder: string } {
   const folder = temporaryFolder()
-  const body = `#!/bin/sh\ncase "$*" in version|--version) echo Version: ${version};; *) echo Usage: snapshot save;; esac\n`
+  const answers = `version|--version) echo Version: ${version};; *) echo Usage: snapshot save;;`
+  const body = `#!/bin/sh\ncase "$*" in ${answers} esac\n`
   for (const name of ['etcd', 'etcdctl', ...programs]) writeFileSync(join(folder, name), body, { mode: 0o755 })
   return { cluster: testCluster({ etcd: { binaries: folder } }), folder }
 }

@@ -64,7 +64,8 @@ test('what is removed is read from the folders; a damaged one is said, not count
   assert.equal(surplus(cluster, made, 1), [ahead])
   const now = Date.parse('2026-07-01T00:00:00Z')
   assert.equal(doubts(cluster, now), [
-    `The time of backup ${ahead} lies in the future (2027-05-01T00:00:00.000Z): a clock was wrong then, or this machine's is wrong now.`,
+    `The time of backup ${ahead} lies in the future (2027-05-01T00:00:00.000Z): a clock was wrong then, ` +
+      `or this machine's is wrong now.`,
     `The metadata.json of backup ${damaged} is damaged: the backup is not counted, and never removed.`,
   ])
   assert.is(doubts(cluster, Date.parse('2027-04-30T23:59:30Z')).length, 1, 'half a minute is no doubt')

@@ -10,7 +10,9 @@ import { ensureCertificates } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
-/** A cluster whose certs/ is lost, and whose hosts have their own; silent ones cannot be reached, bare ones have none. */
+/**
+ * A cluster whose certs/ is lost, and whose hosts have their own; silent ones cannot be reached, bare ones have none.
+ */
 async function lostWith(silent: string[], bare: string[] = []): Promise<Cluster> {
   const folder = temporaryFolder()
   const cluster = testCluster({ masters: 2, etcd: { binaries: folder } })
@@ -46,31 +48,36 @@ async function failure(cluster: Cluster): Promise<OperationError> {
   throw new Error('it did not fail')
 }
 
-test('what the reachable hosts have is taken; what only a silent one has is named, with what helps; and it is no hindrance where that is not lost', async () => {
-  const cluster = await lostWith(['master02'])
-  const { message, more } = await failure(cluster)
-  assert.is(
-    message,
-    'master02/server.crt and master02/master02.crt can only be on master02, which cannot be reached. What the others have was taken back.',
-  )
-  assert.match(more.output ?? '', /^master02: /)
-  assert.is(more.hint, 'Bring master02 back, then run the same command again.')
-  assert.equal(readdirSync(cluster.paths.certs).sort(), ['ca.crt', 'etcd-client.crt', 'etcd-client.key', 'master01'])
-  assert.is(cluster.formed, true)
+test(
+  'what the reachable hosts have is taken; what only a silent one has is named, with what helps; and it is ' +
+    'no hindrance where that is not lost',
+  async () => {
+    const cluster = await lostWith(['master02'])
+    const { message, more } = await failure(cluster)
+    assert.is(
+      message,
+      'master02/server.crt and master02/master02.crt can only be on master02, which cannot be reached. ' +
+        'What the others have was taken back.',
+    )
+    assert.match(more.output ?? '', /^master02: /)
+    assert.is(more.hint, 'Bring master02 back, then run the same command again.')
+    assert.equal(readdirSync(cluster.paths.certs).sort(), ['ca.crt', 'etcd-client.crt', 'etcd-client.key', 'master01'])
+    assert.is(cluster.formed, true)
 
-  // What the others have, too, is no hindrance.
-  const before = readFileSync(join(cluster.paths.certs, 'ca.crt'), 'utf8')
-  rmSync(join(cluster.paths.certs, 'ca.crt'))
-  mkdirSync(join(cluster.paths.certs, 'master02'))
-  for (const name of ['server', 'master02'])
-    for (const kind of ['crt', 'key'])
-      cpSync(
-        join(cluster.paths.certs, `master01/${name === 'server' ? 'server' : 'master01'}.${kind}`),
-        join(cluster.paths.certs, `master02/${name}.${kind}`),
-      )
-  assert.equal(await fetchCertificates(cluster), ['ca.crt'])
-  assert.is(readFileSync(join(cluster.paths.certs, 'ca.crt'), 'utf8'), before)
-})
+    // What the others have, too, is no hindrance.
+    const before = readFileSync(join(cluster.paths.certs, 'ca.crt'), 'utf8')
+    rmSync(join(cluster.paths.certs, 'ca.crt'))
+    mkdirSync(join(cluster.paths.certs, 'master02'))
+    for (const name of ['server', 'master02'])
+      for (const kind of ['crt', 'key'])
+        cpSync(
+          join(cluster.paths.certs, `master01/${name === 'server' ? 'server' : 'master01'}.${kind}`),
+          join(cluster.paths.certs, `master02/${name}.${kind}`),
+        )
+    assert.equal(await fetchCertificates(cluster), ['ca.crt'])
+    assert.is(readFileSync(join(cluster.paths.certs, 'ca.crt'), 'utf8'), before)
+  },
+)
 
 test('an authority that only a silent host can have is not given up: no new one may be made', async () => {
   const cluster = await lostWith(['master02'], ['master01'])

@@ -1,4 +1,5 @@
-// What tasks/pki/change.ts promises: at every moment the files say who is trusted and who issues, and a kill leaves one of these moments.
+// What tasks/pki/change.ts promises: at every moment the files say who is trusted and who issues, and a kill leaves one
+// of these moments.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -51,55 +52,59 @@ function requireStrictlyValid(cluster: Cluster): void {
     )
 }
 
-test('forward: both are trusted, then the new one issues, then it is the only one; every leaf is valid by ca.crt at each stage', async () => {
-  const cluster = await ready()
-  const old = issuer(cluster)
-  const before = text(cluster, 'etcd-client.crt')
-  assert.is(changeStage(cluster), undefined)
+test(
+  'forward: both are trusted, then the new one issues, then it is the only one; every leaf is ' +
+    'valid by ca.crt at each stage',
+  async () => {
+    const cluster = await ready()
+    const old = issuer(cluster)
+    const before = text(cluster, 'etcd-client.crt')
+    assert.is(changeStage(cluster), undefined)
 
-  await trustNext(cluster)
-  const [first, second = ''] = serials(cluster)
-  assert.equal(
-    [changeStage(cluster), first, issuer(cluster), readOther(cluster).certificate.serialNumber],
-    ['trusted', old, old, second],
-  )
-  assert.is(statSync(below(cluster, 'next-ca.key')).mode & 0o777, 0o600)
-  assert.equal((await ensureCertificates(cluster)).issued, [], 'nobody is refused yet, so nothing is due')
-  requireStrictlyValid(cluster)
-  const bundle = text(cluster, 'ca.crt')
+    await trustNext(cluster)
+    const [first, second = ''] = serials(cluster)
+    assert.equal(
+      [changeStage(cluster), first, issuer(cluster), readOther(cluster).certificate.serialNumber],
+      ['trusted', old, old, second],
+    )
+    assert.is(statSync(below(cluster, 'next-ca.key')).mode & 0o777, 0o600)
+    assert.equal((await ensureCertificates(cluster)).issued, [], 'nobody is refused yet, so nothing is due')
+    requireStrictlyValid(cluster)
+    const bundle = text(cluster, 'ca.crt')
 
-  issueFromNext(cluster)
-  assert.equal(
-    [changeStage(cluster), issuer(cluster), readOther(cluster).certificate.serialNumber],
-    ['issuing', second, old],
-  )
-  requireStrictlyValid(cluster)
-  const { issued } = await ensureCertificates(cluster)
-  assert.equal(
-    [issued.length, new Set(issued.map(({ reason }) => reason))],
-    [3, new Set(["not signed by the cluster's authority"])],
-  )
-  assert.is.not(text(cluster, 'etcd-client.crt'), before)
-  requireStrictlyValid(cluster)
-  assert.is(text(cluster, 'ca.crt'), bundle, 'hosts need no restart to get the new leaves')
+    issueFromNext(cluster)
+    assert.equal(
+      [changeStage(cluster), issuer(cluster), readOther(cluster).certificate.serialNumber],
+      ['issuing', second, old],
+    )
+    requireStrictlyValid(cluster)
+    const { issued } = await ensureCertificates(cluster)
+    assert.equal(
+      [issued.length, new Set(issued.map(({ reason }) => reason))],
+      [3, new Set(["not signed by the cluster's authority"])],
+    )
+    assert.is.not(text(cluster, 'etcd-client.crt'), before)
+    requireStrictlyValid(cluster)
+    assert.is(text(cluster, 'ca.crt'), bundle, 'hosts need no restart to get the new leaves')
 
-  trustIssuerOnly(cluster)
-  assert.equal([changeStage(cluster), serials(cluster), issuer(cluster)], ['leaving', [second], second])
-  requireStrictlyValid(cluster)
-  writeFileSync(below(cluster, 'past.crt'), before)
-  assert.throws(() =>
-    execFileSync('openssl', ['verify', '-CAfile', below(cluster, 'ca.crt'), below(cluster, 'past.crt')], {
-      stdio: 'pipe',
-    }),
-  )
-  forgetOld(cluster)
-  assert.equal(
-    [changeStage(cluster), existsSync(below(cluster, 'next-ca.key')), existsSync(below(cluster, 'old-ca.crt'))],
-    [undefined, false, false],
-  )
-  assert.is(readAuthority(cluster).certificate.serialNumber, second, 'ca.key is the new one’s')
-  assert.equal((await ensureCertificates(cluster)).issued, [])
-})
+    trustIssuerOnly(cluster)
+    assert.equal([changeStage(cluster), serials(cluster), issuer(cluster)], ['leaving', [second], second])
+    requireStrictlyValid(cluster)
+    writeFileSync(below(cluster, 'past.crt'), before)
+    assert.throws(() =>
+      execFileSync('openssl', ['verify', '-CAfile', below(cluster, 'ca.crt'), below(cluster, 'past.crt')], {
+        stdio: 'pipe',
+      }),
+    )
+    forgetOld(cluster)
+    assert.equal(
+      [changeStage(cluster), existsSync(below(cluster, 'next-ca.key')), existsSync(below(cluster, 'old-ca.crt'))],
+      [undefined, false, false],
+    )
+    assert.is(readAuthority(cluster).certificate.serialNumber, second, 'ca.key is the new one’s')
+    assert.equal((await ensureCertificates(cluster)).issued, [])
+  },
+)
 
 test('back: the old one issues again, and nothing of the new one is left', async () => {
   const cluster = await ready()
@@ -145,18 +150,21 @@ test('each function, called again, changes nothing', async () => {
   }
 })
 
-test('killed while the next authority was made: its key alone counts for nothing, and another one is made', async () => {
-  const cluster = await ready()
-  const one = text(cluster, 'ca.crt')
-  await trustNext(cluster)
-  writeFileSync(below(cluster, 'ca.crt'), one)
-  const orphan = text(cluster, 'next-ca.key')
-  assert.equal([changeStage(cluster), (await ensureCertificates(cluster)).issued], ['made', []])
-  await trustNext(cluster)
-  assert.is(changeStage(cluster), 'trusted')
-  assert.is.not(text(cluster, 'next-ca.key'), orphan)
-  readOther(cluster)
-})
+test(
+  'killed while the next authority was made: its key alone counts for ' + 'nothing, and another one is made',
+  async () => {
+    const cluster = await ready()
+    const one = text(cluster, 'ca.crt')
+    await trustNext(cluster)
+    writeFileSync(below(cluster, 'ca.crt'), one)
+    const orphan = text(cluster, 'next-ca.key')
+    assert.equal([changeStage(cluster), (await ensureCertificates(cluster)).issued], ['made', []])
+    await trustNext(cluster)
+    assert.is(changeStage(cluster), 'trusted')
+    assert.is.not(text(cluster, 'next-ca.key'), orphan)
+    readOther(cluster)
+  },
+)
 
 test('killed while the old one was forgotten: the key is in its place, and the rest is made up for', async () => {
   const cluster = await ready()

@@ -86,7 +86,8 @@ test('no two certificates share a key or a serial number', async () => {
 test("a host's certificates name the host, the extra SANs, and their kind", async () => {
   const cluster = await ready({ extraSans: ['kube-etcd.example', '10.3.0.15'] })
   const sans =
-    'DNS:localhost, DNS:master02, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, IP Address:127.77.0.102, DNS:kube-etcd.example, IP Address:10.3.0.15\n'
+    'DNS:localhost, DNS:master02, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, IP ' +
+    'Address:127.77.0.102, DNS:kube-etcd.example, IP Address:10.3.0.15\n'
   for (const [name, commonName] of [
     ['master02/server.crt', 'etcd-server'],
     ['master02/master02.crt', 'etcd-peer'],

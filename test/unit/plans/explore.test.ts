@@ -1,4 +1,5 @@
-// Every state that faults and killed verbs can bring a cluster into, and from each of them every verb: what must hold does.
+// Every state that faults and killed verbs can bring a cluster into, and from each of them every verb: what must hold
+// does.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { planOf } from '../../../tasks/plans/plan.ts'

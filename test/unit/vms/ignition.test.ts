@@ -1,4 +1,5 @@
-// Ignition from our Butane file: the same meaning, small enough for VirtualBox, and accepted by Ignition's own validator.
+// Ignition from our Butane file: the same meaning, small enough for VirtualBox, and accepted by Ignition's own
+// validator.
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -21,7 +21,8 @@ const fromVagrant = (ports: number[]): string =>
   ports
     .map(
       (port, index) =>
-        `Host master0${index + 1}\n  HostName 127.0.0.1\n  User vagrant\n  Port ${port}\n  IdentityFile "/a b/private_key"\n  IdentitiesOnly yes\n  LogLevel FATAL\n\n`,
+        `Host master0${index + 1}\n  HostName 127.0.0.1\n  User vagrant\n  Port ${port}\n  IdentityFile ` +
+        '"/a b/private_key"\n  IdentitiesOnly yes\n  LogLevel FATAL\n\n',
     )
     .join('')
 
@@ -30,16 +31,22 @@ const greet = (words: string): Promise<Server> =>
     const server = createServer((socket) => socket.end(words)).listen(0, '127.0.0.1', () => ready(server))
   })
 
-test('each host goes by its name and its address and is reached there, as the user and with the key that Vagrant says', () => {
-  const [first = '', second = ''] = sshConfig(testCluster(), fromVagrant([2222, 2200, 2201]), true).split(/^(?=Host )/m)
-  assert.match(
-    first,
-    /^Host master01 127\.77\.0\.101\n {2}HostName 127\.77\.0\.101\n {2}User vagrant\n {2}IdentityFile "\/a b\/private_key"\n/,
-  )
-  assert.match(first, 'LogLevel ERROR')
-  assert.not.match(first, /FATAL|Port/)
-  assert.match(second, /^Host master02 127\.77\.0\.102\n {2}HostName 127\.77\.0\.102\n/)
-})
+test(
+  'each host goes by its name and its address and is reached there, as the user and with ' +
+    'the key that Vagrant says',
+  () => {
+    const [first = '', second = ''] = sshConfig(testCluster(), fromVagrant([2222, 2200, 2201]), true).split(
+      /^(?=Host )/m,
+    )
+    assert.match(
+      first,
+      /^Host master01 127\.77\.0\.101\n +HostName 127\.77\.0\.101\n +User vagrant\n +IdentityFile "\/a b\/private/,
+    )
+    assert.match(first, 'LogLevel ERROR')
+    assert.not.match(first, /FATAL|Port/)
+    assert.match(second, /^Host master02 127\.77\.0\.102\n {2}HostName 127\.77\.0\.102\n/)
+  },
+)
 
 test('hosts whose addresses cannot be reached from here are reached by the ports that Vagrant forwards', () => {
   const [first = ''] = sshConfig(testCluster(), fromVagrant([2222, 2200, 2201]), false).split(/^(?=Host )/m)

@@ -1,4 +1,5 @@
-// What Vagrant gets to read: rendered once, right for each provider, and valid in Vagrant's own eyes where that can be asked.
+// What Vagrant gets to read: rendered once, right for each provider, and valid in Vagrant's own eyes where that can be
+// asked.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -39,18 +40,21 @@ test('the settings say who the hosts are, and how large', () => {
   assert.equal((hosts as { name: string; address: string }[])[2], { name: 'master03', address: '127.77.0.103' })
 })
 
-test('without a box of its own, only VirtualBox gets an Ignition configuration; Flatcar is for it and Parallels', () => {
-  for (const [provider, flatcar] of Object.entries({
-    docker: false,
-    libvirt: false,
-    virtualbox: true,
-    parallels: true,
-  })) {
-    const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
-    assert.is(rendered(cluster).flatcar, flatcar)
-    assert.is(existsSync(join(cluster.paths.vagrant, 'config.ign')), provider === 'virtualbox')
-  }
-})
+test(
+  'without a box of its own, only VirtualBox gets an Ignition configuration; ' + 'Flatcar is for it and Parallels',
+  () => {
+    for (const [provider, flatcar] of Object.entries({
+      docker: false,
+      libvirt: false,
+      virtualbox: true,
+      parallels: true,
+    })) {
+      const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
+      assert.is(rendered(cluster).flatcar, flatcar)
+      assert.is(existsSync(join(cluster.paths.vagrant, 'config.ign')), provider === 'virtualbox')
+    }
+  },
+)
 
 test("Docker's image is named by what is in it, or is the one that was asked for", () => {
   assert.match(String(rendered(vagrantCluster({})).image), /^ha-etcd-host:[0-9a-f]{12}$/)
@@ -126,14 +130,19 @@ function pretended(programs: Record<string, string>): string {
   return folder
 }
 
-/** A Vagrant home whose Vagrantfile stands in for a provider's plugin: it takes every setting, so that the block for it is run. */
+/**
+ * A Vagrant home whose Vagrantfile stands in for a provider's plugin: it takes every setting, so that the block for it
+ * is run.
+ */
 function standIn(provider: string): string {
   const folder = temporaryFolder()
   const plugin = [
     'class StandIn < Vagrant.plugin("2")',
     '  name "stand-in"',
-    `  provider(:${provider}) { Class.new(Vagrant.plugin("2", :provider)) { def state; Vagrant::MachineState.new(:not_created, "", ""); end } }`,
-    `  config(:${provider}, :provider) { Class.new(Vagrant.plugin("2", :config)) { attr_accessor :memory, :cpus, :driver, :default_prefix, :check_guest_tools } }`,
+    `  provider(:${provider}) { Class.new(Vagrant.plugin("2", :provider)) { def state; ` +
+      'Vagrant::MachineState.new(:not_created, "", ""); end } }',
+    `  config(:${provider}, :provider) { Class.new(Vagrant.plugin("2", :config)) { attr_accessor ` +
+      ':memory, :cpus, :driver, :default_prefix, :check_guest_tools } }',
     'end',
   ]
   writeFileSync(join(folder, 'Vagrantfile'), `${plugin.join('\n')}\n`)

@@ -1,4 +1,5 @@
-"""Sends a snapshot and the tool that restores it to a host, and has the module etcd_data use them. Other actions need neither."""
+"""Sends a snapshot and the tool that restores it to a host, and has the module etcd_data use them. Other actions need
+neither."""
 
 from __future__ import annotations
 

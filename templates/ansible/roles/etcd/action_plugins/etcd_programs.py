@@ -29,8 +29,12 @@ class ActionModule(ActionBase):
             try:
                 self._transfer_file(program["source"], remote)
             except AnsibleError as error:
-                raise AnsibleActionFail("%s could not be sent to %s: %s" % (name, remote, str(error).strip())) from error
+                raise AnsibleActionFail(
+                    "%s could not be sent to %s: %s" % (name, remote, str(error).strip())
+                ) from error
             sent.append({"sent": remote, "path": program["path"], "sha256": program["sha256"]})
-        result.update(self._execute_module(module_name="etcd_programs", module_args={"programs": sent}, task_vars=task_vars))
+        result.update(
+            self._execute_module(module_name="etcd_programs", module_args={"programs": sent}, task_vars=task_vars)
+        )
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return result

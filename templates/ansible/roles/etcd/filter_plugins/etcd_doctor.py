@@ -41,13 +41,19 @@ def etcd_doctor_report(looks, reaches, addresses, pki_directory, now):
 
 
 def etcd_doctor_refusals(report):
-    """What stops the run: for each host its first failed check, as a finding whose code is the check's name; none when nothing does."""
+    """What stops the run: for each host its first failed check, as a finding whose code is the check's name; none when
+    nothing does."""
     failed = [(host, next((row for row in rows if not row["ok"]), None)) for host, rows in sorted(report.items())]
-    return [{"code": row["check"], "host": host, "detail": "%s: %s" % (host, row["detail"]), "remedy": row["remedy"]} for host, row in failed if row]
+    return [
+        {"code": row["check"], "host": host, "detail": "%s: %s" % (host, row["detail"]), "remedy": row["remedy"]}
+        for host, row in failed
+        if row
+    ]
 
 
 def _bounds(clock, now):
-    """(least, most) seconds that the host's clock is ahead of ours. The way there and back makes it no single number."""
+    """(least, most) seconds that the host's clock is ahead of ours. The way there and back makes it no single
+    number."""
     return clock["ended"] - now, clock["began"] - clock["sent"]
 
 
@@ -70,19 +76,40 @@ def _clock(host, offsets, measured):
 
 
 def _certificates(folder, host, address, now):
-    """Whether the host's certificates are valid and name its address: etcd refuses a peer whose own address is missing."""
+    """Whether the host's certificates are valid and name its address: etcd refuses a peer whose own address is
+    missing."""
     for name in ("server", host):
         path = os.path.join(folder, host, name + ".crt")
         try:
             with open(path, "rb") as file:
                 certificate = x509.load_pem_x509_certificate(file.read())
-            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.IPAddress)
+            names = certificate.extensions.get_extension_for_class(
+                x509.SubjectAlternativeName
+            ).value.get_values_for_type(x509.IPAddress)
         except (OSError, ValueError, x509.ExtensionNotFound) as error:
-            return _row("certificates", False, False, "%s cannot be used: %s." % (path, error), "Issue it again, with %s among its SANs." % address)
+            return _row(
+                "certificates",
+                False,
+                False,
+                "%s cannot be used: %s." % (path, error),
+                "Issue it again, with %s among its SANs." % address,
+            )
         if ipaddress.ip_address(address) not in names:
-            return _row("certificates", False, False, "%s does not name %s among its SANs." % (path, address), "Issue it again, or correct private_ipv4 in the inventory.")
+            return _row(
+                "certificates",
+                False,
+                False,
+                "%s does not name %s among its SANs." % (path, address),
+                "Issue it again, or correct private_ipv4 in the inventory.",
+            )
         if certificate.not_valid_after < datetime.datetime.utcfromtimestamp(now):
-            return _row("certificates", False, False, "%s expired on %s." % (path, certificate.not_valid_after.date()), "Issue it again.")
+            return _row(
+                "certificates",
+                False,
+                False,
+                "%s expired on %s." % (path, certificate.not_valid_after.date()),
+                "Issue it again.",
+            )
     return _row("certificates", True, False, "name %s" % address, "")
 
 
@@ -95,4 +122,8 @@ class FilterModule:
 
     def filters(self):
         """Their names in templates."""
-        return {"etcd_doctor_targets": etcd_doctor_targets, "etcd_doctor_report": etcd_doctor_report, "etcd_doctor_refusals": etcd_doctor_refusals}
+        return {
+            "etcd_doctor_targets": etcd_doctor_targets,
+            "etcd_doctor_report": etcd_doctor_report,
+            "etcd_doctor_refusals": etcd_doctor_refusals,
+        }

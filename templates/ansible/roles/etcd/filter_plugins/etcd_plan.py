@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 
+
 def etcd_changes(looks):
     """Whether anything is to be done on any host."""
     return any(look.get("drift") or not look.get("running") for look in looks.values())
@@ -22,18 +23,41 @@ def etcd_plan(looks, peer_urls, answers):
     views = [_members(answer) for answer in answers]
     members = views[0] if views else None
     agree = all(sorted(view) == sorted(members) for view in views)
-    refusal = _refusal(looks, peer_urls, members) if agree else _finding("members-disagree", "", "The running members do not agree on who the members are: one of them belongs to another cluster.", "See each one's own list with: etcdctl member list.")
-    bootstrapping = not any(look.get("state") == "existing" for look in looks.values()) and not _joins(looks, peer_urls, members)
+    refusal = (
+        _refusal(looks, peer_urls, members)
+        if agree
+        else _finding(
+            "members-disagree",
+            "",
+            "The running members do not agree on who the members are: one of them belongs to another cluster.",
+            "See each one's own list with: etcdctl member list.",
+        )
+    )
+    bootstrapping = not any(look.get("state") == "existing" for look in looks.values()) and not _joins(
+        looks, peer_urls, members
+    )
     state = {host: "new" if bootstrapping else "existing" for host in looks}
     # A cluster that was never formed has nothing to lose: there a restart needs no turn.
-    restart = [] if bootstrapping else [host for host, look in looks.items() if look.get("restart") and look.get("running")]
+    restart = (
+        [] if bootstrapping else [host for host, look in looks.items() if look.get("restart") and look.get("running")]
+    )
     return {
         "refusals": [refusal] if refusal else [],
         "state": state,
-        "converge": [host for host, look in looks.items() if (look.get("drift") or not look.get("running")) and host not in restart],
-        "settle": [host for host, look in looks.items() if host not in restart and (not look.get("running") or look.get("state") == "new")],
+        "converge": [
+            host
+            for host, look in looks.items()
+            if (look.get("drift") or not look.get("running")) and host not in restart
+        ],
+        "settle": [
+            host
+            for host, look in looks.items()
+            if host not in restart and (not look.get("running") or look.get("state") == "new")
+        ],
         # Who is ill has nothing to lose, the leader's turn disturbs most; the others in the inventory's order.
-        "restart": sorted(restart, key=lambda host: (looks[host].get("healthy", True), looks[host].get("leader", False))),
+        "restart": sorted(
+            restart, key=lambda host: (looks[host].get("healthy", True), looks[host].get("leader", False))
+        ),
     }
 
 
@@ -50,7 +74,9 @@ def _joins(looks, peer_urls, members):
     """Whether a host without data was added to a live cluster and is awaited there."""
     if members is None:
         return False
-    return any(not look.get("has_data") and members.get(peer_urls[host], {}).get("name") == "" for host, look in looks.items())
+    return any(
+        not look.get("has_data") and members.get(peer_urls[host], {}).get("name") == "" for host, look in looks.items()
+    )
 
 
 def _refusal(looks, peer_urls, members):
@@ -64,23 +90,37 @@ def _refusal(looks, peer_urls, members):
                 "strange-data",
                 host,
                 "%s has a member's data in %s, but nothing says that it is of this cluster." % (host, there),
-                "If it is not needed, move it aside: mv %s %s.old. If it is this cluster's, put the cluster's ca.crt where etcd has its certificates. Then run this again." % (there, there),
+                "If it is not needed, move it aside: mv %s %s.old. If it is this cluster's, put the cluster's ca.crt "
+                "where etcd has its certificates. Then run this again." % (there, there),
             )
     for host in sorted(looks):
         why = looks[host].get("unreadable")
         if why:
-            return _finding(why["code"], host, "%s would not start on etcd %s: %s." % (host, looks[host]["version"], why["detail"]), why["remedy"])
+            return _finding(
+                why["code"],
+                host,
+                "%s would not start on etcd %s: %s." % (host, looks[host]["version"], why["detail"]),
+                why["remedy"],
+            )
     empty = [host for host in sorted(looks) if not looks[host].get("has_data")]
     return next(filter(None, (_refusal_of_empty(host, empty, looks, peer_urls, members) for host in empty)), None)
 
 
 def _other_members(peer_urls, members):
     """The inventory and the cluster do not name the same members."""
-    strange = ["%s (%s)" % (members[url]["name"] or "an unstarted member", url) for url in sorted(set(members) - set(peer_urls.values()))]
+    strange = [
+        "%s (%s)" % (members[url]["name"] or "an unstarted member", url)
+        for url in sorted(set(members) - set(peer_urls.values()))
+    ]
     absent = sorted(host for host, url in peer_urls.items() if url not in members)
     parts = ["the cluster has %s, which the inventory lacks" % " and ".join(strange)] if strange else []
     parts += ["the inventory has %s, which the cluster lacks" % " and ".join(absent)] if absent else []
-    return _finding("members-differ", "", "The inventory and the live members differ: %s." % "; ".join(parts), "Correct the inventory, or the membership: etcdctl member add, etcdctl member remove.")
+    return _finding(
+        "members-differ",
+        "",
+        "The inventory and the live members differ: %s." % "; ".join(parts),
+        "Correct the inventory, or the membership: etcdctl member add, etcdctl member remove.",
+    )
 
 
 def _refusal_of_empty(host, empty, looks, peer_urls, members):
@@ -93,32 +133,43 @@ def _refusal_of_empty(host, empty, looks, peer_urls, members):
             return _finding(
                 "quorum-lost",
                 "",
-                "%s are members of the cluster, but their data directories are empty, and the others are no quorum." % " and ".join(lost),
+                "%s are members of the cluster, but their data directories are empty, and the others are no quorum."
+                % " and ".join(lost),
                 "Restore a snapshot on all hosts (playbooks/stage-snapshot.yml).",
             )
         return _finding(
             "data-lost",
             host,
-            "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could lose writes." % (host, member["id"]),
-            "To make it a new member by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, then run this again." % (member["id"], host, peer_urls[host]),
+            "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could "
+            "lose writes." % (host, member["id"]),
+            "To make it a new member by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, "
+            "then run this again." % (member["id"], host, peer_urls[host]),
         )
     if members is None and _strangers(looks, host):
         return _finding(
             "others-unasked",
             host,
-            "%s has no data, but etcd already answers at %s, and no member could be asked who belongs to the cluster." % (host, ", ".join(_strangers(looks, host))),
+            "%s has no data, but etcd already answers at %s, and no member could be asked who belongs to the cluster."
+            % (host, ", ".join(_strangers(looks, host))),
             "Run this for all hosts at once, and make the cluster healthy first.",
         )
     if members is None and settled:
         return _finding(
             "others-silent",
             host,
-            "%s has no data, but %s belonged to a formed cluster that does not answer now: starting %s afresh could lose writes." % (host, " and ".join(settled), host),
-            "Start the other members first; if they are lost for good, restore a snapshot on all hosts (playbooks/stage-snapshot.yml).",
+            "%s has no data, but %s belonged to a formed cluster that does not answer now: starting %s afresh could "
+            "lose writes." % (host, " and ".join(settled), host),
+            "Start the other members first; if they are lost for good, restore a snapshot on all hosts "
+            "(playbooks/stage-snapshot.yml).",
         )
     left = looks[host].get("remnants")
     if left:
-        return _finding("remnants", host, "%s would start afresh, but a part of an older member lies in %s." % (host, left), "Move it aside: mv %s %s.old, then run this again." % (left, left))
+        return _finding(
+            "remnants",
+            host,
+            "%s would start afresh, but a part of an older member lies in %s." % (host, left),
+            "Move it aside: mv %s %s.old, then run this again." % (left, left),
+        )
     return None
 
 
@@ -128,7 +179,8 @@ def _finding(code, host, detail, remedy):
 
 
 def _strangers(looks, host):
-    """Who listens on other hosts, but for the checks' own listeners, and hosts of this very play whose first start was cut short like this one's."""
+    """Who listens on other hosts, but for the checks' own listeners, and hosts of this very play whose first start was
+    cut short like this one's."""
     begun = [look.get("endpoint") for look in looks.values() if look.get("state") == "new" or look.get("listener")]
     return [url for url in looks[host].get("neighbours", []) if url not in begun]
 

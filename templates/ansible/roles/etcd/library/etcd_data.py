@@ -12,7 +12,21 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import names_cluster, same_authority
-from ansible.module_utils.etcd_files import FIRST_START, RESTORED_AS, TEMPORARY, discard, has_log, ids_of, leftovers, make_directory, make_user, own, put, read, restored_as
+from ansible.module_utils.etcd_files import (
+    FIRST_START,
+    RESTORED_AS,
+    TEMPORARY,
+    discard,
+    has_log,
+    ids_of,
+    leftovers,
+    make_directory,
+    make_user,
+    own,
+    put,
+    read,
+    restored_as,
+)
 from ansible.module_utils.etcd_log import old_requests, progress
 from ansible.module_utils.etcd_refusal import Refusal, answer
 from ansible.module_utils.etcd_service import service_of
@@ -30,7 +44,8 @@ options:
       - V(copy) stops etcd and copies its data.
       - V(stage) restores a snapshot in a folder beside the data, where etcd does not see it.
       - V(take) puts what was staged in the data's place, which must be empty.
-      - V(remove) removes this cluster's data for good, also what was moved aside, and its certificates; what others put beside them stays.
+      - V(remove) removes this cluster's data for good, also what was moved aside, and its certificates; what others put
+        beside them stays.
     choices: [inspect, set_aside, copy, stage, take, remove]
     required: true
     type: str
@@ -90,9 +105,10 @@ restored:
 machine:
   description: What uname calls the host's machine.
   returned: with action=inspect
-    type: str
+  type: str
 old_requests:
-  description: What in the log stands in the way of etcd 3.6 (V(before_3_6)) and 3.7 (V(before_3_7)); '' where nothing does.
+  description: What in the log stands in the way of etcd 3.6 (V(before_3_6)) and 3.7 (V(before_3_7)); '' where nothing
+    does.
   returned: with action=inspect and read_log
   type: dict
 programs:
@@ -156,7 +172,9 @@ class Data:
         self.service = service_of(module.run_command, service["manager"], service["name"], service["keeper"])
         there_ca = read(wanted["ca_path"])
         self.foreign = bool(wanted["ca"]) and not same_authority(there_ca, wanted["ca"])
-        self.ours = not self.foreign and (bool(there_ca and wanted["ca"]) or names_cluster(read(wanted["config_path"]), wanted["tokens"]))
+        self.ours = not self.foreign and (
+            bool(there_ca and wanted["ca"]) or names_cluster(read(wanted["config_path"]), wanted["tokens"])
+        )
 
     def aside(self):
         """Where the data goes that is moved aside or copied now."""
@@ -165,7 +183,11 @@ class Data:
     def require_ours(self):
         """Raises where another cluster's certificates are."""
         if self.foreign:
-            raise Refusal("foreign", "its certificates are of another authority: this host belongs to another cluster.", "Take it out of the inventory.")
+            raise Refusal(
+                "foreign",
+                "its certificates are of another authority: this host belongs to another cluster.",
+                "Take it out of the inventory.",
+            )
 
     def is_restored(self):
         """Whether the data is what was restored under our token."""
@@ -206,7 +228,17 @@ def inspect(data):
     commit, last = progress(data.folder)
     restored = restored_as(data.member) or restored_as(os.path.join(data.staged, "member"))
     has_data = has_log(data.folder)
-    found = {"changed": False, "running": running and has_data, "has_data": has_data, "commit": commit, "last": last, "foreign": data.foreign, "ours": data.ours, "restored": restored, "machine": os.uname().machine}
+    found = {
+        "changed": False,
+        "running": running and has_data,
+        "has_data": has_data,
+        "commit": commit,
+        "last": last,
+        "foreign": data.foreign,
+        "ours": data.ours,
+        "restored": restored,
+        "machine": os.uname().machine,
+    }
     if data.module.params.get("read_log"):
         found["old_requests"] = old_requests(data.folder)
         found["programs"] = data.programs
@@ -251,7 +283,8 @@ def copy_folder(source, part):
 
 
 def as_user(ids, work):
-    """Does it with the rights of the user that runs etcd: what that user may have put there, links say, opens nothing more to it."""
+    """Does it with the rights of the user that runs etcd: what that user may have put there, links say, opens nothing
+    more to it."""
     said, says = os.pipe()
     child = os.fork()
     if child == 0:
@@ -287,7 +320,8 @@ def stage(data):
 
 
 def restore_beside(data):
-    """In a folder that etcd's user cannot enter, by its handle: nobody can put a link in the tool's way. Then it is etcd's."""
+    """In a folder that etcd's user cannot enter, by its handle: nobody can put a link in the tool's way. Then it is
+    etcd's."""
     closed = os.path.join(data.folder, TEMPORARY + "restored")
     discard(closed)
     os.mkdir(closed, 0o700)
@@ -314,9 +348,15 @@ def run_tool(data):
     try:
         code, out, err = data.module.run_command(command, environ_update=others, handle_exceptions=False)
     except OSError as error:
-        raise Refusal("restore", "%s does not run here: %s." % (os.path.basename(params["tool"]), error.strerror)) from error
+        raise Refusal(
+            "restore", "%s does not run here: %s." % (os.path.basename(params["tool"]), error.strerror)
+        ) from error
     if code != 0:
-        raise Refusal("restore", "The snapshot could not be restored here.", output="\n".join((err or out).strip().splitlines()[-3:]))
+        raise Refusal(
+            "restore",
+            "The snapshot could not be restored here.",
+            output="\n".join((err or out).strip().splitlines()[-3:]),
+        )
 
 
 def take(data):
@@ -335,11 +375,20 @@ def take(data):
 
 
 def remove(data):
-    """Our data and our certificates, and their folders too where nothing else is in them. The service was stopped before."""
+    """Our data and our certificates, and their folders too where nothing else is in them. The service was stopped
+    before."""
     there = os.listdir(data.folder) if os.path.isdir(data.folder) else []
-    ours = [os.path.join(data.folder, name) for name in there if name in ("member", "restored", FIRST_START) or name.startswith("member.")]
+    ours = [
+        os.path.join(data.folder, name)
+        for name in there
+        if name in ("member", "restored", FIRST_START) or name.startswith("member.")
+    ]
     ours += [path for path in data.certificates if os.path.lexists(path)]
-    folders = [path for path in {data.folder: 0, **{os.path.dirname(path): 0 for path in data.certificates}} if os.path.isdir(path)]
+    folders = [
+        path
+        for path in {data.folder: 0, **{os.path.dirname(path): 0 for path in data.certificates}}
+        if os.path.isdir(path)
+    ]
     if data.module.check_mode:
         return {"changed": bool(folders), "left": []}
     for path in [*ours, *(path for folder in folders for path in leftovers(folder))]:

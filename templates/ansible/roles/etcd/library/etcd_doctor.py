@@ -16,7 +16,8 @@ DOCUMENTATION = r"""
 module: etcd_doctor
 short_description: Check what a host must offer to etcd
 description:
-  - Changes nothing. A listener on the client and the peer port, where nothing listens, ends by itself within two minutes.
+  - Changes nothing. A listener on the client and the peer port, where nothing listens, ends by itself within two
+    minutes.
 options:
   action:
     description:
@@ -47,7 +48,8 @@ checks:
   returned: always
   type: list
 listens:
-  description: The ports that other hosts may call, of the client and the peer port, and who answers there, V(etcd) or V(listener).
+  description: The ports that other hosts may call, of the client and the peer port, and who answers there, V(etcd) or
+    V(listener).
   returned: with action=look
   type: dict
 clock:
@@ -83,7 +85,16 @@ SPEC = {
             "awaited": {"type": "list", "elements": "str"},
         },
     },
-    "targets": {"type": "list", "elements": "dict", "options": {"name": {"type": "str"}, "address": {"type": "str"}, "port": {"type": "int"}, "greets": {"type": "bool"}}},
+    "targets": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str"},
+            "address": {"type": "str"},
+            "port": {"type": "int"},
+            "greets": {"type": "bool"},
+        },
+    },
 }
 
 
@@ -93,22 +104,40 @@ def look(module):
     wanted = module.params["wanted"]
     programs = fitting(wanted["programs"])
     service = wanted["service"]
-    running = service_of(module.run_command, service["manager"], service["name"], service["keeper"]).status()[0] and has_log(wanted["data_directory"])
+    running = service_of(module.run_command, service["manager"], service["name"], service["keeper"]).status()[
+        0
+    ] and has_log(wanted["data_directory"])
     _end_old_listener(wanted["peer_port"])
-    endpoints = [(wanted["address"], wanted["client_port"]), *(("127.0.0.1", port) for port in wanted["loopback_ports"]), (wanted["address"], wanted["peer_port"])]
+    endpoints = [
+        (wanted["address"], wanted["client_port"]),
+        *(("127.0.0.1", port) for port in wanted["loopback_ports"]),
+        (wanted["address"], wanted["peer_port"]),
+    ]
     found = [
         checks.python(),
         checks.rights(service["manager"] == "systemd"),
         checks.architecture(programs),
         checks.address(wanted["address"]),
         checks.ports(endpoints, running, uid_of(wanted["user"])),
-        checks.cluster(read(wanted["config_path"]), wanted["token"], wanted["former_tokens"], read(wanted["ca_path"]), wanted["ca"], running),
+        checks.cluster(
+            read(wanted["config_path"]),
+            wanted["token"],
+            wanted["former_tokens"],
+            read(wanted["ca_path"]),
+            wanted["ca"],
+            running,
+        ),
         checks.disk(wanted["data_directory"], programs, running),
         checks.memory(running),
     ]
     if not module.check_mode:
         found.append(checks.disk_speed(wanted["data_directory"]))
-    return {"changed": False, "checks": found, "listens": _listens(module, running), "clock": {"began": began, "ended": time.time(), "sent": module.params["sent"]}}
+    return {
+        "changed": False,
+        "checks": found,
+        "listens": _listens(module, running),
+        "clock": {"began": began, "ended": time.time(), "sent": module.params["sent"]},
+    }
 
 
 def uid_of(user):
@@ -124,7 +153,8 @@ def _end_old_listener(port):
 
 
 def _listens(module, running):
-    """Who listens on which port; where etcd does not run, our listener from now on. An etcd without a quorum serves no clients."""
+    """Who listens on which port; where etcd does not run, our listener from now on. An etcd without a quorum serves no
+    clients."""
     wanted = module.params["wanted"]
     ports = [wanted["client_port"], wanted["peer_port"]]
     if running:
@@ -139,7 +169,8 @@ def _listens(module, running):
 
 
 def reach(module):
-    """Every other host's ports, from here: peers talk at one; at the other the role asks, before it takes a member down, how the others are."""
+    """Every other host's ports, from here: peers talk at one; at the other the role asks, before it takes a member
+    down, how the others are."""
     offsets, lost = {}, {}
     for target in module.params["targets"]:
         wrong, offset = listener.call(target["address"], target["port"], module.params["name"], target["greets"])
@@ -148,9 +179,19 @@ def reach(module):
         elif offset is not None:
             offsets[target["name"]] = offset
     row = (
-        checks.bad("peers", "This host cannot reach %s." % "; ".join("%s at %s, %s (%s)" % (name, address, " and ".join(ports), wrong) for (name, address, wrong), ports in lost.items()), "Open etcd's client port and its peer port between all hosts, in their firewalls and in the network's.")
+        checks.bad(
+            "peers",
+            "This host cannot reach %s."
+            % "; ".join(
+                "%s at %s, %s (%s)" % (name, address, " and ".join(ports), wrong)
+                for (name, address, wrong), ports in lost.items()
+            ),
+            "Open etcd's client port and its peer port between all hosts, in their firewalls and in the network's.",
+        )
         if lost
-        else checks.good("peers", "reaches %s" % ", ".join(dict.fromkeys(target["name"] for target in module.params["targets"])))
+        else checks.good(
+            "peers", "reaches %s" % ", ".join(dict.fromkeys(target["name"] for target in module.params["targets"]))
+        )
     )
     return {"changed": False, "checks": [row], "offsets": offsets}
 

@@ -12,7 +12,23 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import holder, same_authority
 from ansible.module_utils.etcd_cluster import Etcdctl, listens
-from ansible.module_utils.etcd_files import FIRST_START, differs, discard, fitting, has_log, ids_of, leftovers, make_directory, make_user, needs_restart, own, program_differs, put, read, restored_as
+from ansible.module_utils.etcd_files import (
+    FIRST_START,
+    differs,
+    discard,
+    fitting,
+    has_log,
+    ids_of,
+    leftovers,
+    make_directory,
+    make_user,
+    needs_restart,
+    own,
+    program_differs,
+    put,
+    read,
+    restored_as,
+)
 from ansible.module_utils.etcd_listener import NAME as LISTENER
 from ansible.module_utils.etcd_log import unreadable
 from ansible.module_utils.etcd_refusal import answer
@@ -68,7 +84,8 @@ remnants:
   returned: with action=look
   type: str
 strange:
-  description: The folder of a member's data which nothing on the host says that this cluster made; '' where there is none.
+  description: The folder of a member's data which nothing on the host says that this cluster made; '' where there is
+    none.
   returned: with action=look
   type: str
 listener:
@@ -88,7 +105,8 @@ version:
   returned: with action=look
   type: str
 unreadable:
-  description: Why that etcd would not start on the data (code, detail, remedy); empty where nothing is known against it.
+  description: Why that etcd would not start on the data (code, detail, remedy); empty where nothing is known against
+    it.
   returned: with action=look
   type: dict
 programs:
@@ -116,14 +134,43 @@ SPEC = {
             "directories": {"type": "list", "elements": "path"},
             "config": {"type": "dict", "options": {"path": {"type": "str"}, "content": {"type": "str"}}},
             "files": {"type": "list", "elements": "dict", "options": FILE},
-            "private_keys": {"type": "list", "elements": "dict", "no_log": False, "options": {"path": {"type": "str"}, "content": {"type": "str", "no_log": True}}},
-            "programs": {"type": "list", "elements": "dict", "options": {"path": {"type": "str"}, "sha256": {"type": "str"}, "machine": {"type": "str"}, "source": {"type": "str"}, "size": {"type": "int"}, "version": {"type": "str", "default": ""}}},
+            "private_keys": {
+                "type": "list",
+                "elements": "dict",
+                "no_log": False,
+                "options": {"path": {"type": "str"}, "content": {"type": "str", "no_log": True}},
+            },
+            "programs": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "path": {"type": "str"},
+                    "sha256": {"type": "str"},
+                    "machine": {"type": "str"},
+                    "source": {"type": "str"},
+                    "size": {"type": "int"},
+                    "version": {"type": "str", "default": ""},
+                },
+            },
             "unit": {"type": "dict", "options": FILE},
             "version": {"type": "str", "default": ""},
-            "service": {"type": "dict", "options": {"manager": {"choices": ["systemd", "keeper"]}, "name": {"type": "str"}, "keeper": {"type": "str"}}},
+            "service": {
+                "type": "dict",
+                "options": {
+                    "manager": {"choices": ["systemd", "keeper"]},
+                    "name": {"type": "str"},
+                    "keeper": {"type": "str"},
+                },
+            },
             "etcdctl": {
                 "type": "dict",
-                "options": {"program": {"type": "str"}, "endpoint": {"type": "str"}, "endpoints": {"type": "list", "elements": "str"}, "ssl_directory": {"type": "str"}, "timeout": {"type": "int"}},
+                "options": {
+                    "program": {"type": "str"},
+                    "endpoint": {"type": "str"},
+                    "endpoints": {"type": "list", "elements": "str"},
+                    "ssl_directory": {"type": "str"},
+                    "timeout": {"type": "int"},
+                },
             },
         },
     },
@@ -144,7 +191,14 @@ class Host:
         service = wanted["service"]
         self.service = service_of(module.run_command, service["manager"], service["name"], service["keeper"])
         etcdctl = wanted["etcdctl"]
-        self.etcdctl = Etcdctl(module.run_command, etcdctl["program"], etcdctl["ssl_directory"], etcdctl["endpoint"], etcdctl["endpoints"], etcdctl["timeout"])
+        self.etcdctl = Etcdctl(
+            module.run_command,
+            etcdctl["program"],
+            etcdctl["ssl_directory"],
+            etcdctl["endpoint"],
+            etcdctl["endpoints"],
+            etcdctl["timeout"],
+        )
 
     def has_data(self):
         """Whether the data directory holds a member's log."""
@@ -156,13 +210,23 @@ class Host:
 
     def remnants(self):
         """Whether a part of a member is left without its log, and not by a first start that was cut short."""
-        return not self.has_data() and os.path.exists(os.path.join(self.data, "member")) and not os.path.exists(self.permit())
+        return (
+            not self.has_data()
+            and os.path.exists(os.path.join(self.data, "member"))
+            and not os.path.exists(self.permit())
+        )
 
     def strange(self):
-        """Whether there is data, but neither a configuration of the role's, nor our authority, nor the mark of a restored member."""
+        """Whether there is data, but neither a configuration of the role's, nor our authority, nor the mark of a
+        restored member."""
         there_ca = read(os.path.join(self.etcdctl.ssl_directory, "ca.crt"))
         ours = next(entry["content"] for entry in self.wanted["files"] if os.path.basename(entry["path"]) == "ca.crt")
-        known = bool(self.state()) or bool(there_ca) and same_authority(there_ca, ours) or bool(restored_as(os.path.join(self.data, "member")))
+        known = (
+            bool(self.state())
+            or bool(there_ca)
+            and same_authority(there_ca, ours)
+            or bool(restored_as(os.path.join(self.data, "member")))
+        )
         return self.has_data() and not known
 
     def state(self):
@@ -186,22 +250,46 @@ class Host:
     def all_files(self, state):
         """(path, content, mode, ids, does a running etcd need to start again for it)."""
         files = [(entry["path"], entry["content"], 0o644, self.ids, entry["restart"]) for entry in self.wanted["files"]]
-        files += [(entry["path"], base64.b64decode(entry["content"]).decode(), 0o600, self.ids, False) for entry in self.wanted["private_keys"]]
+        files += [
+            (entry["path"], base64.b64decode(entry["content"]).decode(), 0o600, self.ids, False)
+            for entry in self.wanted["private_keys"]
+        ]
         if self.wants_unit():
-            files.append((self.wanted["unit"]["path"], self.wanted["unit"]["content"], 0o644, self.ids, self.wanted["unit"]["restart"]))
+            files.append(
+                (
+                    self.wanted["unit"]["path"],
+                    self.wanted["unit"]["content"],
+                    0o644,
+                    self.ids,
+                    self.wanted["unit"]["restart"],
+                )
+            )
         there = read(self.config["path"])
-        files.append((self.config["path"], self.config_content(state), 0o644, self.ids, needs_restart(there, self.config["content"])))
+        files.append(
+            (
+                self.config["path"],
+                self.config_content(state),
+                0o644,
+                self.ids,
+                needs_restart(there, self.config["content"]),
+            )
+        )
         return files
 
     def wants_unit(self):
         """Whether the unit is ours to write: an OS that has its own (Flatcar) keeps it."""
         path = self.wanted["unit"]["path"]
-        return bool(path) and not any(os.path.exists(os.path.join(folder, os.path.basename(path))) for folder in VENDOR_UNITS)
+        return bool(path) and not any(
+            os.path.exists(os.path.join(folder, os.path.basename(path))) for folder in VENDOR_UNITS
+        )
 
     def programs(self):
         """(path, what differs) of the programs that are copied to this host; read once, since they are large."""
         if self.seen is None:
-            self.seen = [(entry["path"], program_differs(entry["path"], entry["sha256"], self.ids)) for entry in self.wanted["programs"]]
+            self.seen = [
+                (entry["path"], program_differs(entry["path"], entry["sha256"], self.ids))
+                for entry in self.wanted["programs"]
+            ]
         return self.seen
 
     def drift(self, state):
@@ -231,7 +319,9 @@ class Host:
 
     def etcd_program(self):
         """The path of the etcd that is copied to this host; '' where the host has its own."""
-        return next((entry["path"] for entry in self.wanted["programs"] if os.path.basename(entry["path"]) == "etcd"), "")
+        return next(
+            (entry["path"] for entry in self.wanted["programs"] if os.path.basename(entry["path"]) == "etcd"), ""
+        )
 
     def version(self):
         """Which etcd the next start brings; '' where nobody knows."""
@@ -239,7 +329,9 @@ class Host:
         if self.wanted["version"] or copied:
             return self.wanted["version"] or copied[0]
         try:
-            _code, out, _err = self.module.run_command([os.path.join(os.path.dirname(self.etcdctl.program), "etcd"), "--version"], handle_exceptions=False)
+            _code, out, _err = self.module.run_command(
+                [os.path.join(os.path.dirname(self.etcdctl.program), "etcd"), "--version"], handle_exceptions=False
+            )
         except OSError:
             return ""
         found = re.search(r"etcd Version: (\d+\.\d+\.\d+)", out)
@@ -277,12 +369,17 @@ class Host:
 
     def stale(self, since):
         """Whether a file that etcd reads at its start only was written after this etcd started."""
-        paths = [path for path, _content, _mode, _ids, needs in self.all_files("existing") if needs or path == self.config["path"]]
+        paths = [
+            path
+            for path, _content, _mode, _ids, needs in self.all_files("existing")
+            if needs or path == self.config["path"]
+        ]
         paths += [path for path in [self.etcd_program()] if path]
         return any(os.path.exists(path) and int(os.stat(path).st_mtime) > since for path in paths)
 
     def has_listener(self):
-        """Whether the listener of checks that failed lives on at the client port, for a moment; others take it for an etcd."""
+        """Whether the listener of checks that failed lives on at the client port, for a moment; others take it for an
+        etcd."""
         return holder(urlsplit(self.etcdctl.endpoint).port)[1] == LISTENER
 
     def neighbours(self):
@@ -293,7 +390,10 @@ class Host:
 def diff_of(path, content, mode):
     """One file's difference for --diff; a private key's is not shown, nor a certificate's, which nobody could read."""
     if mode == 0o600 or path.endswith(".crt"):
-        return {"prepared": "--- before: %s\n+++ after: %s\n%s\n" % (path, path, "(a new private key)" if mode == 0o600 else "(a new certificate)")}
+        return {
+            "prepared": "--- before: %s\n+++ after: %s\n%s\n"
+            % (path, path, "(a new private key)" if mode == 0o600 else "(a new certificate)")
+        }
     return {"before_header": path, "after_header": path, "before": read(path) or "", "after": content}
 
 
@@ -326,7 +426,11 @@ def look(host):
         "unreadable": unreadable(host.data, version, status["version"] if status else "") if version else {},
         "healthy": status is not None,
         "leader": bool(status and status["leader"] == status["member_id"]),
-        "programs": [entry for entry, (_path, why) in zip(host.wanted["programs"], host.programs()) if why in ("missing", "content")],
+        "programs": [
+            entry
+            for entry, (_path, why) in zip(host.wanted["programs"], host.programs())
+            if why in ("missing", "content")
+        ],
         "neighbours": host.neighbours() if not has_data and not running else [],
         "endpoint": host.etcdctl.endpoint,
         "listener": not running and host.has_listener(),
@@ -334,7 +438,8 @@ def look(host):
 
 
 def ask(host):
-    """Who the members are, by this member's word; '' when it cannot say, even asked again: a busy machine may miss one call's time."""
+    """Who the members are, by this member's word; '' when it cannot say, even asked again: a busy machine may miss one
+    call's time."""
     for _attempt in range(3):
         code, out, _err = host.etcdctl.call(host.etcdctl.endpoint, "member", "list")
         if code == 0:

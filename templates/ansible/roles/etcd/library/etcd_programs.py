@@ -19,7 +19,8 @@ description:
   - They belong to root until M(etcd_host) gives them to the user that runs etcd, who may not be there yet.
 options:
   programs:
-    description: Rows with sent, the file that was sent (source, on the controller, for the action plugin), path, where it belongs, and sha256, its sum.
+    description: Rows with sent, the file that was sent (source, on the controller, for the action plugin), path, where
+      it belongs, and sha256, its sum.
     required: true
     type: list
     elements: dict
@@ -48,7 +49,12 @@ def place(program):
 def main():
     """Puts each in place."""
     spec = {"sent": {"type": "str"}, "path": {"type": "str"}, "sha256": {"type": "str"}}
-    module = AnsibleModule(argument_spec={"programs": {"type": "list", "elements": "dict", "options": spec, "required": True}, "source": {"type": "str"}})
+    module = AnsibleModule(
+        argument_spec={
+            "programs": {"type": "list", "elements": "dict", "options": spec, "required": True},
+            "source": {"type": "str"},
+        }
+    )
     answer(module, lambda: {"changed": bool([place(program) for program in module.params["programs"]])})
 
 

@@ -1,4 +1,5 @@
-"""What a host must offer before etcd is put on it. Each check says what is there, and what helps where it is not enough."""
+"""What a host must offer before etcd is put on it. Each check says what is there, and what helps where it is not
+enough."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import time
 
 MIB = 1 << 20
 
-# Less than this and etcd cannot even begin; twice its quota (2 GiB) is what it may come to need (write-ahead log, snapshots).
+# Less than this and etcd cannot even begin; twice its quota (2 GiB) is what it may come to need (write-ahead log,
+# snapshots).
 LEAST_DISK, GOOD_DISK = 256 * MIB, 4096 * MIB
 LEAST_MEMORY = 256 * MIB
 
@@ -42,7 +44,11 @@ def rights(needs_root):
     """Whether the play became root."""
     if not needs_root or os.geteuid() == 0:
         return good("rights", "root" if os.geteuid() == 0 else "user %d" % os.geteuid())
-    return bad("rights", "Ansible is user %d here, not root." % os.geteuid(), "Run the play with become: true, as a user who may use sudo.")
+    return bad(
+        "rights",
+        "Ansible is user %d here, not root." % os.geteuid(),
+        "Run the play with become: true, as a user who may use sudo.",
+    )
 
 
 def architecture(programs):
@@ -51,7 +57,12 @@ def architecture(programs):
     row = good("architecture", mine)
     for program in programs:
         if program["machine"] and program["machine"] != mine and (program["machine"], mine) != ("i686", "x86_64"):
-            row = bad("architecture", "%s is made for %s, but this host is %s." % (os.path.basename(program["path"]), program["machine"], mine), "Give etcd_binaries_source a folder with programs for %s." % mine)
+            row = bad(
+                "architecture",
+                "%s is made for %s, but this host is %s."
+                % (os.path.basename(program["path"]), program["machine"], mine),
+                "Give etcd_binaries_source a folder with programs for %s." % mine,
+            )
             break
     return {**row, "machine": mine}
 
@@ -61,13 +72,27 @@ def disk(data_directory, programs, running):
     for program in programs:
         free = _free(os.path.dirname(program["path"]))
         if not os.path.exists(program["path"]) and free < program["size"]:
-            return bad("disk space", "%d MiB are free for %s, which needs %d MiB." % (free // MIB, program["path"], program["size"] // MIB + 1), "Free some space there, then run this again.")
+            return bad(
+                "disk space",
+                "%d MiB are free for %s, which needs %d MiB."
+                % (free // MIB, program["path"], program["size"] // MIB + 1),
+                "Free some space there, then run this again.",
+            )
     free = _free(data_directory)
     detail = "%d MiB are free for %s." % (free // MIB, data_directory)
     if free < LEAST_DISK and not running:
-        return bad("disk space", "Only %s etcd needs %d MiB to begin with." % (detail.replace(".", ";"), LEAST_DISK // MIB), "Free some space there, then run this again.")
+        return bad(
+            "disk space",
+            "Only %s etcd needs %d MiB to begin with." % (detail.replace(".", ";"), LEAST_DISK // MIB),
+            "Free some space there, then run this again.",
+        )
     if free < LEAST_DISK or free < GOOD_DISK and not running:
-        return good("disk space", detail, warning=True, remedy="etcd may come to need twice its quota of 2 GiB: give it a larger disk.")
+        return good(
+            "disk space",
+            detail,
+            warning=True,
+            remedy="etcd may come to need twice its quota of 2 GiB: give it a larger disk.",
+        )
     return good("disk space", detail)
 
 
@@ -96,13 +121,26 @@ def disk_speed(data_directory):
             os.fdatasync(handle)
             took.append(time.monotonic() - start)
     except OSError as error:
-        return bad("disk speed", "%s cannot be written: %s." % (folder, error.strerror), "Free some space there, then run this again.")
+        return bad(
+            "disk speed",
+            "%s cannot be written: %s." % (folder, error.strerror),
+            "Free some space there, then run this again.",
+        )
     finally:
         os.close(handle)
         os.unlink(path)
     slow = sorted(took)[max(0, int(len(took) * 0.99) - 1)] * 1000
     detail = "fdatasync takes %.1f ms (99th percentile of %d)." % (slow, len(took))
-    return good("disk speed", detail, warning=slow >= GOOD_FSYNC_MS, remedy="etcd wants less than %d ms: use a faster disk, or one that nothing else writes to." % GOOD_FSYNC_MS if slow >= GOOD_FSYNC_MS else "")
+    return good(
+        "disk speed",
+        detail,
+        warning=slow >= GOOD_FSYNC_MS,
+        remedy=(
+            "etcd wants less than %d ms: use a faster disk, or one that nothing else writes to." % GOOD_FSYNC_MS
+            if slow >= GOOD_FSYNC_MS
+            else ""
+        ),
+    )
 
 
 def address(private):
@@ -111,8 +149,16 @@ def address(private):
         _bind(private, 0).close()
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
-            return bad("address", "This host does not have the address %s." % private, "Correct private_ipv4 in the inventory, or give the host that address.")
-        return bad("address", "%s cannot be used here: %s." % (private, error.strerror), "Correct private_ipv4 in the inventory.")
+            return bad(
+                "address",
+                "This host does not have the address %s." % private,
+                "Correct private_ipv4 in the inventory, or give the host that address.",
+            )
+        return bad(
+            "address",
+            "%s cannot be used here: %s." % (private, error.strerror),
+            "Correct private_ipv4 in the inventory.",
+        )
     return good("address", private)
 
 
@@ -128,7 +174,11 @@ def ports(endpoints, running, uid):
                 continue
             pid, command, owner = holder(port)
             who = "%s (process %d)" % (command, pid) if pid else "a program of user %s" % owner
-            return bad("ports", "Port %d of %s is taken by %s." % (port, host, who), "Stop it, or give etcd another port (etcd_client_port, etcd_peer_port, etcd_loopback_ports).")
+            return bad(
+                "ports",
+                "Port %d of %s is taken by %s." % (port, host, who),
+                "Stop it, or give etcd another port (etcd_client_port, etcd_peer_port, etcd_loopback_ports).",
+            )
     return good("ports", "%s" % ", ".join(sorted({str(port) for _host, port in endpoints})))
 
 
@@ -149,8 +199,10 @@ def cluster(config, token, former_tokens, there_ca, our_ca, running):
     if theirs and not names_cluster(config, [token, *former_tokens]):
         return bad(
             "cluster",
-            "This host belongs to another cluster, %s; the inventory would make it one of %s." % (theirs.group(1), token),
-            "Correct the inventory or etcd_cluster_token. If %s is gone for good, stop etcd here and move its data and its configuration aside." % theirs.group(1),
+            "This host belongs to another cluster, %s; the inventory would make it one of %s."
+            % (theirs.group(1), token),
+            "Correct the inventory or etcd_cluster_token. If %s is gone for good, stop etcd here and move its data "
+            "and its configuration aside." % theirs.group(1),
         )
     if running and not same_authority(there_ca, our_ca):
         return bad(
@@ -168,7 +220,8 @@ def is_etcd(port, uid):
 
 
 def holder(port):
-    """(pid, command, uid) of who listens on the port; (0, '', …) where the process cannot be known, uid None for nobody."""
+    """(pid, command, uid) of who listens on the port; (0, '', …) where the process cannot be known, uid None for
+    nobody."""
     inodes, owner = set(), None
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         if os.path.exists(table):
@@ -181,7 +234,10 @@ def holder(port):
         return 0, "", None
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            held = {os.readlink(os.path.join("/proc", pid, "fd", name)) for name in os.listdir(os.path.join("/proc", pid, "fd"))}
+            held = {
+                os.readlink(os.path.join("/proc", pid, "fd", name))
+                for name in os.listdir(os.path.join("/proc", pid, "fd"))
+            }
             if inodes & held:
                 with open(os.path.join("/proc", pid, "comm"), encoding="utf-8", errors="replace") as file:
                     return int(pid), file.read().strip(), owner

@@ -53,7 +53,10 @@ class Etcdctl:
             "DIAL_TIMEOUT": "1s",
             "WRITE_OUT": "json",
         }
-        direct = {"NO_PROXY": "*", "no_proxy": "*"}  # etcdctl 3.5 would go through the proxy that the host has for the web
+        direct = {
+            "NO_PROXY": "*",
+            "no_proxy": "*",
+        }  # etcdctl 3.5 would go through the proxy that the host has for the web
         environment = {**others, **direct, **{"ETCDCTL_" + name: value for name, value in ours.items()}}
         try:
             return self.run_command([self.program, *args], environ_update=environment, handle_exceptions=False)
@@ -61,17 +64,23 @@ class Etcdctl:
             return 127, "", "%s: %s" % (self.program, error.strerror)
 
     def healthy(self, endpoint):
-        """Whether a proposal made through this endpoint is committed; a learner, which takes none, has to follow a leader."""
+        """Whether a proposal made through this endpoint is committed; a learner, which takes none, has to follow a
+        leader."""
         status = self.status(endpoint)
-        if status and status["learner"]:  # asked for a proposal, it would only be asked again and again until the time is up
+        if (
+            status and status["learner"]
+        ):  # asked for a proposal, it would only be asked again and again until the time is up
             return bool(status["leader"])
         if status is None:
             return False
         code, out, err = self.call(endpoint, "endpoint", "health")
-        return code == 0 or "NOSPACE" in out + err  # from 3.5 on etcdctl calls a full member unhealthy, though it commits
+        return (
+            code == 0 or "NOSPACE" in out + err
+        )  # from 3.5 on etcdctl calls a full member unhealthy, though it commits
 
     def status(self, endpoint):
-        """{member_id, leader, learner, raft_index, applied, version} of one endpoint, or None where it does not answer."""
+        """{member_id, leader, learner, raft_index, applied, version} of one endpoint, or None where it does not
+        answer."""
         code, out, _err = self.call(endpoint, "endpoint", "status")
         if code != 0:
             return None
@@ -94,7 +103,12 @@ class Etcdctl:
             return
         sick = [url for url in self.endpoints if url != self.endpoint and not self.healthy(url)]
         if sick:
-            raise Refusal("others-ill", "Not restarted: %s is not healthy, and taking another member down would risk the quorum." % " and ".join(sick), "Make it healthy, then run this again.")
+            raise Refusal(
+                "others-ill",
+                "Not restarted: %s is not healthy, and taking another member down would risk the quorum."
+                % " and ".join(sick),
+                "Make it healthy, then run this again.",
+            )
 
     def hand_leadership_over(self):
         """If this member leads, makes another one lead."""
@@ -103,12 +117,21 @@ class Etcdctl:
             return
         for url in self.endpoints:
             other = self.status(url) if url != self.endpoint else None
-            if other and not other["learner"] and self.call(self.endpoint, "move-leader", "%x" % other["member_id"])[0] == 0:
+            if (
+                other
+                and not other["learner"]
+                and self.call(self.endpoint, "move-leader", "%x" % other["member_id"])[0] == 0
+            ):
                 return
-        raise Refusal("no-heir", "Not restarted: this member leads the cluster and no other took the lead over.", "Run this again.")
+        raise Refusal(
+            "no-heir",
+            "Not restarted: this member leads the cluster and no other took the lead over.",
+            "Run this again.",
+        )
 
     def wait_until_healthy(self, service, caught_up=False):
-        """Waits until this member commits proposals and, if asked or a learner, has applied what the others had when the wait began.
+        """Waits until this member commits proposals and, if asked or a learner, has applied what the others had when
+        the wait began.
 
         An etcd that does not stay up is given a few seconds, not the whole time.
         """
@@ -128,9 +151,18 @@ class Etcdctl:
                 last_words = service.last_words()
                 down_since = (down_since or now) if last_words else None
                 if down_since and now > down_since + STAY_UP:
-                    raise Refusal("ends", "etcd does not stay up here. The last it said:", "Put right what it says, then run this again.", last_words)
+                    raise Refusal(
+                        "ends",
+                        "etcd does not stay up here. The last it said:",
+                        "Put right what it says, then run this again.",
+                        last_words,
+                    )
             if now > deadline:
-                raise Refusal("not-healthy", "The member at %s did not become healthy within %d s." % (self.endpoint, self.timeout), "Its log says why.")
+                raise Refusal(
+                    "not-healthy",
+                    "The member at %s did not become healthy within %d s." % (self.endpoint, self.timeout),
+                    "Its log says why.",
+                )
             time.sleep(0.05)
 
     def furthest(self):

@@ -20,7 +20,8 @@ BOOTSTRAP = re.compile(r"^.*\bETCD_INITIAL_(?:CLUSTER|CLUSTER_STATE|CLUSTER_TOKE
 # the service: a member that lost its data would rejoin under its old id, having forgotten what it had acknowledged.
 FIRST_START = "first-start"
 
-# In the data of a member that was restored from a snapshot: the initial cluster token that it was restored under. It tells
+# In the data of a member that was restored from a snapshot: the initial cluster token that it was restored under. It
+# tells
 # restored data from older data, whenever a run was cut short; etcd itself takes no notice of it.
 RESTORED_AS = "restored-as"
 LONGEST_TOKEN = 4096
@@ -31,7 +32,11 @@ TEMPORARY = ".etcd-role-"
 
 def leftovers(folder):
     """The half-written files in a folder."""
-    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(TEMPORARY)] if os.path.isdir(folder) else []
+    return (
+        [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.startswith(TEMPORARY)]
+        if os.path.isdir(folder)
+        else []
+    )
 
 
 def has_log(data_directory):
@@ -83,10 +88,26 @@ def make_user(run_command, user):
         group = ["--gid", user]
     except KeyError:
         group = ["--user-group"]
-    code, out, err = run_command(["useradd", "--system", *group, "--home-dir", "/nonexistent", "--no-create-home", "--shell", "/usr/sbin/nologin", user])
+    code, out, err = run_command(
+        [
+            "useradd",
+            "--system",
+            *group,
+            "--home-dir",
+            "/nonexistent",
+            "--no-create-home",
+            "--shell",
+            "/usr/sbin/nologin",
+            user,
+        ]
+    )
     ids = ids_of(user)
     if ids is None:
-        raise OSError(errno.EPERM, "the user could not be made: %s" % ((err or out).strip() or "useradd ended with %d" % code), user)
+        raise OSError(
+            errno.EPERM,
+            "the user could not be made: %s" % ((err or out).strip() or "useradd ended with %d" % code),
+            user,
+        )
     return ids
 
 

@@ -273,7 +273,8 @@ def keep(folder, ready):
 
 
 def main(folder):
-    """Starts a keeper that lives on by itself; returns once it has looked after its etcd. One that is there already stays."""
+    """Starts a keeper that lives on by itself; returns once it has looked after its etcd. One that is there already
+    stays."""
     heard, told = os.pipe()
     if os.fork():
         os.close(told)

@@ -1,4 +1,5 @@
-"""What a member's write-ahead log says: how far it got, and what a newer etcd could not read. No etcd needs to run for it."""
+"""What a member's write-ahead log says: how far it got, and what a newer etcd could not read. No etcd needs to run for
+it."""
 
 from __future__ import annotations
 
@@ -26,9 +27,13 @@ REQUEST_V2 = 2
 OF_THE_CLUSTER = re.compile(rb"^/0/(version$|members/[0-9a-f]{1,16}/attributes$)")
 
 # What helps against what old_requests finds, for whoever uses the role alone.
-WITHOUT_V2 = "Run this role with etcd 3.5, keep what you need of the v2 store, and restore a snapshot (playbooks/stage-snapshot.yml): it has nothing of that store."
+WITHOUT_V2 = (
+    "Run this role with etcd 3.5, keep what you need of the v2 store, and restore a snapshot "
+    "(playbooks/stage-snapshot.yml): it has nothing of that store."
+)
 WITH_SNAPSHOT = (
-    'Run this role with etcd 3.6 and ETCD_SNAPSHOT_COUNT: "10" in etcd_environment, write a few keys so that each member takes a snapshot, '
+    'Run this role with etcd 3.6 and ETCD_SNAPSHOT_COUNT: "10" in etcd_environment, write a few keys so that each '
+    "member takes a snapshot, "
     "and take that setting out; then run this again."
 )
 
@@ -45,7 +50,9 @@ def progress(data_directory):
                 if kind == STATE:
                     commit = _field(data, STATE_COMMIT) or commit
                 elif kind == ENTRY:
-                    last = _field(data, ENTRY_INDEX) or last  # one that was overruled by another leader is written again
+                    last = (
+                        _field(data, ENTRY_INDEX) or last
+                    )  # one that was overruled by another leader is written again
         if commit:  # a new file begins with the state so far
             break
     return commit, max(commit, last)
@@ -56,7 +63,8 @@ def old_requests(data_directory):
 
     etcd reads its newest snapshot, and then the entries after it. Up to 3.5 it wrote requests to the v2 store there: of
     these 3.6 understands only what concerns the cluster itself, and 3.7 none (its startup panics). 3.6 does not start
-    either where the store in the snapshot holds a person's keys (AssertNoV2StoreContent in etcd's server/storage/util.go).
+    either where the store in the snapshot holds a person's keys (AssertNoV2StoreContent in etcd's
+    server/storage/util.go).
     """
     member = os.path.join(data_directory, "member")
     newest, entries = _since_newest_snapshot(member)
@@ -70,7 +78,8 @@ def old_requests(data_directory):
 
 
 def unreadable(data_directory, version, running=""):
-    """Why this version of etcd would not start on the member's data: {code, detail, remedy}; {} where nothing is known against it.
+    """Why this version of etcd would not start on the member's data: {code, detail, remedy}; {} where nothing is known
+    against it.
 
     running: the version that runs on it now. One of the same minor version has shown that it can.
     """
@@ -91,7 +100,8 @@ def _minor(version):
 
 
 def _since_newest_snapshot(member):
-    """(file, entries): the newest snapshot that the log knows of ('' for none), and the normal entries after it, each one's data."""
+    """(file, entries): the newest snapshot that the log knows of ('' for none), and the normal entries after it, each
+    one's data."""
     logs = sorted(glob.glob(os.path.join(glob.escape(member), "wal", "*.wal")))
     snapshots = sorted(glob.glob(os.path.join(glob.escape(member), "snap", "*.snap")), key=_index_of, reverse=True)
     for path in [*snapshots, ""]:
@@ -111,7 +121,8 @@ def _index_of(path):
 
 
 def _read_since(logs, index):
-    """(known, entries): whether the log notes a snapshot at the index, and the data of the normal entries after it by index."""
+    """(known, entries): whether the log notes a snapshot at the index, and the data of the normal entries after it by
+    index."""
     known, entries = False, {}
     for path in logs:
         with open_plain(path) as file:
@@ -137,7 +148,8 @@ def _v2_request(data):
 
 
 def _has_keys(path):
-    """Whether the v2 store in a snapshot's file holds more than the cluster itself (IsMetaStoreOnly in etcd's membership/storev2.go)."""
+    """Whether the v2 store in a snapshot's file holds more than the cluster itself (IsMetaStoreOnly in etcd's
+    membership/storev2.go)."""
     with open_plain(path) as file:
         store = json.loads(bytes(_field(_field(memoryview(file.read()), FILE_DATA) or b"", FILE_SNAPSHOT) or b"{}"))
     for name, node in (store.get("Root", {}).get("Children") or {}).items():

@@ -14,10 +14,12 @@ from ansible.module_utils.etcd_refusal import Refusal
 
 # How much of a log is searched for the reason why etcd ended: a stack trace of Go's follows it.
 LOG_BYTES, LOG_LINES = 65536, 400
-# What etcd ends with: zap's levels as JSON or for the console, those of 3.4 (C, E), and Go's own; wrong flags, which are but
+# What etcd ends with: zap's levels as JSON or for the console, those of 3.4 (C, E), and Go's own; wrong flags, which
+# are but
 # a warning; and what the keeper says where it started nothing.
 LEVELS = re.compile(
-    r'"level":"(?:panic|dpanic|fatal|error)"|\t(?:PANIC|DPANIC|FATAL|ERROR)\t| [CE] \| |^panic: |^fatal error: |failed to verify flags| keeper: '
+    r'"level":"(?:panic|dpanic|fatal|error)"|\t(?:PANIC|DPANIC|FATAL|ERROR)\t| [CE] \| |^panic: |^fatal error: '
+    r"|failed to verify flags| keeper: "
 )
 # The line with which etcd starts, of 3.5 and later, and of 3.4: an error before it is of an earlier run.
 BEGIN = re.compile(r'"msg":"Running: "|\tRunning: |etcdmain: etcd Version: ')
@@ -32,12 +34,15 @@ def reason_in(log):
 
 
 def readable(line):
-    """Message, error and what else a line in JSON has, without where in etcd's source it came from; any other as it is."""
+    """Message, error and what else a line in JSON has, without where in etcd's source it came from; any other as it
+    is."""
     try:
         fields = json.loads(line)
     except ValueError:
         return line
-    parts = [fields.pop("msg", "")] + ["%s: %s" % (name, fields[name]) for name in fields if name not in ("level", "ts", "caller", "stacktrace")]
+    parts = [fields.pop("msg", "")] + [
+        "%s: %s" % (name, fields[name]) for name in fields if name not in ("level", "ts", "caller", "stacktrace")
+    ]
     return "; ".join(part for part in parts if part)
 
 
@@ -72,15 +77,34 @@ class Systemd:
 
     def last_words(self):
         """What etcd said last, where it does not stay up; '' while it runs or is starting."""
-        out = self._systemctl("show", self.name, "--property=ActiveState,NRestarts,ConditionResult,ConditionTimestampMonotonic")
+        out = self._systemctl(
+            "show", self.name, "--property=ActiveState,NRestarts,ConditionResult,ConditionTimestampMonotonic"
+        )
         values = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
         # The drop-in's conditions (FIRST_START): systemd then starts nothing, and calls that a success.
-        if values.get("ActiveState") == "inactive" and values.get("ConditionResult") == "no" and values.get("ConditionTimestampMonotonic", "0") != "0":
-            return "systemd did not start it: its data directory holds neither a write-ahead log nor the file that permits a first start."
-        if values.get("ActiveState") == "active" or (values.get("ActiveState") != "failed" and int(values.get("NRestarts") or 0) < 2):
+        if (
+            values.get("ActiveState") == "inactive"
+            and values.get("ConditionResult") == "no"
+            and values.get("ConditionTimestampMonotonic", "0") != "0"
+        ):
+            return (
+                "systemd did not start it: its data directory holds neither a write-ahead log "
+                "nor the file that permits a first start."
+            )
+        if values.get("ActiveState") == "active" or (
+            values.get("ActiveState") != "failed" and int(values.get("NRestarts") or 0) < 2
+        ):
             return ""
         # By this match etcd's own lines, without systemd's about it.
-        _code, out, _err = self.run_command(["journalctl", "_SYSTEMD_UNIT=%s.service" % self.name, "--lines=%d" % LOG_LINES, "--output=cat", "--no-pager"])
+        _code, out, _err = self.run_command(
+            [
+                "journalctl",
+                "_SYSTEMD_UNIT=%s.service" % self.name,
+                "--lines=%d" % LOG_LINES,
+                "--output=cat",
+                "--no-pager",
+            ]
+        )
         return reason_in(out)
 
     def reload(self):
@@ -90,7 +114,9 @@ class Systemd:
     def start(self):
         """Starts etcd, without waiting for it to be ready."""
         self._systemctl("daemon-reload")
-        self.run_command(["systemctl", "reset-failed", self.name])  # a unit that failed too often is not started again without
+        self.run_command(
+            ["systemctl", "reset-failed", self.name]
+        )  # a unit that failed too often is not started again without
         self._systemctl("start", "--no-block", self.name)
 
     def stop(self):
@@ -100,7 +126,9 @@ class Systemd:
 
     def enable(self):
         """Has etcd started at every boot."""
-        self._systemctl("enable", "--no-reload", self.name)  # a boot reads the link from the disk; to reload costs more than all else here
+        self._systemctl(
+            "enable", "--no-reload", self.name
+        )  # a boot reads the link from the disk; to reload costs more than all else here
 
     def restart(self):
         """Stops etcd and starts it with the files as they are now."""
@@ -160,7 +188,9 @@ class Keeper:
         program = [os.path.realpath(sys.executable), "-IS", os.path.join(self.folder, keeper.PROGRAM), self.folder]
         code, out, err = self.run_command(program)
         if code != 0:
-            raise Refusal("service", "The keeper of etcd did not start: %s" % ((err or out).strip() or "it says nothing"))
+            raise Refusal(
+                "service", "The keeper of etcd did not start: %s" % ((err or out).strip() or "it says nothing")
+            )
 
     def restart(self):
         """Stops etcd and starts it with the configuration as it is now."""
