@@ -61,7 +61,7 @@ export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boole
 async function steps(cluster: Cluster, disarm: boolean): Promise<string[]> {
   return [
     ...(disarm ? ['forget all versions of keys but the newest (watchers that lag must start anew)'] : []),
-    ...(await turns(cluster)).map((host) => `defragment ${host}`),
+    ...(await turns(cluster)).map(({ told }) => `defragment ${told}`),
     ...(disarm ? ['lower the alarms', 'prove by a write that the database takes writes'] : []),
     'verify',
   ]

@@ -53,15 +53,21 @@ export async function inTurn(
   }
 }
 
+interface Turn {
+  host: string
+  /** The host; of the leader, that it hands over first. */
+  told: string
+}
+
 /** The hosts in the order in which inTurn would take them now. */
-export const turns = async (cluster: Cluster): Promise<string[]> =>
-  inOrderOfRisk(await look(cluster)).map((view) => called(cluster, view))
+export const turns = async (cluster: Cluster): Promise<Turn[]> =>
+  inOrderOfRisk(await look(cluster)).map((view) => turn(cluster, view))
 
 /**
  * The hosts in the order in which the role would restart all of them now, those that are down first. It decides; so it
- * is asked, in check mode. `told` says who leads.
+ * is asked, in check mode.
  */
-export async function restartTurns(cluster: Cluster): Promise<{ host: string; told: string }[]> {
+export async function restartTurns(cluster: Cluster): Promise<Turn[]> {
   const variables = { etcd_restart: cluster.hosts.map(({ name }) => name), etcd_doctor: false }
   const etcd = { ...cluster.etcd, upgradingTo: undefined } // a version that is on its way is no reason not to look
   const role = await withCopies(
@@ -72,12 +78,14 @@ export async function restartTurns(cluster: Cluster): Promise<{ host: string; to
   const views = await look(cluster)
   const starts = role.filter(({ act }) => act === 'etcd_host.converge' || act === 'etcd_host.restart')
   return starts.flatMap(({ host }) =>
-    views.filter((view) => view.host.name === host).map((view) => ({ host, told: called(cluster, view) })),
+    views.filter((view) => view.host.name === host).map((view) => turn(cluster, view)),
   )
 }
 
-const called = ({ hosts }: Cluster, { host, status }: View): string =>
-  leads(status) && hosts.length > 1 ? `${host.name} (the leader, after handing over)` : host.name
+const turn = ({ hosts }: Cluster, { host: { name }, status }: View): Turn => ({
+  host: name,
+  told: leads(status) && hosts.length > 1 ? `${name} (the leader, after handing over)` : name,
+})
 
 /** A member that is ill risks nothing more; the leader's turn disturbs most. */
 export function inOrderOfRisk(views: View[]): View[] {

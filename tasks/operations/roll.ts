@@ -16,7 +16,7 @@ import { backupTasks } from './backup.ts'
 import type { BackupMetadata } from './backup-store.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { requireReachable } from './host-data.ts'
-import { restartTurns } from './in-turn.ts'
+import { turns } from './in-turn.ts'
 
 /** A change of version that is about to be made. */
 export interface Move {
@@ -184,7 +184,7 @@ export const plannedBackup = (move: Move, before: Before): string[] =>
 /** The members that do not run the version yet, in their turn; one that does is left as it is. */
 export async function plannedTurns({ now, to }: Move, { running }: Before): Promise<string[]> {
   const runs = (host: string): string | undefined => running.find((one) => one.host === host)?.server
-  return (await restartTurns(now))
+  return (await turns(now))
     .filter(({ host }) => runs(host) !== to)
     .map(
       ({ host, told }) =>
