@@ -25,7 +25,7 @@ interface Outcome {
 }
 
 const usage =
-  'Usage: npm test -- [unit | integration | part of a path]... [--kind KIND] ' + '[--timeout SECONDS] [--root FOLDER]'
+  'Usage: npm test -- [unit | integration | part of a path]... [--kind KIND] [--timeout SECONDS] [--root FOLDER]'
 const preload = new URL('./support/report.ts', import.meta.url).href
 const loader = new URL('../tasks/core/loader.mjs', import.meta.url).href
 const reports = mkdtempSync(join(tmpdir(), 'tests-'))

@@ -42,7 +42,7 @@ export function checkOwnHosts(hosts: OwnHost[], where: string): void {
       `${where} must name 1, 3, 5, 7 or 9 hosts, not ` +
         `${hosts.length}${
           hosts.length % 2 === 0 && hosts.length > 0
-            ? ': an even number tolerates no more failures ' + 'than the odd number below it'
+            ? ': an even number tolerates no more failures than the odd number below it'
             : ''
         }.`,
     )

@@ -126,23 +126,20 @@ test('scale grows to five hosts and shrinks to three; what it leaves has nothing
     )
 })
 
-test(
-  'while a host is off, no other member is taken down; backup goes on, and it all ' + 'goes on once the host is back',
-  async () => {
-    await machines.kill('master03')
-    const before = await startTimes(['master01', 'master02'])
-    for (const words of [['restart'], ['rotate-certs', '--all'], ['replace', 'master01']] as [string, ...string[]][]) {
-      const { exitCode, stderr } = await home.verb(...words)
-      assert.is(exitCode, 1)
-      assert.match(stderr, /nothing was changed: master03 does not answer.*\n.*Next: .*scripts\/up\.ts/)
-    }
-    assert.equal(await startTimes(['master01', 'master02']), before)
-    assert.match(((await passes('backup')).warnings as string[]).join(), 'master03 is down')
-    await machines.boot('master03')
-    const { exitCode, stderr } = await home.verb('verify', '--timeout', '60')
-    assert.is(exitCode, 0, stderr)
-  },
-)
+test('while a host is off, no other member is taken down; backup goes on, and it all goes on once the host is back', async () => {
+  await machines.kill('master03')
+  const before = await startTimes(['master01', 'master02'])
+  for (const words of [['restart'], ['rotate-certs', '--all'], ['replace', 'master01']] as [string, ...string[]][]) {
+    const { exitCode, stderr } = await home.verb(...words)
+    assert.is(exitCode, 1)
+    assert.match(stderr, /nothing was changed: master03 does not answer.*\n.*Next: .*scripts\/up\.ts/)
+  }
+  assert.equal(await startTimes(['master01', 'master02']), before)
+  assert.match(((await passes('backup')).warnings as string[]).join(), 'master03 is down')
+  await machines.boot('master03')
+  const { exitCode, stderr } = await home.verb('verify', '--timeout', '60')
+  assert.is(exitCode, 0, stderr)
+})
 
 test('while a host lets nobody in, though its member runs, each says so, and changes nothing', async () => {
   const { folder } = await passes('backup')

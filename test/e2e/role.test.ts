@@ -419,25 +419,22 @@ test('etcd answers on the loopback ports, too, and can write neither its unit no
   )
 })
 
-test(
-  'a run with nothing to do changes nothing and restarts nobody; so does one by hand ' + 'with a three-line playbook',
-  async () => {
-    const before = await startTimes()
-    assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
-    const playbook = join(temporaryFolder(), 'play.yml')
-    writeFileSync(playbook, '- hosts: role=master\n  become: true\n  roles: [etcd]\n')
-    const { exitCode, output } = await byHand([playbook], {
-      ANSIBLE_ROLES_PATH: join(ansible, 'roles'),
-      ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore',
-    })
-    assert.is(exitCode, 0, output)
-    assert.is(output.match(/changed=0/g)?.length, 3)
-    assert.equal(await startTimes(), before)
-    // That was without our ansible.cfg: Ansible has written to the host's log what the module was told.
-    const told = await machines.on('master01', "journalctl --no-pager | grep 'Invoked with action=look wanted='")
-    assert.not.match(told, /PRIVATE KEY|LS0tLS1CRUdJTiBQUklWQVRFIEtFWS/) // in base64, too
-  },
-)
+test('a run with nothing to do changes nothing and restarts nobody; so does one by hand with a three-line playbook', async () => {
+  const before = await startTimes()
+  assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
+  const playbook = join(temporaryFolder(), 'play.yml')
+  writeFileSync(playbook, '- hosts: role=master\n  become: true\n  roles: [etcd]\n')
+  const { exitCode, output } = await byHand([playbook], {
+    ANSIBLE_ROLES_PATH: join(ansible, 'roles'),
+    ANSIBLE_TRANSFORM_INVALID_GROUP_CHARS: 'ignore',
+  })
+  assert.is(exitCode, 0, output)
+  assert.is(output.match(/changed=0/g)?.length, 3)
+  assert.equal(await startTimes(), before)
+  // That was without our ansible.cfg: Ansible has written to the host's log what the module was told.
+  const told = await machines.on('master01', "journalctl --no-pager | grep 'Invoked with action=look wanted='")
+  assert.not.match(told, /PRIVATE KEY|LS0tLS1CRUdJTiBQUklWQVRFIEtFWS/) // in base64, too
+})
 
 test('a host that was rebooted rejoins by itself', async () => {
   await machines.reboot('master02')
@@ -542,27 +539,24 @@ test('a service that is no longer enabled is enabled again, without a restart', 
   assert.equal(await startTimes(), before)
 })
 
-test(
-  'a member that lost its data is not started, neither after a crash nor at boot ' + 'nor by hand, and says why',
-  async () => {
-    const idle =
-      'test "$(systemctl show etcd-member --property=ActiveState --value)" = inactive; test ! -e ' +
-      '/var/lib/etcd/member; test "$(systemctl is-system-running)" = running'
-    await machines.on('master03', 'rm -r /var/lib/etcd/member; kill -9 $(pidof etcd); sleep 4')
-    await machines.on('master03', idle)
-    await machines.reboot('master03')
-    await machines.on('master03', idle)
-    assert.match(
-      await machines.on('master03', 'systemctl start etcd-member; systemctl status etcd-member || true'),
-      'ConditionPathExists=|/var/lib/etcd/first-start was not met',
-    )
-    await machines.on('master03', idle)
-    const { message, more } = await refused()
-    assert.match(message, /^master03 is a member of the running cluster .* but its data directory is empty/)
-    assert.match(more.hint ?? '', 'etcdctl member remove')
-    await machines.on('master03', idle)
-  },
-)
+test('a member that lost its data is not started, neither after a crash nor at boot nor by hand, and says why', async () => {
+  const idle =
+    'test "$(systemctl show etcd-member --property=ActiveState --value)" = inactive; test ! -e ' +
+    '/var/lib/etcd/member; test "$(systemctl is-system-running)" = running'
+  await machines.on('master03', 'rm -r /var/lib/etcd/member; kill -9 $(pidof etcd); sleep 4')
+  await machines.on('master03', idle)
+  await machines.reboot('master03')
+  await machines.on('master03', idle)
+  assert.match(
+    await machines.on('master03', 'systemctl start etcd-member; systemctl status etcd-member || true'),
+    'ConditionPathExists=|/var/lib/etcd/first-start was not met',
+  )
+  await machines.on('master03', idle)
+  const { message, more } = await refused()
+  assert.match(message, /^master03 is a member of the running cluster .* but its data directory is empty/)
+  assert.match(more.hint ?? '', 'etcdctl member remove')
+  await machines.on('master03', idle)
+})
 
 test('a member that was replaced as the refusal says joins anew', async () => {
   const id = /^(\w+), \w+, master03/m.exec(await etcdctl('master01', 'member list'))?.[1]

@@ -125,54 +125,39 @@ test('a plan shows the difference on each server, and touches none', async () =>
   listHosts()
 })
 
-test(
-  'a changed host key is refused; so is one that is not known; so is a key ' + 'that the server does not take',
-  async () => {
-    const kept = readFileSync(knownHosts, 'utf8')
-    const [, second] = machines.hosts
-    await hangUp('master02')
-    const other =
-      execFileSync('ssh-keygen', [
-        '-q',
-        '-t',
-        'ed25519',
-        '-N',
-        '',
-        '-f',
-        join(home.path, 'other'),
-        '-C',
-        '',
-      ]).toString() + readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
-    writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*$`, 'm'), `${second?.address} ${other}`))
-    assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not the one that was known/)
-    writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*\n`, 'm'), ''))
-    assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not known here/)
-    writeFileSync(knownHosts, kept)
-    await hangUp('master03')
-    listHosts(({ name }) => (name === 'master03' ? { identityFile: join(home.path, 'other') } : {}))
-    await passed('vms')
-    assert.match(await failed('etcd-role'), /master03.*: SSH does not let the user vagrant in/)
-    listHosts()
-    await passed('up')
-  },
-)
+test('a changed host key is refused; so is one that is not known; so is a key that the server does not take', async () => {
+  const kept = readFileSync(knownHosts, 'utf8')
+  const [, second] = machines.hosts
+  await hangUp('master02')
+  const other =
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home.path, 'other'), '-C', '']).toString() +
+    readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
+  writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*$`, 'm'), `${second?.address} ${other}`))
+  assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not the one that was known/)
+  writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*\n`, 'm'), ''))
+  assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not known here/)
+  writeFileSync(knownHosts, kept)
+  await hangUp('master03')
+  listHosts(({ name }) => (name === 'master03' ? { identityFile: join(home.path, 'other') } : {}))
+  await passed('vms')
+  assert.match(await failed('etcd-role'), /master03.*: SSH does not let the user vagrant in/)
+  listHosts()
+  await passed('up')
+})
 
-test(
-  'two servers with one address, or other servers than the cluster was made of, ' + 'are refused with exit code 2',
-  async () => {
-    const [first] = machines.hosts
-    const list = readFileSync(configFile, 'utf8')
-    writeFileSync(configFile, list.replace(/192\.168\.\d+\.102/, first?.address ?? ''))
-    const twice = await home.verb('up')
-    assert.is(twice.exitCode, 2)
-    assert.match(twice.stderr, `master01 and master02 have the same address ${first?.address}`)
-    writeFileSync(configFile, list.replace(/192\.168\.(\d+)\.103/, '192.168.$1.109'))
-    const others = await home.verb('up')
-    assert.is(others.exitCode, 2)
-    assert.match(others.stderr, /master03 \(\S+\.103\) went, master03 \(\S+\.109\) came/)
-    writeFileSync(configFile, list)
-  },
-)
+test('two servers with one address, or other servers than the cluster was made of, are refused with exit code 2', async () => {
+  const [first] = machines.hosts
+  const list = readFileSync(configFile, 'utf8')
+  writeFileSync(configFile, list.replace(/192\.168\.\d+\.102/, first?.address ?? ''))
+  const twice = await home.verb('up')
+  assert.is(twice.exitCode, 2)
+  assert.match(twice.stderr, `master01 and master02 have the same address ${first?.address}`)
+  writeFileSync(configFile, list.replace(/192\.168\.(\d+)\.103/, '192.168.$1.109'))
+  const others = await home.verb('up')
+  assert.is(others.exitCode, 2)
+  assert.match(others.stderr, /master03 \(\S+\.103\) went, master03 \(\S+\.109\) came/)
+  writeFileSync(configFile, list)
+})
 
 test(
   'where only ssh to the first can be reached from here, and the others through it, all ' +

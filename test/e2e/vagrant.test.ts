@@ -128,17 +128,14 @@ test('on any master, health and the member list can be had by hand', async () =>
   }
 })
 
-test(
-  'vagrant up --provision by hand runs the same playbook over all hosts once, ' + 'and finds nothing to change',
-  async () => {
-    const before = await pids()
-    const { exitCode, stdout, stderr } = await byHand('vagrant', 'up', '--provision')
-    assert.is(exitCode, 0, stderr)
-    assert.is(stdout.split('PLAY [etcd]').length - 1, 1)
-    for (const host of hosts) assert.match(stdout, new RegExp(`${host} +: ok=\\d+ +changed=0 +unreachable=0 +failed=0`))
-    assert.equal(await pids(), before)
-  },
-)
+test('vagrant up --provision by hand runs the same playbook over all hosts once, and finds nothing to change', async () => {
+  const before = await pids()
+  const { exitCode, stdout, stderr } = await byHand('vagrant', 'up', '--provision')
+  assert.is(exitCode, 0, stderr)
+  assert.is(stdout.split('PLAY [etcd]').length - 1, 1)
+  for (const host of hosts) assert.match(stdout, new RegExp(`${host} +: ok=\\d+ +changed=0 +unreachable=0 +failed=0`))
+  assert.equal(await pids(), before)
+})
 
 test('up again restarts no member', async () => {
   const before = await pids()

@@ -121,25 +121,22 @@ test('the plan of a restore says what it would do; without an answer nothing is 
   assert.equal([memberPids(home), record().begun, (await allKeys()).length], [pids, undefined, before.length + 1])
 })
 
-test(
-  'a running cluster is restored; killed in the middle, only restore goes on; ' + 'the old data is kept aside',
-  async () => {
-    await killedAt(home, '[STARTED] Stop every member', 'restore', kept, '--yes')
-    const [{ token }, begun] = [record().etcd as { token: string }, record().begun]
-    assert.ok(begun)
-    for (const verb of [['up'], ['replace', 'master01'], ['recover', '--yes']] as [string, ...string[]][])
-      await refused(/A restore .* was begun(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
-    await killedAt(home, '[STARTED] Write the inventory', 'restore', kept, '--yes')
-    const { clients } = await done(home.verb('restore', kept, '--yes', '--json'))
-    assert.match(clients as string, /^Now start the clients that you stopped \(each kube-apiserver\)/)
-    assert.equal(await allKeys(), before)
-    assert.equal(record().begun, undefined)
-    assert.match(readFileSync(join(state, 'inventory.yml'), 'utf8'), `etcd_cluster_token: ${token}`)
-    for (const host of ['master01', 'master02', 'master03'])
-      assert.is(readdirSync(dataOf(host)).filter((name) => /^member\.\d{8}T/.test(name)).length, 1)
-    await requireUnchangedByUp()
-  },
-)
+test('a running cluster is restored; killed in the middle, only restore goes on; the old data is kept aside', async () => {
+  await killedAt(home, '[STARTED] Stop every member', 'restore', kept, '--yes')
+  const [{ token }, begun] = [record().etcd as { token: string }, record().begun]
+  assert.ok(begun)
+  for (const verb of [['up'], ['replace', 'master01'], ['recover', '--yes']] as [string, ...string[]][])
+    await refused(/A restore .* was begun(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
+  await killedAt(home, '[STARTED] Write the inventory', 'restore', kept, '--yes')
+  const { clients } = await done(home.verb('restore', kept, '--yes', '--json'))
+  assert.match(clients as string, /^Now start the clients that you stopped \(each kube-apiserver\)/)
+  assert.equal(await allKeys(), before)
+  assert.equal(record().begun, undefined)
+  assert.match(readFileSync(join(state, 'inventory.yml'), 'utf8'), `etcd_cluster_token: ${token}`)
+  for (const host of ['master01', 'master02', 'master03'])
+    assert.is(readdirSync(dataOf(host)).filter((name) => /^member\.\d{8}T/.test(name)).length, 1)
+  await requireUnchangedByUp()
+})
 
 test('from nothing but certs/ and the snapshot, on new hosts', async () => {
   assert.is((await home.verb('down', '--yes')).exitCode, 0)

@@ -81,22 +81,19 @@ test('while a member hangs, no other is taken down; backup goes on', async () =>
   }
 })
 
-test(
-  'while a host cannot be reached, no other is taken down; backup goes on; ' + 'without a quorum it does not',
-  async () => {
-    await crashMember(cluster, cluster.hosts[2] as Host)
-    await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
-    await backupGoesOn()
-    const pid = memberPids(home).master02 ?? 0
-    process.kill(pid, 'SIGSTOP')
-    await refused(
-      [backup],
-      /nothing was changed: .*no quorum|commits nothing/,
-      /Next: .*scripts\/(up|verify)\.ts/,
-    ).finally(() => process.kill(pid, 'SIGCONT'))
-    assert.is((await home.verb('up')).exitCode, 0)
-  },
-)
+test('while a host cannot be reached, no other is taken down; backup goes on; without a quorum it does not', async () => {
+  await crashMember(cluster, cluster.hosts[2] as Host)
+  await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
+  await backupGoesOn()
+  const pid = memberPids(home).master02 ?? 0
+  process.kill(pid, 'SIGSTOP')
+  await refused(
+    [backup],
+    /nothing was changed: .*no quorum|commits nothing/,
+    /Next: .*scripts\/(up|verify)\.ts/,
+  ).finally(() => process.kill(pid, 'SIGCONT'))
+  assert.is((await home.verb('up')).exitCode, 0)
+})
 
 test('while another run holds the lock, each names it and how to stop it', async () => {
   const release = await takeLock(state, 'restart')

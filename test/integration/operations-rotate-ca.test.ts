@@ -98,65 +98,59 @@ test('the plan names every step, and touches nothing', async () => {
   assert.equal([snapshotOf(certs), memberPids(home)], [files, pids])
 })
 
-test(
-  'killed once the first member trusts the new authority, and taken back, killed ' + 'once more: all is as it was',
-  async () => {
-    const [files, pids] = [snapshotOf(certs), memberPids(home)]
-    await underLoad(home, async () => {
-      await killedAt(/Restart etcd on [\s\S]*Restart etcd on /)
-      assert.not.equal(memberPids(home), pids)
-      await killedAt('[COMPLETED] Write ca.crt', '--back')
-      await done(home.verb('rotate-ca', '--back', '--yes', '--json'))
-    })
-    await requireFinished()
-    for (const name of Object.keys(files))
-      if (name !== 'ca.crt' && !name.endsWith('ca.key')) assert.is(snapshotOf(certs)[name], files[name], name)
-  },
-)
+test('killed once the first member trusts the new authority, and taken back, killed once more: all is as it was', async () => {
+  const [files, pids] = [snapshotOf(certs), memberPids(home)]
+  await underLoad(home, async () => {
+    await killedAt(/Restart etcd on [\s\S]*Restart etcd on /)
+    assert.not.equal(memberPids(home), pids)
+    await killedAt('[COMPLETED] Write ca.crt', '--back')
+    await done(home.verb('rotate-ca', '--back', '--yes', '--json'))
+  })
+  await requireFinished()
+  for (const name of Object.keys(files))
+    if (name !== 'ca.crt' && !name.endsWith('ca.key')) assert.is(snapshotOf(certs)[name], files[name], name)
+})
 
-test(
-  'step by step; killed once the new one has issued: up installs, status and certs ' + 'tell, and all is taken back',
-  async () => {
-    const [authority, before] = [file('ca.crt'), client()]
-    await underLoad(home, async () => {
-      const step = await done(home.verb('rotate-ca', '--step', '--json'))
-      assert.equal([step.stage, step.finished], ['trusted', false])
-      assert.match(step.clients as string, /^Now give every client .*ca\.crt.*kube-apiserver/)
-      assert.ok(file('ca.crt').startsWith(authority) && file('ca.crt').length > authority.length)
-      const pids = memberPids(home)
-      await killedAt('[COMPLETED] Issue 7 certificates')
-      const newer = client()
-      assert.equal(
-        [newer.cert === before.cert, await answers(newer), await answers(before)],
-        [false, ['answered'], ['answered']],
-      )
-      const up = await done(home.verb('up', '--yes', '--json'))
-      assert.match((up.warnings as string[])[0] ?? '', 'rotate-ca.ts --back')
-      assert.equal(memberPids(home), pids, 'nobody is restarted for new leaves')
-      const { certificates, warning } = (await done(home.verb('certs', '--json'))) as {
-        certificates: { issues?: boolean; served?: { state: string } }[]
-        warning: string
-      }
-      assert.equal(
-        [
-          certificates.map(({ issues }) => issues).slice(0, 2),
-          certificates.filter(({ served }) => served?.state === 'this one').length,
-        ],
-        [[false, true], 6],
-      )
-      assert.is((await done(home.verb('status', '--json'))).warning, warning)
-      assert.match(warning, 'is being changed')
-      const { changes } = (await done(home.verb('rotate-ca', '--back', '--yes', '--json'))) as { changes: string[] }
-      assert.is(changes.filter((change) => change.startsWith('issued')).length, 7)
-      assert.equal(
-        [await answers(newer), await answers(client()), await answers(before)],
-        [['refused'], ['answered'], ['answered']],
-      )
-    })
-    await requireFinished()
-    assert.is(file('ca.crt'), authority)
-  },
-)
+test('step by step; killed once the new one has issued: up installs, status and certs tell, and all is taken back', async () => {
+  const [authority, before] = [file('ca.crt'), client()]
+  await underLoad(home, async () => {
+    const step = await done(home.verb('rotate-ca', '--step', '--json'))
+    assert.equal([step.stage, step.finished], ['trusted', false])
+    assert.match(step.clients as string, /^Now give every client .*ca\.crt.*kube-apiserver/)
+    assert.ok(file('ca.crt').startsWith(authority) && file('ca.crt').length > authority.length)
+    const pids = memberPids(home)
+    await killedAt('[COMPLETED] Issue 7 certificates')
+    const newer = client()
+    assert.equal(
+      [newer.cert === before.cert, await answers(newer), await answers(before)],
+      [false, ['answered'], ['answered']],
+    )
+    const up = await done(home.verb('up', '--yes', '--json'))
+    assert.match((up.warnings as string[])[0] ?? '', 'rotate-ca.ts --back')
+    assert.equal(memberPids(home), pids, 'nobody is restarted for new leaves')
+    const { certificates, warning } = (await done(home.verb('certs', '--json'))) as {
+      certificates: { issues?: boolean; served?: { state: string } }[]
+      warning: string
+    }
+    assert.equal(
+      [
+        certificates.map(({ issues }) => issues).slice(0, 2),
+        certificates.filter(({ served }) => served?.state === 'this one').length,
+      ],
+      [[false, true], 6],
+    )
+    assert.is((await done(home.verb('status', '--json'))).warning, warning)
+    assert.match(warning, 'is being changed')
+    const { changes } = (await done(home.verb('rotate-ca', '--back', '--yes', '--json'))) as { changes: string[] }
+    assert.is(changes.filter((change) => change.startsWith('issued')).length, 7)
+    assert.equal(
+      [await answers(newer), await answers(client()), await answers(before)],
+      [['refused'], ['answered'], ['answered']],
+    )
+  })
+  await requireFinished()
+  assert.is(file('ca.crt'), authority)
+})
 
 test(
   'forward, killed after each step, the old key lost: a client of the old authority is ' +

@@ -142,30 +142,27 @@ test('backup killed in the middle leaves nothing that counts, and no etcd; the n
   assert.not.equal(good(), before)
 })
 
-test(
-  'backup --keep 1 keeps the one just made, though an older one was made while ' + 'the clock was 300 days ahead',
-  async () => {
-    const [old = ''] = good()
-    const metadata = JSON.parse(readFileSync(join(store, old, 'metadata.json'), 'utf8'))
-    assert.is(metadata.life, JSON.parse(readFileSync(record, 'utf8')).life)
-    const time = new Date(Date.now() + 300 * 86_400_000).toISOString()
-    const ahead = `${time.slice(0, 19).replaceAll(':', '-')}Z`
-    renameSync(join(store, old), join(store, ahead))
-    writeFileSync(join(store, ahead, 'metadata.json'), JSON.stringify({ ...metadata, time }))
+test('backup --keep 1 keeps the one just made, though an older one was made while the clock was 300 days ahead', async () => {
+  const [old = ''] = good()
+  const metadata = JSON.parse(readFileSync(join(store, old, 'metadata.json'), 'utf8'))
+  assert.is(metadata.life, JSON.parse(readFileSync(record, 'utf8')).life)
+  const time = new Date(Date.now() + 300 * 86_400_000).toISOString()
+  const ahead = `${time.slice(0, 19).replaceAll(':', '-')}Z`
+  renameSync(join(store, old), join(store, ahead))
+  writeFileSync(join(store, ahead, 'metadata.json'), JSON.stringify({ ...metadata, time }))
 
-    const plan = await home.verb('backup', '--keep', '1', '--plan', '--json')
-    assert.ok((JSON.parse(plan.stdout) as { plan: string[] }).plan.includes(`remove ${ahead}`), plan.stdout)
-    const { exitCode, stdout, stderr } = await home.verb('backup', '--keep', '1', '--json')
-    assert.is(exitCode, 0, stderr)
-    const { folder, changes, warnings } = JSON.parse(stdout)
-    assert.equal(
-      good().map((name) => join(store, name)),
-      [folder],
-    )
-    assert.ok(changes.includes(`removed backup ${ahead}`), stdout)
-    assert.match(warnings[0], `${ahead} lies in the future`)
-  },
-)
+  const plan = await home.verb('backup', '--keep', '1', '--plan', '--json')
+  assert.ok((JSON.parse(plan.stdout) as { plan: string[] }).plan.includes(`remove ${ahead}`), plan.stdout)
+  const { exitCode, stdout, stderr } = await home.verb('backup', '--keep', '1', '--json')
+  assert.is(exitCode, 0, stderr)
+  const { folder, changes, warnings } = JSON.parse(stdout)
+  assert.equal(
+    good().map((name) => join(store, name)),
+    [folder],
+  )
+  assert.ok(changes.includes(`removed backup ${ahead}`), stdout)
+  assert.match(warnings[0], `${ahead} lies in the future`)
+})
 
 /** Our etcd's programs, but for an etcdctl that spoils each snapshot with `spoil`, a shell command about "$file". */
 async function spoilt(spoil: string): Promise<string> {

@@ -183,31 +183,25 @@ test('HTTPS_PROXY is honoured, and NO_PROXY; a proxy that is no URL is said to b
   assert.match(refused ?? '', /^HTTPS_PROXY or HTTP_PROXY cannot be used: /)
 })
 
-test(
-  'a version that is not pinned goes by SHA256SUMS of the same place; that, and its ' + 'sum, is told and recorded',
-  async () => {
-    const home = temporaryFolder()
-    const record = join(home, '.tools/etcd-sums.json')
-    site.answers.set(archive.path, serve(archive.content))
-    assert.is((await fetched(home, { pinned: {} })).closed, `${host} does not have SHA256SUMS`)
-    site.answers.set(`v${version}/SHA256SUMS`, serve(Buffer.from('nothing of use\n')))
-    assert.match(
-      (await fetched(home, { pinned: {} })).closed ?? '',
-      /does not list etcd-v3\.6\.98-linux-amd64\.tar\.gz$/,
-    )
-    assert.not.ok(existsSync(record))
-    site.answers.set(`v${version}/SHA256SUMS`, serve(sums(archive)))
-    const { told } = await fetched(home, { pinned: {} })
-    assert.is(
-      told,
-      `the release from ${host}; its SHA-256 is not pinned here: only the connection to ${host} vouches ` +
-        `for it; ${archive.sum} was recorded`,
-    )
-    assert.equal(JSON.parse(readFileSync(record, 'utf8')), { [version]: { amd64: archive.sum } })
-    const plain = await fetched(temporaryFolder(), { mirror: 'http://127.0.0.1:1', pinned: {} })
-    assert.is(plain.closed, 'etcd 3.6.98 is not pinned here, and 127.0.0.1:1 has no TLS to vouch for it')
-  },
-)
+test('a version that is not pinned goes by SHA256SUMS of the same place; that, and its sum, is told and recorded', async () => {
+  const home = temporaryFolder()
+  const record = join(home, '.tools/etcd-sums.json')
+  site.answers.set(archive.path, serve(archive.content))
+  assert.is((await fetched(home, { pinned: {} })).closed, `${host} does not have SHA256SUMS`)
+  site.answers.set(`v${version}/SHA256SUMS`, serve(Buffer.from('nothing of use\n')))
+  assert.match((await fetched(home, { pinned: {} })).closed ?? '', /does not list etcd-v3\.6\.98-linux-amd64\.tar\.gz$/)
+  assert.not.ok(existsSync(record))
+  site.answers.set(`v${version}/SHA256SUMS`, serve(sums(archive)))
+  const { told } = await fetched(home, { pinned: {} })
+  assert.is(
+    told,
+    `the release from ${host}; its SHA-256 is not pinned here: only the connection to ${host} vouches ` +
+      `for it; ${archive.sum} was recorded`,
+  )
+  assert.equal(JSON.parse(readFileSync(record, 'utf8')), { [version]: { amd64: archive.sum } })
+  const plain = await fetched(temporaryFolder(), { mirror: 'http://127.0.0.1:1', pinned: {} })
+  assert.is(plain.closed, 'etcd 3.6.98 is not pinned here, and 127.0.0.1:1 has no TLS to vouch for it')
+})
 
 test('a version that is not pinned and was changed since it was first used is refused', async () => {
   const home = temporaryFolder()

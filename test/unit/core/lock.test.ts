@@ -42,26 +42,23 @@ async function kill(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-test(
-  'of two takers one wins; the other is told its pid and verb, and gets the ' + 'lock once that one was killed',
-  async () => {
-    const state = temporaryFolder()
-    const child = await holder(state, 'etcd-role')
-    try {
-      await takeLock(state, 'up').then(
-        () => assert.unreachable('both had the lock'),
-        (error: Error) =>
-          assert.match(error.message, new RegExp(`at work on this cluster: etcd-role, pid ${child.pid},`)),
-      )
-    } finally {
-      await kill(child)
-    }
-    const release = await takeLock(state, 'up')
-    const { pid, verb } = JSON.parse(readFileSync(ownerFile(state), 'utf8'))
-    assert.equal([pid, verb], [process.pid, 'up'])
-    release()
-  },
-)
+test('of two takers one wins; the other is told its pid and verb, and gets the lock once that one was killed', async () => {
+  const state = temporaryFolder()
+  const child = await holder(state, 'etcd-role')
+  try {
+    await takeLock(state, 'up').then(
+      () => assert.unreachable('both had the lock'),
+      (error: Error) =>
+        assert.match(error.message, new RegExp(`at work on this cluster: etcd-role, pid ${child.pid},`)),
+    )
+  } finally {
+    await kill(child)
+  }
+  const release = await takeLock(state, 'up')
+  const { pid, verb } = JSON.parse(readFileSync(ownerFile(state), 'utf8'))
+  assert.equal([pid, verb], [process.pid, 'up'])
+  release()
+})
 
 test('a lock that is given back leaves nothing behind', async () => {
   const state = temporaryFolder()

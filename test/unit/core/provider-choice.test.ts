@@ -76,22 +76,19 @@ test('what the person told Vagrant itself holds', async () => {
   assert.is((await resolve()).vagrant?.provider, 'parallels')
 })
 
-test(
-  'a recorded cluster keeps its provider, its hypervisor and its network, and the ' + 'next one gets another network',
-  async () => {
-    const made = await resolve({
-      cluster: 'made',
-      provider: 'vagrant',
-      vagrant: { provider: 'parallels', boxVersion: '1' },
-    })
-    recordCluster(made)
-    const again = await resolve({ cluster: 'made' })
-    assert.equal([again.provider, again.vagrant, again.subnet], ['vagrant', made.vagrant, '192.168.56.0/24'])
-    assert.is((await resolve({ cluster: 'other', provider: 'vagrant' })).subnet, '192.168.57.0/24')
-    const failure = await resolve({ cluster: 'made', vagrant: { provider: 'docker' } }).catch((error: Error) => error)
-    assert.match((failure as Error).message, 'was made with vagrant.provider parallels; it cannot become docker')
-  },
-)
+test('a recorded cluster keeps its provider, its hypervisor and its network, and the next one gets another network', async () => {
+  const made = await resolve({
+    cluster: 'made',
+    provider: 'vagrant',
+    vagrant: { provider: 'parallels', boxVersion: '1' },
+  })
+  recordCluster(made)
+  const again = await resolve({ cluster: 'made' })
+  assert.equal([again.provider, again.vagrant, again.subnet], ['vagrant', made.vagrant, '192.168.56.0/24'])
+  assert.is((await resolve({ cluster: 'other', provider: 'vagrant' })).subnet, '192.168.57.0/24')
+  const failure = await resolve({ cluster: 'made', vagrant: { provider: 'docker' } }).catch((error: Error) => error)
+  assert.match((failure as Error).message, 'was made with vagrant.provider parallels; it cannot become docker')
+})
 
 test("a cluster whose record is lost is still Vagrant's where its folder is", async () => {
   mkdirSync(clusterPaths('lost').vagrant, { recursive: true })

@@ -29,24 +29,21 @@ const path = process.env.PATH
 test.after.each(() => void (process.env.PATH = path))
 
 // A file without #! runs here, by the shell, and is no ELF file: as macOS's own are to Linux.
-test(
-  'an etcd of PATH that is not for Linux is not pushed to hosts, and that is said; ' + 'members on this machine run it',
-  async () => {
-    const folder = onPath('')
-    const etcd = { version: '3.99.1' }
-    for (const provider of ['ssh', 'vagrant'] as const) {
-      const cluster = testCluster({ provider, etcd })
-      assert.is(await findEtcd(cluster), undefined)
-      const failure = (await requireEtcd(cluster).catch((error: unknown) => error)) as OperationError
-      assert.is(
-        failure.message,
-        `etcd 3.99.1 and etcdctl for the hosts were not found: those in ${folder} are not for ` +
-          'Linux, which the hosts run.',
-      )
-    }
-    assert.equal(await findEtcd(testCluster({ etcd })), { folder, version: '3.99.1' })
-  },
-)
+test('an etcd of PATH that is not for Linux is not pushed to hosts, and that is said; members on this machine run it', async () => {
+  const folder = onPath('')
+  const etcd = { version: '3.99.1' }
+  for (const provider of ['ssh', 'vagrant'] as const) {
+    const cluster = testCluster({ provider, etcd })
+    assert.is(await findEtcd(cluster), undefined)
+    const failure = (await requireEtcd(cluster).catch((error: unknown) => error)) as OperationError
+    assert.is(
+      failure.message,
+      `etcd 3.99.1 and etcdctl for the hosts were not found: those in ${folder} are not for ` +
+        'Linux, which the hosts run.',
+    )
+  }
+  assert.equal(await findEtcd(testCluster({ etcd })), { folder, version: '3.99.1' })
+})
 
 test('a script that starts etcd is pushed, and so is an ELF file', async () => {
   const folder = onPath('#!/bin/sh\n')
@@ -126,28 +123,25 @@ test('etcd 3.4 has no etcdutl, and is taken without', async () => {
   assert.equal(await findEtcd(testCluster({ etcd: { binaries: folder } })), { folder, version: '3.4.23' })
 })
 
-test(
-  'a folder for each architecture: all are looked at, and of one version; one for ' + 'this machine must be there',
-  async () => {
-    const mine = programs('#!/bin/sh\n', '3.6.14')
-    const foreign = foreignPrograms('3.6.14')
-    const binaries = { [here]: mine, [elsewhere]: foreign }
-    assert.equal(await findEtcd(testCluster({ provider: 'ssh', etcd: { binaries } })), {
-      folder: mine,
-      version: '3.6.14',
-      folders: binaries,
-    })
-    assert.is(
-      await refusalOf({ [elsewhere]: foreign }),
-      `etcd.binaries has no folder for ${here}, which this machine is.`,
-    )
-    const older = foreignPrograms('3.6.13')
-    assert.is(
-      await refusalOf({ [here]: mine, [elsewhere]: older }),
-      `etcd.binaries: ${older}/etcd is not of version 3.6.14, as the programs for this machine are.`,
-    )
-  },
-)
+test('a folder for each architecture: all are looked at, and of one version; one for this machine must be there', async () => {
+  const mine = programs('#!/bin/sh\n', '3.6.14')
+  const foreign = foreignPrograms('3.6.14')
+  const binaries = { [here]: mine, [elsewhere]: foreign }
+  assert.equal(await findEtcd(testCluster({ provider: 'ssh', etcd: { binaries } })), {
+    folder: mine,
+    version: '3.6.14',
+    folders: binaries,
+  })
+  assert.is(
+    await refusalOf({ [elsewhere]: foreign }),
+    `etcd.binaries has no folder for ${here}, which this machine is.`,
+  )
+  const older = foreignPrograms('3.6.13')
+  assert.is(
+    await refusalOf({ [here]: mine, [elsewhere]: older }),
+    `etcd.binaries: ${older}/etcd is not of version 3.6.14, as the programs for this machine are.`,
+  )
+})
 
 test('where etcd.source names a way, PATH is not heard; what was got by another way is not, either', async () => {
   onPath('#!/bin/sh\n', '3.99.1')

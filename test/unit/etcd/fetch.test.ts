@@ -38,19 +38,16 @@ const folderOf = (way: string): string => {
   return folder
 }
 
-test(
-  'the first way that works is taken, in the order release, Go, distribution; why ' + 'not those before it is told',
-  async () => {
-    onPath({ go: builds })
-    const { folder, told } = await fetchEtcd(wanted('auto'))
-    assert.is(folder, folderOf('go'))
-    assert.is(
-      told,
-      "built from the official Go modules with Go 1.26.1, verified by Go's checksum database (release: " +
-        '127.0.0.1:1 cannot be reached (ECONNREFUSED))',
-    )
-  },
-)
+test('the first way that works is taken, in the order release, Go, distribution; why not those before it is told', async () => {
+  onPath({ go: builds })
+  const { folder, told } = await fetchEtcd(wanted('auto'))
+  assert.is(folder, folderOf('go'))
+  assert.is(
+    told,
+    "built from the official Go modules with Go 1.26.1, verified by Go's checksum database (release: " +
+      '127.0.0.1:1 cannot be reached (ECONNREFUSED))',
+  )
+})
 
 test('where none works, all reasons are told, and what helps', async () => {
   onPath({}, true)

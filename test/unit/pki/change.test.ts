@@ -150,21 +150,18 @@ test('each function, called again, changes nothing', async () => {
   }
 })
 
-test(
-  'killed while the next authority was made: its key alone counts for ' + 'nothing, and another one is made',
-  async () => {
-    const cluster = await ready()
-    const one = text(cluster, 'ca.crt')
-    await trustNext(cluster)
-    writeFileSync(below(cluster, 'ca.crt'), one)
-    const orphan = text(cluster, 'next-ca.key')
-    assert.equal([changeStage(cluster), (await ensureCertificates(cluster)).issued], ['made', []])
-    await trustNext(cluster)
-    assert.is(changeStage(cluster), 'trusted')
-    assert.is.not(text(cluster, 'next-ca.key'), orphan)
-    readOther(cluster)
-  },
-)
+test('killed while the next authority was made: its key alone counts for nothing, and another one is made', async () => {
+  const cluster = await ready()
+  const one = text(cluster, 'ca.crt')
+  await trustNext(cluster)
+  writeFileSync(below(cluster, 'ca.crt'), one)
+  const orphan = text(cluster, 'next-ca.key')
+  assert.equal([changeStage(cluster), (await ensureCertificates(cluster)).issued], ['made', []])
+  await trustNext(cluster)
+  assert.is(changeStage(cluster), 'trusted')
+  assert.is.not(text(cluster, 'next-ca.key'), orphan)
+  readOther(cluster)
+})
 
 test('killed while the old one was forgotten: the key is in its place, and the rest is made up for', async () => {
   const cluster = await ready()

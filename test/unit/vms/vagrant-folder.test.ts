@@ -40,21 +40,18 @@ test('the settings say who the hosts are, and how large', () => {
   assert.equal((hosts as { name: string; address: string }[])[2], { name: 'master03', address: '127.77.0.103' })
 })
 
-test(
-  'without a box of its own, only VirtualBox gets an Ignition configuration; ' + 'Flatcar is for it and Parallels',
-  () => {
-    for (const [provider, flatcar] of Object.entries({
-      docker: false,
-      libvirt: false,
-      virtualbox: true,
-      parallels: true,
-    })) {
-      const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
-      assert.is(rendered(cluster).flatcar, flatcar)
-      assert.is(existsSync(join(cluster.paths.vagrant, 'config.ign')), provider === 'virtualbox')
-    }
-  },
-)
+test('without a box of its own, only VirtualBox gets an Ignition configuration; Flatcar is for it and Parallels', () => {
+  for (const [provider, flatcar] of Object.entries({
+    docker: false,
+    libvirt: false,
+    virtualbox: true,
+    parallels: true,
+  })) {
+    const cluster = vagrantCluster({ provider: provider as VagrantSettings['provider'] })
+    assert.is(rendered(cluster).flatcar, flatcar)
+    assert.is(existsSync(join(cluster.paths.vagrant, 'config.ign')), provider === 'virtualbox')
+  }
+})
 
 test("Docker's image is named by what is in it, or is the one that was asked for", () => {
   assert.match(String(rendered(vagrantCluster({})).image), /^ha-etcd-host:[0-9a-f]{12}$/)
