@@ -264,7 +264,7 @@ test(
     await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
     assert.match(
       await failed('down', '--yes'),
-      /master02.example: Its certificates are of another authority: .* another cluster, and nothing was removed/,
+      /master02.example: its certificates are of another authority: .* another cluster, and nothing was removed/,
     )
     await machines.on('master02', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
     await machines.on('master06', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
