@@ -42,7 +42,7 @@ class Service:
         return ""
 etcdctl = Etcdctl(run_command, "etcdctl", "/ssl", endpoint, list(members), 1)
 try:
-    wait = lambda: etcdctl.wait_until_healthy(Service(), question == "restarted")
+    wait = lambda: etcdctl.wait_until_healthy(Service(), question == "restarted", question == "joins")
     answer = etcdctl.healthy(endpoint) if question == "healthy" else wait()
 except Refusal as error:
     answer = str(error)
@@ -50,7 +50,7 @@ print(json.dumps([answer, asked, given]))`
 
 function role(
   members: Members,
-  question: 'healthy' | 'started' | 'restarted',
+  question: 'healthy' | 'started' | 'restarted' | 'joins',
   env = process.env,
 ): { answer: unknown; asked: string[]; given: unknown[] } {
   const printed = pythonIn(env, program, JSON.stringify([members, 'new', question]))
@@ -104,6 +104,12 @@ test('a voter that was restarted is waited for until it has applied what the oth
     'restarted',
   )
   assert.is(answer, null)
+})
+
+test('a member that joins gets ten times as long: it has all data to get before it answers anybody', () => {
+  const members: Members = { new: [...Array.from({ length: 40 }, () => null), { index: 10 }] }
+  assert.match(String(role(members, 'started').answer), 'did not become healthy within 1 s')
+  assert.is(role(members, 'joins').answer, null)
 })
 
 test.run()

@@ -476,7 +476,8 @@ def converge(host):
 
 def settle(host):
     """Waits for health, then marks in the configuration that the cluster is formed."""
-    host.etcdctl.wait_until_healthy(host.service)
+    joins = host.state() == "existing" and os.path.exists(host.permit())
+    host.etcdctl.wait_until_healthy(host.service, joins=joins)
     lines, _restart, _diffs = host.drift("existing")
     if lines:
         host.write("existing")

@@ -12,6 +12,10 @@ from ansible.module_utils.etcd_refusal import Refusal
 
 # How long etcd may be seen down again and again before the wait is given up, in seconds.
 STAY_UP = 4
+# A member without data first gets all that the others have, and serves nobody before. With more than 5000 entries to
+# apply it refuses its own registration as one request too many, and tries again without a pause (publishV3 in etcd's
+# server/etcdserver/server.go): it is busy with that besides.
+JOINS = 10
 
 # How often a member that seems ill is asked: a single failure may be an election, or a busy disk.
 LOOKS = 3
@@ -129,14 +133,16 @@ class Etcdctl:
             "Run this again.",
         )
 
-    def wait_until_healthy(self, service, caught_up=False):
+    def wait_until_healthy(self, service, caught_up=False, joins=False):
         """Waits until this member commits proposals and, if asked or a learner, has applied what the others had when
         the wait began.
 
-        An etcd that does not stay up is given a few seconds, not the whole time.
+        An etcd that does not stay up is given a few seconds, not the whole time; one that joins gets JOINS times as
+        long.
         """
+        timeout = self.timeout * (JOINS if joins else 1)
         target = self.furthest() if caught_up else None
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + timeout
         look_at, down_since = time.monotonic(), None
         while True:
             # etcdctl, called before etcd listens, would wait a whole second before it tries again.
@@ -160,7 +166,7 @@ class Etcdctl:
             if now > deadline:
                 raise Refusal(
                     "not-healthy",
-                    "The member at %s did not become healthy within %d s." % (self.endpoint, self.timeout),
+                    "The member at %s did not become healthy within %d s." % (self.endpoint, timeout),
                     "Its log says why.",
                 )
             time.sleep(0.05)
