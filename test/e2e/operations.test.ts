@@ -126,7 +126,7 @@ test('scale grows to five hosts and shrinks to three; what it leaves has nothing
     )
 })
 
-test('while a host is off, no other member is taken down; backup goes on, and it all goes on once the host is back', async () => {
+test('while a host is off, no other is taken down; backup goes on, and all of it once the host is back', async () => {
   await machines.kill('master03')
   const before = await startTimes(['master01', 'master02'])
   for (const words of [['restart'], ['rotate-certs', '--all'], ['replace', 'master01']] as [string, ...string[]][]) {

@@ -419,7 +419,7 @@ test('etcd answers on the loopback ports, too, and can write neither its unit no
   )
 })
 
-test('a run with nothing to do changes nothing and restarts nobody; so does one by hand with a three-line playbook', async () => {
+test('a run with nothing to do changes nothing; so does one by hand with a three-line playbook', async () => {
   const before = await startTimes()
   assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
   const playbook = join(temporaryFolder(), 'play.yml')
@@ -539,7 +539,7 @@ test('a service that is no longer enabled is enabled again, without a restart', 
   assert.equal(await startTimes(), before)
 })
 
-test('a member that lost its data is not started, neither after a crash nor at boot nor by hand, and says why', async () => {
+test('a member that lost its data is not started after a crash, at boot or by hand, and says why', async () => {
   const idle =
     'test "$(systemctl show etcd-member --property=ActiveState --value)" = inactive; test ! -e ' +
     '/var/lib/etcd/member; test "$(systemctl is-system-running)" = running'

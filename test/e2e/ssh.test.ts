@@ -125,7 +125,7 @@ test('a plan shows the difference on each server, and touches none', async () =>
   listHosts()
 })
 
-test('a changed host key is refused; so is one that is not known; so is a key that the server does not take', async () => {
+test('a changed host key is refused, and one that is not known, and a key that the server does not take', async () => {
   const kept = readFileSync(knownHosts, 'utf8')
   const [, second] = machines.hosts
   await hangUp('master02')
@@ -145,7 +145,7 @@ test('a changed host key is refused; so is one that is not known; so is a key th
   await passed('up')
 })
 
-test('two servers with one address, or other servers than the cluster was made of, are refused with exit code 2', async () => {
+test('two servers with one address, or others than the cluster was made of, are refused with exit code 2', async () => {
   const [first] = machines.hosts
   const list = readFileSync(configFile, 'utf8')
   writeFileSync(configFile, list.replace(/192\.168\.\d+\.102/, first?.address ?? ''))

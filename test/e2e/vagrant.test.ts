@@ -128,7 +128,7 @@ test('on any master, health and the member list can be had by hand', async () =>
   }
 })
 
-test('vagrant up --provision by hand runs the same playbook over all hosts once, and finds nothing to change', async () => {
+test('vagrant up --provision by hand runs the same playbook over all hosts, and finds nothing to do', async () => {
   const before = await pids()
   const { exitCode, stdout, stderr } = await byHand('vagrant', 'up', '--provision')
   assert.is(exitCode, 0, stderr)

@@ -121,7 +121,7 @@ test('the plan of a restore says what it would do; without an answer nothing is 
   assert.equal([memberPids(home), record().begun, (await allKeys()).length], [pids, undefined, before.length + 1])
 })
 
-test('a running cluster is restored; killed in the middle, only restore goes on; the old data is kept aside', async () => {
+test('a running cluster is restored; killed in the middle, only restore goes on; old data is kept aside', async () => {
   await killedAt(home, '[STARTED] Stop every member', 'restore', kept, '--yes')
   const [{ token }, begun] = [record().etcd as { token: string }, record().begun]
   assert.ok(begun)

@@ -83,7 +83,7 @@ async function requireNew(host: string, before: Member[]): Promise<void> {
   assert.ok(now && !now.isLearner && now.id !== before.find(({ name }) => name === host)?.id)
 }
 
-test('one member grows to three by learners, though killed in the middle of each step; the first is not restarted', async () => {
+test('one member grows to three by learners, killed in each step; the first is not restarted', async () => {
   assert.is((await home.verb('up', '--yes', '--masters', '1')).exitCode, 0)
   const pid = pidOf('master01')
   await underLoad(home, async () => {
@@ -150,7 +150,7 @@ test('a host that the cluster does not have is refused with the nearest name', a
   }
 })
 
-test('each member is replaced in turn, the leader among them, though killed in the middle of each step; nobody twice', async () => {
+test('each member is replaced in turn, the leader, too, killed in the middle of each step; nobody twice', async () => {
   const before = await members()
   const follower = before.find(({ isLeader }) => !isLeader)?.name ?? ''
   const others = before.map(({ name }) => name).filter((name) => name !== follower)
@@ -195,7 +195,7 @@ test('three grow to five and to seven', async () => {
   await requireInStep(names(7))
 })
 
-test('seven shrink to five and to three, the highest name first, though killed in the middle of each step', async () => {
+test('seven shrink to five and to three, the highest name first, killed in the middle of each step', async () => {
   await underLoad(home, async () => {
     const steps = [
       '[STARTED] Remove member',

@@ -81,7 +81,7 @@ test('while a member hangs, no other is taken down; backup goes on', async () =>
   }
 })
 
-test('while a host cannot be reached, no other is taken down; backup goes on; without a quorum it does not', async () => {
+test('while a host cannot be reached, no other is taken down; backup goes on, but not without a quorum', async () => {
   await crashMember(cluster, cluster.hosts[2] as Host)
   await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
   await backupGoesOn()

@@ -98,7 +98,7 @@ test('the plan names every step, and touches nothing', async () => {
   assert.equal([snapshotOf(certs), memberPids(home)], [files, pids])
 })
 
-test('killed once the first member trusts the new authority, and taken back, killed once more: all is as it was', async () => {
+test('killed once the first member trusts the new authority, taken back, killed again: all is as before', async () => {
   const [files, pids] = [snapshotOf(certs), memberPids(home)]
   await underLoad(home, async () => {
     await killedAt(/Restart etcd on [\s\S]*Restart etcd on /)
@@ -111,7 +111,7 @@ test('killed once the first member trusts the new authority, and taken back, kil
     if (name !== 'ca.crt' && !name.endsWith('ca.key')) assert.is(snapshotOf(certs)[name], files[name], name)
 })
 
-test('step by step; killed once the new one has issued: up installs, status and certs tell, and all is taken back', async () => {
+test('step by step; killed once the new one has issued: up installs, status tells, and all is taken back', async () => {
   const [authority, before] = [file('ca.crt'), client()]
   await underLoad(home, async () => {
     const step = await done(home.verb('rotate-ca', '--step', '--json'))

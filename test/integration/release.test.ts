@@ -183,7 +183,7 @@ test('HTTPS_PROXY is honoured, and NO_PROXY; a proxy that is no URL is said to b
   assert.match(refused ?? '', /^HTTPS_PROXY or HTTP_PROXY cannot be used: /)
 })
 
-test('a version that is not pinned goes by SHA256SUMS of the same place; that, and its sum, is told and recorded', async () => {
+test('a version that is not pinned goes by SHA256SUMS of the same place; both are told, its sum recorded', async () => {
   const home = temporaryFolder()
   const record = join(home, '.tools/etcd-sums.json')
   site.answers.set(archive.path, serve(archive.content))

@@ -252,7 +252,7 @@ test('a changed setting restarts one member after the other: no write fails, and
   })
 })
 
-test('a setting with which etcd does not start stops the run at the first member; put right, the next run heals it', async () => {
+test('a setting with which etcd does not start stops the run at the first member; the next run heals it', async () => {
   const file = join(home.path, 'cluster.yaml')
   writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: many } }\n')
   const broken = await home.verb('etcd-role')

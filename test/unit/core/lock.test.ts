@@ -42,7 +42,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-test('of two takers one wins; the other is told its pid and verb, and gets the lock once that one was killed', async () => {
+test('of two takers one wins; the other is told its pid and verb, and gets the lock once it is killed', async () => {
   const state = temporaryFolder()
   const child = await holder(state, 'etcd-role')
   try {

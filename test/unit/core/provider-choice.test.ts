@@ -76,7 +76,7 @@ test('what the person told Vagrant itself holds', async () => {
   assert.is((await resolve()).vagrant?.provider, 'parallels')
 })
 
-test('a recorded cluster keeps its provider, its hypervisor and its network, and the next one gets another network', async () => {
+test('a recorded cluster keeps its provider, hypervisor and network; the next one gets another network', async () => {
   const made = await resolve({
     cluster: 'made',
     provider: 'vagrant',

@@ -139,7 +139,7 @@ test('a host without data that was added to the live cluster joins it', () => {
   assert.is(decided.state.master03, 'existing')
 })
 
-test('a host that is to start afresh beside a part of older data is refused, with the command that moves it aside', () => {
+test('a host that is to start afresh beside a part of older data is refused, with the command that helps', () => {
   const left = { ...fresh, remnants: '/var/lib/etcd/member' }
   const { refusal } = plan(three(good, { master03: left }), [members({ master03: { name: '', clientURLs: [] } })]).plan
   assert.match(refusal, 'mv /var/lib/etcd/member /var/lib/etcd/member.old')

@@ -29,7 +29,7 @@ const path = process.env.PATH
 test.after.each(() => void (process.env.PATH = path))
 
 // A file without #! runs here, by the shell, and is no ELF file: as macOS's own are to Linux.
-test('an etcd of PATH that is not for Linux is not pushed to hosts, and that is said; members on this machine run it', async () => {
+test('an etcd of PATH that is not for Linux is not pushed to hosts, which is said; members here run it', async () => {
   const folder = onPath('')
   const etcd = { version: '3.99.1' }
   for (const provider of ['ssh', 'vagrant'] as const) {
@@ -123,7 +123,7 @@ test('etcd 3.4 has no etcdutl, and is taken without', async () => {
   assert.equal(await findEtcd(testCluster({ etcd: { binaries: folder } })), { folder, version: '3.4.23' })
 })
 
-test('a folder for each architecture: all are looked at, and of one version; one for this machine must be there', async () => {
+test('a folder for each architecture: all are looked at, and of one version; one for here must be there', async () => {
   const mine = programs('#!/bin/sh\n', '3.6.14')
   const foreign = foreignPrograms('3.6.14')
   const binaries = { [here]: mine, [elsewhere]: foreign }

@@ -38,7 +38,7 @@ const folderOf = (way: string): string => {
   return folder
 }
 
-test('the first way that works is taken, in the order release, Go, distribution; why not those before it is told', async () => {
+test('the first way that works is taken: release, Go, distribution; why not those before it is told', async () => {
   onPath({ go: builds })
   const { folder, told } = await fetchEtcd(wanted('auto'))
   assert.is(folder, folderOf('go'))

@@ -150,7 +150,7 @@ test('each function, called again, changes nothing', async () => {
   }
 })
 
-test('killed while the next authority was made: its key alone counts for nothing, and another one is made', async () => {
+test('killed while the next authority was made: its key alone counts for nothing; another is made', async () => {
   const cluster = await ready()
   const one = text(cluster, 'ca.crt')
   await trustNext(cluster)

@@ -40,7 +40,7 @@ test('the settings say who the hosts are, and how large', () => {
   assert.equal((hosts as { name: string; address: string }[])[2], { name: 'master03', address: '127.77.0.103' })
 })
 
-test('without a box of its own, only VirtualBox gets an Ignition configuration; Flatcar is for it and Parallels', () => {
+test('without a box of its own, only VirtualBox gets Ignition; Flatcar is for it and Parallels', () => {
   for (const [provider, flatcar] of Object.entries({
     docker: false,
     libvirt: false,
