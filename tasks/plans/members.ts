@@ -94,7 +94,7 @@ function join(seen: Observation, { host, old }: Goal, going: string[]): Next {
 export function retire(seen: Observation, host: string, leaving: string[]): Next {
   const member = memberOn(seen, host)
   return first(
-    () => (member && !member.learner ? quorumAfter(seen, host) : undefined),
+    () => (member && !member.learner ? quorumWithout(seen, host, true) : undefined),
     () => (member ? leadElsewhere(seen, leaving) : undefined),
     () => (member ? act({ do: 'remove member', host, id: member.id }) : undefined),
     () => (seen.recorded.includes(host) ? act({ do: 'remove host', host }) : undefined),
@@ -121,17 +121,13 @@ function leadElsewhere(seen: Observation, leaving: string[], ratherNot: string[]
   return to ? act({ do: 'hand over', from, to }) : stop({ code: 'no-heir', host: from })
 }
 
-/** The others must commit without this host, now and until it votes again. */
-function quorumWithout(seen: Observation, host: string): Next | undefined {
+/**
+ * The others must commit without this host: now and until it votes again; or, where it `leaves`, once its member is
+ * gone.
+ */
+function quorumWithout(seen: Observation, host: string, leaves = false): Next | undefined {
   if (!seen.members) return stop({ code: 'no-quorum' })
-  const voters = seen.members.filter(({ learner }) => !learner).length
-  const [needed, well] = [quorum(voters), others(seen, [host]).length]
-  return well >= needed ? undefined : stop({ code: 'quorum-at-risk', host, voters, needed, well })
-}
-
-/** Those that stay must commit once this host's member is gone. */
-function quorumAfter(seen: Observation, host: string): Next | undefined {
-  const voters = (seen.members ?? []).filter((member) => !member.learner && member.host !== host).length
+  const voters = seen.members.filter((member) => !member.learner && !(leaves && member.host === host)).length
   const [needed, well] = [quorum(voters), others(seen, [host]).length]
   return well >= needed ? undefined : stop({ code: 'quorum-at-risk', host, voters, needed, well })
 }
