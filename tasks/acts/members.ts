@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
+import { command, hintOf } from '../core/command.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
@@ -19,8 +19,10 @@ import * as pki from '../pki/index.ts'
 import type { Act } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
 
-/** How long a learner may take to get all data, in s: a large database is sent whole. */
-const catchUpSeconds = 1800
+/**
+ * A large database is sent to a learner whole. In s; the role gives a member that joins ten times this, half an hour.
+ */
+const catchUpSeconds = 180
 /** How long another member may take to take the lead over, in ms. */
 const handOverMs = 20_000
 
@@ -151,8 +153,9 @@ function orWithdraw(cluster: Cluster, host: Host, tasks: Task[]): Task[] {
         return await task.task(context, wrapper)
       } catch (error) {
         if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-        const hint = await withdraw(cluster, host, error.more.hint ?? '')
-        throw new OperationError(error.message, { ...error.more, hint })
+        const { verb: _, ...more } = error.more
+        const hint = await withdraw(cluster, host, hintOf(cluster, error.more))
+        throw new OperationError(error.message, { ...more, hint })
       }
     },
   }))

@@ -10,3 +10,7 @@ export function command({ name: cluster }: { name: string }, verb: string): stri
     ' ',
   )
 }
+
+/** What helps after a failure, in words; with the verb that does it, where whoever made the hint knew no cluster. */
+export const hintOf = (cluster: { name: string }, { hint = '', verb }: { hint?: string; verb?: string }): string =>
+  verb ? `${hint}: ${command(cluster, verb)}` : hint

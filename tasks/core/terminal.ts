@@ -1,7 +1,7 @@
 // Terminal policy, decided once: colour, tables, and how a failure looks.
 import { stripVTControlCharacters } from 'node:util'
 import chalk from 'chalk'
-import { command, defaultCluster } from './command.ts'
+import { defaultCluster, hintOf } from './command.ts'
 import { describeSystemError, isSystemError, OperationError } from './errors.ts'
 
 if (process.env.NO_COLOR) chalk.level = 0
@@ -98,7 +98,7 @@ export function presentError(
       exitCode: 1,
     }
   }
-  const { output, hint, verb, log } = failure.more
+  const { output, log } = failure.more
   const lines = [`${chalk.red('Error:')} ${plain(failure.message)}`]
   if (output)
     lines.push(
@@ -108,10 +108,8 @@ export function presentError(
         .slice(-6)
         .map((line) => chalk.dim(`  ${line}`)),
     )
-  if (hint) {
-    const next = verb ? `${hint}: ${command({ name: cluster }, verb)}` : hint
-    lines.push(`${chalk.yellow('Next:')} ${plain(next)}`)
-  }
+  const hint = hintOf({ name: cluster }, failure.more)
+  if (hint) lines.push(`${chalk.yellow('Next:')} ${plain(hint)}`)
   if (log) lines.push(`${chalk.dim('Log:')} ${log}`)
   if (verbose && failure.stack) lines.push(chalk.dim(plain(failure.stack)))
   return { text: lines.join('\n'), exitCode: failure.exitCode }

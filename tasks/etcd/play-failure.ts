@@ -61,7 +61,7 @@ function happened(
   cluster: Cluster,
   { event, host, told, finding }: Exclude<PlayFailure, { event: 'refused' }> & { finding?: RoleFinding },
 ): Failure {
-  const words = finding ? (finding.output ?? '') : Object.values(told).join('\n')
+  const words = (finding ? [finding.detail, finding.output] : Object.values(told)).join('\n')
   const cause = causeOf(event === 'unreachable' ? unreachable : failing, words)
   return { host, ...(cause ?? (finding ? inWords(cluster, finding) : { message: lastWords(told) })) }
 }

@@ -93,13 +93,11 @@ export async function runPlaybook(
   const failure = playFailure(cluster, failures, stderr || stdout, run().log)
   const silent = failures.flatMap((one) => (one.event === 'unreachable' ? [one.host] : []))
   const reached = Object.entries(changed ?? {}).filter(([host]) => !silent.includes(host))
-  if (!onUnreachable || exitCode !== unreachableOnly || reached.length === 0) throw failure
+  const only = silent.length > 0 && silent.length === failures.length && reached.length > 0
+  if (!onUnreachable || !only) throw failure
   onUnreachable(silent, failure)
   return Object.fromEntries(reached)
 }
-
-/** How ansible-playbook ends where hosts could not be reached, and nothing else failed (RUN_UNREACHABLE_HOSTS). */
-const unreachableOnly = 4
 
 /**
  * Of paths given on the command line or found on PATH nobody has asked before. JSON itself has no {{ outside of texts.
@@ -120,7 +118,7 @@ export function refuseTemplates(variables: object): void {
 const notTheirs = [
   ...['ROLES_PATH', 'LIBRARY', 'MODULE_UTILS', 'ACTION_PLUGINS', 'STRATEGY_PLUGINS', 'PLAYBOOK_DIR'],
   ...['RUN_TAGS', 'SKIP_TAGS', 'GATHERING', 'ANY_ERRORS_FATAL', 'ERROR_ON_UNDEFINED_VARS', 'HASH_BEHAVIOUR'],
-  ...['JINJA2_NATIVE', 'TASK_TIMEOUT', 'ENABLE_TASK_DEBUGGER', 'DISPLAY_ARGS_TO_STDOUT', 'KEEP_REMOTE_FILES'],
+  ...['JINJA2_NATIVE', 'TASK_TIMEOUT', 'NO_LOG', 'ENABLE_TASK_DEBUGGER', 'DISPLAY_ARGS_TO_STDOUT', 'KEEP_REMOTE_FILES'],
 ].map((name) => `ANSIBLE_${name}`)
 
 /** They say how hosts are reached; what the role depends on, what is told to us and the log are ours. */

@@ -13,6 +13,11 @@ const remedies: Record<string, (cluster: Cluster, finding: RoleFinding) => strin
   'quorum-lost': (cluster) => `${lostForGood(cluster)}.`,
   'others-silent': (cluster) =>
     `Start the other members first: ${command(cluster, 'up')}; if they are lost for good, ${lostForGood(cluster)}`,
+  'v2-data': (cluster) =>
+    `Go back to etcd 3.5, keep what you need of the v2 store, then ${command(cluster, 'backup')}, and restore that.`,
+  'no-snapshot': (cluster) =>
+    `Take the upgrade back, start every member (${command(cluster, 'status')} shows them), and begin it again: ` +
+    'it has each member take a snapshot first.',
   ends: () => 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.',
 }
 

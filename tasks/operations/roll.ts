@@ -1,6 +1,6 @@
 // What upgrade and downgrade share: another etcd on every member, one after the other, and the record last.
 import { type Cluster, requireRecorded } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
+import { command, hintOf } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
@@ -226,8 +226,10 @@ function withWayBack({ verb, cluster, from, to }: Move, task: Task): Task {
         return await task.task(context, wrapper)
       } catch (error) {
         if (!(error instanceof OperationError) || error.exitCode !== 1 || from === to) throw error
-        const hint = `${error.more.hint ?? ''} The same command goes on; this takes it back: ${command(cluster, words)}`
-        throw new OperationError(error.message, { ...error.more, hint: hint.trim() })
+        const { verb: _, ...more } = error.more
+        const helps = hintOf(cluster, error.more)
+        const hint = `${helps} The same command goes on; this takes it back: ${command(cluster, words)}`
+        throw new OperationError(error.message, { ...more, hint: hint.trim() })
       }
     },
   }

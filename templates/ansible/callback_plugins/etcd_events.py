@@ -66,8 +66,9 @@ class CallbackModule(CallbackBase):
             _tell("failed", host=host, told=_told(answer), **more)
 
     def v2_runner_on_unreachable(self, result):
-        """A host could not be reached, in the words of whoever tried."""
+        """A host could not be reached, in the words of whoever tried; of a loop the first row that found so."""
         host, _task, answer = _parts(result)
+        answer = next((row for row in answer.get("results") or [] if row.get("unreachable")), answer)
         _tell("unreachable", host=host, told=_told(answer))
 
     def v2_playbook_on_stats(self, stats):
@@ -85,7 +86,8 @@ def _parts(result):
 
 
 def _told(answer):
-    return {name: str(answer[name]) for name in TOLD if answer.get(name)}
+    told = {name: str(answer[name]) for name in TOLD if answer.get(name)}
+    return told or ({"msg": str(answer["censored"])} if "censored" in answer else {})
 
 
 def _act(task):

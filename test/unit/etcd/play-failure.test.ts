@@ -194,6 +194,11 @@ test('what etcd said last is shown, whatever it speaks of; a full disk is named 
   )
 })
 
+test("a full disk is named as the cause in a module's own sentence, too", () => {
+  const detail = "The data could not be copied: [Errno 28] No space left on device: '/var/lib/etcd/copy'"
+  assert.is(judge([reported({ code: 'copy', detail })]).message, 'master02: its disk is full.')
+})
+
 test('several hosts with one failure are named together, with the log', () => {
   const failures = ['master01', 'master02', 'master02'].map((host) => failed({ msg: 'Missing sudo password' }, host))
   const { message, more } = judge(failures, '', '/log')
