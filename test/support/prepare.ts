@@ -3,7 +3,7 @@ import { aptInstall, findProgram, hasApt, isRoot } from '../../tasks/core/progra
 import { testHome } from './verbs.ts'
 
 /** Programs that only the tests use, and the Debian packages they come in. */
-const programs = { openssl: 'openssl', ps: 'procps' }
+const programs = { openssl: 'openssl', ps: 'procps', ssh: 'openssh-client' }
 
 /** @throws Error naming what is missing and cannot be got here */
 export async function prepare(): Promise<void> {

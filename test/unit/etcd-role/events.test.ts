@@ -26,6 +26,7 @@ function play(tasks: object[], more: Record<string, string> = {}): { events: Pla
     {
       env: {
         ...process.env,
+        LC_ALL: 'C.UTF-8', // newer ansible-core starts with no other kind
         ANSIBLE_CONFIG: join(ansible, 'ansible.cfg'),
         ANSIBLE_ROLES_PATH: join(ansible, 'roles'),
         ANSIBLE_CALLBACK_PLUGINS: join(ansible, 'callback_plugins'),
