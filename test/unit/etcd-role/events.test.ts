@@ -19,7 +19,8 @@ const file = join(folder, 'file')
  * @returns the events, and what Ansible printed for people
  */
 function play(tasks: object[], more: Record<string, string> = {}): { events: PlayEvent[]; printed: string } {
-  writeFileSync(join(folder, 'play.yml'), JSON.stringify([{ hosts: 'all', gather_facts: false, tasks }]))
+  const vars = { ansible_python_interpreter: '{{ ansible_playbook_python }}' }
+  writeFileSync(join(folder, 'play.yml'), JSON.stringify([{ hosts: 'all', gather_facts: false, vars, tasks }]))
   const { output } = spawnSync(
     program,
     ['--diff', '--inventory', 'm1,m2,', '--connection', 'local', join(folder, 'play.yml')],
