@@ -73,7 +73,9 @@ test('tasks, changes with their difference, what a host is said to have, failure
   assert.equal([changed?.host, changed?.act, changed?.name, others], ['m1', 'copy', 'Write it', []])
   assert.match(changed?.diff ?? '', /^--- before\n\+\+\+ after: .*\n@@ -0,0 \+1 @@\n\+a$/)
   assert.equal(
-    of(events, 'said').map(({ host, said }) => [host, said]),
+    of(events, 'said')
+      .map(({ host, said }) => [host, said])
+      .toSorted(),
     ['m1', 'm2'].map((host) => [host, { rows: [1, 'é', true] }]),
   )
   assert.equal(
