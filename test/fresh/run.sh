@@ -26,8 +26,11 @@ trap 'rm -rf "$work"' EXIT
 make_root() { # SUITE FOLDER
   local tar=${FRESH_CACHE:-$work}/$1.tar
   # A mirror of testing may lag behind what its Release file promises.
-  [ -e "$tar" ] || mmdebstrap --quiet --aptopt='Acquire::Check-Valid-Until "false"' --variant=apt --include=ca-certificates,git,nodejs,npm "$1" "$tar" \
-    "deb ${mirror:-http://deb.debian.org/debian} $1 main"
+  if ! [ -e "$tar" ]; then
+    mmdebstrap --quiet --aptopt='Acquire::Check-Valid-Until "false"' --variant=apt \
+      --include=ca-certificates,git,nodejs,npm "$1" "$work/part.tar" "deb ${mirror:-http://deb.debian.org/debian} $1 main"
+    mv "$work/part.tar" "$tar"
+  fi
   mkdir "$2" && tar --extract --file "$tar" --directory "$2"
   # How this machine reaches registries: its authorities, and what npm and pip are told.
   mkdir -p "$2/etc/ssl/certs"
