@@ -55,7 +55,7 @@ if [ -n "$FRESH_TESTS" ]; then
 fi
 
 # An ordinary user without sudo: first with what the suite brings along, then with a mirror of the release.
-command -v useradd >/dev/null || apt-get install -yqq --no-install-recommends passwd >/dev/null
+command -v useradd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends passwd >/dev/null
 useradd --create-home user
 programs=$(ls -d .tools/etcd-* | head -n 1)
 version=$("$programs/etcd" --version | sed -n 's/^etcd Version: //p')
