@@ -20,7 +20,7 @@ export const unreachable: Cause[] = [
   {
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED/,
     says: 'its SSH host key is not the one that was known.',
-    hint: `If the host was made anew, forget the old key: ssh-keygen -R its address; ${again}`,
+    hint: `If the host was rebuilt, forget the old key: ssh-keygen -R its address; ${again}`,
   },
   {
     pattern: /Host key verification failed/,

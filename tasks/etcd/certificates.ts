@@ -248,7 +248,7 @@ export const restoreHint = (cluster: Cluster): string =>
     : `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
 
 const newAuthorityHint = (cluster: Cluster): string =>
-  'To start anew, with a new authority and without the data, take the cluster down first ' +
+  'To start over, with a new authority and without the data, take the cluster down first ' +
   `(${command(cluster, 'down')}), then move ${cluster.paths.certs} aside.`
 
 /** All certificates that are there and readable, the authorities first; for status and verify. */

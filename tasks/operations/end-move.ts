@@ -1,4 +1,4 @@
-// A move to another etcd that was begun, on a cluster that is made anew from data: it ends with that.
+// What becomes of a move to another etcd that was under way when a cluster is restored or recovered: it ends.
 import type { Cluster, Host } from '../core/cluster.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { requireEtcd } from '../etcd/binaries.ts'

@@ -109,7 +109,7 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
   const silent = hosts.filter(({ clientURL }) => !able.includes(clientURL)).map((host) => host.name)
   const hint =
     silent.length > 0
-      ? `Start what is only stopped: ${command(cluster, 'up')}. Make anew what is lost: ` +
+      ? `Start what is only stopped: ${command(cluster, 'up')}. Rebuild what is lost: ` +
         `${command(cluster, `replace ${silent.join(' ')}`)}`
       : undefined
   throw new OperationError(
