@@ -72,5 +72,5 @@ function happened(
  */
 function lastWords({ msg = '', stdout = '', stderr = '' }: Told): string {
   const words = (stdout.trim() || stderr.trim()).split(/\r?\n/).at(-1)
-  return (msg === 'non-zero return code' && words) || msg.trim()
+  return (msg.includes('non-zero return code') && words) || msg.trim() // in a sentence from ansible-core 2.21 on
 }

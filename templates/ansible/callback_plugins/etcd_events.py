@@ -36,11 +36,13 @@ class CallbackModule(CallbackBase):
     def __init__(self):
         super().__init__()
         self.name = ""
+        self.failed_rows = {}  # of the present task, by host
         os.set_inheritable(EVENTS, False)  # what Ansible starts, and leaves running, must not hold it open
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         """A task has begun on all hosts; its name is templated only now."""
         self.name = task.name or task.get_name()
+        self.failed_rows = {}
         _tell("task", act=_act(task), name=self.name)
 
     def v2_runner_on_ok(self, result):
@@ -53,12 +55,17 @@ class CallbackModule(CallbackBase):
         if _act(task) == "debug":
             _tell("said", host=host, said=answer.get("msg"))
 
+    def v2_runner_item_on_failed(self, result):
+        """A row of a loop failed; the loop's own answer need not say which."""
+        host, _task, answer = _parts(result)
+        self.failed_rows.setdefault(host, answer)
+
     def v2_runner_on_failed(self, result, ignore_errors=False):
         """A host failed, or the role refused to go on; of a loop the first row that failed."""
         if ignore_errors:
             return
         host, _task, answer = _parts(result)
-        answer = next((row for row in answer.get("results") or [] if row.get("failed")), answer)
+        answer = self.failed_rows.get(host, answer)
         if "refused" in answer:
             _tell("refused", findings=answer["refused"])
         else:

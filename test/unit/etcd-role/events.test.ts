@@ -18,7 +18,7 @@ const file = join(folder, 'file')
  * Runs the tasks on two hosts that are this machine, with --diff.
  * @returns the events, and what Ansible printed for people
  */
-function play(tasks: object[], more: Record<string, string> = {}): { events: PlayEvent[]; printed: string } {
+function play(tasks: object[], more: NodeJS.ProcessEnv = {}): { events: PlayEvent[]; printed: string } {
   const vars = { ansible_python_interpreter: '{{ ansible_playbook_python }}' }
   writeFileSync(join(folder, 'play.yml'), JSON.stringify([{ hosts: 'all', gather_facts: false, vars, tasks }]))
   const { output } = spawnSync(
@@ -79,8 +79,8 @@ test('tasks, changes with their difference, what a host is said to have, failure
     ['m1', 'm2'].map((host) => [host, { rows: [1, 'é', true] }]),
   )
   assert.equal(
-    of(events, 'failed').map(({ host, told }) => [host, told.msg, told.stdout]),
-    [['m2', 'non-zero return code', 'b']],
+    of(events, 'failed').map(({ host, told }) => [host, told.msg?.includes('non-zero return code'), told.stdout]),
+    [['m2', true, 'b']],
   )
   const [ended] = of(events, 'ended')
   assert.equal(ended?.changed, { m1: 1, m2: 0 })
@@ -137,7 +137,7 @@ test('an unreachable host is told in the words of whoever tried', () => {
 })
 
 test('whoever does not ask for events gets none: by hand the role prints what Ansible prints', () => {
-  const { events, printed } = play([{ 'ansible.builtin.ping': {} }], { ANSIBLE_CALLBACKS_ENABLED: '' })
+  const { events, printed } = play([{ 'ansible.builtin.ping': {} }], { ANSIBLE_CALLBACKS_ENABLED: undefined })
   assert.equal(events, [])
   assert.match(printed, 'PLAY RECAP')
 })
