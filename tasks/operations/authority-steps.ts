@@ -11,7 +11,7 @@ import { aroundRotateCa } from './clients.ts'
 import { isInstalled, servedCertificates } from './served.ts'
 
 /** One step: it writes files below certs/, the role brings them to the hosts, and a proof ends it. */
-export interface Step {
+export interface ChangeStep {
   title: string
   /** The stage that its files make; `over` has those in which it is done for good. */
   makes: ChangeStage
@@ -33,7 +33,7 @@ export interface Step {
 const probeMs = 1500
 
 /** A new authority, and a client of it that every member must let in. */
-export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]): Step {
+export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]): ChangeStep {
   return {
     title,
     makes,
@@ -59,7 +59,7 @@ export function issueAnew(
   start: (cluster: Cluster) => void,
   makes: ChangeStage,
   over: ChangeStage[],
-): Step {
+): ChangeStep {
   return {
     title,
     makes,
@@ -85,7 +85,7 @@ export function issueAnew(
 }
 
 /** A client of the authority that was left must be refused; where its key is not to be had there is none to try. */
-export function trustOne(title: string, makes: ChangeStage, which: string): Step {
+export function trustOne(title: string, makes: ChangeStage, which: string): ChangeStep {
   let left: Authority | string = 'it was left before this run'
   return {
     title,

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import { runPipeline, type Task } from '../core/pipeline.ts'
+import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { bytes } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
@@ -11,8 +11,9 @@ import * as verify from '../verify/index.ts'
 import { type Backup, doubts, surplus, whoseAndWhen } from './backup-store.ts'
 import { requireHealthy } from './guard.ts'
 import { makeBackup, source } from './make-backup.ts'
-import { sayDone, sayPlan } from './say.ts'
+import { sayDone } from './say.ts'
 import { servedCertificates } from './served.ts'
+import { carryOutSteps, look, type Step, stepsOf } from './steps.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
 
@@ -24,31 +25,27 @@ export async function backup(
   cluster: Cluster,
   { keep, plan }: { keep: number | undefined; plan: boolean },
 ): Promise<void> {
-  if (plan) {
-    await guard(cluster)
-    const from = await source(cluster)
-    const tooMany = keep ? surplus(cluster, await imagined(cluster, from), keep) : []
-    return sayPlan(cluster, 'backup', [
-      ...steps(cluster, from.name),
-      ...tooMany.map((folder) => `remove ${basename(folder)}`),
-      'verify',
-    ])
-  }
   const made: Partial<Made> = {}
   let down: string[] = []
-  await runPipeline([
-    {
-      title: 'Check that the cluster commits',
-      task: async () => {
-        down = await guard(cluster)
-      },
-    },
-    ...backupTasks(cluster, made),
+  let from: Host | undefined
+  const steps: Step[] = [
+    look('Check that the cluster commits', async () => {
+      down = await guard(cluster)
+      if (plan) from = await source(cluster)
+    }),
+    ...stepsOf(backupTasks(cluster, made), () => [
+      `save a snapshot from ${from?.name}`,
+      'check it against its own checksum',
+      'restore it into an etcd on 127.0.0.1 that is thrown away, and compare its data with the live one',
+      `keep it below ${cluster.paths.backups}`,
+    ]),
     ...(keep
       ? [
           {
             title: `Keep the newest ${keep}`,
             task: () => removeSurplus(cluster, made as Made, keep),
+            would: async () =>
+              surplus(cluster, await imagined(cluster, from), keep).map((folder) => `remove ${basename(folder)}`),
           },
         ]
       : []),
@@ -63,7 +60,8 @@ export async function backup(
         run().warnings.push(`${failing.join(' ')} The backup is kept all the same. See ${command(cluster, 'verify')}`)
       },
     },
-  ])
+  ]
+  if (!(await carryOutSteps(cluster, 'backup', steps, plan))) return
   const { folder = '', metadata } = made
   sayDone(
     cluster,
@@ -110,16 +108,9 @@ export async function silentHosts(cluster: Cluster): Promise<string[]> {
   return silent.length < cluster.hosts.length ? silent : []
 }
 
-const steps = (cluster: Cluster, from: string): string[] => [
-  `save a snapshot from ${from}`,
-  'check it against its own checksum',
-  'restore it into an etcd on 127.0.0.1 that is thrown away, and compare its data with the live one',
-  `keep it below ${cluster.paths.backups}`,
-]
-
 /** The backup that would be made now, as far as it decides which others are too many. */
-async function imagined(cluster: Cluster, from: Host): Promise<Backup> {
-  const [status] = await endpointStatus(cluster, { endpoints: [from.clientURL] })
+async function imagined(cluster: Cluster, from: Host | undefined): Promise<Backup> {
+  const [status] = await endpointStatus(cluster, { endpoints: from ? [from.clientURL] : [] })
   const revision = status?.ok ? status.value.revision : 0
   return { folder: '', metadata: { ...whoseAndWhen(cluster, new Date()), revision } }
 }

@@ -1,14 +1,11 @@
 // One act on every member, one at a time, in the order that risks least; each must be back before the next one's turn.
-import { withCopies } from '../copies.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { sleep } from '../core/run.ts'
-import { authorityKeys } from '../etcd/certificates.ts'
 import { type EndpointStatus, endpointHealth, endpointStatus } from '../etcd/etcdctl.ts'
 import { commits } from '../etcd/etcdctl-output.ts'
 import { moveLeader } from '../etcd/maintenance.ts'
-import * as etcdRole from '../etcd-role/index.ts'
 
 export interface InTurnOptions {
   /** Called with each host's name when its turn comes. */
@@ -62,25 +59,6 @@ interface Turn {
 /** The hosts in the order in which inTurn would take them now. */
 export const turns = async (cluster: Cluster): Promise<Turn[]> =>
   inOrderOfRisk(await look(cluster)).map((view) => turn(cluster, view))
-
-/**
- * The hosts in the order in which the role would restart all of them now, those that are down first. It decides; so it
- * is asked, in check mode.
- */
-export async function restartTurns(cluster: Cluster): Promise<Turn[]> {
-  const variables = { etcd_restart: cluster.hosts.map(({ name }) => name), etcd_doctor: false }
-  const etcd = { ...cluster.etcd, upgradingTo: undefined } // a version that is on its way is no reason not to look
-  const role = await withCopies(
-    { ...cluster, etcd },
-    (copy) => etcdRole.changes(copy, { variables }),
-    authorityKeys(cluster),
-  )
-  const views = await look(cluster)
-  const starts = role.filter(({ act }) => act === 'etcd_host.converge' || act === 'etcd_host.restart')
-  return starts.flatMap(({ host }) =>
-    views.filter((view) => view.host.name === host).map((view) => turn(cluster, view)),
-  )
-}
 
 const turn = ({ hosts }: Cluster, { host: { name }, status }: View): Turn => ({
   host: name,

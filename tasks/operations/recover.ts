@@ -1,37 +1,29 @@
 // recover: quorum lost for good. A new cluster is formed from the data of one member; the others come back as learners.
 import { withCopies } from '../copies.ts'
-import { type Begun, type Cluster, type Host, hostNamed, refuseHalfDone } from '../core/cluster.ts'
+import { type Cluster, type Host, hostNamed, refuseHalfDone } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
-import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
-import { recordCluster } from '../core/record.ts'
+import { inOrder, runPipeline } from '../core/pipeline.ts'
 import { print, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { table } from '../core/terminal.ts'
-import { endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
-import { removeMember, voters } from '../etcd/member-changes.ts'
-import { memberOf } from '../etcd/membership.ts'
-import { runPlaybook } from '../etcd/playbook.ts'
+import { endpointStatus } from '../etcd/etcdctl.ts'
+import { voters } from '../etcd/member-changes.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { restoreTool } from '../etcd/snapshot.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { look } from '../observe/look.ts'
-import * as pki from '../pki/index.ts'
 import { joinAll } from '../plans/members.ts'
-import * as verify from '../verify/index.ts'
-import * as vms from '../vms/index.ts'
-import { carryOut } from './carry-out.ts'
+import type { Rules } from '../plans/types.ts'
+import { carryOut, planLines } from './carry-out.ts'
 import { chooseSurvivor } from './choose-survivor.ts'
 import { aroundRestore } from './clients.ts'
-import { endInherited } from './end-downgrade.ts'
 import { endMove } from './end-move.ts'
+import { formSteps, loss, note, whereItStands } from './form-cluster.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
-import { forgetSnapshot, isRaising, raiseTasks } from './raise.ts'
 import { cannotRaise } from './revision.ts'
 import { sayDone, sayPlan } from './say.ts'
-
-/** How long a member may take to come up with a large database. */
-const startSeconds = 1800
+import { doSteps, hostSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /**
  * See what is there, choose, agree, form the new cluster, bring the others back, verify. Run again after a kill, it
@@ -45,24 +37,18 @@ export async function recover(
   if (cluster.begun?.verb === 'restore') refuseHalfDone(cluster)
   await reachMembers(cluster)
   await refuseQuorum(cluster, plan)
-  if (plan) return sayPlan(cluster, 'recover', await withCopies(cluster, (copy) => steps(copy, from)))
+  if (plan) return sayPlan(cluster, 'recover', await withCopies(cluster, (copy) => planned(copy, from)))
   const there = await prepare(cluster)
   await refuseQuorum(cluster, false) // the hosts that were down may have been all that was missing
   if (cluster.begun && !cluster.begun.from) await startFormed(cluster, there)
   const stands = await whereItStands(cluster)
   const { raises } = await restoreTool(cluster)
   const survivor = stands === 'not formed' ? await agree(cluster, there, from, raises) : undefined
-  await runPipeline([
-    ...(survivor ? formTasks(cluster, survivor) : []),
-    ...(stands === 'formed' ? [] : settleTasks(cluster, survivor?.host ?? formedFrom(cluster), raises)),
-    endInherited(cluster),
-  ])
+  // Asked once more, after the question: a person may have started what was only stopped.
+  if (survivor) await refuseQuorum(cluster, false)
+  await doSteps(formSteps(cluster, there, survivor, stands, raises))
   await bringBack(cluster)
-  await runPipeline([
-    inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(cluster)),
-    { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
-  ])
+  await doSteps(endSteps(cluster))
   if (!raises) run().warnings.push(cannotRaise)
   const origin = survivor ? `, from the data of ${survivor.host.name} (raft index ${survivor.commit})` : ''
   const done = `${cluster.name} has ${cluster.hosts.length} members again${origin}; it is verified.`
@@ -73,18 +59,6 @@ export async function recover(
     clients: aroundRestore.after,
   })
 }
-
-/**
- * How far an earlier run came: the new cluster may be there, with or without the setting that forms it, or about to be
- * raised.
- */
-async function whereItStands(cluster: Cluster): Promise<'not formed' | 'forced' | 'raising' | 'formed'> {
-  if (isRaising(cluster)) return 'raising'
-  if (!cluster.begun || (await voters(cluster)).length === 0) return 'not formed'
-  return cluster.begun.from ? 'forced' : 'formed'
-}
-
-const formedFrom = (cluster: Cluster): Host => hostNamed(cluster, cluster.begun?.from ?? '')
 
 /** The new cluster of an earlier run may only be down: it has all there is, and a second one would have less. */
 async function startFormed(cluster: Cluster, there: HostData[]): Promise<void> {
@@ -127,9 +101,8 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
  */
 async function prepare(cluster: Cluster): Promise<HostData[]> {
   let there: HostData[] = []
-  await runPipeline([
-    inOrder('vms: bring the hosts up where they are not', () => vms.tasks(cluster)),
-    inOrder('pki: make the certificates that are missing', () => pki.tasks(cluster)),
+  await doSteps([
+    ...hostSteps(cluster),
     {
       title: 'See what the hosts have of data',
       task: async () => {
@@ -176,18 +149,6 @@ const row = ({ host, hasData, commit, running }: HostData): string[] => [
   running ? 'runs, without a quorum' : 'does not run',
 ]
 
-const loss = (there: HostData[], { host, commit }: HostData): string => {
-  const others = there.filter((one) => one.host !== host && one.hasData).map((one) => one.host.name)
-  const aside =
-    others.length > 0
-      ? ` What ${others.join(' and ')} still ${others.length === 1 ? 'has' : 'have'} of data is moved aside.`
-      : ''
-  return (
-    `Every write after its raft index ${commit} is lost for good, acknowledged ones too.${aside} A ` +
-    'copy of its data is kept.'
-  )
-}
-
 /** @throws OperationError where no new cluster may be formed, with the verb that helps */
 function choose(cluster: Cluster, there: HostData[], from: string | undefined): HostData {
   const choice = chooseSurvivor(there, (from ?? cluster.begun?.from) !== undefined, from ?? cluster.begun?.from)
@@ -203,129 +164,47 @@ function choose(cluster: Cluster, there: HostData[], from: string | undefined): 
   throw new OperationError(`No new cluster is formed: ${choice.refusal}.`, { hint: `${helps}.${insist}` })
 }
 
-/**
- * The others are parted from their data first: should two of them come back later, they would be a quorum of the old
- * cluster.
- * @returns up to a cluster of one member that is told at each start to forget the others
- */
-function formTasks(cluster: Cluster, { host }: HostData): Task[] {
-  const others = cluster.hosts.filter((one) => one !== host)
-  return [
-    { title: 'Check once more that there is no quorum', task: () => refuseQuorum(cluster, false) },
-    {
-      title: `Stop ${host.name} and keep a copy of its data`,
-      skip: () => cluster.begun?.from === host.name && 'an earlier run did',
-      task: async (_, task) => {
-        const onSaid = (_host: string, copy: unknown): void => void (task.title += `: ${copy}`)
-        await runPlaybook(cluster, { playbook: 'copy-data', limit: [host.name], onSaid })
-        run().changes.push(`copied the data of ${host.name}`)
-      },
-    },
-    {
-      title: 'Note that the recovery has begun',
-      task: () => note(cluster, { verb: 'recover', from: host.name, ...formerTokensOf(cluster.begun) }),
-    },
-    {
-      title: `Stop ${others.map(({ name }) => name).join(' and ')}, and move what they have of data aside`,
-      skip: () => others.length === 0,
-      task: async () => {
-        const onSaid = (name: string, aside: unknown): void =>
-          void run().changes.push(`moved the old data of ${name} to ${aside}`)
-        await runPlaybook(cluster, {
-          playbook: 'set-aside',
-          limit: others.map(({ name }) => name),
-          variables: { etcd_doctor: false },
-          onSaid,
-        })
-      },
-    },
-    inOrder(`Start ${host.name} as the only member of a new cluster`, () =>
-      alone(cluster, host, { ETCD_FORCE_NEW_CLUSTER: 'true' }),
-    ),
-  ]
-}
-
-/**
- * The same member without that setting, which would undo what follows; and, where etcd's tools can, with a revision
- * that no client has seen.
- */
-function settleTasks(cluster: Cluster, host: Host, raises: boolean): Task[] {
-  return [
-    {
-      title: 'Forget the members that are lost',
-      skip: () => isRaising(cluster) && 'an earlier run did',
-      task: async () => {
-        const endpoints = [host.clientURL]
-        // Where its log lagged behind its database, etcd may have kept them in its list (etcd-io/etcd#20055).
-        for (const { id } of strangers(host, await memberList(cluster, { endpoints })))
-          await removeMember(cluster, id, endpoints)
-      },
-    },
-    ...(raises || isRaising(cluster) ? raiseTasks(cluster, host, (begun) => note(cluster, begun)) : []),
-    inOrder('Start it again as a member like any other', () => alone(cluster, host, {})),
-    {
-      title: 'Note that the new cluster is formed',
-      task: () => {
-        note(cluster, { verb: 'recover', ...formerTokensOf(cluster.begun) })
-        forgetSnapshot(cluster)
-      },
-    },
-  ]
-}
-
-/** The hosts that come back may still bear the tokens before. */
-const formerTokensOf = (begun: Begun | undefined): Partial<Begun> =>
-  begun?.formerTokens ? { formerTokens: begun.formerTokens } : {}
-
-const strangers = (host: Host, members: Member[]): Member[] =>
-  members.filter((member) => member !== memberOf(host, members))
-
-/** The role on one host, as if it were the only one. */
-function alone(cluster: Cluster, { name }: Host, more: Record<string, string>): Task[] {
-  const without = cluster.hosts.map((host) => host.name).filter((other) => other !== name)
-  return etcdRole.tasks(cluster, {
-    limit: [name],
-    variables: {
-      etcd_environment: { ...cluster.etcd.environment, ...more },
-      etcd_without: without,
-      etcd_start_timeout: startSeconds,
-    },
-  })
-}
-
 /** Those that do not vote, one at a time. */
 async function bringBack(cluster: Cluster): Promise<void> {
-  const goals = cluster.hosts.map(({ name }) => ({ host: name }))
-  await carryOut(cluster, (seen) => joinAll(seen, goals), await look(cluster))
+  await carryOut(cluster, comingBack(cluster), await look(cluster))
 }
 
-function note(cluster: Cluster, begun: Begun | undefined): void {
-  cluster.begun = begun
-  recordCluster(cluster)
-}
+const comingBack =
+  ({ hosts }: Cluster): Rules =>
+  (seen) =>
+    joinAll(
+      seen,
+      hosts.map(({ name }) => ({ host: name })),
+    )
+
+const endSteps = (cluster: Cluster): Step[] => [
+  inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(cluster)),
+  { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },
+  proveItWorks(cluster),
+]
 
 /** Hosts that are not up cannot be looked at; the others are, through copies of inventory and certificates. */
-async function steps(copy: Cluster, from: string | undefined): Promise<string[]> {
+async function planned(copy: Cluster, from: string | undefined): Promise<string[]> {
   const hosts = await hostsThatAreUp(copy)
-  const would = [...(await vms.plan(copy)), ...(await pki.plan(copy))]
+  const would = await planOfSteps(hostSteps(copy))
   if (hosts.length === 0)
     return [...would, 'see what they have of data, and form a new cluster from the member that goes furthest']
   const there = await lookAtMembers(copy, hosts)
-  const survivor = choose(copy, there, from)
-  const others = copy.hosts.filter((host) => host !== survivor.host).map(({ name }) => name)
-  const moved = await endMove(copy, survivor.host)
+  const stands = await whereItStands(copy)
+  const survivor = stands === 'not formed' ? choose(copy, there, from) : undefined
+  const others = copy.hosts.filter(({ name }) => name !== (survivor?.host.name ?? copy.begun?.from))
+  const moved = survivor && (await endMove(copy, survivor.host))
   const { raises } = await restoreTool(copy)
   return [
     aroundRestore.plan.first,
     ...(moved ? [`beware: ${moved}`] : []),
     ...(raises ? [] : [`beware: ${cannotRaise}`]),
     ...would,
-    `stop ${survivor.host.name} and keep a copy of its data (raft index ${survivor.commit})`,
-    ...(others.length > 0 ? [`stop ${others.join(' and ')}, and move what they have of data aside`] : []),
-    `start ${survivor.host.name} as the only member of a new cluster. ${loss(there, survivor)}`,
-    ...(raises ? ['raise its revision above all that clients have seen: restore its data under a new token'] : []),
-    ...others.map((name) => `add ${name} as a learner, start it, and let it vote once it has caught up`),
-    'verify',
+    ...(await planOfSteps(formSteps(copy, there, survivor, stands, raises))),
+    ...(stands === 'formed'
+      ? planLines(copy, comingBack(copy), await look(copy))
+      : others.map(({ name }) => `add ${name} as a learner, start it, and let it vote once it has caught up`)),
+    ...(await planOfSteps(endSteps(copy))),
     aroundRestore.plan.last,
   ]
 }

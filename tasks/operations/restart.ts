@@ -2,32 +2,31 @@
 // over.
 import { withCopies } from '../copies.ts'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
-import { inOrder, runPipeline } from '../core/pipeline.ts'
+import { inOrder } from '../core/pipeline.ts'
 import { authorityKeys } from '../etcd/certificates.ts'
 import * as etcdRole from '../etcd-role/index.ts'
-import * as verify from '../verify/index.ts'
 import { requireHealthy } from './guard.ts'
-import { sayDone, sayPlan } from './say.ts'
+import { sayDone } from './say.ts'
+import { carryOutSteps, look, proveItWorks } from './steps.ts'
 
-/** Restarts the members of the named hosts (none named: all), one at a time. `planOnly`: says what it would do. */
-export async function restart(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {
-  const hosts =
-    names.length > 0 ? names.map((name) => hostNamed(cluster, name).name) : cluster.hosts.map(({ name }) => name)
+/** Restarts the members of the named hosts (none named: all), one at a time. `plan`: says what it would do. */
+export async function restart(cluster: Cluster, names: string[], plan: boolean): Promise<void> {
+  const hosts = (names.length > 0 ? names : cluster.hosts.map(({ name }) => name)).map(
+    (name) => hostNamed(cluster, name).name,
+  )
   const role = { variables: { etcd_restart: hosts } }
-  const guard = (): Promise<void> => requireHealthy(cluster, { allowDown: names.length > 0 ? hosts : [] })
-  if (planOnly) {
-    await guard()
-    return sayPlan(cluster, 'restart', [
-      ...(await withCopies(cluster, (copy) => etcdRole.plan(copy, role), authorityKeys(cluster))),
-      'verify',
-    ])
-  }
-  await runPipeline([
-    { title: 'Check that the cluster can spare a member', task: guard },
-    inOrder('Restart one member after the other', () => etcdRole.tasks(cluster, role)),
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
-  ])
-  sayDone(cluster, 'restart', `Restarted ${hosts.join(', ')}, one at a time; the cluster is verified.`, {
-    restarted: hosts,
-  })
+  const steps = [
+    look('Check that the cluster can spare a member', () =>
+      requireHealthy(cluster, { allowDown: names.length > 0 ? hosts : [] }),
+    ),
+    {
+      ...inOrder('Restart one member after the other', () => etcdRole.tasks(cluster, role)),
+      would: () => withCopies(cluster, (copy) => etcdRole.plan(copy, role), authorityKeys(cluster)),
+    },
+    proveItWorks(cluster),
+  ]
+  if (await carryOutSteps(cluster, 'restart', steps, plan))
+    sayDone(cluster, 'restart', `Restarted ${hosts.join(', ')}, one at a time; the cluster is verified.`, {
+      restarted: hosts,
+    })
 }

@@ -4,7 +4,7 @@ import { withCopies } from '../copies.ts'
 import { checkTasks, questionsOf } from '../core/check.ts'
 import type { Begun, Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { concurrently, inOrder, runPipeline, type Task } from '../core/pipeline.ts'
+import { concurrently, inOrder, type Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
@@ -14,8 +14,6 @@ import { runPlaybook } from '../etcd/playbook.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { raiseFlags, restoreTool } from '../etcd/snapshot.ts'
 import * as etcdRole from '../etcd-role/index.ts'
-import * as pki from '../pki/index.ts'
-import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { aroundRestore } from './clients.ts'
 import { endInherited } from './end-downgrade.ts'
@@ -24,6 +22,7 @@ import { type HostData, hostsThatAreUp, lookAtData } from './host-data.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
 import { sayDone, sayPlan } from './say.ts'
+import { doSteps, hostSteps, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /** A large database is read whole before a member is healthy. */
 const startSeconds = 1800
@@ -38,7 +37,7 @@ export interface RestoreOptions {
 export async function restore(cluster: Cluster, given: string, { above, plan }: RestoreOptions): Promise<void> {
   const file = await snapshotFile(given)
   if (cluster.etcd.upgradingTo) await refuseWhileMovable(cluster)
-  if (plan) return sayPlan(cluster, 'restore', await steps(cluster, await readSource(cluster, file), above))
+  if (plan) return sayPlan(cluster, 'restore', await planned(cluster, await readSource(cluster, file), above))
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]
   for (const question of await questionsOf(needed))
     if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
@@ -51,23 +50,7 @@ export async function restore(cluster: Cluster, given: string, { above, plan }: 
   cluster.highestRevision = Math.max(past.highest, begun.revision ?? 0)
   // its revision goes back: backups of before say nothing of what is newer
   if (!begun.revision) cluster.life = undefined
-  await runPipeline([
-    {
-      title: 'Restore the snapshot on every host, beside its data',
-      task: () => stage(cluster, source, begun, token),
-    },
-    { title: 'Note that the restore has begun', task: () => note(cluster, begun, token) },
-    {
-      title: 'Stop every member, move its data aside, and put the restored data in its place',
-      task: () => take(cluster),
-    },
-    inOrder('etcd-role: configure and start all members', () =>
-      etcdRole.tasks(cluster, { variables: { etcd_start_timeout: startSeconds } }),
-    ),
-    { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
-    endInherited(cluster),
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
-  ])
+  await doSteps(replaceSteps(cluster, source, begun, token))
   if (!begun.revision) run().warnings.push(cannotRaise)
   const { revision, keys, sha256 } = source
   const raised = begun.revision ? `, raised to ${begun.revision}` : ''
@@ -95,14 +78,10 @@ async function prepare(cluster: Cluster, file: string, checks: Task[]): Promise<
   let source: Source | undefined
   let there: HostData[] = []
   const known = async (): Promise<Source> => (source ??= await readSource(cluster, file))
-  await runPipeline([
+  await doSteps([
     concurrently('doctor: check what is needed', checks),
     { title: 'Check the snapshot', task: async () => void (await known()) },
-    inOrder('vms: bring the hosts up where they are not', () => {
-      recordCluster(cluster)
-      return vms.tasks(cluster)
-    }),
-    inOrder('pki: make the certificates that are missing', () => pki.tasks(cluster)),
+    ...hostSteps(cluster),
     {
       title: 'See what the hosts have of data',
       task: async () => {
@@ -110,11 +89,36 @@ async function prepare(cluster: Cluster, file: string, checks: Task[]): Promise<
       },
     },
     {
-      title: 'Prove the snapshot: an etcd on this machine comes up on it',
+      title: proofTitle,
       task: async () => void (source = { ...(await known()), keys: await proveSource(cluster, await known()) }),
     },
   ])
   return { source: await known(), there }
+}
+
+const proofTitle = 'Prove the snapshot: an etcd on this machine comes up on it'
+
+/** What replaces the data of every member; `begun`: what the record says of it until it is done. */
+function replaceSteps(cluster: Cluster, source: Source, begun: Begun, token: string): Step[] {
+  const raise = begun.revision ? `, its revision raised to ${begun.revision}` : ''
+  return [
+    {
+      title: 'Restore the snapshot on every host, beside its data',
+      task: () => stage(cluster, source, begun, token),
+      would: [`restore it on every host, beside the data, under a new token${raise}. ${described(cluster, source)}`],
+    },
+    { title: 'Note that the restore has begun', task: () => note(cluster, begun, token) },
+    {
+      title: 'Stop every member, move its data aside, and put the restored data in its place',
+      task: () => take(cluster),
+    },
+    inOrder('etcd-role: configure and start all members', () =>
+      etcdRole.tasks(cluster, { variables: { etcd_start_timeout: startSeconds } }),
+    ),
+    { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
+    { ...endInherited(cluster), would: [] },
+    proveItWorks(cluster),
+  ]
 }
 
 /** The revisions that the cluster had before, and the one that the snapshot is raised to; none where etcd cannot. */
@@ -205,22 +209,19 @@ async function take(cluster: Cluster): Promise<void> {
   run().changes.push('restored the data of every member')
 }
 
-async function steps(cluster: Cluster, source: Source, above: number | undefined): Promise<string[]> {
-  const { would, past } = await withCopies(cluster, async (copy) => {
-    const made = [...(await vms.plan(copy)), ...(await pki.plan(copy))]
+async function planned(cluster: Cluster, source: Source, above: number | undefined): Promise<string[]> {
+  return withCopies(cluster, async (copy) => {
+    const would = await planOfSteps(hostSteps(copy))
     await lookAtData(copy, await hostsThatAreUp(copy)) // it refuses hosts of another cluster
-    return { would: made, past: await lookBack(copy, source, above) }
+    const past = await lookBack(copy, source, above)
+    const { begun, token } = beginning(copy, source, past.target)
+    return [
+      aroundRestore.plan.first,
+      ...risksOf(past).map((risk) => `beware: ${risk}`),
+      ...would,
+      lower(proofTitle),
+      ...(await planOfSteps(replaceSteps(copy, source, begun, token))),
+      aroundRestore.plan.last,
+    ]
   })
-  const raise = past.target ? `, its revision raised to ${past.target}` : ''
-  return [
-    aroundRestore.plan.first,
-    ...risksOf(past).map((risk) => `beware: ${risk}`),
-    ...would,
-    'prove the snapshot: an etcd on this machine comes up on it',
-    `restore it on every host, beside the data, under a new token${raise}. ${described(cluster, source)}`,
-    `stop every member of ${cluster.name}, move its data aside, and put the restored data in its place`,
-    'start all members, with the role',
-    'verify',
-    aroundRestore.plan.last,
-  ]
 }

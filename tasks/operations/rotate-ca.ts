@@ -6,7 +6,7 @@ import { command } from '../core/command.ts'
 import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
+import { inOrder, type Task } from '../core/pipeline.ts'
 import { run, sleep } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { type ChangeStage, changeStage, readOther } from '../etcd/authority-change.ts'
@@ -15,15 +15,14 @@ import { authorityKeys } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
-import * as verify from '../verify/index.ts'
-import { dueLeaves, issueAnew, type Step, trustBoth, trustOne } from './authority-steps.ts'
+import { type ChangeStep, dueLeaves, issueAnew, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
 import { requireHealthy } from './guard.ts'
-import { restartTurns } from './in-turn.ts'
 import { refuseRestarts } from './rotate-certs.ts'
-import { sayDone, sayPlan } from './say.ts'
+import { sayDone } from './say.ts'
 import { servedCertificates } from './served.ts'
+import { carryOutSteps, lower, proveItWorks, type Step, told } from './steps.ts'
 
 export interface RotateCaOptions {
   /** Back to the old authority. */
@@ -37,7 +36,7 @@ export interface RotateCaOptions {
  * Both ways. The last step of each is for good: then the authority that was left is forgotten, once verify has passed.
  */
 interface Way {
-  steps: Step[]
+  steps: ChangeStep[]
   question: (cluster: Cluster) => string
   farewell: string
   forget: (cluster: Cluster) => void
@@ -80,23 +79,22 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   const way = goBack ? back : forward
   await guard(cluster, goBack)
   const open = await openSteps(cluster, way)
-  const role = await rehearse(cluster, open[0] as Step)
-  if (plan) return sayPlan(cluster, 'rotate-ca', await wouldDo(cluster, way, open, role))
-  const chosen = one ? open.slice(0, 1) : open
+  const role = await rehearse(cluster, open[0] as ChangeStep)
+  const chosen = one && !plan ? open.slice(0, 1) : open
   const last = chosen.length === open.length
   const verb = goBack ? 'rotate-ca --back' : 'rotate-ca'
   const pause = open.length > 1 ? [aroundRotateCa.question(cluster, verb)] : []
-  if (last && !(await confirm([way.question(cluster), ...pause].join(' '))))
+  if (!plan && last && !(await confirm([way.question(cluster), ...pause].join(' '))))
     throw new OperationError('Nothing was changed.')
-  await runPipeline([
-    ...chosen.map((step) => inOrder(step.title, () => stepTasks(cluster, step))),
-    ...(last
-      ? [
-          inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
-          { title: way.farewell, task: () => way.forget(cluster) },
-        ]
-      : []),
-  ])
+  const steps: Step[] = [
+    ...chosen.map((step) => ({
+      ...inOrder(step.title, () => changeTasks(cluster, step)),
+      would: () => wouldDo(cluster, step, step === open[0] ? role : undefined),
+    })),
+    ...(last ? [proveItWorks(cluster), { title: way.farewell, task: () => way.forget(cluster) }] : []),
+    told(`you: ${aroundRotateCa.over(cluster)}`),
+  ]
+  if (!(await carryOutSteps(cluster, 'rotate-ca', steps, plan))) return
   const clients = `Now ${last ? aroundRotateCa.over(cluster) : open[0]?.between?.(cluster)}.`
   const done = last
     ? `${way.outcome(cluster)}\n${clients}`
@@ -111,7 +109,7 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
 }
 
 /** Without the first steps that are done. The last one is never left out: what follows it may be missing. */
-async function openSteps(cluster: Cluster, { steps }: Way): Promise<Step[]> {
+async function openSteps(cluster: Cluster, { steps }: Way): Promise<ChangeStep[]> {
   for (const [index, step] of steps.entries()) {
     const stage = changeStage(cluster)
     const done =
@@ -121,7 +119,7 @@ async function openSteps(cluster: Cluster, { steps }: Way): Promise<Step[]> {
   return steps.slice(-1)
 }
 
-function stepTasks(cluster: Cluster, step: Step): Task[] {
+function changeTasks(cluster: Cluster, step: ChangeStep): Task[] {
   return [
     {
       title: 'Write certificates',
@@ -136,7 +134,7 @@ function stepTasks(cluster: Cluster, step: Step): Task[] {
   ]
 }
 
-async function prove(cluster: Cluster, step: Step): Promise<void> {
+async function prove(cluster: Cluster, step: ChangeStep): Promise<void> {
   for (const deadline = Date.now() + proofMs; ; await sleep(200)) {
     const missing = await step.missing(cluster)
     if (missing === undefined) return
@@ -199,7 +197,7 @@ function requirePassphrase(cluster: Cluster): void {
  * The first step on copies, the role in Ansible's check mode: what cannot be done is refused before anything is
  * changed.
  */
-async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
+async function rehearse(cluster: Cluster, step: ChangeStep): Promise<string[]> {
   return withCopies(cluster, async (copy) => {
     await step.write(copy)
     const role = await etcdRole.changes(copy)
@@ -208,25 +206,29 @@ async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
   })
 }
 
-async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: string[]): Promise<string[]> {
-  const later = open.slice(1).some(({ restarts }) => restarts) ? await restartTurns(cluster) : []
-  const inTurn = later.map(({ told }) => `restart ${told}, and wait until it has caught up`)
-  const install = ({ restarts }: Step): string[] =>
-    restarts ? inTurn : ['install the certificates, which restarts nobody']
+/** @param role what the role would change, where that could be rehearsed; else it is what the step is made for */
+async function wouldDo(cluster: Cluster, step: ChangeStep, role: string[] | undefined): Promise<string[]> {
+  const installed = async (): Promise<string[]> =>
+    step.restarts ? restarts(cluster) : ['install the certificates, which restarts nobody']
   return [
-    ...open.flatMap((step, index) => [
-      lower(step.title),
-      ...(index === 0 ? role : install(step)),
-      `prove that ${step.proof}`,
-      ...(step.between ? [`you: ${step.between(cluster)} (only with --step is there a pause for it)`] : []),
-    ]),
-    'verify',
-    lower(farewell),
-    `you: ${aroundRotateCa.over(cluster)}`,
+    lower(step.title),
+    ...(role ?? (await installed())),
+    `prove that ${step.proof}`,
+    ...(step.between ? [`you: ${step.between(cluster)} (only with --step is there a pause for it)`] : []),
   ]
 }
 
-const lower = (text: string): string => `${text[0]?.toLowerCase()}${text.slice(1)}`
+/** All members' restarts in the role's order, and the starts of those that are down: it decides, so it is asked. */
+const restarts = (cluster: Cluster): Promise<string[]> =>
+  withCopies(
+    cluster,
+    async (copy) => {
+      const variables = { etcd_restart: cluster.hosts.map(({ name }) => name), etcd_doctor: false }
+      const all = await etcdRole.changes(copy, { variables })
+      return all.filter(({ act }) => act === 'etcd_host.converge' || act === 'etcd_host.restart').map(etcdRole.inWords)
+    },
+    authorityKeys(cluster),
+  )
 
 const serials = async (cluster: Cluster): Promise<object[]> =>
   (await servedCertificates(cluster)).map(({ host, port, certificate }) => ({

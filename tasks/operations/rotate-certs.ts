@@ -4,17 +4,16 @@ import { withCopies } from '../copies.ts'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { runPipeline } from '../core/pipeline.ts'
 import { run, sleep } from '../core/run.ts'
 import { authorityCertificate, certificateReport, type Leaf, leaves } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import type { Change } from '../etcd/play-events.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { type Issued, renewLeaves } from '../pki/index.ts'
-import * as verify from '../verify/index.ts'
 import { requireHealthy } from './guard.ts'
-import { sayDone, sayPlan } from './say.ts'
+import { sayDone } from './say.ts'
 import { isInstalled, type Served, servedCertificates } from './served.ts'
+import { carryOutSteps, look, proveItWorks, type Step, stepsOf } from './steps.ts'
 
 export interface RotateOptions {
   /** This host's two only. */
@@ -33,22 +32,16 @@ const proofMs = 10_000
 export async function rotateCerts(cluster: Cluster, options: RotateOptions): Promise<void> {
   const asked = selection(cluster, options)
   await guard(cluster)
-  if (options.plan) {
-    const { would, role } = await rehearse(cluster, asked)
-    refuseRestarts(cluster, role)
-    return sayPlan(cluster, 'rotate-certs', would)
-  }
   let before: Served[] = []
+  let would: Rehearsal = { issued: [], role: [] }
   let issued: Issued[] = []
   let proof: object[] = []
-  await runPipeline([
-    {
-      title: 'Try it on copies: nothing may need a restart',
-      task: async () => {
-        before = await servedCertificates(cluster)
-        refuseRestarts(cluster, (await rehearse(cluster, asked)).role)
-      },
-    },
+  const steps: Step[] = [
+    look('Try it on copies: nothing may need a restart', async () => {
+      before = await servedCertificates(cluster)
+      would = await rehearse(cluster, asked)
+      refuseRestarts(cluster, would.role)
+    }),
     {
       title: 'Issue the certificates',
       rendererOptions: { persistentOutput: true },
@@ -58,16 +51,18 @@ export async function rotateCerts(cluster: Cluster, options: RotateOptions): Pro
         task.title = issued.length === 0 ? 'No certificate is due' : `Issue ${issued.length} certificates`
         if (issued.length > 0) task.output = issued.map(({ path, reason }) => `${path} (${reason})`).join('\n')
       },
+      would: () => would.issued.map(({ path, reason }) => `issue ${path} (${reason})`),
     },
-    ...etcdRole.tasks(cluster),
+    ...stepsOf(etcdRole.tasks(cluster), () => would.role.map(etcdRole.inWords)),
     {
       title: 'Prove by new connections that every member serves what lies here',
       task: async () => {
         proof = await prove(cluster, before)
       },
     },
-    ...verify.tasks(cluster, verify.patiently),
-  ])
+    proveItWorks(cluster),
+  ]
+  if (!(await carryOutSteps(cluster, 'rotate-certs', steps, options.plan))) return
   const what =
     issued.length === 0
       ? 'No certificate was due, and every member serves what lies here'
@@ -100,25 +95,18 @@ async function guard(cluster: Cluster): Promise<void> {
   }
 }
 
-/** The same on copies, in Ansible's check mode: what would be done, and the role's part of it. */
-async function rehearse(
-  cluster: Cluster,
-  asked: (leaf: Leaf, due: boolean) => boolean,
-): Promise<{ would: string[]; role: Change[] }> {
-  return withCopies(cluster, async (copy) => {
-    const issued = await renewLeaves(copy, asked)
-    const role = await etcdRole.changes(copy)
-    return {
-      would: [
-        ...issued.map(({ path, reason }) => `issue ${path} (${reason})`),
-        ...role.map(etcdRole.inWords),
-        'prove by new connections that every member serves what lies here',
-        'verify',
-      ],
-      role,
-    }
-  })
+/** What would be issued, and what the role would change. */
+interface Rehearsal {
+  issued: Issued[]
+  role: Change[]
 }
+
+/** The same on copies, in Ansible's check mode. */
+const rehearse = (cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<Rehearsal> =>
+  withCopies(cluster, async (copy) => ({
+    issued: await renewLeaves(copy, asked),
+    role: await etcdRole.changes(copy),
+  }))
 
 /** @throws OperationError when one of these changes of the role restarts a member */
 export function refuseRestarts(cluster: Cluster, role: Change[]): void {
