@@ -43,7 +43,7 @@ export const formSteps = (
   { ...endInherited(cluster), would: [] },
 ]
 
-/** The others are parted from their data first: should two of them come back, they would be a quorum of the old cluster. */
+/** The others are parted from their data first: if two of them came back, they would be a quorum of the old cluster. */
 function partSteps(cluster: Cluster, there: HostData[], survivor: HostData): Step[] {
   const { host, commit } = survivor
   const others = cluster.hosts.filter((one) => one !== host)
