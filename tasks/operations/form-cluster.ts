@@ -28,7 +28,7 @@ export async function whereItStands(cluster: Cluster): Promise<Stands> {
   return cluster.begun.from ? 'forced' : 'formed'
 }
 
-export const formedFrom = (cluster: Cluster): Host => hostNamed(cluster, cluster.begun?.from ?? '')
+const formedFrom = (cluster: Cluster): Host => hostNamed(cluster, cluster.begun?.from ?? '')
 
 /** What is left up to a cluster of one member like any other. @param survivor whose data is gone on with, if chosen */
 export const formSteps = (
