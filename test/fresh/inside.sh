@@ -63,7 +63,7 @@ node --import ha-etcd/loader test/fresh/mirror.ts "$programs" "$version" >/tmp/m
 mirror=$!
 trap 'kill $mirror' EXIT
 for _ in $(seq 100); do if [ -s /tmp/mirror.out ]; then break; fi; sleep 0.1; done
-read -r base authority </tmp/mirror.out
+read -r base authority version </tmp/mirror.out
 cat /etc/ssl/certs/ca-certificates.crt "$authority" >/tmp/authorities.pem
 git clone --quiet --no-hardlinks /root/ha-etcd /home/user/ha-etcd
 cp -r node_modules /home/user/ha-etcd/
