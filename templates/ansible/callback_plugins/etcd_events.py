@@ -94,7 +94,9 @@ def _parts(result):
 
 def _told(answer):
     told = {name: str(answer[name]) for name in TOLD if answer.get(name)}
-    return told or ({"msg": str(answer["censored"])} if "censored" in answer else {})
+    if "censored" in answer:
+        told.setdefault("msg", str(answer["censored"]))
+    return told
 
 
 def _act(task):

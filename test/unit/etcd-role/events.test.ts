@@ -129,11 +129,20 @@ test("a module's refusal has a code, its host, and the task by its module and wh
   assert.match(failed?.told.msg ?? '', 'No snapshot was staged here. Stage it first.')
 })
 
-test('an unreachable host is told in the words of whoever tried', () => {
+test('of two hosts one cannot be reached, in a loop, and one fails: each is told in its own words', () => {
+  const nobody = { ansible_connection: 'ssh', ansible_host: '127.0.0.1', ansible_port: 1 }
+  const unreached = { when: 'inventory_hostname == "m1"', loop: [1, 2], vars: nobody }
   const { events } = play([
-    { 'ansible.builtin.ping': {}, vars: { ansible_connection: 'ssh', ansible_host: '127.0.0.1', ansible_port: 1 } },
+    { 'ansible.builtin.ping': {}, ...unreached },
+    { 'ansible.builtin.command': 'false', when: 'inventory_hostname == "m2"' },
   ])
+  assert.equal([of(events, 'unreachable').length, of(events, 'failed').map(({ host }) => host)], [1, ['m2']])
   assert.match(of(events, 'unreachable')[0]?.told.msg ?? '', /127\.0\.0\.1|ssh/)
+})
+
+test('where Ansible is to log nothing, a failure still has words', () => {
+  const { events } = play([{ 'ansible.builtin.command': 'false' }], { ANSIBLE_NO_LOG: '1' })
+  assert.ok(of(events, 'failed')[0]?.told.msg, JSON.stringify(events))
 })
 
 test('whoever does not ask for events gets none: by hand the role prints what Ansible prints', () => {
