@@ -1,5 +1,4 @@
 // The smoke pipeline: a cluster's short life, through the same scripts that a person types.
-
 import { createHash } from 'node:crypto'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +8,7 @@ import type { Settings } from './core/config.ts'
 import { projectFolder } from './core/environment.ts'
 import { OperationError, UsageError } from './core/errors.ts'
 import { runPipeline, type Task } from './core/pipeline.ts'
-import { print, run, sleep } from './core/run.ts'
+import { clock, print, run, sleep } from './core/run.ts'
 import { type Result, work } from './core/shell.ts'
 import { chalk, duration, table } from './core/terminal.ts'
 import { type Load, type LoadReport, startLoad } from './etcd/load.ts'
@@ -106,9 +105,9 @@ export async function smoke(settings: Settings): Promise<void> {
       ([title, step]): Task => ({
         title,
         task: async (_, task) => {
-          const started = Date.now()
+          const started = clock()
           task.title = `${title}: ${await step()}`
-          steps.push({ name: title, tookMs: Date.now() - started })
+          steps.push({ name: title, tookMs: clock() - started })
         },
       }),
     ),

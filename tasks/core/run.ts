@@ -14,6 +14,8 @@ export class Run {
   readonly stderr: Output
   /** Whether a person sits at the terminal, who can be asked. */
   readonly attended: boolean
+  /** The time, in ms since 1970. */
+  readonly clock: () => number
   verbose = false
   json = false
   yes = false
@@ -35,11 +37,12 @@ export class Run {
   readonly #known = new Map<string, unknown>()
   #stoppedBy: NodeJS.Signals | undefined
 
-  constructor(around: Partial<Pick<Run, 'env' | 'stdout' | 'stderr' | 'attended'>> = {}) {
+  constructor(around: Partial<Pick<Run, 'env' | 'stdout' | 'stderr' | 'attended' | 'clock'>> = {}) {
     this.env = around.env ?? process.env
     this.stdout = around.stdout ?? process.stdout
     this.stderr = around.stderr ?? process.stderr
     this.attended = around.attended ?? false
+    this.clock = around.clock ?? Date.now
     setMaxListeners(0, this.signal) // all that waits listens
   }
 
@@ -90,6 +93,12 @@ export const run = (): Run => current.getStore() ?? outside
 
 /** Calls `act` as a part of that run. */
 export const inRun = <T>(one: Run, act: () => T): T => current.run(one, act)
+
+/** The time by the run's clock, in ms since 1970. */
+export const clock = (): number => run().clock()
+
+/** The same as a date. */
+export const today = (): Date => new Date(clock())
 
 /** Writes to the run's standard output. */
 export const print = (text: string): void => void run().stdout.write(text)

@@ -7,6 +7,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
+import { today } from '../core/run.ts'
 import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
 
 /**
@@ -128,7 +129,7 @@ export function reasonToIssue(
   leaf: Leaf,
   authority: X509Certificate,
   asked: Cluster['pki'],
-  now = new Date(),
+  now = today(),
 ): string | undefined {
   const [certificateText, keyText] = [readFileIfThere(leaf.certificate), readFileIfThere(leaf.key)]
   if (certificateText === undefined) return 'missing'
@@ -214,7 +215,7 @@ export function isOurAuthority(cluster: Cluster, certificate: X509Certificate): 
  * old one.
  * @throws OperationError when it is unreadable, is no CA, belongs to another cluster, or is not valid now
  */
-export function authorityCertificate(cluster: Cluster, now = new Date()): X509Certificate | undefined {
+export function authorityCertificate(cluster: Cluster, now = today()): X509Certificate | undefined {
   const path = authorityFiles(cluster).certificate
   const [trusted, old] = [trustedAuthorities(cluster), oldAuthority(cluster)]
   const certificate = trusted.find(({ fingerprint256 }) => fingerprint256 !== old?.fingerprint256) ?? trusted[0]
@@ -252,7 +253,7 @@ const newAuthorityHint = (cluster: Cluster): string =>
   `(${command(cluster, 'down')}), then move ${cluster.paths.certs} aside.`
 
 /** All certificates that are there and readable, the authorities first; for status and verify. */
-export function certificateReport(cluster: Cluster, now = new Date()): CertificateReport[] {
+export function certificateReport(cluster: Cluster, now = today()): CertificateReport[] {
   const report = (path: string, certificate: X509Certificate): CertificateReport => ({
     path,
     subject: subjectOf(certificate),
@@ -270,7 +271,7 @@ export function certificateReport(cluster: Cluster, now = new Date()): Certifica
 }
 
 /** Whole days until a certificate ends; negative once it has. */
-export const daysLeft = (certificate: X509Certificate, now = new Date()): number =>
+export const daysLeft = (certificate: X509Certificate, now = today()): number =>
   Math.floor((Date.parse(certificate.validTo) - now.getTime()) / day)
 
 const subjectOf = (certificate: X509Certificate): string => certificate.subject.split('\n').join(', ')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { run } from '../core/run.ts'
+import { clock, run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { age, listed } from '../core/terminal.ts'
 import { backdate } from '../core/x509.ts'
@@ -64,8 +64,8 @@ export function judgeClocks(readings: Reading[]): { refusal?: OperationError; wa
 async function readClocks(cluster: Cluster): Promise<Reading[]> {
   const clocks = await Promise.all(
     cluster.hosts.map(async (host) => {
-      const clock = (await memberClock(cluster, host)) ?? (await hostClock(cluster, host))
-      return clock === undefined || Number.isNaN(clock) ? [] : [{ host: host.name, ahead: Date.now() - clock }]
+      const theirs = (await memberClock(cluster, host)) ?? (await hostClock(cluster, host))
+      return theirs === undefined || Number.isNaN(theirs) ? [] : [{ host: host.name, ahead: clock() - theirs }]
     }),
   )
   return clocks.flat()

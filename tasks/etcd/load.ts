@@ -1,6 +1,7 @@
 // A bounded load of writers and readers, and the proof afterwards that no acknowledged write is lost.
 import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../core/cluster.ts'
+import { clock } from '../core/run.ts'
 import { type Gateway, openGateway } from './gateway.ts'
 import { judgeHistory, type LoadReport, type Operation } from './history.ts'
 
@@ -31,22 +32,22 @@ export function startLoad(
 ): Load {
   const prefix = `ha-etcd/load/${randomBytes(6).toString('hex')}/`
   const operations: Operation[] = []
-  const started = Date.now()
+  const started = clock()
   let latest = ''
   let stopped = false
-  const goesOn = (): boolean => !stopped && Date.now() - started < maxSeconds * 1000
+  const goesOn = (): boolean => !stopped && clock() - started < maxSeconds * 1000
 
   const writer = async (index: number): Promise<void> => {
     const turn = { at: index }
     for (let count = 0; goesOn(); count++) {
       const key = `${prefix}${index}-${count}`
-      const start = Date.now()
+      const start = clock()
       const revision = await onceMore(gateway, turn, (endpoint) => gateway.put(endpoint, key, String(start)))
       operations.push({
         kind: 'write',
         key,
         start,
-        end: Date.now(),
+        end: clock(),
         ok: revision !== undefined,
         revision: revision ?? 0,
       })
@@ -59,14 +60,14 @@ export function startLoad(
     for (; goesOn(); await pause(pauseMs)) {
       const key = latest
       if (!key) continue
-      const start = Date.now()
+      const start = clock()
       turn.at++ // another member each time: one that lags must not be seen
       const answer = await onceMore(gateway, turn, (endpoint) => gateway.read(endpoint, key))
       operations.push({
         kind: 'read',
         key,
         start,
-        end: Date.now(),
+        end: clock(),
         ok: answer !== undefined,
         revision: answer?.revision ?? 0,
         ...(answer && { found: answer.found }),
@@ -82,7 +83,7 @@ export function startLoad(
     stop: async () => {
       stopped = true
       await all
-      const ended = Date.now()
+      const ended = clock()
       const there = await firstAnswer(gateway.endpoints, (endpoint) => gateway.keysBelow(endpoint, prefix))
       await firstAnswer(gateway.endpoints, (endpoint) => gateway.deleteBelow(endpoint, prefix))
       gateway.close()
@@ -104,11 +105,11 @@ async function onceMore<T>(
   try {
     return await ask(endpoint())
   } catch {
-    const deadline = Date.now() + healthyWithinMs
+    const deadline = clock() + healthyWithinMs
     do {
       turn.at++
       await pause(20)
-    } while (!(await gateway.isHealthy(endpoint()).catch(() => false)) && Date.now() < deadline)
+    } while (!(await gateway.isHealthy(endpoint()).catch(() => false)) && clock() < deadline)
     return ask(endpoint()).catch(() => undefined)
   }
 }

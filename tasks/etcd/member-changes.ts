@@ -1,7 +1,7 @@
 // Changes of who the members are. Each may be asked for again: that it is done already is success.
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { sleep } from '../core/run.ts'
+import { clock, sleep } from '../core/run.ts'
 import { type CallOptions, call, endpointHealth, type Member, memberList } from './etcdctl.ts'
 import { commits, says } from './etcdctl-output.ts'
 import { memberOf } from './membership.ts'
@@ -55,17 +55,17 @@ async function change(
   done: (members: Member[]) => boolean,
 ): Promise<Member[]> {
   const asked: CallOptions = { endpoints, timeoutMs: 5000 }
-  for (const deadline = Date.now() + patienceMs; ; await sleep(500)) {
+  for (const deadline = clock() + patienceMs; ; await sleep(500)) {
     const failure = await call(cluster, args, asked).then(
       () => undefined,
       (error: unknown) => error,
     )
     const members = await memberList(cluster, asked).catch(() => [])
     if (members.length > 0 && done(members)) return members
-    if (failure === undefined && Date.now() < deadline) continue
+    if (failure === undefined && clock() < deadline) continue
     if (!(failure instanceof OperationError))
       throw failure ?? new OperationError(`etcdctl ${args.slice(0, 2).join(' ')} had no effect.`)
     const again = failure.more.code === 'timed-out' || says.notNow(failure.more.output ?? '')
-    if (failure.exitCode !== 1 || !again || Date.now() > deadline) throw failure
+    if (failure.exitCode !== 1 || !again || clock() > deadline) throw failure
   }
 }

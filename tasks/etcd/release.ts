@@ -8,6 +8,7 @@ import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
 import type { Machine } from '../core/machines.ts'
 import { downloadsFolder, fetchTool, toolsFolder } from '../core/programs.ts'
+import { clock } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { type Got, NotThisWay, toolName } from './ways.ts'
 
@@ -107,8 +108,8 @@ function progress(report: (line: string) => void, name: string): (received: numb
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1)
   let last = 0
   return (received, total) => {
-    if (Date.now() - last < 200 && received !== total) return
-    last = Date.now()
+    if (clock() - last < 200 && received !== total) return
+    last = clock()
     report(`${name}: ${megabytes(received)}${total ? ` of ${megabytes(total)}` : ''} MB`)
   }
 }

@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import type { Task } from '../core/pipeline.ts'
-import { run } from '../core/run.ts'
+import { clock, run, today } from '../core/run.ts'
 import { bytes } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import * as verify from '../verify/index.ts'
@@ -95,7 +95,7 @@ export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
 async function guard(cluster: Cluster): Promise<string[]> {
   const down = await silentHosts(cluster)
   await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })
-  run().warnings.push(...doubts(cluster, Date.now()))
+  run().warnings.push(...doubts(cluster, clock()))
   if (down.length > 0) run().warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
   return down
 }
@@ -112,7 +112,7 @@ export async function silentHosts(cluster: Cluster): Promise<string[]> {
 async function imagined(cluster: Cluster, from: Host | undefined): Promise<Backup> {
   const [status] = await endpointStatus(cluster, { endpoints: from ? [from.clientURL] : [] })
   const revision = status?.ok ? status.value.revision : 0
-  return { folder: '', metadata: { ...whoseAndWhen(cluster, new Date()), revision } }
+  return { folder: '', metadata: { ...whoseAndWhen(cluster, today()), revision } }
 }
 
 function removeSurplus(cluster: Cluster, made: Made, keep: number): void {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
+import { today } from '../core/run.ts'
 import {
   type Answer,
   endpointHashKV,
@@ -27,7 +28,7 @@ export async function makeBackup(
   say: (step: string) => void,
 ): Promise<{ folder: string; metadata: BackupMetadata }> {
   for (let attempt = 1; ; attempt++) {
-    const time = new Date()
+    const time = today()
     const part = beginBackup(cluster, time)
     try {
       const metadata = await prove(cluster, part, time, say)

@@ -1,13 +1,12 @@
 // The proof of a snapshot: restored into an etcd that is thrown away again, its data must be what the live members
 // hold.
-
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { searchPath } from '../core/programs.ts'
-import { sleep } from '../core/run.ts'
+import { clock, sleep } from '../core/run.ts'
 import { keepRunning } from '../core/shell.ts'
 import { requireEtcdHere } from '../etcd/binaries.ts'
 import { type Answer, countKeys, endpointHashKV, type HashKV } from '../etcd/etcdctl.ts'
@@ -95,7 +94,7 @@ function etcdFlags(cluster: Cluster, data: string, clientURL: string, peerURL: s
 
 async function hashOf(cluster: Cluster, endpoint: string, revision: number, log: string): Promise<HashKV> {
   let answer: Answer<HashKV> | undefined
-  for (const deadline = Date.now() + proofMs; Date.now() < deadline; await sleep(50)) {
+  for (const deadline = clock() + proofMs; clock() < deadline; await sleep(50)) {
     ;[answer] = await endpointHashKV(cluster, revision, { endpoints: [endpoint], timeoutMs: 60_000 })
     if (answer?.ok) return answer.value
     const reason = answer?.reason ?? ''

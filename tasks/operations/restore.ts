@@ -6,7 +6,7 @@ import type { Begun, Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { concurrently, inOrder, type Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
-import { run } from '../core/run.ts'
+import { clock, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { age, bytes } from '../core/terminal.ts'
 import { voters } from '../etcd/member-changes.ts'
@@ -173,7 +173,7 @@ function loss({ revision }: Source, { live }: Past): string {
 function described(cluster: Cluster, { time, revision, keys, sizeBytes, metadata }: Source): string {
   const whose = metadata && metadata.cluster !== cluster.name ? ` of cluster ${metadata.cluster}` : ''
   return (
-    `The snapshot${whose} is ${age(Date.now() - time.getTime())} old: revision ${revision}, ` +
+    `The snapshot${whose} is ${age(clock() - time.getTime())} old: revision ${revision}, ` +
     `${keys === undefined ? '' : `${keys} keys, `}${bytes(sizeBytes)}`
   )
 }

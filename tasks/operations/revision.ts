@@ -1,6 +1,7 @@
 // How high the revision of a restored cluster must be: above all that any client of it can have seen.
 import type { Cluster } from '../core/cluster.ts'
 import { recordCluster } from '../core/record.ts'
+import { today } from '../core/run.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { notedRevisions } from './backup-store.ts'
@@ -45,7 +46,7 @@ export const cannotRaise =
 
 /** The initial cluster token of a cluster that is made from older data. */
 export function newToken({ name }: Cluster, how: 'restored' | 'recovered'): string {
-  return `${name}-${how}-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}Z`
+  return `${name}-${how}-${today().toISOString().slice(0, 19).replaceAll(':', '-')}Z`
 }
 
 /** Asks the record, the members that answer and the backups kept here. `told`: by a person; then it is known. */

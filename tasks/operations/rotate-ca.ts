@@ -7,7 +7,7 @@ import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { inOrder, type Task } from '../core/pipeline.ts'
-import { run, sleep } from '../core/run.ts'
+import { clock, run, sleep } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { type ChangeStage, changeStage, readOther } from '../etcd/authority-change.ts'
 import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
@@ -135,10 +135,10 @@ function changeTasks(cluster: Cluster, step: ChangeStep): Task[] {
 }
 
 async function prove(cluster: Cluster, step: ChangeStep): Promise<void> {
-  for (const deadline = Date.now() + proofMs; ; await sleep(200)) {
+  for (const deadline = clock() + proofMs; ; await sleep(200)) {
     const missing = await step.missing(cluster)
     if (missing === undefined) return
-    if (Date.now() > deadline)
+    if (clock() > deadline)
       throw new OperationError(`${missing}.`, {
         hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}`,
       })

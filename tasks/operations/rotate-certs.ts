@@ -1,10 +1,9 @@
 // rotate-certs: leaves issued again and installed while etcd runs on, and the proof that every member serves them.
-
 import { withCopies } from '../copies.ts'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { run, sleep } from '../core/run.ts'
+import { clock, run, sleep } from '../core/run.ts'
 import { authorityCertificate, certificateReport, type Leaf, leaves } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import type { Change } from '../etcd/play-events.ts'
@@ -125,7 +124,7 @@ export function refuseRestarts(cluster: Cluster, role: Change[]): void {
 
 /** @throws OperationError naming the ports that serve something else, or refuse the client certificate */
 async function prove(cluster: Cluster, before: Served[]): Promise<object[]> {
-  for (const deadline = Date.now() + proofMs; ; await sleep(200)) {
+  for (const deadline = clock() + proofMs; ; await sleep(200)) {
     const now = await servedCertificates(cluster)
     const wrong = now.filter((one) => !isInstalled(one))
     if (wrong.length === 0) {
@@ -140,7 +139,7 @@ async function prove(cluster: Cluster, before: Served[]): Promise<object[]> {
         }
       })
     }
-    if (Date.now() < deadline) continue
+    if (clock() < deadline) continue
     const words = wrong.map(({ host, port, ours }) =>
       ours
         ? `${host.name} refuses the new client certificate`

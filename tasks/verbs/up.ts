@@ -1,4 +1,5 @@
 import { planFlag } from '../core/flags.ts'
+import { clock } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { noteRevision } from '../operations/revision.ts'
 import { phases, runPhases, selectPhases } from '../phases.ts'
@@ -20,12 +21,12 @@ export const verb: Verb = {
     '\nExample: npx zx scripts/up.ts --masters 5 --yes',
   ].join('\n'),
   act: async (cluster, flags) => {
-    const started = Date.now()
+    const started = clock()
     const selected = selectPhases(flags.from as string | undefined, flags.skip as string | undefined)
     if (flags.plan) return printPlan(cluster, selected)
     await runPhases(cluster, selected)
     const verified = selected.some((phase) => phase.name === 'verify')
     if (verified) await noteRevision(cluster)
-    printSummary(cluster, Date.now() - started, verified)
+    printSummary(cluster, clock() - started, verified)
   },
 }

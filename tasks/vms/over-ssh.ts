@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
-import { sleep } from '../core/run.ts'
+import { clock, sleep } from '../core/run.ts'
 import { ask, type Result, shellQuoted } from '../core/shell.ts'
 
 /**
@@ -71,10 +71,10 @@ export async function silentHosts(cluster: Cluster): Promise<Host[]> {
 
 /** Waits until every host answers. @throws OperationError naming one that does not within `ms` */
 export async function waitForHosts(cluster: Cluster, ms: number): Promise<void> {
-  for (const deadline = Date.now() + ms; ; await sleep(200)) {
+  for (const deadline = clock() + ms; ; await sleep(200)) {
     const [silent] = await silentHosts(cluster)
     if (!silent) return
-    if (Date.now() > deadline)
+    if (clock() > deadline)
       throw new OperationError(`${silent.name} is up, but no SSH server answers there.`, {
         hint:
           'Look whether a firewall or a VPN of this machine takes that network; another one is chosen with ' +
