@@ -1,0 +1,132 @@
+// Mistakes in rules, a line each, and the tests that must find them.
+
+export interface Mistake {
+  file: string
+  line: string
+  wrong: string
+  /** Which tests hold the rule, as arguments of the runner. */
+  tests: string[]
+}
+
+export const mistakes: Mistake[] = [
+  {
+    file: 'tasks/etcd/membership.ts',
+    line: 'Math.floor(members / 2) + 1',
+    wrong: 'Math.ceil(members / 2)',
+    tests: ['unit/etcd', 'unit/plans'],
+  },
+  {
+    file: 'tasks/etcd/membership.ts',
+    line: 'strict ? voters : quorum(voters + 1)',
+    wrong: 'strict ? quorum(voters + 1) : voters',
+    tests: ['unit/etcd', 'unit/plans'],
+  },
+  {
+    file: 'tasks/plans/members.ts',
+    line: '  return well >= needed ? undefined',
+    wrong: '  return well > 0 ? undefined',
+    tests: ['unit/plans'],
+  },
+  {
+    file: 'tasks/plans/members.ts',
+    line: "    () => (member ? act({ do: 'remove member', host, id: member.id }) : undefined),\n    () => act({ do: 'add learner', host }),",
+    wrong: "    () => act({ do: 'add learner', host }),",
+    tests: ['unit/plans'],
+  },
+  {
+    file: 'tasks/plans/members.ts',
+    line: '    () => (member ? leadElsewhere(seen, leaving) : undefined),',
+    wrong: '    () => undefined,',
+    tests: ['unit/plans'],
+  },
+  {
+    file: 'tasks/plans/replace.ts',
+    line: 'old: start.replacing[host] ?? oldOf(start, host)',
+    wrong: 'old: oldOf(start, host)',
+    tests: ['unit/plans'],
+  },
+  {
+    file: 'tasks/plans/scale.ts',
+    line: 'Number(votes(seen, a)) - Number(votes(seen, b))',
+    wrong: 'Number(votes(seen, b)) - Number(votes(seen, a))',
+    tests: ['unit/plans'],
+  },
+  {
+    file: 'tasks/operations/choose-survivor.ts',
+    line: 'b.commit - a.commit || b.last - a.last',
+    wrong: 'b.last - a.last || b.commit - a.commit',
+    tests: ['unit/operations'],
+  },
+  {
+    file: 'tasks/operations/choose-survivor.ts',
+    line: '!insist && withData.length >= quorum(there.length)',
+    wrong: '!insist && withData.length > quorum(there.length)',
+    tests: ['unit/operations'],
+  },
+  {
+    file: 'tasks/operations/revision.ts',
+    line: 'Math.max(highest, snapshot) + margin',
+    wrong: 'snapshot + margin',
+    tests: ['unit/operations'],
+  },
+  {
+    file: 'tasks/operations/backup-store.ts',
+    line: 'backup !== made && newestOf.get(lifeOf(backup)) !== backup',
+    wrong: 'newestOf.get(lifeOf(backup)) !== backup',
+    tests: ['unit/operations'],
+  },
+  {
+    file: 'tasks/etcd/upgrade-path.ts',
+    line: 'if (toMinor > minor + 1)',
+    wrong: 'if (toMinor > minor + 2)',
+    tests: ['unit/etcd'],
+  },
+  {
+    file: 'tasks/etcd/upgrade-path.ts',
+    line: 'if (toMinor < minor && minor < 6)',
+    wrong: 'if (toMinor < minor && minor < 5)',
+    tests: ['unit/etcd'],
+  },
+  {
+    file: 'tasks/etcd/settings.ts',
+    line: 'compareVersions(version, since) >= 0 && pattern',
+    wrong: 'compareVersions(version, since) > 0 && pattern',
+    tests: ['unit/etcd'],
+  },
+  {
+    file: 'tasks/etcd/clocks.ts',
+    line: 'off.length * 2 <= readings.length',
+    wrong: 'off.length * 2 < readings.length',
+    tests: ['unit/etcd', 'integration/clock'],
+  },
+  {
+    file: 'tasks/etcd/certificates.ts',
+    line: '  if (!isSignedBy(certificate, authority)) return "not signed by the cluster\'s authority"\n',
+    wrong: '',
+    tests: ['unit/etcd/certificates', 'unit/pki'],
+  },
+  {
+    file: 'tasks/etcd/certificates.ts',
+    line: 'certificate.checkIssued(authority) && certificate.verify(authority.publicKey)',
+    wrong: 'certificate.checkIssued(authority)',
+    tests: ['unit/etcd/certificates', 'unit/pki', 'unit/core/x509'],
+  },
+  {
+    file: 'tasks/core/lock.ts',
+    line: 'if ((await birthOf(pid)) !== birth) return\n  // Who kills npx',
+    wrong: 'if (!(await birthOf(pid))) return\n  // Who kills npx',
+    tests: ['unit/core/lock'],
+  },
+  {
+    file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
+    line: 'looks[host].get("healthy", True), looks[host].get("leader", False)',
+    wrong: 'looks[host].get("leader", False), looks[host].get("healthy", True)',
+    tests: ['unit/etcd-role/plan'],
+  },
+  {
+    file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
+    line: 'if members is not None and set(members) != set(peer_urls.values()):',
+    wrong: 'if members is not None and not set(members) >= set(peer_urls.values()):',
+    tests: ['unit/etcd-role/plan'],
+  },
+]
