@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { EndpointStatus, Member } from '../../../tasks/etcd/etcdctl.ts'
-import { agreedLeader, compareMembers, majority, memberOf, quorum } from '../../../tasks/etcd/membership.ts'
+import { agreedLeader, compareMembers, majority, mayAdd, memberOf, quorum } from '../../../tasks/etcd/membership.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const test = suite('membership')
@@ -57,6 +57,21 @@ test('further client URLs are no difference', () => {
 
 test('a replaced host is both missing and extra', () =>
   assert.equal(kinds([...members().slice(0, 2), stranger]), ['missing master03', 'extra bad']))
+
+test('etcd adds a member beside as many voters as will be a quorum with it; before 3.5.30 beside all', () => {
+  const least = (voters: number, strict: boolean): number | undefined =>
+    [1, 2, 3, 4, 5, 6, 7].find((well) => mayAdd(voters, well, strict))
+  assert.equal(
+    [1, 2, 3, 5, 7].map((voters) => [least(voters, false), least(voters, true)]),
+    [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+      [4, 5],
+      [5, 7],
+    ],
+  )
+})
 
 test('a quorum is more than half', () => assert.equal([1, 2, 3, 4, 5, 7, 9].map(quorum), [1, 2, 2, 3, 3, 4, 5]))
 
