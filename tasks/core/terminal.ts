@@ -30,6 +30,13 @@ const plainButColours = (text: string): string =>
 export const warningLines = (warnings: string[]): string =>
   warnings.map((warning) => `${chalk.yellow('Warning:')} ${plain(warning)}\n`).join('')
 
+/** A line broken at spaces, so that it stays within 80 columns; all but the first are indented. */
+export const wrapped = (line: string, indent: number): string =>
+  line
+    .replace(new RegExp(`(.{1,${80 - indent}})(?: +|$)`, 'g'), '$1\n')
+    .trimEnd()
+    .replaceAll('\n', `\n${' '.repeat(indent)}`)
+
 /** Rows as aligned columns, two spaces apart; colours do not count for the width. */
 export function table(cells: string[][]): string {
   const rows = cells.map((row) => row.map(plainButColours))

@@ -115,7 +115,7 @@ function settleSteps(cluster: Cluster, host: Host, raises: boolean): Step[] {
       },
     },
     ...(raises || isRaising(cluster) ? raiseTasks(cluster, host, (begun) => note(cluster, begun)) : []),
-    inOrder(`Start ${host.name} again as a member like any other`, () => alone(cluster, host, {})),
+    inOrder('Start it again as a member like any other', () => alone(cluster, host, {})),
     {
       title: 'Note that the new cluster is formed',
       task: () => {

@@ -1,13 +1,14 @@
 // How an operation's plan and its end are told, to a person or, with --json, to a program.
 import type { Cluster } from '../core/cluster.ts'
 import { print, run } from '../core/run.ts'
-import { chalk, warningLines } from '../core/terminal.ts'
+import { chalk, warningLines, wrapped } from '../core/terminal.ts'
 
-/** Prints what an operation would do, a line each. */
+/** Prints what an operation would do, a line each; on a terminal a long one is broken. */
 export function sayPlan(cluster: Cluster, verb: string, would: string[]): void {
+  const broken = (line: string): string => (run().stdout.isTTY ? wrapped(line, 4) : line)
   const lines =
     would.length > 0
-      ? would.map((line, index) => `${String(index + 1).padStart(2)}. ${line}`)
+      ? would.map((line, index) => `${String(index + 1).padStart(2)}. ${broken(line)}`)
       : [chalk.dim('nothing to do')]
   const text =
     `What ${verb} would do for ${chalk.bold(cluster.name)}; nothing was ` +
