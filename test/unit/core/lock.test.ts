@@ -88,7 +88,10 @@ test('an owner recorded before the process with its pid was born is dead: the nu
   const state = temporaryFolder()
   const child = spawn('sleep', ['60'])
   try {
-    leaveLock(state, JSON.stringify({ pid: child.pid, birth: '1', verb: 'up', since: new Date().toISOString() }))
+    leaveLock(
+      state,
+      JSON.stringify({ pid: child.pid, birth: '1', verb: 'up', since: new Date().toISOString(), launchers: [] }),
+    )
     const release = await takeLock(state, 'up')
     release()
     assert.is(child.exitCode ?? child.signalCode, null, 'the innocent process was ended')

@@ -161,6 +161,8 @@ test('a member that the inventory lacks, and a host that the cluster lacks, are 
   ]).plan
   assert.match(refusal, 'the cluster has master09 (https://10.0.0.09:2380), which the inventory lacks')
   assert.match(refusal, 'the inventory has master03, which the cluster lacks')
+  const more = plan(three({ ...good, drift: ['x'] }), [members({ master09: { name: 'master09' } })]).plan
+  assert.match(more.refusal, 'the cluster has master09 (https://10.0.0.09:2380), which the inventory lacks')
 })
 
 test('members that do not agree on who the members are: nothing is done', () => {
@@ -181,6 +183,12 @@ test('restarts: an unhealthy member first, the leader last', () => {
   )
   assert.equal(decided.restart, ['master03', 'master02', 'master01'])
   assert.equal([decided.converge, decided.settle], [[], []])
+})
+
+test('a leader that is ill has nothing to lose: it restarts first', () => {
+  const changed: Look = { ...good, drift: ['conf: content'], restart: true, healthy: true, leader: false }
+  const looks = three(changed, { master03: { ...changed, healthy: false, leader: true } })
+  assert.is(plan(looks, [members()]).plan.restart[0], 'master03')
 })
 
 test('of members that are alike, the inventory says who restarts first', () => {

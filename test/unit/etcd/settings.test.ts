@@ -30,6 +30,7 @@ test('what 3.7 no longer has is named with what it became', () => {
 test('what an earlier version removed stays removed, and a value may be what is refused', () => {
   assert.is(gone({ ETCD_ENABLE_V2: 'true', ETCD_DEBUG: 'true' }, '3.7.1'), 'ETCD_ENABLE_V2: \nETCD_DEBUG: ')
   assert.is(gone({ ETCD_ENABLE_V2: 'true' }, '3.5.33'), '')
+  assert.is(gone({ ETCD_ENABLE_V2: 'true' }, '3.6.0'), 'ETCD_ENABLE_V2: ')
   assert.is(gone({ ETCD_LOGGER: 'capnslog' }, '3.5.33'), 'ETCD_LOGGER: ')
   assert.is(gone({ ETCD_LOGGER: 'zap' }, '3.5.33'), '')
 })

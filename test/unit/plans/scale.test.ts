@@ -1,0 +1,31 @@
+// Who comes and who goes when a cluster is scaled, from what is seen of it.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { movesTo } from '../../../tasks/plans/scale.ts'
+import type { Observation } from '../../../tasks/plans/types.ts'
+
+/** Voters on hosts a to e, of which some are down. */
+function five(down: string[]): Observation {
+  const names = ['a', 'b', 'c', 'd', 'e']
+  const answer = (host: string) => ({ member: host, learner: false, follows: true, commits: true, index: 1 })
+  return {
+    hosts: Object.fromEntries(
+      names.map((host) => [
+        host,
+        { ready: true, empty: false, answer: down.includes(host) ? undefined : answer(host) },
+      ]),
+    ),
+    members: names.map((host) => ({ id: host, host, learner: false, started: true })),
+    leader: 'a',
+    strict: false,
+    recorded: names,
+    replacing: {},
+  }
+}
+
+test('of those that go, a member that is down goes first, else the last in the record', () => {
+  assert.equal(movesTo(five([]), ['a', 'b', 'c']).leaving, ['e', 'd'])
+  assert.equal(movesTo(five(['d']), ['a', 'b', 'c']).leaving, ['d', 'e'])
+})
+
+test.run()
