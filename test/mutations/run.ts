@@ -31,7 +31,7 @@ for (const { file, line, wrong, tests } of mistakes.filter((one) => one.file.inc
   writeFileSync(path, right)
   const found = stdout.split('\n').filter((said) => said.startsWith('Failed: '))
   if (found.length === 0) missed++
-  rows.push([wrong.trim(), file, found[0]?.split(': ')[2] ?? 'NOBODY'])
+  rows.push([wrong.trim().split('\n')[0] || '(a line left out)', file, found[0]?.split(': ')[2] ?? 'NOBODY'])
   console.log(rows.at(-1)?.join('  |  '))
 }
 rmSync(copy, { recursive: true, force: true })
