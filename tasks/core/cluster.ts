@@ -16,7 +16,6 @@ import {
   readRecord,
   recordedClusters,
   refuseContradiction,
-  replacing,
 } from './record.ts'
 import type { EtcdSource, KeyAlgorithm } from './schema.ts'
 import { shellQuoted } from './shell.ts'
@@ -218,14 +217,6 @@ export function refuseHalfDone(cluster: Cluster): void {
   throw new OperationError(`A ${begun.verb} of ${name} was begun and is not done.`, {
     hint: `Finish it: ${command(cluster, `${begun.verb}${words}`)}`,
   })
-}
-
-/** A replacement that is half done, and how it is gone on with; other verbs work meanwhile. */
-export function halfReplaced(cluster: Cluster): string | undefined {
-  const names = Object.keys(replacing(cluster.paths)).join(' ')
-  return names
-    ? `A replacement of ${names} was begun and is not done. Finish it: ${command(cluster, `replace ${names}`)}`
-    : undefined
 }
 
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */

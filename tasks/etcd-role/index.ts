@@ -17,6 +17,7 @@ import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
+import { refusal } from '../etcd/findings.ts'
 import type { Change } from '../etcd/play-events.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { removedSettings } from '../etcd/settings.ts'
@@ -55,18 +56,10 @@ export function upgradeTasks(cluster: Cluster, options: Pick<PlaybookOptions, 'l
 
 /** Halfway the record has the version before: to put that back could be a downgrade, which etcd does not survive. */
 export function refuseHalfUpgraded(cluster: Cluster): void {
-  const { name, etcd } = cluster
-  const { version = '', upgradingTo: to } = etcd
-  if (!to) return
-  const down = compareVersions(to, version) < 0
-  const finish = command(cluster, `${down ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)
-  const back = command(cluster, down ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
-  throw new OperationError(
-    `${down ? 'A downgrade' : 'An upgrade'} of ${name} to etcd ${to} was begun and is not done.`,
-    {
-      hint: `Finish it: ${finish}; or take it back: ${back}`,
-    },
-  )
+  const { version = '', upgradingTo: due } = cluster.etcd
+  if (!due) return
+  const what = compareVersions(due, version) < 0 ? 'downgrade' : 'upgrade'
+  throw refusal(cluster, { code: 'move-begun', what, due })
 }
 
 function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task {

@@ -3,7 +3,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import type { Cluster } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Authority } from '../core/x509.ts'
 import { readKey } from './authority-key.ts'
@@ -16,6 +15,7 @@ import {
   oldAuthority,
   trustedAuthorities,
 } from './certificates.ts'
+import { inWords } from './findings.ts'
 
 /**
  * made: the next authority's key lies here, and nobody trusts it. trusted: ca.crt has both, and the old one issues.
@@ -71,17 +71,10 @@ export function authorityWarning(cluster: Cluster): string | undefined {
 }
 
 function warning(cluster: Cluster): string | undefined {
+  const { name } = cluster
   const stage = changeStage(cluster)
-  const back = stage === 'leaving' ? '' : `; or take it back: ${command(cluster, 'rotate-ca --back')}`
-  if (stage)
-    return (
-      `The authority of cluster ${cluster.name} is being changed. Finish it: ` +
-      `${command(cluster, 'rotate-ca')}${back}`
-    )
+  if (stage) return inWords(cluster, { code: stage === 'leaving' ? 'authority-leaving' : 'authority-changing', name })
   const authority = authorityCertificate(cluster)
-  if (!authority || daysLeft(authority) >= cluster.pki.renewBeforeDays) return undefined
-  return (
-    `The authority of cluster ${cluster.name} expires in ${daysLeft(authority)} days, and every ` +
-    `certificate with it. Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`
-  )
+  const days = authority ? daysLeft(authority) : Number.POSITIVE_INFINITY
+  return days < cluster.pki.renewBeforeDays ? inWords(cluster, { code: 'authority-near-end', name, days }) : undefined
 }

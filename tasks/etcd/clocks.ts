@@ -1,15 +1,13 @@
 // Whether this machine's clock is right, by the members' and the hosts': a wrong one issues certificates that nobody
 // accepts.
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere } from '../core/files.ts'
 import { clock, run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { age, listed } from '../core/terminal.ts'
 import { backdate } from '../core/x509.ts'
-import { identity, probeTLS } from './probe.ts'
+import { identityAt, probeTLS } from './probe.ts'
 
 /** By how many ms this machine's clock is ahead of a host's; negative where it is behind. */
 export interface Reading {
@@ -75,11 +73,11 @@ async function readClocks(cluster: Cluster): Promise<Reading[]> {
  * Asked with the client's certificate; where that is missing or refused with the host's server certificate, which etcd
  * takes for a client's, too. Whatever the member shows is accepted: by a wrong clock a good certificate seems bad.
  */
-async function memberClock({ paths, etcd }: Cluster, { name, address }: Host): Promise<number | undefined> {
+async function memberClock(cluster: Cluster, { name, address }: Host): Promise<number | undefined> {
   for (const file of ['etcd-client', `${name}/server`]) {
-    const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(paths.certs, `${file}.${kind}`)))
-    if (!cert || !key) continue
-    const probe = await probeTLS(address, etcd.clientPort, identity({ cert, key }), '/version', probeMs)
+    const client = identityAt(cluster, file)
+    if (!client) continue
+    const probe = await probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)
     if (probe.kind === 'answered' && probe.date) return Date.parse(probe.date)
     if (probe.kind === 'closed') return undefined
   }

@@ -2,7 +2,6 @@
 import type { Cluster } from '../core/cluster.ts'
 import { unheard } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
-import { minorOf } from '../core/programs.ts'
 import { ask, type Result } from '../core/shell.ts'
 import { etcdctlPath } from './binaries.ts'
 import { clientEnvironment } from './client-environment.ts'
@@ -265,10 +264,6 @@ interface RawStatus {
     downgradeInfo?: { enabled?: boolean; targetVersion?: string }
   }
 }
-
-/** What an enabled downgrade means. */
-export const downgradeEnabled = (to: string): string =>
-  `A downgrade to etcd ${minorOf(to)} is enabled: until it ends, no host can get a new member`
 
 interface RawHealth {
   endpoint: string

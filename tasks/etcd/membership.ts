@@ -2,15 +2,6 @@
 import type { Host } from '../core/cluster.ts'
 import type { EndpointStatus, Member } from './etcdctl.ts'
 
-/** How one host or member differs from what is expected. */
-export interface Difference {
-  kind: 'missing' | 'extra' | 'unstarted' | 'learner' | 'name' | 'peerURLs' | 'clientURLs'
-  /** The host concerned; an extra member has none. */
-  host?: Host
-  /** The member concerned; a missing one has none. */
-  member?: Member
-}
-
 /** How many members must agree: more than half (etcd's raft). */
 export const quorum = (members: number): number => Math.floor(members / 2) + 1
 
@@ -30,27 +21,6 @@ export function memberOf(host: Host, members: Member[]): Member | undefined {
     members.find((member) => member.name === host.name) ??
     members.find((member) => member.peerURLs.includes(host.peerURL))
   )
-}
-
-/** Compares the cluster's hosts with the members it lists. No difference: an empty list. */
-export function compareMembers(hosts: Host[], members: Member[]): Difference[] {
-  const ofHosts = hosts.flatMap((host) => compareOne(host, memberOf(host, members)))
-  const known = hosts.map((host) => memberOf(host, members))
-  const extra = members
-    .filter((member) => !known.includes(member))
-    .map((member): Difference => ({ kind: 'extra', member }))
-  return [...ofHosts, ...extra]
-}
-
-function compareOne(host: Host, member: Member | undefined): Difference[] {
-  if (!member) return [{ kind: 'missing', host }]
-  const kinds: Difference['kind'][] = []
-  if (member.name === '') kinds.push('unstarted')
-  else if (member.name !== host.name) kinds.push('name')
-  if (!member.peerURLs.includes(host.peerURL)) kinds.push('peerURLs')
-  if (member.name !== '' && !member.clientURLs.includes(host.clientURL)) kinds.push('clientURLs')
-  if (member.isLearner) kinds.push('learner')
-  return kinds.map((kind) => ({ kind, host, member }))
 }
 
 /** The leader's id when every status names the same one; else undefined. */

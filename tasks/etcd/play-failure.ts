@@ -3,8 +3,8 @@ import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { listed } from '../core/terminal.ts'
 import { causeOf, failing, unreachable, vault } from './causes.ts'
+import { remedyOfRole } from './findings.ts'
 import type { PlayFailure, RoleFinding, Told } from './play-events.ts'
-import { ourRemedy } from './role-remedies.ts'
 
 interface Failure {
   /** None where the message names whom it concerns. */
@@ -53,7 +53,7 @@ const also = ({ host, message, hint = '', output }: Failure): string =>
 const inWords = (cluster: Cluster, finding: RoleFinding): Failure => ({
   message: finding.detail,
   code: finding.code,
-  hint: ourRemedy(cluster, finding) ?? finding.remedy,
+  hint: remedyOfRole(cluster, finding) ?? finding.remedy,
   output: finding.output,
 })
 

@@ -1,7 +1,10 @@
 // One connection to a port of a member, made by hand: what it answers, and which certificate it serves.
 import { X509Certificate } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { connect as connectTLS, createSecureContext, type SecureContext } from 'node:tls'
+import type { Cluster } from '../core/cluster.ts'
+import { readFileIfThere } from '../core/files.ts'
 import { run } from '../core/run.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
 import { commonNames } from './certificates.ts'
@@ -26,6 +29,12 @@ export function identity(certificate?: { cert: string; key: string }): Identity 
   } catch (error) {
     return { unusable: (error as Error).message.replace(/^error:[^:]*:[^:]*::/, '') }
   }
+}
+
+/** That of a certificate below certs/<cluster>/, as `etcd-client`; undefined where it or its key is missing. */
+export function identityAt({ paths }: Cluster, name: string): Identity | undefined {
+  const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(paths.certs, `${name}.${kind}`)))
+  return cert && key ? identity({ cert, key }) : undefined
 }
 
 /** Makes a client's identity of an authority, in memory only. `ends` as in a profile: days from now, or a date. */

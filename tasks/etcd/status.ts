@@ -1,26 +1,22 @@
-// How the cluster is right now, on one screen: members, alarms, certificates.
-import { join } from 'node:path'
-import { type Cluster, type Host, halfReplaced } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
-import { readFileIfThere } from '../core/files.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { type AtWork, atWork } from '../core/lock.ts'
 import { bytes, chalk, duration, plain, table } from '../core/terminal.ts'
-import { authorityWarning } from './authority-change.ts'
+import { adviceOf } from './advice.ts'
 import { certificateReport } from './certificates.ts'
 import {
   type Answer,
   alarmList,
   answerOf,
-  downgradeEnabled,
   type EndpointStatus,
   endpointStatus,
   type Member,
   memberList,
 } from './etcdctl.ts'
 import { warningsOf } from './faults.ts'
+import { inWords, refusal } from './findings.ts'
+import { ofDowngrade } from './judge.ts'
 import { memberOf, quorum } from './membership.ts'
-import { identity, type Probe, probeTLS } from './probe.ts'
+import { identityAt, type Probe, probeTLS } from './probe.ts'
 import { reachMembers } from './reach.ts'
 
 /**
@@ -67,13 +63,9 @@ const limitMs = 1500
  * @throws OperationError when there is no client certificate to ask with
  */
 export async function clusterStatus(cluster: Cluster, warning = ''): Promise<ClusterStatus> {
-  const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
-  if (!cert || !key)
-    throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, {
-      hint: `Make the certificates and the cluster: ${command(cluster, 'up')}`,
-    })
+  const client = identityAt(cluster, 'etcd-client')
+  if (!client) throw refusal(cluster, { code: 'no-certificates', at: cluster.paths.certs })
   await reachMembers(cluster)
-  const client = identity({ cert, key })
   const probes = await Promise.all(
     cluster.hosts.map((host) => probeTLS(host.address, cluster.etcd.clientPort, client, '/version', limitMs)),
   )
@@ -107,10 +99,7 @@ export async function clusterStatus(cluster: Cluster, warning = ''): Promise<Clu
       quorum(members.filter(({ isLearner }) => !isLearner).length || cluster.hosts.length),
     alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
-    warning:
-      [warning, halfReplaced(cluster), authorityWarning(cluster), ...ofVersions(cluster, statuses)]
-        .filter(Boolean)
-        .join(' ') || null,
+    warning: [warning, ...adviceOf(cluster), ...ofVersions(cluster, statuses)].filter(Boolean).join(' ') || null,
     atWork: (await atWork(cluster.paths.state)) ?? null,
   }
 }
@@ -118,9 +107,8 @@ export async function clusterStatus(cluster: Cluster, warning = ''): Promise<Clu
 /** What is wrong with the versions that run, and a downgrade that is enabled. */
 function ofVersions(cluster: Cluster, statuses: Answer<EndpointStatus>[]): string[] {
   const running = statuses.flatMap((answer) => (answer.ok ? [answer.value] : []))
-  const to = running.find(({ downgradingTo }) => downgradingTo)?.downgradingTo
   return [
-    ...(to ? [`${downgradeEnabled(to)}. Take it back: ${command(cluster, 'downgrade --cancel')}`] : []),
+    ...ofDowngrade(running).map((finding) => inWords(cluster, finding)),
     ...[...new Set(running.map(({ version }) => version))].flatMap(warningsOf),
   ]
 }

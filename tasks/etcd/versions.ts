@@ -1,8 +1,6 @@
 // Which versions members run, and at which one the cluster works: asked over TLS, so that no etcdctl of ours matters.
-import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
-import { readFileIfThere } from '../core/files.ts'
-import { identity, probeTLS } from './probe.ts'
+import { identity, identityAt, probeTLS } from './probe.ts'
 import { reachMembers } from './reach.ts'
 
 /** One member that answers. */
@@ -20,8 +18,7 @@ const probeMs = 1500
 /** What every member that answers runs; who does not answer is left out. */
 export async function runningVersions(cluster: Cluster): Promise<RunningVersion[]> {
   await reachMembers(cluster)
-  const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
-  const client = identity(cert && key ? { cert, key } : undefined)
+  const client = identityAt(cluster, 'etcd-client') ?? identity()
   const answers = await Promise.all(
     cluster.hosts.map(async ({ name, address }) => {
       const probe = await probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)

@@ -94,7 +94,7 @@ export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
  */
 async function guard(cluster: Cluster): Promise<string[]> {
   const down = await silentHosts(cluster)
-  await requireHealthy(cluster, { allowDown: down, allowNoSpace: true })
+  await requireHealthy(cluster, { allowDown: down, allow: ['no-space'] })
   run().warnings.push(...doubts(cluster, clock()))
   if (down.length > 0) run().warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
   return down

@@ -5,10 +5,11 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
+import { type Finding, refusal } from '../etcd/findings.ts'
 import { look } from '../observe/look.ts'
 import { type Plan, planOf } from '../plans/plan.ts'
 import type { Act, Observation, Obstacle, Rules } from '../plans/types.ts'
-import { reasonOf, titleOf } from '../plans/words.ts'
+import { titleOf } from '../plans/words.ts'
 
 /**
  * Carries out what the rules say from here. What the plan foresaw is compared with what came; a difference goes to the
@@ -64,31 +65,11 @@ function requirePlan(cluster: Cluster, plan: Plan, first: boolean): Plan {
   const { obstacle } = plan
   if (!obstacle) return plan
   const nothing = first ? ', and nothing was changed' : ''
-  throw new OperationError(`${cluster.name} is not ready for it${nothing}: ${reasonOf(obstacle)}.`, {
-    hint: remedyOf(cluster, obstacle),
-  })
+  throw refusal(cluster, findingOf(obstacle), `${cluster.name} is not ready for it${nothing}: `)
 }
 
-function remedyOf(cluster: Cluster, obstacle: Obstacle): string {
-  switch (obstacle.code) {
-    case 'no-quorum':
-      return [
-        `Start members that are only stopped: ${command(cluster, 'up')}.`,
-        `If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`,
-      ].join(' ')
-    case 'voters-down':
-      return [
-        `Start members that are only stopped: ${command(cluster, 'up')}.`,
-        `Replace members that are lost: ${command(cluster, `replace ${obstacle.hosts.join(' ')}`)}`,
-      ].join(' ')
-    case 'other-learner':
-      return obstacle.host
-        ? `Bring it to its end: ${command(cluster, `replace ${obstacle.host}`)}`
-        : `See who it is: ${command(cluster, 'verify')}`
-    default:
-      return `See what is wrong: ${command(cluster, 'verify')}`
-  }
-}
+const findingOf = (obstacle: Obstacle): Finding =>
+  obstacle.code === 'refused' ? { code: 'refused', what: titleOf(obstacle.act), reason: obstacle.why } : obstacle
 
 /** Every real run is a test of the plans: the log has it where one was wrong. */
 function noteDifference(foreseen: Plan, now: Plan): void {

@@ -20,7 +20,7 @@ import { sayDone, sayPlan } from './say.ts'
  * twice.
  */
 export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boolean; plan: boolean }): Promise<void> {
-  const guard = (): Promise<void> => requireHealthy(cluster, { allowNoSpace: disarm })
+  const guard = (): Promise<void> => requireHealthy(cluster, disarm ? { verb: 'defrag --disarm' } : {})
   if (plan) {
     await guard()
     return sayPlan(cluster, 'defrag', await steps(cluster, disarm))

@@ -1,35 +1,37 @@
-// What must hold before an operation begins: it refuses with the reason and the command that helps, and changes
-// nothing.
+// What must hold before an operation begins: it refuses with the first that is wrong, by the ranking of the findings,
+// and changes nothing.
 import type { X509Certificate } from 'node:crypto'
-import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
-import { readFileIfThere } from '../core/files.ts'
-import { minorOf } from '../core/programs.ts'
 import { run, sleep } from '../core/run.ts'
-import { authorityCertificate, isSignedBy, restoreHint, trustedAuthorities } from '../etcd/certificates.ts'
+import { authorityCertificate, isSignedBy, trustedAuthorities } from '../etcd/certificates.ts'
 import {
+  type Alarm,
   type Answer,
   alarmList,
+  answerOf,
   type EndpointStatus,
   endpointHealth,
   endpointStatus,
+  type Member,
   memberList,
 } from '../etcd/etcdctl.ts'
 import { commits } from '../etcd/etcdctl-output.ts'
+import { type Code, type Finding, firstCuredBy, inRanking, rankOf, refusal } from '../etcd/findings.ts'
+import { atTheDoor, ofAlarms, ofLeaders, ofMembers } from '../etcd/judge.ts'
 import { voters } from '../etcd/member-changes.ts'
-import { agreedLeader, compareMembers, type Difference } from '../etcd/membership.ts'
-import { type Identity, identity, probeTLS } from '../etcd/probe.ts'
+import { quorum } from '../etcd/membership.ts'
+import { type Identity, identityAt, type Probe, probeTLS } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import * as vms from '../vms/index.ts'
 import { enabledDowngrade } from './end-downgrade.ts'
 
 export interface GuardOptions {
+  /** The verb that asks, with its flags: it tolerates what it cures, and what ranks below that. */
+  verb?: string
   /** Hosts that may be down or out of the cluster: the operation is about them. The others must then still commit. */
   allowDown?: string[]
-  /** True where the operation is the cure of a full database. */
-  allowNoSpace?: boolean
+  /** What does not stop it, though it does not cure it. */
+  allow?: Code[]
 }
 
 const probeMs = 1500
@@ -47,142 +49,128 @@ const looks = 3
  */
 export async function requireHealthy(cluster: Cluster, options: GuardOptions = {}): Promise<void> {
   if (run().writes) await vms.mendKeepers(cluster)
-  try {
-    await requireWell(cluster, options)
-  } catch (error) {
-    if (
-      !(error instanceof OperationError) ||
-      error.exitCode !== 1 ||
-      error.more.code !== 'down' ||
-      (await voters(cluster)).length > 0
-    )
-      throw error
-    const hint =
-      `${command(cluster, 'up')} starts members that are only stopped. If too many are lost for good to be ` +
-      `a quorum: ${command(cluster, 'recover --plan')}`
-    throw new OperationError(error.message, { ...error.more, hint })
-  }
+  refuse(cluster, await obstacle(cluster, options))
 }
 
-/**
- * While a downgrade is enabled, a new member of the present version cannot join.
- * @throws OperationError naming the cancel
- */
+/** While a downgrade is enabled, a new member of the present version cannot join. @throws OperationError */
 export async function refuseWhileDowngrading(cluster: Cluster): Promise<void> {
-  const to = await enabledDowngrade(cluster)
-  if (to)
-    throw new OperationError(
-      `A downgrade to etcd ${minorOf(to)} is enabled: a new member would not start, and nothing was changed.`,
-      { hint: `Take it back: ${command(cluster, 'downgrade --cancel')}` },
-    )
+  const due = await enabledDowngrade(cluster)
+  if (due) refuse(cluster, { code: 'downgrade-enabled', due })
 }
 
-async function requireWell(cluster: Cluster, { allowDown = [], allowNoSpace = false }: GuardOptions): Promise<void> {
+function refuse(cluster: Cluster, finding: Finding | undefined): void {
+  if (finding) throw refusal(cluster, finding, `${cluster.name} is not healthy enough, and nothing was changed: `)
+}
+
+/** The first thing that is wrong and not tolerated; undefined where nothing is. */
+async function obstacle(cluster: Cluster, options: GuardOptions): Promise<Finding | undefined> {
   const trusted = authorityCertificate(cluster) && trustedAuthorities(cluster)
-  const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(join(cluster.paths.certs, `etcd-client.${kind}`)))
-  if (!trusted || !cert || !key)
-    throw new OperationError(`The authority or the client certificate is missing in ${cluster.paths.certs}.`, {
-      hint: restoreHint(cluster),
-    })
+  const client = identityAt(cluster, 'etcd-client')
+  if (!trusted || !client) return { code: 'no-certificates', at: cluster.paths.certs }
   await reachMembers(cluster)
-  const client = identity({ cert, key })
-  const others = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
-  // about all of them: those that are up must be well
-  const hosts = others.length > 0 ? others : await answering(cluster, client)
-  if (hosts.length === 0) refuse(cluster, 'no member answers', 'up')
-  await Promise.all(hosts.map((host) => requireOurs(cluster, host, client, trusted)))
+  const [asked, doors] = await knock(cluster, client, trusted, options.allowDown ?? [])
+  const shut = firstOf(doors, options)
+  if (shut) return (await isOneOfMany(cluster, shut)) ? noQuorum(cluster) : shut
   for (let look = 1; ; look++) {
-    try {
-      return await requireAgreement(cluster, hosts, allowDown, allowNoSpace, callMs * look)
-    } catch (error) {
-      if (!(error instanceof OperationError) || error.exitCode !== 1 || look === looks) throw error
-      await sleep(500)
-    }
+    const found = firstOf(findingsOf(cluster.hosts, asked, await ask(cluster, asked, callMs * look)), options)
+    if (!found || look === looks) return found
+    await sleep(500)
   }
 }
 
-/** That those hosts, which answer, commit, and agree on the members, on one leader and on no alarm. */
-async function requireAgreement(
+/** The hosts that are to be asked, and what stands in the way. */
+async function knock(
   cluster: Cluster,
-  hosts: Host[],
+  client: Identity,
+  trusted: X509Certificate[],
   allowDown: string[],
-  allowNoSpace: boolean,
-  timeoutMs: number,
-): Promise<void> {
+): Promise<[Host[], Finding[]]> {
+  const { clientPort: port } = cluster.etcd
+  const probed = async (host: Host): Promise<{ host: Host; probe: Probe }> => ({
+    host,
+    probe: await probeTLS(host.address, port, client, '/version', probeMs),
+  })
+  const others = cluster.hosts.filter(({ name }) => !allowDown.includes(name))
+  const all = await Promise.all((others.length > 0 ? others : cluster.hosts).map(probed))
+  // about all of them: those that are up must be well
+  const up = others.length > 0 ? [] : all.filter(({ probe }) => probe.kind === 'answered')
+  const asked = up.length > 0 ? up : all
+  return [
+    asked.map(({ host }) => host),
+    asked.flatMap(({ host, probe }) => [...foreign(host, port, probe, trusted), ...atTheDoor(host, port, probe)]),
+  ]
+}
+
+function foreign({ name }: Host, port: number, { served }: Probe, trusted: X509Certificate[]): Finding[] {
+  if (!served || trusted.some((authority) => isSignedBy(served, authority))) return []
+  return [{ code: 'other-authority', host: name, port, is: served.issuer.split('\n').join(', ') }]
+}
+
+/** Whether a member that does not answer is not alone in that: then nobody commits. */
+const isOneOfMany = async (cluster: Cluster, { code }: Finding): Promise<boolean> =>
+  (code === 'member-down' || code === 'member-frozen') && (await voters(cluster)).length === 0
+
+const noQuorum = ({ hosts }: Cluster): Finding => ({
+  code: 'no-quorum',
+  reason: `${quorum(hosts.length)} of ${hosts.length} members must work together, and none commits`,
+})
+
+/** What hosts and the cluster as a whole answered; the hosts' answers in their order. */
+export interface Answers {
+  health: Answer<unknown>[]
+  statuses: Answer<EndpointStatus>[]
+  members: Answer<Member[]>
+  alarms: Answer<Alarm[]>
+}
+
+async function ask(cluster: Cluster, hosts: Host[], timeoutMs: number): Promise<Answers> {
   const asked = { endpoints: hosts.map(({ clientURL }) => clientURL), timeoutMs }
   const [health, statuses, members, alarms] = await Promise.all([
     endpointHealth(cluster, asked),
     endpointStatus(cluster, asked),
-    memberList(cluster, asked).catch((error) =>
-      refuse(cluster, 'the members cannot be listed: there is no quorum', 'up', error),
-    ),
-    alarmList(cluster, asked).catch((error) =>
-      refuse(cluster, 'the alarms cannot be listed: there is no quorum', 'up', error),
-    ),
+    answerOf('', () => memberList(cluster, asked)),
+    answerOf('', () => alarmList(cluster, asked)),
   ])
-  for (const [index, host] of hosts.entries()) {
-    const answer = health[index]
-    if (answer && !answer.ok && !commits(answer))
-      refuse(cluster, `${host.name} commits nothing: ${answer.reason}`, 'verify')
+  return { health, statuses, members, alarms }
+}
+
+/** What keeps a cluster of these hosts from being worked on, by what those that were asked answered. Pure. */
+export function findingsOf(hosts: Host[], asked: Host[], { health, statuses, members, alarms }: Answers): Finding[] {
+  const unknown = (what: string, answer: Answer<unknown>): Finding[] =>
+    answer.ok ? [] : [{ code: 'no-quorum', reason: `${what} cannot be listed: ${answer.reason}` }]
+  const raised = alarms.ok ? ofAlarms(hosts, members.ok ? members.value : [], alarms.value) : []
+  // with damaged data somewhere nobody answers a read, and a learner never does
+  const isCorrupt = raised.some(({ code }) => code === 'corrupt')
+  const known: { name: string; status: EndpointStatus }[] = []
+  const ailing: Finding[] = []
+  for (const [index, { name: host }] of asked.entries()) {
+    const [does, status] = [health[index], statuses[index]]
+    if (status?.ok) known.push({ name: host, status: status.value })
+    else ailing.push({ code: 'call-fails', host, what: 'status', reason: status?.reason ?? 'nobody asked' })
+    const mayFail = isCorrupt || (status?.ok && status.value.isLearner)
+    if (does && !does.ok && !commits(does) && !mayFail)
+      ailing.push({ code: 'commits-nothing', host, reason: does.reason })
   }
-  const difference = compareMembers(cluster.hosts, members).find(
-    ({ host, kind }) => !(host && allowDown.includes(host.name) && ['missing', 'unstarted', 'learner'].includes(kind)),
-  )
-  if (difference) refuse(cluster, inWords(difference), 'verify')
-  requireOneLeader(cluster, statuses)
-  const alarm = alarms.find((one) => !(allowNoSpace && one.alarm === 'NOSPACE'))
-  if (alarm) refuse(cluster, `alarm ${alarm.alarm} is raised`, alarm.alarm === 'NOSPACE' ? 'defrag --disarm' : 'verify')
+  return [
+    ...unknown('the members', members),
+    ...unknown('the alarms', alarms),
+    ...ailing,
+    ...(members.ok ? ofMembers(hosts, members.value) : []),
+    ...ofLeaders(known),
+    ...raised,
+  ]
 }
 
-async function answering(cluster: Cluster, client: Identity): Promise<Host[]> {
-  const probes = await Promise.all(
-    cluster.hosts.map(({ address }) => probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)),
-  )
-  return cluster.hosts.filter((_, index) => probes[index]?.kind === 'answered')
-}
+/** A host that an operation is about may be like this. */
+const mayBeOut: Code[] = ['member-missing', 'unstarted-member', 'learner-left']
 
-/** That somebody answers at a host, and that its certificate is of an authority that we trust. */
-async function requireOurs(cluster: Cluster, host: Host, client: Identity, trusted: X509Certificate[]): Promise<void> {
-  const probe = await probeTLS(host.address, cluster.etcd.clientPort, client, '/version', probeMs)
-  const { served } = probe
-  if (served && !trusted.some((authority) => isSignedBy(served, authority)))
-    refuse(
-      cluster,
-      `the certificates on ${host.name} are of another authority (${served.issuer.split('\n').join(', ')})`,
-      'verify',
-    )
-  if (probe.kind !== 'answered')
-    refuse(cluster, `${host.name} does not answer: ${probe.reason}`, probe.kind === 'closed' ? 'up' : 'verify')
-}
+/** The first in the ranking that stops an operation. */
+export const firstOf = (findings: Finding[], options: GuardOptions): Finding | undefined =>
+  inRanking(findings).find((finding) => !isTolerated(finding, options))
 
-function requireOneLeader(cluster: Cluster, statuses: Answer<EndpointStatus>[]): void {
-  const silent = statuses.find((answer) => !answer.ok)
-  if (silent && !silent.ok) refuse(cluster, `${silent.endpoint} does not say how it is: ${silent.reason}`, 'verify')
-  if (!agreedLeader(statuses.flatMap((answer) => (answer.ok ? [answer.value] : []))))
-    refuse(cluster, 'the members do not agree on one leader', 'verify')
-}
-
-function inWords({ kind, host, member }: Difference): string {
-  const who = host?.name ?? `member ${member?.id} (${member?.peerURLs.join(', ')})`
-  const words: Record<Difference['kind'], string> = {
-    missing: 'is no member of the cluster',
-    extra: 'belongs to none of our hosts',
-    unstarted: 'was added, but has never started',
-    learner: 'is still a learner, which does not vote',
-    name: `is called ${member?.name} in the cluster`,
-    peerURLs: `has the peer URL ${member?.peerURLs.join(', ')} in the cluster, not ${host?.peerURL}`,
-    clientURLs: `has the client URL ${member?.clientURLs.join(', ')} in the cluster, not ${host?.clientURL}`,
-  }
-  return `${who} ${words[kind]}`
-}
-
-function refuse(cluster: Cluster, reason: string, verb: string, cause?: unknown): never {
-  const output = cause instanceof OperationError ? cause.more.output : undefined
-  const purpose =
-    verb === 'verify' ? 'See what is wrong and what to do' : verb === 'up' ? 'Bring it back first' : 'Cure it first'
-  throw new OperationError(`${cluster.name} is not healthy enough, and nothing was changed: ${reason}.`, {
-    hint: `${purpose}: ${command(cluster, verb)}`,
-    ...(verb === 'up' && { code: 'down' }),
-    ...(output && { output }),
-  })
+function isTolerated({ code, host = '' }: Finding, { verb = '', allowDown = [], allow = [] }: GuardOptions): boolean {
+  const isAbout = allowDown.includes(host)
+  if (allow.includes(code) || (isAbout && mayBeOut.includes(code))) return true
+  const [rank, cured] = [rankOf(code), firstCuredBy(verb)]
+  return rank > cured || (rank === cured && (isAbout || allowDown.length === 0))
 }

@@ -22,7 +22,7 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
       hint: `While it runs, others can get its data: ${command(cluster, 'scale --masters 3')}`,
     })
   etcdRole.refuseHalfUpgraded(cluster)
-  await requireHealthy(cluster, { allowDown: names })
+  await requireHealthy(cluster, { verb: 'replace', allowDown: names })
   await refuseWhileDowngrading(cluster)
   const others = cluster.hosts.filter((host) => !hosts.includes(host))
   await requireReachable(cluster, others)

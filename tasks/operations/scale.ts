@@ -31,7 +31,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
       hint: 'Do one after the other: first a list with all of them, then one without those that go.',
     })
   const moving = [...coming, ...leaving]
-  await requireHealthy(cluster, { allowDown: moving })
+  await requireHealthy(cluster, { verb: 'scale', allowDown: moving })
   await refuseWhileDowngrading(cluster)
   await requireReachable(
     cluster,

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { identity, probeTLS } from '../etcd/probe.ts'
+import { identity, identityAt, probeTLS } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
 
 /** One port of a member, asked with our client certificate. */
@@ -25,9 +25,7 @@ const probeMs = 1500
 /** Asks every member at once; one that is silent takes 1.5 s. */
 export async function servedCertificates(cluster: Cluster): Promise<Served[]> {
   await reachMembers(cluster)
-  const read = (file: string): string | undefined => readFileIfThere(join(cluster.paths.certs, file))
-  const [cert, key] = [read('etcd-client.crt'), read('etcd-client.key')]
-  const client = identity(cert && key ? { cert, key } : undefined)
+  const client = identityAt(cluster, 'etcd-client') ?? identity()
   const places = cluster.hosts.flatMap((host) => [
     { host, port: 'client' as const, number: cluster.etcd.clientPort, file: `${host.name}/server.crt` },
     { host, port: 'peer' as const, number: cluster.etcd.peerPort, file: `${host.name}/${host.name}.crt` },
@@ -35,7 +33,7 @@ export async function servedCertificates(cluster: Cluster): Promise<Served[]> {
   return Promise.all(
     places.map(async ({ host, port, number, file }) => {
       const probe = await probeTLS(host.address, number, client, '/version', probeMs)
-      const here = fingerprint(read(file))
+      const here = fingerprint(readFileIfThere(join(cluster.paths.certs, file)))
       return {
         host,
         port,

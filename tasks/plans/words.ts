@@ -1,5 +1,5 @@
-// An act, and what stops a plan, in words.
-import type { Act, Obstacle } from './types.ts'
+// An act in words.
+import type { Act } from './types.ts'
 
 type Titles = { [K in Act['do']]: (act: Extract<Act, { do: K }>) => string }
 
@@ -17,23 +17,3 @@ const titles: Titles = {
 }
 
 export const titleOf = (act: Act): string => (titles[act.do] as (act: Act) => string)(act)
-
-/** Why it cannot go on: a clause without its full stop. */
-export function reasonOf(obstacle: Obstacle): string {
-  switch (obstacle.code) {
-    case 'no-quorum':
-      return 'no other member is healthy'
-    case 'quorum-at-risk': {
-      const { host, voters, needed, well } = obstacle
-      return `of ${voters} members ${needed} must agree, and without ${host} only ${well} are healthy`
-    }
-    case 'no-heir':
-      return `${obstacle.host} leads, and no other member can take the lead over`
-    case 'voters-down':
-      return `${obstacle.hosts.join(' and ')} must be up before etcd adds a member`
-    case 'other-learner':
-      return `${obstacle.host ?? 'a member of none of our hosts'} is a learner, and etcd takes one at a time`
-    case 'refused':
-      return `etcd would refuse "${titleOf(obstacle.act)}": ${obstacle.why}`
-  }
-}

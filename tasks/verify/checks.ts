@@ -1,11 +1,11 @@
 // THE table of checks: what must hold of a cluster.
+import type { Finding } from '../etcd/findings.ts'
 import { agreedLeader } from '../etcd/membership.ts'
 import { alarms, consistency, writes } from './data-checks.ts'
-import type { Facts } from './facts.ts'
-import { type Finding, without } from './finding.ts'
+import type { Facts, HostFacts } from './facts.ts'
 import { health, leader, members, statuses, version } from './member-checks.ts'
 import { type Refusal, refusals } from './refusals.ts'
-import { certificates, letIn, notTried, served } from './tls-checks.ts'
+import { letIn, notTried, served } from './tls-checks.ts'
 
 /**
  * One thing that must hold. `title` says what was found when it holds; `skip`, asked when there is no finding, why it
@@ -49,7 +49,7 @@ export const checks: Check[] = [
   {
     name: 'certificates',
     title: () => 'The certificates here are valid, match their keys, and are not near their end',
-    check: certificates,
+    check: ({ certificates }) => certificates,
   },
   {
     name: 'served-certificates',
@@ -71,6 +71,12 @@ function refusalCheck(refusal: Refusal): Check {
 
 function statusOfAll(facts: Facts): string | undefined {
   return without(facts, ({ status }) => status?.ok)
+}
+
+/** The hosts of which a check knows nothing, as its reason to be skipped; undefined when it knows all. */
+function without({ hosts }: Facts, knows: (host: HostFacts) => unknown): string | undefined {
+  const unknown = hosts.filter((host) => !knows(host)).map(({ host }) => host.name)
+  return unknown.length > 0 ? `${unknown.join(', ')} could not be asked` : undefined
 }
 
 function answerOr(answer: { ok: boolean } | undefined): string | undefined {

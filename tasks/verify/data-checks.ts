@@ -1,113 +1,49 @@
 // The checks of what the members hold: writes, equal data, alarms.
 import { says } from '../etcd/etcdctl-output.ts'
-import { majority, memberOf } from '../etcd/membership.ts'
-import type { Facts } from './facts.ts'
-import { type Finding, memberId } from './finding.ts'
-import { remedies } from './remedies.ts'
+import type { Finding } from '../etcd/findings.ts'
+import { ofAlarms } from '../etcd/judge.ts'
+import { majority } from '../etcd/membership.ts'
+import type { Facts, HostFacts } from './facts.ts'
 
-export function writes(facts: Facts): Finding[] {
-  const { cluster, hosts } = facts
-  return hosts.flatMap(({ host, health, write, readBack }): Finding[] => {
-    if (health?.ok && !write)
-      return [
-        {
-          host: host.name,
-          detail: 'there was no time left to write through it',
-          remedy: remedies.wait(cluster),
-          heals: true,
-        },
-      ]
-    if (write && !write.ok) {
-      const full = says.full(write.reason)
-      return [
-        {
-          host: host.name,
-          detail: `a write through it fails: ${write.reason}`,
-          remedy: full ? remedies.space(cluster) : remedies.wait(cluster),
-          heals: !full,
-        },
-      ]
-    }
-    if (readBack && !readBack.ok)
-      return [
-        {
-          host: host.name,
-          detail: `a linearizable read from it fails: ${readBack.reason}`,
-          remedy: remedies.wait(cluster),
-          heals: true,
-        },
-      ]
-    if (readBack?.ok && readBack.value.missing.length > 0)
-      return [
-        {
-          host: host.name,
-          detail: `it does not return what was written through ${readBack.value.missing.join(', ')}`,
-          remedy: remedies.replace(cluster, memberId(facts, host.name), host.name),
-        },
-      ]
-    return []
-  })
+export const writes = ({ hosts }: Facts): Finding[] => hosts.flatMap(ofWrites)
+
+function ofWrites({ host: { name: host }, health, write, readBack }: HostFacts): Finding[] {
+  if (health?.ok && !write) return [{ code: 'no-time', host, what: 'a write' }]
+  if (write && !write.ok)
+    return says.full(write.reason)
+      ? [{ code: 'takes-no-writes', host, reason: write.reason }]
+      : [{ code: 'call-fails', host, what: 'answer to a write', reason: write.reason }]
+  if (readBack && !readBack.ok)
+    return [{ code: 'call-fails', host, what: 'answer to a linearizable read', reason: readBack.reason }]
+  if (readBack?.ok && readBack.value.missing.length > 0)
+    return [{ code: 'writes-lost', host, what: readBack.value.missing.join(', ') }]
+  return []
 }
 
 /** Members with the same compaction are comparable; the hash of the majority counts as right. */
-export function consistency(facts: Facts): Finding[] {
-  const { cluster, hosts } = facts
+export function consistency({ hosts }: Facts): Finding[] {
   const known = hosts.flatMap(({ host, hash }) => (hash?.ok ? [{ name: host.name, ...hash.value }] : []))
-  const silent = hosts.flatMap(({ host, status, health, hash }): Finding[] => {
-    if (hash?.ok || !status?.ok || status.value.isLearner || (!hash && !health?.ok)) return []
-    const detail = !hash
-      ? 'there was no time left to compare its data'
-      : says.ahead(hash.reason)
-        ? 'it has not caught up with the others'
-        : `it gives no hash of its data: ${hash.reason}`
-    return [{ host: host.name, detail, remedy: remedies.wait(cluster), heals: true }]
-  })
-  if (new Set(known.map((one) => one.compactRevision)).size > 1)
-    return [
-      ...silent,
-      {
-        detail: 'a compaction is under way: the members cannot be compared',
-        remedy: remedies.wait(cluster),
-        heals: true,
-      },
-    ]
+  const silent = hosts.flatMap(withoutHash)
+  if (new Set(known.map((one) => one.compactRevision)).size > 1) return [...silent, { code: 'compacting' }]
   const most = majority(known.map((one) => one.hash))
   const differing = known.filter((one) => one.hash !== most)
-  const others = most === undefined ? 'and no majority agrees, so none is known to be right' : `the others' is ${most}`
   return [
     ...silent,
     ...differing.map(
-      (one): Finding => ({
-        host: one.name,
-        detail: `its data is not the same as that of the others (its hash is ${one.hash}, ${others})`,
-        remedy: remedies.replace(cluster, memberId(facts, one.name), one.name),
-      }),
+      ({ name, hash }): Finding => ({ code: 'other-data', host: name, is: String(hash), most: most?.toString() }),
     ),
   ]
 }
 
-export function alarms(facts: Facts): Finding[] {
-  const { cluster, alarms } = facts
-  if (!alarms) return []
-  if (!alarms.ok)
-    return [{ detail: `the alarms cannot be listed: ${alarms.reason}`, remedy: remedies.quorum(cluster), heals: true }]
-  return alarms.value.map(({ memberId, alarm }) => {
-    const owner = hostOfMember(facts, memberId)
-    const where = owner ? { host: owner } : {}
-    if (alarm === 'NOSPACE')
-      return {
-        ...where,
-        detail: 'alarm NOSPACE: its database has reached its quota, and the whole cluster takes no writes',
-        remedy: remedies.space(cluster),
-      }
-    return {
-      ...where,
-      detail: `alarm ${alarm}: its data is damaged`,
-      remedy: remedies.replace(cluster, memberId, owner),
-    }
-  })
+function withoutHash({ host: { name: host }, status, health, hash }: HostFacts): Finding[] {
+  if (hash?.ok || !status?.ok || status.value.isLearner || (!hash && !health?.ok)) return []
+  if (!hash) return [{ code: 'no-time', host, what: 'the hash of its data' }]
+  if (says.ahead(hash.reason)) return [{ code: 'lags-behind', host }]
+  return [{ code: 'call-fails', host, what: 'hash of its data', reason: hash.reason }]
 }
 
-function hostOfMember({ cluster, members }: Facts, id: string): string | undefined {
-  return members?.ok ? cluster.hosts.find((host) => memberOf(host, members.value)?.id === id)?.name : undefined
+export function alarms({ cluster, members, alarms }: Facts): Finding[] {
+  if (!alarms) return []
+  if (!alarms.ok) return [{ code: 'no-quorum', reason: `the alarms cannot be listed: ${alarms.reason}` }]
+  return ofAlarms(cluster.hosts, members?.ok ? members.value : [], alarms.value)
 }

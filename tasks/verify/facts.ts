@@ -1,9 +1,8 @@
 // One look at everything: what each host answers, what the cluster says, what was written and read back.
 import { randomBytes, type X509Certificate } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { halfReplaced } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { authorityWarning } from '../etcd/authority-change.ts'
+import { adviceOf } from '../etcd/advice.ts'
 import { authorityCertificate, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
 import {
   type Alarm,
@@ -22,6 +21,8 @@ import {
   put,
   revokeLease,
 } from '../etcd/etcdctl.ts'
+import type { Finding } from '../etcd/findings.ts'
+import { atTheDoor } from '../etcd/judge.ts'
 import { majority } from '../etcd/membership.ts'
 import { type Probe, probeTLS } from '../etcd/probe.ts'
 import { attempt, impossible, refusals, type Visitors } from './refusals.ts'
@@ -35,9 +36,9 @@ export interface HostFacts {
   /** The peer port, asked with the same certificate: it must refuse, and shows its own. */
   peer: Probe
   /** What keeps etcdctl from asking it: the probe's failure, or a certificate that cannot be trusted. */
-  unreachable: string | undefined
+  door: Finding[]
   /** What is wrong with the certificates it serves, on either port. */
-  flaws: string[]
+  flaws: Finding[]
   status: Answer<EndpointStatus> | undefined
   health: Answer<{ tookMs: number }> | undefined
   write: Answer<number> | undefined
@@ -57,11 +58,11 @@ export interface Facts {
   members: Answer<Member[]> | undefined
   alarms: Answer<Alarm[]> | undefined
   /** The certificates here that are not as they should be. */
-  certificates: { title: string; host?: string | undefined; reason: string; remedy?: string | undefined }[]
+  certificates: Finding[]
   /** The authorities that are trusted, when the one that issues is there and good. */
   trusted: X509Certificate[] | undefined
-  /** What a person should know of the authority, though nothing is wrong yet. */
-  warning: string | undefined
+  /** What a person should know, though nothing is wrong yet. */
+  warnings: string[]
 }
 
 const probeMs = 1500
@@ -77,13 +78,15 @@ const hashMs = 10_000
  */
 export async function gather(cluster: Cluster, visitors: Visitors, deadline: number, patience: number): Promise<Facts> {
   const within = (most: number): number => Math.max(250, Math.min(most * patience, deadline - Date.now()))
-  const { trusted, certificates, warning } = certificatesHere(cluster)
+  const { trusted, certificates, warnings } = certificatesHere(cluster)
   const { clientPort, peerPort } = cluster.etcd
   const knock = (port: number): Promise<Probe[]> =>
     Promise.all(cluster.hosts.map((host) => probeTLS(host.address, port, visitors.client, '/version', within(probeMs))))
   const [controls, peers] = await Promise.all([knock(clientPort), knock(peerPort)])
-  const unreachable = cluster.hosts.map((host, index) => whyUnreachable(host, controls[index] as Probe, trusted))
-  const reachable = cluster.hosts.filter((_, index) => unreachable[index] === undefined).map((host) => host.clientURL)
+  const doors = cluster.hosts.map((host, index) => doorOf(host, clientPort, controls[index] as Probe, trusted))
+  const reachable = cluster.hosts
+    .filter((_, index) => trusted && doors[index]?.length === 0)
+    .map((host) => host.clientURL)
   const call = { endpoints: reachable, timeoutMs: within(callMs) }
   const [tried, statuses, health, members, alarms, lease] = await Promise.all([
     Promise.all(
@@ -130,13 +133,13 @@ export async function gather(cluster: Cluster, visitors: Visitors, deadline: num
       host,
       control,
       peer,
-      unreachable: unreachable[index],
+      door: doors[index] ?? [],
       flaws: servedFlaws(cluster, host, control, peer, trusted),
       ...answers,
       refusals: tried[index] ?? new Map(),
     }
   })
-  return { cluster, hosts, members: oneView, alarms, certificates, trusted, warning }
+  return { cluster, hosts, members: oneView, alarms, certificates, trusted, warnings }
 }
 
 /** An answer of the cluster as a whole; undefined when there is nobody to ask. */
@@ -241,10 +244,9 @@ async function membersOfMost(
     : ask(endpoints, () => memberList(cluster, { endpoints, timeoutMs }))
 }
 
-function whyUnreachable(host: Host, control: Probe, trusted: X509Certificate[] | undefined): string | undefined {
-  if (!trusted) return 'the certificate of our authority is missing or damaged here'
-  const untrusted = control.served && whyUntrusted(host, control.served, trusted)
-  return untrusted ?? (control.kind === 'answered' ? undefined : control.reason)
+function doorOf(host: Host, port: number, control: Probe, trusted: X509Certificate[] = []): Finding[] {
+  const untrusted = control.served && whyUntrusted({ host, port, certificate: control.served }, trusted)
+  return [...(untrusted ? [untrusted] : []), ...atTheDoor(host, port, control)]
 }
 
 /** What is wrong with the certificates on both ports, each seen in a connection that was made anyway. */
@@ -254,38 +256,35 @@ function servedFlaws(
   control: Probe,
   peer: Probe,
   trusted: X509Certificate[] | undefined,
-): string[] {
+): Finding[] {
   const ports = [
-    { port: cluster.etcd.clientPort, file: `${host.name}/server.crt`, served: control.served },
-    { port: cluster.etcd.peerPort, file: `${host.name}/${host.name}.crt`, served: peer.served },
+    { port: cluster.etcd.clientPort, file: `${host.name}/server.crt`, certificate: control.served },
+    { port: cluster.etcd.peerPort, file: `${host.name}/${host.name}.crt`, certificate: peer.served },
   ]
-  return ports.flatMap(({ port, file, served }) => {
-    const flaw = trusted && served && (whyUntrusted(host, served, trusted) ?? whyStale(cluster, served, trusted, file))
-    return flaw ? [`on port ${port} ${flaw}`] : []
+  return ports.flatMap(({ port, file, certificate }) => {
+    if (!trusted || !certificate) return []
+    const served = { host, port, certificate }
+    return whyUntrusted(served, trusted) ?? whyStale(cluster, served, trusted, file) ?? []
   })
 }
 
 /** The certificates on the controller, judged by the rules of phase pki. */
-function certificatesHere(cluster: Cluster): Pick<Facts, 'trusted' | 'certificates' | 'warning'> {
+function certificatesHere(cluster: Cluster): Pick<Facts, 'trusted' | 'certificates' | 'warnings'> {
+  const without = (reason: string, remedy?: string): ReturnType<typeof certificatesHere> => ({
+    trusted: undefined,
+    certificates: [{ code: 'no-authority', reason, remedy }],
+    warnings: [],
+  })
   try {
     const authority = authorityCertificate(cluster)
-    if (!authority)
-      return { trusted: undefined, certificates: [{ title: 'ca.crt', reason: 'missing' }], warning: undefined }
-    const certificates = leaves(cluster).flatMap((leaf) => {
+    if (!authority) return without('the certificate ca.crt of the authority is missing here')
+    const certificates = leaves(cluster).flatMap((leaf): Finding[] => {
       const reason = reasonToIssue(leaf, authority, cluster.pki)
-      return reason ? [{ title: leaf.title, host: leaf.host, reason }] : []
+      return reason ? [{ code: 'certificate-due', what: leaf.title, host: leaf.host, reason }] : []
     })
-    return {
-      trusted: trustedAuthorities(cluster),
-      certificates,
-      warning: [halfReplaced(cluster), authorityWarning(cluster)].filter(Boolean).join(' ') || undefined,
-    }
+    return { trusted: trustedAuthorities(cluster), certificates, warnings: adviceOf(cluster) }
   } catch (error) {
     if (!(error instanceof OperationError)) throw error
-    return {
-      trusted: undefined,
-      certificates: [{ title: 'ca.crt', reason: error.message, remedy: error.more.hint }],
-      warning: undefined,
-    }
+    return without(error.message.replace(/\.$/, ''), error.more.hint)
   }
 }

@@ -3,6 +3,7 @@ import type { Cluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
 import { sleep } from '../core/run.ts'
 import { chalk, plain } from '../core/terminal.ts'
+import { mayHeal, sentenceOf } from '../etcd/findings.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { gather } from './facts.ts'
 import { makeVisitors } from './refusals.ts'
@@ -100,13 +101,13 @@ async function settle(cluster: Cluster, { timeoutMs = defaultTimeoutMs, onWait }
     // a look that the deadline cuts short would only say so
     const nextEnds = Date.now() + intervalMs + (Date.now() - started)
     const definite = verdict.findings
-      .filter(({ finding }) => !finding.heals)
+      .filter(({ finding }) => !mayHeal(finding))
       .map(({ check, finding }) => `${check} ${finding.host}`)
     if (verdict.findings.length === 0 || definite.some((fault) => before.has(fault)) || nextEnds >= deadline)
       return verdict
     before = new Set(definite)
     const [first] = verdict.findings
-    onWait?.(`${first?.finding.host ? `${first.finding.host}: ` : ''}${first?.finding.detail}`)
+    if (first) onWait?.(sentenceOf(first.finding))
     await sleep(intervalMs)
   }
 }

@@ -1,13 +1,12 @@
 // What a member must refuse, tried for real: each attempt is one connection with a time limit of its own.
 
 import type { Cluster, Host } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere } from '../core/files.ts'
 import { day, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
 import { authoritySubject } from '../etcd/certificates.ts'
-import { clientOf, type Identity, identity, type Probe, probePlain, probeTLS } from '../etcd/probe.ts'
+import { refusal } from '../etcd/findings.ts'
+import { clientOf, type Identity, identity, identityAt, type Probe, probePlain, probeTLS } from '../etcd/probe.ts'
 
 /** Whom we pretend to be. `expired` may be impossible to make: then it says why. */
 export interface Visitors {
@@ -23,58 +22,55 @@ export interface Refusal {
   /** What is refused, as in "Every member refuses …". */
   what: string
   port: 'client' | 'peer'
-  /** What is wrong when it is not refused. */
-  fault: string
+  /** Why it may be let in; none where TLS is off as a whole. */
+  why?: string
   /** The visitor; undefined: no TLS at all. */
   as?: (visitors: Visitors, host: Host) => Identity | { impossible: string }
 }
 
 const unauthenticated = 'client authentication is off (ETCD_CLIENT_CERT_AUTH)'
 const openToClients =
-  'the peer port lets other than peers in (ETCD_PEER_CERT_ALLOWED_CN): whoever has such a certificate can speak raft'
+  'no name is asked for there (ETCD_PEER_CERT_ALLOWED_CN), and whoever has such a certificate can speak raft'
 
 export const refusals: Refusal[] = [
   {
     name: 'refuses-plain-http',
     what: 'plain HTTP',
     port: 'client',
-    fault: 'the client port answers plain HTTP, without TLS',
   },
   {
     name: 'refuses-no-certificate',
     what: 'a client without a certificate',
     port: 'client',
-    fault: `a client without a certificate is let in: ${unauthenticated}`,
+    why: unauthenticated,
     as: ({ none }) => none,
   },
   {
     name: 'refuses-other-authority',
     what: 'a certificate of another authority',
     port: 'client',
-    fault:
-      `a client with a certificate of another authority is let in: ${unauthenticated}, or it ` +
-      'trusts another authority, too',
+    why: `${unauthenticated}, or it trusts another authority, too`,
     as: ({ foreign }) => foreign,
   },
   {
     name: 'refuses-expired',
     what: 'an expired certificate',
     port: 'client',
-    fault: `a client with an expired certificate is let in: ${unauthenticated}, or its clock is wrong`,
+    why: `${unauthenticated}, or its clock is wrong`,
     as: ({ expired }) => expired,
   },
   {
     name: 'refuses-client-as-peer',
     what: "a client's certificate on the peer port",
     port: 'peer',
-    fault: `a client's certificate is let in on the peer port: ${openToClients}`,
+    why: openToClients,
     as: ({ client }) => client,
   },
   {
     name: 'refuses-server-as-peer',
     what: "a server's certificate on the peer port",
     port: 'peer',
-    fault: `a server's certificate is let in on the peer port: ${openToClients}`,
+    why: openToClients,
     as: ({ servers }, host) => servers.get(host.name) ?? { impossible: `${host.name}/server.crt is missing here` },
   },
 ]
@@ -110,22 +106,14 @@ export function impossible(refusal: Refusal, host: Host, visitors: Visitors): st
  * @throws OperationError when the cluster has no client certificate here
  */
 export async function makeVisitors(cluster: Cluster): Promise<Visitors> {
-  const client = pairAt(cluster, 'etcd-client')
-  if (!client)
-    throw new OperationError(`There is no client certificate in ${cluster.paths.certs}.`, {
-      hint: `Make the certificates and the cluster: ${command(cluster, 'up')}`,
-    })
+  const client = identityAt(cluster, 'etcd-client')
+  if (!client) throw refusal(cluster, { code: 'no-certificates', at: cluster.paths.certs })
   const [foreign, expired] = await Promise.all([foreignIdentity(cluster), expiredIdentity(cluster)])
   const servers = cluster.hosts.flatMap((host) => {
-    const pair = pairAt(cluster, `${host.name}/server`)
-    return pair ? [[host.name, identity(pair)] as const] : []
+    const server = identityAt(cluster, `${host.name}/server`)
+    return server ? [[host.name, server] as const] : []
   })
-  return { client: identity(client), none: identity(), foreign, expired, servers: new Map(servers) }
-}
-
-function pairAt(cluster: Cluster, name: string): { cert: string; key: string } | undefined {
-  const [cert, key] = ['crt', 'key'].map((kind) => readFileIfThere(`${cluster.paths.certs}/${name}.${kind}`))
-  return cert && key ? { cert, key } : undefined
+  return { client, none: identity(), foreign, expired, servers: new Map(servers) }
 }
 
 /** Of the same name as ours: not the name decides, but the key. */

@@ -3,10 +3,10 @@ import { OperationError } from '../core/errors.ts'
 import { type CertificateReport, certificateReport } from '../etcd/certificates.ts'
 import type { Member } from '../etcd/etcdctl.ts'
 import { warningsOf } from '../etcd/faults.ts'
+import { type Code, type Finding, remedyOf, sentenceOf } from '../etcd/findings.ts'
 import { agreedLeader, memberOf } from '../etcd/membership.ts'
 import { checks } from './checks.ts'
 import type { Facts } from './facts.ts'
-import type { Finding } from './finding.ts'
 
 /** One member; what is not known, because it does not answer, is null. Sizes in bytes. */
 export interface MemberReport {
@@ -24,12 +24,22 @@ export interface MemberReport {
   tookMs: number | null
 }
 
-/** `detail`: what was found, or each fault with its host and remedy. A skipped check is ok, but proves nothing. */
+/** One fault; `detail` and `remedy` are for a person, `code` for a program (docs/findings.md). */
+interface FaultReport {
+  code: Code
+  host: string | null
+  detail: string
+  remedy: string
+}
+
+/** `detail`: what was found, or each fault with its remedy. A skipped check is ok, but proves nothing. */
 export interface CheckReport {
   name: string
   ok: boolean
   skipped?: true
   detail: string
+  /** Where it is not ok: each fault by itself. */
+  findings?: FaultReport[]
 }
 
 /** What verify found: the data of --json. */
@@ -57,8 +67,15 @@ export function judge(facts: Facts): Verdict {
   const results = checks.map((check) => ({ check, findings: check.check(facts) }))
   const reports = results.map(({ check, findings }): CheckReport => {
     const { name } = check
-    if (findings.length > 0)
-      return { name, ok: false, detail: findings.map((finding) => `${sentence(finding)} ${finding.remedy}`).join('\n') }
+    if (findings.length > 0) {
+      const faults = findings.map((finding) => faultReport(facts, finding))
+      return {
+        name,
+        ok: false,
+        detail: faults.map((one) => `${one.detail}. ${one.remedy}`).join('\n'),
+        findings: faults,
+      }
+    }
     const reason = check.skip?.(facts)
     return reason ? { name, ok: true, skipped: true, detail: reason } : { name, ok: true, detail: check.title(facts) }
   })
@@ -70,19 +87,18 @@ export function judge(facts: Facts): Verdict {
       members: memberReports(facts),
       checks: reports,
       certificates: certificateReport(facts.cluster),
-      warnings: [facts.warning, ...versionWarnings(facts)].flatMap((warning) => warning ?? []),
+      warnings: [...facts.warnings, ...versionWarnings(facts)],
     },
     findings,
   }
 }
 
 /** Every fault with its check and host, those with the same remedy together above it. */
-export function failure({ report, findings }: Verdict): OperationError {
+export function failure({ report }: Verdict): OperationError {
   const failing = report.checks.filter((check) => !check.ok).length
-  const lines = [...new Set(findings.map(({ finding }) => finding.remedy))].flatMap((remedy) => [
-    ...findings
-      .filter(({ finding }) => finding.remedy === remedy)
-      .map(({ check, finding }) => `  ${check}: ${sentence(finding)}`),
+  const faults = report.checks.flatMap(({ name, findings = [] }) => findings.map((one) => ({ check: name, ...one })))
+  const lines = [...new Set(faults.map(({ remedy }) => remedy))].flatMap((remedy) => [
+    ...faults.filter((one) => one.remedy === remedy).map(({ check, detail }) => `  ${check}: ${detail}.`),
     `    ${remedy}`,
   ])
   return new OperationError(
@@ -94,7 +110,12 @@ export function failure({ report, findings }: Verdict): OperationError {
 const versionWarnings = ({ hosts }: Facts): string[] =>
   [...new Set(hosts.flatMap(({ status }) => (status?.ok ? [status.value.version] : [])))].flatMap(warningsOf)
 
-const sentence = ({ host, detail }: Finding): string => `${host ? `${host}: ` : ''}${detail}.`
+const faultReport = ({ cluster }: Facts, finding: Finding): FaultReport => ({
+  code: finding.code,
+  host: finding.host ?? null,
+  detail: sentenceOf(finding),
+  remedy: remedyOf(cluster, finding),
+})
 
 function memberReports(facts: Facts): MemberReport[] {
   const { cluster, hosts, members } = facts

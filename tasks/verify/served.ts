@@ -4,32 +4,42 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { daysLeft, isSignedBy } from '../etcd/certificates.ts'
+import type { Finding } from '../etcd/findings.ts'
+
+/** What a port showed. */
+export interface Served {
+  host: Host
+  port: number
+  certificate: X509Certificate
+}
 
 /** What keeps a client that checks from connecting; undefined when nothing does. */
-export function whyUntrusted(host: Host, served: X509Certificate, trusted: X509Certificate[]): string | undefined {
-  if (!signer(served, trusted)) return `its certificate is of another authority (${oneLine(served.issuer)})`
-  const [begins, ends] = [new Date(served.validFrom), new Date(served.validTo)]
-  if (ends.getTime() < Date.now()) return `its certificate expired on ${isoDay(ends)}`
-  if (begins.getTime() > Date.now())
-    return `its certificate is not valid before ${isoDay(begins)}: a clock is wrong, there or here`
-  if (!served.checkIP(host.address)) return `its certificate does not name its address ${host.address}`
+export function whyUntrusted(
+  { host: { name: host, address }, port, certificate }: Served,
+  trusted: X509Certificate[],
+): Finding | undefined {
+  if (!signer(certificate, trusted)) return { code: 'other-authority', host, port, is: oneLine(certificate.issuer) }
+  const [begins, ends] = [new Date(certificate.validFrom), new Date(certificate.validTo)]
+  if (ends.getTime() < Date.now()) return { code: 'certificate-expired', host, port, is: isoDay(ends) }
+  if (begins.getTime() > Date.now()) return { code: 'certificate-early', host, port, is: isoDay(begins) }
+  if (!certificate.checkIP(address)) return { code: 'certificate-of-other-address', host, port, due: address }
   return undefined
 }
 
 /** What does not keep anybody out yet, but will, or shows that the host has other files than we do. */
 export function whyStale(
   cluster: Cluster,
-  served: X509Certificate,
+  { host: { name: host }, port, certificate }: Served,
   trusted: X509Certificate[],
   file: string,
-): string | undefined {
-  const left = daysLeft(served)
-  const endsWithAuthority = Date.parse(served.validTo) >= Date.parse(signer(served, trusted)?.validTo ?? '')
-  if (left < cluster.pki.renewBeforeDays && !endsWithAuthority)
-    return `its certificate expires in ${left} ${left === 1 ? 'day' : 'days'}, on ${isoDay(new Date(served.validTo))}`
+): Finding | undefined {
+  const days = daysLeft(certificate)
+  const endsWithAuthority = Date.parse(certificate.validTo) >= Date.parse(signer(certificate, trusted)?.validTo ?? '')
+  if (days < cluster.pki.renewBeforeDays && !endsWithAuthority)
+    return { code: 'certificate-near-end', host, port, days, is: isoDay(new Date(certificate.validTo)) }
   const here = certificateAt(join(cluster.paths.certs, file))
-  return here && here.fingerprint256 !== served.fingerprint256
-    ? `it serves another certificate than ${file} here`
+  return here && here.fingerprint256 !== certificate.fingerprint256
+    ? { code: 'other-certificate', host, port, due: file }
     : undefined
 }
 

@@ -1,30 +1,16 @@
 // The checks of certificates and refusals.
+import type { Finding } from '../etcd/findings.ts'
 import type { Attempt, Facts } from './facts.ts'
-import type { Finding } from './finding.ts'
 import type { Refusal } from './refusals.ts'
-import { remedies } from './remedies.ts'
 
-export function certificates({ cluster, certificates }: Facts): Finding[] {
-  return certificates.map(({ title, host, reason, remedy }) => ({
-    ...(host && { host }),
-    detail: `certificate ${title}: ${reason}`,
-    remedy: remedy ?? remedies.renew(cluster),
-  }))
-}
+export const served = ({ hosts }: Facts): Finding[] => hosts.flatMap(({ flaws }) => flaws)
 
-export function served({ cluster, hosts }: Facts): Finding[] {
-  return hosts.flatMap(({ host, flaws }) =>
-    flaws.map((detail) => ({ host: host.name, detail, remedy: remedies.renew(cluster) })),
-  )
-}
-
-export function letIn({ cluster, hosts }: Facts, refusal: Refusal): Finding[] {
-  return hosts.flatMap(({ host, refusals }) => {
-    return answered(refusals.get(refusal.name))
-      ? [{ host: host.name, detail: refusal.fault, remedy: remedies.role(cluster) }]
-      : []
-  })
-}
+export const letIn = ({ hosts }: Facts, { name, what, why }: Refusal): Finding[] =>
+  hosts
+    .filter(({ refusals }) => answered(refusals.get(name)))
+    .map(({ host }) =>
+      why ? { code: 'lets-in', host: host.name, what, reason: why } : { code: 'plain-http', host: host.name },
+    )
 
 export const answered = (outcome: Attempt | undefined): boolean =>
   outcome !== undefined && 'kind' in outcome && outcome.kind === 'answered'

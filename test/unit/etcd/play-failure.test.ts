@@ -169,6 +169,8 @@ test("a refusal that no verb of ours cures keeps the role's own remedy", () => {
     remedy: 'Move it aside: mv /d /e.',
   }
   assert.is(judge([{ event: 'refused', findings: [finding] }]).more.hint, 'Move it aside: mv /d /e.')
+  const ofPlans = { code: 'no-heir', detail: 'Not restarted: it leads.', remedy: 'Run this again.' }
+  assert.is(judge([reported(ofPlans)]).more.hint, 'Run this again.')
 })
 
 test('hosts that cannot carry etcd: the first in full, the others below it', () => {

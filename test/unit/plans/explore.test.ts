@@ -6,7 +6,7 @@ import { planOf } from '../../../tasks/plans/plan.ts'
 import { replaceRules } from '../../../tasks/plans/replace.ts'
 import { scaleRules } from '../../../tasks/plans/scale.ts'
 import type { Act, Observation, Rules } from '../../../tasks/plans/types.ts'
-import { reasonOf, titleOf } from '../../../tasks/plans/words.ts'
+import { titleOf } from '../../../tasks/plans/words.ts'
 import {
   carriedOut,
   faults,
@@ -86,7 +86,7 @@ function perform({ world: start, story }: State, verb: Verb): World[] {
   let handOvers = 0
   for (;;) {
     const plan = planOf(rules, observe(world, verb.coming))
-    if (plan.obstacle?.code === 'refused') broken(told, reasonOf(plan.obstacle))
+    if (plan.obstacle?.code === 'refused') broken(told, `etcd would refuse it: ${plan.obstacle.why}`)
     if (plan.obstacle) return worlds
     for (const planned of plan.acts) {
       const next = rules(observe(world, verb.coming))

@@ -1,0 +1,326 @@
+// What can be wrong with a cluster, and what helps: THE table, in the order in which things are to be cured. Whoever
+// finds something names a code and plain facts; the sentence and its remedy are made here, and nowhere else.
+import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
+import { compareVersions, minorOf } from '../core/programs.ts'
+import { listed } from '../core/terminal.ts'
+import { restoreHint } from './certificates.ts'
+import type { RoleFinding } from './play-events.ts'
+
+/** All facts that there are. `is`, `due`, `most`: what is there, what should be, and what more than half have. */
+interface Facts
+  extends Record<'host' | 'id' | 'name' | 'is' | 'due' | 'most' | 'at' | 'reason' | 'what' | 'remedy', string>,
+    Record<'port' | 'days' | 'voters' | 'needed' | 'well', number> {
+  hosts: string[]
+}
+type Why = 'host' | 'reason'
+type Taken<Needed extends keyof Facts, Known extends keyof Facts> = Pick<Facts, Needed> & {
+  [K in Known]?: Facts[K] | undefined
+}
+
+interface Row<F> {
+  /** What is wrong: a clause without its full stop. */
+  sentence: (facts: F) => string
+  /** What a person does about it: commands that can be pasted. */
+  remedy: (cluster: Cluster, facts: F) => string
+  /** It may heal by itself (an election, a member that starts): worth waiting for. */
+  heals?: boolean
+  /** Of the verbs that ask first how the cluster is, those that cure it. */
+  curedBy?: string[]
+  /** The role finds it. */
+  ofRole?: boolean
+}
+type More = Pick<Row<never>, 'heals' | 'curedBy' | 'ofRole'>
+
+/** `row<'reason', 'host'>`: the reason is always told, the host where it is known. */
+const row = <Needed extends keyof Facts = never, Known extends keyof Facts = never>(
+  sentence: Row<Taken<Needed, Known>>['sentence'],
+  remedy: Row<Taken<Needed, Known>>['remedy'],
+  more: More = {},
+): Row<Taken<Needed, Known>> => ({ sentence, remedy, ...more })
+
+/** What the role refuses it says itself, and what can be done by hand; here is the verb of ours that does it. */
+const ofRole = (remedy: Row<RoleFinding>['remedy'], more: More = {}): Row<RoleFinding> => ({
+  sentence: ({ detail }) => detail,
+  remedy,
+  ofRole: true,
+  ...more,
+})
+
+const passes = { heals: true }
+const byReplace = { curedBy: ['replace'] }
+const byJoining = { curedBy: ['replace', 'scale'] }
+const byDefrag = { curedBy: ['defrag --disarm'] }
+
+type Remedy = (cluster: Cluster) => string
+type RemedyOfHost = (cluster: Cluster, facts: { host?: string | undefined }) => string
+
+/** etcdctl, for this cluster, from a shell that knows nothing of it yet. */
+const etcdctl = (cluster: Cluster, args: string): string => `eval "$(${command(cluster, 'env')})" && etcdctl ${args}`
+
+const look: Remedy = (cluster) => `See what is wrong: ${command(cluster, 'verify')}`
+const wait: Remedy = (cluster) => `Look again in a moment: ${command(cluster, 'verify')}`
+const start: Remedy = (cluster) => `Start it: ${command(cluster, 'up')}`
+const startStopped: Remedy = (cluster) => `Start members that are only stopped: ${command(cluster, 'up')}.`
+const toRole: Remedy = (cluster) => `Put its certificates and configuration right: ${command(cluster, 'etcd-role')}`
+const issue: Remedy = (cluster) => `${command(cluster, 'pki')} && ${command(cluster, 'etcd-role')}`
+const renew: Remedy = (cluster) => `Renew and distribute: ${issue(cluster)}`
+const makeRoom: Remedy = (cluster) => `Make room and lower the alarm: ${command(cluster, 'defrag --disarm')}`
+const lostForGood: Remedy = (cluster) =>
+  `${command(cluster, 'recover')} goes on from one that is left, and ${command(cluster, 'restore')} from a snapshot`
+const join: RemedyOfHost = (cluster, { host }) => `Make it a member again: ${command(cluster, `replace ${host}`)}`
+const finish: RemedyOfHost = (cluster, { host }) => `Bring it to its end: ${command(cluster, `replace ${host}`)}`
+const rebuild: RemedyOfHost = (cluster, { host }) =>
+  `Replace its data by the others': ${command(cluster, `replace ${host}`)}`
+
+/** A move to another etcd that is half done: the record still has the version before. */
+const endMove: Remedy = (cluster) => {
+  const { version = '', upgradingTo: to = '' } = cluster.etcd
+  const isDown = compareVersions(to, version) < 0
+  const onward = command(cluster, `${isDown ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)
+  const back = command(cluster, isDown ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
+  return `Finish it: ${onward}; or take it back: ${back}`
+}
+
+const refusesUs = ({ host, reason }: Pick<Facts, Why>): string =>
+  `${host} refuses our client certificate, or its own key and certificate are no pair: ${reason}`
+const showing = ({ host, port }: Pick<Facts, 'host' | 'port'>): string => `${host} serves a certificate on port ${port}`
+
+export const rows = {
+  // This machine.
+  'no-authority': row<'reason', 'host' | 'remedy'>(
+    (f) => (f.host ? `${f.host} cannot be asked: ${f.reason}` : f.reason),
+    (cluster, f) => f.remedy ?? restoreHint(cluster),
+  ),
+  'no-certificates': row<'at'>(
+    (f) => `the authority or the client certificate is missing in ${f.at}`,
+    (cluster) => (cluster.formed ? restoreHint(cluster) : `Make them, and the cluster: ${command(cluster, 'up')}`),
+  ),
+  'move-begun': row<'what' | 'due'>((f) => `the ${f.what} to etcd ${f.due} was begun and is not done`, endMove),
+
+  // Members that are not what they should be, or let nobody in.
+  'other-authority': row<'host' | 'port' | 'is'>(
+    (f) => `${showing(f)} that is of another authority (${f.is})`,
+    (cluster) =>
+      `If ${cluster.paths.certs} is this cluster's, put the host right: ${issue(cluster)}. ` +
+      `If not, ${restoreHint(cluster).replace('P', 'p')}`,
+  ),
+  'certificate-expired': row<'host' | 'port' | 'is'>((f) => `${showing(f)} that expired on ${f.is}`, renew),
+  'certificate-early': row<'host' | 'port' | 'is'>(
+    (f) => `${showing(f)} that is not valid before ${f.is}: a clock is wrong, there or here`,
+    renew,
+  ),
+  'certificate-of-other-address': row<'host' | 'port' | 'due'>(
+    (f) => `${showing(f)} that does not name its address ${f.due}`,
+    renew,
+  ),
+  'plain-http': row<'host'>((f) => `${f.host} answers plain HTTP on its client port, without TLS`, toRole),
+  'tls-refused': row<Why>(refusesUs, toRole),
+  'hangs-up': row<Why>(refusesUs, toRole, passes),
+
+  // No quorum.
+  'quorum-lost': ofRole((cluster) => `${lostForGood(cluster)}.`),
+  'others-silent': ofRole(
+    (cluster) =>
+      `Start the other members first: ${command(cluster, 'up')}; if they are lost for good, ${lostForGood(cluster)}`,
+  ),
+  'no-quorum': row<never, Why>(
+    (f) => `${f.host ? `${f.host} commits nothing: ` : ''}there is no quorum${f.reason ? ` (${f.reason})` : ''}`,
+    (cluster) =>
+      `${startStopped(cluster)} If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`,
+    passes,
+  ),
+
+  // Members that do not work.
+  'member-frozen': row<Why>(
+    (f) => `${f.host} does not answer: ${f.reason} (it is frozen or just starting)`,
+    (_, { host }) =>
+      `See on ${host} whether its etcd is suspended (kill -CONT lets it go on) or waits for its disk; kill -9 ends a ` +
+      'process that hangs, and it is started again',
+    passes,
+  ),
+  'member-down': row<Why | 'at'>((f) => `${f.host} does not answer at ${f.at}: ${f.reason}`, start, passes),
+  'commits-nothing': row<Why>((f) => `${f.host} answers, but commits nothing: ${f.reason}`, wait, passes),
+  'call-fails': row<Why | 'what'>((f) => `${f.host} gives no ${f.what}: ${f.reason}`, wait, passes),
+  'no-leader': row<'host'>((f) => `${f.host} knows no leader`, wait, passes),
+  'other-leader': row<'host' | 'is'>((f) => `${f.host} follows leader ${f.is}, unlike the others`, wait, passes),
+
+  // Who the members are.
+  'stranger-member': row<'id' | 'is'>(
+    (f) => `member ${f.id} (${f.is}) belongs to none of our hosts`,
+    (cluster, { id }) => `If nobody needs it, remove it: ${etcdctl(cluster, `member remove ${id}`)}`,
+  ),
+  'members-differ': ofRole(
+    (cluster) => `Correct the inventory, or the membership: ${command(cluster, 'scale')} goes on where it was stopped`,
+  ),
+  'other-name': row<'host' | 'is'>((f) => `${f.host} is called ${f.is} in the cluster`, toRole),
+  'other-client-url': row<'host' | 'is' | 'due'>((f) => `${f.host} has the client URL ${f.is}, not ${f.due}`, toRole),
+  'other-peer-url': row<'host' | 'id' | 'is' | 'due'>(
+    (f) => `${f.host} has the peer URL ${f.is}, not ${f.due}`,
+    (cluster, { id, due }) => `Correct it: ${etcdctl(cluster, `member update ${id} --peer-urls=${due}`)}`,
+  ),
+  'downgrade-enabled': row<'due'>(
+    (f) => `a downgrade to etcd ${minorOf(f.due)} is enabled: until it ends, no host can get a new member`,
+    (cluster) => `If nobody is at it, take it back: ${command(cluster, 'downgrade --cancel')}`,
+    passes,
+  ),
+
+  // Data that is lost or not to be trusted; members that are not there yet, or no longer.
+  corrupt: row<'id', 'host'>(
+    ({ host, id }) => `${host ?? `member ${id}`} has damaged data: alarm CORRUPT is raised, and nobody reads or writes`,
+    (cluster, { host, id }) =>
+      `Lower the alarm, and at once ${host ? "replace its data by the others'" : 'remove it'}: ` +
+      `${etcdctl(cluster, 'alarm disarm')} && ` +
+      `${host ? command(cluster, `replace ${host}`) : `etcdctl member remove ${id}`}`,
+    byReplace,
+  ),
+  'other-data': row<'host' | 'is', 'most'>(
+    ({ host, is, most = 'not known: no majority agrees' }) =>
+      `${host} has other data than the others (its hash is ${is}, the right one is ${most})`,
+    rebuild,
+    byReplace,
+  ),
+  'writes-lost': row<'host' | 'what'>(
+    (f) => `${f.host} does not return what was written through ${f.what}`,
+    rebuild,
+    byReplace,
+  ),
+  'other-cluster': row<'host' | 'is', 'most'>(
+    ({ host, is, most }) => `${host} belongs to another cluster (id ${is}${most ? `, the others' is ${most}` : ''})`,
+    join,
+    byReplace,
+  ),
+  'data-lost': ofRole((cluster, f) => `Replace it: ${command(cluster, `replace ${f.host}`)}. ${f.remedy}`, byReplace),
+  'member-missing': row<'host'>((f) => `${f.host} is no member of the cluster`, join, byJoining),
+  'unstarted-member': row<'host' | 'id'>((f) => `${f.host} was added, but has never started (member ${f.id})`, start, {
+    ...passes,
+    ...byJoining,
+  }),
+  'learner-left': row<'host' | 'id'>(
+    (f) => `${f.host} is still a learner, which does not vote (member ${f.id})`,
+    finish,
+    byJoining,
+  ),
+
+  // What stops a plan.
+  'other-learner': row<never, 'host'>(
+    ({ host = 'a member of none of our hosts' }) => `${host} is a learner, and etcd takes one at a time`,
+    (cluster, { host }) => (host ? finish(cluster, { host }) : look(cluster)),
+    byJoining,
+  ),
+  'voters-down': row<'hosts'>(
+    (f) => `${listed(f.hosts)} must be up before etcd adds a member`,
+    (cluster, { hosts }) =>
+      `${startStopped(cluster)} Replace members that are lost: ${command(cluster, `replace ${hosts.join(' ')}`)}`,
+    byJoining,
+  ),
+  'quorum-at-risk': row<'host' | 'voters' | 'needed' | 'well'>(
+    (f) => `of ${f.voters} members ${f.needed} must agree, and without ${f.host} only ${f.well} are healthy`,
+    look,
+  ),
+  'no-heir': row<'host'>((f) => `${f.host} leads, and no other member can take the lead over`, look),
+  refused: row<'what' | 'reason'>((f) => `etcd would refuse "${f.what}": ${f.reason}`, look),
+
+  // Room and versions.
+  'no-space': row<never, 'host'>(
+    ({ host = 'a member' }) =>
+      `${host} has reached its database quota: alarm NOSPACE is raised, and the cluster takes no writes`,
+    makeRoom,
+    byDefrag,
+  ),
+  'takes-no-writes': row<Why>((f) => `${f.host} takes no writes: ${f.reason}`, makeRoom, byDefrag),
+  'mixed-versions': row<'host' | 'is', 'most'>(
+    ({ host, is, most }) => `${host} runs etcd ${is}${most ? `, the others ${most}` : ''}`,
+    (cluster) =>
+      cluster.etcd.upgradingTo ? endMove(cluster) : `Give all the same version: ${command(cluster, 'etcd-role')}`,
+  ),
+  'v2-data': ofRole(
+    (cluster) =>
+      `Go back to etcd 3.5, keep what you need of the v2 store, then ${command(cluster, 'backup')}, and restore that.`,
+  ),
+  'no-snapshot': ofRole(
+    (cluster) =>
+      `Take the upgrade back, start every member (${command(cluster, 'status')} shows them), and begin it again: ` +
+      'it has each member take a snapshot first.',
+  ),
+  ends: ofRole(() => 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.'),
+
+  // What passes.
+  'no-time': row<'host' | 'what'>((f) => `no time was left to ask ${f.host} for ${f.what}`, wait, passes),
+  'lags-behind': row<'host'>((f) => `${f.host} has not caught up with the others`, wait, passes),
+  compacting: row(() => 'a compaction is under way: the members cannot be compared', wait, passes),
+
+  // What keeps nobody from working yet.
+  'lets-in': row<Why | 'what'>((f) => `${f.host} lets in ${f.what}: ${f.reason}`, toRole),
+  'certificate-due': row<'what' | 'reason'>((f) => `certificate ${f.what}: ${f.reason}`, renew),
+  'certificate-near-end': row<'host' | 'port' | 'days' | 'is'>(
+    (f) => `${showing(f)} that expires in ${f.days} ${f.days === 1 ? 'day' : 'days'}, on ${f.is}`,
+    renew,
+  ),
+  'other-certificate': row<'host' | 'port' | 'due'>((f) => `${showing(f)} that differs from ${f.due} here`, renew),
+
+  // What a person should know, though nothing is wrong.
+  'half-replaced': row<'hosts'>(
+    (f) => `the replacement of ${listed(f.hosts)} was begun and is not done`,
+    (cluster, { hosts }) => `Finish it: ${command(cluster, `replace ${hosts.join(' ')}`)}`,
+    byReplace,
+  ),
+  'authority-changing': row<'name'>(
+    (f) => `the authority of cluster ${f.name} is being changed`,
+    (cluster) =>
+      `Finish it: ${command(cluster, 'rotate-ca')}; or take it back: ${command(cluster, 'rotate-ca --back')}`,
+  ),
+  'authority-leaving': row<'name'>(
+    (f) => `the authority of cluster ${f.name} is being changed, and the old one is no longer trusted`,
+    (cluster) => `Finish it: ${command(cluster, 'rotate-ca')}`,
+  ),
+  'authority-near-end': row<'name' | 'days'>(
+    (f) => `the authority of cluster ${f.name} expires in ${f.days} days, and every certificate with it`,
+    (cluster) => `Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`,
+  ),
+}
+
+export type Code = keyof typeof rows
+type FactsOf<C extends Code> = Parameters<(typeof rows)[C]['sentence']>[0]
+
+/** Something that is wrong: its code, the host that it concerns, and the facts that its row takes. */
+export type Finding = { [C in Code]: { code: C; host?: string | undefined } & FactsOf<C> }[Code]
+
+const ranking = Object.keys(rows)
+const rowOf = ({ code }: Finding): Row<Finding> => rows[code] as unknown as Row<Finding>
+
+/** Where a code stands in the table: what is to be cured first has the lowest. */
+export const rankOf = (code: Code): number => ranking.indexOf(code)
+
+/** The rank of the first that this verb cures; where it cures none, one that nothing ranks below. */
+export function firstCuredBy(verb: string): number {
+  const first = Object.values<More>(rows).findIndex(({ curedBy }) => curedBy?.includes(verb))
+  return first < 0 ? ranking.length : first
+}
+
+export const inRanking = (findings: Finding[]): Finding[] =>
+  findings.toSorted((one, other) => rankOf(one.code) - rankOf(other.code))
+
+export const sentenceOf = (finding: Finding): string => rowOf(finding).sentence(finding)
+export const remedyOf = (cluster: Cluster, finding: Finding): string => rowOf(finding).remedy(cluster, finding)
+export const mayHeal = (finding: Finding): boolean => rowOf(finding).heals === true
+
+/** What a verb of ours does about what the role says; undefined: the role's own words are all that can be said. */
+export function remedyOfRole(cluster: Cluster, said: RoleFinding): string | undefined {
+  const row = (rows as Record<string, Row<never>>)[said.code]
+  return row?.ofRole ? row.remedy(cluster, said as never) : undefined
+}
+
+/** A sentence or two of what concerns no host by itself. */
+export const inWords = (cluster: Cluster, finding: Finding): string =>
+  `${capital(sentenceOf(finding))}. ${remedyOf(cluster, finding)}`
+
+/** A refusal because of it. `told`: what is said before its sentence. */
+export const refusal = (cluster: Cluster, finding: Finding, told = ''): OperationError =>
+  new OperationError(`${told ? told + sentenceOf(finding) : capital(sentenceOf(finding))}.`, {
+    code: finding.code,
+    hint: remedyOf(cluster, finding),
+  })
+
+const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase())

@@ -1,0 +1,58 @@
+// The table of findings as a page, docs/findings.md: `npm run docs` writes it.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { defaultCluster } from '../../tasks/core/command.ts'
+import { projectFolder } from '../../tasks/core/environment.ts'
+import { type Code, type Finding, remedyOf, rows, sentenceOf } from '../../tasks/etcd/findings.ts'
+import { testCluster } from './cluster.ts'
+
+export const page = join(projectFolder, 'docs/findings.md')
+export const codes = Object.keys(rows) as Code[]
+export const cluster = testCluster({
+  name: defaultCluster,
+  formed: true,
+  etcd: { version: '3.6.14', upgradingTo: '3.7.1' },
+  paths: { certs: `certs/${defaultCluster}` },
+})
+
+/** What the role says itself, of a HOST. */
+export const said: Partial<Record<Code, string>> = {
+  'quorum-lost': 'HOST are members of the cluster, but their data directories are empty, and the others are no quorum',
+  'others-silent': 'HOST has no data, but others belonged to a formed cluster that does not answer now',
+  'members-differ': 'the inventory and the live members differ',
+  'data-lost': 'HOST is a member of the running cluster, but its data directory is empty',
+  'v2-data': 'HOST would not start on this etcd: there are keys in the v2 store',
+  'no-snapshot': 'HOST would not start on this etcd: its log has entries of an older one, and no snapshot after them',
+  ends: 'etcd does not stay up on HOST. The last it said: OUTPUT',
+}
+
+/** A finding of this code. Its facts are their own names in capitals. */
+export function sample(code: Code): Finding {
+  const facts: Record<string, unknown> = {
+    code,
+    hosts: ['HOST'],
+    remedy: said[code] && 'By hand: …',
+    detail: said[code],
+  }
+  return new Proxy(facts, {
+    get: (_, name) => (name in facts ? facts[String(name)] : String(name).toUpperCase()),
+  }) as never
+}
+
+const row = (code: Code): string => {
+  const cells = [`\`${code}\``, sentenceOf(sample(code)), remedyOf(cluster, sample(code))]
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+}
+
+export const text = `# What can be wrong, and what helps
+
+Made from \`tasks/etcd/findings.ts\` by \`npm run docs\`. The order is the ranking: of all that is wrong a verb names
+the first, and the verb that cures it refuses nothing that stands below. \`verify --json\` has the code of each fault.
+Words in capitals stand for what was found.
+
+| code | what is seen | what helps |
+|---|---|---|
+${codes.map(row).join('\n')}
+`
+
+if (process.argv[1] === import.meta.filename) writeFileSync(page, text)

@@ -1,0 +1,68 @@
+// The table of findings: every remedy can be followed, and its page in docs/ is of today.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { projectFolder } from '../../../tasks/core/environment.ts'
+import { type Finding, inRanking, inWords, refusal, remedyOf, rows, sentenceOf } from '../../../tasks/etcd/findings.ts'
+import { cluster, codes, page, said, sample, text } from '../../support/findings.ts'
+
+test('each sentence is a clause that ends without a full stop, and each code has a remedy', () => {
+  for (const code of codes) {
+    assert.match(sentenceOf(sample(code)), /[^.]$/, code)
+    assert.match(remedyOf(cluster, sample(code)), /\w/, code)
+    assert.not.match(`${sentenceOf(sample(code))} ${remedyOf(cluster, sample(code))}`, /undefined|NaN|\[object/, code)
+  }
+})
+
+test('each command that a remedy names is there', () => {
+  for (const code of codes)
+    for (const [script] of remedyOf(cluster, sample(code)).matchAll(/scripts\/[\w-]+\.ts/g))
+      assert.ok(existsSync(join(projectFolder, script)), `${code}: ${script}`)
+})
+
+test('the first in the ranking comes first, those of one code in the order in which they were found', () => {
+  const found: Finding[] = [
+    { code: 'no-space' },
+    { code: 'member-missing', host: 'b' },
+    { code: 'other-authority', host: 'c', port: 2379, is: 'CN=x' },
+    { code: 'member-missing', host: 'a' },
+  ]
+  assert.equal(
+    inRanking(found).map(({ code, host }) => `${code} ${host}`),
+    ['other-authority c', 'member-missing b', 'member-missing a', 'no-space undefined'],
+  )
+})
+
+test('a refusal has the code, what was said before, and the remedy', () => {
+  const { message, more } = refusal(cluster, { code: 'member-missing', host: 'master02' }, 'Nothing was changed: ')
+  assert.is(message, 'Nothing was changed: master02 is no member of the cluster.')
+  assert.is(more.code, 'member-missing')
+  assert.is(more.hint, 'Make it a member again: npx zx scripts/replace.ts master02')
+})
+
+test('what concerns the cluster as a whole is told in sentences', () => {
+  assert.is(
+    inWords(cluster, { code: 'half-replaced', hosts: ['master01', 'master02'] }),
+    'The replacement of master01 and master02 was begun and is not done. ' +
+      'Finish it: npx zx scripts/replace.ts master01 master02',
+  )
+})
+
+test("the role's rows, and no others, are made of what the role says", () => {
+  const marked = Object.entries<{ ofRole?: boolean }>(rows).filter(([, { ofRole }]) => ofRole)
+  assert.equal(
+    marked.map(([code]) => code),
+    codes.filter((code) => said[code]),
+  )
+})
+
+test('a verb that is said to cure something is named by a remedy', () => {
+  const cures = Object.values<{ curedBy?: string[] }>(rows).flatMap(({ curedBy = [] }) => curedBy)
+  const remedies = codes.map((code) => remedyOf(cluster, sample(code))).join('\n')
+  for (const verb of new Set(cures)) assert.match(remedies, `scripts/${verb.replace(/( |$)/, '.ts$1')}`)
+})
+
+test('docs/findings.md is of today; npm run docs makes it anew', () => assert.fixture(readFileSync(page, 'utf8'), text))
+
+test.run()
