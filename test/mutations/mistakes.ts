@@ -29,8 +29,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/plans/members.ts',
-    line: "    () => (member ? act({ do: 'remove member', host, id: member.id }) : undefined),\n    () => act({ do: 'add learner', host }),",
-    wrong: "    () => act({ do: 'add learner', host }),",
+    line: '    () => (learns ? undefined : addable(seen, [host])),',
+    wrong: '    () => undefined,',
     tests: ['unit/plans'],
   },
   {
