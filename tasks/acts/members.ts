@@ -1,4 +1,4 @@
-// How each act on who the members are is carried out. Each may be asked for again: that it is done already is success.
+// How each act on who the members are is carried out.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
@@ -16,8 +16,8 @@ import { memberOf } from '../etcd/membership.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
-import type { Act } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
+import type { Carriers, Told } from './carriers.ts'
 
 /**
  * A large database is sent to a learner whole. In s; the role gives a member that joins ten times this, half an hour.
@@ -26,14 +26,7 @@ const catchUpSeconds = 180
 /** How long another member may take to take the lead over, in ms. */
 const handOverMs = 20_000
 
-type Told = (words: string) => void
-
-/** The steps of an act; or it is done by the time it returns. `tell`: what more there is to say of it. */
-type Carriers = {
-  [K in Act['do']]: (cluster: Cluster, act: Extract<Act, { do: K }>, tell: Told) => Task[] | Promise<Task[]>
-}
-
-const carriers: Carriers = {
+export const membership = {
   'record host': (cluster, { host }) => {
     const wanted = cluster.wanted?.find(({ name }) => name === host)
     if (wanted && !cluster.hosts.some(({ name }) => name === host)) cluster.hosts.push(wanted)
@@ -86,13 +79,7 @@ const carriers: Carriers = {
     run().changes.push(`removed ${host}`)
     return []
   },
-}
-
-/** Carries an act out. @throws OperationError when it does not come about */
-export function carryOutAct(cluster: Cluster, act: Act, tell: Told): Task[] | Promise<Task[]> {
-  const carrier = carriers[act.do] as (cluster: Cluster, act: Act, tell: Told) => Task[] | Promise<Task[]>
-  return carrier(cluster, act, tell)
-}
+} satisfies Partial<Carriers>
 
 /** @throws OperationError when that member does not take the lead over */
 async function handOver(cluster: Cluster, from: Host, to: Host): Promise<Task[]> {

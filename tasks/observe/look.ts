@@ -17,14 +17,25 @@ export interface Since {
   act: Act
 }
 
+/** What there is to look at besides the recorded members. */
+export interface Scope {
+  /** Hosts that are to be members, and are recorded by nobody yet. */
+  coming?: Host[]
+  /** Whether each host is up, and can be reached. */
+  hosts?: boolean
+  /** The hosts whose etcd was just seen to answer. */
+  up?: string[]
+}
+
 /** Members that answer may be about to elect a leader, or slow for a moment: they are looked at again, so long (ms). */
 const patienceMs = 10_000
 
-/** @param coming hosts that are to be members, and are recorded by nobody yet */
-export async function look(cluster: Cluster, coming: Host[] = [], since?: Since): Promise<Observation> {
+/** What is there now, of what is in scope. */
+export async function look(cluster: Cluster, scope: Scope = {}, since?: Since): Promise<Observation> {
+  const up = whoAnswers(scope, since)
   for (const deadline = Date.now() + patienceMs; ; await sleep(300)) {
-    const seen = await lookOnce(cluster, coming, since)
-    if ((isSettled(seen) && allAnswer(seen, since)) || Date.now() > deadline) return seen
+    const seen = await lookOnce(cluster, scope, since)
+    if ((isSettled(seen) && up.every((host) => seen.hosts[host]?.answer)) || Date.now() > deadline) return seen
   }
 }
 
@@ -37,24 +48,25 @@ function isSettled({ hosts, members, leader }: Observation): boolean {
   )
 }
 
-/** Whether everybody who answered before, or was started since, answers: one missed call makes nobody lost. */
-function allAnswer({ hosts }: Observation, since: Since | undefined): boolean {
-  if (!since) return true
+/** Everybody who answered before, or was started since: one missed call makes nobody lost. */
+function whoAnswers({ up = [] }: Scope, since: Since | undefined): string[] {
+  if (!since) return up
   const { seen, act } = since
   const stopped = ['set aside', 'remove member', 'remove host'].includes(act.do) && 'host' in act ? act.host : ''
   const started = act.do === 'start learner' ? [act.host] : []
-  const before = Object.keys(seen.hosts).filter((host) => seen.hosts[host]?.answer)
-  return [...before, ...started].every((host) => host === stopped || hosts[host]?.answer)
+  const before = Object.keys(seen.hosts).filter((host) => seen.hosts[host]?.answer && host !== stopped)
+  return [...before, ...started]
 }
 
-async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefined): Promise<Observation> {
+async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined): Promise<Observation> {
+  const { coming = [] } = scope
   const fresh = coming.filter(({ name }) => !cluster.hosts.some((host) => host.name === name))
   const hosts = [...cluster.hosts, ...fresh]
   const endpoints = hosts.map(({ clientURL }) => clientURL)
   const [health, statuses, ready] = await Promise.all([
     endpointHealth(cluster, { endpoints }),
     endpointStatus(cluster, { endpoints }),
-    readiness(cluster, since),
+    readiness(cluster, scope, since),
   ])
   const able = health.filter(commits).map(({ endpoint }) => endpoint)
   const members = able.length > 0 ? await memberList(cluster, { endpoints: able }).catch(() => undefined) : undefined
@@ -71,6 +83,7 @@ async function lookOnce(cluster: Cluster, coming: Host[], since: Since | undefin
     strict: known.some((status) => status !== undefined && compareVersions(status.version, '3.5.30') < 0),
     recorded: cluster.hosts.map(({ name }) => name),
     replacing: replacing(cluster.paths),
+    done: since ? [...since.seen.done, since.act] : [],
   }
 }
 
@@ -91,7 +104,12 @@ const memberSeen = (member: Member, hosts: Host[], members: Member[]): MemberSee
 })
 
 /** Hosts are asked once, and again after an act that brings one up. */
-async function readiness(cluster: Cluster, since: Since | undefined): Promise<(host: Host) => boolean> {
+async function readiness(
+  cluster: Cluster,
+  { hosts }: Scope,
+  since: Since | undefined,
+): Promise<(host: Host) => boolean> {
+  if (!hosts) return () => false
   if (since && !['bring up', 'remove host'].includes(since.act.do))
     return ({ name }) => since.seen.hosts[name]?.ready === true
   const up = (await vms.states(cluster)).filter((state) => state.up).map(({ name }) => name)

@@ -1,11 +1,11 @@
 // The loop: look, plan, do the next act, look again, until nothing is left to do.
-import { carryOutAct } from '../acts/members.ts'
-import type { Cluster, Host } from '../core/cluster.ts'
+import { carryOutAct } from '../acts/index.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
-import { look } from '../observe/look.ts'
+import { look, type Scope } from '../observe/look.ts'
 import { type Plan, planOf } from '../plans/plan.ts'
 import type { Act, Observation, Obstacle, Rules } from '../plans/types.ts'
 import { reasonOf, titleOf } from '../plans/words.ts'
@@ -15,7 +15,7 @@ import { reasonOf, titleOf } from '../plans/words.ts'
  * log, and the plan is made again from what is there.
  * @throws OperationError when something stops it; nothing is begun that could not come to its end
  */
-export async function carryOut(cluster: Cluster, rules: Rules, start: Observation, coming: Host[] = []): Promise<void> {
+export async function carryOut(cluster: Cluster, rules: Rules, start: Observation, scope: Scope): Promise<void> {
   let seen = start
   let foreseen: Plan | undefined
   let last: Act | undefined
@@ -27,7 +27,7 @@ export async function carryOut(cluster: Cluster, rules: Rules, start: Observatio
     if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)
     await doAct(cluster, act)
     last = act
-    seen = await look(cluster, coming, { seen, act })
+    seen = await look(cluster, scope, { seen, act })
     foreseen = { ...plan, acts: plan.acts.slice(1) }
   }
 }

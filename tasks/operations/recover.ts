@@ -296,7 +296,8 @@ function alone(cluster: Cluster, { name }: Host, more: Record<string, string>): 
 /** Those that do not vote, one at a time. */
 async function bringBack(cluster: Cluster): Promise<void> {
   const goals = cluster.hosts.map(({ name }) => ({ host: name }))
-  await carryOut(cluster, (seen) => joinAll(seen, goals), await look(cluster))
+  const scope = { hosts: true }
+  await carryOut(cluster, (seen) => joinAll(seen, goals), await look(cluster, scope), scope)
 }
 
 function note(cluster: Cluster, begun: Begun | undefined): void {

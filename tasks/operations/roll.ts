@@ -11,12 +11,13 @@ import { voters } from '../etcd/member-changes.ts'
 import { downgradePath, refusalOfMix, upgradePath } from '../etcd/upgrade-path.ts'
 import { type RunningVersion, runningVersions } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { look } from '../observe/look.ts'
+import { inOrderOfRisk } from '../plans/in-turn.ts'
 import * as verify from '../verify/index.ts'
 import { backupTasks } from './backup.ts'
 import type { BackupMetadata } from './backup-store.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { requireReachable } from './host-data.ts'
-import { turns } from './in-turn.ts'
 
 /** A change of version that is about to be made. */
 export interface Move {
@@ -184,12 +185,14 @@ export const plannedBackup = (move: Move, before: Before): string[] =>
 /** The members that do not run the version yet, in their turn; one that does is left as it is. */
 export async function plannedTurns({ now, to }: Move, { running }: Before): Promise<string[]> {
   const runs = (host: string): string | undefined => running.find((one) => one.host === host)?.server
-  return (await turns(now))
-    .filter(({ host }) => runs(host) !== to)
-    .map(
-      ({ host, told }) =>
-        `restart ${told} with etcd ${to} (now ${runs(host) ?? 'down'}), and wait until it has caught up`,
-    )
+  const seen = await look(now)
+  const handsOver = (host: string): boolean => host === seen.leader && seen.recorded.length > 1
+  return inOrderOfRisk(seen, seen.recorded)
+    .filter((host) => runs(host) !== to)
+    .map((host) => {
+      const told = handsOver(host) ? `${host} (the leader, after handing over)` : host
+      return `restart ${told} with etcd ${to} (now ${runs(host) ?? 'down'}), and wait until it has caught up`
+    })
 }
 
 export interface Made {

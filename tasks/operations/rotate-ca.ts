@@ -14,13 +14,13 @@ import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
 import { authorityKeys } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { look } from '../observe/look.ts'
 import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import { dueLeaves, issueAnew, type Step, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
 import { requireHealthy } from './guard.ts'
-import { restartTurns } from './in-turn.ts'
 import { refuseRestarts } from './rotate-certs.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { servedCertificates } from './served.ts'
@@ -210,7 +210,7 @@ async function rehearse(cluster: Cluster, step: Step): Promise<string[]> {
 
 async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: string[]): Promise<string[]> {
   const later = open.slice(1).some(({ restarts }) => restarts) ? await restartTurns(cluster) : []
-  const inTurn = later.map(({ told }) => `restart ${told}, and wait until it has caught up`)
+  const inTurn = later.map((host) => `restart ${host}, and wait until it has caught up`)
   const install = ({ restarts }: Step): string[] =>
     restarts ? inTurn : ['install the certificates, which restarts nobody']
   return [
@@ -224,6 +224,20 @@ async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: 
     lower(farewell),
     `you: ${aroundRotateCa.over(cluster)}`,
   ]
+}
+
+/**
+ * The hosts in the order in which the role would restart all of them now, those that are down first. It decides; so it
+ * is asked, in check mode.
+ */
+async function restartTurns(cluster: Cluster): Promise<string[]> {
+  const variables = { etcd_restart: cluster.hosts.map(({ name }) => name), etcd_doctor: false }
+  const role = await withCopies(cluster, (copy) => etcdRole.changes(copy, { variables }), authorityKeys(cluster))
+  const { leader } = await look(cluster)
+  const handsOver = (host: string): boolean => host === leader && cluster.hosts.length > 1
+  return role
+    .filter(({ act }) => act === 'etcd_host.converge' || act === 'etcd_host.restart')
+    .map(({ host }) => (handsOver(host) ? `${host} (the leader, after handing over)` : host))
 }
 
 const lower = (text: string): string => `${text[0]?.toLowerCase()}${text.slice(1)}`

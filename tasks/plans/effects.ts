@@ -61,11 +61,17 @@ const effects: Effects = {
     hosts: without(seen.hosts, host),
     recorded: seen.recorded.filter((one) => one !== host),
   }),
+  compact: (seen) => seen,
+  defragment: (seen, { host }) => (seen.hosts[host]?.answer ? seen : `${host} does not run`),
+  disarm: (seen) => seen,
+  'prove a write': (seen) => seen,
 }
 
 const furthest = (seen: Observation): number =>
   Math.max(0, ...Object.values(seen.hosts).map(({ answer }) => answer?.index ?? 0))
 
 /** What the act makes of it. */
-export const effectOf = (seen: Observation, act: Act): Outcome =>
-  (effects[act.do] as (seen: Observation, act: Act) => Outcome)(seen, act)
+export function effectOf(seen: Observation, act: Act): Outcome {
+  const then = (effects[act.do] as (seen: Observation, act: Act) => Outcome)(seen, act)
+  return typeof then === 'string' ? then : { ...then, done: [...seen.done, act] }
+}

@@ -15,7 +15,7 @@ export interface Answer {
 
 /** One host at one moment. */
 export interface HostSeen {
-  /** It is up, Ansible can reach it, and its certificates are here. */
+  /** It is up, Ansible can reach it, and its certificates are here; false where that is not asked. */
   ready: boolean
   /** Its etcd was stopped, and what it had of data moved aside. */
   empty: boolean
@@ -46,9 +46,11 @@ export interface Observation {
   recorded: string[]
   /** What the record says of a replacement that was begun: the members that are to go, by host. */
   replacing: Record<string, string>
+  /** What the run that is at work has done, the last one last; a run that is killed forgets it. */
+  done: Act[]
 }
 
-/** All that can be done to who the members are. */
+/** All that can be done to a cluster. */
 export type Act =
   | { do: 'record host'; host: string }
   | { do: 'note who goes'; host: string; id: string }
@@ -60,6 +62,10 @@ export type Act =
   | { do: 'start learner'; host: string }
   | { do: 'promote'; host: string; id: string }
   | { do: 'remove host'; host: string }
+  | { do: 'compact' }
+  | { do: 'defragment'; host: string }
+  | { do: 'disarm' }
+  | { do: 'prove a write' }
 
 /** Why a plan cannot go on; the sentence and its remedy are made from it where it is shown. */
 export type Obstacle =
@@ -68,6 +74,8 @@ export type Obstacle =
   | { code: 'no-heir'; host: string }
   | { code: 'voters-down'; hosts: string[] }
   | { code: 'other-learner'; host: string | undefined }
+  | { code: 'others-ill'; host: string; ill: string[] }
+  | { code: 'silent'; host: string }
   | { code: 'refused'; act: Act; why: string }
 
 /** What is to be done next, or why nothing can be, or that nothing is left to do. */

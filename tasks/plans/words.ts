@@ -14,6 +14,10 @@ const titles: Titles = {
   'start learner': ({ host }) => `Start ${host}, and wait until it has caught up`,
   promote: ({ host }) => `Let ${host} vote`,
   'remove host': ({ host }) => `Remove ${host} with its data and its certificates`,
+  compact: () => 'Forget all versions of keys but the newest (watchers that lag must start over)',
+  defragment: ({ host }) => `Defragment ${host}, and wait until it has caught up`,
+  disarm: () => 'Lower the alarms',
+  'prove a write': () => 'Prove by a write that the database takes writes',
 }
 
 export const titleOf = (act: Act): string => (titles[act.do] as (act: Act) => string)(act)
@@ -33,6 +37,10 @@ export function reasonOf(obstacle: Obstacle): string {
       return `${obstacle.hosts.join(' and ')} must be up before etcd adds a member`
     case 'other-learner':
       return `${obstacle.host ?? 'a member of none of our hosts'} is a learner, and etcd takes one at a time`
+    case 'others-ill':
+      return `${obstacle.ill.join(' and ')} is ill, and taking ${obstacle.host} down, too, would risk the quorum`
+    case 'silent':
+      return `${obstacle.host} does not answer`
     case 'refused':
       return `etcd would refuse "${titleOf(obstacle.act)}": ${obstacle.why}`
   }

@@ -18,6 +18,8 @@ export interface World {
   leader?: string | undefined
   recorded: string[]
   replacing: Record<string, string>
+  /** What the run at work has done. */
+  done: Act[]
   /** etcd before 3.5.30: nobody is added while any voter is down. */
   strict: boolean
 }
@@ -32,6 +34,7 @@ export function healthy(count: number, strict: boolean): World {
     nextId: count + 1,
     recorded: names,
     replacing: {},
+    done: [],
     strict,
   })
 }
@@ -65,8 +68,8 @@ export function observe(world: World, coming: string[] = []): Observation {
       return [name, { ready: up, empty: empty && !running, ...(up && running && { answer }) }]
     }),
   )
-  const { recorded, replacing, leader, strict } = world
-  return { hosts, recorded, replacing, strict, ...(quorate && { members: world.members, leader }) }
+  const { recorded, replacing, leader, strict, done } = world
+  return { hosts, recorded, replacing, strict, done, ...(quorate && { members: world.members, leader }) }
 }
 
 const withHost = (world: World, name: string, change: Partial<HostWorld>): World => ({
@@ -77,7 +80,7 @@ const withHost = (world: World, name: string, change: Partial<HostWorld>): World
 /** What comes of an act; or why etcd, or the host, refuses it. */
 export function carriedOut(world: World, act: Act): World | string {
   const then = outcome(world, act)
-  return typeof then === 'string' ? then : settled(then)
+  return typeof then === 'string' ? then : settled({ ...then, done: [...world.done, act] })
 }
 
 function outcome(world: World, act: Act): World | string {
@@ -129,14 +132,26 @@ function outcome(world: World, act: Act): World | string {
       const { [act.host]: _, ...rest } = hosts
       return { ...world, hosts: rest, recorded: world.recorded.filter((one) => one !== act.host) }
     }
+    case 'defragment':
+      return hosts[act.host]?.running ? world : 'it does not run'
+    case 'compact':
+    case 'disarm':
+    case 'prove a write':
+      return hasQuorum(world) ? world : 'no quorum'
   }
 }
 
 /** What a run that is killed forgets. */
 export const killed = (world: World): World => ({
   ...world,
+  done: [],
   hosts: Object.fromEntries(Object.entries(world.hosts).map(([name, host]) => [name, { ...host, empty: false }])),
 })
+
+/** The world while the act is under way: who does not answer meanwhile. */
+export function meanwhile(world: World, act: Act): World {
+  return act.do === 'defragment' ? withHost(world, act.host, { running: false }) : world
+}
 
 /** All that can befall its hosts now, each with a title. */
 export function faults(world: World): [string, World][] {

@@ -1,0 +1,15 @@
+// How each act is carried out. Each may be asked for again: that it is done already is success.
+import type { Cluster } from '../core/cluster.ts'
+import type { Task } from '../core/pipeline.ts'
+import type { Act } from '../plans/types.ts'
+import type { Carriers, Told } from './carriers.ts'
+import { membership } from './members.ts'
+import { upkeep } from './upkeep.ts'
+
+const carriers: Carriers = { ...membership, ...upkeep }
+
+/** Carries an act out. @throws OperationError when it does not come about */
+export function carryOutAct(cluster: Cluster, act: Act, tell: Told): Task[] | Promise<Task[]> {
+  const carrier = carriers[act.do] as (cluster: Cluster, act: Act, tell: Told) => Task[] | Promise<Task[]>
+  return carrier(cluster, act, tell)
+}
