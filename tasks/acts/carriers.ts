@@ -3,9 +3,13 @@ import type { Cluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
 import type { Act } from '../plans/types.ts'
 
-export type Told = (words: string) => void
+/** What an act says of itself: what more there is to know of it, and what it is just doing. */
+export interface Say {
+  also: (words: string) => void
+  now: (line: string) => void
+}
 
-/** The steps of each act; or it is done by the time it returns. `tell`: what more there is to say of it. */
+/** The steps of each act; or it is done by the time it returns. */
 export type Carriers = {
-  [K in Act['do']]: (cluster: Cluster, act: Extract<Act, { do: K }>, tell: Told) => Task[] | Promise<Task[]>
+  [K in Act['do']]: (cluster: Cluster, act: Extract<Act, { do: K }>, say: Say) => Task[] | Promise<Task[]>
 }

@@ -2,14 +2,15 @@
 import type { Cluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
 import type { Act } from '../plans/types.ts'
-import type { Carriers, Told } from './carriers.ts'
+import type { Carriers, Say } from './carriers.ts'
 import { membership } from './members.ts'
+import { move } from './move.ts'
 import { upkeep } from './upkeep.ts'
 
-const carriers: Carriers = { ...membership, ...upkeep }
+const carriers: Carriers = { ...membership, ...upkeep, ...move }
 
 /** Carries an act out. @throws OperationError when it does not come about */
-export function carryOutAct(cluster: Cluster, act: Act, tell: Told): Task[] | Promise<Task[]> {
-  const carrier = carriers[act.do] as (cluster: Cluster, act: Act, tell: Told) => Task[] | Promise<Task[]>
-  return carrier(cluster, act, tell)
+export function carryOutAct(cluster: Cluster, act: Act, say: Say): Task[] | Promise<Task[]> {
+  const carrier = carriers[act.do] as (cluster: Cluster, act: Act, say: Say) => Task[] | Promise<Task[]>
+  return carrier(cluster, act, say)
 }

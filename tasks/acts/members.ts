@@ -17,7 +17,7 @@ import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
-import type { Carriers, Told } from './carriers.ts'
+import type { Carriers, Say } from './carriers.ts'
 
 /**
  * A large database is sent to a learner whole. In s; the role gives a member that joins ten times this, half an hour.
@@ -39,7 +39,7 @@ export const membership = {
   },
   'bring up': (cluster) => [...vms.tasks(cluster), ...pki.tasks(cluster)],
   'hand over': (cluster, { from, to }) => handOver(cluster, hostNamed(cluster, from), hostNamed(cluster, to)),
-  'set aside': (cluster, { host }, tell) => setAside(cluster, host, tell),
+  'set aside': (cluster, { host }, say) => setAside(cluster, host, say),
   'remove member': async (cluster, { host, id }) => {
     await removeMember(cluster, id, await voters(cluster, [hostNamed(cluster, host)]))
     run().changes.push(`removed the member of ${host}`)
@@ -95,14 +95,14 @@ async function handOver(cluster: Cluster, from: Host, to: Host): Promise<Task[]>
 }
 
 /** Stops the host's etcd and moves what it has of data aside; says where that lies. */
-async function setAside(cluster: Cluster, host: string, tell: Told): Promise<Task[]> {
+async function setAside(cluster: Cluster, host: string, say: Say): Promise<Task[]> {
   await etcdRole.prepare(cluster)
   await runPlaybook(cluster, {
     playbook: 'set-aside',
     limit: [host],
     onSaid: (_, left) => {
       run().changes.push(`moved the old data of ${host} to ${left}`)
-      tell(`it lies in ${left}`)
+      say.also(`it lies in ${left}`)
     },
   })
   return []

@@ -1,13 +1,16 @@
 // One look at who the members are and how they do: over TLS at the members, and at the hosts where an act touched them.
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
+import { UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
 import { replacing } from '../core/record.ts'
 import { sleep } from '../core/run.ts'
+import { findEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { type EndpointStatus, endpointHealth, endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
 import { commits } from '../etcd/etcdctl-output.ts'
 import { memberOf } from '../etcd/membership.ts'
+import { atVersion, type RunningVersion, runningVersions } from '../etcd/versions.ts'
 import type { Act, Answer, HostSeen, MemberSeen, Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
 
@@ -25,6 +28,8 @@ export interface Scope {
   hosts?: boolean
   /** The hosts whose etcd was just seen to answer. */
   up?: string[]
+  /** A version to move to. */
+  version?: string
 }
 
 /** Members that answer may be about to elect a leader, or slow for a moment: they are looked at again, so long (ms). */
@@ -63,17 +68,20 @@ async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined
   const fresh = coming.filter(({ name }) => !cluster.hosts.some((host) => host.name === name))
   const hosts = [...cluster.hosts, ...fresh]
   const endpoints = hosts.map(({ clientURL }) => clientURL)
-  const [health, statuses, ready] = await Promise.all([
+  const [health, statuses, ready, running, programs] = await Promise.all([
     endpointHealth(cluster, { endpoints }),
     endpointStatus(cluster, { endpoints }),
     readiness(cluster, scope, since),
+    scope.version ? runningVersions(cluster) : [],
+    scope.version && findEtcd(atVersion(cluster, scope.version)).catch(unfit),
   ])
   const able = health.filter(commits).map(({ endpoint }) => endpoint)
   const members = able.length > 0 ? await memberList(cluster, { endpoints: able }).catch(() => undefined) : undefined
   const known = statuses.map((status) => (status.ok ? status.value : undefined))
   const leaderId = known.find((status, index) => status && able.includes(endpoints[index] ?? ''))?.leaderId
   const named = hosts.map((host, index): [string, HostSeen] => {
-    const answer = answerOf(known[index], able.includes(host.clientURL))
+    const runs = running.find((one) => one.host === host.name)
+    const answer = answerOf(known[index], able.includes(host.clientURL), runs)
     return [host.name, { ready: ready(host), empty: !answer && isEmpty(host, since), answer }]
   })
   return {
@@ -83,17 +91,28 @@ async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined
     strict: known.some((status) => status !== undefined && compareVersions(status.version, '3.5.30') < 0),
     recorded: cluster.hosts.map(({ name }) => name),
     replacing: replacing(cluster.paths),
+    version: cluster.etcd.version,
+    upgradingTo: cluster.etcd.upgradingTo,
+    programs: programs ? programs.version : undefined,
+    backups: backupNames(cluster),
+    uncovered: since && since.act.do !== 'take snapshots' ? since.seen.uncovered : [],
     done: since ? [...since.seen.done, since.act] : [],
   }
 }
 
-const answerOf = (status: EndpointStatus | undefined, able: boolean): Answer | undefined =>
+const answerOf = (
+  status: EndpointStatus | undefined,
+  able: boolean,
+  runs: RunningVersion | undefined,
+): Answer | undefined =>
   status && {
     member: status.memberId,
     learner: status.isLearner,
     follows: status.leaderId !== '',
     commits: able && !status.isLearner,
     index: status.raftIndex,
+    version: status.version,
+    ...(runs && { works: runs.cluster, written: runs.storage }),
   }
 
 const memberSeen = (member: Member, hosts: Host[], members: Member[]): MemberSeen => ({
@@ -102,6 +121,14 @@ const memberSeen = (member: Member, hosts: Host[], members: Member[]): MemberSee
   learner: member.isLearner,
   started: member.name !== '',
 })
+
+const backupNames = ({ paths }: Cluster): string[] =>
+  existsSync(paths.backups) ? readdirSync(paths.backups).filter((name) => name.endsWith('Z')) : []
+
+/** A folder of programs that is unfit has none that count. */
+function unfit(error: unknown): undefined {
+  if (!(error instanceof UsageError)) throw error
+}
 
 /** Hosts are asked once, and again after an act that brings one up. */
 async function readiness(

@@ -1,6 +1,8 @@
 // backup: a snapshot from a healthy follower, checked, proven by restoring it, and only then kept.
 import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
+import { type Backup, doubts, surplus, whoseAndWhen } from '../acts/backup-store.ts'
+import { makeBackup, source } from '../acts/make-backup.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
@@ -8,9 +10,7 @@ import { run } from '../core/run.ts'
 import { bytes } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import * as verify from '../verify/index.ts'
-import { type Backup, doubts, surplus, whoseAndWhen } from './backup-store.ts'
 import { requireHealthy } from './guard.ts'
-import { makeBackup, source } from './make-backup.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { servedCertificates } from './served.ts'
 
@@ -43,7 +43,7 @@ export async function backup(
         down = await guard(cluster)
       },
     },
-    ...backupTasks(cluster, made),
+    backupTask(cluster, made),
     ...(keep
       ? [
           {
@@ -77,17 +77,15 @@ export async function backup(
   )
 }
 
-/** The steps that make one backup; `made` gets what was kept. upgrade takes them, too, before it begins. */
-export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
-  return [
-    {
-      title: 'Save a snapshot, check it, and prove it by restoring it',
-      task: async (_, task) => {
-        Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
-        run().changes.push(`kept backup ${basename(made.folder ?? '')}`)
-      },
+/** Makes one backup; `made` gets what was kept. */
+function backupTask(cluster: Cluster, made: Partial<Made>): Task {
+  return {
+    title: 'Save a snapshot, check it, and prove it by restoring it',
+    task: async (_, task) => {
+      Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
+      run().changes.push(`kept backup ${basename(made.folder ?? '')}`)
     },
-  ]
+  }
 }
 
 /**

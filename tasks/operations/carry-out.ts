@@ -8,14 +8,15 @@ import { run } from '../core/run.ts'
 import { look, type Scope } from '../observe/look.ts'
 import { type Plan, planOf } from '../plans/plan.ts'
 import type { Act, Observation, Obstacle, Rules } from '../plans/types.ts'
-import { reasonOf, titleOf } from '../plans/words.ts'
+import { linesOf, reasonOf, titleOf } from '../plans/words.ts'
 
 /**
  * Carries out what the rules say from here. What the plan foresaw is compared with what came; a difference goes to the
  * log, and the plan is made again from what is there.
+ * @returns what is there at the end
  * @throws OperationError when something stops it; nothing is begun that could not come to its end
  */
-export async function carryOut(cluster: Cluster, rules: Rules, start: Observation, scope: Scope): Promise<void> {
+export async function carryOut(cluster: Cluster, rules: Rules, start: Observation, scope: Scope): Promise<Observation> {
   let seen = start
   let foreseen: Plan | undefined
   let last: Act | undefined
@@ -23,7 +24,7 @@ export async function carryOut(cluster: Cluster, rules: Rules, start: Observatio
     const plan = requirePlan(cluster, planOf(rules, seen), foreseen === undefined)
     const [act] = plan.acts
     if (foreseen) noteDifference(foreseen, plan)
-    if (!act) return
+    if (!act) return seen
     if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)
     await doAct(cluster, act)
     last = act
@@ -38,7 +39,7 @@ export async function carryOut(cluster: Cluster, rules: Rules, start: Observatio
  */
 export function planLines(cluster: Cluster, rules: Rules, seen: Observation): string[] {
   const { acts, open } = requirePlan(cluster, planOf(rules, seen), true)
-  const lines = acts.map((act) => titleOf(act).replace(/^./, (letter) => letter.toLowerCase()))
+  const lines = acts.flatMap(linesOf)
   return open ? [...lines, 'then by what is found there'] : lines
 }
 
@@ -53,7 +54,10 @@ async function doAct(cluster: Cluster, act: Act): Promise<void> {
     {
       title: titleOf(act),
       task: async (_, task) => {
-        const tasks = await carryOutAct(cluster, act, (words) => void (task.title += `; ${words}`))
+        const tasks = await carryOutAct(cluster, act, {
+          also: (words) => void (task.title += `; ${words}`),
+          now: (line) => void (task.output = line),
+        })
         return tasks.length > 0 ? task.newListr(tasks, { concurrent: false, exitOnError: true }) : undefined
       },
     },

@@ -11,6 +11,14 @@ export interface Answer {
   commits: boolean
   /** How far its raft log goes. */
   index: number
+  /** The etcd that it runs. */
+  version: string
+  /**
+   * The version that its cluster works at, which etcd raises once every member runs the next, and the one that its
+   * database is written for ('' before 3.6), both as 3.6.0; where that is asked.
+   */
+  works?: string | undefined
+  written?: string | undefined
 }
 
 /** One host at one moment. */
@@ -33,6 +41,12 @@ export interface MemberSeen {
   started: boolean
 }
 
+export interface Uncovered {
+  host: string
+  /** For a local host, the folder of the etcd that it runs; '' for any other. */
+  programs: string
+}
+
 export interface Observation {
   /** By name: the recorded hosts, and those that are to come. */
   hosts: Record<string, HostSeen>
@@ -46,8 +60,26 @@ export interface Observation {
   recorded: string[]
   /** What the record says of a replacement that was begun: the members that are to go, by host. */
   replacing: Record<string, string>
+  /** The version of etcd that the record names, and the one of a move that was begun and is not done. */
+  version?: string | undefined
+  upgradingTo?: string | undefined
+  /** The version to move to, where its programs are here. */
+  programs?: string | undefined
+  /** The proven backups, by name. */
+  backups: string[]
+  /** Hosts whose member lacks a snapshot of its own, without which the next etcd does not start. */
+  uncovered: Uncovered[]
   /** What the run that is at work has done, the last one last; a run that is killed forgets it. */
   done: Act[]
+}
+
+/** One member's turn to be restarted. */
+export interface Turn {
+  host: string
+  /** Leadership is handed over before. */
+  leads: boolean
+  /** The etcd that it runs before; undefined where none answers. */
+  runs: string | undefined
 }
 
 /** All that can be done to a cluster. */
@@ -66,6 +98,15 @@ export type Act =
   | { do: 'defragment'; host: string }
   | { do: 'disarm' }
   | { do: 'prove a write' }
+  | { do: 'back up' }
+  | { do: 'get programs'; version: string }
+  | { do: 'record target'; version: string }
+  | { do: 'take snapshots'; hosts: string[]; programs: string }
+  | { do: 'enable downgrade'; minor: string }
+  | { do: 'install'; version: string; turns: Turn[] }
+  | { do: 'end downgrade' }
+  | { do: 'verify'; version: string }
+  | { do: 'record version'; version: string }
 
 /** Why a plan cannot go on; the sentence and its remedy are made from it where it is shown. */
 export type Obstacle =
@@ -76,6 +117,7 @@ export type Obstacle =
   | { code: 'other-learner'; host: string | undefined }
   | { code: 'others-ill'; host: string; ill: string[] }
   | { code: 'silent'; host: string }
+  | { code: 'other-version'; host: string; runs: string | undefined; to: string }
   | { code: 'refused'; act: Act; why: string }
 
 /** What is to be done next, or why nothing can be, or that nothing is left to do. */

@@ -310,7 +310,7 @@ test('a learner left behind', async () => {
   const host = hostNamed('master03')
   const old = (await memberList(cluster)).find(({ name }) => name === host.name)
   // else the next call would find no leader
-  await carryOutAct(cluster, { do: 'hand over', from: host.name, to: 'master01' }, () => {})
+  await carryOutAct(cluster, { do: 'hand over', from: host.name, to: 'master01' }, { also: () => {}, now: () => {} })
   await membership('remove', old?.id ?? '')
   await members.stop(host.name)
   rmSync(join(members.folder(host.name), 'data'), { recursive: true })

@@ -1,0 +1,140 @@
+// How each act of a move to another etcd is carried out.
+import { basename } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { command, hintOf } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
+import type { Task } from '../core/pipeline.ts'
+import { compareVersions } from '../core/programs.ts'
+import { recordCluster } from '../core/record.ts'
+import { run, sleep } from '../core/run.ts'
+import { grantLease, revokeLease } from '../etcd/etcdctl.ts'
+import { fetchEtcd } from '../etcd/fetch.ts'
+import { cancelDowngrade, enableDowngrade } from '../etcd/maintenance.ts'
+import { atVersion, runningVersions } from '../etcd/versions.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import { lookAtLogs } from '../observe/host-data.ts'
+import * as verify from '../verify/index.ts'
+import type { Carriers } from './carriers.ts'
+import { makeBackup } from './make-backup.ts'
+
+/** How long every member may take to rewrite its database for the older version, in ms: etcd looks every 4 s. */
+const readyMs = 60_000
+/** So low that a restarted member takes a snapshot at once, so high that it does not for every write of a load. */
+const snapshotCount = 10
+const rounds = 3
+
+export const move = {
+  'back up': async (cluster, _, say) => {
+    const { folder } = await makeBackup(cluster, say.now)
+    run().changes.push(`kept backup ${basename(folder)}`)
+    return []
+  },
+  'get programs': async (cluster, { version }, say) => {
+    const { told } = await fetchEtcd(atVersion(cluster, version), say.now)
+    say.also(told)
+    return []
+  },
+  'record target': (cluster, { version }) => {
+    cluster.etcd.upgradingTo = version
+    recordCluster(cluster)
+    return []
+  },
+  'take snapshots': (cluster, { hosts, programs }) => coverTasks(cluster, hosts, programs),
+  'enable downgrade': async (cluster, { minor }) => {
+    await enableDowngrade(cluster, minor)
+    return [
+      {
+        title: `Wait until every database is written for etcd ${minor}`,
+        task: (_, task) => untilWritten(cluster, minor, (words) => void (task.output = words)),
+      },
+    ]
+  },
+  install: (cluster, { version }) =>
+    etcdRole.upgradeTasks(atVersion(cluster, version)).map((task) => withWayBack(cluster, version, task)),
+  'end downgrade': async (cluster) => {
+    await cancelDowngrade(cluster)
+    return []
+  },
+  verify: (cluster, { version }) => verify.tasks(atVersion(cluster, version), verify.patiently),
+  'record version': (cluster, { version }) => {
+    cluster.etcd.version = version
+    cluster.etcd.upgradingTo = undefined
+    recordCluster(cluster)
+    return []
+  },
+} satisfies Partial<Carriers>
+
+async function untilWritten(cluster: Cluster, minor: string, say: (words: string) => void): Promise<void> {
+  const isOther = (version: string): boolean => !version.startsWith(`${minor}.`)
+  for (const deadline = Date.now() + readyMs; ; await sleep(500)) {
+    const waiting = (await runningVersions(cluster))
+      .filter((one) => isOther(one.server) && (isOther(one.storage) || isOther(one.cluster)))
+      .map(({ host }) => host)
+    if (waiting.length === 0) return
+    say(`waiting: ${waiting.join(', ')}`)
+    if (Date.now() > deadline)
+      throw new OperationError(`${waiting.join(', ')} did not get ready for etcd ${minor}; no member was changed.`, {
+        hint: `Run the same command again, or take it back: ${command(cluster, 'downgrade --cancel')}`,
+      })
+  }
+}
+
+/** A member that does not come up on the new version is what the way back is for. */
+function withWayBack(cluster: Cluster, to: string, task: Task): Task {
+  const { version: from = '' } = cluster.etcd
+  const words = compareVersions(to, from) > 0 ? `upgrade --etcd-version ${from}` : 'downgrade --cancel'
+  return {
+    ...task,
+    task: async (context, wrapper) => {
+      try {
+        return await task.task(context, wrapper)
+      } catch (error) {
+        if (!(error instanceof OperationError) || error.exitCode !== 1 || from === to) throw error
+        const { verb: _, ...more } = error.more
+        const helps = hintOf(cluster, error.more)
+        const hint = `${helps} The same command goes on; this takes it back: ${command(cluster, words)}`
+        throw new OperationError(error.message, { ...more, hint: hint.trim() })
+      }
+    },
+  }
+}
+
+/**
+ * Before 3.7: a member reads its newest snapshot and the log after it. 3.5 wrote requests there that 3.6 still reads
+ * and 3.7 does not (3.7.1 and 3.7.3 die of it; etcd's upgrade guide does not know it). So each such member takes a
+ * snapshot on 3.6 first. The role sets ETCD_SNAPSHOT_COUNT back with the new version.
+ */
+function coverTasks(cluster: Cluster, names: string[], programs: string): Task[] {
+  const hosts = cluster.hosts.filter(({ name }) => names.includes(name))
+  const variables = {
+    etcd_environment: { ...cluster.etcd.environment, ETCD_SNAPSHOT_COUNT: String(snapshotCount) },
+    etcd_image_tag: `v${cluster.etcd.version}`,
+    // With the etcd that they run: what the configuration names may be the next one already.
+    ...(programs ? { etcd_bin_directory: programs } : { etcd_binaries_source: '' }),
+  }
+  return [
+    ...etcdRole.upgradeTasks(cluster, { limit: names, variables }),
+    {
+      title: 'Wait until each of them has it',
+      task: async (_, task) => {
+        for (let round = 1; ; round++) {
+          await propose(cluster, (done) => void (task.output = `${done} proposals that change no key`))
+          const missing = (await lookAtLogs(cluster, hosts)).filter(({ before }) => before['3.7'] !== '')
+          if (missing.length === 0) return void run().changes.push(`took a raft snapshot on ${names.join(', ')}`)
+          if (round === rounds)
+            throw new OperationError(`${missing.map(({ host }) => host.name).join(', ')} took no snapshot.`, {
+              hint: `Run the same command again. See how the members are: ${command(cluster, 'verify')}`,
+            })
+        }
+      },
+    },
+  ]
+}
+
+/** Enough entries in the log for a snapshot. A lease that no key is bound to leaves nothing, not even a revision. */
+async function propose(cluster: Cluster, say: (done: number) => void): Promise<void> {
+  for (let count = 0; count <= snapshotCount; count++) {
+    await revokeLease(cluster, await grantLease(cluster, 60, { timeoutMs: 5000 }), { timeoutMs: 5000 })
+    say(2 * (count + 1))
+  }
+}
