@@ -9,7 +9,9 @@ export interface Say {
   now: (line: string) => void
 }
 
-/** The steps of each act; or it is done by the time it returns. */
+/** The steps of an act; none: it is done by then. */
+export type Steps = Task[] | undefined | Promise<Task[]> | Promise<void>
+
 export type Carriers = {
-  [K in Act['do']]: (cluster: Cluster, act: Extract<Act, { do: K }>, say: Say) => Task[] | Promise<Task[]>
+  [K in Act['do']]: (cluster: Cluster, act: Extract<Act, { do: K }>, say: Say) => Steps
 }

@@ -27,15 +27,13 @@ const catchUpSeconds = 180
 const handOverMs = 20_000
 
 export const membership = {
-  'record host': (cluster, { host }) => {
+  'record host': async (cluster, { host }) => {
     const wanted = cluster.wanted?.find(({ name }) => name === host)
     if (wanted && !cluster.hosts.some(({ name }) => name === host)) cluster.hosts.push(wanted)
     recordCluster(cluster)
-    return []
   },
-  'note who goes': ({ paths }, { host, id }) => {
+  'note who goes': async ({ paths }, { host, id }) => {
     writeFileAtomic(paths.replacing, JSON.stringify({ ...replacing(paths), [host]: id }), 0o600)
-    return []
   },
   'bring up': (cluster) => [...vms.tasks(cluster), ...pki.tasks(cluster)],
   'hand over': (cluster, { from, to }) => handOver(cluster, hostNamed(cluster, from), hostNamed(cluster, to)),
@@ -43,13 +41,11 @@ export const membership = {
   'remove member': async (cluster, { host, id }) => {
     await removeMember(cluster, id, await voters(cluster, [hostNamed(cluster, host)]))
     run().changes.push(`removed the member of ${host}`)
-    return []
   },
   'add learner': async (cluster, { host }) => {
     const goal = hostNamed(cluster, host)
     await addLearner(cluster, goal, await voters(cluster, [goal]))
     run().changes.push(`added ${host}`)
-    return []
   },
   'start learner': async (cluster, { host }) => {
     const goal = hostNamed(cluster, host)
@@ -77,15 +73,14 @@ export const membership = {
     cluster.hosts.splice(cluster.hosts.indexOf(goal), 1)
     recordCluster(cluster)
     run().changes.push(`removed ${host}`)
-    return []
   },
 } satisfies Partial<Carriers>
 
 /** @throws OperationError when that member does not take the lead over */
-async function handOver(cluster: Cluster, from: Host, to: Host): Promise<Task[]> {
+async function handOver(cluster: Cluster, from: Host, to: Host): Promise<void> {
   for (const deadline = Date.now() + handOverMs; Date.now() < deadline; await sleep(200)) {
     const [leader, heir] = await endpointStatus(cluster, { endpoints: [from.clientURL, to.clientURL] })
-    if (!leader?.ok || leader.value.leaderId !== leader.value.memberId) return []
+    if (!leader?.ok || leader.value.leaderId !== leader.value.memberId) return
     // looked at again: its answer says little
     if (heir?.ok) await moveLeader(cluster, from.clientURL, heir.value.memberId).catch(() => undefined)
   }
@@ -95,7 +90,7 @@ async function handOver(cluster: Cluster, from: Host, to: Host): Promise<Task[]>
 }
 
 /** Stops the host's etcd and moves what it has of data aside; says where that lies. */
-async function setAside(cluster: Cluster, host: string, say: Say): Promise<Task[]> {
+async function setAside(cluster: Cluster, host: string, say: Say): Promise<void> {
   await etcdRole.prepare(cluster)
   await runPlaybook(cluster, {
     playbook: 'set-aside',
@@ -105,7 +100,6 @@ async function setAside(cluster: Cluster, host: string, say: Say): Promise<Task[
       say.also(`it lies in ${left}`)
     },
   })
-  return []
 }
 
 /** etcd 3.5.1 to 3.5.19: a later 3.6 takes the promoted member for a learner again. */

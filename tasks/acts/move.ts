@@ -27,18 +27,12 @@ export const move = {
   'back up': async (cluster, _, say) => {
     const { folder } = await makeBackup(cluster, say.now)
     run().changes.push(`kept backup ${basename(folder)}`)
-    return []
   },
   'get programs': async (cluster, { version }, say) => {
     const { told } = await fetchEtcd(atVersion(cluster, version), say.now)
     say.also(told)
-    return []
   },
-  'record target': (cluster, { version }) => {
-    cluster.etcd.upgradingTo = version
-    recordCluster(cluster)
-    return []
-  },
+  'record target': (cluster, { version }) => record(cluster, cluster.etcd.version, version),
   'take snapshots': (cluster, { hosts, programs }) => coverTasks(cluster, hosts, programs),
   'enable downgrade': async (cluster, { minor }) => {
     await enableDowngrade(cluster, minor)
@@ -51,18 +45,15 @@ export const move = {
   },
   install: (cluster, { version }) =>
     etcdRole.upgradeTasks(atVersion(cluster, version)).map((task) => withWayBack(cluster, version, task)),
-  'end downgrade': async (cluster) => {
-    await cancelDowngrade(cluster)
-    return []
-  },
+  'end downgrade': (cluster) => cancelDowngrade(cluster),
   verify: (cluster, { version }) => verify.tasks(atVersion(cluster, version), verify.patiently),
-  'record version': (cluster, { version }) => {
-    cluster.etcd.version = version
-    cluster.etcd.upgradingTo = undefined
-    recordCluster(cluster)
-    return []
-  },
+  'record version': (cluster, { version }) => record(cluster, version),
 } satisfies Partial<Carriers>
+
+function record(cluster: Cluster, version: string | undefined, upgradingTo?: string): undefined {
+  Object.assign(cluster.etcd, { version, upgradingTo })
+  recordCluster(cluster)
+}
 
 async function untilWritten(cluster: Cluster, minor: string, say: (words: string) => void): Promise<void> {
   const isOther = (version: string): boolean => !version.startsWith(`${minor}.`)

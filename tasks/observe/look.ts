@@ -24,8 +24,8 @@ export interface Since {
 export interface Scope {
   /** Hosts that are to be members, and are recorded by nobody yet. */
   coming?: Host[]
-  /** Whether each host is up, and can be reached. */
-  hosts?: boolean
+  /** Nothing but what members say: no host is asked whether it is up. */
+  membersOnly?: boolean
   /** The hosts whose etcd was just seen to answer. */
   up?: string[]
   /** A version to move to. */
@@ -95,7 +95,7 @@ async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined
     upgradingTo: cluster.etcd.upgradingTo,
     programs: programs ? programs.version : undefined,
     backups: backupNames(cluster),
-    uncovered: since && since.act.do !== 'take snapshots' ? since.seen.uncovered : [],
+    uncovered: since && since.act.do !== 'take snapshots' ? since.seen.uncovered : {},
     done: since ? [...since.seen.done, since.act] : [],
   }
 }
@@ -133,10 +133,10 @@ function unfit(error: unknown): undefined {
 /** Hosts are asked once, and again after an act that brings one up. */
 async function readiness(
   cluster: Cluster,
-  { hosts }: Scope,
+  { membersOnly }: Scope,
   since: Since | undefined,
 ): Promise<(host: Host) => boolean> {
-  if (!hosts) return () => false
+  if (membersOnly) return () => false
   if (since && !['bring up', 'remove host'].includes(since.act.do))
     return ({ name }) => since.seen.hosts[name]?.ready === true
   const up = (await vms.states(cluster)).filter((state) => state.up).map(({ name }) => name)

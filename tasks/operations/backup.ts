@@ -43,7 +43,7 @@ export async function backup(
         down = await guard(cluster)
       },
     },
-    backupTask(cluster, made),
+    ...backupTasks(cluster, made),
     ...(keep
       ? [
           {
@@ -77,15 +77,17 @@ export async function backup(
   )
 }
 
-/** Makes one backup; `made` gets what was kept. */
-function backupTask(cluster: Cluster, made: Partial<Made>): Task {
-  return {
-    title: 'Save a snapshot, check it, and prove it by restoring it',
-    task: async (_, task) => {
-      Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
-      run().changes.push(`kept backup ${basename(made.folder ?? '')}`)
+/** The steps that make one backup; `made` gets what was kept. */
+function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
+  return [
+    {
+      title: 'Save a snapshot, check it, and prove it by restoring it',
+      task: async (_, task) => {
+        Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
+        run().changes.push(`kept backup ${basename(made.folder ?? '')}`)
+      },
     },
-  }
+  ]
 }
 
 /**

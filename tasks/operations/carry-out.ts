@@ -16,7 +16,12 @@ import { linesOf, reasonOf, titleOf } from '../plans/words.ts'
  * @returns what is there at the end
  * @throws OperationError when something stops it; nothing is begun that could not come to its end
  */
-export async function carryOut(cluster: Cluster, rules: Rules, start: Observation, scope: Scope): Promise<Observation> {
+export async function carryOut(
+  cluster: Cluster,
+  rules: Rules,
+  start: Observation,
+  scope: Scope = {},
+): Promise<Observation> {
   let seen = start
   let foreseen: Plan | undefined
   let last: Act | undefined
@@ -58,7 +63,7 @@ async function doAct(cluster: Cluster, act: Act): Promise<void> {
           also: (words) => void (task.title += `; ${words}`),
           now: (line) => void (task.output = line),
         })
-        return tasks.length > 0 ? task.newListr(tasks, { concurrent: false, exitOnError: true }) : undefined
+        return tasks ? task.newListr(tasks, { concurrent: false, exitOnError: true }) : undefined
       },
     },
   ])

@@ -17,7 +17,7 @@ import { sayDone, sayPlan } from './say.ts'
  */
 export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boolean; plan: boolean }): Promise<void> {
   const rules = defragRules(disarm)
-  const scope = { up: cluster.hosts.map(({ name }) => name) }
+  const scope = { membersOnly: true, up: cluster.hosts.map(({ name }) => name) }
   const guard = (): Promise<void> => requireHealthy(cluster, { allowNoSpace: disarm })
   if (plan) {
     await guard()

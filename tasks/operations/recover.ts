@@ -296,8 +296,7 @@ function alone(cluster: Cluster, { name }: Host, more: Record<string, string>): 
 /** Those that do not vote, one at a time. */
 async function bringBack(cluster: Cluster): Promise<void> {
   const goals = cluster.hosts.map(({ name }) => ({ host: name }))
-  const scope = { hosts: true }
-  await carryOut(cluster, (seen) => joinAll(seen, goals), await look(cluster, scope), scope)
+  await carryOut(cluster, (seen) => joinAll(seen, goals), await look(cluster))
 }
 
 function note(cluster: Cluster, begun: Begun | undefined): void {

@@ -26,13 +26,13 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   await refuseWhileDowngrading(cluster)
   const others = cluster.hosts.filter((host) => !hosts.includes(host))
   await requireReachable(cluster, others)
-  const seen = await look(cluster, { hosts: true })
+  const seen = await look(cluster)
   const rules = replaceRules(seen, names)
   if (planOnly) {
     const left = replacedBefore(seen, names).map((name) => `leave ${name}, which the run before has replaced already`)
     return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), 'verify'])
   }
-  await carryOut(cluster, rules, seen, { hosts: true })
+  await carryOut(cluster, rules, seen)
   await runPipeline([
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
     { title: 'Forget who was replaced', task: () => rmSync(cluster.paths.replacing, { force: true }) },

@@ -52,7 +52,7 @@ export async function openMove(
   if (lacking && !plan) throw new UsageError(lacking, { hint })
   // A person's own folder has the version to move to; every etcdctl reads every member.
   cluster.etcd.looksOnly = true
-  const scope = { version: to }
+  const scope = { membersOnly: true, version: to }
   const seen = await requireMovable(verb, cluster, to, scope)
   // What a plan says to do first makes them be there.
   const assumed = lacking ? { ...seen, programs: to } : seen

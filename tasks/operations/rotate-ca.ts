@@ -233,7 +233,7 @@ async function wouldDo(cluster: Cluster, { farewell }: Way, open: Step[], role: 
 async function restartTurns(cluster: Cluster): Promise<string[]> {
   const variables = { etcd_restart: cluster.hosts.map(({ name }) => name), etcd_doctor: false }
   const role = await withCopies(cluster, (copy) => etcdRole.changes(copy, { variables }), authorityKeys(cluster))
-  const { leader } = await look(cluster)
+  const { leader } = await look(cluster, { membersOnly: true })
   const handsOver = (host: string): boolean => host === leader && cluster.hosts.length > 1
   return role
     .filter(({ act }) => act === 'etcd_host.converge' || act === 'etcd_host.restart')

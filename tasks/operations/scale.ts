@@ -20,7 +20,7 @@ import { sayDone, sayPlan } from './say.ts'
 export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> {
   const wanted = requireWanted(cluster)
   etcdRole.refuseHalfUpgraded(cluster)
-  const scope = { coming: wanted, hosts: true }
+  const scope = { coming: wanted }
   const seen = await look(cluster, scope)
   const { coming, leaving } = movesTo(
     seen,

@@ -70,12 +70,12 @@ const effects: Effects = {
     seen.members ? { ...seen, backups: [...seen.backups, 'the one made now'] } : 'no quorum commits',
   'get programs': (seen, { version }) => ({ ...seen, programs: version }),
   'record target': (seen, { version }) => ({ ...seen, upgradingTo: version }),
-  'take snapshots': (seen, { hosts }) => ({ ...inTurns(seen, hosts), uncovered: [] }),
+  'take snapshots': (seen, { hosts }) => ({ ...inTurns(seen, hosts), uncovered: {} }),
   'enable downgrade': (seen, { minor }) => withAnswers(seen, { works: `${minor}.0`, written: `${minor}.0` }),
   install: (seen, { version, turns }) => {
     const hosts = turns.map(({ host }) => host)
-    const [stays] = seen.uncovered
-    if (stays) return `${stays.host} lacks a snapshot of its own`
+    const [lacking] = Object.keys(seen.uncovered)
+    if (lacking) return `${lacking} lacks a snapshot of its own`
     return inTurns(seen, hosts, version)
   },
   'end downgrade': (seen) => seen,

@@ -57,12 +57,9 @@ const recordTarget = (start: Observation, seen: Observation, to: string): Next |
   start.version === to || seen.upgradingTo === to ? undefined : act({ do: 'record target', version: to })
 
 function takeSnapshots(seen: Observation): Next | undefined {
-  const [one] = seen.uncovered
-  const hosts = inOrderOfRisk(
-    seen,
-    seen.uncovered.map(({ host }) => host),
-  )
-  return one && act({ do: 'take snapshots', hosts, programs: one.programs })
+  const hosts = inOrderOfRisk(seen, Object.keys(seen.uncovered))
+  const [programs] = Object.values(seen.uncovered)
+  return programs === undefined ? undefined : act({ do: 'take snapshots', hosts, programs })
 }
 
 /**

@@ -41,12 +41,6 @@ export interface MemberSeen {
   started: boolean
 }
 
-export interface Uncovered {
-  host: string
-  /** For a local host, the folder of the etcd that it runs; '' for any other. */
-  programs: string
-}
-
 export interface Observation {
   /** By name: the recorded hosts, and those that are to come. */
   hosts: Record<string, HostSeen>
@@ -67,8 +61,11 @@ export interface Observation {
   programs?: string | undefined
   /** The proven backups, by name. */
   backups: string[]
-  /** Hosts whose member lacks a snapshot of its own, without which the next etcd does not start. */
-  uncovered: Uncovered[]
+  /**
+   * Hosts whose member lacks a snapshot of its own, without which the next etcd does not start; and for local hosts the
+   * folder of the etcd that they run.
+   */
+  uncovered: Record<string, string>
   /** What the run that is at work has done, the last one last; a run that is killed forgets it. */
   done: Act[]
 }

@@ -99,7 +99,7 @@ export function observe(world: World, coming: string[] = []): Observation {
     }),
   )
   const { recorded, replacing, leader, strict, done, version, upgradingTo, programs, backups } = world
-  const uncovered = world.uncovered.map((host) => ({ host, programs: '' }))
+  const uncovered = Object.fromEntries(world.uncovered.map((host) => [host, '']))
   const noted = { recorded, replacing, done, version, upgradingTo, programs, backups, uncovered }
   return { hosts, strict, ...noted, ...(quorate && { members: world.members, leader }) }
 }
