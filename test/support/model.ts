@@ -9,8 +9,9 @@ interface HostWorld {
   data?: string | undefined
   /** Set aside by the run that is at work. */
   empty: boolean
-  /** The etcd that it runs, or would start. */
+  /** The etcd that it runs, or ran last; and the one that lies there for the next start. */
   version: string
+  holds: string
 }
 
 export interface World {
@@ -41,7 +42,10 @@ export function healthy(count: number, strict: boolean, version = '3.6.14'): Wor
   const names = Array.from({ length: count }, (_, at) => `h${at + 1}`)
   return settled({
     hosts: Object.fromEntries(
-      names.map((host, at) => [host, { up: true, running: true, data: `${at + 1}`, empty: false, version }]),
+      names.map((host, at) => [
+        host,
+        { up: true, running: true, data: `${at + 1}`, empty: false, version, holds: version },
+      ]),
     ),
     members: names.map((host, at) => ({ id: `${at + 1}`, host, learner: false, started: true })),
     nextId: count + 1,
@@ -104,11 +108,17 @@ export function observe(world: World, coming: string[] = []): Observation {
   return { hosts, strict, ...noted, ...(quorate && { members: world.members, leader }) }
 }
 
-const nothing = { up: false, running: false, empty: false }
+const nothing = ({ version }: World): HostWorld => ({
+  up: false,
+  running: false,
+  empty: false,
+  version,
+  holds: version,
+})
 
 const withHost = (world: World, name: string, change: Partial<HostWorld>): World => ({
   ...world,
-  hosts: { ...world.hosts, [name]: { ...nothing, version: world.version, ...world.hosts[name], ...change } },
+  hosts: { ...world.hosts, [name]: { ...nothing(world), ...world.hosts[name], ...change } },
 })
 
 /** What comes of an act; or why etcd, or the host, refuses it. */
@@ -183,8 +193,15 @@ function outcome(world: World, act: Act): World | string {
     case 'enable downgrade':
       return hasQuorum(world) ? { ...world, works: act.minor, downgradingTo: act.minor } : 'no quorum'
     case 'install': {
-      const hosts = act.turns.map(({ host }) => host)
-      return refusal(world, hosts, act.version) ?? turned(world, hosts, act.version)
+      const turns = act.turns.map(({ host }) => host)
+      const why = refusal(world, turns, act.version)
+      return (
+        why ??
+        world.recorded.reduce(
+          (now, host) => withHost(now, host, { holds: act.version }),
+          turned(world, turns, act.version),
+        )
+      )
     }
     case 'end downgrade':
       return hasQuorum(world) ? { ...world, downgradingTo: undefined } : 'no quorum'
@@ -210,7 +227,7 @@ function refusal(world: World, names: string[], version: string): string | undef
 const turned = (world: World, hosts: string[], version?: string): World =>
   hosts.reduce((now, host) => {
     const heir = runningVoters(now).find((one) => one.host !== host)?.host
-    const after = withHost(now, host, { running: true, ...(version && { version }) })
+    const after = withHost(now, host, { running: true, ...(version && { version, holds: version }) })
     return settled({ ...after, leader: now.leader === host ? (heir ?? host) : now.leader })
   }, world)
 
@@ -220,9 +237,10 @@ export function meanwhile(world: World, act: Act): World[] {
   if (act.do !== 'install' && act.do !== 'take snapshots') return []
   const [hosts, version] =
     act.do === 'install' ? [act.turns.map(({ host }) => host), act.version] : [act.hosts, undefined]
-  return hosts.map((host, at) => {
+  return hosts.flatMap((host, at) => {
     const before = turned(world, hosts.slice(0, at), version)
-    return settled(withHost(before, host, { running: false, ...(version && { version }) }))
+    const copied = withHost(before, host, version ? { holds: version } : {})
+    return [copied, settled(withHost(copied, host, { running: false }))]
   })
 }
 

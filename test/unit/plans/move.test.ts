@@ -13,7 +13,7 @@ const [older, newer] = ['3.6.14', '3.7.1']
 /** Every member runs it, the record says so, and nothing is under way. */
 const runsAll = (world: World, version: string): boolean =>
   all(world.recorded, voting(world)) &&
-  world.recorded.every((host) => world.hosts[host]?.version === version) &&
+  world.recorded.every((host) => world.hosts[host]?.version === version && world.hosts[host].holds === version) &&
   [world.version, world.upgradingTo, world.downgradingTo].join() === [version, undefined, undefined].join()
 
 /** What the verbs refuse before they plan. */
