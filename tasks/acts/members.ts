@@ -17,7 +17,7 @@ import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
-import type { Carriers, Say } from './carriers.ts'
+import type { Carriers, Shown } from './carriers.ts'
 
 /**
  * A large database is sent to a learner whole. In s; the role gives a member that joins ten times this, half an hour.
@@ -26,7 +26,7 @@ const catchUpSeconds = 180
 /** How long another member may take to take the lead over, in ms. */
 const handOverMs = 20_000
 
-export const membership = {
+export const membershipActs = {
   'record host': async (cluster, { host }) => {
     const wanted = cluster.wanted?.find(({ name }) => name === host)
     if (wanted && !cluster.hosts.some(({ name }) => name === host)) cluster.hosts.push(wanted)
@@ -37,7 +37,7 @@ export const membership = {
   },
   'bring up': (cluster) => [...vms.tasks(cluster), ...pki.tasks(cluster)],
   'hand over': (cluster, { from, to }) => handOver(cluster, hostNamed(cluster, from), hostNamed(cluster, to)),
-  'set aside': (cluster, { host }, say) => setAside(cluster, host, say),
+  'set aside': (cluster, { host }, shown) => setAside(cluster, host, shown),
   'remove member': async (cluster, { host, id }) => {
     await removeMember(cluster, id, await voters(cluster, [hostNamed(cluster, host)]))
     run().changes.push(`removed the member of ${host}`)
@@ -90,14 +90,14 @@ async function handOver(cluster: Cluster, from: Host, to: Host): Promise<void> {
 }
 
 /** Stops the host's etcd and moves what it has of data aside; says where that lies. */
-async function setAside(cluster: Cluster, host: string, say: Say): Promise<void> {
+async function setAside(cluster: Cluster, host: string, shown: Shown): Promise<void> {
   await etcdRole.prepare(cluster)
   await runPlaybook(cluster, {
     playbook: 'set-aside',
     limit: [host],
     onSaid: (_, left) => {
       run().changes.push(`moved the old data of ${host} to ${left}`)
-      say.also(`it lies in ${left}`)
+      shown.title += `; it lies in ${left}`
     },
   })
 }

@@ -23,14 +23,14 @@ const readyMs = 60_000
 const snapshotCount = 10
 const rounds = 3
 
-export const move = {
-  'back up': async (cluster, _, say) => {
-    const { folder } = await makeBackup(cluster, say.now)
+export const moveActs = {
+  'back up': async (cluster, _, shown) => {
+    const { folder } = await makeBackup(cluster, (step) => void (shown.output = step))
     run().changes.push(`kept backup ${basename(folder)}`)
   },
-  'get programs': async (cluster, { version }, say) => {
-    const { told } = await fetchEtcd(atVersion(cluster, version), say.now)
-    say.also(told)
+  'get programs': async (cluster, { version }, shown) => {
+    const { told } = await fetchEtcd(atVersion(cluster, version), (line) => void (shown.output = line))
+    shown.title = `Get etcd ${version}: ${told}`
   },
   'record target': (cluster, { version }) => record(cluster, cluster.etcd.version, version),
   'take snapshots': (cluster, { hosts, programs }) => coverTasks(cluster, hosts, programs),

@@ -12,7 +12,7 @@ import type { Carriers } from './carriers.ts'
 /** How long a member may take to be healthy after its turn, in ms. */
 const backMs = 60_000
 
-export const upkeep = {
+export const upkeepActs = {
   compact: async (cluster) => {
     const answers = await endpointStatus(cluster)
     await compact(cluster, Math.max(...answers.map((answer) => (answer.ok ? answer.value.revision : 0))))

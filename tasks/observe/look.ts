@@ -1,7 +1,6 @@
 // One look at who the members are and how they do: over TLS at the members, and at the hosts where an act touched them.
 import { existsSync, readdirSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
 import { replacing } from '../core/record.ts'
 import { sleep } from '../core/run.ts'
@@ -10,7 +9,7 @@ import { leaves } from '../etcd/certificates.ts'
 import { type EndpointStatus, endpointHealth, endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
 import { commits } from '../etcd/etcdctl-output.ts'
 import { memberOf } from '../etcd/membership.ts'
-import { atVersion, type RunningVersion, runningVersions } from '../etcd/versions.ts'
+import { type RunningVersion, runningVersions } from '../etcd/versions.ts'
 import type { Act, Answer, HostSeen, MemberSeen, Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
 
@@ -73,7 +72,7 @@ async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined
     endpointStatus(cluster, { endpoints }),
     readiness(cluster, scope, since),
     scope.version ? runningVersions(cluster) : [],
-    scope.version && findEtcd(atVersion(cluster, scope.version)).catch(unfit),
+    scope.version ? findEtcd({ ...cluster, etcd: { ...cluster.etcd, version: scope.version } }) : undefined,
   ])
   const able = health.filter(commits).map(({ endpoint }) => endpoint)
   const members = able.length > 0 ? await memberList(cluster, { endpoints: able }).catch(() => undefined) : undefined
@@ -93,7 +92,7 @@ async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined
     replacing: replacing(cluster.paths),
     version: cluster.etcd.version,
     upgradingTo: cluster.etcd.upgradingTo,
-    programs: programs ? programs.version : undefined,
+    programs: programs?.version,
     backups: backupNames(cluster),
     uncovered: since && since.act.do !== 'take snapshots' ? since.seen.uncovered : {},
     done: since ? [...since.seen.done, since.act] : [],
@@ -124,11 +123,6 @@ const memberSeen = (member: Member, hosts: Host[], members: Member[]): MemberSee
 
 const backupNames = ({ paths }: Cluster): string[] =>
   existsSync(paths.backups) ? readdirSync(paths.backups).filter((name) => name.endsWith('Z')) : []
-
-/** A folder of programs that is unfit has none that count. */
-function unfit(error: unknown): undefined {
-  if (!(error instanceof UsageError)) throw error
-}
 
 /** Hosts are asked once, and again after an act that brings one up. */
 async function readiness(

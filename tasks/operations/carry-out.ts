@@ -1,5 +1,8 @@
 // The loop: look, plan, do the next act, look again, until nothing is left to do.
-import { carryOutAct } from '../acts/index.ts'
+import type { Carriers, Shown, Steps } from '../acts/carriers.ts'
+import { membershipActs } from '../acts/members.ts'
+import { moveActs } from '../acts/move.ts'
+import { upkeepActs } from '../acts/upkeep.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
@@ -54,15 +57,15 @@ const withoutTrace = (cluster: Cluster, act: Act): OperationError =>
     hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.`,
   })
 
+const carriers: Carriers = { ...membershipActs, ...upkeepActs, ...moveActs }
+
 async function doAct(cluster: Cluster, act: Act): Promise<void> {
   await runPipeline([
     {
       title: titleOf(act),
       task: async (_, task) => {
-        const tasks = await carryOutAct(cluster, act, {
-          also: (words) => void (task.title += `; ${words}`),
-          now: (line) => void (task.output = line),
-        })
+        const carrier = carriers[act.do] as (cluster: Cluster, act: Act, shown: Shown) => Steps
+        const tasks = await carrier(cluster, act, task)
         return tasks ? task.newListr(tasks, { concurrent: false, exitOnError: true }) : undefined
       },
     },

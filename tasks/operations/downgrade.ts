@@ -2,8 +2,7 @@
 import type { Cluster } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { cancelRules, downgradeRules } from '../plans/move.ts'
-import { carryMoveOut, movedTo, moveLines, openMove } from './roll.ts'
-import { sayDone, sayPlan } from './say.ts'
+import { makeMove, openMove } from './roll.ts'
 
 /**
  * Check the path, guard, enable the downgrade, wait until every database is written for the older version, back up,
@@ -14,18 +13,13 @@ export async function downgrade(
   cluster: Cluster,
   { version, cancel, plan }: { version: string | undefined; cancel: boolean; plan: boolean },
 ): Promise<void> {
-  const wanted = cancel ? cluster.etcd.version : version
-  if (!wanted || (cancel && version))
+  const to = cancel ? cluster.etcd.version : version
+  if (!to || (cancel && version))
     throw new UsageError('Say --etcd-version V, the older version to go to, or --cancel to take a downgrade back.')
-  const begun = cluster.etcd.upgradingTo !== undefined
-  const move = await openMove('downgrade', cluster, wanted, plan)
-  const { from, to } = move
-  const rules = cancel && !begun ? cancelRules : downgradeRules(move.seen, to)
-  if (plan) return sayPlan(cluster, 'downgrade', moveLines(move, rules))
-  const backup = await carryMoveOut(move, rules)
+  const move = await openMove('downgrade', cluster, to, plan)
+  const rules = cancel && !cluster.etcd.upgradingTo ? cancelRules : downgradeRules(move.seen, to)
   const there = cancel
     ? `No downgrade of ${cluster.name} is enabled; every member runs etcd ${to}.`
     : `${cluster.name} runs etcd ${to} already.`
-  const told = from === to ? there : movedTo(move, backup)
-  sayDone(cluster, 'downgrade', told, { from, to, downgraded: from !== to, backup })
+  await makeMove(move, rules, plan, there)
 }

@@ -1,6 +1,6 @@
 // What upgrade and downgrade share: whether the move may be made, and its carrying out.
 import { join } from 'node:path'
-import { type Cluster, requireRecorded } from '../core/cluster.ts'
+import { type Cluster, type Host, requireRecorded } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
@@ -17,9 +17,12 @@ import { whyNotMove } from '../plans/move.ts'
 import type { Observation, Rules } from '../plans/types.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
+import { lookForOldRequests } from './old-requests.ts'
+import { sayDone, sayPlan } from './say.ts'
 
 /** A change of version that may be made. */
-export interface Move {
+interface Move {
+  verb: 'upgrade' | 'downgrade'
   cluster: Cluster
   /** The version that is recorded, and the one to go to: the same one where a move is taken back. */
   from: string
@@ -35,12 +38,7 @@ export interface Move {
  * Looks whether the move may be made, and with which programs. Nothing is changed or fetched.
  * @throws OperationError where no way leads there; and, but for a plan, where something must be done first
  */
-export async function openMove(
-  verb: 'upgrade' | 'downgrade',
-  cluster: Cluster,
-  to: string,
-  plan: boolean,
-): Promise<Move> {
+export async function openMove(verb: Move['verb'], cluster: Cluster, to: string, plan: boolean): Promise<Move> {
   refuseOtherMove(verb, cluster, to)
   const from = cluster.etcd.version ?? ''
   const path = verb === 'upgrade' ? upgradePath : downgradePath
@@ -53,10 +51,13 @@ export async function openMove(
   // A person's own folder has the version to move to; every etcdctl reads every member.
   cluster.etcd.looksOnly = true
   const scope = { membersOnly: true, version: to }
-  const seen = await requireMovable(verb, cluster, to, scope)
-  // What a plan says to do first makes them be there.
-  const assumed = lacking ? { ...seen, programs: to } : seen
-  return { cluster, from, to, seen: assumed, scope, first: lacking ? [...first, hint] : first, beware }
+  const { seen, hosts } = await requireMovable(verb, cluster, to, scope)
+  const { refusals, uncovered } = await lookForOldRequests(cluster, hosts, to)
+  if (!plan) refuseUnready(cluster, to, refusals)
+  // What a plan says to do first makes the programs be there.
+  const assumed = { ...seen, uncovered, programs: lacking ? to : seen.programs }
+  const all = [...first, ...(lacking ? [hint] : []), ...refusals]
+  return { verb, cluster, from, to, seen: assumed, scope, first: all, beware }
 }
 
 /** @throws UsageError for what is no version @throws OperationError while a move to another version is half done */
@@ -73,21 +74,15 @@ function refuseOtherMove(verb: string, cluster: Cluster, to: string): void {
 async function whyNoPrograms(target: Cluster): Promise<string> {
   const { binaries, version = '', source } = target.etcd
   if (binaries) {
-    const mine = await ownPrograms(target).catch(usageError)
-    if (mine instanceof UsageError) return mine.message
+    const mine = await ownPrograms(target)
     return mine.version === version ? '' : `etcd.binaries: ${mine.folder} has etcd ${mine.version}, not ${version}.`
   }
   if ((await findEtcd(target)) || (await canFetch(version, source))) return ''
   return `etcd ${version} is not the distribution's, as etcd.source asks.`
 }
 
-function usageError(error: unknown): UsageError {
-  if (error instanceof UsageError) return error
-  throw error
-}
-
 /** @throws OperationError where something must be done first */
-export function refuseUnready({ name }: Cluster, to: string, first: string[]): void {
+function refuseUnready({ name }: Cluster, to: string, first: string[]): void {
   if (first.length > 0)
     throw new OperationError(`${name} is not ready for etcd ${to}, and nothing was changed.`, {
       output: first.join('\n'),
@@ -98,13 +93,19 @@ export function refuseUnready({ name }: Cluster, to: string, first: string[]): v
 /**
  * That the move may begin, or go on: a run that was killed, or a version that does not start, may have left members
  * down.
+ * @returns what was seen, and the hosts whose data count
  */
-async function requireMovable(verb: string, cluster: Cluster, to: string, scope: Scope): Promise<Observation> {
-  const { name, hosts, etcd } = cluster
+async function requireMovable(
+  verb: string,
+  cluster: Cluster,
+  to: string,
+  scope: Scope,
+): Promise<{ seen: Observation; hosts: Host[] }> {
+  const { name, etcd } = cluster
   if (!etcd.upgradingTo) await requireHealthy(cluster)
   await reachMembers(cluster)
-  const seen = await look(cluster, etcd.upgradingTo ? scope : { ...scope, up: hosts.map((host) => host.name) })
-  const down = downOf(seen)
+  const seen = await look(cluster, etcd.upgradingTo ? scope : { ...scope, up: cluster.hosts.map((host) => host.name) })
+  const down = Object.keys(seen.hosts).filter((host) => !seen.hosts[host]?.answer)
   if (etcd.upgradingTo && seen.members) await requireHealthy(cluster, { allowDown: down })
   if (seen.members && verb === 'upgrade') await refuseWhileDowngrading(cluster)
   const reason = whyNotMove(seen, verb, to)
@@ -112,34 +113,28 @@ async function requireMovable(verb: string, cluster: Cluster, to: string, scope:
     throw new OperationError(`${name} cannot be moved to etcd ${to}, and nothing was changed: ${reason}.`, {
       hint: `See what each runs: ${command(cluster, 'status')}`,
     })
-  await requireReachable(cluster, seen.members ? hosts.filter((host) => !down.includes(host.name)) : hosts)
-  return seen
+  const hosts = cluster.hosts.filter((host) => !seen.members || !down.includes(host.name))
+  await requireReachable(cluster, hosts)
+  return { seen, hosts }
 }
 
-/** The hosts whose member does not answer. */
-export const downOf = ({ hosts }: Observation): string[] => Object.keys(hosts).filter((host) => !hosts[host]?.answer)
-
-/** The plan's lines, with what must be done before. */
-export const moveLines = ({ cluster, seen, first, beware }: Move, rules: Rules): string[] => [
-  ...first.map((line) => `FIRST: ${line}`),
-  ...beware.map((line) => `beware: ${line}`),
-  ...planLines(cluster, rules, seen),
-]
-
-/** Carries the move out. @returns the folder of the backup that was taken before; undefined where none was */
-export async function carryMoveOut(
-  { cluster, from, to, seen, scope, beware }: Move,
+/** Carries the move out, or says what it would do. `there`: what is told where no other version came of it. */
+export async function makeMove(
+  { verb, cluster, from, to, seen, scope, first, beware }: Move,
   rules: Rules,
-): Promise<string | undefined> {
+  plan: boolean,
+  there: string,
+): Promise<void> {
+  const before = [...first.map((line) => `FIRST: ${line}`), ...beware.map((line) => `beware: ${line}`)]
+  if (plan) return sayPlan(cluster, verb, [...before, ...planLines(cluster, rules, seen)])
   run().warnings.push(...beware)
   if (from !== to && !seen.members)
     run().warnings.push('No backup was taken, since no quorum answered; the one that was taken before stays.')
   const { backups } = await carryOut(cluster, rules, seen, scope)
   const made = backups.find((name) => !seen.backups.includes(name))
-  return made && join(cluster.paths.backups, made)
+  const backup = made && join(cluster.paths.backups, made)
+  const kept = backup ? `; the backup taken before is in ${backup}` : ''
+  const inFile = `Where your configuration names etcd.version, say ${to} there, too.`
+  const told = from === to ? there : `${cluster.name} runs etcd ${to} (before: ${from})${kept}. ${inFile}`
+  sayDone(cluster, verb, told, { from, to, [`${verb}d`]: from !== to, backup })
 }
-
-/** How the end of a move is told. */
-export const movedTo = ({ cluster, from, to }: Move, backup: string | undefined): string =>
-  `${cluster.name} runs etcd ${to} (before: ${from})${backup ? `; the backup taken before is in ${backup}` : ''}. ` +
-  `Where your configuration names etcd.version, say ${to} there, too.`
