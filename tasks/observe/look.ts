@@ -25,8 +25,9 @@ export interface Scope {
   coming?: Host[]
   /** Nothing but what members say: no host is asked whether it is up. */
   membersOnly?: boolean
-  /** The hosts whose etcd was just seen to answer. */
+  /** The hosts whose etcd was just seen to answer, or may just be starting; and how long it is waited for, in ms. */
   up?: string[]
+  patienceMs?: number
   /** A version to move to. */
   version?: string
 }
@@ -37,7 +38,7 @@ const patienceMs = 10_000
 /** What is there now, of what is in scope. */
 export async function look(cluster: Cluster, scope: Scope = {}, since?: Since): Promise<Observation> {
   const up = whoAnswers(scope, since)
-  for (const deadline = Date.now() + patienceMs; ; await sleep(300)) {
+  for (const deadline = Date.now() + (scope.patienceMs ?? patienceMs); ; await sleep(300)) {
     const seen = await lookOnce(cluster, scope, since)
     if ((isSettled(seen) && up.every((host) => seen.hosts[host]?.answer)) || Date.now() > deadline) return seen
   }

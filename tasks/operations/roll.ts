@@ -104,7 +104,9 @@ async function requireMovable(
   const { name, etcd } = cluster
   if (!etcd.upgradingTo) await requireHealthy(cluster)
   await reachMembers(cluster)
-  const seen = await look(cluster, etcd.upgradingTo ? scope : { ...scope, up: cluster.hosts.map((host) => host.name) })
+  // Whom a run that was killed has just restarted may be about to come up.
+  const patience = etcd.upgradingTo ? { patienceMs: 3000 } : {}
+  const seen = await look(cluster, { ...scope, ...patience, up: cluster.hosts.map((host) => host.name) })
   const down = Object.keys(seen.hosts).filter((host) => !seen.hosts[host]?.answer)
   if (etcd.upgradingTo && seen.members) await requireHealthy(cluster, { allowDown: down })
   if (seen.members && verb === 'upgrade') await refuseWhileDowngrading(cluster)
