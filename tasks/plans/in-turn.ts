@@ -17,7 +17,7 @@ export function inTurn(seen: Observation, due: string[], turn: (host: string) =>
   if (host === undefined) return 'done'
   const ill = seen.recorded.filter((other) => other !== host && !votes(seen, other))
   return first(
-    () => (votes(seen, host) && ill.length > 0 ? stop({ code: 'others-ill', host, ill }) : undefined),
+    () => (votes(seen, host) && ill.length > 0 ? stop({ code: 'others-ill', host, hosts: ill }) : undefined),
     () => (seen.recorded.length > 1 ? leadElsewhere(seen, [host]) : undefined),
     () => act(turn(host)),
   )

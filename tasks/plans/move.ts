@@ -71,8 +71,8 @@ function install(seen: Observation, to: string): Next | undefined {
   const [host] = due
   if (!did(seen, 'install'))
     return act({ do: 'install', version: to, turns: inOrderOfRisk(seen, due).map((one) => turnOf(seen, one)) })
-  const runs = host && seen.hosts[host]?.answer?.version
-  return host ? stop({ code: 'other-version', host, runs, to }) : undefined
+  const is = host && seen.hosts[host]?.answer?.version
+  return host ? stop({ code: 'other-version', host, is, due: to }) : undefined
 }
 
 const turnOf = (seen: Observation, host: string): Turn => ({

@@ -112,9 +112,9 @@ export type Obstacle =
   | { code: 'no-heir'; host: string }
   | { code: 'voters-down'; hosts: string[] }
   | { code: 'other-learner'; host: string | undefined }
-  | { code: 'others-ill'; host: string; ill: string[] }
+  | { code: 'others-ill'; host: string; hosts: string[] }
   | { code: 'silent'; host: string }
-  | { code: 'other-version'; host: string; runs: string | undefined; to: string }
+  | { code: 'other-version'; host: string; is: string | undefined; due: string }
   | { code: 'refused'; act: Act; why: string }
 
 /** What is to be done next, or why nothing can be, or that nothing is left to do. */

@@ -63,11 +63,11 @@ export function reasonOf(obstacle: Obstacle): string {
     case 'other-learner':
       return `${obstacle.host ?? 'a member of none of our hosts'} is a learner, and etcd takes one at a time`
     case 'others-ill':
-      return `${obstacle.ill.join(' and ')} is ill, and taking ${obstacle.host} down, too, would risk the quorum`
+      return `${obstacle.hosts.join(' and ')} is ill, and taking ${obstacle.host} down, too, would risk the quorum`
     case 'silent':
       return `${obstacle.host} does not answer`
     case 'other-version':
-      return `${obstacle.host} runs ${obstacle.runs ? `etcd ${obstacle.runs}` : 'nothing'}, not etcd ${obstacle.to}`
+      return `${obstacle.host} runs ${obstacle.is ? `etcd ${obstacle.is}` : 'nothing'}, not etcd ${obstacle.due}`
     case 'refused':
       return `etcd would refuse "${titleOf(obstacle.act)}": ${obstacle.why}`
   }

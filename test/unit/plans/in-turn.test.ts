@@ -48,7 +48,7 @@ test('defrag of a single member: nobody takes the lead over', () => {
 test('nobody who is well has a turn while another is ill', () => {
   const { acts, obstacle } = planOf(defragRules(true), seenOf(3, 'h1', ['h3']))
   assert.equal(acts.map(titleOf).slice(1), ['Defragment h3, and wait until it has caught up'])
-  assert.equal(obstacle, { code: 'others-ill', host: 'h2', ill: ['h3'] })
+  assert.equal(obstacle, { code: 'others-ill', host: 'h2', hosts: ['h3'] })
 })
 
 test.run()
