@@ -2,8 +2,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
-import { command, hintOf } from '../core/command.ts'
-import { Interrupted, OperationError } from '../core/errors.ts'
+import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
@@ -17,7 +17,7 @@ import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
-import type { Carriers, Shown } from './carriers.ts'
+import { type Carriers, type Shown, withHint } from './carriers.ts'
 
 /**
  * A large database is sent to a learner whole. In s; the role gives a member that joins ten times this, half an hour.
@@ -122,25 +122,9 @@ async function absent(cluster: Cluster): Promise<string[]> {
   return cluster.hosts.filter((host) => !memberOf(host, members)).map(({ name }) => name)
 }
 
-/**
- * The tasks; when one fails, the learner is removed again, so that none is left behind. After a Ctrl-C it stays: the
- * next run goes on with it.
- */
-function orWithdraw(cluster: Cluster, host: Host, tasks: Task[]): Task[] {
-  return tasks.map((task) => ({
-    ...task,
-    task: async (context, wrapper) => {
-      try {
-        return await task.task(context, wrapper)
-      } catch (error) {
-        if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-        const { verb: _, ...more } = error.more
-        const hint = await withdraw(cluster, host, hintOf(cluster, error.more))
-        throw new OperationError(error.message, { ...more, hint })
-      }
-    },
-  }))
-}
+/** The tasks; when one fails, the learner is removed again, so that none is left behind. */
+const orWithdraw = (cluster: Cluster, host: Host, tasks: Task[]): Task[] =>
+  withHint(cluster, tasks, (helps) => withdraw(cluster, host, helps))
 
 async function withdraw(cluster: Cluster, host: Host, hint: string): Promise<string> {
   const others = await voters(cluster, [host])
@@ -153,6 +137,6 @@ async function withdraw(cluster: Cluster, host: Host, hint: string): Promise<str
   if (!removed) return hint
   return (
     `${hint} The learner was removed again; then run the same command again, or see how the cluster is: ` +
-    `${command(cluster, 'verify')}`
-  ).trim()
+    command(cluster, 'verify')
+  )
 }

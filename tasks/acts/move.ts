@@ -1,7 +1,7 @@
 // How each act of a move to another etcd is carried out.
 import { basename } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
-import { command, hintOf } from '../core/command.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
@@ -14,7 +14,7 @@ import { atVersion, runningVersions } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { lookAtLogs } from '../observe/host-data.ts'
 import * as verify from '../verify/index.ts'
-import type { Carriers } from './carriers.ts'
+import { type Carriers, withHint } from './carriers.ts'
 import { makeBackup } from './make-backup.ts'
 
 /** How long every member may take to rewrite its database for the older version, in ms: etcd looks every 4 s. */
@@ -43,8 +43,7 @@ export const moveActs = {
       },
     ]
   },
-  install: (cluster, { version }) =>
-    etcdRole.upgradeTasks(atVersion(cluster, version)).map((task) => withWayBack(cluster, version, task)),
+  install: (cluster, { version }) => installTasks(cluster, version),
   'end downgrade': (cluster) => cancelDowngrade(cluster),
   verify: (cluster, { version }) => verify.tasks(atVersion(cluster, version), verify.patiently),
   'record version': (cluster, { version }) => record(cluster, version),
@@ -71,23 +70,12 @@ async function untilWritten(cluster: Cluster, minor: string, say: (words: string
 }
 
 /** A member that does not come up on the new version is what the way back is for. */
-function withWayBack(cluster: Cluster, to: string, task: Task): Task {
+function installTasks(cluster: Cluster, to: string): Task[] {
   const { version: from = '' } = cluster.etcd
-  const words = compareVersions(to, from) > 0 ? `upgrade --etcd-version ${from}` : 'downgrade --cancel'
-  return {
-    ...task,
-    task: async (context, wrapper) => {
-      try {
-        return await task.task(context, wrapper)
-      } catch (error) {
-        if (!(error instanceof OperationError) || error.exitCode !== 1 || from === to) throw error
-        const { verb: _, ...more } = error.more
-        const helps = hintOf(cluster, error.more)
-        const hint = `${helps} The same command goes on; this takes it back: ${command(cluster, words)}`
-        throw new OperationError(error.message, { ...more, hint: hint.trim() })
-      }
-    },
-  }
+  const tasks = etcdRole.upgradeTasks(atVersion(cluster, to))
+  if (from === to) return tasks
+  const back = command(cluster, compareVersions(to, from) > 0 ? `upgrade --etcd-version ${from}` : 'downgrade --cancel')
+  return withHint(cluster, tasks, (helps) => `${helps} The same command goes on; this takes it back: ${back}`)
 }
 
 /**

@@ -4,45 +4,44 @@ import { act, first, stop } from './members.ts'
 import type { Next, Observation, Rules, Turn } from './types.ts'
 
 /** Up to a newer version; or back to the one that is recorded, as long as not every member runs the newer one. */
-export function upgradeRules(start: Observation, to: string): Rules {
-  return (seen) =>
-    isThere(seen, to)
-      ? 'done'
-      : first(
-          () => backUp(start, seen, to),
-          () => getPrograms(seen, to),
-          () => recordTarget(start, seen, to),
-          () => takeSnapshots(seen),
-          () => install(seen, to),
-          () => finish(seen, to),
-        )
-}
+export const upgradeRules =
+  (start: Observation, to: string): Rules =>
+  (seen) =>
+    untilThere(
+      seen,
+      to,
+      () => backUp(start, seen, to),
+      () => getPrograms(seen, to),
+      () => recordTarget(start, seen, to),
+      () => takeSnapshots(seen),
+      () => install(seen, to),
+      () => finish(seen, to),
+    )
 
 /**
  * Down to an older version; or back to the one that is recorded. The backup comes late: an older etcd, which may be the
  * only one here, does not start on a newer one's database.
  */
-export function downgradeRules(start: Observation, to: string): Rules {
-  const back = start.version === to
-  return (seen) =>
-    isThere(seen, to)
-      ? 'done'
-      : first(
-          () => getPrograms(seen, to),
-          () => recordTarget(start, seen, to),
-          () => (back ? endFirst(seen) : enableDowngrade(start, seen, to)),
-          () => backUp(start, seen, to),
-          () => install(seen, to),
-          () => endDowngrade(seen),
-          () => finish(seen, to),
-        )
-}
+export const downgradeRules =
+  (start: Observation, to: string): Rules =>
+  (seen) =>
+    untilThere(
+      seen,
+      to,
+      () => getPrograms(seen, to),
+      () => recordTarget(start, seen, to),
+      () => (start.version === to ? endFirst(seen) : enableDowngrade(start, seen, to)),
+      () => backUp(start, seen, to),
+      () => install(seen, to),
+      () => endDowngrade(seen),
+      () => finish(seen, to),
+    )
 
 /** No move was begun: what is enabled in the cluster is ended, and no more. */
 export const cancelRules: Rules = (seen) => endDowngrade(seen) ?? 'done'
 
-const isThere = ({ version, upgradingTo }: Observation, to: string): boolean =>
-  version === to && upgradingTo === undefined
+const untilThere = (seen: Observation, to: string, ...rules: Parameters<typeof first>): Next =>
+  seen.version === to && seen.upgradingTo === undefined ? 'done' : first(...rules)
 
 /** Each run takes one, while a quorum commits; the way back takes none. */
 function backUp(start: Observation, seen: Observation, to: string): Next | undefined {
