@@ -7,7 +7,7 @@ import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { run, sleep } from '../core/run.ts'
-import { grantLease, revokeLease } from '../etcd/etcdctl.ts'
+import { endpointStatus, grantLease, revokeLease } from '../etcd/etcdctl.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
 import { cancelDowngrade, enableDowngrade } from '../etcd/maintenance.ts'
 import { atVersion, runningVersions } from '../etcd/versions.ts'
@@ -19,6 +19,8 @@ import { makeBackup } from './make-backup.ts'
 
 /** How long every member may take to rewrite its database for the older version, in ms: etcd looks every 4 s. */
 const readyMs = 60_000
+/** How long the cluster may take to work at its members' own version again, in ms. */
+const raisedMs = 12_000
 /** So low that a restarted member takes a snapshot at once, so high that it does not for every write of a load. */
 const snapshotCount = 10
 const rounds = 3
@@ -35,7 +37,7 @@ export const moveActs = {
   'record target': (cluster, { version }) => record(cluster, cluster.etcd.version, version),
   'take snapshots': (cluster, { hosts, programs }) => coverTasks(cluster, hosts, programs),
   'enable downgrade': async (cluster, { minor }) => {
-    await enableDowngrade(cluster, minor)
+    await enable(cluster, minor)
     return [
       {
         title: `Wait until every database is written for etcd ${minor}`,
@@ -52,6 +54,28 @@ export const moveActs = {
 function record(cluster: Cluster, version: string | undefined, upgradingTo?: string): undefined {
   Object.assign(cluster.etcd, { version, upgradingTo })
   recordCluster(cluster)
+}
+
+/**
+ * Right after a downgrade was ended, members work at the older version for some seconds: then etcd takes one to the same
+ * version for a mistake, as it does where one is enabled already.
+ */
+async function enable(cluster: Cluster, minor: string): Promise<void> {
+  for (const deadline = Date.now() + raisedMs; ; await sleep(500)) {
+    const statuses = await endpointStatus(cluster)
+    if (statuses.some((one) => one.ok && one.value.downgradingTo.startsWith(`${minor}.`))) return
+    const failure = await enableDowngrade(cluster, minor).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (!failure) return
+    if (!(failure instanceof OperationError) || failure.exitCode !== 1) throw failure
+    if (Date.now() < deadline) continue
+    // An etcdctl before 3.6 cannot say that one is enabled; without it they would work at their own version by now.
+    const running = await runningVersions(cluster)
+    if (running.every((one) => one.cluster.startsWith(`${minor}.`))) return
+    throw failure
+  }
 }
 
 async function untilWritten(cluster: Cluster, minor: string, say: (words: string) => void): Promise<void> {

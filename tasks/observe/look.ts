@@ -93,6 +93,7 @@ async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined
     replacing: replacing(cluster.paths),
     version: cluster.etcd.version,
     upgradingTo: cluster.etcd.upgradingTo,
+    downgradingTo: known.find((status) => status?.downgradingTo)?.downgradingTo,
     programs: programs?.version,
     backups: backupNames(cluster),
     uncovered: since && since.act.do !== 'take snapshots' ? since.seen.uncovered : {},

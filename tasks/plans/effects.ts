@@ -71,14 +71,17 @@ const effects: Effects = {
   'get programs': (seen, { version }) => ({ ...seen, programs: version }),
   'record target': (seen, { version }) => ({ ...seen, upgradingTo: version }),
   'take snapshots': (seen, { hosts }) => ({ ...inTurns(seen, hosts), uncovered: {} }),
-  'enable downgrade': (seen, { minor }) => withAnswers(seen, { works: `${minor}.0`, written: `${minor}.0` }),
+  'enable downgrade': (seen, { minor }) => ({
+    ...withAnswers(seen, { works: `${minor}.0`, written: `${minor}.0` }),
+    downgradingTo: `${minor}.0`,
+  }),
   install: (seen, { version, turns }) => {
     const hosts = turns.map(({ host }) => host)
     const [lacking] = Object.keys(seen.uncovered)
     if (lacking) return `${lacking} lacks a snapshot of its own`
     return inTurns(seen, hosts, version)
   },
-  'end downgrade': (seen) => seen,
+  'end downgrade': (seen) => ({ ...seen, downgradingTo: undefined }),
   verify: (seen, { version }) =>
     seen.recorded.every((host) => seen.hosts[host]?.answer?.version === version)
       ? seen

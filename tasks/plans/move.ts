@@ -83,10 +83,18 @@ const turnOf = (seen: Observation, host: string): Turn => ({
 const finish = (seen: Observation, to: string): Next =>
   did(seen, 'verify') ? act({ do: 'record version', version: to }) : act({ do: 'verify', version: to })
 
-/** Within a minor version nothing is to be enabled: there an older etcd reads what a newer one wrote. */
+/**
+ * Within a minor version nothing is to be enabled: there an older etcd reads what a newer one wrote. Elsewhere a cluster
+ * that works at the older version is not enough: by itself it soon works at its members' own, unless one of them is of
+ * the older version already.
+ */
 function enableDowngrade(start: Observation, seen: Observation, to: string): Next | undefined {
-  if (minorOf(start.version) === minorOf(to) || above(seen, to).length === 0) return undefined
-  return seen.members ? act({ do: 'enable downgrade', minor: minorOf(to) }) : stop({ code: 'no-quorum' })
+  const minor = minorOf(to)
+  if (minorOf(start.version) === minor) return undefined
+  const rolls = Object.values(seen.hosts).some(({ answer }) => answer && minorOf(answer.version) === minor)
+  const enabled = rolls || did(seen, 'enable downgrade') || minorOf(seen.downgradingTo) === minor
+  if (enabled && above(seen, to).length === 0) return undefined
+  return seen.members ? act({ do: 'enable downgrade', minor }) : stop({ code: 'no-quorum' })
 }
 
 /** The hosts of a newer minor version whose cluster or database is not yet one for the older. */

@@ -57,6 +57,8 @@ export interface Observation {
   /** The version of etcd that the record names, and the one of a move that was begun and is not done. */
   version?: string | undefined
   upgradingTo?: string | undefined
+  /** The version (as 3.5.0) of a downgrade that is enabled; undefined, too, where etcdctl is too old to tell. */
+  downgradingTo?: string | undefined
   /** The version to move to, where its programs are here. */
   programs?: string | undefined
   /** The proven backups, by name. */

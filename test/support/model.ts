@@ -103,8 +103,9 @@ export function observe(world: World, coming: string[] = []): Observation {
     }),
   )
   const { recorded, replacing, leader, strict, done, version, upgradingTo, programs, backups } = world
+  const downgradingTo = world.downgradingTo && `${world.downgradingTo}.0`
   const uncovered = Object.fromEntries(world.uncovered.map((host) => [host, '']))
-  const noted = { recorded, replacing, done, version, upgradingTo, programs, backups, uncovered }
+  const noted = { recorded, replacing, done, version, upgradingTo, downgradingTo, programs, backups, uncovered }
   return { hosts, strict, ...noted, ...(quorate && { members: world.members, leader }) }
 }
 
