@@ -1,9 +1,9 @@
-// How each act on who the members are is carried out. Each may be asked for again: that it is done already is success.
+// How each act on who the members are is carried out.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
-import { command, hintOf } from '../core/command.ts'
-import { Interrupted, OperationError } from '../core/errors.ts'
+import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
@@ -16,8 +16,8 @@ import { memberOf } from '../etcd/membership.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
-import type { Act } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
+import { type Carriers, type Shown, withHint } from './carriers.ts'
 
 /**
  * A large database is sent to a learner whole. In s; the role gives a member that joins ten times this, half an hour.
@@ -26,37 +26,26 @@ const catchUpSeconds = 180
 /** How long another member may take to take the lead over, in ms. */
 const handOverMs = 20_000
 
-type Told = (words: string) => void
-
-/** The steps of an act; or it is done by the time it returns. `tell`: what more there is to say of it. */
-type Carriers = {
-  [K in Act['do']]: (cluster: Cluster, act: Extract<Act, { do: K }>, tell: Told) => Task[] | Promise<Task[]>
-}
-
-const carriers: Carriers = {
-  'record host': (cluster, { host }) => {
+export const membershipActs = {
+  'record host': async (cluster, { host }) => {
     const wanted = cluster.wanted?.find(({ name }) => name === host)
     if (wanted && !cluster.hosts.some(({ name }) => name === host)) cluster.hosts.push(wanted)
     recordCluster(cluster)
-    return []
   },
-  'note who goes': ({ paths }, { host, id }) => {
+  'note who goes': async ({ paths }, { host, id }) => {
     writeFileAtomic(paths.replacing, JSON.stringify({ ...replacing(paths), [host]: id }), 0o600)
-    return []
   },
   'bring up': (cluster) => [...vms.tasks(cluster), ...pki.tasks(cluster)],
   'hand over': (cluster, { from, to }) => handOver(cluster, hostNamed(cluster, from), hostNamed(cluster, to)),
-  'set aside': (cluster, { host }, tell) => setAside(cluster, host, tell),
+  'set aside': (cluster, { host }, shown) => setAside(cluster, host, shown),
   'remove member': async (cluster, { host, id }) => {
     await removeMember(cluster, id, await voters(cluster, [hostNamed(cluster, host)]))
     run().changes.push(`removed the member of ${host}`)
-    return []
   },
   'add learner': async (cluster, { host }) => {
     const goal = hostNamed(cluster, host)
     await addLearner(cluster, goal, await voters(cluster, [goal]))
     run().changes.push(`added ${host}`)
-    return []
   },
   'start learner': async (cluster, { host }) => {
     const goal = hostNamed(cluster, host)
@@ -84,21 +73,14 @@ const carriers: Carriers = {
     cluster.hosts.splice(cluster.hosts.indexOf(goal), 1)
     recordCluster(cluster)
     run().changes.push(`removed ${host}`)
-    return []
   },
-}
-
-/** Carries an act out. @throws OperationError when it does not come about */
-export function carryOutAct(cluster: Cluster, act: Act, tell: Told): Task[] | Promise<Task[]> {
-  const carrier = carriers[act.do] as (cluster: Cluster, act: Act, tell: Told) => Task[] | Promise<Task[]>
-  return carrier(cluster, act, tell)
-}
+} satisfies Partial<Carriers>
 
 /** @throws OperationError when that member does not take the lead over */
-async function handOver(cluster: Cluster, from: Host, to: Host): Promise<Task[]> {
+async function handOver(cluster: Cluster, from: Host, to: Host): Promise<void> {
   for (const deadline = Date.now() + handOverMs; Date.now() < deadline; await sleep(200)) {
     const [leader, heir] = await endpointStatus(cluster, { endpoints: [from.clientURL, to.clientURL] })
-    if (!leader?.ok || leader.value.leaderId !== leader.value.memberId) return []
+    if (!leader?.ok || leader.value.leaderId !== leader.value.memberId) return
     // looked at again: its answer says little
     if (heir?.ok) await moveLeader(cluster, from.clientURL, heir.value.memberId).catch(() => undefined)
   }
@@ -108,17 +90,16 @@ async function handOver(cluster: Cluster, from: Host, to: Host): Promise<Task[]>
 }
 
 /** Stops the host's etcd and moves what it has of data aside; says where that lies. */
-async function setAside(cluster: Cluster, host: string, tell: Told): Promise<Task[]> {
+async function setAside(cluster: Cluster, host: string, shown: Shown): Promise<void> {
   await etcdRole.prepare(cluster)
   await runPlaybook(cluster, {
     playbook: 'set-aside',
     limit: [host],
     onSaid: (_, left) => {
       run().changes.push(`moved the old data of ${host} to ${left}`)
-      tell(`it lies in ${left}`)
+      shown.title += `; it lies in ${left}`
     },
   })
-  return []
 }
 
 /** etcd 3.5.1 to 3.5.19: a later 3.6 takes the promoted member for a learner again. */
@@ -141,25 +122,9 @@ async function absent(cluster: Cluster): Promise<string[]> {
   return cluster.hosts.filter((host) => !memberOf(host, members)).map(({ name }) => name)
 }
 
-/**
- * The tasks; when one fails, the learner is removed again, so that none is left behind. After a Ctrl-C it stays: the
- * next run goes on with it.
- */
-function orWithdraw(cluster: Cluster, host: Host, tasks: Task[]): Task[] {
-  return tasks.map((task) => ({
-    ...task,
-    task: async (context, wrapper) => {
-      try {
-        return await task.task(context, wrapper)
-      } catch (error) {
-        if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-        const { verb: _, ...more } = error.more
-        const hint = await withdraw(cluster, host, hintOf(cluster, error.more))
-        throw new OperationError(error.message, { ...more, hint })
-      }
-    },
-  }))
-}
+/** The tasks; when one fails, the learner is removed again, so that none is left behind. */
+const orWithdraw = (cluster: Cluster, host: Host, tasks: Task[]): Task[] =>
+  withHint(cluster, tasks, (helps) => withdraw(cluster, host, helps))
 
 async function withdraw(cluster: Cluster, host: Host, hint: string): Promise<string> {
   const others = await voters(cluster, [host])
@@ -172,6 +137,6 @@ async function withdraw(cluster: Cluster, host: Host, hint: string): Promise<str
   if (!removed) return hint
   return (
     `${hint} The learner was removed again; then run the same command again, or see how the cluster is: ` +
-    `${command(cluster, 'verify')}`
-  ).trim()
+    command(cluster, 'verify')
+  )
 }

@@ -220,6 +220,15 @@ export const rows = {
     look,
   ),
   'no-heir': row<'host'>((f) => `${f.host} leads, and no other member can take the lead over`, look),
+  'others-ill': row<'host' | 'hosts'>(
+    (f) => `${listed(f.hosts)} must be healthy before ${f.host} is taken down, or the quorum is at risk`,
+    look,
+  ),
+  silent: row<'host'>((f) => `${f.host} does not answer`, look),
+  'other-version': row<'host' | 'due', 'is'>(
+    ({ host, is, due }) => `${host} runs ${is ? `etcd ${is}` : 'nothing'}, not etcd ${due}`,
+    look,
+  ),
   refused: row<'what' | 'reason'>((f) => `etcd would refuse "${f.what}": ${f.reason}`, look),
 
   // Room and versions.

@@ -76,12 +76,4 @@ export function downgradePath(from: string, to: string, environment: Record<stri
   return { first, beware }
 }
 
-/** What the versions that members run now mean: '' where the upgrade may begin or go on. */
-export function refusalOfMix(running: string[], from: string, to: string): string {
-  const others = [...new Set(running)].filter((version) => version !== from && version !== to)
-  return others.length > 0
-    ? `members run etcd ${others.join(' and ')}, which is neither ${from}, as recorded, nor ${to}`
-    : ''
-}
-
 const parts = (version: string): number[] => version.split('.').map(Number)

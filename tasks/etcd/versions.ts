@@ -15,6 +15,12 @@ export interface RunningVersion {
 
 const probeMs = 1500
 
+/** The cluster as it is once every member runs that version: its programs have that version and no other. */
+export const atVersion = (cluster: Cluster, version: string): Cluster => ({
+  ...cluster,
+  etcd: { ...cluster.etcd, version, upgradingTo: undefined, looksOnly: undefined },
+})
+
 /** What every member that answers runs; who does not answer is left out. */
 export async function runningVersions(cluster: Cluster): Promise<RunningVersion[]> {
   await reachMembers(cluster)

@@ -1,6 +1,8 @@
 // backup: a snapshot from a healthy follower, checked, proven by restoring it, and only then kept.
 import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
+import { type Backup, doubts, surplus, whoseAndWhen } from '../acts/backup-store.ts'
+import { makeBackup, source } from '../acts/make-backup.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import type { Task } from '../core/pipeline.ts'
@@ -8,9 +10,7 @@ import { clock, run, today } from '../core/run.ts'
 import { bytes } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import * as verify from '../verify/index.ts'
-import { type Backup, doubts, surplus, whoseAndWhen } from './backup-store.ts'
 import { requireHealthy } from './guard.ts'
-import { makeBackup, source } from './make-backup.ts'
 import { sayDone } from './say.ts'
 import { servedCertificates } from './served.ts'
 import { carryOutSteps, look, type Step, stepsOf } from './steps.ts'
@@ -75,8 +75,8 @@ export async function backup(
   )
 }
 
-/** The steps that make one backup; `made` gets what was kept. upgrade takes them, too, before it begins. */
-export function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
+/** The steps that make one backup; `made` gets what was kept. */
+function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
   return [
     {
       title: 'Save a snapshot, check it, and prove it by restoring it',

@@ -1,22 +1,31 @@
 // The loop: look, plan, do the next act, look again, until nothing is left to do.
-import { carryOutAct } from '../acts/members.ts'
-import type { Cluster, Host } from '../core/cluster.ts'
+import type { Carriers, Shown, Steps } from '../acts/carriers.ts'
+import { membershipActs } from '../acts/members.ts'
+import { moveActs } from '../acts/move.ts'
+import { upkeepActs } from '../acts/upkeep.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { type Finding, refusal } from '../etcd/findings.ts'
-import { look } from '../observe/look.ts'
+import { look, type Scope } from '../observe/look.ts'
 import { type Plan, planOf } from '../plans/plan.ts'
 import type { Act, Observation, Obstacle, Rules } from '../plans/types.ts'
-import { titleOf } from '../plans/words.ts'
+import { linesOf, titleOf } from '../plans/words.ts'
 
 /**
  * Carries out what the rules say from here. What the plan foresaw is compared with what came; a difference goes to the
  * log, and the plan is made again from what is there.
+ * @returns what is there at the end
  * @throws OperationError when something stops it; nothing is begun that could not come to its end
  */
-export async function carryOut(cluster: Cluster, rules: Rules, start: Observation, coming: Host[] = []): Promise<void> {
+export async function carryOut(
+  cluster: Cluster,
+  rules: Rules,
+  start: Observation,
+  scope: Scope = {},
+): Promise<Observation> {
   let seen = start
   let foreseen: Plan | undefined
   let last: Act | undefined
@@ -24,11 +33,11 @@ export async function carryOut(cluster: Cluster, rules: Rules, start: Observatio
     const plan = requirePlan(cluster, planOf(rules, seen), foreseen === undefined)
     const [act] = plan.acts
     if (foreseen) noteDifference(foreseen, plan)
-    if (!act) return
+    if (!act) return seen
     if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)
     await doAct(cluster, act)
     last = act
-    seen = await look(cluster, coming, { seen, act })
+    seen = await look(cluster, scope, { seen, act })
     foreseen = { ...plan, acts: plan.acts.slice(1) }
   }
 }
@@ -39,7 +48,7 @@ export async function carryOut(cluster: Cluster, rules: Rules, start: Observatio
  */
 export function planLines(cluster: Cluster, rules: Rules, seen: Observation): string[] {
   const { acts, open } = requirePlan(cluster, planOf(rules, seen), true)
-  const lines = acts.map((act) => titleOf(act).replace(/^./, (letter) => letter.toLowerCase()))
+  const lines = acts.flatMap(linesOf)
   return open ? [...lines, 'then by what is found there'] : lines
 }
 
@@ -49,13 +58,16 @@ const withoutTrace = (cluster: Cluster, act: Act): OperationError =>
     hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.`,
   })
 
+const carriers: Carriers = { ...membershipActs, ...upkeepActs, ...moveActs }
+
 async function doAct(cluster: Cluster, act: Act): Promise<void> {
   await runPipeline([
     {
       title: titleOf(act),
       task: async (_, task) => {
-        const tasks = await carryOutAct(cluster, act, (words) => void (task.title += `; ${words}`))
-        return tasks.length > 0 ? task.newListr(tasks, { concurrent: false, exitOnError: true }) : undefined
+        const carrier = carriers[act.do] as (cluster: Cluster, act: Act, shown: Shown) => Steps
+        const tasks = await carrier(cluster, act, task)
+        return tasks ? task.newListr(tasks, { concurrent: false, exitOnError: true }) : undefined
       },
     },
   ])

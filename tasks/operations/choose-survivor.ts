@@ -1,6 +1,6 @@
 // From whose data a cluster without a quorum is formed anew, and when not at all. Pure: it asks nobody.
 import { quorum } from '../etcd/membership.ts'
-import type { HostData } from './host-data.ts'
+import type { HostData } from '../observe/host-data.ts'
 
 /** The one to go on from; or why none, and the verb that helps instead. */
 export type Choice = { survivor: HostData } | { refusal: string; verb: 'up' | 'restore FILE' }

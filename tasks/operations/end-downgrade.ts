@@ -10,12 +10,6 @@ export async function enabledDowngrade(cluster: Cluster): Promise<string> {
   return statuses.flatMap((answer) => (answer.ok ? [answer.value.downgradingTo] : [])).find(Boolean) ?? ''
 }
 
-/** etcd ends it by itself once every member runs the older version; a few seconds late. */
-export const endTask = (cluster: Cluster): Task => ({
-  title: 'End the downgrade in the cluster',
-  task: () => cancelDowngrade(cluster),
-})
-
 /**
  * An enabled downgrade lies in the data, in a snapshot, too. Who goes on from them ends it: else no new member joins.
  */

@@ -2,7 +2,7 @@
 import type { Cluster, Host } from '../core/cluster.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
-import { lookAtLogs } from './host-data.ts'
+import { lookAtLogs } from '../observe/host-data.ts'
 
 /**
  * The version to go on with: the newer of the two, which reads what either wrote. But where the upgrade stopped before

@@ -6,12 +6,12 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
 import { replacedBefore, replaceRules } from '../plans/replace.ts'
 import * as verify from '../verify/index.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
-import { requireReachable } from './host-data.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /** Replaces the members of the named hosts, one after the other. `planOnly`: says what it would do. */

@@ -1,6 +1,8 @@
 // The snapshot that restore is given: found, read to its last bit, and judged by what its backup says of it.
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
+import type { BackupMetadata } from '../acts/backup-store.ts'
+import { restoredData } from '../acts/proof.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
@@ -8,8 +10,6 @@ import { compareVersions, minorOf } from '../core/programs.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import { checkSnapshot, readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { storageVersionOf } from '../etcd/snapshot-version.ts'
-import type { BackupMetadata } from './backup-store.ts'
-import { restoredData } from './proof.ts'
 
 export interface Source extends SnapshotContent {
   file: string

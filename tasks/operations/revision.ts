@@ -1,10 +1,11 @@
 // How high the revision of a restored cluster must be: above all that any client of it can have seen.
+
+import { notedRevisions } from '../acts/backup-store.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { recordCluster } from '../core/record.ts'
 import { today } from '../core/run.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import { reachMembers } from '../etcd/reach.ts'
-import { notedRevisions } from './backup-store.ts'
 
 /** The highest revision that the cluster is known to have had. Not `known`: neither its record nor a member says it. */
 export interface Reached {

@@ -4,12 +4,12 @@ import { command } from '../core/command.ts'
 import { UsageError } from '../core/errors.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
 import { movesTo, scaleRules } from '../plans/scale.ts'
 import * as verify from '../verify/index.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
-import { requireReachable } from './host-data.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /**
@@ -20,7 +20,8 @@ import { sayDone, sayPlan } from './say.ts'
 export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> {
   const wanted = requireWanted(cluster)
   etcdRole.refuseHalfUpgraded(cluster)
-  const seen = await look(cluster, wanted)
+  const scope = { coming: wanted }
+  const seen = await look(cluster, scope)
   const { coming, leaving } = movesTo(
     seen,
     wanted.map(({ name }) => name),
@@ -44,7 +45,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   const after = ['bring every initial cluster in step, with the role', 'verify']
   if (planOnly)
     return sayPlan(cluster, 'scale', [...planLines(cluster, rules, seen), ...(moving.length > 0 ? after : [])])
-  await carryOut(cluster, rules, seen, wanted)
+  await carryOut(cluster, rules, seen, scope)
   await runPipeline([
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
     inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),

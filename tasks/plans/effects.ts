@@ -2,7 +2,7 @@
 // it.
 import { mayAdd, quorum } from '../etcd/membership.ts'
 import { memberOn, votes } from './members.ts'
-import type { Act, HostSeen, MemberSeen, Observation } from './types.ts'
+import type { Act, Answer, HostSeen, MemberSeen, Observation } from './types.ts'
 
 /** What follows; or, as a clause, why etcd refuses the act. */
 type Outcome = Observation | string
@@ -45,7 +45,8 @@ const effects: Effects = {
   'start learner': (seen, { host }) => {
     const member = memberOn(seen, host)
     if (!member) return `${host} is no member`
-    const answer = { member: member.id, learner: true, follows: true, commits: false, index: furthest(seen) }
+    const { version = '' } = seen
+    const answer = { member: member.id, learner: true, follows: true, commits: false, index: furthest(seen), version }
     const started = (seen.members ?? []).map((one) => (one === member ? { ...one, started: true } : one))
     return withHost(withMembers(seen, started), host, { empty: false, answer })
   },
@@ -61,11 +62,68 @@ const effects: Effects = {
     hosts: without(seen.hosts, host),
     recorded: seen.recorded.filter((one) => one !== host),
   }),
+  compact: (seen) => seen,
+  defragment: (seen, { host }) => (seen.hosts[host]?.answer ? seen : `${host} does not run`),
+  disarm: (seen) => seen,
+  'prove a write': (seen) => seen,
+  'back up': (seen) =>
+    seen.members ? { ...seen, backups: [...seen.backups, 'the one made now'] } : 'no quorum commits',
+  'get programs': (seen, { version }) => ({ ...seen, programs: version }),
+  'record target': (seen, { version }) => ({ ...seen, upgradingTo: version }),
+  'take snapshots': (seen, { hosts }) => ({ ...inTurns(seen, hosts), uncovered: {} }),
+  'enable downgrade': (seen, { minor }) => ({
+    ...withAnswers(seen, { works: `${minor}.0`, written: `${minor}.0` }),
+    downgradingTo: `${minor}.0`,
+  }),
+  install: (seen, { version, turns }) => {
+    const hosts = turns.map(({ host }) => host)
+    const [lacking] = Object.keys(seen.uncovered)
+    if (lacking) return `${lacking} lacks a snapshot of its own`
+    return inTurns(seen, hosts, version)
+  },
+  'end downgrade': (seen) => ({ ...seen, downgradingTo: undefined }),
+  verify: (seen, { version }) =>
+    seen.recorded.every((host) => seen.hosts[host]?.answer?.version === version)
+      ? seen
+      : `not every member runs etcd ${version}`,
+  'record version': (seen, { version }) => ({ ...seen, version, upgradingTo: undefined }),
+}
+
+/** Each was restarted in its turn, one that leads after handing over to the first who votes. */
+const inTurns = (seen: Observation, hosts: string[], version?: string): Observation =>
+  hosts.reduce((now, host) => runs(withoutLead(now, host), host, version), seen)
+
+function withoutLead(seen: Observation, host: string): Observation {
+  const heir = host === seen.leader && seen.recorded.find((other) => other !== host && votes(seen, other))
+  return heir ? { ...seen, leader: heir } : seen
+}
+
+const withAnswers = (seen: Observation, change: Partial<Answer>): Observation => ({
+  ...seen,
+  hosts: Object.fromEntries(
+    Object.entries(seen.hosts).map(([name, host]) => [
+      name,
+      { ...host, answer: host.answer && { ...host.answer, ...change } },
+    ]),
+  ),
+})
+
+/** The host's member runs, whether it was down or not: that etcd, or the one that it ran. */
+function runs(
+  seen: Observation,
+  host: string,
+  version = seen.hosts[host]?.answer?.version ?? seen.version,
+): Observation {
+  const member = memberOn(seen, host)?.id ?? `of ${host}`
+  const down = { member, learner: false, follows: true, commits: true, index: furthest(seen) }
+  return withHost(seen, host, { answer: { ...(seen.hosts[host]?.answer ?? down), version: version ?? '' } })
 }
 
 const furthest = (seen: Observation): number =>
   Math.max(0, ...Object.values(seen.hosts).map(({ answer }) => answer?.index ?? 0))
 
 /** What the act makes of it. */
-export const effectOf = (seen: Observation, act: Act): Outcome =>
-  (effects[act.do] as (seen: Observation, act: Act) => Outcome)(seen, act)
+export function effectOf(seen: Observation, act: Act): Outcome {
+  const then = (effects[act.do] as (seen: Observation, act: Act) => Outcome)(seen, act)
+  return typeof then === 'string' ? then : { ...then, done: [...seen.done, act] }
+}

@@ -22,8 +22,8 @@ export function votes(seen: Observation, host: string): boolean {
 const others = (seen: Observation, without: string[]): string[] =>
   Object.keys(seen.hosts).filter((host) => !without.includes(host) && votes(seen, host))
 
-const act = (one: Act): Next => ({ act: one })
-const stop = (obstacle: Obstacle): Next => ({ obstacle })
+export const act = (one: Act): Next => ({ act: one })
+export const stop = (obstacle: Obstacle): Next => ({ obstacle })
 
 /** The first of these that has something to say. */
 export function first(...rules: (() => Next | undefined)[]): Next {
@@ -110,7 +110,7 @@ const near = 1000
  * None of these leads: the first voter whose log is near the furthest takes the lead over. One of `ratherNot` does so
  * only where there is no other.
  */
-function leadElsewhere(seen: Observation, leaving: string[], ratherNot: string[] = []): Next | undefined {
+export function leadElsewhere(seen: Observation, leaving: string[], ratherNot: string[] = []): Next | undefined {
   const from = seen.leader
   if (from === undefined || !leaving.includes(from)) return undefined
   const index = (host: string): number => seen.hosts[host]?.answer?.index ?? 0

@@ -6,7 +6,7 @@ export interface Plan {
   acts: Act[]
   /** What stops the plan before its end: then none of it is begun. */
   obstacle?: Obstacle
-  /** What comes next depends on what lies on a host that is brought up. */
+  /** What comes next can only be found out. */
   open?: true
 }
 
@@ -24,8 +24,12 @@ export function planOf(rules: Rules, start: Observation): Plan {
     const then = effectOf(seen, next.act)
     if (typeof then === 'string') return { acts, obstacle: { code: 'refused', act: next.act, why: then } }
     acts.push(next.act)
-    if (next.act.do === 'bring up' && start.recorded.includes(next.act.host)) return { acts, open: true }
+    if (isOpen(next.act, seen, start)) return { acts, open: true }
     seen = then
   }
   throw new Error(`the plan does not end: ${acts.slice(-4).map((act) => act.do)}`)
 }
+
+/** It depends on what lies on a host that is brought up, or on who is elected once there is a quorum again. */
+const isOpen = (act: Act, seen: Observation, start: Observation): boolean =>
+  act.do === 'bring up' ? start.recorded.includes(act.host) : act.do === 'take snapshots' && !seen.members

@@ -11,11 +11,19 @@ export interface Answer {
   commits: boolean
   /** How far its raft log goes. */
   index: number
+  /** The etcd that it runs. */
+  version: string
+  /**
+   * The version that its cluster works at, which etcd raises once every member runs the next, and the one that its
+   * database is written for ('' before 3.6), both as 3.6.0; where that is asked.
+   */
+  works?: string | undefined
+  written?: string | undefined
 }
 
 /** One host at one moment. */
 export interface HostSeen {
-  /** It is up, Ansible can reach it, and its certificates are here. */
+  /** It is up, Ansible can reach it, and its certificates are here; false where that is not asked. */
   ready: boolean
   /** Its etcd was stopped, and what it had of data moved aside. */
   empty: boolean
@@ -46,9 +54,34 @@ export interface Observation {
   recorded: string[]
   /** What the record says of a replacement that was begun: the members that are to go, by host. */
   replacing: Record<string, string>
+  /** The version of etcd that the record names, and the one of a move that was begun and is not done. */
+  version?: string | undefined
+  upgradingTo?: string | undefined
+  /** The version (as 3.5.0) of a downgrade that is enabled; undefined, too, where etcdctl is too old to tell. */
+  downgradingTo?: string | undefined
+  /** The version to move to, where its programs are here. */
+  programs?: string | undefined
+  /** The proven backups, by name. */
+  backups: string[]
+  /**
+   * Hosts whose member lacks a snapshot of its own, without which the next etcd does not start; and for local hosts the
+   * folder of the etcd that they run.
+   */
+  uncovered: Record<string, string>
+  /** What the run that is at work has done, the last one last; a run that is killed forgets it. */
+  done: Act[]
 }
 
-/** All that can be done to who the members are. */
+/** One member's turn to be restarted. */
+export interface Turn {
+  host: string
+  /** Leadership is handed over before. */
+  leads: boolean
+  /** The etcd that it runs before; undefined where none answers. */
+  runs: string | undefined
+}
+
+/** All that can be done to a cluster. */
 export type Act =
   | { do: 'record host'; host: string }
   | { do: 'note who goes'; host: string; id: string }
@@ -60,6 +93,19 @@ export type Act =
   | { do: 'start learner'; host: string }
   | { do: 'promote'; host: string; id: string }
   | { do: 'remove host'; host: string }
+  | { do: 'compact' }
+  | { do: 'defragment'; host: string }
+  | { do: 'disarm' }
+  | { do: 'prove a write' }
+  | { do: 'back up' }
+  | { do: 'get programs'; version: string }
+  | { do: 'record target'; version: string }
+  | { do: 'take snapshots'; hosts: string[]; programs: string }
+  | { do: 'enable downgrade'; minor: string }
+  | { do: 'install'; version: string; turns: Turn[] }
+  | { do: 'end downgrade' }
+  | { do: 'verify'; version: string }
+  | { do: 'record version'; version: string }
 
 /** Why a plan cannot go on; the sentence and its remedy are made from it where it is shown. */
 export type Obstacle =
@@ -68,6 +114,9 @@ export type Obstacle =
   | { code: 'no-heir'; host: string }
   | { code: 'voters-down'; hosts: string[] }
   | { code: 'other-learner'; host: string | undefined }
+  | { code: 'others-ill'; host: string; hosts: string[] }
+  | { code: 'silent'; host: string }
+  | { code: 'other-version'; host: string; is: string | undefined; due: string }
   | { code: 'refused'; act: Act; why: string }
 
 /** What is to be done next, or why nothing can be, or that nothing is left to do. */

@@ -41,7 +41,7 @@ whereNewer(
   async () => {
     writeFileSync(config, `etcd: { binaries: ${newer?.folder} }\n`)
     const plan = await home.verb('upgrade', '--plan', '--json') // the version: that of etcd.binaries
-    assert.is(JSON.parse(plan.stdout).plan.at(-1), `record that etcd-cluster-1 runs etcd ${to}`)
+    assert.is(JSON.parse(plan.stdout).plan.at(-1), `record that every member runs etcd ${to}`)
     assert.match(JSON.parse(plan.stdout).plan.join('\n'), /restart master0\d \(the leader, after handing over\)/)
     const { result } = await underLoad(home, async () => {
       const { child, done } = home.start('upgrade', '--etcd-version', to)

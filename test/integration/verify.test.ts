@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { carryOutAct } from '../../tasks/acts/members.ts'
+import { membershipActs } from '../../tasks/acts/members.ts'
 import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { OperationError } from '../../tasks/core/errors.ts'
 import { runPipeline } from '../../tasks/core/pipeline.ts'
@@ -310,7 +310,7 @@ test('a learner left behind', async () => {
   const host = hostNamed('master03')
   const old = (await memberList(cluster)).find(({ name }) => name === host.name)
   // else the next call would find no leader
-  await carryOutAct(cluster, { do: 'hand over', from: host.name, to: 'master01' }, () => {})
+  await membershipActs['hand over'](cluster, { do: 'hand over', from: host.name, to: 'master01' })
   await membership('remove', old?.id ?? '')
   await members.stop(host.name)
   rmSync(join(members.folder(host.name), 'data'), { recursive: true })

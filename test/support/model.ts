@@ -9,6 +9,9 @@ interface HostWorld {
   data?: string | undefined
   /** Set aside by the run that is at work. */
   empty: boolean
+  /** The etcd that it runs, or ran last; and the one that lies there for the next start. */
+  version: string
+  holds: string
 }
 
 export interface World {
@@ -18,20 +21,41 @@ export interface World {
   leader?: string | undefined
   recorded: string[]
   replacing: Record<string, string>
+  /** What the run at work has done. */
+  done: Act[]
+  /** What the record says. */
+  version: string
+  upgradingTo?: string | undefined
+  /** The minor version that the cluster works at, and the one of a downgrade that is enabled. */
+  works: string
+  downgradingTo?: string | undefined
+  /** The version whose programs were got. */
+  programs?: string | undefined
+  backups: string[]
+  /** Hosts whose member does not start on another minor version before it took a snapshot. */
+  uncovered: string[]
   /** etcd before 3.5.30: nobody is added while any voter is down. */
   strict: boolean
 }
 
-export function healthy(count: number, strict: boolean): World {
+export function healthy(count: number, strict: boolean, version = '3.6.14'): World {
   const names = Array.from({ length: count }, (_, at) => `h${at + 1}`)
   return settled({
     hosts: Object.fromEntries(
-      names.map((host, at) => [host, { up: true, running: true, data: `${at + 1}`, empty: false }]),
+      names.map((host, at) => [
+        host,
+        { up: true, running: true, data: `${at + 1}`, empty: false, version, holds: version },
+      ]),
     ),
     members: names.map((host, at) => ({ id: `${at + 1}`, host, learner: false, started: true })),
     nextId: count + 1,
     recorded: names,
     replacing: {},
+    done: [],
+    version,
+    works: minorOf(version),
+    backups: [],
+    uncovered: [],
     strict,
   })
 }
@@ -42,6 +66,17 @@ const voters = ({ members }: World): World['members'] => members.filter(({ learn
 export const runningVoters = (world: World): World['members'] => voters(world).filter((one) => takesPart(world, one))
 export const hasQuorum = (world: World): boolean => runningVoters(world).length >= quorum(voters(world).length)
 
+const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')
+
+/** etcd works at the oldest member's minor version, or at the one that a downgrade leads to, until that is done. */
+function atWork(world: World): World {
+  const versions = runningVoters(world).map(({ host }) => minorOf(world.hosts[host]?.version ?? ''))
+  if (!hasQuorum(world) || versions.length < voters(world).length) return world
+  const [oldest = ''] = versions.toSorted()
+  if (world.downgradingTo && versions.some((version) => version !== world.downgradingTo)) return world
+  return { ...world, works: oldest, downgradingTo: undefined }
+}
+
 /** What follows by itself: a removed member ends, and who runs elects a leader. */
 function settled(world: World): World {
   const known = (data: string | undefined): boolean => world.members.some(({ id }) => id === data)
@@ -50,7 +85,7 @@ function settled(world: World): World {
   )
   const now = { ...world, hosts }
   const able = hasQuorum(now) ? runningVoters(now).map(({ host }) => host) : []
-  return { ...now, leader: able.includes(now.leader ?? '') ? now.leader : able[0] }
+  return atWork({ ...now, leader: able.includes(now.leader ?? '') ? now.leader : able[0] })
 }
 
 /** What a look sees of it. `coming`: hosts that are to be, though nobody has recorded them. */
@@ -58,26 +93,39 @@ export function observe(world: World, coming: string[] = []): Observation {
   const quorate = hasQuorum(world)
   const hosts = Object.fromEntries(
     [...new Set([...world.recorded, ...coming])].map((name) => {
-      const { up = false, running = false, data = '', empty = false } = world.hosts[name] ?? {}
+      const { up = false, running = false, data = '', empty = false, version = '' } = world.hosts[name] ?? {}
       const member = world.members.find(({ id }) => id === data)
       const learner = member?.learner === true
-      const answer = { member: data, learner, follows: quorate, commits: quorate && !learner, index: 1 }
+      const states = { follows: quorate, commits: quorate && !learner, index: 1 }
+      const versions = { version, works: `${world.works}.0`, written: `${world.works}.0` }
+      const answer = { member: data, learner, ...states, ...versions }
       return [name, { ready: up, empty: empty && !running, ...(up && running && { answer }) }]
     }),
   )
-  const { recorded, replacing, leader, strict } = world
-  return { hosts, recorded, replacing, strict, ...(quorate && { members: world.members, leader }) }
+  const { recorded, replacing, leader, strict, done, version, upgradingTo, programs, backups } = world
+  const downgradingTo = world.downgradingTo && `${world.downgradingTo}.0`
+  const uncovered = Object.fromEntries(world.uncovered.map((host) => [host, '']))
+  const noted = { recorded, replacing, done, version, upgradingTo, downgradingTo, programs, backups, uncovered }
+  return { hosts, strict, ...noted, ...(quorate && { members: world.members, leader }) }
 }
+
+const nothing = ({ version }: World): HostWorld => ({
+  up: false,
+  running: false,
+  empty: false,
+  version,
+  holds: version,
+})
 
 const withHost = (world: World, name: string, change: Partial<HostWorld>): World => ({
   ...world,
-  hosts: { ...world.hosts, [name]: { up: false, running: false, empty: false, ...world.hosts[name], ...change } },
+  hosts: { ...world.hosts, [name]: { ...nothing(world), ...world.hosts[name], ...change } },
 })
 
 /** What comes of an act; or why etcd, or the host, refuses it. */
 export function carriedOut(world: World, act: Act): World | string {
   const then = outcome(world, act)
-  return typeof then === 'string' ? then : settled(then)
+  return typeof then === 'string' ? then : settled({ ...then, done: [...world.done, act] })
 }
 
 function outcome(world: World, act: Act): World | string {
@@ -129,14 +177,83 @@ function outcome(world: World, act: Act): World | string {
       const { [act.host]: _, ...rest } = hosts
       return { ...world, hosts: rest, recorded: world.recorded.filter((one) => one !== act.host) }
     }
+    case 'defragment':
+      return hosts[act.host]?.running ? world : 'it does not run'
+    case 'compact':
+    case 'disarm':
+    case 'prove a write':
+      return hasQuorum(world) ? world : 'no quorum'
+    case 'back up':
+      return hasQuorum(world) ? { ...world, backups: [...world.backups, `b${world.backups.length}`] } : 'no quorum'
+    case 'get programs':
+      return { ...world, programs: act.version }
+    case 'record target':
+      return { ...world, upgradingTo: act.version }
+    case 'take snapshots':
+      return { ...turned(world, act.hosts), uncovered: [] }
+    case 'enable downgrade':
+      return hasQuorum(world) ? { ...world, works: act.minor, downgradingTo: act.minor } : 'no quorum'
+    case 'install': {
+      const turns = act.turns.map(({ host }) => host)
+      const why = refusal(world, turns, act.version)
+      return (
+        why ??
+        world.recorded.reduce(
+          (now, host) => withHost(now, host, { holds: act.version }),
+          turned(world, turns, act.version),
+        )
+      )
+    }
+    case 'end downgrade':
+      return hasQuorum(world) ? { ...world, downgradingTo: undefined } : 'no quorum'
+    case 'verify': {
+      const well = runningVoters(world).filter(({ host }) => hosts[host]?.version === act.version)
+      return well.length === world.recorded.length && !world.downgradingTo ? world : 'it is not well'
+    }
+    case 'record version':
+      return { ...world, version: act.version, upgradingTo: undefined }
   }
+}
+
+/** Why the role, or etcd, does not let that version run on those hosts. */
+function refusal(world: World, names: string[], version: string): string | undefined {
+  const isOther = (host: string): boolean => minorOf(world.hosts[host]?.version ?? '') < minorOf(version)
+  if (names.length > 0 && world.programs !== version) return 'its programs are not here'
+  if (names.some((host) => !world.hosts[host]?.up || world.hosts[host].data === undefined)) return 'it has no data'
+  if (names.some((host) => isOther(host) && world.uncovered.includes(host))) return 'it dies of its log'
+  return minorOf(version) < world.works ? 'it is too old for the database' : undefined
+}
+
+/** Each was restarted in its turn, and one that leads handed over before. */
+const turned = (world: World, hosts: string[], version?: string): World =>
+  hosts.reduce((now, host) => {
+    const heir = runningVoters(now).find((one) => one.host !== host)?.host
+    const after = withHost(now, host, { running: true, ...(version && { version, holds: version }) })
+    return settled({ ...after, leader: now.leader === host ? (heir ?? host) : now.leader })
+  }, world)
+
+/** The worlds while an act is under way: in each turn its host answers nobody. */
+export function meanwhile(world: World, act: Act): World[] {
+  if (act.do === 'defragment') return [settled(withHost(world, act.host, { running: false }))]
+  if (act.do !== 'install' && act.do !== 'take snapshots') return []
+  const [hosts, version] =
+    act.do === 'install' ? [act.turns.map(({ host }) => host), act.version] : [act.hosts, undefined]
+  return hosts.flatMap((host, at) => {
+    const before = turned(world, hosts.slice(0, at), version)
+    const copied = withHost(before, host, version ? { holds: version } : {})
+    return [copied, settled(withHost(copied, host, { running: false }))]
+  })
 }
 
 /** What a run that is killed forgets. */
 export const killed = (world: World): World => ({
   ...world,
+  done: [],
   hosts: Object.fromEntries(Object.entries(world.hosts).map(([name, host]) => [name, { ...host, empty: false }])),
 })
+
+/** Its member has ended, or answers nobody. */
+export const stopped = (world: World, host: string): World => settled(withHost(killed(world), host, { running: false }))
 
 /** All that can befall its hosts now, each with a title. */
 export function faults(world: World): [string, World][] {

@@ -1,7 +1,7 @@
 // Which upgrades are possible, what must be done before them, and what a person should know.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { downgradePath, refusalOfMix, upgradePath } from '../../../tasks/etcd/upgrade-path.ts'
+import { downgradePath, upgradePath } from '../../../tasks/etcd/upgrade-path.ts'
 
 const firstOf = (from: string, to: string, environment: Record<string, string> = {}): string =>
   upgradePath(from, to, environment).first.join('\n')
@@ -108,11 +108,6 @@ test('before a downgrade the settings that the older version lacks are taken out
   assert.match(first[0] ?? '', /^Take ETCD_FEATURE_GATES out .* does not know it\.$/)
   assert.match(first[1] ?? '', /^Take ETCD_MEMORY_MLOCK out .* There it is ETCD_EXPERIMENTAL_MEMORY_MLOCK\.$/)
   assert.equal(downgradePath('3.7.1', '3.6.14', { ETCD_MEMORY_MLOCK: 'true' }).first, [])
-})
-
-test('members may run the old or the new version, and no third one', () => {
-  assert.is(refusalOfMix(['3.4.23', '3.5.30', '3.4.23'], '3.4.23', '3.5.30'), '')
-  assert.match(refusalOfMix(['3.4.23', '3.4.27'], '3.4.23', '3.5.30'), '3.4.27')
 })
 
 test.run()

@@ -1,8 +1,8 @@
 // From whose data a new cluster is formed, and when none is.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { HostData } from '../../../tasks/observe/host-data.ts'
 import { chooseSurvivor } from '../../../tasks/operations/choose-survivor.ts'
-import type { HostData } from '../../../tasks/operations/host-data.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 /** Hosts by their committed raft index (and the last one in the log); 0: no data. */

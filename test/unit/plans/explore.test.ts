@@ -2,35 +2,13 @@
 // does.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { planOf } from '../../../tasks/plans/plan.ts'
+import { defragRules } from '../../../tasks/plans/defrag.ts'
 import { replaceRules } from '../../../tasks/plans/replace.ts'
 import { scaleRules } from '../../../tasks/plans/scale.ts'
-import type { Act, Observation, Rules } from '../../../tasks/plans/types.ts'
-import { titleOf } from '../../../tasks/plans/words.ts'
-import {
-  carriedOut,
-  faults,
-  hasQuorum,
-  healthy,
-  killed,
-  observe,
-  runningVoters,
-  type World,
-} from '../../support/model.ts'
-
-interface Verb {
-  words: string
-  rules: (seen: Observation) => Rules
-  coming: string[]
-  /** Hosts that it would not know unless they are recorded. */
-  about: string[]
-  /** Whether it has done what it was asked for. */
-  reached: (world: World, start: World) => boolean
-}
+import { all, broken, explore, perform, type State, type Verb, voting } from '../../support/explorer.ts'
+import { faults, hasQuorum, healthy, type World } from '../../support/model.ts'
 
 const hostNames = (count: number): string[] => Array.from({ length: count }, (_, at) => `h${at + 1}`)
-const voting = (world: World): string[] => runningVoters(world).map(({ host }) => host)
-const all = (hosts: string[], among: string[]): boolean => hosts.every((host) => among.includes(host))
 
 const replace = (...hosts: string[]): Verb => ({
   words: `replace ${hosts.join(' ')}`,
@@ -59,64 +37,14 @@ const scale = (count: number): Verb => ({
     hostNames(count).every((host) => world.members.some((one) => one.host === host && !one.learner)),
 })
 
-/** A way into a state: what befell the cluster, and what is left of faults and kills. */
-interface State {
-  world: World
-  story: string[]
-  faults: number
-  kills: number
+const defrag: Verb = {
+  words: 'defrag --disarm',
+  rules: () => defragRules(true),
+  coming: [],
+  about: [],
+  reached: ({ done, recorded }) =>
+    done.filter((act) => act.do === 'defragment').length === recorded.length && done.at(-1)?.do === 'prove a write',
 }
-
-const broken = (story: string[], what: string): never => {
-  throw new Error(`${what}\n  ${story.join('\n  ')}`)
-}
-
-/** A member that leads is not stopped or removed: writes would wait for an election. */
-const stopsLeader = (world: World, act: Act): boolean =>
-  (act.do === 'set aside' || act.do === 'remove member') && act.host === world.leader
-
-/** Carries the whole verb out, holds every promise at every step, and returns what is there after each. */
-function perform({ world: start, story }: State, verb: Verb): World[] {
-  if (!all(verb.about, start.recorded)) return []
-  const first = observe(start, verb.coming)
-  const rules = verb.rules(first)
-  const worlds: World[] = []
-  const told = [...story, verb.words]
-  let world = start
-  let handOvers = 0
-  for (;;) {
-    const plan = planOf(rules, observe(world, verb.coming))
-    if (plan.obstacle?.code === 'refused') broken(told, `etcd would refuse it: ${plan.obstacle.why}`)
-    if (plan.obstacle) return worlds
-    for (const planned of plan.acts) {
-      const next = rules(observe(world, verb.coming))
-      if (
-        next === 'done' ||
-        'obstacle' in next ||
-        titleOf(next.act) !== titleOf(planned).replace(/new on h\d/, idOf(next))
-      )
-        return broken(told, `planned "${titleOf(planned)}", but now it is ${JSON.stringify(next)}`)
-      const then = carriedOut(world, next.act)
-      if (typeof then === 'string') return broken(told, `etcd refuses "${titleOf(planned)}": ${then}`)
-      if (hasQuorum(world) && !hasQuorum(then)) broken(told, `"${titleOf(planned)}" costs the quorum`)
-      if (stopsLeader(world, next.act)) broken(told, `"${titleOf(planned)}" stops the leader`)
-      handOvers += planned.do === 'hand over' ? 1 : 0
-      if (handOvers > 1) broken(told, 'leadership is handed over twice')
-      if (planned.do === 'set aside' && !hasQuorum(then)) broken(told, `"${titleOf(planned)}" sets the last data aside`)
-      if (planned.do === 'remove host' && !hasQuorum(then))
-        broken(told, `"${titleOf(planned)}" deletes data without a quorum`)
-      world = then
-      worlds.push(world)
-      told.push(titleOf(planned))
-    }
-    if (plan.open) continue
-    if (rules(observe(world, verb.coming)) !== 'done') broken(told, 'the plan was done, and the verb is not')
-    if (!verb.reached(world, start)) broken(told, 'the verb is done, and has not reached what it was asked for')
-    return worlds
-  }
-}
-
-const idOf = (next: unknown): string => (next as { act?: { id?: string } }).act?.id ?? ''
 
 /** While a quorum commits, one verb brings back all that do not vote, however many and however lost. */
 function requireWayOut(state: State): void {
@@ -128,46 +56,20 @@ function requireWayOut(state: State): void {
   if (!end || !all(silent, voting(end))) broken(state.story, `no way out: ${verb.words} does not help`)
 }
 
-/** Breadth first; the number of states and of verbs that were carried out in them. */
-function explore(starts: World[], verbs: Verb[], budget: { faults: number; kills: number }): string {
-  const queue: State[] = starts.map((world) => ({ world, story: [], ...budget }))
-  const seen = new Set<string>()
-  let performed = 0
-  for (let state = queue.shift(); state; state = queue.shift()) {
-    const key = JSON.stringify([state.world, state.faults, state.kills])
-    if (seen.has(key)) continue
-    seen.add(key)
-    requireWayOut(state)
-    for (const verb of verbs) {
-      const worlds = perform(state, verb)
-      performed += worlds.length > 0 ? 1 : 0
-      if (state.kills === 0) continue
-      for (const [at, world] of worlds.entries())
-        queue.push({
-          ...state,
-          world: killed(world),
-          story: [...state.story, `${verb.words}, killed after act ${at + 1}`],
-          kills: state.kills - 1,
-        })
-    }
-    if (state.faults === 0) continue
-    for (const [title, world] of faults(state.world))
-      queue.push({ ...state, world, story: [...state.story, title], faults: state.faults - 1 })
-  }
-  return `${seen.size} states, ${performed} verbs carried out in them`
-}
+const walk = (start: World, verbs: Verb[]): string =>
+  explore({ starts: [start], verbs, budget: { faults: 2, kills: 1 }, faults, requireWayOut })
 
 for (const strict of [false, true]) {
   test(`three hosts, two faults and a killed verb, in any order${strict ? '; etcd before 3.5.30' : ''}`, () => {
-    const verbs = [replace('h1'), replace('h2'), replace('h1', 'h3'), scale(3), scale(5), scale(1)]
-    const found = explore([healthy(3, strict)], verbs, { faults: 2, kills: 1 })
+    const verbs = [replace('h1'), replace('h2'), replace('h1', 'h3'), scale(3), scale(5), scale(1), defrag]
+    const found = walk(healthy(3, strict), verbs)
     console.log(`measured: ${found}`)
     assert.ok(Number.parseInt(found, 10) > 500)
   })
 
   test(`five hosts, two faults and a killed verb, in any order${strict ? '; etcd before 3.5.30' : ''}`, () => {
-    const verbs = [replace('h1'), replace('h1', 'h2'), replace('h5'), scale(5), scale(3)]
-    const found = explore([healthy(5, strict)], verbs, { faults: 2, kills: 1 })
+    const verbs = [replace('h1'), replace('h1', 'h2'), replace('h5'), scale(5), scale(3), defrag]
+    const found = walk(healthy(5, strict), verbs)
     console.log(`measured: ${found}`)
     assert.ok(Number.parseInt(found, 10) > 500)
   })

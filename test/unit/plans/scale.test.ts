@@ -7,7 +7,14 @@ import type { Observation } from '../../../tasks/plans/types.ts'
 /** Voters on hosts a to e, of which some are down. */
 function five(down: string[]): Observation {
   const names = ['a', 'b', 'c', 'd', 'e']
-  const answer = (host: string) => ({ member: host, learner: false, follows: true, commits: true, index: 1 })
+  const answer = (host: string) => ({
+    member: host,
+    learner: false,
+    follows: true,
+    commits: true,
+    index: 1,
+    version: '3.6.14',
+  })
   return {
     hosts: Object.fromEntries(
       names.map((host) => [
@@ -20,6 +27,9 @@ function five(down: string[]): Observation {
     strict: false,
     recorded: names,
     replacing: {},
+    backups: [],
+    uncovered: {},
+    done: [],
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Backup, doubts, surplus, surplusOf } from '../../../tasks/operations/backup-store.ts'
+import { type Backup, doubts, surplus, surplusOf } from '../../../tasks/acts/backup-store.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 /** "revision@day", of the life before the slash; without one it is of an older release, which noted none. */

@@ -1,0 +1,59 @@
+// How each act on the members' data and alarms is carried out.
+import { randomBytes } from 'node:crypto'
+import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
+import { sleep } from '../core/run.ts'
+import { del, endpointHealth, endpointStatus, put } from '../etcd/etcdctl.ts'
+import { commits, says } from '../etcd/etcdctl-output.ts'
+import { compact, defragment, disarmAlarms } from '../etcd/maintenance.ts'
+import type { Carriers } from './carriers.ts'
+
+/** How long a member may take to be healthy after its turn, in ms. */
+const backMs = 60_000
+
+export const upkeepActs = {
+  compact: async (cluster) => {
+    const answers = await endpointStatus(cluster)
+    await compact(cluster, Math.max(...answers.map((answer) => (answer.ok ? answer.value.revision : 0))))
+  },
+  defragment: async (cluster, { host }) => {
+    const goal = hostNamed(cluster, host)
+    await defragment(cluster, goal.clientURL)
+    await comeBack(cluster, goal)
+  },
+  disarm: (cluster) => disarmAlarms(cluster),
+  'prove a write': (cluster) => writeOnce(cluster),
+} satisfies Partial<Carriers>
+
+/** Waits until the member commits again, and has applied what the others had. @throws OperationError */
+async function comeBack(cluster: Cluster, { name, clientURL }: Host): Promise<void> {
+  const target = Math.max(0, ...(await endpointStatus(cluster)).map((one) => (one.ok ? one.value.raftIndex : 0)))
+  const endpoints = [clientURL]
+  for (const deadline = Date.now() + backMs; Date.now() < deadline; await sleep(100)) {
+    const [[health], [status]] = await Promise.all([
+      endpointHealth(cluster, { endpoints }),
+      endpointStatus(cluster, { endpoints }),
+    ])
+    if (health && commits(health) && status?.ok && status.value.raftAppliedIndex >= target) return
+  }
+  throw new OperationError(
+    `${name} did not catch up within ${backMs / 1000} s; the members after it were left as they are.`,
+    { hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.` },
+  )
+}
+
+async function writeOnce(cluster: Cluster): Promise<void> {
+  const key = `ha-etcd/defrag/${randomBytes(8).toString('hex')}`
+  try {
+    await put(cluster, key, 'written')
+  } catch (error) {
+    if (!(error instanceof OperationError) || !says.full(error.more.output ?? '')) throw error
+    throw new OperationError(`The keys themselves fill the quota of ${cluster.name}: it takes no writes yet.`, {
+      hint:
+        `Delete keys and run ${command(cluster, 'defrag --disarm')} again; or raise ` +
+        `ETCD_QUOTA_BACKEND_BYTES in etcd.environment, run ${command(cluster, 'up')}, then this again.`,
+    })
+  }
+  await del(cluster, key)
+}

@@ -1,0 +1,140 @@
+// Upgrades and downgrades, killed at any step, with members down: they end, and come back, and the quorum stays.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../../../tasks/plans/move.ts'
+import { planOf } from '../../../tasks/plans/plan.ts'
+import type { Observation } from '../../../tasks/plans/types.ts'
+import { linesOf } from '../../../tasks/plans/words.ts'
+import { all, broken, explore, perform, type State, type Verb, voting } from '../../support/explorer.ts'
+import { hasQuorum, healthy, killed, observe, stopped, type World } from '../../support/model.ts'
+
+const [older, newer] = ['3.6.14', '3.7.1']
+
+/** Every member runs it, the record says so, and nothing is under way. */
+const runsAll = (world: World, version: string): boolean =>
+  all(world.recorded, voting(world)) &&
+  world.recorded.every((host) => world.hosts[host]?.version === version && world.hosts[host].holds === version) &&
+  [world.version, world.upgradingTo, world.downgradingTo].join() === [version, undefined, undefined].join()
+
+/** What the verbs refuse before they plan. */
+function may(world: World, verb: 'upgrade' | 'downgrade', to: string): boolean {
+  const { version, upgradingTo: begun, downgradingTo } = world
+  if (verb === 'upgrade' ? to < version : to > version) return false
+  if (begun && (begun < version !== (verb === 'downgrade') || (begun !== to && to !== version))) return false
+  if (!begun && !all(world.recorded, voting(world))) return false
+  if (verb === 'upgrade' && hasQuorum(world) && downgradingTo) return false
+  return whyNotMove(observe(world), verb, to) === ''
+}
+
+const upgrade = (to: string): Verb => ({
+  words: `upgrade ${to}`,
+  rules: (seen) => upgradeRules(seen, to),
+  coming: [],
+  about: [],
+  may: (world) => may(world, 'upgrade', to),
+  reached: (world, start) => runsAll(world, to) && isBackedUp(world, start, to),
+})
+
+const downgrade = (to: string): Verb => ({
+  words: `downgrade ${to}`,
+  rules: (seen) => (seen.version === to && !seen.upgradingTo ? cancelRules : downgradeRules(seen, to)),
+  coming: [],
+  about: [],
+  may: (world) => may(world, 'downgrade', to),
+  reached: (world, start) => runsAll(world, to) && isBackedUp(world, start, to),
+})
+
+/** Who takes a move back keeps the backup that was made before it. */
+const isBackedUp = (world: World, start: World, to: string): boolean =>
+  start.version === to || !hasQuorum(start) || world.backups.length > start.backups.length
+
+/** A member that ends, or hangs. */
+const faults = (world: World): [string, World][] => voting(world).map((host) => [`stop ${host}`, stopped(world, host)])
+
+/** A move that was begun comes to its end, and can be taken back while not every member has the newer etcd. */
+function requireWayOut(state: State): void {
+  const { world } = state
+  const { version, upgradingTo: to } = world
+  if (!to) return
+  const verb = to > version ? upgrade : downgrade
+  const reaches = (goal: string): boolean => {
+    const end = perform(state, verb(goal)).at(-1)
+    return end !== undefined && runsAll(end, goal)
+  }
+  const isOver = to > version && world.recorded.every((host) => world.hosts[host]?.version === to)
+  const [on, back] = [reaches(to), reaches(version)]
+  if (!on && !back) broken(state.story, 'neither on nor back')
+  if (!back && !isOver) broken(state.story, 'no way back')
+  if (!on && (hasQuorum(world) || verb === upgrade)) broken(state.story, 'no way on')
+}
+
+const walk = (start: World, verbs: Verb[]): string =>
+  explore({ starts: [start], verbs, budget: { faults: 2, kills: 2 }, faults, requireWayOut })
+
+for (const uncovered of [[], ['h1', 'h2', 'h3']]) {
+  test(`three hosts go up and back, two faults, killed twice${uncovered.length > 0 ? '; logs of 3.5' : ''}`, () => {
+    const found = walk({ ...healthy(3, false, older), uncovered }, [upgrade(newer), upgrade(older)])
+    console.log(`measured: ${found}`)
+    assert.ok(Number.parseInt(found, 10) > 100)
+  })
+}
+
+test('three hosts go down and back, two faults, killed twice', () => {
+  const found = walk(healthy(3, false, newer), [downgrade(older), downgrade(newer)])
+  console.log(`measured: ${found}`)
+  assert.ok(Number.parseInt(found, 10) > 100)
+})
+
+// Without a fault: one that is down and ran the newer etcd by itself already would not start on the older one.
+test('a single host goes up, down and back, killed twice', () => {
+  const starts = [healthy(1, false, older), healthy(1, false, newer)]
+  const verbs = [upgrade(newer), upgrade(older), downgrade(older), downgrade(newer)]
+  explore({ starts, verbs, budget: { faults: 0, kills: 2 }, faults, requireWayOut })
+})
+
+const linesFrom = (seen: Observation, to: string): string[] =>
+  planOf(upgradeRules(seen, to), seen).acts.flatMap(linesOf)
+
+test('the plan of an upgrade: a turn for each member, the leader last', () => {
+  assert.equal(linesFrom(observe({ ...healthy(3, false, older), leader: 'h2' }), newer), [
+    'save a snapshot, check it, and prove it by restoring it',
+    "get etcd 3.7.1: the official release, else built with Go, else the distribution's package",
+    'note that the way to etcd 3.7.1 has begun',
+    'restart h1 with etcd 3.7.1 (now 3.6.14), and wait until it has caught up',
+    'restart h3 with etcd 3.7.1 (now 3.6.14), and wait until it has caught up',
+    'restart h2 (the leader, after handing over) with etcd 3.7.1 (now 3.6.14), and wait until it has caught up',
+    'verify',
+    'record that every member runs etcd 3.7.1',
+  ])
+})
+
+test('a run that was killed goes on where it was: a member that is down first, those that are done not again', () => {
+  const world = stopped({ ...healthy(3, false, older), upgradingTo: newer, programs: newer, leader: 'h1' }, 'h3')
+  const half: World = { ...world, hosts: { ...world.hosts, h2: { ...world.hosts.h2, version: newer } as never } }
+  const lines = linesFrom(observe(killed(half)), newer)
+  assert.equal(
+    lines.filter((line) => line.startsWith('restart')).map((line) => line.slice(0, 10)),
+    ['restart h3', 'restart h1'],
+  )
+})
+
+const mixed = (versions: string[], upgradingTo?: string): Observation => {
+  const world = healthy(versions.length, false, older)
+  const hosts = Object.fromEntries(
+    versions.map((version, at) => [`h${at + 1}`, { ...world.hosts[`h${at + 1}`], version } as never]),
+  )
+  return observe({ ...world, hosts, upgradingTo })
+}
+
+test('members may run the old or the new version, and no third one; two only where a move was begun', () => {
+  assert.is(whyNotMove(mixed([older, newer, older], newer), 'upgrade', newer), '')
+  assert.match(whyNotMove(mixed([older, '3.6.9', older], newer), 'upgrade', newer), '3.6.9')
+  assert.match(whyNotMove(mixed([older, newer, older]), 'upgrade', newer), 'no upgrade was begun here')
+})
+
+test('once all run the newer etcd there is no way back by upgrade', () => {
+  const world = { ...healthy(3, false, newer), version: older, upgradingTo: newer }
+  assert.match(whyNotMove(observe(world), 'upgrade', older), 'there is no way back to 3.6.14')
+})
+
+test.run()
