@@ -7,7 +7,8 @@ import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { run, sleep } from '../core/run.ts'
-import { endpointStatus, grantLease, revokeLease } from '../etcd/etcdctl.ts'
+import { grantLease, revokeLease } from '../etcd/etcdctl.ts'
+import { says } from '../etcd/etcdctl-output.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
 import { cancelDowngrade, enableDowngrade } from '../etcd/maintenance.ts'
 import { atVersion, runningVersions } from '../etcd/versions.ts'
@@ -62,19 +63,15 @@ function record(cluster: Cluster, version: string | undefined, upgradingTo?: str
  */
 async function enable(cluster: Cluster, minor: string): Promise<void> {
   for (const deadline = Date.now() + raisedMs; ; await sleep(500)) {
-    const statuses = await endpointStatus(cluster)
-    if (statuses.some((one) => one.ok && one.value.downgradingTo.startsWith(`${minor}.`))) return
-    const failure = await enableDowngrade(cluster, minor).then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    if (!failure) return
-    if (!(failure instanceof OperationError) || failure.exitCode !== 1) throw failure
-    if (Date.now() < deadline) continue
-    // An etcdctl before 3.6 cannot say that one is enabled; without it they would work at their own version by now.
-    const running = await runningVersions(cluster)
-    if (running.every((one) => one.cluster.startsWith(`${minor}.`))) return
-    throw failure
+    try {
+      return await enableDowngrade(cluster, minor)
+    } catch (error) {
+      if (!(error instanceof OperationError) || !says.notBelow(error.more.output ?? '')) throw error
+      if (Date.now() < deadline) continue
+      // It is enabled: else they would work at their own version by now.
+      if ((await runningVersions(cluster)).every((one) => one.cluster.startsWith(`${minor}.`))) return
+      throw error
+    }
   }
 }
 

@@ -65,6 +65,8 @@ export const says = {
   compacted: (words: string): boolean => /compacted/.test(words),
   timedOut: (words: string): boolean => /timed out|timeout/.test(words),
   downgrading: (words: string): boolean => /downgrade job in progress/.test(words),
+  /** The version of a downgrade is not the one below the version that the cluster works at. */
+  notBelow: (words: string): boolean => /invalid downgrade target version/.test(words),
   noDowngrade: (words: string): boolean => /no inflight downgrade/.test(words),
   /** This etcdctl is older than what it was asked for. */
   unknownCommand: (words: string): boolean => /unknown command/.test(words),
