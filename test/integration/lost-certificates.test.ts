@@ -4,18 +4,12 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { memberPids, underLoad } from '../support/load.ts'
-import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
+import { done, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const certs = join(home.path, 'certs/etcd-cluster-1')
 const copy = join(home.path, 'a-copy')
 const record = join(home.path, '.cluster/etcd-cluster-1/cluster.json')
-
-async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
-  const { exitCode, stdout, stderr } = await verb
-  assert.is(exitCode, 0, stderr)
-  return JSON.parse(stdout)
-}
 
 test.before(async () => void (await done(home.verb('up', '--yes', '--json'))))
 

@@ -11,7 +11,7 @@ import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { crashMember } from '../../tasks/vms/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import { clientsView, memberPids } from '../support/load.ts'
-import { destroyHost, killedAt, type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
+import { destroyHost, done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 
 interface Keys {
@@ -34,12 +34,6 @@ function cluster(): Cluster {
 
 /** Every key with its value, revision and lease, in order. */
 const allKeys = async (): Promise<Keys['kvs']> => (await call<Keys>(cluster(), ['get', '', '--prefix'], {})).kvs
-
-async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
-  const { exitCode, stdout, stderr } = await verb
-  assert.is(exitCode, 0, stderr)
-  return JSON.parse(stdout)
-}
 
 async function refused(pattern: RegExp, verb: string, ...words: string[]): Promise<void> {
   await refusedWith(1, pattern, verb, ...words)

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import { birthOf } from '../../tasks/core/processes.ts'
 import { clientsView, memberPids, underLoad } from '../support/load.ts'
-import { destroyHost, killedAt, type Outcome, processesWith, testHome } from '../support/verbs.ts'
+import { destroyHost, done, killedAt, processesWith, testHome } from '../support/verbs.ts'
 
 interface Member {
   id: string
@@ -28,12 +28,6 @@ async function members(): Promise<Member[]> {
   const { stdout, stderr, exitCode } = await home.verb('verify', '--json')
   assert.is(exitCode, 0, stderr)
   return (JSON.parse(stdout) as { members: Member[] }).members
-}
-
-async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
-  const { exitCode, stdout, stderr } = await verb
-  assert.is(exitCode, 0, stderr)
-  return JSON.parse(stdout)
 }
 
 /** Runs a verb again and again, killed (-9) each time as it says the next of these words, and then to its end. */

@@ -7,19 +7,13 @@ import * as assert from 'uvu/assert'
 import { makeAuthority, makeKeyPair } from '../../tasks/core/x509.ts'
 import { identity, probeTLS } from '../../tasks/etcd/probe.ts'
 import { clientsView, memberPids, underLoad } from '../support/load.ts'
-import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
+import { done, snapshotOf, testHome } from '../support/verbs.ts'
 
 const environment: Record<string, string> = { HA_ETCD_CA_PASSPHRASE: 'open sesame' }
 const home = testHome(environment)
 const certs = join(home.path, 'certs/etcd-cluster-1')
 const file = (name: string): string => readFileSync(join(certs, name), 'utf8')
 const client = (): { cert: string; key: string } => ({ cert: file('etcd-client.crt'), key: file('etcd-client.key') })
-
-async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
-  const { exitCode, stdout, stderr } = await verb
-  assert.is(exitCode, 0, stderr)
-  return JSON.parse(stdout)
-}
 
 async function refused(reason: RegExp | string, ...flags: string[]): Promise<void> {
   const [files, pids] = [snapshotOf(certs), memberPids(home)]

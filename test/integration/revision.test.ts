@@ -9,7 +9,7 @@ import { clientEnvironment } from '../../tasks/etcd/client-environment.ts'
 import { call, put } from '../../tasks/etcd/etcdctl.ts'
 import { testCluster } from '../support/cluster.ts'
 import { clientsView, memberPids } from '../support/load.ts'
-import { destroyHost, killedAt, type Outcome, testHome } from '../support/verbs.ts'
+import { destroyHost, done, killedAt, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 
 interface Range {
@@ -119,12 +119,6 @@ function within(ms: number, told: Promise<string>): Promise<string> {
       end(said)
     })
   })
-}
-
-async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
-  const { exitCode, stdout, stderr } = await verb
-  assert.is(exitCode, 0, stderr)
-  return JSON.parse(stdout)
 }
 
 /**

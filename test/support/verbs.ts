@@ -13,6 +13,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import * as assert from 'uvu/assert'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { type Output, Run } from '../../tasks/core/run.ts'
 import { perform, type Verb } from '../../tasks/core/script.ts'
@@ -141,6 +142,13 @@ function startScript(
     child.once('close', (exitCode) => end({ exitCode, stdout, stderr, tookMs: Date.now() - started })),
   )
   return { child, done }
+}
+
+/** What a verb that was told --json says. @throws when it did not end well */
+export async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
+  const { exitCode, stdout, stderr } = await verb
+  assert.is(exitCode, 0, stderr)
+  return JSON.parse(stdout)
 }
 
 /** Waits until a run says these words. @throws when it ends before */
