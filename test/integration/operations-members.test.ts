@@ -62,14 +62,18 @@ test('a host that the cluster does not have is refused with the nearest name', a
   }
 })
 
-test('a follower whose host is lost is replaced, and the leader; killed in the middle, nobody goes twice', async () => {
+test('a follower whose host is lost is replaced, then the leader; killed there, the follower is left', async () => {
   const before = await members(home)
   const [follower = '', other = ''] = before.filter(({ isLeader }) => !isLeader).map(({ name }) => name)
   const leader = before.find(({ isLeader }) => isLeader)?.name ?? ''
   const aside = asideOf(home, leader).length
   await underLoad(home, async () => {
     destroyHost(home, follower)
-    await killedAt(home, `[STARTED] Start ${follower}`, 'replace', follower, leader)
+    await killedAt(home, `[STARTED] Start ${leader}`, 'replace', follower, leader)
+    assert.match(
+      (await home.verb('replace', follower, leader, '--plan')).stdout,
+      `leave ${follower}, which the run before has replaced already`,
+    )
     await done(home.verb('replace', follower, leader, '--json'))
   })
   const ids = await requireInStep(home, names(3))

@@ -151,13 +151,13 @@ export async function done(verb: Promise<Outcome>): Promise<Record<string, unkno
   return JSON.parse(stdout)
 }
 
-/** Waits until a run says these words. @throws when it ends before */
-export async function saidBy({ child, done }: Started, words: string): Promise<void> {
+/** Waits until a run says these words, or something like them. @throws when it ends before */
+export async function saidBy({ child, done }: Started, words: string | RegExp): Promise<void> {
   let said = ''
   const heard = new Promise<true>((resolve) =>
     child.stdout?.on('data', (chunk: Buffer) => {
       said += chunk
-      if (said.includes(words)) resolve(true)
+      if (typeof words === 'string' ? said.includes(words) : words.test(said)) resolve(true)
     }),
   )
   const ended = done.then(({ exitCode, stderr }) => {
@@ -167,7 +167,7 @@ export async function saidBy({ child, done }: Started, words: string): Promise<v
 }
 
 /** Runs a verb and kills it (-9) when it says these words. @throws when it ends before */
-export async function killedAt(home: Home, words: string, script: string, ...flags: string[]): Promise<void> {
+export async function killedAt(home: Home, words: string | RegExp, script: string, ...flags: string[]): Promise<void> {
   const run = home.start(script, ...flags)
   await saidBy(run, words)
   run.child.kill('SIGKILL')
