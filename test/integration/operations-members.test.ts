@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { birthOf } from '../../tasks/core/processes.ts'
+import { asideOf } from '../support/disasters.ts'
 import { memberPids, underLoad } from '../support/load.ts'
-import { asideOf, members, names, requireInStep } from '../support/members.ts'
+import { members, names, requireInStep } from '../support/members.ts'
 import { destroyHost, done, killedAt, processesWith, testHome } from '../support/verbs.ts'
 
 const home = testHome()

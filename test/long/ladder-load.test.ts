@@ -19,8 +19,8 @@ import {
   writeSome,
   written,
 } from '../support/ladder.ts'
-import { memberPids, underLoad } from '../support/load.ts'
-import { destroyHost, type Home, killedAt, killedAtEachStep, testHome } from '../support/verbs.ts'
+import { loseHosts, underLoad } from '../support/load.ts'
+import { type Home, killedAt, killedAtEachStep, testHome } from '../support/verbs.ts'
 
 const three = testHome()
 
@@ -119,9 +119,7 @@ function underWay(): void {
 forReal('quorum lost in the middle of a downgrade: recover goes on with the newer etcd, and ends it', async () => {
   const [first, ...lost] = await halfMoved('downgrade', v37, v36)
   underWay()
-  const pids = memberPids(three)
-  for (const host of lost) if (pids[host]) process.kill(pids[host], 'SIGKILL')
-  for (const host of lost) destroyHost(three, host)
+  loseHosts(three, lost)
   const refused = await three.verb('recover', '--yes')
   assert.is(refused.exitCode, 2, refused.stderr)
   assert.match(refused.stderr, `Name a folder that has etcd ${v37}`)

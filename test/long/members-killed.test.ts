@@ -4,8 +4,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { asideOf } from '../support/disasters.ts'
 import { memberPids, underLoad } from '../support/load.ts'
-import { asideOf, type Member, members, names, requireInStep } from '../support/members.ts'
+import { type Member, members, names, requireInStep } from '../support/members.ts'
 import { destroyHost, done, killedAt, processesWith, testHome } from '../support/verbs.ts'
 
 const home = testHome()

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { type LoadReport, startLoad } from '../../tasks/etcd/load.ts'
-import { type Home, processesWith } from './verbs.ts'
+import { destroyHost, type Home, processesWith } from './verbs.ts'
 
 /** As much of a home's cluster as clients need. */
 export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
@@ -52,4 +52,11 @@ export function memberPids(home: Home, name = 'etcd-cluster-1'): Record<string, 
       command.endsWith('/etcd'),
     )?.pid ?? 0
   return Object.fromEntries(clientsView(home, name).hosts.map((host) => [host.name, pidOf(host.name)]))
+}
+
+/** Hosts lost in one instant: their members killed, and then their folders gone. */
+export function loseHosts(home: Home, names: string[]): void {
+  const pids = memberPids(home)
+  for (const name of names) if (pids[name]) process.kill(pids[name], 'SIGKILL')
+  for (const name of names) destroyHost(home, name)
 }

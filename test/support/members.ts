@@ -53,9 +53,3 @@ export async function requireInStep(home: Home, expected: string[]): Promise<Rec
   }
   return Object.fromEntries(live.map(({ name, id }) => [name, id]))
 }
-
-/** The old data of a host's earlier members. */
-export const asideOf = (home: Home, host: string): string[] =>
-  readdirSync(join(home.path, '.cluster/etcd-cluster-1/hosts', host, 'var/lib/etcd')).filter((name) =>
-    /^member\.\d{8}T/.test(name),
-  )
