@@ -36,12 +36,6 @@ let stopping = false
 /** A test that takes as long, in ms, is named with its time. */
 const slow = 10_000
 
-/**
- * What starts scripts by the hundred, and others cover as well: to measure coverage would cost each of them as much
- * again as it does.
- */
-const uncovered = (path: string): boolean => path.endsWith('killed.test.ts')
-
 const { values, positionals } = options()
 const root = resolve(values.root ?? join(dirname(fileURLToPath(import.meta.url)), '..'))
 const timeout = Number(values.timeout ?? 1200) * 1000
@@ -119,12 +113,7 @@ async function runFile(file: string): Promise<Outcome> {
   const reportPath = join(reports, `${file.replaceAll('/', '-')}.json`)
   const child = spawn(process.execPath, ['--import', loader, '--import', preload, file], {
     cwd: root,
-    env: {
-      ...process.env,
-      NODE_OPTIONS: nodeOptions(),
-      UVU_REPORT: reportPath,
-      ...(uncovered(file) && { NODE_V8_COVERAGE: '' }),
-    },
+    env: { ...process.env, NODE_OPTIONS: nodeOptions(), UVU_REPORT: reportPath },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
