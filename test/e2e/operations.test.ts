@@ -34,7 +34,7 @@ function listHosts(count: number, etcd: object = {}): void {
 
 /** Runs a verb to its good end under load; returns what it says with --json. */
 async function passes(...words: [string, ...string[]]): Promise<Record<string, unknown>> {
-  const { result } = await underLoad(
+  const result = await underLoad(
     home,
     async () => {
       const outcome = await home.verb(...words, '--json')

@@ -12,13 +12,13 @@ import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { OperationError } from '../../tasks/core/errors.ts'
 import { requireEtcd } from '../../tasks/etcd/binaries.ts'
-import { startLoad } from '../../tasks/etcd/load.ts'
 import { runPlaybook } from '../../tasks/etcd/playbook.ts'
 import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import { temporaryFolder } from '../support/folder.ts'
-import { startHosts, type TestHosts } from '../support/hosts.ts'
-import { requireHeld } from '../support/load.ts'
+import { startHosts, type TestHosts, untilListens } from '../support/hosts.ts'
+import { underLoad } from '../support/load.ts'
+import { pause } from '../support/wait.ts'
 
 interface Row {
   check: string
@@ -141,27 +141,24 @@ const etcdctl = (name: string, command: string): Promise<string> =>
   machines.on(
     name,
     'ETCDCTL_CACERT=/etc/ssl/etcd/ca.crt ETCDCTL_CERT=/etc/ssl/etcd/etcd-client.crt ' +
-      `ETCDCTL_KEY=/etc/ssl/etcd/etcd-client.key etcdctl --command-timeout=3s ${command}`,
+      `ETCDCTL_KEY=/etc/ssl/etcd/etcd-client.key etcdctl --command-timeout=30s ${command}`,
   )
 const health = (): Promise<string> =>
   machines.on('master01', 'true').then(() => etcdctl('master01', 'endpoint health --cluster 2>&1'))
 const addressOf = (name: string): string => machines.hosts.find((host) => host.name === name)?.address ?? ''
 
-/** Looks all the while at who accepts clients; the most members that were down at one moment. */
-function watchDown(): () => Promise<number> {
+/** The most members that accepted no client at one moment while `act` ran. */
+async function mostDown(act: () => Promise<unknown>): Promise<number> {
   let most = 0
   let ended = false
-  const looking = (async () => {
-    while (!ended) {
+  const look = async (): Promise<void> => {
+    for (; !ended; await pause(30)) {
       const up = await Promise.all(machines.hosts.map(({ address }) => accepts(address)))
       most = Math.max(most, up.filter((answer) => !answer).length)
-      await new Promise((wake) => setTimeout(wake, 30))
     }
-  })()
-  return () => {
-    ended = true
-    return looking.then(() => most)
   }
+  await Promise.all([act().finally(() => (ended = true)), look()])
+  return most
 }
 
 function accepts(address: string): Promise<boolean> {
@@ -238,8 +235,8 @@ const notThere: {
   {
     name: 'a port that another program holds',
     before:
-      "echo $$ > /tmp/holder; exec python3 -c 'import socket,time; " +
-      's=socket.create_server(("0.0.0.0",2380)); time.sleep(600)\'',
+      'python3 -c \'import socket,time; s=socket.create_server(("0.0.0.0",2380)); time.sleep(600)\' ' +
+      `>/dev/null 2>&1 & echo $! > /tmp/holder; ${untilListens(2380)}`,
     after: 'kill $(cat /tmp/holder)',
     says: /^master02: Port 2380 of [\d.]+ is taken by python3 \(process \d+\)\.$/,
     helps: /Stop it/,
@@ -340,10 +337,7 @@ for (const { name, before, after, hosts, all, says, helps } of notThere)
       text
         .replaceAll('$MASTER03', addressOf('master03'))
         .replaceAll('$NOBODY', addressOf('master03').replace(/\d+$/, '250'))
-    if (before) {
-      await machines.spawnOn('master02', filled(before))
-      await new Promise((wake) => setTimeout(wake, 500))
-    }
+    if (before) await machines.on('master02', filled(before))
     const error = await refused({ hosts: JSON.parse(filled(JSON.stringify(hosts ?? {}))), all: all?.() ?? {} }).finally(
       () => after && machines.on('master02', filled(after)),
     )
@@ -440,7 +434,7 @@ test('a host that was rebooted rejoins by itself', async () => {
   await machines.reboot('master02')
   await machines.on(
     'master02',
-    'for i in $(seq 300); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1',
+    'for i in $(seq 1200); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1',
   )
   assert.is((await health()).match(/is healthy/g)?.length, 3)
   assert.equal(await converge(), { master01: 0, master02: 0, master03: 0 })
@@ -455,10 +449,10 @@ test('a changed setting restarts one member after the other, the leader last, an
   assert.equal(await startTimes(), before)
 
   const leader = await leaderOf()
-  const [load, mostDown] = [startLoad(cluster), watchDown()]
-  await converge({ all })
-  assert.is(await mostDown(), 1, 'one member at a time')
-  requireHeld(await load.stop(), 'a changed setting')
+  assert.ok(
+    (await mostDown(() => underLoad(cluster, () => converge({ all }), 'a changed setting'))) <= 1,
+    'one member at a time',
+  )
   const started = await startTimes()
   const order = names.map((name, index) => ({ name, at: Number(started[index]) })).sort((a, b) => a.at - b.at)
   assert.is(order.at(-1)?.name, leader)
@@ -469,11 +463,14 @@ test('so does a run of ansible-playbook by hand', async () => {
   inventory({ all: { etcd_environment: { ETCD_SNAPSHOT_COUNT: '30000' } } })
   const before = await startTimes()
   const leader = await leaderOf()
-  const [load, mostDown] = [startLoad(cluster), watchDown()]
-  const { exitCode, output } = await byHand([join(ansible, 'playbooks/etcd.yml')])
-  assert.is(exitCode, 0, output)
-  assert.is(await mostDown(), 1, 'one member at a time')
-  requireHeld(await load.stop(), 'a changed setting, by ansible-playbook')
+  const playbook = async (): Promise<void> => {
+    const { exitCode, output } = await byHand([join(ansible, 'playbooks/etcd.yml')])
+    assert.is(exitCode, 0, output)
+  }
+  assert.ok(
+    (await mostDown(() => underLoad(cluster, playbook, 'a changed setting, by ansible-playbook'))) <= 1,
+    'one member at a time',
+  )
   const started = await startTimes()
   assert.ok(started.every((time, index) => time !== before[index]))
   assert.is(
@@ -502,9 +499,8 @@ test('another etcd is noticed by its sum, and put in place member by member', as
   writeFileSync(join(other, 'etcd'), 'x', { flag: 'a' })
   const all = { etcd_binaries_source: other }
   const before = await startTimes()
-  const load = startLoad(cluster)
-  assert.equal(await converge({ all }), { master01: 2, master02: 2, master03: 2 })
-  requireHeld(await load.stop(), 'other programs')
+  const changed = await underLoad(cluster, () => converge({ all }), 'other programs')
+  assert.equal(changed, { master01: 2, master02: 2, master03: 2 })
   assert.ok((await startTimes()).every((time, index) => time !== before[index]))
   assert.equal(await converge({ all }), { master01: 0, master02: 0, master03: 0 })
   assert.equal(
@@ -607,7 +603,7 @@ test('a host that is lost in the middle is named; the same run goes on once it i
   await machines.boot('master02')
   await machines.on(
     'master02',
-    'for i in $(seq 300); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1',
+    'for i in $(seq 1200); do systemctl is-active -q etcd-member && exit 0; sleep 0.1; done; exit 1',
   )
   await converge({ all })
   assert.equal(await converge({ all }), { master01: 0, master02: 0, master03: 0 })

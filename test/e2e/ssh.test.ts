@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { stringify } from 'yaml'
-import { startHosts, type TestHost, type TestHosts } from '../support/hosts.ts'
+import { startHosts, type TestHost, type TestHosts, untilListens } from '../support/hosts.ts'
 import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome({ HA_ETCD_PROVIDER: 'auto' })
@@ -68,7 +68,7 @@ test('a server that lacks what etcd needs is named, with what helps, before anyt
   await machines.on(
     'master02',
     'ip address add 192.168.99.1/32 dev lo; python3 -m http.server --bind 0.0.0.0 2379 >/dev/null 2>&1 & ' +
-      'echo $! > /tmp/pid; sleep 1',
+      `echo $! > /tmp/pid; ${untilListens(2379)}`,
   )
   const stderr = await failed('up')
   assert.match(stderr, /master02: .*2379/)

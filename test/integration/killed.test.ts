@@ -2,7 +2,7 @@
 // test/long/up-killed.test.ts kills it at each step.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { npxKilled, requireHealed, requireInterrupted, until, untilAtWork } from '../support/interrupted.ts'
+import { npxKilled, requireHealed, requireInterrupted, said, untilAtWork } from '../support/interrupted.ts'
 import { testHome } from '../support/verbs.ts'
 
 const home = testHome()
@@ -10,7 +10,7 @@ const delicate = "Put the host's files in place"
 
 test('kill -9 as etcd starts for the first time; then up: healthy', async () => {
   const run = home.start('up', '--yes')
-  await until(run, delicate, 300)
+  await said(run, delicate, 300)
   run.child.kill('SIGKILL')
   await run.done
   await requireHealed(home, 'after kill -9')
@@ -18,7 +18,7 @@ test('kill -9 as etcd starts for the first time; then up: healthy', async () => 
 
 test('two runs at once: the second is refused, naming the first, and the first ends well', async () => {
   const first = home.start('up', '--yes')
-  await until(first, '[STARTED] Check the certificates')
+  await said(first, '[STARTED] Check the certificates')
   first.child.kill('SIGSTOP') // so that it is still at work, however slow the second is
   const second = await home.verb('up', '--yes').finally(() => first.child.kill('SIGCONT'))
   assert.is(second.exitCode, 1)

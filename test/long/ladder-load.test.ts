@@ -28,7 +28,7 @@ const three = testHome()
 async function eachStepKilled(home: Home, verb: 'upgrade' | 'downgrade', to: string, steps: RegExp[]): Promise<void> {
   use(home, folderOf(to))
   const words = ['--etcd-version', to]
-  const { result } = await underLoad(
+  const result = await underLoad(
     home,
     () => killedAtEachStep(home, verb, ...words),
     `${verb} to ${to}, each step killed`,
@@ -91,7 +91,7 @@ forReal(
       const { folder } = JSON.parse(await must(three, before, 'backup', '--json'))
       if (to === v36) await eachStepKilled(three, 'upgrade', to, [...ofBoth, ...ofEachMember])
       else {
-        const { result } = await underLoad(
+        const result = await underLoad(
           three,
           async () => {
             await halfMoved('upgrade', before, to)

@@ -1,6 +1,6 @@
 // Killed anywhere: whatever step `up` dies at, the next `up` ends with a healthy cluster.
 import { test } from 'uvu'
-import { npxKilled, requireHealed, requireInterrupted, until, untilAtWork, untilBegun } from '../support/interrupted.ts'
+import { npxKilled, requireHealed, requireInterrupted, said, untilAtWork, untilBegun } from '../support/interrupted.ts'
 import { testHome } from '../support/verbs.ts'
 
 const home = testHome()
@@ -32,7 +32,7 @@ for (const [before, words, ms] of moments) {
   test(`${before} before; kill -9 ${ms} ms into "${words}"; then up: healthy`, async () => {
     if (before !== 'running') await home.verb('down', '--yes', before === 'nothing' ? '--purge' : '--json')
     const run = home.start('up', '--yes')
-    await until(run, words, ms)
+    await said(run, words, ms)
     run.child.kill('SIGKILL')
     await run.done
     await requireHealed(home, `killed ${ms} ms into "${words}"`)

@@ -8,6 +8,7 @@ import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { testCluster } from './cluster.ts'
 import { clientsView, loseHosts } from './load.ts'
 import { done, type Home } from './verbs.ts'
+import { pause } from './wait.ts'
 
 interface Keys {
   kvs: { key: string; value: string; mod_revision: number; lease?: number | string }[]
@@ -113,8 +114,4 @@ export async function loseTwoOfThree(
     )
   }
   return { survivor, lost, requireKept }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((wake) => setTimeout(wake, ms))
 }

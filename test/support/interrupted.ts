@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { type Home, processesWith, type Started, saidBy } from './verbs.ts'
+import { pause, until } from './wait.ts'
 
 const stateOf = (home: Home): string => join(home.path, '.cluster/etcd-cluster-1')
-const wait = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
 const filesBelow = (folder: string): string[] =>
   existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
 
@@ -30,20 +30,21 @@ export async function requireHealed(home: Home, what: string): Promise<void> {
 }
 
 /** Waits until a run says these words, and then some milliseconds. @throws when it ends before */
-export async function until(run: Started, words: string, ms = 0): Promise<void> {
+export async function said(run: Started, words: string, ms = 0): Promise<void> {
   await saidBy(run, words)
-  await wait(ms)
+  await pause(ms)
 }
 
 /** Until the run below npx has begun: it has taken no lock yet. */
 export async function untilBegun(home: Home): Promise<void> {
-  while (!processesWith(home.path).some(({ command }) => /^\S*node .*bin\/zx .*scripts\/up\.ts/.test(command)))
-    await wait(10)
+  const begun = /^\S*node .*bin\/zx .*scripts\/up\.ts/
+  await until('npx has begun', () => processesWith(home.path).some(({ command }) => begun.test(command)))
 }
 
 /** Until a host's configuration is there: the role is at work. */
 export async function untilAtWork(home: Home): Promise<void> {
-  while (!filesBelow(stateOf(home)).some((name) => name.endsWith('/keeper/member.conf'))) await wait(10)
+  const isConfiguration = (name: string): boolean => name.endsWith('/keeper/member.conf')
+  await until('the role is at work', () => filesBelow(stateOf(home)).some(isConfiguration))
 }
 
 /** Starts `up` from nothing through npx, and kills npx itself (-9) at that moment: the run below it lives on. */
@@ -64,7 +65,7 @@ export async function npxKilled(home: Home, moment: (home: Home) => Promise<void
 export async function requireInterrupted(home: Home, words: string): Promise<void> {
   await home.verb('down', '--yes', '--purge')
   const run = home.start('up', '--yes')
-  await until(run, words, 100)
+  await said(run, words, 100)
   const pressed = Date.now()
   process.kill(-(run.child.pid ?? 0), 'SIGINT')
   const { exitCode, stderr } = await run.done

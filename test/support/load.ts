@@ -17,32 +17,31 @@ export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
 
 /**
  * Writes and reads while `act` runs: nothing acknowledged may be lost, fail twice or go back in time. `what`: how the
- * measurement is called.
+ * measurement is called. The load ends with `act`, however that ends.
  */
-export async function underLoad<T>(
-  home: Home,
-  act: () => Promise<T>,
-  what = 'under load',
-): Promise<{ result: T; report: LoadReport }> {
-  // To the end of the operation, however slow the machine is; at a pace that leaves the machine to the operation.
-  const load = startLoad(clientsView(home), { pauseMs: 40, maxSeconds: 900 })
-  let report: LoadReport | undefined
-  const result = await act().finally(async () => {
-    report = await load.stop()
-  })
-  assert.ok(report)
-  requireHeld(report, what)
-  return { result, report }
-}
-
-/** What must hold of a load; its figures are shown by the runner. */
-export function requireHeld(report: LoadReport, what: string): void {
-  assert.ok(report.acknowledged > 50, `only ${report.acknowledged} writes`)
+export async function underLoad<T>(on: Home | Cluster, act: () => Promise<T>, what = 'under load'): Promise<T> {
+  const { result, report } = await besideLoad(on, act)
+  assert.ok(report.acknowledged > 0)
   assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
   console.log(
     `measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest ` +
       `stall ${report.longestStallMs} ms`,
   )
+  return result
+}
+
+/** As underLoad, where writes may fail: nothing is required of the load but that it is reported. */
+export async function besideLoad<T>(
+  on: Home | Cluster,
+  act: () => Promise<T>,
+): Promise<{ result: T; report: LoadReport }> {
+  // To the end of the operation, however slow the machine is; at a pace that leaves the machine to the operation.
+  const load = startLoad('verb' in on ? clientsView(on) : on, { pauseMs: 100, maxSeconds: 900 })
+  let report: LoadReport | undefined
+  const result = await act().finally(async () => {
+    report = await load.stop()
+  })
+  return { result, report: report as LoadReport }
 }
 
 /** The pids of a cluster's members, by host. */
@@ -52,6 +51,14 @@ export function memberPids(home: Home, name = 'etcd-cluster-1'): Record<string, 
       command.endsWith('/etcd'),
     )?.pid ?? 0
   return Object.fromEntries(clientsView(home, name).hosts.map((host) => [host.name, pidOf(host.name)]))
+}
+
+/** Sends a signal to a member's etcd; returns its pid. @throws when it does not run */
+export function signalMember(home: Home, host: string, signal: NodeJS.Signals): number {
+  const pid = memberPids(home)[host]
+  if (!pid) throw new Error(`etcd of ${host} does not run`)
+  process.kill(pid, signal)
+  return pid
 }
 
 /** Hosts lost in one instant: their members killed, and then their folders gone. */
