@@ -5,11 +5,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Host } from '../../tasks/core/cluster.ts'
 import { takeLock } from '../../tasks/core/lock.ts'
+import { findProgram } from '../../tasks/core/programs.ts'
 import { clusterPaths } from '../../tasks/core/record.ts'
 import { crashMember } from '../../tasks/vms/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import { memberPids } from '../support/load.ts'
-import { snapshotOf, testHome } from '../support/verbs.ts'
+import { done, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const cluster = testCluster({ name: 'etcd-cluster-1', paths: clusterPaths('etcd-cluster-1', home.path) })
@@ -120,5 +121,39 @@ test('where the hosts have certificates of another authority than the one here, 
     renameSync(`${certs}.kept`, certs)
   }
 })
+
+/** What every member serves, as `certs` sees it with the right clock. */
+const served = async (): Promise<unknown> => (await done(home.verb('certs', '--json'))).certificates
+
+const withFaketime = findProgram('faketime') ? test : test.skip
+for (const [offset, off, verbs] of [
+  [
+    '+400d',
+    'ahead of',
+    [
+      ['rotate-certs', '--all', '--yes'],
+      ['rotate-certs', '--all', '--plan'],
+      ['rotate-ca', '--yes'],
+    ],
+  ],
+  ['-400d', 'behind', [['rotate-certs', '--all', '--yes']]],
+] as [string, string, Words[]][])
+  withFaketime(
+    `with this machine's clock ${offset}, nothing is issued, though a certificate is due; the members' clocks tell`,
+    async () => {
+      const before = [snapshotOf(certs), await served(), memberPids(home)]
+      const refusedThen = async (...words: Words): Promise<void> => {
+        const { exitCode, stderr } = await home.at(offset, ...words)
+        assert.match(stderr, `Error: This machine's clock is 400 days ${off} master01, master02 and master03`)
+        assert.match(stderr, 'Set it right (timedatectl, chrony), then run the same command again.')
+        assert.is(exitCode, 1)
+      }
+      for (const words of verbs) await refusedThen(...words)
+      const path = join(certs, 'etcd-client.crt')
+      renameSync(path, `${certs}.kept`)
+      await refusedThen('up', '--yes').finally(() => renameSync(`${certs}.kept`, path))
+      assert.equal([snapshotOf(certs), await served(), memberPids(home)], before)
+    },
+  )
 
 test.run()

@@ -1,6 +1,6 @@
-// The authority changed while others write and read: killed once and taken back, killed once and gone on with, and
-// nothing is lost. test/long/rotate-ca-killed.test.ts kills at each step.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+// The authority changed while others write and read, and certs/ lost while its members run: killed once and taken back,
+// killed once and gone on with, and nothing is lost. test/long/rotate-ca-killed.test.ts kills at each step.
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -12,6 +12,8 @@ import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
 const environment: Record<string, string> = { HA_ETCD_CA_PASSPHRASE: 'open sesame' }
 const home = testHome(environment)
 const certs = certsOf(home)
+const copy = join(home.path, 'a-copy')
+const record = join(home.path, '.cluster/etcd-cluster-1/cluster.json')
 const file = (name: string): string => readFileSync(join(certs, name), 'utf8')
 const client = (): { cert: string; key: string } => ({ cert: file('etcd-client.crt'), key: file('etcd-client.key') })
 
@@ -69,12 +71,49 @@ test('killed once the first member trusts the new authority, and taken back: all
     if (name !== 'ca.crt' && !name.endsWith('ca.key')) assert.is(snapshotOf(certs)[name], files[name], name)
 })
 
+test('up makes no new authority beside members that trust the lost one, and says the ways out', async () => {
+  const [pids, recorded] = [memberPids(home), readFileSync(record, 'utf8')]
+  renameSync(certs, copy)
+  for (const words of [['up', '--yes'], ['up', '--plan'], ['pki'], ['rotate-certs', '--yes']] as [
+    string,
+    ...string[],
+  ][]) {
+    const { exitCode, stderr } = await home.verb(...words)
+    assert.is(exitCode, 1, words.join(' '))
+    assert.match(stderr, /pki\.ts --from-hosts(.|\n)*rotate-ca\.ts/, words.join(' '))
+  }
+  assert.equal([existsSync(certs) && readdirSync(certs), memberPids(home)], [false, pids])
+  assert.is(readFileSync(record, 'utf8'), recorded)
+})
+
+test('the folder put back is all that is needed', async () => {
+  renameSync(copy, certs)
+  assert.equal((await done(home.verb('up', '--json'))).changes, [])
+})
+
+test('without a copy the hosts give back all but the key', async () => {
+  const before = snapshotOf(certs)
+  const pids = memberPids(home)
+  renameSync(certs, copy)
+  const { plan } = await done(home.verb('pki', '--from-hosts', '--plan', '--json'))
+  assert.match(JSON.stringify(plan), /take ca\.crt back from the hosts/)
+  assert.not.ok(existsSync(certs))
+  const { takenBack, issued } = await done(home.verb('pki', '--from-hosts', '--json'))
+  assert.equal([(takenBack as string[]).length, issued], [15, []])
+  assert.equal(memberPids(home), pids)
+  for (const name of Object.keys(before).filter((path) => path !== 'ca.key' && statSync(join(copy, path)).isFile())) {
+    assert.equal(readFileSync(join(certs, name)), readFileSync(join(copy, name)), name)
+    assert.is(statSync(join(certs, name)).mode, statSync(join(copy, name)).mode, name)
+  }
+  assert.not.ok(existsSync(join(home.path, '.cluster/etcd-cluster-1/fetched')))
+})
+
 test(
-  'step by step, the old key lost, killed once the new authority has issued: up installs, status tells, and in the ' +
-    'end a client of the old one is refused',
+  'step by step, without the old key, killed once the new authority has issued: up installs, status tells, and in ' +
+    'the end a client of the old one is refused',
   async () => {
     const [authority, before] = [file('ca.crt'), client()]
-    rmSync(join(certs, 'ca.key'))
+    assert.not.ok(existsSync(join(certs, 'ca.key')))
     await underLoad(home, async () => {
       const step = await done(home.verb('rotate-ca', '--step', '--json'))
       assert.equal([step.stage, step.finished], ['trusted', false])
@@ -109,6 +148,7 @@ test(
     await requireFinished(home)
     assert.not.ok(file('ca.crt').includes(authority))
     assert.match(file('ca.key'), /^-----BEGIN ENCRYPTED/)
+    assert.equal((await done(home.verb('up', '--json'))).changes, [])
   },
 )
 
