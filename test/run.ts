@@ -47,7 +47,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 // could not get.
 if (!values.root && values.kind !== 'e2e') await prepared()
 const outcomes = values.kind
-  ? await runAll(find(values.kind), 1) // they measure stalls, and have hosts that boot: not side by side
+  ? await runAll(find(values.kind), values.kind === 'long' ? 1 : 2) // those measure stalls: not side by side
   : await runAll([...find('unit'), ...find('integration')], 2)
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
