@@ -63,11 +63,9 @@ whereNewer(
   },
 )
 
-whereNewer('on the newer etcd the other operations work, too, and run again there is nothing to upgrade', async () => {
-  for (const words of [['backup'], ['defrag', '--disarm'], ['certs'], ['upgrade', '--etcd-version', to]]) {
-    const { exitCode, stderr } = await home.verb(words[0] ?? '', ...words.slice(1))
-    assert.is(exitCode, 0, `${words.join(' ')}: ${stderr}`)
-  }
+whereNewer('run again there is nothing to upgrade', async () => {
+  const { exitCode, stderr } = await home.verb('upgrade', '--etcd-version', to)
+  assert.is(exitCode, 0, stderr)
 })
 
 const versions = async (): Promise<string[]> =>

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -17,8 +16,12 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findEtcd } from '../../tasks/etcd/binaries.ts'
+import { put } from '../../tasks/etcd/etcdctl.ts'
 import { openGateway } from '../../tasks/etcd/gateway.ts'
+import { saveSnapshot } from '../../tasks/etcd/maintenance.ts'
+import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { testCluster } from '../support/cluster.ts'
+import { freeTestCluster, startMembers } from '../support/etcd.ts'
 import { clientsView, memberPids, underLoad } from '../support/load.ts'
 import { killedAt, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
 import { pause, until } from '../support/wait.ts'
@@ -204,11 +207,19 @@ for (const [what, spoil, reason] of spoilers) {
 
 /** Another cluster's snapshot, whole in itself, of a revision that ours has, too. */
 async function otherData(file: string): Promise<void> {
-  const { exitCode, stderr } = await home.verb('up', '--cluster', 'other', '--masters', '1', '--yes')
-  assert.is(exitCode, 0, stderr)
-  const { stdout } = await home.verb('backup', '--cluster', 'other', '--json')
-  copyFileSync(join(JSON.parse(stdout).folder, 'snapshot.db'), file)
-  assert.is((await home.verb('down', '--cluster', 'other', '--yes', '--purge')).exitCode, 0)
+  const cluster = await freeTestCluster({ masters: 1 })
+  await ensureCertificates(cluster)
+  const members = await startMembers(cluster)
+  const wrote = (): Promise<boolean> =>
+    put(cluster, 'theirs', 'x').then(
+      () => true,
+      () => false,
+    )
+  const save = async (): Promise<void> => {
+    await until('it takes a key', wrote)
+    await saveSnapshot(cluster, cluster.hosts[0]?.clientURL ?? '', file)
+  }
+  await save().finally(members.stopAll)
 }
 
 test('defrag under load: one member at a time, the leader last; no write is lost or fails twice', async () => {
