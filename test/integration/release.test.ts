@@ -240,7 +240,7 @@ test('doctor says in a line which way it took and why; with etcd.source it takes
   assert.not.match(got.stderr, /warning/i)
   assert.match(got.stdout, `etcd ${version}: the release from ${host}; its SHA-256 is not pinned here`)
   assert.match(
-    (await own.start('doctor', '--yes').done).stdout,
+    (await own.verb('doctor', '--yes')).stdout,
     `etcd ${version} in ${tools}/.tools/etcd-release-linux-amd64`,
   )
 })
