@@ -16,7 +16,8 @@ import {
   requireUnchangedByUp,
   upWithKeys,
 } from '../support/disasters.ts'
-import { memberPids } from '../support/load.ts'
+import { whileHolding } from '../support/folder.ts'
+import { memberPids, whileFrozen } from '../support/load.ts'
 import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
@@ -60,15 +61,14 @@ test(
     'host of another authority',
   async () => {
     const path = join(state, 'cluster.json')
-    const good = readFileSync(path, 'utf8')
-    writeFileSync(path, good.replace(/"etcd": \{/, '"etcd": { "upgradingTo": "3.99.0",'))
-    await refused(home, 1, /upgrade .* was begun(.|\n)*--etcd-version 3\.99\.0/, 'restore', kept, '--yes')
-    writeFileSync(path, good)
-    const ca = join(state, 'hosts/master02/etc/ssl/etcd/ca.crt')
-    const ours = readFileSync(ca)
-    copyFileSync(join(home.path, 'certs/etcd-cluster-1/etcd-client.crt'), ca)
-    await refused(home, 1, /certificates on master02 are of another authority/, 'restore', kept, '--yes')
-    writeFileSync(ca, ours)
+    const begun = readFileSync(path, 'utf8').replace(/"etcd": \{/, '"etcd": { "upgradingTo": "3.99.0",')
+    await whileHolding(path, begun, () =>
+      refused(home, 1, /upgrade .* was begun(.|\n)*--etcd-version 3\.99\.0/, 'restore', kept, '--yes'),
+    )
+    const other = readFileSync(join(home.path, 'certs/etcd-cluster-1/etcd-client.crt'))
+    await whileHolding(join(state, 'hosts/master02/etc/ssl/etcd/ca.crt'), other, () =>
+      refused(home, 1, /certificates on master02 are of another authority/, 'restore', kept, '--yes'),
+    )
   },
 )
 
@@ -115,16 +115,11 @@ test('from nothing but certs/ and the snapshot, on new hosts', async () => {
 test('recover refuses while there is a quorum, and while one could come back by itself', async () => {
   await refused(home, 1, /has a quorum: 3 of 3 members commit/, 'recover', '--yes')
   const pids = memberPids(home)
-  for (const host of ['master01', 'master02']) process.kill(pids[host] ?? 0, 'SIGSTOP')
-  await refused(
-    home,
-    1,
-    /master01 and master02 and master03 still have their data(.|\n)*up\.ts.* --from HOST/,
-    'recover',
-    '--yes',
-  )
-  const { plan } = (await done(home.verb('recover', '--from', 'master02', '--plan', '--json'))) as { plan: string[] }
-  for (const host of ['master01', 'master02']) process.kill(pids[host] ?? 0, 'SIGCONT')
+  const plan = await whileFrozen(home, ['master01', 'master02'], async () => {
+    const reason = /master01 and master02 and master03 still have their data(.|\n)*up\.ts.* --from HOST/
+    await refused(home, 1, reason, 'recover', '--yes')
+    return (await done(home.verb('recover', '--from', 'master02', '--plan', '--json'))).plan as string[]
+  })
   assert.match(plan[0] ?? '', /^you: stop every client .*kube-apiserver/)
   assert.match(plan.join('\n'), /\nstop master02 and keep a copy of its data/)
   assert.match(plan.at(-1) ?? '', /^you: start these clients; .*kube-controller-manager/)

@@ -9,7 +9,7 @@ import { findProgram } from '../../tasks/core/programs.ts'
 import { clusterPaths } from '../../tasks/core/record.ts'
 import { crashMember } from '../../tasks/vms/index.ts'
 import { testCluster } from '../support/cluster.ts'
-import { memberPids } from '../support/load.ts'
+import { memberPids, whileFrozen } from '../support/load.ts'
 import { done, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
@@ -72,27 +72,19 @@ async function backupGoesOn(): Promise<void> {
 }
 
 test('while a member hangs, no other is taken down; backup goes on', async () => {
-  const pid = memberPids(home).master03 ?? 0
-  process.kill(pid, 'SIGSTOP')
-  try {
+  await whileFrozen(home, ['master03'], async () => {
     await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/verify\.ts/)
     await backupGoesOn()
-  } finally {
-    process.kill(pid, 'SIGCONT')
-  }
+  })
 })
 
 test('while a host cannot be reached, no other is taken down; backup goes on, but not without a quorum', async () => {
   await crashMember(cluster, cluster.hosts[2] as Host)
   await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
   await backupGoesOn()
-  const pid = memberPids(home).master02 ?? 0
-  process.kill(pid, 'SIGSTOP')
-  await refused(
-    [backup],
-    /nothing was changed: .*no quorum|commits nothing/,
-    /Next: .*scripts\/(up|verify)\.ts/,
-  ).finally(() => process.kill(pid, 'SIGCONT'))
+  await whileFrozen(home, ['master02'], () =>
+    refused([backup], /nothing was changed: .*no quorum|commits nothing/, /Next: .*scripts\/(up|verify)\.ts/),
+  )
   assert.is((await home.verb('up')).exitCode, 0)
 })
 

@@ -1,12 +1,13 @@
 // The authority changed while others write and read, and certs/ lost while its members run: killed once and taken back,
 // killed once and gone on with, and nothing is lost. test/long/rotate-ca-killed.test.ts kills at each step.
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeAuthority, makeKeyPair } from '../../tasks/core/x509.ts'
 import { answers, certsOf, refused, requireFinished } from '../support/authority.ts'
-import { memberPids, underLoad } from '../support/load.ts'
+import { whileHolding } from '../support/folder.ts'
+import { memberPids, underLoad, whileFrozen } from '../support/load.ts'
 import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
 
 const environment: Record<string, string> = { HA_ETCD_CA_PASSPHRASE: 'open sesame' }
@@ -23,23 +24,14 @@ test('what cannot be done is refused with the reason, and nothing is changed', a
   environment.HA_ETCD_CA_PASSPHRASE = ''
   await refused(home, /ca\.key is encrypted, and HA_ETCD_CA_PASSPHRASE is not set/)
   environment.HA_ETCD_CA_PASSPHRASE = 'open sesame'
-  const member = memberPids(home).master02 ?? 0
-  process.kill(member, 'SIGSTOP')
-  await refused(home, /nothing was changed: master02 does not answer.*\n.*scripts\/verify\.ts/)
-  process.kill(member, 'SIGCONT')
-  const ours = file('ca.crt')
-  writeFileSync(
-    join(certs, 'ca.crt'),
-    (
-      await makeAuthority(
-        await makeKeyPair('ecdsa-p256'),
-        { organization: 'etcd-cluster-1', commonName: 'etcd-ca' },
-        100,
-      )
-    ).certificate.toString(),
+  await whileFrozen(home, ['master02'], () =>
+    refused(home, /nothing was changed: master02 does not answer.*\n.*scripts\/verify\.ts/),
   )
-  await refused(home, /nothing was changed: the certificates on master0\d are of another authority/)
-  writeFileSync(join(certs, 'ca.crt'), ours)
+  const subject = { organization: 'etcd-cluster-1', commonName: 'etcd-ca' }
+  const { certificate } = await makeAuthority(await makeKeyPair('ecdsa-p256'), subject, 100)
+  await whileHolding(join(certs, 'ca.crt'), certificate.toString(), () =>
+    refused(home, /nothing was changed: the certificates on master0\d are of another authority/),
+  )
 })
 
 test('the plan names every step, and touches nothing', async () => {

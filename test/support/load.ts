@@ -61,6 +61,14 @@ export function signalMember(home: Home, host: string, signal: NodeJS.Signals): 
   return pid
 }
 
+/** What `act` gives while these members are frozen (SIGSTOP); they go on afterwards, however it ends. */
+export async function whileFrozen<T>(home: Home, hosts: string[], act: () => Promise<T>): Promise<T> {
+  const pids = hosts.map((host) => signalMember(home, host, 'SIGSTOP'))
+  return act().finally(() => {
+    for (const pid of pids) process.kill(pid, 'SIGCONT')
+  })
+}
+
 /** Hosts lost in one instant: their members killed, and then their folders gone. */
 export function loseHosts(home: Home, names: string[]): void {
   const pids = memberPids(home)
