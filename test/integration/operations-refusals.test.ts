@@ -28,6 +28,8 @@ const operations: Words[] = [
   ['rotate-ca'],
   ['defrag'],
 ]
+/** All of them look alike: these stand for them where another thing is to be seen. */
+const some: Words[] = [['rotate-certs', '--all'], ['replace', 'master01'], ['rotate-ca']]
 const backup: Words = ['backup']
 
 test.before(async () => {
@@ -80,7 +82,7 @@ test('while a member hangs, no other is taken down; backup goes on', async () =>
 
 test('while a host cannot be reached, no other is taken down; backup goes on, but not without a quorum', async () => {
   await crashMember(cluster, cluster.hosts[2] as Host)
-  await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
+  await refused(some, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
   await backupGoesOn()
   await whileFrozen(home, ['master02'], () =>
     refused([backup], /nothing was changed: .*no quorum|commits nothing/, /Next: .*scripts\/(up|verify)\.ts/),
@@ -104,7 +106,7 @@ test('where the hosts have certificates of another authority than the one here, 
   cpSync(join(elsewhere.path, 'certs/etcd-cluster-1'), certs, { recursive: true })
   try {
     await refused(
-      [...operations, backup],
+      [...some, backup],
       /nothing was changed: the certificates on master0\d are of another authority/,
       /Next: .*scripts\/verify\.ts/,
     )
