@@ -6,7 +6,7 @@ import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { call, endpointStatus, grantLease, put } from '../../tasks/etcd/etcdctl.ts'
 import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { testCluster } from './cluster.ts'
-import { clientsView, loseHosts } from './load.ts'
+import { clientsView, loseHosts, putAll } from './load.ts'
 import { done, type Home } from './verbs.ts'
 import { pause } from './wait.ts'
 
@@ -31,7 +31,10 @@ export async function upWithKeys(home: Home): Promise<Keys['kvs']> {
   await done(home.verb('up', '--yes', '--json'))
   const cluster = etcdctlView(home)
   const lease = await grantLease(cluster, 3600)
-  for (let index = 0; index < 20; index++) await put(cluster, `key/${index % 15}`, `value ${index}`)
+  await putAll(
+    cluster,
+    Array.from({ length: 20 }, (_, index) => [`key/${index % 15}`, `value ${index}`]),
+  )
   await put(cluster, 'leased', 'yes', { lease })
   return allKeys(home)
 }

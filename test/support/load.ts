@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { type LoadReport, startLoad } from '../../tasks/etcd/load.ts'
 import { destroyHost, type Home, processesWith } from './verbs.ts'
 
@@ -42,6 +43,15 @@ export async function besideLoad<T>(
     report = await load.stop()
   })
   return { result, report: report as LoadReport }
+}
+
+/** Writes keys one after the other, without a process for each. */
+export async function putAll(cluster: Cluster, keys: [key: string, value: string][]): Promise<void> {
+  const gateway = openGateway(cluster, 1)
+  const write = async (): Promise<void> => {
+    for (const [key, value] of keys) await gateway.put(gateway.endpoints[0] ?? '', key, value)
+  }
+  await write().finally(() => gateway.close())
 }
 
 /** The pids of a cluster's members, by host. */

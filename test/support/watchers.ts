@@ -7,6 +7,7 @@ import type { Cluster } from '../../tasks/core/cluster.ts'
 import { clientEnvironment } from '../../tasks/etcd/client-environment.ts'
 import { call, put } from '../../tasks/etcd/etcdctl.ts'
 import { etcdctlView } from './disasters.ts'
+import { putAll } from './load.ts'
 import { done, testHome } from './verbs.ts'
 import { etcdOf } from './versions.ts'
 import { pause, until } from './wait.ts'
@@ -124,9 +125,11 @@ export async function upWithBackups(): Promise<[older: string, later: string]> {
   writeFileSync(join(home.path, 'cluster.yaml'), `etcd: { binaries: ${newer?.folder} }\n`)
   await done(home.verb('up', '--yes', '--json'))
   const backup = async (): Promise<string> => (await done(home.verb('backup', '--json'))).folder as string
-  for (let index = 0; index < 20; index++) await put(cluster(), `key/${index}`, 'first')
+  const keys = (first: number, last: number, value: string): [string, string][] =>
+    Array.from({ length: last - first }, (_, index) => [`key/${first + index}`, value])
+  await putAll(cluster(), keys(0, 20, 'first'))
   const older = await backup()
-  for (let index = 10; index < 40; index++) await put(cluster(), `key/${index}`, 'second')
+  await putAll(cluster(), keys(10, 40, 'second'))
   return [older, await backup()]
 }
 
