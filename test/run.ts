@@ -22,6 +22,8 @@ interface Outcome {
   problems: string[]
   output: string
   ms: number
+  /** How long each test and hook took, in ms. */
+  took: [title: string, ms: number][]
 }
 
 const usage =
@@ -31,12 +33,8 @@ const loader = new URL('../tasks/core/loader.mjs', import.meta.url).href
 const reports = mkdtempSync(join(tmpdir(), 'tests-'))
 const atWork = new Set<number>()
 let stopping = false
-
-/**
- * What starts scripts by the hundred, and others cover as well: to measure coverage would cost each of them as much
- * again as it does.
- */
-const uncovered = (path: string): boolean => path.endsWith('killed.test.ts')
+/** A test that takes as long, in ms, is named with its time. */
+const slow = 10_000
 
 const { values, positionals } = options()
 const root = resolve(values.root ?? join(dirname(fileURLToPath(import.meta.url)), '..'))
@@ -49,8 +47,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 // could not get.
 if (!values.root && values.kind !== 'e2e') await prepared()
 const outcomes = values.kind
-  ? await runAll(find(values.kind), 1) // they measure stalls, and have hosts that boot: not side by side
-  : [...(await runAll(find('unit'), 2)), ...(await runAll(find('integration'), 2))]
+  ? await runAll(find(values.kind), values.kind === 'long' ? 1 : 2) // those measure stalls: not side by side
+  : await runAll([...find('unit'), ...find('integration')], 2)
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 
@@ -115,12 +113,7 @@ async function runFile(file: string): Promise<Outcome> {
   const reportPath = join(reports, `${file.replaceAll('/', '-')}.json`)
   const child = spawn(process.execPath, ['--import', loader, '--import', preload, file], {
     cwd: root,
-    env: {
-      ...process.env,
-      NODE_OPTIONS: nodeOptions(),
-      UVU_REPORT: reportPath,
-      ...(uncovered(file) && { NODE_V8_COVERAGE: '' }),
-    },
+    env: { ...process.env, NODE_OPTIONS: nodeOptions(), UVU_REPORT: reportPath },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -148,7 +141,7 @@ async function runFile(file: string): Promise<Outcome> {
   else if (ending && !report?.failed && problems.length === 0) problems.push(`It ended with ${ending}.`)
   else if (report?.running) problems.push(`It ended in the middle of "${report.running}".`)
   if (leftovers) problems.push('It left processes of its own group behind.')
-  const { passed = 0, failed = 0, skipped = 0, skippedTests = [], failures = [] } = report ?? {}
+  const { passed = 0, failed = 0, skipped = 0, skippedTests = [], failures = [], took = [] } = report ?? {}
   if (passed + failed + skipped === 0) problems.push('It ran no test.')
   return {
     file,
@@ -160,6 +153,7 @@ async function runFile(file: string): Promise<Outcome> {
     problems,
     output: Buffer.concat(output).toString(),
     ms: Date.now() - started,
+    took,
   }
 }
 
@@ -193,7 +187,8 @@ function readReport(path: string): Report | undefined {
   }
 }
 
-function show(file: string, { passed, failed, skipped, skippedTests, problems, output, ms }: Outcome): void {
+function show(file: string, outcome: Outcome): void {
+  const { passed, failed, skipped, skippedTests, problems, output, ms, took } = outcome
   const counts = [
     `${passed} passed`,
     ...(failed ? [`${failed} failed`] : []),
@@ -201,6 +196,8 @@ function show(file: string, { passed, failed, skipped, skippedTests, problems, o
   ].join(', ')
   console.log(`${failed ? chalk.red('✘') : chalk.green('✔')} ${file}  ${counts}  ${chalk.dim(duration(ms))}`)
   for (const title of skippedTests) console.log(chalk.dim(`  skipped: ${title}`))
+  for (const [title, each] of took.filter(([, each]) => each >= slow))
+    console.log(chalk.dim(`  ${duration(each)}: ${title}`))
   for (const [measured] of output.matchAll(/measured: .*/g)) console.log(chalk.dim(`  ${measured}`))
   if (!failed) return
   if (output.trim()) console.log(output.trimEnd())

@@ -58,7 +58,7 @@ function record(cluster: Cluster, version: string | undefined, upgradingTo?: str
 }
 
 /**
- * Right after a downgrade was ended, members work at the older version for some seconds: then etcd takes one to the same
+ * Right after a downgrade was ended, members work at the older version for some seconds: etcd takes one to the same
  * version for a mistake, as it does where one is enabled already.
  */
 async function enable(cluster: Cluster, minor: string): Promise<void> {

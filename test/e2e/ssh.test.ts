@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { stringify } from 'yaml'
-import { startHosts, type TestHost, type TestHosts } from '../support/hosts.ts'
+import { startHosts, type TestHost, type TestHosts, untilListens } from '../support/hosts.ts'
 import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome({ HA_ETCD_PROVIDER: 'auto' })
@@ -18,7 +18,7 @@ let key: string
 test.before(async () => {
   const image = process.env.TEST_IMAGE
   if (!image) throw new Error('TEST_IMAGE names no image: run this with npm run test:e2e.')
-  machines = await startHosts(image, 7)
+  machines = await startHosts(image, 5)
   key = machines.ssh.ansible_ssh_private_key_file ?? ''
   knownHosts = /UserKnownHostsFile=(\S+)/.exec(machines.ssh.ansible_ssh_common_args ?? '')?.[1] ?? ''
 })
@@ -68,7 +68,7 @@ test('a server that lacks what etcd needs is named, with what helps, before anyt
   await machines.on(
     'master02',
     'ip address add 192.168.99.1/32 dev lo; python3 -m http.server --bind 0.0.0.0 2379 >/dev/null 2>&1 & ' +
-      'echo $! > /tmp/pid; sleep 1',
+      `echo $! > /tmp/pid; ${untilListens(2379)}`,
   )
   const stderr = await failed('up')
   assert.match(stderr, /master02: .*2379/)
@@ -125,38 +125,15 @@ test('a plan shows the difference on each server, and touches none', async () =>
   listHosts()
 })
 
-test('a changed host key is refused, and one that is not known, and a key that the server does not take', async () => {
+test('a changed host key is refused', async () => {
   const kept = readFileSync(knownHosts, 'utf8')
   const [, second] = machines.hosts
   await hangUp('master02')
-  const other =
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home.path, 'other'), '-C', '']).toString() +
-    readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(home.path, 'other'), '-C', ''])
+  const other = readFileSync(join(home.path, 'other.pub'), 'utf8').trim()
   writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*$`, 'm'), `${second?.address} ${other}`))
-  assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not the one that was known/)
-  writeFileSync(knownHosts, kept.replace(new RegExp(`^${second?.address} .*\n`, 'm'), ''))
-  assert.match(await failed('etcd-role'), /master02.*: its SSH host key is not known here/)
-  writeFileSync(knownHosts, kept)
-  await hangUp('master03')
-  listHosts(({ name }) => (name === 'master03' ? { identityFile: join(home.path, 'other') } : {}))
-  await passed('vms')
-  assert.match(await failed('etcd-role'), /master03.*: SSH does not let the user vagrant in/)
-  listHosts()
-  await passed('up')
-})
-
-test('two servers with one address, or others than the cluster was made of, are refused with exit code 2', async () => {
-  const [first] = machines.hosts
-  const list = readFileSync(configFile, 'utf8')
-  writeFileSync(configFile, list.replace(/192\.168\.\d+\.102/, first?.address ?? ''))
-  const twice = await home.verb('up')
-  assert.is(twice.exitCode, 2)
-  assert.match(twice.stderr, `master01 and master02 have the same address ${first?.address}`)
-  writeFileSync(configFile, list.replace(/192\.168\.(\d+)\.103/, '192.168.$1.109'))
-  const others = await home.verb('up')
-  assert.is(others.exitCode, 2)
-  assert.match(others.stderr, /master03 \(\S+\.103\) went, master03 \(\S+\.109\) came/)
-  writeFileSync(configFile, list)
+  const said = await failed('etcd-role').finally(() => writeFileSync(knownHosts, kept))
+  assert.match(said, /master02.*: its SSH host key is not the one that was known/)
 })
 
 test(
@@ -227,7 +204,7 @@ test('down takes etcd, its certificates and its data from the servers, and leave
 })
 
 test(
-  "servers by a person's own inventory, by its own names for them: five, seven, five; others " +
+  "servers by a person's own inventory, by its own names for them: three, five, three; others " +
     'that it lists are left alone',
   async () => {
     const { ansible_ssh_common_args: args = '' } = machines.ssh
@@ -247,19 +224,19 @@ test(
         name,
         'ls -d /etc/ssl/etcd /var/lib/etcd/member 2>/dev/null || true; systemctl is-active etcd-member || true',
       )
-    list(5)
-    writeFileSync(configFile, stringify({ cluster: 'seven', inventory: 'inventory.ini' }))
-    assert.match((await passed('up')).stdout, /Hosts +5 ssh/)
-    const ours = readFileSync(join(home.path, '.cluster/seven/inventory.yml'), 'utf8')
+    list(3)
+    writeFileSync(configFile, stringify({ cluster: 'inventory', inventory: 'inventory.ini' }))
+    assert.match((await passed('up')).stdout, /Hosts +3 ssh/)
+    const ours = readFileSync(join(home.path, '.cluster/inventory/inventory.yml'), 'utf8')
     assert.not.match(ours, 'ansible_ssh_private_key_file') // how they are reached stays where the person wrote it
-    list(7)
-    assert.equal(JSON.parse((await passed('scale', '--json')).stdout).added, ['master06.example', 'master07.example'])
-    assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0, 0, 0, 0, 0])
-    list(6)
-    assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 6/)
     list(5)
-    assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master07.example', 'master06.example'])
-    assert.is(await there('master07'), 'inactive')
+    assert.equal(JSON.parse((await passed('scale', '--json')).stdout).added, ['master04.example', 'master05.example'])
+    assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0, 0, 0])
+    list(4)
+    assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 4/)
+    list(3)
+    assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master05.example', 'master04.example'])
+    assert.is(await there('master05'), 'inactive')
     const kept = await machines.on('master02', 'cat /etc/ssl/etcd/ca.crt')
     await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
     assert.match(
@@ -267,10 +244,10 @@ test(
       /master02.example: its certificates are of another authority: .* another cluster, and nothing was removed/,
     )
     await machines.on('master02', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
-    await machines.on('master06', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
-    list(7)
+    await machines.on('master04', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
+    list(5)
     await passed('down', '--yes', '--purge')
-    assert.is(await there('master06'), '/etc/ssl/etcd\n/var/lib/etcd/member\ninactive')
+    assert.is(await there('master04'), '/etc/ssl/etcd\n/var/lib/etcd/member\ninactive')
     assert.is(await there('master01'), 'inactive')
   },
 )

@@ -5,6 +5,7 @@ import { freePort } from '../../tasks/etcd/reach.ts'
 import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { freeTestCluster, startMembers } from '../support/etcd.ts'
 import { etcdOf } from '../support/versions.ts'
+import { until } from '../support/wait.ts'
 
 const newer = await etcdOf('3.6.14') // Debian 12's etcd does not know the variable
 
@@ -18,13 +19,13 @@ const newer = await etcdOf('3.6.14') // Debian 12's etcd does not know the varia
       const answer = await fetch(`${url}/v3/kv/${path}`, { method: 'POST', body: JSON.stringify(body) })
       return (await answer.json()) as { kvs?: object[] }
     }
-    for (const deadline = Date.now() + 20_000; ; await new Promise((wake) => setTimeout(wake, 100)))
-      try {
-        await ask('put', { key: btoa('secret'), value: btoa('open') })
-        break
-      } catch (error) {
-        if (Date.now() > deadline) throw error
-      }
+    const put = (): Promise<unknown> => ask('put', { key: btoa('secret'), value: btoa('open') })
+    await until('it takes a key', () =>
+      put().then(
+        () => true,
+        () => false,
+      ),
+    )
     assert.is((await ask('range', { key: btoa('secret') })).kvs?.length, 1)
   } finally {
     await members.stopAll()

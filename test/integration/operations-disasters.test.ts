@@ -1,68 +1,34 @@
-// Disasters: all data gone, a quorum lost for good. What a snapshot or a surviving member has comes back, whenever a
-// run was killed.
+// Disasters: all data gone, a quorum lost for good. What a snapshot or a surviving member has comes back, though a run
+// was killed. test/long/disasters-killed.test.ts kills at each step.
 import { createHash } from 'node:crypto'
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Cluster, Host } from '../../tasks/core/cluster.ts'
-import { call, endpointStatus, grantLease, put } from '../../tasks/etcd/etcdctl.ts'
-import { openGateway } from '../../tasks/etcd/gateway.ts'
-import { crashMember } from '../../tasks/vms/index.ts'
-import { testCluster } from '../support/cluster.ts'
-import { clientsView, memberPids } from '../support/load.ts'
-import { destroyHost, killedAt, type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
-import { etcdOf } from '../support/versions.ts'
-
-interface Keys {
-  kvs: { key: string; value: string; mod_revision: number; lease?: number | string }[]
-}
+import { put } from '../../tasks/etcd/etcdctl.ts'
+import {
+  allKeys,
+  asideOf,
+  etcdctlView,
+  loseTwoOfThree,
+  recordOf,
+  refused,
+  requireUnchangedByUp,
+  upWithKeys,
+} from '../support/disasters.ts'
+import { whileHolding } from '../support/folder.ts'
+import { memberPids, whileFrozen } from '../support/load.ts'
+import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const state = join(home.path, '.cluster/etcd-cluster-1')
 const kept = join(home.path, 'kept')
 const snapshot = join(kept, 'snapshot.db')
-const dataOf = (host: string): string => join(state, 'hosts', host, 'var/lib/etcd')
-const record = (): Record<string, unknown> => JSON.parse(readFileSync(join(state, 'cluster.json'), 'utf8'))
-const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
 
-/** The cluster as etcdctl needs it. */
-function cluster(): Cluster {
-  const view = clientsView(home)
-  return { ...testCluster(), ...view, paths: { ...testCluster().paths, ...view.paths } }
-}
-
-/** Every key with its value, revision and lease, in order. */
-const allKeys = async (): Promise<Keys['kvs']> => (await call<Keys>(cluster(), ['get', '', '--prefix'], {})).kvs
-
-async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
-  const { exitCode, stdout, stderr } = await verb
-  assert.is(exitCode, 0, stderr)
-  return JSON.parse(stdout)
-}
-
-async function refused(pattern: RegExp, verb: string, ...words: string[]): Promise<void> {
-  await refusedWith(1, pattern, verb, ...words)
-}
-
-async function refusedWith(code: number, pattern: RegExp, verb: string, ...words: string[]): Promise<void> {
-  const { exitCode, stderr } = await home.verb(verb, ...words)
-  assert.is(exitCode, code, stderr)
-  assert.match(stderr, pattern)
-}
-
-async function requireUnchangedByUp(): Promise<void> {
-  assert.equal((await done(home.verb('up', '--json'))).changes, [])
-}
-
-let before: Keys['kvs']
+let before: Awaited<ReturnType<typeof upWithKeys>>
 
 test.before(async () => {
-  await done(home.verb('up', '--yes', '--json'))
-  const lease = await grantLease(cluster(), 3600)
-  for (let index = 0; index < 20; index++) await put(cluster(), `key/${index % 15}`, `value ${index}`)
-  await put(cluster(), 'leased', 'yes', { lease })
-  before = await allKeys()
+  before = await upWithKeys(home)
   cpSync((await done(home.verb('backup', '--json'))).folder as string, kept, { recursive: true })
 })
 
@@ -81,13 +47,13 @@ test('a snapshot that is damaged, or of a newer etcd, is refused, and nothing is
     [changed(/(clusterVersion|storageVersion)3\.\d/g, '$13.9'), 1, /is of etcd 3\.9, and etcd-cluster-1 runs/],
   ] as const) {
     writeFileSync(spoilt, bad)
-    await refusedWith(code, reason, 'restore', spoilt, '--yes')
+    await refused(home, code, reason, 'restore', spoilt, '--yes')
   }
   mkdirSync(join(home.path, 'other'))
   copyFileSync(join(kept, 'metadata.json'), join(home.path, 'other/metadata.json'))
   writeFileSync(join(home.path, 'other/snapshot.db'), changed('value 19', 'value 91'))
-  await refusedWith(2, /not what its backup noted/, 'restore', join(home.path, 'other'), '--yes')
-  assert.equal([memberPids(home), snapshotOf(join(home.path, 'certs')), record().begun], [pids, files, undefined])
+  await refused(home, 2, /not what its backup noted/, 'restore', join(home.path, 'other'), '--yes')
+  assert.equal([memberPids(home), snapshotOf(join(home.path, 'certs')), recordOf(home).begun], [pids, files, undefined])
 })
 
 test(
@@ -95,20 +61,19 @@ test(
     'host of another authority',
   async () => {
     const path = join(state, 'cluster.json')
-    const good = readFileSync(path, 'utf8')
-    writeFileSync(path, good.replace(/"etcd": \{/, '"etcd": { "upgradingTo": "3.99.0",'))
-    await refused(/upgrade .* was begun(.|\n)*--etcd-version 3\.99\.0/, 'restore', kept, '--yes')
-    writeFileSync(path, good)
-    const ca = join(state, 'hosts/master02/etc/ssl/etcd/ca.crt')
-    const ours = readFileSync(ca)
-    copyFileSync(join(home.path, 'certs/etcd-cluster-1/etcd-client.crt'), ca)
-    await refused(/certificates on master02 are of another authority/, 'restore', kept, '--yes')
-    writeFileSync(ca, ours)
+    const begun = readFileSync(path, 'utf8').replace(/"etcd": \{/, '"etcd": { "upgradingTo": "3.99.0",')
+    await whileHolding(path, begun, () =>
+      refused(home, 1, /upgrade .* was begun(.|\n)*--etcd-version 3\.99\.0/, 'restore', kept, '--yes'),
+    )
+    const other = readFileSync(join(home.path, 'certs/etcd-cluster-1/etcd-client.crt'))
+    await whileHolding(join(state, 'hosts/master02/etc/ssl/etcd/ca.crt'), other, () =>
+      refused(home, 1, /certificates on master02 are of another authority/, 'restore', kept, '--yes'),
+    )
   },
 )
 
 test('the plan of a restore says what it would do; without an answer nothing is done', async () => {
-  await put(cluster(), 'after', 'the backup')
+  await put(etcdctlView(home), 'after', 'the backup')
   const pids = memberPids(home)
   const { plan } = (await done(home.verb('restore', kept, '--plan', '--json'))) as { plan: string[] }
   assert.match(plan.join('\n'), /revision \d+, \d+ keys(.|\n)*stop every member, move its data aside/)
@@ -118,45 +83,43 @@ test('the plan of a restore says what it would do; without an answer nothing is 
   assert.is(exitCode, 2)
   assert.match(stderr, /Replace the data of .*Every write after it is lost \(the members are \d+ revisions further\)/)
   assert.match(stderr, /Stop every client that keeps a copy.*kube-apiserver/)
-  assert.equal([memberPids(home), record().begun, (await allKeys()).length], [pids, undefined, before.length + 1])
+  assert.equal(
+    [memberPids(home), recordOf(home).begun, (await allKeys(home)).length],
+    [pids, undefined, before.length + 1],
+  )
 })
 
 test('a running cluster is restored; killed in the middle, only restore goes on; old data is kept aside', async () => {
   await killedAt(home, '[STARTED] Stop every member', 'restore', kept, '--yes')
-  const [{ token }, begun] = [record().etcd as { token: string }, record().begun]
+  const [{ token }, begun] = [recordOf(home).etcd as { token: string }, recordOf(home).begun]
   assert.ok(begun)
   for (const verb of [['up'], ['replace', 'master01'], ['recover', '--yes']] as [string, ...string[]][])
-    await refused(/A restore .* was begun(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
-  await killedAt(home, '[STARTED] Write the inventory', 'restore', kept, '--yes')
+    await refused(home, 1, /A restore .* was begun(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
   const { clients } = await done(home.verb('restore', kept, '--yes', '--json'))
   assert.match(clients as string, /^Now start the clients that you stopped \(each kube-apiserver\)/)
-  assert.equal(await allKeys(), before)
-  assert.equal(record().begun, undefined)
+  assert.equal(await allKeys(home), before)
+  assert.equal(recordOf(home).begun, undefined)
   assert.match(readFileSync(join(state, 'inventory.yml'), 'utf8'), `etcd_cluster_token: ${token}`)
-  for (const host of ['master01', 'master02', 'master03'])
-    assert.is(readdirSync(dataOf(host)).filter((name) => /^member\.\d{8}T/.test(name)).length, 1)
-  await requireUnchangedByUp()
+  for (const host of ['master01', 'master02', 'master03']) assert.is(asideOf(home, host).length, 1)
+  await requireUnchangedByUp(home)
 })
 
 test('from nothing but certs/ and the snapshot, on new hosts', async () => {
   assert.is((await home.verb('down', '--yes')).exitCode, 0)
   rmSync(join(home.path, '.cluster'), { recursive: true })
   await done(home.verb('restore', snapshot, '--yes', '--json'))
-  assert.equal(await allKeys(), before)
-  await requireUnchangedByUp()
+  assert.equal(await allKeys(home), before)
+  await requireUnchangedByUp(home)
 })
 
 test('recover refuses while there is a quorum, and while one could come back by itself', async () => {
-  await refused(/has a quorum: 3 of 3 members commit/, 'recover', '--yes')
+  await refused(home, 1, /has a quorum: 3 of 3 members commit/, 'recover', '--yes')
   const pids = memberPids(home)
-  for (const host of ['master01', 'master02']) process.kill(pids[host] ?? 0, 'SIGSTOP')
-  await refused(
-    /master01 and master02 and master03 still have their data(.|\n)*up\.ts.* --from HOST/,
-    'recover',
-    '--yes',
-  )
-  const { plan } = (await done(home.verb('recover', '--from', 'master02', '--plan', '--json'))) as { plan: string[] }
-  for (const host of ['master01', 'master02']) process.kill(pids[host] ?? 0, 'SIGCONT')
+  const plan = await whileFrozen(home, ['master01', 'master02'], async () => {
+    const reason = /master01 and master02 and master03 still have their data(.|\n)*up\.ts.* --from HOST/
+    await refused(home, 1, reason, 'recover', '--yes')
+    return (await done(home.verb('recover', '--from', 'master02', '--plan', '--json'))).plan as string[]
+  })
   assert.match(plan[0] ?? '', /^you: stop every client .*kube-apiserver/)
   assert.match(plan.join('\n'), /\nstop master02 and keep a copy of its data/)
   assert.match(plan.at(-1) ?? '', /^you: start these clients; .*kube-controller-manager/)
@@ -164,88 +127,21 @@ test('recover refuses while there is a quorum, and while one could come back by 
 })
 
 test(
-  'two of three hosts destroyed under load: what the survivor had is there, three members ' +
-    'again, whenever it was killed',
+  'two of three hosts destroyed under load, the recovery killed: what the survivor had is there, three ' +
+    'members again',
   async () => {
-    const gateway = openGateway(clientsView(home), 24)
-    const acknowledged: { key: string; revision: number }[] = []
-    let writing = true
-    const writer = async (index: number): Promise<void> => {
-      for (let count = 0; writing; count++) {
-        const key = `load/${index}-${count}`
-        const endpoint = gateway.endpoints[count % 3] ?? ''
-        await gateway.put(endpoint, key, 'x').then(
-          (revision) => acknowledged.push({ key, revision }),
-          () => pause(20),
-        )
-      }
-    }
-    const started = Date.now()
-    const writers = Promise.all(Array.from({ length: 24 }, (_, index) => writer(index)))
-    while (acknowledged.length < 500) await pause(20)
-    const statuses = await endpointStatus(cluster())
-    const survivor = cluster().hosts.find(
-      (_, index) => statuses[index]?.ok && statuses[index].value.leaderId !== statuses[index].value.memberId,
-    ) as Host // a follower knows least
-    const lost = cluster().hosts.filter(({ name }) => name !== survivor.name)
-    const rate = acknowledged.length / ((Date.now() - started) / 1000)
-    const pids = memberPids(home)
-    for (const { name } of lost) process.kill(pids[name] ?? 0, 'SIGKILL')
-    for (const { name } of lost) destroyHost(home, name)
-    writing = false
-    await writers
-    const [status] = await endpointStatus(cluster(), { endpoints: [survivor.clientURL] })
-    const reached = status?.ok ? status.value.revision : 0
-    const had = acknowledged.filter(({ revision }) => revision <= reached)
-    console.log(
-      `  ${acknowledged.length} writes (${Math.round(rate)}/s), ${acknowledged.length - had.length} of ` +
-        `them unknown to ${survivor.name}`,
-    )
-    assert.ok(had.length > acknowledged.length - 100)
-
+    const { survivor, requireKept } = await loseTwoOfThree(home)
     await killedAt(home, '[STARTED] Forget the members', 'recover', '--yes')
-    await refused(/A recover .* was begun(.|\n)*recover\.ts --from master0\d/, 'up')
-    await killedAt(home, `[COMPLETED] Add ${lost[0]?.name} as a learner`, 'recover', '--yes')
-    await killedAt(home, `[COMPLETED] Let ${lost[0]?.name} vote`, 'recover', '--yes')
-    // no quorum again; but what was formed has all, and must not be formed by force once more
-    await crashMember(cluster(), lost[0] as Host)
-    assert.is((await done(home.verb('recover', '--yes', '--json'))).from, null)
-    const there = await gateway.keysBelow(survivor.clientURL, 'load/')
-    gateway.close()
-    assert.equal(
-      had.filter(({ key }) => !there.has(key)),
-      [],
-    )
-    assert.equal((await allKeys()).filter(({ key }) => before.some((old) => old.key === key)).length, before.length)
-    const copies = readdirSync(dataOf(survivor.name)).filter((name) => /^member\.\d{8}T/.test(name))
-    assert.ok(copies.length > 0, 'a copy of its data')
-    assert.not.ok(existsSync(join(dataOf(survivor.name), 'member.part')))
-    assert.equal(record().begun, undefined)
-    await requireUnchangedByUp()
+    await refused(home, 1, /A recover .* was begun(.|\n)*recover\.ts --from master0\d/, 'up')
+    await done(home.verb('recover', '--yes', '--json'))
+    await requireKept()
+    assert.equal((await allKeys(home)).filter(({ key }) => before.some((old) => old.key === key)).length, before.length)
+    assert.ok(asideOf(home, survivor.name).length > 0, 'a copy of its data')
+    assert.not.ok(existsSync(join(state, 'hosts', survivor.name, 'var/lib/etcd/member.part')))
+    assert.equal(recordOf(home).begun, undefined)
+    await requireUnchangedByUp(home)
   },
 )
-
-const newer = await etcdOf('3.7.1')
-const whereNewer = newer ? test : test.skip
-
-whereNewer('a newer etcd restores with its revision raised, and what it saved is refused by an older one', async () => {
-  const config = join(home.path, 'newer.yaml')
-  writeFileSync(config, `cluster: newer\nmasters: 1\netcd: { binaries: ${newer?.folder} }\n`)
-  await done(home.verb('up', '--config', config, '--yes', '--json'))
-  const { folder, metadata } = (await done(home.verb('backup', '--cluster', 'newer', '--json'))) as {
-    folder: string
-    metadata: { revision: number }
-  }
-  assert.is((await done(home.verb('restore', folder, '--cluster', 'newer', '--yes', '--json'))).revisionRaised, true)
-  const view = {
-    ...testCluster(),
-    ...clientsView(home, 'newer'),
-    paths: { ...testCluster().paths, ...clientsView(home, 'newer').paths },
-  }
-  assert.ok((await put(view, 'key', 'value')) > metadata.revision + 1_000_000_000)
-  copyFileSync(join(folder, 'snapshot.db'), join(home.path, 'of-newer.db'))
-  await refused(/is of etcd 3\.\d+, and etcd-cluster-1 runs/, 'restore', join(home.path, 'of-newer.db'), '--yes')
-})
 
 test.after(() => home.downAll())
 

@@ -5,11 +5,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Host } from '../../tasks/core/cluster.ts'
 import { takeLock } from '../../tasks/core/lock.ts'
+import { findProgram } from '../../tasks/core/programs.ts'
 import { clusterPaths } from '../../tasks/core/record.ts'
 import { crashMember } from '../../tasks/vms/index.ts'
 import { testCluster } from '../support/cluster.ts'
-import { memberPids } from '../support/load.ts'
-import { snapshotOf, testHome } from '../support/verbs.ts'
+import { memberPids, whileFrozen } from '../support/load.ts'
+import { done, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const cluster = testCluster({ name: 'etcd-cluster-1', paths: clusterPaths('etcd-cluster-1', home.path) })
@@ -27,6 +28,8 @@ const operations: Words[] = [
   ['rotate-ca'],
   ['defrag'],
 ]
+/** All of them look alike: these stand for them where another thing is to be seen. */
+const some: Words[] = [['rotate-certs', '--all'], ['replace', 'master01'], ['rotate-ca']]
 const backup: Words = ['backup']
 
 test.before(async () => {
@@ -71,27 +74,19 @@ async function backupGoesOn(): Promise<void> {
 }
 
 test('while a member hangs, no other is taken down; backup goes on', async () => {
-  const pid = memberPids(home).master03 ?? 0
-  process.kill(pid, 'SIGSTOP')
-  try {
+  await whileFrozen(home, ['master03'], async () => {
     await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*kill -CONT/)
     await backupGoesOn()
-  } finally {
-    process.kill(pid, 'SIGCONT')
-  }
+  })
 })
 
 test('while a host cannot be reached, no other is taken down; backup goes on, but not without a quorum', async () => {
   await crashMember(cluster, cluster.hosts[2] as Host)
-  await refused(operations, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
+  await refused(some, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
   await backupGoesOn()
-  const pid = memberPids(home).master02 ?? 0
-  process.kill(pid, 'SIGSTOP')
-  await refused(
-    [backup],
-    /nothing was changed: .*no quorum|commits nothing/,
-    /Next: .*scripts\/(up|verify)\.ts/,
-  ).finally(() => process.kill(pid, 'SIGCONT'))
+  await whileFrozen(home, ['master02'], () =>
+    refused([backup], /nothing was changed: .*no quorum|commits nothing/, /Next: .*scripts\/(up|verify)\.ts/),
+  )
   assert.is((await home.verb('up')).exitCode, 0)
 })
 
@@ -111,7 +106,7 @@ test('where the hosts have certificates of another authority than the one here, 
   cpSync(join(elsewhere.path, 'certs/etcd-cluster-1'), certs, { recursive: true })
   try {
     await refused(
-      [...operations, backup],
+      [...some, backup],
       /nothing was changed: master0\d serves a certificate .* of another authority/,
       /Next: .*pki\.ts --from-hosts/,
     )
@@ -120,5 +115,39 @@ test('where the hosts have certificates of another authority than the one here, 
     renameSync(`${certs}.kept`, certs)
   }
 })
+
+/** What every member serves, as `certs` sees it with the right clock. */
+const served = async (): Promise<unknown> => (await done(home.verb('certs', '--json'))).certificates
+
+const withFaketime = findProgram('faketime') ? test : test.skip
+for (const [offset, off, verbs] of [
+  [
+    '+400d',
+    'ahead of',
+    [
+      ['rotate-certs', '--all', '--yes'],
+      ['rotate-certs', '--all', '--plan'],
+      ['rotate-ca', '--yes'],
+    ],
+  ],
+  ['-400d', 'behind', [['rotate-certs', '--all', '--yes']]],
+] as [string, string, Words[]][])
+  withFaketime(
+    `with this machine's clock ${offset}, nothing is issued, though a certificate is due; the members' clocks tell`,
+    async () => {
+      const before = [snapshotOf(certs), await served(), memberPids(home)]
+      const refusedThen = async (...words: Words): Promise<void> => {
+        const { exitCode, stderr } = await home.at(offset, ...words)
+        assert.match(stderr, `Error: This machine's clock is 400 days ${off} master01, master02 and master03`)
+        assert.match(stderr, 'Set it right (timedatectl, chrony), then run the same command again.')
+        assert.is(exitCode, 1)
+      }
+      for (const words of verbs) await refusedThen(...words)
+      const path = join(certs, 'etcd-client.crt')
+      renameSync(path, `${certs}.kept`)
+      await refusedThen('up', '--yes').finally(() => renameSync(`${certs}.kept`, path))
+      assert.equal([snapshotOf(certs), await served(), memberPids(home)], before)
+    },
+  )
 
 test.run()

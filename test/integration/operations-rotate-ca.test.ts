@@ -1,84 +1,37 @@
-// The authority changed while others write and read: killed, gone on with and taken back at each step, its old key
-// lost, and nothing is lost.
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+// The authority changed while others write and read, and certs/ lost while its members run: killed once and taken back,
+// killed once and gone on with, and nothing is lost. test/long/rotate-ca-killed.test.ts kills at each step.
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeAuthority, makeKeyPair } from '../../tasks/core/x509.ts'
-import { identity, probeTLS } from '../../tasks/etcd/probe.ts'
-import { clientsView, memberPids, underLoad } from '../support/load.ts'
-import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
+import { answers, certsOf, refused, requireFinished } from '../support/authority.ts'
+import { whileHolding } from '../support/folder.ts'
+import { memberPids, underLoad, whileFrozen } from '../support/load.ts'
+import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
 
 const environment: Record<string, string> = { HA_ETCD_CA_PASSPHRASE: 'open sesame' }
 const home = testHome(environment)
-const certs = join(home.path, 'certs/etcd-cluster-1')
+const certs = certsOf(home)
+const copy = join(home.path, 'a-copy')
+const record = join(home.path, '.cluster/etcd-cluster-1/cluster.json')
 const file = (name: string): string => readFileSync(join(certs, name), 'utf8')
 const client = (): { cert: string; key: string } => ({ cert: file('etcd-client.crt'), key: file('etcd-client.key') })
 
-async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
-  const { exitCode, stdout, stderr } = await verb
-  assert.is(exitCode, 0, stderr)
-  return JSON.parse(stdout)
-}
-
-async function refused(reason: RegExp | string, ...flags: string[]): Promise<void> {
-  const [files, pids] = [snapshotOf(certs), memberPids(home)]
-  const { exitCode, stderr } = await home.verb('rotate-ca', '--yes', ...flags)
-  assert.is(exitCode, 1)
-  assert.match(stderr, reason)
-  assert.equal([snapshotOf(certs), memberPids(home)], [files, pids])
-}
-
-/** Runs rotate-ca and kills it (-9) when it says these words. */
-async function killedAt(words: string | RegExp, ...flags: string[]): Promise<void> {
-  const { child, done: ended } = home.start('rotate-ca', '--yes', ...flags)
-  let said = ''
-  child.stdout?.on('data', (chunk: Buffer) => {
-    said += chunk
-    if (typeof words === 'string' ? said.includes(words) : words.test(said)) child.kill('SIGKILL')
-  })
-  const { exitCode, stderr } = await ended
-  assert.is(exitCode, null, `killed at "${words}": ${stderr}${said}`)
-}
-
-/** How every member answers this client: let in, or refused. */
-async function answers(shown: { cert: string; key: string }): Promise<string[]> {
-  const probes = await Promise.all(
-    clientsView(home).hosts.map(({ address }) => probeTLS(address, 2379, identity(shown), '/version', 5000)),
-  )
-  return [...new Set(probes.map(({ kind }) => kind))]
-}
-
-/** Finished, either way: one authority, no file of a change, and verify has nothing to say. */
-async function requireFinished(): Promise<void> {
-  assert.equal([existsSync(join(certs, 'next-ca.key')), existsSync(join(certs, 'old-ca.crt'))], [false, false])
-  const report = await done(home.verb('verify', '--json'))
-  assert.equal([report.healthy, report.warnings], [true, []])
-}
-
 test('what cannot be done is refused with the reason, and nothing is changed', async () => {
   assert.is((await home.verb('up', '--yes')).exitCode, 0)
-  await refused(/No change of etcd-cluster-1's authority is under way/, '--back')
+  await refused(home, /No change of etcd-cluster-1's authority is under way/, '--back')
   environment.HA_ETCD_CA_PASSPHRASE = ''
-  await refused(/ca\.key is encrypted, and HA_ETCD_CA_PASSPHRASE is not set/)
+  await refused(home, /ca\.key is encrypted, and HA_ETCD_CA_PASSPHRASE is not set/)
   environment.HA_ETCD_CA_PASSPHRASE = 'open sesame'
-  const member = memberPids(home).master02 ?? 0
-  process.kill(member, 'SIGSTOP')
-  await refused(/nothing was changed: master02 does not answer.*\n.*kill -CONT/)
-  process.kill(member, 'SIGCONT')
-  const ours = file('ca.crt')
-  writeFileSync(
-    join(certs, 'ca.crt'),
-    (
-      await makeAuthority(
-        await makeKeyPair('ecdsa-p256'),
-        { organization: 'etcd-cluster-1', commonName: 'etcd-ca' },
-        100,
-      )
-    ).certificate.toString(),
+  await whileFrozen(home, ['master02'], () =>
+    refused(home, /nothing was changed: master02 does not answer.*\n.*kill -CONT/),
   )
-  await refused(/nothing was changed: master0\d serves a certificate .* of another authority/)
-  writeFileSync(join(certs, 'ca.crt'), ours)
+  const subject = { organization: 'etcd-cluster-1', commonName: 'etcd-ca' }
+  const { certificate } = await makeAuthority(await makeKeyPair('ecdsa-p256'), subject, 100)
+  await whileHolding(join(certs, 'ca.crt'), certificate.toString(), () =>
+    refused(home, /nothing was changed: master0\d serves a certificate .* of another authority/),
+  )
 })
 
 test('the plan names every step, and touches nothing', async () => {
@@ -98,79 +51,96 @@ test('the plan names every step, and touches nothing', async () => {
   assert.equal([snapshotOf(certs), memberPids(home)], [files, pids])
 })
 
-test('killed once the first member trusts the new authority, taken back, killed again: all is as before', async () => {
+test('killed once the first member trusts the new authority, and taken back: all is as before', async () => {
   const [files, pids] = [snapshotOf(certs), memberPids(home)]
   await underLoad(home, async () => {
-    await killedAt(/Restart etcd on [\s\S]*Restart etcd on /)
+    await killedAt(home, /Restart etcd on [\s\S]*Restart etcd on /, 'rotate-ca', '--yes')
     assert.not.equal(memberPids(home), pids)
-    await killedAt('[COMPLETED] Write ca.crt', '--back')
     await done(home.verb('rotate-ca', '--back', '--yes', '--json'))
   })
-  await requireFinished()
+  await requireFinished(home)
   for (const name of Object.keys(files))
     if (name !== 'ca.crt' && !name.endsWith('ca.key')) assert.is(snapshotOf(certs)[name], files[name], name)
 })
 
-test('step by step; killed once the new one has issued: up installs, status tells, and all is taken back', async () => {
-  const [authority, before] = [file('ca.crt'), client()]
-  await underLoad(home, async () => {
-    const step = await done(home.verb('rotate-ca', '--step', '--json'))
-    assert.equal([step.stage, step.finished], ['trusted', false])
-    assert.match(step.clients as string, /^Now give every client .*ca\.crt.*kube-apiserver/)
-    assert.ok(file('ca.crt').startsWith(authority) && file('ca.crt').length > authority.length)
-    const pids = memberPids(home)
-    await killedAt('[COMPLETED] Issue 7 certificates')
-    const newer = client()
-    assert.equal(
-      [newer.cert === before.cert, await answers(newer), await answers(before)],
-      [false, ['answered'], ['answered']],
-    )
-    const up = await done(home.verb('up', '--yes', '--json'))
-    assert.match((up.warnings as string[])[0] ?? '', 'rotate-ca.ts --back')
-    assert.equal(memberPids(home), pids, 'nobody is restarted for new leaves')
-    const { certificates, warning } = (await done(home.verb('certs', '--json'))) as {
-      certificates: { issues?: boolean; served?: { state: string } }[]
-      warning: string
-    }
-    assert.equal(
-      [
-        certificates.map(({ issues }) => issues).slice(0, 2),
-        certificates.filter(({ served }) => served?.state === 'this one').length,
-      ],
-      [[false, true], 6],
-    )
-    assert.is((await done(home.verb('status', '--json'))).warning, warning)
-    assert.match(warning, 'is being changed')
-    const { changes } = (await done(home.verb('rotate-ca', '--back', '--yes', '--json'))) as { changes: string[] }
-    assert.is(changes.filter((change) => change.startsWith('issued')).length, 7)
-    assert.equal(
-      [await answers(newer), await answers(client()), await answers(before)],
-      [['refused'], ['answered'], ['answered']],
-    )
-  })
-  await requireFinished()
-  assert.is(file('ca.crt'), authority)
+test('up makes no new authority beside members that trust the lost one, and says the ways out', async () => {
+  const [pids, recorded] = [memberPids(home), readFileSync(record, 'utf8')]
+  renameSync(certs, copy)
+  for (const words of [['up', '--yes'], ['up', '--plan'], ['pki'], ['rotate-certs', '--yes']] as [
+    string,
+    ...string[],
+  ][]) {
+    const { exitCode, stderr } = await home.verb(...words)
+    assert.is(exitCode, 1, words.join(' '))
+    assert.match(stderr, /pki\.ts --from-hosts(.|\n)*rotate-ca\.ts/, words.join(' '))
+  }
+  assert.equal([existsSync(certs) && readdirSync(certs), memberPids(home)], [false, pids])
+  assert.is(readFileSync(record, 'utf8'), recorded)
+})
+
+test('the folder put back is all that is needed', async () => {
+  renameSync(copy, certs)
+  assert.equal((await done(home.verb('up', '--json'))).changes, [])
+})
+
+test('without a copy the hosts give back all but the key', async () => {
+  const before = snapshotOf(certs)
+  const pids = memberPids(home)
+  renameSync(certs, copy)
+  const { plan } = await done(home.verb('pki', '--from-hosts', '--plan', '--json'))
+  assert.match(JSON.stringify(plan), /take ca\.crt back from the hosts/)
+  assert.not.ok(existsSync(certs))
+  const { takenBack, issued } = await done(home.verb('pki', '--from-hosts', '--json'))
+  assert.equal([(takenBack as string[]).length, issued], [15, []])
+  assert.equal(memberPids(home), pids)
+  for (const name of Object.keys(before).filter((path) => path !== 'ca.key' && statSync(join(copy, path)).isFile())) {
+    assert.equal(readFileSync(join(certs, name)), readFileSync(join(copy, name)), name)
+    assert.is(statSync(join(certs, name)).mode, statSync(join(copy, name)).mode, name)
+  }
+  assert.not.ok(existsSync(join(home.path, '.cluster/etcd-cluster-1/fetched')))
 })
 
 test(
-  'forward, killed after each step, the old key lost: a client of the old authority is ' +
-    'refused, one of the new is let in',
+  'step by step, without the old key, killed once the new authority has issued: up installs, status tells, and in ' +
+    'the end a client of the old one is refused',
   async () => {
     const [authority, before] = [file('ca.crt'), client()]
-    rmSync(join(certs, 'ca.key'))
+    assert.not.ok(existsSync(join(certs, 'ca.key')))
     await underLoad(home, async () => {
-      await killedAt('[COMPLETED] Trust a new authority beside the present one')
-      await killedAt('[COMPLETED] Issue every certificate anew')
-      assert.equal(await answers(before), ['answered'])
-      await killedAt('[OUTPUT] Restart etcd on')
-      await refused(/There is no way back/, '--back')
-      await killedAt('[COMPLETED] Trust the old authority no longer')
-      assert.equal((await done(home.verb('rotate-ca', '--yes', '--json'))).finished, true)
+      const step = await done(home.verb('rotate-ca', '--step', '--json'))
+      assert.equal([step.stage, step.finished], ['trusted', false])
+      assert.match(step.clients as string, /^Now give every client .*ca\.crt.*kube-apiserver/)
+      assert.ok(file('ca.crt').startsWith(authority) && file('ca.crt').length > authority.length)
+      const pids = memberPids(home)
+      await killedAt(home, '[COMPLETED] Issue 7 certificates', 'rotate-ca', '--yes')
+      const newer = client()
+      assert.equal(
+        [newer.cert === before.cert, await answers(home, newer), await answers(home, before)],
+        [false, ['answered'], ['answered']],
+      )
+      const up = await done(home.verb('up', '--yes', '--json'))
+      assert.match((up.warnings as string[])[0] ?? '', 'rotate-ca.ts --back')
+      assert.equal(memberPids(home), pids, 'nobody is restarted for new leaves')
+      const { certificates, warning } = (await done(home.verb('certs', '--json'))) as {
+        certificates: { issues?: boolean; served?: { state: string } }[]
+        warning: string
+      }
+      assert.equal(
+        [
+          certificates.map(({ issues }) => issues).slice(0, 2),
+          certificates.filter(({ served }) => served?.state === 'this one').length,
+        ],
+        [[false, true], 6],
+      )
+      assert.is((await done(home.verb('status', '--json'))).warning, warning)
+      assert.match(warning, 'is being changed')
+      assert.is((await done(home.verb('rotate-ca', '--yes', '--json'))).finished, true)
     })
-    assert.equal([await answers(before), await answers(client())], [['refused'], ['answered']])
-    await requireFinished()
+    assert.equal([await answers(home, before), await answers(home, client())], [['refused'], ['answered']])
+    await requireFinished(home)
     assert.not.ok(file('ca.crt').includes(authority))
     assert.match(file('ca.key'), /^-----BEGIN ENCRYPTED/)
+    assert.equal((await done(home.verb('up', '--json'))).changes, [])
   },
 )
 

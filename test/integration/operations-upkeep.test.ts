@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -17,10 +16,15 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findEtcd } from '../../tasks/etcd/binaries.ts'
+import { put } from '../../tasks/etcd/etcdctl.ts'
 import { openGateway } from '../../tasks/etcd/gateway.ts'
+import { saveSnapshot } from '../../tasks/etcd/maintenance.ts'
+import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { testCluster } from '../support/cluster.ts'
+import { freeTestCluster, startMembers } from '../support/etcd.ts'
 import { clientsView, memberPids, underLoad } from '../support/load.ts'
 import { killedAt, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
+import { pause, until } from '../support/wait.ts'
 
 const home = testHome()
 const certs = join(home.path, 'certs/etcd-cluster-1')
@@ -29,7 +33,6 @@ const record = join(home.path, '.cluster/etcd-cluster-1/cluster.json')
 const config = join(home.path, 'cluster.yaml')
 const quota = 'etcd: { environment: { ETCD_QUOTA_BACKEND_BYTES: "8000000" } }\n'
 const good = (): string[] => (existsSync(store) ? readdirSync(store).filter((name) => /Z$/.test(name)) : [])
-const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
 
 test.before(async () => {
   writeFileSync(config, quota)
@@ -74,7 +77,7 @@ test('rotate-certs --plan names what would be issued and where it is installed, 
 
 test('rotate-certs --all: every member serves new serials, none was restarted, no write was disturbed', async () => {
   const pids = memberPids(home)
-  const { result } = await underLoad(home, () => home.verb('rotate-certs', '--all', '--json'))
+  const result = await underLoad(home, () => home.verb('rotate-certs', '--all', '--json'))
   assert.is(result.exitCode, 0, result.stderr)
   const { issued, served } = JSON.parse(result.stdout) as {
     issued: object[]
@@ -106,7 +109,7 @@ test('rotate-certs refuses where installing would restart a member, and issues n
 })
 
 test('backup under load: restored once, its data is the live one; kept for its owner only', async () => {
-  const { result } = await underLoad(home, () => home.verb('backup', '--json'))
+  const result = await underLoad(home, () => home.verb('backup', '--json'))
   assert.is(result.exitCode, 0, result.stderr)
   const { folder, metadata } = JSON.parse(result.stdout)
   assert.equal(readdirSync(folder).sort(), ['metadata.json', 'snapshot.db'])
@@ -129,13 +132,12 @@ test('backup under load: restored once, its data is the live one; kept for its o
 test('backup killed in the middle leaves nothing that counts, and no etcd; the next one tidies up', async () => {
   const before = good()
   const { child, done } = home.start('backup')
-  while (child.exitCode === null && !processesWith(store).some(({ command }) => command.includes('/etcd ')))
-    await pause(5)
-  process.kill(child.pid ?? 0, 'SIGKILL')
+  const proving = (): boolean => processesWith(store).some(({ command }) => command.includes('/etcd '))
+  await until('it is being proven', () => child.exitCode !== null || proving())
+  child.kill('SIGKILL')
   await done
-  await pause(300)
+  await until('its etcd is gone', () => processesWith(store).length === 0)
   assert.equal(good(), before)
-  assert.equal(processesWith(store), [])
   const { exitCode, stderr } = await home.verb('backup', '--keep', '1')
   assert.is(exitCode, 0, stderr)
   assert.is(readdirSync(store).length, 1, 'the newest only, and nothing half made')
@@ -205,11 +207,19 @@ for (const [what, spoil, reason] of spoilers) {
 
 /** Another cluster's snapshot, whole in itself, of a revision that ours has, too. */
 async function otherData(file: string): Promise<void> {
-  const { exitCode, stderr } = await home.verb('up', '--cluster', 'other', '--masters', '1', '--yes')
-  assert.is(exitCode, 0, stderr)
-  const { stdout } = await home.verb('backup', '--cluster', 'other', '--json')
-  copyFileSync(join(JSON.parse(stdout).folder, 'snapshot.db'), file)
-  assert.is((await home.verb('down', '--cluster', 'other', '--yes', '--purge')).exitCode, 0)
+  const cluster = await freeTestCluster({ masters: 1 })
+  await ensureCertificates(cluster)
+  const members = await startMembers(cluster)
+  const wrote = (): Promise<boolean> =>
+    put(cluster, 'theirs', 'x').then(
+      () => true,
+      () => false,
+    )
+  const save = async (): Promise<void> => {
+    await until('it takes a key', wrote)
+    await saveSnapshot(cluster, cluster.hosts[0]?.clientURL ?? '', file)
+  }
+  await save().finally(members.stopAll)
 }
 
 test('defrag under load: one member at a time, the leader last; no write is lost or fails twice', async () => {
@@ -221,7 +231,7 @@ test('defrag under load: one member at a time, the leader last; no write is lost
   )
   const [, leader = ''] = /from (master0\d) to/.exec(plan[2] ?? '') ?? []
   assert.match(plan[3] ?? '', `defragment ${leader}`)
-  const { result } = await underLoad(home, () => home.verb('defrag', '--json'))
+  const result = await underLoad(home, () => home.verb('defrag', '--json'))
   assert.is(result.exitCode, 0, result.stderr)
 })
 
@@ -241,7 +251,7 @@ test('NOSPACE: other verbs refuse and name the cure; defrag --disarm cures it, a
   assert.is(cured.exitCode, 0, cured.stderr)
   for (const { dbSizeBytes, dbSizeBytesBefore } of JSON.parse(cured.stdout).members)
     assert.ok(dbSizeBytes < dbSizeBytesBefore / 4)
-  await underLoad(home, () => pause(5000))
+  await underLoad(home, () => pause(1000))
 })
 
 test('an operation on a host or a cluster that is not there is refused, naming those that are', async () => {

@@ -79,7 +79,7 @@ test('a run that was killed in the middle is gone on with by the next, and so is
     site.answers.set(archive.path, (request, response) =>
       request.headers.range ? response.writeHead(503).end() : stalledAfter(5000)(request, response),
     )
-    const { closed } = await fetched(home, { stallMs: killed ? 10_000 : 300 }, { killed })
+    const { closed } = await fetched(home, { stallMs: killed ? 60_000 : 1500 }, { killed })
     if (!killed) assert.is(closed, `${host} answered 503`)
     assert.is(parts(home).length, 1)
     assert.equal(counted(home), [])
@@ -139,13 +139,13 @@ test('a release that is not there, and an authority that is not trusted, each ha
 
 test('a slow site may take as long as it likes; one that says nothing any more may not', async () => {
   const home = temporaryFolder()
-  const stallMs = 500
+  const stallMs = 2000
   const started = Date.now()
   site.answers.set(archive.path, (_, response) => {
     response.writeHead(200, { 'content-length': archive.content.length })
     const piece = Math.ceil(archive.content.length / 8)
     for (let index = 0; index < 8; index++)
-      setTimeout(() => response.write(archive.content.subarray(index * piece, (index + 1) * piece)), index * 150)
+      setTimeout(() => response.write(archive.content.subarray(index * piece, (index + 1) * piece)), index * 600)
   })
   await fetched(home, { stallMs })
   assert.ok(whole(home))
@@ -240,7 +240,7 @@ test('doctor says in a line which way it took and why; with etcd.source it takes
   assert.not.match(got.stderr, /warning/i)
   assert.match(got.stdout, `etcd ${version}: the release from ${host}; its SHA-256 is not pinned here`)
   assert.match(
-    (await own.start('doctor', '--yes').done).stdout,
+    (await own.verb('doctor', '--yes')).stdout,
     `etcd ${version} in ${tools}/.tools/etcd-release-linux-amd64`,
   )
 })

@@ -5,15 +5,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { birthOf } from '../../tasks/core/processes.ts'
 import { type Gateway, openGateway } from '../../tasks/etcd/gateway.ts'
-import { clientsView, memberPids } from '../support/load.ts'
+import { clientsView, memberPids, signalMember } from '../support/load.ts'
 import { putUnderSupervisord, supervisedFiles, supervisorPackage } from '../support/supervisord.ts'
 import { killedAt, processesWith, testHome } from '../support/verbs.ts'
+import { until } from '../support/wait.ts'
 
 const home = testHome()
 const state = join(home.path, '.cluster/etcd-cluster-1')
 const site = await supervisorPackage()
 const whereSupervised = site ? test : test.skip
-const wait = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
 
 async function done(verb: string, ...words: string[]): Promise<Record<string, unknown>> {
   const { exitCode, stdout, stderr } = await home.verb(verb, ...words, '--json')
@@ -69,12 +69,8 @@ whereSupervised('so does an up after one that was killed in the middle of it', a
 })
 
 whereSupervised('its keepers start a member again, as any keeper does', async () => {
-  const pid = memberPids(home).master01 ?? 0
-  assert.ok(pid > 0)
-  process.kill(pid, 'SIGKILL')
-  for (let waited = 0; waited < 10_000 && [0, pid].includes(memberPids(home).master01 ?? 0); waited += 100)
-    await wait(100)
-  assert.ok(![0, pid].includes(memberPids(home).master01 ?? 0))
+  const pid = signalMember(home, 'master01', 'SIGKILL')
+  await until('it is back', () => ![0, pid].includes(memberPids(home).master01 ?? 0))
 })
 
 whereSupervised('down ends supervisord with its members', async () => {

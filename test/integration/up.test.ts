@@ -14,29 +14,20 @@ import {
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import type { Host } from '../../tasks/core/cluster.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { birthOf } from '../../tasks/core/processes.ts'
 import { requireEtcd } from '../../tasks/etcd/binaries.ts'
-import { startLoad } from '../../tasks/etcd/load.ts'
 import { testCluster } from '../support/cluster.ts'
-import { requireHeld } from '../support/load.ts'
-import { type Home, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
+import { clientsView, memberPids, underLoad } from '../support/load.ts'
+import { done, type Home, type Outcome, processesWith, snapshotOf, testHome } from '../support/verbs.ts'
+import { pause } from '../support/wait.ts'
 
 const home = testHome()
 const certs = join(home.path, 'certs/etcd-cluster-1')
 /** The same home, with more in the environment. */
 const testHomeAt = (existing: Home, environment: Record<string, string>): Home =>
   testHome({ ...environment, HA_ETCD_HOME: existing.path })
-const clusterOf = (path: string): Cluster => ({ hosts: recordedHosts(path), paths: { certs } }) as Cluster
-const recordedHosts = (path: string): Host[] =>
-  (
-    JSON.parse(readFileSync(join(path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')) as { members: Host[] }
-  ).members.map((member) => ({
-    ...member,
-    clientURL: `https://${member.address}:2379`,
-  }))
-
 /** What a running cluster writes by itself left out. */
 const withoutLogs = (files: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(files).filter(([name]) => !/\.log|\/var\//.test(name)))
@@ -47,10 +38,7 @@ const etcdPids = (): number[] =>
     .map(({ pid }) => pid)
     .sort()
 
-const pidOf = (host: string): number =>
-  processesWith(`ETCD_DATA_DIR=${home.path}/.cluster/etcd-cluster-1/hosts/${host}/`).find(({ command }) =>
-    command.endsWith('/etcd'),
-  )?.pid ?? 0
+const pidOf = (host: string): number => memberPids(home)[host] ?? 0
 
 /** Makes a member lead; the request must be made to the one that leads now. */
 async function moveLeader(host: Host): Promise<void> {
@@ -69,9 +57,9 @@ const etcdctl = async (more: Record<string, string>, ...args: string[]): Promise
     try {
       return await etcdctlOnce(more, ...args)
     } catch (error) {
-      if (waited > 15_000 || !/unhealthy cluster|no leader/.test(String((error as { stderr?: unknown }).stderr)))
+      if (waited > 60_000 || !/unhealthy cluster|no leader/.test(String((error as { stderr?: unknown }).stderr)))
         throw error
-      await new Promise((wake) => setTimeout(wake, 500))
+      await pause(500)
     }
   }
 }
@@ -222,28 +210,21 @@ test('a changed setting restarts one member after the other: no write fails, and
   const before = etcdPids()
   const file = join(home.path, 'cluster.yaml')
   writeFileSync(file, 'etcd: { environment: { ETCD_SNAPSHOT_COUNT: 20000 } }\n')
-  const { hosts } = clusterOf(home.path)
-  const [first] = hosts
-  await moveLeader(first as Host)
-  const load = startLoad(clusterOf(home.path))
+  const { hosts } = clientsView(home)
+  await moveLeader(hosts[0] as Host)
   const looks: number[] = []
   const watch = setInterval(() => looks.push(etcdPids().length), 20)
   // As from a shell that evaluated env: the person's own ETCDCTL_* must not disturb the role.
-  const { exitCode, stdout, stderr } = await testHomeAt(
-    home,
-    JSON.parse((await home.verb('env', '--json')).stdout),
-  ).verb('etcd-role', '--json')
-  clearInterval(watch)
-  const report = await load.stop()
+  const fromShell = testHomeAt(home, JSON.parse((await home.verb('env', '--json')).stdout))
+  const role = (): Promise<Outcome> => fromShell.verb('etcd-role', '--json').finally(() => clearInterval(watch))
+  const { exitCode, stdout, stderr } = await underLoad(home, role, 'a changed setting')
   assert.is(exitCode, 0, stderr)
   assert.equal(JSON.parse(stdout).changed, { master01: 1, master02: 1, master03: 1 })
   assert.ok(etcdPids().every((pid) => !before.includes(pid)))
   // One that is down for a few milliseconds only may go unseen.
-  assert.ok(looks.length > 20 && Math.min(...looks) >= 2, 'one member at a time')
+  assert.ok(looks.length > 0 && Math.min(...looks) >= 2, 'one member at a time')
   const births = await Promise.all(hosts.map(async (host) => Number(await birthOf(pidOf(host.name)))))
   assert.is(Math.max(...births), births[0], 'the leader goes last')
-  assert.ok(report.reads > 100)
-  requireHeld(report, 'a changed setting')
   assert.is((await home.verb('verify')).exitCode, 0)
   assert.equal(JSON.parse((await home.verb('etcd-role', '--json')).stdout).changed, {
     master01: 0,
@@ -278,7 +259,7 @@ test(
     process.kill(pid, 'SIGSTOP') // so that it writes nothing while its data goes
     rmSync(data, { recursive: true, maxRetries: 5 })
     process.kill(pid, 'SIGKILL') // its keeper starts it again at once
-    await new Promise((wake) => setTimeout(wake, 3000))
+    await pause(3000)
     assert.not.ok(existsSync(data), 'a member that forgot its data must not rejoin under its old id')
     const { exitCode, stderr } = await home.verb('up', '--yes')
     assert.is(exitCode, 1)
@@ -293,8 +274,8 @@ test('the commands that the refusal names, and then up, replace the emptied memb
   const [, id = '', peerURL = ''] =
     /member remove (\w+), then etcdctl member add master03 --peer-urls=(\S+),/.exec(stderr) ?? []
   const others = {
-    ETCDCTL_ENDPOINTS: recordedHosts(home.path)
-      .slice(0, 2)
+    ETCDCTL_ENDPOINTS: clientsView(home)
+      .hosts.slice(0, 2)
       .map((host) => host.clientURL)
       .join(),
   }
@@ -318,7 +299,7 @@ test(
     const { stderr } = await home.verb('up', '--yes')
     const [, id = '', peerURL = ''] =
       /member remove (\w+), then etcdctl member add master02 --peer-urls=(\S+),/.exec(stderr) ?? []
-    const [first, , third] = recordedHosts(home.path)
+    const [first, , third] = clientsView(home).hosts
     const others = { ETCDCTL_ENDPOINTS: `${first?.clientURL},${third?.clientURL}` }
     await etcdctl(others, 'member', 'remove', id)
     await etcdctl(others, 'member', 'add', 'master02', `--peer-urls=${peerURL}`)
@@ -332,22 +313,22 @@ test(
   },
 )
 
-test('a second cluster of another size lives beside the first', async () => {
-  for (const masters of ['1', '5', '7']) {
-    const name = `beside-${masters}`
-    const { exitCode, stdout, stderr } = await home.verb(
-      'up',
-      '--cluster',
-      name,
-      '--masters',
-      masters,
-      '--json',
-      '--yes',
-    )
-    assert.is(exitCode, 0, stderr)
-    assert.is(JSON.parse(stdout).endpoints.length, Number(masters))
+test('clusters of another size live beside the first', async () => {
+  const config = join(home.path, 'beside.yaml')
+  writeFileSync(config, 'etcd: { environment: { ETCD_ENABLE_GRPC_GATEWAY: "false" } }\n')
+  for (const [masters, ...more] of [['1', '--config', config], ['5']] as [string, ...string[]][]) {
+    const words = ['--cluster', `beside-${masters}`, '--masters', masters, ...more]
+    const { endpoints } = await done(home.verb('up', ...words, '--json', '--yes'))
+    assert.is((endpoints as string[]).length, Number(masters))
   }
-  assert.is(etcdPids().length, 3 + 1 + 5 + 7)
+  assert.is(etcdPids().length, 3 + 1 + 5)
+})
+
+test('where a member has its JSON gateway off, load goes through etcdctl, and says that this is slow', async () => {
+  const { exitCode, stdout, stderr } = await home.verb('load', '--cluster', 'beside-1', '--seconds', '3')
+  assert.is(exitCode, 0, stderr)
+  assert.is(stderr, '')
+  assert.match(stdout, /through etcdctl, which is slow(.|\n)*writes acknowledged +[1-9]\d*/)
 })
 
 test('down leaves no process, socket or data; certificates stay until --purge', async () => {
@@ -357,7 +338,7 @@ test('down leaves no process, socket or data; certificates stay until --purge', 
   assert.not.ok(existsSync(join(home.path, '.cluster/beside-1')))
   assert.is((await home.verb('down', '--cluster', 'beside-1', '--yes', '--purge')).exitCode, 0)
   assert.not.ok(existsSync(join(home.path, 'certs/beside-1')))
-  for (const name of ['beside-5', 'beside-7', 'etcd-cluster-1'])
+  for (const name of ['beside-5', 'etcd-cluster-1'])
     assert.is((await home.verb('down', '--cluster', name, '--yes', '--purge')).exitCode, 0)
   assert.equal(processesWith(home.path), [])
   assert.not.ok(existsSync(join(home.path, '.cluster')))

@@ -19,8 +19,8 @@ import {
   writeSome,
   written,
 } from '../support/ladder.ts'
-import { memberPids, underLoad } from '../support/load.ts'
-import { destroyHost, type Home, killedAt, killedAtEachStep, testHome } from '../support/verbs.ts'
+import { loseHosts, underLoad } from '../support/load.ts'
+import { type Home, killedAt, killedAtEachStep, testHome } from '../support/verbs.ts'
 
 const three = testHome()
 
@@ -28,7 +28,7 @@ const three = testHome()
 async function eachStepKilled(home: Home, verb: 'upgrade' | 'downgrade', to: string, steps: RegExp[]): Promise<void> {
   use(home, folderOf(to))
   const words = ['--etcd-version', to]
-  const { result } = await underLoad(
+  const result = await underLoad(
     home,
     () => killedAtEachStep(home, verb, ...words),
     `${verb} to ${to}, each step killed`,
@@ -91,7 +91,7 @@ forReal(
       const { folder } = JSON.parse(await must(three, before, 'backup', '--json'))
       if (to === v36) await eachStepKilled(three, 'upgrade', to, [...ofBoth, ...ofEachMember])
       else {
-        const { result } = await underLoad(
+        const result = await underLoad(
           three,
           async () => {
             await halfMoved('upgrade', before, to)
@@ -119,9 +119,7 @@ function underWay(): void {
 forReal('quorum lost in the middle of a downgrade: recover goes on with the newer etcd, and ends it', async () => {
   const [first, ...lost] = await halfMoved('downgrade', v37, v36)
   underWay()
-  const pids = memberPids(three)
-  for (const host of lost) if (pids[host]) process.kill(pids[host], 'SIGKILL')
-  for (const host of lost) destroyHost(three, host)
+  loseHosts(three, lost)
   const refused = await three.verb('recover', '--yes')
   assert.is(refused.exitCode, 2, refused.stderr)
   assert.match(refused.stderr, `Name a folder that has etcd ${v37}`)

@@ -1,5 +1,6 @@
-// Temporary folders for tests. It loads nothing of the project, whose home folder is read from the environment at once.
-import { mkdtempSync, rmSync } from 'node:fs'
+// Temporary folders for tests, and files changed for a while. It loads nothing of the project, whose home folder is
+// read from the environment at once.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -8,6 +9,13 @@ export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'ha-etcd-test-'))
   folders.push(folder)
   return folder
+}
+
+/** What `act` gives while a file holds something else; its content comes back afterwards, however that ends. */
+export async function whileHolding<T>(path: string, content: string | Buffer, act: () => Promise<T>): Promise<T> {
+  const before = readFileSync(path)
+  writeFileSync(path, content)
+  return act().finally(() => writeFileSync(path, before))
 }
 
 const folders: string[] = []

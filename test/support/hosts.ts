@@ -9,6 +9,10 @@ import { temporaryFolder } from './folder.ts'
 const exec = promisify(execFile)
 const user = 'vagrant'
 
+/** A shell script that waits until somebody listens on this port of its host. */
+export const untilListens = (port: number): string =>
+  `for i in $(seq 600); do ss -Hltn | grep -q ':${port} ' && exit 0; sleep 0.1; done; exit 1`
+
 /** What makes systemd boot in a container, without --privileged. NET_ADMIN: tests cut networks. */
 const systemd =
   '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined ' +
@@ -30,8 +34,6 @@ export interface TestHosts {
   ssh: Record<string, string>
   /** Runs a shell script on a host as root and returns what it printed. @throws when it fails */
   on: (name: string, script: string) => Promise<string>
-  /** Starts a program on a host that goes on by itself. */
-  spawnOn: (name: string, script: string) => Promise<unknown>
   /** Copies a file of this machine to a host. */
   copy: (name: string, from: string, to: string) => Promise<unknown>
   /** As a machine's power switch: ends everything on it at once. */
@@ -79,7 +81,7 @@ export async function startHosts(image: string, count: number): Promise<TestHost
     await docker('start', containerOf(name))
     await on(
       name,
-      'for i in $(seq 300); do case $(systemctl is-system-running) in running|degraded) exit 0;; ' +
+      'for i in $(seq 1200); do case $(systemctl is-system-running) in running|degraded) exit 0;; ' +
         'esac; sleep 0.1; done; exit 1',
     )
   }
@@ -129,7 +131,6 @@ export async function startHosts(image: string, count: number): Promise<TestHost
       ansible_ssh_common_args: `-o UserKnownHostsFile=${knownHosts} -o ControlPath=${folder}/%C`,
     },
     on,
-    spawnOn: (name, script) => docker('exec', '--detach', containerOf(name), 'sh', '-ec', script),
     copy: (name, from, to) => docker('cp', from, `${containerOf(name)}:${to}`),
     kill: (name) => docker('kill', containerOf(name)),
     boot,

@@ -22,4 +22,4 @@ export const python = (program: string, ...args: string[]): string => pythonIn(p
 
 /** The same with these variables. */
 export const pythonIn = (env: NodeJS.ProcessEnv, program: string, ...args: string[]): string =>
-  execFileSync('python3', ['-c', prelude + program, ...args], { encoding: 'utf8', timeout: 20_000, env }).trim()
+  execFileSync('python3', ['-c', prelude + program, ...args], { encoding: 'utf8', timeout: 120_000, env }).trim()

@@ -8,6 +8,7 @@ import { keeperFolder, killHost } from '../../tasks/vms/keeper.ts'
 import { temporaryFolder } from './folder.ts'
 import { clientsView } from './load.ts'
 import type { Home } from './verbs.ts'
+import { until } from './wait.ts'
 
 const version = '4.3.0'
 
@@ -111,8 +112,7 @@ export async function putUnderSupervisord(home: Home, site: string, name = 'etcd
   const { status, stderr } = spawnSync('python3', ['-c', main, '-c', conf], { env, encoding: 'utf8' })
   if (status !== 0) throw new Error(`supervisord did not start: ${stderr}`)
   const noted = join(state, 'supervisord.pid') // it notes its pid once it is a daemon
-  for (let waited = 0; waited < 10_000 && !existsSync(noted); waited += 50)
-    await new Promise((wake) => setTimeout(wake, 50))
+  await until('supervisord runs', () => existsSync(noted))
 }
 
 /** What is left of supervisord's files in a cluster's folder. */

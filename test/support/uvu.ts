@@ -15,6 +15,8 @@ export interface Report {
   running: string | undefined
   /** What fails the file besides its failing tests. */
   problems: string[]
+  /** How long each test and hook took, in ms. */
+  took: [title: string, ms: number][]
 }
 
 /** How long a process may live on after its last test, in ms. */
@@ -30,6 +32,7 @@ const report: Report = {
   skippedTests: [],
   running: undefined,
   problems: [],
+  took: [],
 }
 let leak: NodeJS.Timeout | undefined
 
@@ -112,10 +115,12 @@ async function step(title: string, work: () => Promise<void>): Promise<void> {
   clearTimeout(leak)
   report.running = title
   save()
+  const began = Date.now()
   try {
     await work()
   } finally {
     report.running = undefined
+    report.took.push([title, Date.now() - began])
     save()
     leak = setTimeout(endLeak, grace).unref()
   }

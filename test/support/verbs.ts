@@ -13,6 +13,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import * as assert from 'uvu/assert'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { type Output, Run } from '../../tasks/core/run.ts'
 import { perform, type Verb } from '../../tasks/core/script.ts'
@@ -143,13 +144,20 @@ function startScript(
   return { child, done }
 }
 
-/** Waits until a run says these words. @throws when it ends before */
-export async function saidBy({ child, done }: Started, words: string): Promise<void> {
+/** What a verb that was told --json says. @throws when it did not end well */
+export async function done(verb: Promise<Outcome>): Promise<Record<string, unknown>> {
+  const { exitCode, stdout, stderr } = await verb
+  assert.is(exitCode, 0, stderr)
+  return JSON.parse(stdout)
+}
+
+/** Waits until a run says these words, or something like them. @throws when it ends before */
+export async function saidBy({ child, done }: Started, words: string | RegExp): Promise<void> {
   let said = ''
   const heard = new Promise<true>((resolve) =>
     child.stdout?.on('data', (chunk: Buffer) => {
       said += chunk
-      if (said.includes(words)) resolve(true)
+      if (typeof words === 'string' ? said.includes(words) : words.test(said)) resolve(true)
     }),
   )
   const ended = done.then(({ exitCode, stderr }) => {
@@ -159,7 +167,7 @@ export async function saidBy({ child, done }: Started, words: string): Promise<v
 }
 
 /** Runs a verb and kills it (-9) when it says these words. @throws when it ends before */
-export async function killedAt(home: Home, words: string, script: string, ...flags: string[]): Promise<void> {
+export async function killedAt(home: Home, words: string | RegExp, script: string, ...flags: string[]): Promise<void> {
   const run = home.start(script, ...flags)
   await saidBy(run, words)
   run.child.kill('SIGKILL')

@@ -101,10 +101,8 @@ test('a program that exits 127 by itself is not taken for a missing one', async 
 
 test('a program that takes too long is ended, with its children, and that is exit code 124', async () => {
   const folder = temporaryFolder()
-  const started = Date.now()
-  const { exitCode } = await ask('sh', ['-c', `sleep 60 & echo $! > ${join(folder, 'pid')}; wait`], { timeout: 300 })
+  const { exitCode } = await ask('sh', ['-c', `sleep 600 & echo $! > ${join(folder, 'pid')}; wait`], { timeout: 1500 })
   assert.is(exitCode, 124)
-  assert.ok(Date.now() - started < 3000)
   assert.not(await isAlive(Number(readFileSync(join(folder, 'pid'), 'utf8'))))
 })
 

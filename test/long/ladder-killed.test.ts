@@ -1,0 +1,59 @@
+// The ladder of etcd's minor versions on one member, up and down, killed at each step and gone on with; what was backed
+// up in the middle is restored on either side.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { folderOf, forReal, go, must, recorded, runs, use, v35, v36, v37 } from '../support/ladder.ts'
+import { killedAt, testHome } from '../support/verbs.ts'
+
+const alone = testHome()
+
+forReal('a quiet cluster goes from 3.5 to 3.7, killed at each step', async () => {
+  await must(alone, v35, 'up', '--masters', '1', '--yes')
+  await go(alone, 'upgrade', v36)
+  for (const words of ['Wait until each of them has it', 'Restart etcd on', 'Ask the member']) {
+    use(alone, folderOf(v37))
+    await killedAt(alone, words, 'upgrade', '--etcd-version', v37)
+  }
+  assert.equal(recorded(alone), { version: v36, upgradingTo: v37 })
+  await go(alone, 'upgrade', v37)
+  await runs(alone, v37)
+})
+
+forReal('down from 3.7 to 3.5, killed at each step; a downgrade that was begun is cancelled on request', async () => {
+  const steps = [
+    'Wait until every database',
+    'Save a snapshot',
+    'Run the Ansible role etcd',
+    'End the downgrade',
+    'Ask the member',
+  ]
+  for (const words of steps.slice(0, 3)) {
+    use(alone, folderOf(v36))
+    await killedAt(alone, words, 'downgrade', '--etcd-version', v36)
+  }
+  await must(alone, v37, 'downgrade', '--cancel', '--json')
+  await runs(alone, v37)
+  // What was backed up meanwhile has the downgrade enabled: restored on 3.7, it is ended.
+  const backups = join(alone.path, '.cluster/etcd-cluster-1/backups')
+  const made = join(backups, readdirSync(backups).toSorted().at(-1) ?? '')
+  await must(alone, v37, 'restore', made, '--yes')
+  assert.is(JSON.parse(await must(alone, v37, 'verify', '--json')).healthy, true)
+  for (const words of steps) {
+    use(alone, folderOf(v36))
+    await killedAt(alone, words, 'downgrade', '--etcd-version', v36)
+  }
+  await go(alone, 'downgrade', v36)
+  await runs(alone, v36)
+  // It was made while every member ran 3.7, of data that were written for 3.6 already: it is for both.
+  assert.is(JSON.parse(readFileSync(join(made, 'metadata.json'), 'utf8')).etcdVersion, v37)
+  await must(alone, v36, 'restore', made, '--yes')
+  await go(alone, 'downgrade', v35)
+  await runs(alone, v35)
+  await must(alone, v35, 'verify')
+})
+
+test.after(() => alone.downAll())
+
+test.run()

@@ -1,0 +1,120 @@
+// What the tests of restore and recover share: the keys that must come back, and a quorum lost under writes.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as assert from 'uvu/assert'
+import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import { call, endpointStatus, grantLease, put } from '../../tasks/etcd/etcdctl.ts'
+import { openGateway } from '../../tasks/etcd/gateway.ts'
+import { testCluster } from './cluster.ts'
+import { clientsView, loseHosts, putAll } from './load.ts'
+import { done, type Home } from './verbs.ts'
+import { pause } from './wait.ts'
+
+interface Keys {
+  kvs: { key: string; value: string; mod_revision: number; lease?: number | string }[]
+}
+
+const stateOf = (home: Home): string => join(home.path, '.cluster/etcd-cluster-1')
+
+/** A home's cluster as etcdctl needs it. `binaries`: the folder of another etcdctl than the default's. */
+export function etcdctlView(home: Home, name = 'etcd-cluster-1', binaries?: string): Cluster {
+  const [view, made] = [clientsView(home, name), testCluster()]
+  return { ...made, ...view, etcd: { ...made.etcd, binaries }, paths: { ...made.paths, ...view.paths } }
+}
+
+/** Every key with its value, revision and lease, in order. */
+export const allKeys = async (home: Home): Promise<Keys['kvs']> =>
+  (await call<Keys>(etcdctlView(home), ['get', '', '--prefix'], {})).kvs
+
+/** Brings a cluster up and writes some keys, one of them with a lease; returns them all. */
+export async function upWithKeys(home: Home): Promise<Keys['kvs']> {
+  await done(home.verb('up', '--yes', '--json'))
+  const cluster = etcdctlView(home)
+  const lease = await grantLease(cluster, 3600)
+  await putAll(
+    cluster,
+    Array.from({ length: 20 }, (_, index) => [`key/${index % 15}`, `value ${index}`]),
+  )
+  await put(cluster, 'leased', 'yes', { lease })
+  return allKeys(home)
+}
+
+export const recordOf = (home: Home): Record<string, unknown> =>
+  JSON.parse(readFileSync(join(stateOf(home), 'cluster.json'), 'utf8'))
+
+/** The data that was moved aside, or copied, on a host. */
+export const asideOf = (home: Home, host: string): string[] =>
+  readdirSync(join(stateOf(home), 'hosts', host, 'var/lib/etcd')).filter((name) => /^member\.\d{8}T/.test(name))
+
+/** A verb ends with this code and says this. */
+export async function refused(
+  home: Home,
+  code: number,
+  pattern: RegExp,
+  verb: string,
+  ...words: string[]
+): Promise<void> {
+  const { exitCode, stderr } = await home.verb(verb, ...words)
+  assert.is(exitCode, code, stderr)
+  assert.match(stderr, pattern)
+}
+
+export async function requireUnchangedByUp(home: Home): Promise<void> {
+  assert.equal((await done(home.verb('up', '--json'))).changes, [])
+}
+
+/**
+ * While 24 writers write, two of three hosts are destroyed, in one instant; the follower that knows least survives.
+ * Returns it, the lost ones, and a check that all which it had is there.
+ */
+export async function loseTwoOfThree(
+  home: Home,
+): Promise<{ survivor: Host; lost: Host[]; requireKept: () => Promise<void> }> {
+  const cluster = etcdctlView(home)
+  const gateway = openGateway(cluster, 24)
+  const acknowledged: { key: string; revision: number }[] = []
+  let writing = true
+  const writer = async (index: number): Promise<void> => {
+    for (let count = 0; writing; count++) {
+      const key = `load/${index}-${count}`
+      await gateway.put(gateway.endpoints[count % 3] ?? '', key, 'x').then(
+        (revision) => acknowledged.push({ key, revision }),
+        () => pause(20),
+      )
+    }
+  }
+  const writers = Promise.all(Array.from({ length: 24 }, (_, index) => writer(index)))
+  const strike = async (): Promise<{ survivor: Host; lost: Host[] }> => {
+    while (acknowledged.length < 500) await pause(20)
+    const statuses = await endpointStatus(cluster)
+    const survivor = cluster.hosts.find(
+      (_, index) => statuses[index]?.ok && statuses[index].value.leaderId !== statuses[index].value.memberId,
+    ) as Host
+    const lost = cluster.hosts.filter(({ name }) => name !== survivor.name)
+    loseHosts(
+      home,
+      lost.map(({ name }) => name),
+    )
+    return { survivor, lost }
+  }
+  const { survivor, lost } = await strike().finally(async () => {
+    writing = false
+    await writers
+    gateway.close()
+  })
+  const [status] = await endpointStatus(cluster, { endpoints: [survivor.clientURL] })
+  const reached = status?.ok ? status.value.revision : 0
+  const had = acknowledged.filter(({ revision }) => revision <= reached)
+  const unknown = acknowledged.length - had.length
+  console.log(`measured: ${acknowledged.length} writes, ${unknown} of them unknown to ${survivor.name}`)
+  assert.ok(had.length > acknowledged.length / 2)
+  const requireKept = async (): Promise<void> => {
+    const fresh = openGateway(etcdctlView(home), 1)
+    const there = await fresh.keysBelow(survivor.clientURL, 'load/').finally(() => fresh.close())
+    assert.equal(
+      had.filter(({ key }) => !there.has(key)),
+      [],
+    )
+  }
+  return { survivor, lost, requireKept }
+}
