@@ -8,7 +8,7 @@ import { writeFileAtomic } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
 import { recordCluster, replacing } from '../core/record.ts'
-import { run, sleep } from '../core/run.ts'
+import { clock, run, sleep } from '../core/run.ts'
 import { endpointStatus, memberList } from '../etcd/etcdctl.ts'
 import { moveLeader } from '../etcd/maintenance.ts'
 import { addLearner, memberAt, promote, removeMember, voters } from '../etcd/member-changes.ts'
@@ -78,7 +78,7 @@ export const membershipActs = {
 
 /** @throws OperationError when that member does not take the lead over */
 async function handOver(cluster: Cluster, from: Host, to: Host): Promise<void> {
-  for (const deadline = Date.now() + handOverMs; Date.now() < deadline; await sleep(200)) {
+  for (const deadline = clock() + handOverMs; clock() < deadline; await sleep(200)) {
     const [leader, heir] = await endpointStatus(cluster, { endpoints: [from.clientURL, to.clientURL] })
     if (!leader?.ok || leader.value.leaderId !== leader.value.memberId) return
     // looked at again: its answer says little

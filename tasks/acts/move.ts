@@ -6,7 +6,7 @@ import { OperationError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
-import { run, sleep } from '../core/run.ts'
+import { clock, run, sleep } from '../core/run.ts'
 import { grantLease, revokeLease } from '../etcd/etcdctl.ts'
 import { says } from '../etcd/etcdctl-output.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
@@ -62,12 +62,12 @@ function record(cluster: Cluster, version: string | undefined, upgradingTo?: str
  * version for a mistake, as it does where one is enabled already.
  */
 async function enable(cluster: Cluster, minor: string): Promise<void> {
-  for (const deadline = Date.now() + raisedMs; ; await sleep(500)) {
+  for (const deadline = clock() + raisedMs; ; await sleep(500)) {
     try {
       return await enableDowngrade(cluster, minor)
     } catch (error) {
       if (!(error instanceof OperationError) || !says.notBelow(error.more.output ?? '')) throw error
-      if (Date.now() < deadline) continue
+      if (clock() < deadline) continue
       // It is enabled: else they would work at their own version by now.
       if ((await runningVersions(cluster)).every((one) => one.cluster.startsWith(`${minor}.`))) return
       throw error
@@ -77,13 +77,13 @@ async function enable(cluster: Cluster, minor: string): Promise<void> {
 
 async function untilWritten(cluster: Cluster, minor: string, say: (words: string) => void): Promise<void> {
   const isOther = (version: string): boolean => !version.startsWith(`${minor}.`)
-  for (const deadline = Date.now() + readyMs; ; await sleep(500)) {
+  for (const deadline = clock() + readyMs; ; await sleep(500)) {
     const waiting = (await runningVersions(cluster))
       .filter((one) => isOther(one.server) && (isOther(one.storage) || isOther(one.cluster)))
       .map(({ host }) => host)
     if (waiting.length === 0) return
     say(`waiting: ${waiting.join(', ')}`)
-    if (Date.now() > deadline)
+    if (clock() > deadline)
       throw new OperationError(`${waiting.join(', ')} did not get ready for etcd ${minor}; no member was changed.`, {
         hint: `Run the same command again, or take it back: ${command(cluster, 'downgrade --cancel')}`,
       })

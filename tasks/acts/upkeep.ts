@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
-import { sleep } from '../core/run.ts'
+import { clock, sleep } from '../core/run.ts'
 import { del, endpointHealth, endpointStatus, put } from '../etcd/etcdctl.ts'
 import { commits, says } from '../etcd/etcdctl-output.ts'
 import { compact, defragment, disarmAlarms } from '../etcd/maintenance.ts'
@@ -30,7 +30,7 @@ export const upkeepActs = {
 async function comeBack(cluster: Cluster, { name, clientURL }: Host): Promise<void> {
   const target = Math.max(0, ...(await endpointStatus(cluster)).map((one) => (one.ok ? one.value.raftIndex : 0)))
   const endpoints = [clientURL]
-  for (const deadline = Date.now() + backMs; Date.now() < deadline; await sleep(100)) {
+  for (const deadline = clock() + backMs; clock() < deadline; await sleep(100)) {
     const [[health], [status]] = await Promise.all([
       endpointHealth(cluster, { endpoints }),
       endpointStatus(cluster, { endpoints }),

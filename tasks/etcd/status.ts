@@ -1,5 +1,6 @@
 import type { Cluster, Host } from '../core/cluster.ts'
 import { type AtWork, atWork } from '../core/lock.ts'
+import { clock } from '../core/run.ts'
 import { bytes, chalk, duration, plain, table } from '../core/terminal.ts'
 import { adviceOf } from './advice.ts'
 import { certificateReport } from './certificates.ts'
@@ -196,7 +197,7 @@ function workLines(work: AtWork | null): string[][] {
   return [
     [
       chalk.dim('At work'),
-      chalk.yellow(`${verb}, pid ${pid}, for ${duration(Math.max(0, Date.now() - Date.parse(since)))}`),
+      chalk.yellow(`${verb}, pid ${pid}, for ${duration(Math.max(0, clock() - Date.parse(since)))}`),
     ],
     ...lines.map((line) => ['', line]),
   ]

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { compareVersions } from '../core/programs.ts'
 import { replacing } from '../core/record.ts'
-import { sleep } from '../core/run.ts'
+import { clock, sleep } from '../core/run.ts'
 import { findEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { type EndpointStatus, endpointHealth, endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
@@ -38,9 +38,9 @@ const patienceMs = 10_000
 /** What is there now, of what is in scope. */
 export async function look(cluster: Cluster, scope: Scope = {}, since?: Since): Promise<Observation> {
   const up = whoAnswers(scope, since)
-  for (const deadline = Date.now() + (scope.patienceMs ?? patienceMs); ; await sleep(300)) {
+  for (const deadline = clock() + (scope.patienceMs ?? patienceMs); ; await sleep(300)) {
     const seen = await lookOnce(cluster, scope, since)
-    if ((isSettled(seen) && up.every((host) => seen.hosts[host]?.answer)) || Date.now() > deadline) return seen
+    if ((isSettled(seen) && up.every((host) => seen.hosts[host]?.answer)) || clock() > deadline) return seen
   }
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes, type X509Certificate } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import { clock } from '../core/run.ts'
 import { adviceOf } from '../etcd/advice.ts'
 import { authorityCertificate, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
 import {
@@ -77,7 +78,7 @@ const hashMs = 10_000
  * @throws Interrupted
  */
 export async function gather(cluster: Cluster, visitors: Visitors, deadline: number, patience: number): Promise<Facts> {
-  const within = (most: number): number => Math.max(250, Math.min(most * patience, deadline - Date.now()))
+  const within = (most: number): number => Math.max(250, Math.min(most * patience, deadline - clock()))
   const { trusted, certificates, warnings } = certificatesHere(cluster)
   const { clientPort, peerPort } = cluster.etcd
   const knock = (port: number): Promise<Probe[]> =>
@@ -103,14 +104,12 @@ export async function gather(cluster: Cluster, visitors: Visitors, deadline: num
   const writers = cluster.hosts.filter((host) =>
     health.some((answer) => answer.ok && answer.endpoint === host.clientURL),
   )
-  const { writes, reads } = await writeAndRead(cluster, Date.now() < deadline ? writers : [], lease, () =>
-    within(callMs),
-  )
+  const { writes, reads } = await writeAndRead(cluster, clock() < deadline ? writers : [], lease, () => within(callMs))
   // a learner does not tell its hash
   const voting = statuses.flatMap((answer) => (answer.ok && !answer.value.isLearner ? [answer.endpoint] : []))
   const revision = commonRevision(writes, reads, statuses)
   const [hashes, oneView] = await Promise.all([
-    revision && Date.now() < deadline
+    revision && clock() < deadline
       ? endpointHashKV(cluster, revision, { endpoints: voting, timeoutMs: within(hashMs) })
       : [],
     membersOfMost(cluster, members, statuses, within(callMs)),

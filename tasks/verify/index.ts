@@ -1,7 +1,7 @@
 // Phase verify: proves that the cluster works, and that it refuses what it must.
 import type { Cluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
-import { sleep } from '../core/run.ts'
+import { clock, sleep } from '../core/run.ts'
 import { chalk, plain } from '../core/terminal.ts'
 import { mayHeal, sentenceOf } from '../etcd/findings.ts'
 import { reachMembers } from '../etcd/reach.ts'
@@ -91,15 +91,15 @@ function line({ name, ok, skipped, detail }: CheckReport): string {
  * two looks in a row have seen ends the waiting, since no waiting cures it.
  */
 async function settle(cluster: Cluster, { timeoutMs = defaultTimeoutMs, onWait }: VerifyOptions): Promise<Verdict> {
-  const deadline = Date.now() + timeoutMs
+  const deadline = clock() + timeoutMs
   const visitors = await makeVisitors(cluster)
   let before = new Set<string>()
   for (let look = 1; ; look++) {
-    const started = Date.now()
+    const started = clock()
     // A busy machine is busier for being asked again in the same time: each look takes more of it.
     const verdict = judge(await gather(cluster, visitors, deadline, Math.min(look, mostPatience)))
     // a look that the deadline cuts short would only say so
-    const nextEnds = Date.now() + intervalMs + (Date.now() - started)
+    const nextEnds = clock() + intervalMs + (clock() - started)
     const definite = verdict.findings
       .filter(({ finding }) => !mayHeal(finding))
       .map(({ check, finding }) => `${check} ${finding.host}`)

@@ -1,7 +1,7 @@
 // What a member must refuse, tried for real: each attempt is one connection with a time limit of its own.
-
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import { clock } from '../core/run.ts'
 import { day, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
 import { authoritySubject } from '../etcd/certificates.ts'
@@ -121,14 +121,14 @@ async function foreignIdentity(cluster: Cluster): Promise<Identity> {
   return clientOf(
     await makeAuthority(await makeKeyPair('ecdsa-p256'), authoritySubject(cluster), 1),
     cluster.name,
-    new Date(Date.now() + day / 2),
+    new Date(clock() + day / 2),
   )
 }
 
 /** Needs the authority's key; where that is encrypted or kept elsewhere there is no expired certificate to try. */
 async function expiredIdentity(cluster: Cluster): Promise<Visitors['expired']> {
   try {
-    return await clientOf(readAuthority(cluster), cluster.name, new Date(Date.now() - day))
+    return await clientOf(readAuthority(cluster), cluster.name, new Date(clock() - day))
   } catch (error) {
     if (error instanceof OperationError) return { impossible: error.message }
     throw error

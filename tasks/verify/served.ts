@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
+import { clock } from '../core/run.ts'
 import { daysLeft, isSignedBy } from '../etcd/certificates.ts'
 import type { Finding } from '../etcd/findings.ts'
 
@@ -20,8 +21,8 @@ export function whyUntrusted(
 ): Finding | undefined {
   if (!signer(certificate, trusted)) return { code: 'other-authority', host, port, is: oneLine(certificate.issuer) }
   const [begins, ends] = [new Date(certificate.validFrom), new Date(certificate.validTo)]
-  if (ends.getTime() < Date.now()) return { code: 'certificate-expired', host, port, is: isoDay(ends) }
-  if (begins.getTime() > Date.now()) return { code: 'certificate-early', host, port, is: isoDay(begins) }
+  if (ends.getTime() < clock()) return { code: 'certificate-expired', host, port, is: isoDay(ends) }
+  if (begins.getTime() > clock()) return { code: 'certificate-early', host, port, is: isoDay(begins) }
   if (!certificate.checkIP(address)) return { code: 'certificate-of-other-address', host, port, due: address }
   return undefined
 }

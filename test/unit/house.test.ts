@@ -114,6 +114,7 @@ const cases: [path: string, content: string, rule: string][] = [
   ].flatMap((path): [string, string, string][] => [
     [path, 'export const path = process.env.PATH', 'noProcessEnv'],
     [path, 'export const words = process.argv', 'noJsRestrictedProperties'],
+    [path, 'export const time = Date.now()', 'noJsRestrictedProperties'],
     [path, "import { argv } from 'zx'\nexport const words = argv", 'noRestrictedImports'],
     [path, "import { argv } from 'node:process'\nexport const words = argv", 'noRestrictedImports'],
     [path, "import { $ } from 'zx'\nexport const shell = $", ''],
