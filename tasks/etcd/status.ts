@@ -1,7 +1,7 @@
 import type { Cluster, Host } from '../core/cluster.ts'
 import { type AtWork, atWork } from '../core/lock.ts'
 import { clock } from '../core/run.ts'
-import { bytes, chalk, duration, plain, table } from '../core/terminal.ts'
+import { bytes, chalk, duration, plain, table, wrapped } from '../core/terminal.ts'
 import { adviceOf } from './advice.ts'
 import { certificateReport } from './certificates.ts'
 import {
@@ -168,7 +168,7 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
     raftIndex === null ? '-' : raftLag ? `${raftIndex} ${chalk.yellow(`(${raftLag} behind)`)}` : String(raftIndex),
   ])
   const header = ['MEMBER', 'ADDRESS', 'STATE', 'ETCD', 'DATABASE', 'RAFT INDEX'].map((title) => chalk.dim(title))
-  const notes = members.flatMap(({ name, note }) => (note ? [wrap(`${name}: ${note}`)] : []))
+  const notes = members.flatMap(({ name, note }) => (note ? [wrapped(`${name}: ${note}`, 2)] : []))
   return [
     heading,
     '',
@@ -180,7 +180,7 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
       [chalk.dim('Certificates'), certificateLine(certificates, nearDays)],
       ...workLines(status.atWork),
     ]),
-    ...(warning ? ['', chalk.yellow(wrap(plain(warning)))] : []),
+    ...(warning ? ['', chalk.yellow(wrapped(plain(warning), 2))] : []),
   ].join('\n')
 }
 
@@ -225,10 +225,3 @@ function certificateLine(certificates: ClusterStatus['certificates'], nearDays: 
     ? colour(`${file} has expired`)
     : `the first to expire is ${file}, in ${colour(`${first.daysLeft} ${first.daysLeft === 1 ? 'day' : 'days'}`)}`
 }
-
-/** Breaks a long line at spaces, so that it stays within 80 columns. */
-const wrap = (line: string): string =>
-  line
-    .replace(/(.{1,78})(?: +|$)/g, '$1\n')
-    .trimEnd()
-    .replaceAll('\n', '\n  ')
