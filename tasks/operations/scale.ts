@@ -2,15 +2,15 @@
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { UsageError } from '../core/errors.ts'
-import { inOrder, runPipeline } from '../core/pipeline.ts'
+import { inOrder } from '../core/pipeline.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
 import { movesTo, scaleRules } from '../plans/scale.ts'
-import * as verify from '../verify/index.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
+import { doSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /**
  * Makes the cluster's members those that it is to have, whatever an earlier run left half-done. `planOnly`: says what
@@ -42,14 +42,13 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     seen,
     wanted.map(({ name }) => name),
   )
-  const after = ['bring every initial cluster in step, with the role', 'verify']
-  if (planOnly)
-    return sayPlan(cluster, 'scale', [...planLines(cluster, rules, seen), ...(moving.length > 0 ? after : [])])
-  await carryOut(cluster, rules, seen, scope)
-  await runPipeline([
+  const tail: Step[] = [
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
-  ])
+    proveItWorks(cluster),
+  ]
+  if (planOnly) return sayPlan(cluster, 'scale', [...planLines(cluster, rules, seen), ...(await planOfSteps(tail))])
+  await carryOut(cluster, rules, seen, scope)
+  await doSteps(tail)
   const count = cluster.hosts.length
   sayDone(cluster, 'scale', `${cluster.name} has ${count} ${count === 1 ? 'member' : 'members'}; it is verified.`, {
     masters: count,

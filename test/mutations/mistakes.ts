@@ -70,10 +70,10 @@ export const mistakes: Mistake[] = [
     tests: ['unit/operations'],
   },
   {
-    file: 'tasks/operations/backup-store.ts',
+    file: 'tasks/acts/backup-store.ts',
     line: 'backup !== made && newestOf.get(lifeOf(backup)) !== backup',
     wrong: 'newestOf.get(lifeOf(backup)) !== backup',
-    tests: ['unit/operations'],
+    tests: ['unit/acts'],
   },
   {
     file: 'tasks/etcd/upgrade-path.ts',

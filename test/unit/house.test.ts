@@ -80,6 +80,20 @@ const cases: [path: string, content: string, rule: string][] = [
       'noRestrictedImports',
     ],
   ),
+  // Plans are pure, and nothing below operations knows of them but what observes and acts.
+  ['tasks/plans/x.ts', "import './index.ts'", ''],
+  ['tasks/plans/x.ts', "import { quorum } from '../etcd/membership.ts'\nexport const two = quorum(2)", ''],
+  ...['core/run.ts', 'etcd/etcdctl.ts', 'observe/look.ts', 'acts/members.ts', 'operations/x.ts', 'pki/index.ts'].map(
+    (path): [string, string, string] => ['tasks/plans/x.ts', `import '../${path}'`, 'noRestrictedImports'],
+  ),
+  ...['observe', 'acts'].flatMap((folder): [string, string, string][] => [
+    [`tasks/${folder}/x.ts`, "import type { Act } from '../plans/types.ts'\nexport type One = Act", ''],
+    [`tasks/${folder}/x.ts`, "import '../vms/index.ts'", ''],
+    [`tasks/${folder}/x.ts`, "import '../vms/local.ts'", 'noRestrictedImports'],
+    [`tasks/${folder}/x.ts`, "import '../operations/x.ts'", 'noRestrictedImports'],
+    [`tasks/${folder}/x.ts`, "import '../verbs/x.ts'", 'noRestrictedImports'],
+  ]),
+  ['tasks/observe/x.ts', "import '../acts/x.ts'", 'noRestrictedImports'],
   ['scripts/x.ts', "import '../tasks/verbs/index.ts'", ''],
   ['scripts/x.ts', "import '../tasks/core/script.ts'", ''],
   ['scripts/x.ts', "import '../tasks/operations/index.ts'", 'noRestrictedImports'],
