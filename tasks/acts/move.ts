@@ -58,8 +58,8 @@ function record(cluster: Cluster, version: string | undefined, upgradingTo?: str
 }
 
 /**
- * Right after a downgrade was ended, members work at the older version for some seconds: then etcd takes one to the same
- * version for a mistake, as it does where one is enabled already.
+ * Right after a downgrade was ended, members work at the older version for some seconds: then etcd takes another one to
+ * that version for a mistake, as it does where one is enabled already.
  */
 async function enable(cluster: Cluster, minor: string): Promise<void> {
   for (const deadline = Date.now() + raisedMs; ; await sleep(500)) {

@@ -84,9 +84,9 @@ const finish = (seen: Observation, to: string): Next =>
   did(seen, 'verify') ? act({ do: 'record version', version: to }) : act({ do: 'verify', version: to })
 
 /**
- * Within a minor version nothing is to be enabled: there an older etcd reads what a newer one wrote. Elsewhere a cluster
- * that works at the older version is not enough: by itself it soon works at its members' own, unless one of them is of
- * the older version already.
+ * Within a minor version nothing is to be enabled: there an older etcd reads what a newer one wrote. Elsewhere it is not
+ * enough that a cluster works at the older version: by itself it soon works at its members' own, unless one of them is
+ * of the older version already.
  */
 function enableDowngrade(start: Observation, seen: Observation, to: string): Next | undefined {
   const minor = minorOf(to)
