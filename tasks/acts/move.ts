@@ -69,7 +69,8 @@ async function enable(cluster: Cluster, minor: string): Promise<void> {
       if (!(error instanceof OperationError) || !says.notBelow(error.more.output ?? '')) throw error
       if (clock() < deadline) continue
       // It is enabled: else they would work at their own version by now.
-      if ((await runningVersions(cluster)).every((one) => one.cluster.startsWith(`${minor}.`))) return
+      const running = await runningVersions(cluster)
+      if (running.length > 0 && running.every((one) => one.cluster.startsWith(`${minor}.`))) return
       throw error
     }
   }
@@ -78,10 +79,11 @@ async function enable(cluster: Cluster, minor: string): Promise<void> {
 async function untilWritten(cluster: Cluster, minor: string, say: (words: string) => void): Promise<void> {
   const isOther = (version: string): boolean => !version.startsWith(`${minor}.`)
   for (const deadline = clock() + readyMs; ; await sleep(500)) {
-    const waiting = (await runningVersions(cluster))
+    const running = await runningVersions(cluster)
+    const waiting = running
       .filter((one) => isOther(one.server) && (isOther(one.storage) || isOther(one.cluster)))
       .map(({ host }) => host)
-    if (waiting.length === 0) return
+    if (running.length > 0 && waiting.length === 0) return
     say(`waiting: ${waiting.join(', ')}`)
     if (clock() > deadline)
       throw new OperationError(`${waiting.join(', ')} did not get ready for etcd ${minor}; no member was changed.`, {

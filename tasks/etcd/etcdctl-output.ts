@@ -57,8 +57,8 @@ export function reasonFor(endpoint: string, result: Result): string {
 export const says = {
   /** The database has reached its quota. */
   full: (words: string): boolean => /NOSPACE|space exceeded/.test(words),
-  /** Some alarm keeps writes out. */
-  alarmed: (words: string): boolean => /alarm|space exceeded/i.test(words),
+  /** A member's data is damaged, so that nobody commits. */
+  corrupt: (words: string): boolean => words.includes('CORRUPT'),
   /** The revision that was asked for is one that the member has not reached. */
   ahead: (words: string): boolean => /future revision/.test(words),
   /** The revision that was asked for is no longer there. */

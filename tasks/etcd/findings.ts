@@ -61,8 +61,21 @@ const etcdctl = (cluster: Cluster, args: string): string => `eval "$(${command(c
 
 const look: Remedy = (cluster) => `See what is wrong: ${command(cluster, 'verify')}`
 const wait: Remedy = (cluster) => `Look again in a moment: ${command(cluster, 'verify')}`
-const start: Remedy = (cluster) => `Start it: ${command(cluster, 'up')}`
-const startStopped: Remedy = (cluster) => `Start members that are only stopped: ${command(cluster, 'up')}.`
+/** A move to another etcd that is half done: the record still has the version before. */
+const endMove: Remedy = (cluster) => {
+  const { version = '', upgradingTo: to = '' } = cluster.etcd
+  const isDown = compareVersions(to, version) < 0
+  const onward = command(cluster, `${isDown ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)
+  const back = command(cluster, isDown ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
+  return `Finish it: ${onward}; or take it back: ${back}`
+}
+
+/** While a move is half done, `up` refuses: whoever goes on with the move starts what is down. */
+const orEndMove = (cluster: Cluster, otherwise: string): string =>
+  cluster.etcd.upgradingTo ? endMove(cluster) : otherwise
+const start: Remedy = (cluster) => orEndMove(cluster, `Start it: ${command(cluster, 'up')}`)
+const startStopped: Remedy = (cluster) =>
+  `${orEndMove(cluster, `Start members that are only stopped: ${command(cluster, 'up')}`)}.`
 const toRole: Remedy = (cluster) => `Put its certificates and configuration right: ${command(cluster, 'etcd-role')}`
 const issue: Remedy = (cluster) => `${command(cluster, 'pki')} && ${command(cluster, 'etcd-role')}`
 const renew: Remedy = (cluster) => `Renew and distribute: ${issue(cluster)}`
@@ -73,15 +86,6 @@ const join: RemedyOfHost = (cluster, { host }) => `Make it a member again: ${com
 const finish: RemedyOfHost = (cluster, { host }) => `Bring it to its end: ${command(cluster, `replace ${host}`)}`
 const rebuild: RemedyOfHost = (cluster, { host }) =>
   `Replace its data by the others': ${command(cluster, `replace ${host}`)}`
-
-/** A move to another etcd that is half done: the record still has the version before. */
-const endMove: Remedy = (cluster) => {
-  const { version = '', upgradingTo: to = '' } = cluster.etcd
-  const isDown = compareVersions(to, version) < 0
-  const onward = command(cluster, `${isDown ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)
-  const back = command(cluster, isDown ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
-  return `Finish it: ${onward}; or take it back: ${back}`
-}
 
 const refusesUs = ({ host, reason }: Pick<Facts, Why>): string =>
   `${host} refuses our client certificate, or its own key and certificate are no pair: ${reason}`
@@ -94,8 +98,12 @@ export const rows = {
     (cluster, f) => f.remedy ?? restoreHint(cluster),
   ),
   'no-certificates': row<'at'>(
-    (f) => `the authority or the client certificate is missing in ${f.at}`,
-    (cluster) => (cluster.formed ? restoreHint(cluster) : `Make them, and the cluster: ${command(cluster, 'up')}`),
+    (f) => `the authority is missing in ${f.at}`,
+    (cluster) => (cluster.formed ? restoreHint(cluster) : `Make it, and the cluster: ${command(cluster, 'up')}`),
+  ),
+  'no-client-certificate': row<'at'>(
+    (f) => `the client certificate is missing in ${f.at}`,
+    (cluster) => `Issue it: ${command(cluster, cluster.formed ? 'pki' : 'up')}`,
   ),
   'move-begun': row<'what' | 'due'>((f) => `the ${f.what} to etcd ${f.due} was begun and is not done`, endMove),
 
@@ -163,17 +171,18 @@ export const rows = {
   'downgrade-enabled': row<'due'>(
     (f) => `a downgrade to etcd ${minorOf(f.due)} is enabled: until it ends, no host can get a new member`,
     (cluster) => `If nobody is at it, take it back: ${command(cluster, 'downgrade --cancel')}`,
-    passes,
+    { ...passes, curedBy: ['downgrade --cancel'] },
   ),
 
   // Data that is lost or not to be trusted; members that are not there yet, or no longer.
   corrupt: row<'id', 'host'>(
     ({ host, id }) => `${host ?? `member ${id}`} has damaged data: alarm CORRUPT is raised, and nobody reads or writes`,
-    (cluster, { host, id }) =>
-      `Lower the alarm, and at once ${host ? "replace its data by the others'" : 'remove it'}: ` +
-      `${etcdctl(cluster, 'alarm disarm')} && ` +
-      `${host ? command(cluster, `replace ${host}`) : `etcdctl member remove ${id}`}`,
-    byReplace,
+    (cluster, { host }) =>
+      host
+        ? `Lower the alarm, then replace its data by the others' at once: ${etcdctl(cluster, 'alarm disarm')} && ` +
+          command(cluster, `replace ${host}`)
+        : `Find out which member differs: ${command(cluster, 'verify')}. Then lower the alarm: ` +
+          etcdctl(cluster, 'alarm disarm'),
   ),
   'other-data': row<'host' | 'is', 'most'>(
     ({ host, is, most = 'not known: no majority agrees' }) =>

@@ -1,9 +1,16 @@
 // What members' answers show to be wrong. Pure: whoever asks them, verify or a guard, judges alike.
-import type { Host } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { authorityCertificate } from './certificates.ts'
 import type { Alarm, EndpointStatus, Member } from './etcdctl.ts'
 import type { Finding } from './findings.ts'
 import { agreedLeader, majority, memberOf } from './membership.ts'
 import type { Probe } from './probe.ts'
+
+/** What is missing here to ask anybody. */
+export const ofCertificates = (cluster: Cluster): Finding => ({
+  code: authorityCertificate(cluster) ? 'no-client-certificate' : 'no-certificates',
+  at: cluster.paths.certs,
+})
 
 /** What a knock at a member's client port, with our certificate, says of the member. */
 export function atTheDoor({ name: host, address }: Host, port: number, probe: Probe): Finding[] {

@@ -1,3 +1,4 @@
+// How the cluster is right now, on one screen: members, alarms, certificates.
 import type { Cluster, Host } from '../core/cluster.ts'
 import { type AtWork, atWork } from '../core/lock.ts'
 import { clock } from '../core/run.ts'
@@ -15,7 +16,7 @@ import {
 } from './etcdctl.ts'
 import { warningsOf } from './faults.ts'
 import { inWords, refusal } from './findings.ts'
-import { ofDowngrade } from './judge.ts'
+import { ofCertificates, ofDowngrade } from './judge.ts'
 import { memberOf, quorum } from './membership.ts'
 import { identityAt, type Probe, probeTLS } from './probe.ts'
 import { reachMembers } from './reach.ts'
@@ -65,7 +66,7 @@ const limitMs = 1500
  */
 export async function clusterStatus(cluster: Cluster, warning = ''): Promise<ClusterStatus> {
   const client = identityAt(cluster, 'etcd-client')
-  if (!client) throw refusal(cluster, { code: 'no-certificates', at: cluster.paths.certs })
+  if (!client) throw refusal(cluster, ofCertificates(cluster))
   await reachMembers(cluster)
   const probes = await Promise.all(
     cluster.hosts.map((host) => probeTLS(host.address, cluster.etcd.clientPort, client, '/version', limitMs)),

@@ -6,8 +6,17 @@ import { replacing } from '../core/record.ts'
 import { clock, sleep } from '../core/run.ts'
 import { findEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
-import { type EndpointStatus, endpointHealth, endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
-import { commits } from '../etcd/etcdctl-output.ts'
+import {
+  alarmList,
+  type EndpointStatus,
+  endpointHealth,
+  endpointStatus,
+  type Member,
+  memberList,
+} from '../etcd/etcdctl.ts'
+import { commits, says } from '../etcd/etcdctl-output.ts'
+import { refusal } from '../etcd/findings.ts'
+import { ofAlarms } from '../etcd/judge.ts'
 import { memberOf } from '../etcd/membership.ts'
 import { type RunningVersion, runningVersions } from '../etcd/versions.ts'
 import type { Act, Answer, HostSeen, MemberSeen, Observation } from '../plans/types.ts'
@@ -40,16 +49,18 @@ export async function look(cluster: Cluster, scope: Scope = {}, since?: Since): 
   const up = whoAnswers(scope, since)
   for (const deadline = clock() + (scope.patienceMs ?? patienceMs); ; await sleep(300)) {
     const seen = await lookOnce(cluster, scope, since)
-    if ((isSettled(seen) && up.every((host) => seen.hosts[host]?.answer)) || clock() > deadline) return seen
+    if ((isSettled(seen, scope) && up.every((host) => seen.hosts[host]?.answer)) || clock() > deadline) return seen
   }
 }
 
-/** Whether everybody who answers follows a leader, and every voter that answers commits. */
-function isSettled({ hosts, members, leader }: Observation): boolean {
+/** Whether everybody who answers follows a leader, and every voter that answers commits; with all that is asked. */
+function isSettled({ hosts, members, leader }: Observation, { version }: Scope): boolean {
   const answers = Object.values(hosts).flatMap(({ answer }) => (answer ? [answer] : []))
   return (
     (members === undefined || leader !== undefined) &&
-    answers.every(({ follows, commits, learner }) => follows && (commits || learner))
+    answers.every(
+      ({ follows, commits, learner, works }) => follows && (commits || learner) && (!version || works !== undefined),
+    )
   )
 }
 
@@ -76,6 +87,7 @@ async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined
     scope.version ? findEtcd({ ...cluster, etcd: { ...cluster.etcd, version: scope.version } }) : undefined,
   ])
   const able = health.filter(commits).map(({ endpoint }) => endpoint)
+  if (able.length === 0 && health.some((one) => !one.ok && says.corrupt(one.reason))) await refuseCorrupt(cluster)
   const members = able.length > 0 ? await memberList(cluster, { endpoints: able }).catch(() => undefined) : undefined
   const known = statuses.map((status) => (status.ok ? status.value : undefined))
   const leaderId = known.find((status, index) => status && able.includes(endpoints[index] ?? ''))?.leaderId
@@ -99,6 +111,13 @@ async function lookOnce(cluster: Cluster, scope: Scope, since: Since | undefined
     uncovered: since && since.act.do !== 'take snapshots' ? since.seen.uncovered : {},
     done: since ? [...since.seen.done, since.act] : [],
   }
+}
+
+/** With damaged data somewhere nobody commits: that is no loss of the quorum. @throws OperationError */
+async function refuseCorrupt(cluster: Cluster): Promise<void> {
+  const [alarms, members] = await Promise.all([alarmList(cluster), memberList(cluster).catch(() => [])])
+  const corrupt = ofAlarms(cluster.hosts, members, alarms).find(({ code }) => code === 'corrupt')
+  if (corrupt) throw refusal(cluster, corrupt, `${cluster.name}: `)
 }
 
 const answerOf = (

@@ -76,8 +76,8 @@ async function doAct(cluster: Cluster, act: Act): Promise<void> {
 function requirePlan(cluster: Cluster, plan: Plan, first: boolean): Plan {
   const { obstacle } = plan
   if (!obstacle) return plan
-  const nothing = first ? ', and nothing was changed' : ''
-  throw refusal(cluster, findingOf(obstacle), `${cluster.name} is not ready for it${nothing}: `)
+  const told = first ? 'is not ready for it, and nothing was changed' : 'was left as it is now'
+  throw refusal(cluster, findingOf(obstacle), `${cluster.name} ${told}: `)
 }
 
 const findingOf = (obstacle: Obstacle): Finding =>

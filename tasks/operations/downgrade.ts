@@ -16,7 +16,7 @@ export async function downgrade(
   const to = cancel ? cluster.etcd.version : version
   if (!to || (cancel && version))
     throw new UsageError('Say --etcd-version V, the older version to go to, or --cancel to take a downgrade back.')
-  const move = await openMove('downgrade', cluster, to, plan)
+  const move = await openMove('downgrade', cluster, to, plan, cancel)
   const rules = cancel && !cluster.etcd.upgradingTo ? cancelRules : downgradeRules(move.seen, to)
   const there = cancel
     ? `No downgrade of ${cluster.name} is enabled; every member runs etcd ${to}.`

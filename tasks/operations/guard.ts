@@ -17,7 +17,7 @@ import {
 } from '../etcd/etcdctl.ts'
 import { commits } from '../etcd/etcdctl-output.ts'
 import { type Code, type Finding, firstCuredBy, inRanking, rankOf, refusal } from '../etcd/findings.ts'
-import { atTheDoor, ofAlarms, ofLeaders, ofMembers } from '../etcd/judge.ts'
+import { atTheDoor, ofAlarms, ofCertificates, ofLeaders, ofMembers } from '../etcd/judge.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { quorum } from '../etcd/membership.ts'
 import { type Identity, identityAt, type Probe, probeTLS } from '../etcd/probe.ts'
@@ -66,11 +66,11 @@ function refuse(cluster: Cluster, finding: Finding | undefined): void {
 async function obstacle(cluster: Cluster, options: GuardOptions): Promise<Finding | undefined> {
   const trusted = authorityCertificate(cluster) && trustedAuthorities(cluster)
   const client = identityAt(cluster, 'etcd-client')
-  if (!trusted || !client) return { code: 'no-certificates', at: cluster.paths.certs }
+  if (!trusted || !client) return ofCertificates(cluster)
   await reachMembers(cluster)
   const [asked, doors] = await knock(cluster, client, trusted, options.allowDown ?? [])
   const shut = firstOf(doors, options)
-  if (shut) return (await isOneOfMany(cluster, shut)) ? noQuorum(cluster) : shut
+  if (shut) return (await isOneOfMany(cluster, shut)) ? whyNobodyCommits(cluster) : shut
   for (let look = 1; ; look++) {
     const found = firstOf(findingsOf(cluster.hosts, asked, await ask(cluster, asked, callMs * look)), options)
     if (!found || look === looks) return found
@@ -110,10 +110,17 @@ function foreign({ name }: Host, port: number, { served }: Probe, trusted: X509C
 const isOneOfMany = async (cluster: Cluster, { code }: Finding): Promise<boolean> =>
   (code === 'member-down' || code === 'member-frozen') && (await voters(cluster)).length === 0
 
-const noQuorum = ({ hosts }: Cluster): Finding => ({
-  code: 'no-quorum',
-  reason: `${quorum(hosts.length)} of ${hosts.length} members must work together, and none commits`,
-})
+/** With damaged data somewhere nobody commits, however many run. */
+async function whyNobodyCommits(cluster: Cluster): Promise<Finding> {
+  const { hosts } = cluster
+  const [alarms, members] = await Promise.all([
+    answerOf('', () => alarmList(cluster)),
+    answerOf('', () => memberList(cluster)),
+  ])
+  const raised = alarms.ok ? ofAlarms(hosts, members.ok ? members.value : [], alarms.value) : []
+  const reason = `${quorum(hosts.length)} of ${hosts.length} members must work together, and none commits`
+  return raised.find(({ code }) => code === 'corrupt') ?? { code: 'no-quorum', reason }
+}
 
 /** What hosts and the cluster as a whole answered; the hosts' answers in their order. */
 export interface Answers {

@@ -7,9 +7,10 @@ import { compareVersions } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { findEtcd, ownPrograms } from '../etcd/binaries.ts'
 import { canFetch } from '../etcd/fetch.ts'
+import { refusal } from '../etcd/findings.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { downgradePath, upgradePath } from '../etcd/upgrade-path.ts'
-import { atVersion } from '../etcd/versions.ts'
+import { atVersion, runningVersions } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { look, type Scope } from '../observe/look.ts'
@@ -38,7 +39,13 @@ interface Move {
  * Looks whether the move may be made, and with which programs. Nothing is changed or fetched.
  * @throws OperationError where no way leads there; and, but for a plan, where something must be done first
  */
-export async function openMove(verb: Move['verb'], cluster: Cluster, to: string, plan: boolean): Promise<Move> {
+export async function openMove(
+  verb: Move['verb'],
+  cluster: Cluster,
+  to: string,
+  plan: boolean,
+  cancel = false,
+): Promise<Move> {
   refuseOtherMove(verb, cluster, to)
   const from = cluster.etcd.version ?? ''
   const path = verb === 'upgrade' ? upgradePath : downgradePath
@@ -51,7 +58,7 @@ export async function openMove(verb: Move['verb'], cluster: Cluster, to: string,
   // A person's own folder has the version to move to; every etcdctl reads every member.
   cluster.etcd.looksOnly = true
   const scope = { membersOnly: true, version: to }
-  const { seen, hosts } = await requireMovable(verb, cluster, to, scope)
+  const { seen, hosts } = await requireMovable(cancel ? 'downgrade --cancel' : verb, cluster, to, scope)
   const { refusals, uncovered } = await lookForOldRequests(cluster, hosts, to)
   if (!plan) refuseUnready(cluster, to, refusals)
   // What a plan says to do first makes the programs be there.
@@ -70,11 +77,17 @@ function refuseOtherMove(verb: string, cluster: Cluster, to: string): void {
   if (begun && (otherWay || (begun !== to && to !== from))) etcdRole.refuseHalfUpgraded(cluster)
 }
 
+const messageOf = (error: unknown): string => {
+  if (error instanceof UsageError) return error.message
+  throw error
+}
+
 /** Why the programs of that version are not to be had; '' where they are. Nothing is fetched. */
 async function whyNoPrograms(target: Cluster): Promise<string> {
   const { binaries, version = '', source } = target.etcd
   if (binaries) {
-    const mine = await ownPrograms(target)
+    const mine = await ownPrograms(target).catch(messageOf)
+    if (typeof mine === 'string') return mine
     return mine.version === version ? '' : `etcd.binaries: ${mine.folder} has etcd ${mine.version}, not ${version}.`
   }
   if ((await findEtcd(target)) || (await canFetch(version, source))) return ''
@@ -102,15 +115,20 @@ async function requireMovable(
   scope: Scope,
 ): Promise<{ seen: Observation; hosts: Host[] }> {
   const { name, etcd } = cluster
-  if (!etcd.upgradingTo) await requireHealthy(cluster)
   await reachMembers(cluster)
+  const running = (await runningVersions(cluster)).map(({ host }) => host)
+  // Who ends a downgrade makes way for the cure of what is down.
+  const mayBeDown = etcd.upgradingTo !== undefined || verb === 'downgrade --cancel'
+  const down = mayBeDown ? cluster.hosts.map((host) => host.name).filter((host) => !running.includes(host)) : []
+  if (!etcd.upgradingTo) await requireHealthy(cluster, { verb, allowDown: down })
   // Whom a run that was killed has just restarted may be about to come up.
   const patience = etcd.upgradingTo ? { patienceMs: 3000 } : {}
   const seen = await look(cluster, { ...scope, ...patience, up: cluster.hosts.map((host) => host.name) })
-  const down = Object.keys(seen.hosts).filter((host) => !seen.hosts[host]?.answer)
+  const silent = Object.keys(seen.hosts).find((host) => !down.includes(host) && !seen.hosts[host]?.answer)
+  if (silent && !etcd.upgradingTo) throw refusal(cluster, { code: 'silent', host: silent }, `${name}: `)
   if (etcd.upgradingTo && seen.members) await requireHealthy(cluster, { allowDown: down })
   if (seen.members && verb === 'upgrade') await refuseWhileDowngrading(cluster)
-  const reason = whyNotMove(seen, verb, to)
+  const reason = whyNotMove(seen, verb === 'upgrade' ? verb : 'downgrade', to)
   if (reason)
     throw new OperationError(`${name} cannot be moved to etcd ${to}, and nothing was changed: ${reason}.`, {
       hint: `See what each runs: ${command(cluster, 'status')}`,

@@ -4,11 +4,17 @@ import { says } from '../etcd/etcdctl-output.ts'
 import { type Finding, inRanking } from '../etcd/findings.ts'
 import { ofDowngrade, ofLeaders, ofMembers } from '../etcd/judge.ts'
 import { majority, quorum } from '../etcd/membership.ts'
+import { alarms } from './data-checks.ts'
 import type { Facts, HostFacts } from './facts.ts'
 import { answered } from './tls-checks.ts'
 
-export const health = (facts: Facts): Finding[] =>
-  facts.hosts.flatMap((one) => (one.health?.ok ? [] : [outside(facts, one) ?? inside(facts, one)]))
+export function health(facts: Facts): Finding[] {
+  const corrupt = alarms(facts).find(({ code }) => code === 'corrupt')
+  const found = facts.hosts.flatMap((one) => (one.health?.ok ? [] : [outside(facts, one) ?? inside(facts, one)]))
+  // with damaged data somewhere nobody commits
+  const isFor = (one: Finding): boolean => 'reason' in one && says.corrupt(one.reason ?? '')
+  return corrupt && found.some(isFor) ? [...found.filter((one) => !isFor(one)), corrupt] : found
+}
 
 /** Why a member cannot be asked: the port, TLS; or because of us. */
 function outside({ trusted }: Facts, { host: { name: host }, control, door, flaws, refusals }: HostFacts) {
@@ -26,7 +32,7 @@ function outside({ trusted }: Facts, { host: { name: host }, control, door, flaw
 function inside({ hosts }: Facts, { host: { name: host }, health, status }: HostFacts): Finding {
   const reason = health?.ok === false ? health.reason : 'it was not asked'
   if (status?.ok && status.value.isLearner) return { code: 'learner-left', host, id: status.value.memberId }
-  if (says.alarmed(reason)) return { code: 'takes-no-writes', host, reason }
+  if (says.full(reason)) return { code: 'takes-no-writes', host, reason }
   if (hosts.some((other) => other.health?.ok)) return { code: 'commits-nothing', host, reason }
   const answer = hosts.filter(({ door }) => door.length === 0).length
   const needed = `${quorum(hosts.length)} of ${hosts.length} members must work together`

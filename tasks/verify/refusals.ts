@@ -6,6 +6,7 @@ import { day, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
 import { authoritySubject } from '../etcd/certificates.ts'
 import { refusal } from '../etcd/findings.ts'
+import { ofCertificates } from '../etcd/judge.ts'
 import { clientOf, type Identity, identity, identityAt, type Probe, probePlain, probeTLS } from '../etcd/probe.ts'
 
 /** Whom we pretend to be. `expired` may be impossible to make: then it says why. */
@@ -107,7 +108,7 @@ export function impossible(refusal: Refusal, host: Host, visitors: Visitors): st
  */
 export async function makeVisitors(cluster: Cluster): Promise<Visitors> {
   const client = identityAt(cluster, 'etcd-client')
-  if (!client) throw refusal(cluster, { code: 'no-certificates', at: cluster.paths.certs })
+  if (!client) throw refusal(cluster, ofCertificates(cluster))
   const [foreign, expired] = await Promise.all([foreignIdentity(cluster), expiredIdentity(cluster)])
   const servers = cluster.hosts.flatMap((host) => {
     const server = identityAt(cluster, `${host.name}/server`)

@@ -3,7 +3,7 @@ import { OperationError } from '../core/errors.ts'
 import { type CertificateReport, certificateReport } from '../etcd/certificates.ts'
 import type { Member } from '../etcd/etcdctl.ts'
 import { warningsOf } from '../etcd/faults.ts'
-import { type Code, type Finding, remedyOf, sentenceOf } from '../etcd/findings.ts'
+import { type Code, type Finding, rankOf, remedyOf, sentenceOf } from '../etcd/findings.ts'
 import { agreedLeader, memberOf } from '../etcd/membership.ts'
 import { checks } from './checks.ts'
 import type { Facts } from './facts.ts'
@@ -96,7 +96,9 @@ export function judge(facts: Facts): Verdict {
 /** Every fault with its check and host, those with the same remedy together above it. */
 export function failure({ report }: Verdict): OperationError {
   const failing = report.checks.filter((check) => !check.ok).length
-  const faults = report.checks.flatMap(({ name, findings = [] }) => findings.map((one) => ({ check: name, ...one })))
+  const faults = report.checks
+    .flatMap(({ name, findings = [] }) => findings.map((one) => ({ check: name, ...one })))
+    .toSorted((one, other) => rankOf(one.code) - rankOf(other.code))
   const lines = [...new Set(faults.map(({ remedy }) => remedy))].flatMap((remedy) => [
     ...faults.filter((one) => one.remedy === remedy).map(({ check, detail }) => `  ${check}: ${detail}.`),
     `    ${remedy}`,
