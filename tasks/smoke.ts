@@ -13,6 +13,7 @@ import { type Result, work } from './core/shell.ts'
 import { chalk, duration, table } from './core/terminal.ts'
 import { type Load, type LoadReport, startLoad } from './etcd/load.ts'
 import { brokenPromises } from './load.ts'
+import type { Report } from './verify/index.ts'
 import { crashMember, memberPids } from './vms/index.ts'
 
 interface Step {
@@ -90,8 +91,8 @@ export async function smoke(settings: Settings): Promise<void> {
           throw new OperationError(`verify ended with exit code ${exitCode} while a member was dead.`, {
             output: stderr,
           })
-        const { checks } = JSON.parse(stdout) as { checks: { ok: boolean; detail: string }[] }
-        if (!checks.some((check) => !check.ok && check.detail.includes(`${dead}: `)))
+        const { checks } = JSON.parse(stdout) as Pick<Report, 'checks'>
+        if (!checks.some(({ findings = [] }) => findings.some(({ host }) => host === dead)))
           throw new OperationError(`verify failed without naming ${dead}.`, { output: stderr })
         return `${dead} named`
       },
