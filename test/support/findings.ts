@@ -46,9 +46,10 @@ const row = (code: Code): string => {
 
 export const text = `# What can be wrong, and what helps
 
-Made from \`tasks/etcd/findings.ts\` by \`npm run docs\`. The order is the ranking: of all that is wrong a verb names
-the first, and the verb that cures it refuses nothing that stands below. \`verify --json\` has the code of each fault.
-Words in capitals stand for what was found.
+Made from \`tasks/etcd/findings.ts\` by \`npm run docs\`. A verb names the first problem in this order. The verb that
+cures a problem ignores all problems below. \`verify --json\` has the code of each fault. The role has a few more codes:
+they come with words and a remedy of its own. Words in capitals stand for what was found, and the versions 3.6.14 and
+3.7.1 are examples.
 
 | code | what is seen | what helps |
 |---|---|---|
