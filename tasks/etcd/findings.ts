@@ -73,15 +73,17 @@ const endMove: Remedy = (cluster) => {
 /** While a move is half done, `up` refuses: whoever goes on with the move starts what is down. */
 const orEndMove = (cluster: Cluster, otherwise: string): string =>
   cluster.etcd.upgradingTo ? endMove(cluster) : otherwise
-const start: Remedy = (cluster) => orEndMove(cluster, `Start it: ${command(cluster, 'up')}`)
+const start: RemedyOfHost = (cluster, { host }) => orEndMove(cluster, `Start ${host}: ${command(cluster, 'up')}`)
 const startStopped: Remedy = (cluster) =>
   `${orEndMove(cluster, `Start members that are only stopped: ${command(cluster, 'up')}`)}.`
 const toRole: Remedy = (cluster) => `Put its certificates and configuration right: ${command(cluster, 'etcd-role')}`
 const issue: Remedy = (cluster) => `${command(cluster, 'pki')} && ${command(cluster, 'etcd-role')}`
 const renew: Remedy = (cluster) => `Renew and distribute: ${issue(cluster)}`
 const makeRoom: Remedy = (cluster) => `Make room and lower the alarm: ${command(cluster, 'defrag --disarm')}`
-const lostForGood: Remedy = (cluster) =>
-  `${command(cluster, 'recover')} goes on from one that is left, and ${command(cluster, 'restore')} from a snapshot`
+const again = 'Run the same command again.'
+const fromWhatIsLeft: Remedy = (cluster) =>
+  `If any host has data: ${command(cluster, 'recover --plan')}. ` +
+  `If no host has data: ${command(cluster, 'restore FILE')}`
 const join: RemedyOfHost = (cluster, { host }) => `Make it a member again: ${command(cluster, `replace ${host}`)}`
 const finish: RemedyOfHost = (cluster, { host }) => `Bring it to its end: ${command(cluster, `replace ${host}`)}`
 const rebuild: RemedyOfHost = (cluster, { host }) =>
@@ -117,7 +119,7 @@ export const rows = {
   'certificate-expired': row<'host' | 'port' | 'is'>((f) => `${showing(f)} that expired on ${f.is}`, renew),
   'certificate-early': row<'host' | 'port' | 'is'>(
     (f) => `${showing(f)} that is not valid before ${f.is}: a clock is wrong, there or here`,
-    renew,
+    (cluster) => `Set the wrong clock right. If the clocks are right, renew: ${issue(cluster)}`,
   ),
   'certificate-of-other-address': row<'host' | 'port' | 'due'>(
     (f) => `${showing(f)} that does not name its address ${f.due}`,
@@ -128,10 +130,12 @@ export const rows = {
   'hangs-up': row<Why>(refusesUs, toRole, passes),
 
   // No quorum.
-  'quorum-lost': ofRole((cluster) => `${lostForGood(cluster)}.`),
+  'quorum-lost': ofRole(fromWhatIsLeft),
   'others-silent': ofRole(
     (cluster) =>
-      `Start the other members first: ${command(cluster, 'up')}; if they are lost for good, ${lostForGood(cluster)}`,
+      `Start etcd on the other hosts first: ${command(cluster, 'up')} does where hosts are off; where a host is up, ` +
+      `run systemctl start etcd-member there. If they are lost for good, go on from what is left. ` +
+      fromWhatIsLeft(cluster),
   ),
   'no-quorum': row<never, Why>(
     (f) => `${f.host ? `${f.host} commits nothing: ` : ''}there is no quorum${f.reason ? ` (${f.reason})` : ''}`,
@@ -160,7 +164,9 @@ export const rows = {
     (cluster, { id }) => `If nobody needs it, remove it: ${etcdctl(cluster, `member remove ${id}`)}`,
   ),
   'members-differ': ofRole(
-    (cluster) => `Correct the inventory, or the membership: ${command(cluster, 'scale')} goes on where it was stopped`,
+    (cluster) =>
+      'Correct the inventory. If `scale` was interrupted, finish it: ' +
+      command(cluster, cluster.own ? 'scale' : 'scale --masters N'),
   ),
   'other-name': row<'host' | 'is'>((f) => `${f.host} is called ${f.is} in the cluster`, toRole),
   'other-client-url': row<'host' | 'is' | 'due'>((f) => `${f.host} has the client URL ${f.is}, not ${f.due}`, toRole),
@@ -233,10 +239,10 @@ export const rows = {
     (f) => `${listed(f.hosts)} must be healthy before ${f.host} is taken down, or the quorum is at risk`,
     look,
   ),
-  silent: row<'host'>((f) => `${f.host} does not answer`, look),
+  silent: row<'host'>((f) => `${f.host} does not answer`, start),
   'other-version': row<'host' | 'due', 'is'>(
     ({ host, is, due }) => `${host} runs ${is ? `etcd ${is}` : 'nothing'}, not etcd ${due}`,
-    look,
+    () => again,
   ),
   refused: row<'what' | 'reason'>((f) => `etcd would refuse "${f.what}": ${f.reason}`, look),
 
@@ -255,7 +261,8 @@ export const rows = {
   ),
   'v2-data': ofRole(
     (cluster) =>
-      `Go back to etcd 3.5, keep what you need of the v2 store, then ${command(cluster, 'backup')}, and restore that.`,
+      `Return to etcd 3.5. Export the v2 keys that you need. Run ${command(cluster, 'backup')}, then restore that ` +
+      `backup: ${command(cluster, 'restore FILE')}`,
   ),
   'no-snapshot': ofRole(
     (cluster) =>
