@@ -30,7 +30,7 @@ export const said: Partial<Record<Code, string>> = {
 export function sample(code: Code): Finding {
   const facts: Record<string, unknown> = {
     code,
-    hosts: ['HOST'],
+    hosts: [code === 'others-ill' ? 'OTHER' : 'HOST'],
     remedy: said[code] && 'By hand: …',
     detail: said[code],
   }
