@@ -65,36 +65,41 @@ const wait: Remedy = (cluster) => `Look again in a moment: ${command(cluster, 'v
 const endMove: Remedy = (cluster) => {
   const { version = '', upgradingTo: to = '' } = cluster.etcd
   const isDown = compareVersions(to, version) < 0
-  const onward = command(cluster, `${isDown ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)
+  const verb = isDown ? 'downgrade' : 'upgrade'
+  const onward = command(cluster, `${verb} --etcd-version ${to}`)
   const back = command(cluster, isDown ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
-  return `Finish it: ${onward}; or take it back: ${back}`
+  return `Finish the ${verb}: ${onward}; or take it back: ${back}`
 }
 
 /** While a move is half done, `up` refuses: whoever goes on with the move starts what is down. */
 const orEndMove = (cluster: Cluster, otherwise: string): string =>
   cluster.etcd.upgradingTo ? endMove(cluster) : otherwise
-const start: Remedy = (cluster) => orEndMove(cluster, `Start it: ${command(cluster, 'up')}`)
+const start: RemedyOfHost = (cluster, { host }) => orEndMove(cluster, `Start ${host}: ${command(cluster, 'up')}`)
 const startStopped: Remedy = (cluster) =>
   `${orEndMove(cluster, `Start members that are only stopped: ${command(cluster, 'up')}`)}.`
-const toRole: Remedy = (cluster) => `Put its certificates and configuration right: ${command(cluster, 'etcd-role')}`
+const toRole: RemedyOfHost = (cluster, { host }) =>
+  `Reinstall ${host}'s certificates and configuration: ${command(cluster, 'etcd-role')}`
 const issue: Remedy = (cluster) => `${command(cluster, 'pki')} && ${command(cluster, 'etcd-role')}`
 const renew: Remedy = (cluster) => `Renew and distribute: ${issue(cluster)}`
 const makeRoom: Remedy = (cluster) => `Make room and lower the alarm: ${command(cluster, 'defrag --disarm')}`
-const lostForGood: Remedy = (cluster) =>
-  `${command(cluster, 'recover')} goes on from one that is left, and ${command(cluster, 'restore')} from a snapshot`
+const again = 'Run the same command again.'
+const fromWhatIsLeft: Remedy = (cluster) =>
+  `If any host has data: ${command(cluster, 'recover --plan')}. ` +
+  `If no host has data: ${command(cluster, 'restore FILE')}`
 const join: RemedyOfHost = (cluster, { host }) => `Make it a member again: ${command(cluster, `replace ${host}`)}`
-const finish: RemedyOfHost = (cluster, { host }) => `Bring it to its end: ${command(cluster, `replace ${host}`)}`
-const rebuild: RemedyOfHost = (cluster, { host }) =>
-  `Replace its data by the others': ${command(cluster, `replace ${host}`)}`
+const finish: RemedyOfHost = (cluster, { host }) => `Finish adding ${host}: ${command(cluster, `replace ${host}`)}`
+const rebuild: RemedyOfHost = (cluster, { host }) => `Rebuild ${host}: ${command(cluster, `replace ${host}`)}`
 
 const refusesUs = ({ host, reason }: Pick<Facts, Why>): string =>
-  `${host} refuses our client certificate, or its own key and certificate are no pair: ${reason}`
+  `${host} refuses our client certificate, or ${host}'s certificate does not match its key: ${reason}`
+/** `a is`, `a and b are`. */
+const areOrIs = (hosts: string[]): string => `${listed(hosts)} ${hosts.length === 1 ? 'is' : 'are'}`
 const showing = ({ host, port }: Pick<Facts, 'host' | 'port'>): string => `${host} serves a certificate on port ${port}`
 
 export const rows = {
   // This machine.
   'no-authority': row<'reason', 'host' | 'remedy'>(
-    (f) => (f.host ? `${f.host} cannot be asked: ${f.reason}` : f.reason),
+    (f) => (f.host ? `this machine cannot check ${f.host}: ${f.reason}` : f.reason),
     (cluster, f) => f.remedy ?? restoreHint(cluster),
   ),
   'no-certificates': row<'at'>(
@@ -109,15 +114,15 @@ export const rows = {
 
   // Members that are not what they should be, or let nobody in.
   'other-authority': row<'host' | 'port' | 'is'>(
-    (f) => `${showing(f)} that is of another authority (${f.is})`,
-    (cluster) =>
-      `If ${cluster.paths.certs} is this cluster's, put the host right: ${issue(cluster)}. ` +
+    (f) => `${f.host}'s certificate on port ${f.port} was signed by another authority (${f.is})`,
+    (cluster, { host }) =>
+      `If ${cluster.paths.certs} belongs to this cluster, reinstall ${host}'s certificates: ${issue(cluster)}. ` +
       `If not, ${restoreHint(cluster).replace('P', 'p')}`,
   ),
   'certificate-expired': row<'host' | 'port' | 'is'>((f) => `${showing(f)} that expired on ${f.is}`, renew),
   'certificate-early': row<'host' | 'port' | 'is'>(
     (f) => `${showing(f)} that is not valid before ${f.is}: a clock is wrong, there or here`,
-    renew,
+    (cluster) => `Set the wrong clock right. If the clocks are right, renew: ${issue(cluster)}`,
   ),
   'certificate-of-other-address': row<'host' | 'port' | 'due'>(
     (f) => `${showing(f)} that does not name its address ${f.due}`,
@@ -128,39 +133,41 @@ export const rows = {
   'hangs-up': row<Why>(refusesUs, toRole, passes),
 
   // No quorum.
-  'quorum-lost': ofRole((cluster) => `${lostForGood(cluster)}.`),
+  'quorum-lost': ofRole(fromWhatIsLeft),
   'others-silent': ofRole(
     (cluster) =>
-      `Start the other members first: ${command(cluster, 'up')}; if they are lost for good, ${lostForGood(cluster)}`,
+      `Start etcd on the other hosts first: ${command(cluster, 'up')} does where hosts are off; where a host is up, ` +
+      `run systemctl start etcd-member there. If they are lost for good, go on from what is left. ` +
+      fromWhatIsLeft(cluster),
   ),
   'no-quorum': row<never, Why>(
     (f) => `${f.host ? `${f.host} commits nothing: ` : ''}there is no quorum${f.reason ? ` (${f.reason})` : ''}`,
-    (cluster) =>
-      `${startStopped(cluster)} If too many are lost for good to be a quorum: ${command(cluster, 'recover --plan')}`,
+    (cluster) => `${startStopped(cluster)} If most members are lost for good: ${command(cluster, 'recover --plan')}`,
     passes,
   ),
 
   // Members that do not work.
   'member-frozen': row<Why>(
-    (f) => `${f.host} does not answer: ${f.reason} (it is frozen or just starting)`,
+    (f) => `${f.host}'s etcd is frozen or starting: ${f.reason}`,
     (_, { host }) =>
-      `See on ${host} whether its etcd is suspended (kill -CONT lets it go on) or waits for its disk; kill -9 ends a ` +
-      'process that hangs, and it is started again',
+      `On ${host}, resume a suspended etcd (kill -CONT), or end a hung one (kill -9): the service restarts it`,
     passes,
   ),
   'member-down': row<Why | 'at'>((f) => `${f.host} does not answer at ${f.at}: ${f.reason}`, start, passes),
-  'commits-nothing': row<Why>((f) => `${f.host} answers, but commits nothing: ${f.reason}`, wait, passes),
-  'call-fails': row<Why | 'what'>((f) => `${f.host} gives no ${f.what}: ${f.reason}`, wait, passes),
+  'commits-nothing': row<Why>((f) => `${f.host} answers, but cannot commit a write: ${f.reason}`, wait, passes),
+  'call-fails': row<Why | 'what'>((f) => `${f.host} gave no ${f.what}: ${f.reason}`, wait, passes),
   'no-leader': row<'host'>((f) => `${f.host} knows no leader`, wait, passes),
   'other-leader': row<'host' | 'is'>((f) => `${f.host} follows leader ${f.is}, unlike the others`, wait, passes),
 
   // Who the members are.
   'stranger-member': row<'id' | 'is'>(
-    (f) => `member ${f.id} (${f.is}) belongs to none of our hosts`,
+    (f) => `member ${f.id} (${f.is}) is on no host of this cluster`,
     (cluster, { id }) => `If nobody needs it, remove it: ${etcdctl(cluster, `member remove ${id}`)}`,
   ),
   'members-differ': ofRole(
-    (cluster) => `Correct the inventory, or the membership: ${command(cluster, 'scale')} goes on where it was stopped`,
+    (cluster) =>
+      'Correct the inventory. If `scale` was interrupted, finish it: ' +
+      command(cluster, cluster.own ? 'scale' : 'scale --masters N'),
   ),
   'other-name': row<'host' | 'is'>((f) => `${f.host} is called ${f.is} in the cluster`, toRole),
   'other-client-url': row<'host' | 'is' | 'due'>((f) => `${f.host} has the client URL ${f.is}, not ${f.due}`, toRole),
@@ -170,7 +177,7 @@ export const rows = {
   ),
   'downgrade-enabled': row<'due'>(
     (f) => `a downgrade to etcd ${minorOf(f.due)} is enabled: until it ends, no host can get a new member`,
-    (cluster) => `If nobody is at it, take it back: ${command(cluster, 'downgrade --cancel')}`,
+    (cluster) => `If no downgrade is running, cancel it: ${command(cluster, 'downgrade --cancel')}`,
     { ...passes, curedBy: ['downgrade --cancel'] },
   ),
 
@@ -179,19 +186,19 @@ export const rows = {
     ({ host, id }) => `${host ?? `member ${id}`} has damaged data: alarm CORRUPT is raised, and nobody reads or writes`,
     (cluster, { host }) =>
       host
-        ? `Lower the alarm, then replace its data by the others' at once: ${etcdctl(cluster, 'alarm disarm')} && ` +
+        ? `Lower the alarm, then rebuild ${host} at once: ${etcdctl(cluster, 'alarm disarm')} && ` +
           command(cluster, `replace ${host}`)
         : `Find out which member differs: ${command(cluster, 'verify')}. Then lower the alarm: ` +
           etcdctl(cluster, 'alarm disarm'),
   ),
   'other-data': row<'host' | 'is', 'most'>(
-    ({ host, is, most = 'not known: no majority agrees' }) =>
-      `${host} has other data than the others (its hash is ${is}, the right one is ${most})`,
+    ({ host, is, most }) =>
+      `${host}'s data differs: hash ${is}; ${most ? `most members have ${most}` : 'no majority agrees'}`,
     rebuild,
     byReplace,
   ),
   'writes-lost': row<'host' | 'what'>(
-    (f) => `${f.host} does not return what was written through ${f.what}`,
+    (f) => `${f.host} does not return keys that were written through ${f.what}`,
     rebuild,
     byReplace,
   ),
@@ -219,26 +226,27 @@ export const rows = {
     byJoining,
   ),
   'voters-down': row<'hosts'>(
-    (f) => `${listed(f.hosts)} must be up before etcd adds a member`,
+    (f) => `etcd adds no member while ${areOrIs(f.hosts)} down`,
     (cluster, { hosts }) =>
       `${startStopped(cluster)} Replace members that are lost: ${command(cluster, `replace ${hosts.join(' ')}`)}`,
     byJoining,
   ),
   'quorum-at-risk': row<'host' | 'voters' | 'needed' | 'well'>(
-    (f) => `of ${f.voters} members ${f.needed} must agree, and without ${f.host} only ${f.well} are healthy`,
+    ({ host, voters, needed, well }) =>
+      `${needed} of ${voters} members must be healthy; without ${host} only ${well} ${well === 1 ? 'is' : 'are'}`,
     look,
   ),
-  'no-heir': row<'host'>((f) => `${f.host} leads, and no other member can take the lead over`, look),
+  'no-heir': row<'host'>((f) => `${f.host} is the leader, and no other member can become leader`, look),
   'others-ill': row<'host' | 'hosts'>(
-    (f) => `${listed(f.hosts)} must be healthy before ${f.host} is taken down, or the quorum is at risk`,
+    (f) => `stopping ${f.host} would risk the quorum: ${areOrIs(f.hosts)} not healthy`,
     look,
   ),
-  silent: row<'host'>((f) => `${f.host} does not answer`, look),
+  silent: row<'host'>((f) => `${f.host} does not answer`, start),
   'other-version': row<'host' | 'due', 'is'>(
     ({ host, is, due }) => `${host} runs ${is ? `etcd ${is}` : 'nothing'}, not etcd ${due}`,
-    look,
+    () => again,
   ),
-  refused: row<'what' | 'reason'>((f) => `etcd would refuse "${f.what}": ${f.reason}`, look),
+  refused: row<'what' | 'reason'>((f) => `etcd will refuse the step "${f.what}", because ${f.reason}`, look),
 
   // Room and versions.
   'no-space': row<never, 'host'>(
@@ -247,7 +255,7 @@ export const rows = {
     makeRoom,
     byDefrag,
   ),
-  'takes-no-writes': row<Why>((f) => `${f.host} takes no writes: ${f.reason}`, makeRoom, byDefrag),
+  'takes-no-writes': row<Why>((f) => `${f.host} accepts no writes: ${f.reason}`, makeRoom, byDefrag),
   'mixed-versions': row<'host' | 'is', 'most'>(
     ({ host, is, most }) => `${host} runs etcd ${is}${most ? `, the others ${most}` : ''}`,
     (cluster) =>
@@ -255,28 +263,32 @@ export const rows = {
   ),
   'v2-data': ofRole(
     (cluster) =>
-      `Go back to etcd 3.5, keep what you need of the v2 store, then ${command(cluster, 'backup')}, and restore that.`,
+      `Return to etcd 3.5. Export the v2 keys that you need. Run ${command(cluster, 'backup')}, then restore that ` +
+      `backup: ${command(cluster, 'restore FILE')}`,
   ),
-  'no-snapshot': ofRole(
-    (cluster) =>
-      `Take the upgrade back, start every member (${command(cluster, 'status')} shows them), and begin it again: ` +
-      'it has each member take a snapshot first.',
-  ),
-  ends: ofRole(() => 'Put right what it says (cluster.yaml, etcd.environment), then run the same command again.'),
+  'no-snapshot': ofRole(() => 'Take the upgrade back, start all members, then upgrade again.'),
+  ends: ofRole(() => `If it names a setting, fix that in cluster.yaml (etcd.environment). ${again}`),
 
   // What passes.
-  'no-time': row<'host' | 'what'>((f) => `no time was left to ask ${f.host} for ${f.what}`, wait, passes),
+  'no-time': row<'host' | 'what'>(
+    (f) => `the time ran out before ${f.host} could be asked for ${f.what}`,
+    wait,
+    passes,
+  ),
   'lags-behind': row<'host'>((f) => `${f.host} has not caught up with the others`, wait, passes),
   compacting: row(() => 'a compaction is under way: the members cannot be compared', wait, passes),
 
   // What keeps nobody from working yet.
-  'lets-in': row<Why | 'what'>((f) => `${f.host} lets in ${f.what}: ${f.reason}`, toRole),
+  'lets-in': row<Why | 'what'>((f) => `${f.host} accepts ${f.what}, but must refuse it: ${f.reason}`, toRole),
   'certificate-due': row<'what' | 'reason'>((f) => `certificate ${f.what}: ${f.reason}`, renew),
   'certificate-near-end': row<'host' | 'port' | 'days' | 'is'>(
     (f) => `${showing(f)} that expires in ${f.days} ${f.days === 1 ? 'day' : 'days'}, on ${f.is}`,
     renew,
   ),
-  'other-certificate': row<'host' | 'port' | 'due'>((f) => `${showing(f)} that differs from ${f.due} here`, renew),
+  'other-certificate': row<'host' | 'port' | 'due'>(
+    (f) => `${f.host}'s port ${f.port} does not serve the certificate in ${f.due} on this machine`,
+    renew,
+  ),
 
   // What a person should know, though nothing is wrong.
   'half-replaced': row<'hosts'>(
@@ -291,10 +303,10 @@ export const rows = {
   ),
   'authority-leaving': row<'name'>(
     (f) => `the authority of cluster ${f.name} is being changed, and the old one is no longer trusted`,
-    (cluster) => `Finish it: ${command(cluster, 'rotate-ca')}`,
+    (cluster) => `Finish: ${command(cluster, 'rotate-ca')}`,
   ),
   'authority-near-end': row<'name' | 'days'>(
-    (f) => `the authority of cluster ${f.name} expires in ${f.days} days, and every certificate with it`,
+    (f) => `the authority of cluster ${f.name} expires in ${f.days} days, and all its certificates end then`,
     (cluster) => `Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`,
   ),
 }

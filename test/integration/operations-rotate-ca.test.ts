@@ -25,12 +25,12 @@ test('what cannot be done is refused with the reason, and nothing is changed', a
   await refused(home, /ca\.key is encrypted, and HA_ETCD_CA_PASSPHRASE is not set/)
   environment.HA_ETCD_CA_PASSPHRASE = 'open sesame'
   await whileFrozen(home, ['master02'], () =>
-    refused(home, /nothing was changed: master02 does not answer.*\n.*kill -CONT/),
+    refused(home, /nothing was changed: master02's etcd is frozen.*\n.*kill -CONT/),
   )
   const subject = { organization: 'etcd-cluster-1', commonName: 'etcd-ca' }
   const { certificate } = await makeAuthority(await makeKeyPair('ecdsa-p256'), subject, 100)
   await whileHolding(join(certs, 'ca.crt'), certificate.toString(), () =>
-    refused(home, /nothing was changed: master0\d serves a certificate .* of another authority/),
+    refused(home, /nothing was changed: master0\d's certificate .* signed by another authority/),
   )
 })
 

@@ -11,9 +11,10 @@ export const codes = Object.keys(rows) as Code[]
 export const cluster = testCluster({
   name: defaultCluster,
   formed: true,
-  etcd: { version: '3.6.14', upgradingTo: '3.7.1' },
+  etcd: { version: '3.6.14' },
   paths: { certs: `certs/${defaultCluster}` },
 })
+const upgrading = { ...cluster, etcd: { ...cluster.etcd, upgradingTo: '3.7.1' } }
 
 /** What the role says itself, of a HOST. */
 export const said: Partial<Record<Code, string>> = {
@@ -30,7 +31,7 @@ export const said: Partial<Record<Code, string>> = {
 export function sample(code: Code): Finding {
   const facts: Record<string, unknown> = {
     code,
-    hosts: ['HOST'],
+    hosts: [code === 'others-ill' ? 'OTHER' : 'HOST'],
     remedy: said[code] && 'By hand: …',
     detail: said[code],
   }
@@ -40,15 +41,18 @@ export function sample(code: Code): Finding {
 }
 
 const row = (code: Code): string => {
-  const cells = [`\`${code}\``, sentenceOf(sample(code)), remedyOf(cluster, sample(code))]
+  const remedy = remedyOf(code === 'move-begun' ? upgrading : cluster, sample(code))
+  const cells = [`\`${code}\``, sentenceOf(sample(code)), remedy]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 
 export const text = `# What can be wrong, and what helps
 
-Made from \`tasks/etcd/findings.ts\` by \`npm run docs\`. The order is the ranking: of all that is wrong a verb names
-the first, and the verb that cures it refuses nothing that stands below. \`verify --json\` has the code of each fault.
-Words in capitals stand for what was found.
+Made from \`tasks/etcd/findings.ts\` by \`npm run docs\`. A verb names the first problem in this order. The verb that
+cures a problem ignores all problems below. \`verify --json\` has the code of each fault. The role has a few more codes:
+they come with words and a remedy of its own. Words in capitals stand for what was found, and the versions 3.6.14 and
+3.7.1 are examples. While an upgrade or a downgrade is half done, \`up\` refuses: then what starts members is the remedy of
+\`move-begun\`.
 
 | code | what is seen | what helps |
 |---|---|---|
