@@ -103,7 +103,7 @@ test('damaged data stops a replacement and a growth, which would copy it, until 
 function asked(verb: string, words: string[]): GuardOptions | undefined {
   const allowDown = words.filter((word) => !word.startsWith('-'))
   if (verb === 'replace' || verb === 'scale') return { verb, allowDown }
-  if (verb === 'defrag' || verb === 'downgrade') return { verb: [verb, ...words].join(' ') }
+  if (verb === 'defrag' || words.includes('--cancel')) return { verb: [verb, ...words].join(' ') }
   if (verb === 'backup') return { allow: ['no-space'] }
   return ['restart', 'rotate-certs'].includes(verb) ? { allowDown } : undefined
 }
