@@ -98,14 +98,20 @@ function linesAndWords(child: ChildProcess, onLine: (line: string) => void): Pro
   return new Promise((end) => child.once('close', () => end(said)))
 }
 
+/** A key that is written now, and was never written before, reaches the client. */
+async function requireFollows(cache: Cache): Promise<void> {
+  const key = `after-${cache.revision}`
+  await put(cluster(), key, 'x')
+  await until('it follows', () => cache.keys.has(Buffer.from(key).toString('base64')))
+}
+
 /**
  * A client that followed before `act` is told, whatever it had seen; one that lists afterwards sees what etcd holds,
  * and follows.
  */
 export async function requireTold(act: () => Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {
   const cache = await startCache()
-  await put(cluster(), 'seen', String(cache.revision)) // it goes further than its list
-  await until('it follows', () => cache.keys.has(Buffer.from('seen').toString('base64')))
+  await requireFollows(cache) // further than its list
   const outcome = await act()
   let said: string | undefined
   void cache.told.then((words) => (said = words))
@@ -113,8 +119,7 @@ export async function requireTold(act: () => Promise<Record<string, unknown>>): 
   assert.match(said ?? '', /compacted/)
   const fresh = await startCache()
   assert.ok(fresh.revision > cache.revision + 1, `${fresh.revision} is not above ${cache.revision}`)
-  await put(cluster(), 'after', String(fresh.revision))
-  await until('it follows', () => fresh.keys.has(Buffer.from('after').toString('base64')))
+  await requireFollows(fresh)
   assert.equal(fresh.keys, keysOf(await list()))
   fresh.stop()
   return outcome
