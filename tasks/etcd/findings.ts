@@ -65,9 +65,10 @@ const wait: Remedy = (cluster) => `Look again in a moment: ${command(cluster, 'v
 const endMove: Remedy = (cluster) => {
   const { version = '', upgradingTo: to = '' } = cluster.etcd
   const isDown = compareVersions(to, version) < 0
-  const onward = command(cluster, `${isDown ? 'downgrade' : 'upgrade'} --etcd-version ${to}`)
+  const verb = isDown ? 'downgrade' : 'upgrade'
+  const onward = command(cluster, `${verb} --etcd-version ${to}`)
   const back = command(cluster, isDown ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
-  return `Finish it: ${onward}; or take it back: ${back}`
+  return `Finish the ${verb}: ${onward}; or take it back: ${back}`
 }
 
 /** While a move is half done, `up` refuses: whoever goes on with the move starts what is down. */

@@ -14,6 +14,7 @@ export const cluster = testCluster({
   etcd: { version: '3.6.14', upgradingTo: '3.7.1' },
   paths: { certs: `certs/${defaultCluster}` },
 })
+const inOneVersion = { ...cluster, etcd: { ...cluster.etcd, upgradingTo: undefined } }
 
 /** What the role says itself, of a HOST. */
 export const said: Partial<Record<Code, string>> = {
@@ -40,7 +41,8 @@ export function sample(code: Code): Finding {
 }
 
 const row = (code: Code): string => {
-  const cells = [`\`${code}\``, sentenceOf(sample(code)), remedyOf(cluster, sample(code))]
+  const remedy = remedyOf(code === 'move-begun' ? cluster : inOneVersion, sample(code))
+  const cells = [`\`${code}\``, sentenceOf(sample(code)), remedy]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 
@@ -49,7 +51,8 @@ export const text = `# What can be wrong, and what helps
 Made from \`tasks/etcd/findings.ts\` by \`npm run docs\`. A verb names the first problem in this order. The verb that
 cures a problem ignores all problems below. \`verify --json\` has the code of each fault. The role has a few more codes:
 they come with words and a remedy of its own. Words in capitals stand for what was found, and the versions 3.6.14 and
-3.7.1 are examples.
+3.7.1 are examples. While an upgrade or a downgrade is half done, \`up\` refuses: then the remedy of \`move-begun\`
+starts members.
 
 | code | what is seen | what helps |
 |---|---|---|
