@@ -51,8 +51,8 @@ export const text = `# What can be wrong, and what helps
 Made from \`tasks/etcd/findings.ts\` by \`npm run docs\`. A verb names the first problem in this order. The verb that
 cures a problem ignores all problems below. \`verify --json\` has the code of each fault. The role has a few more codes:
 they come with words and a remedy of its own. Words in capitals stand for what was found, and the versions 3.6.14 and
-3.7.1 are examples. While an upgrade or a downgrade is half done, \`up\` refuses: then what starts members is the
-remedy of \`move-begun\`.
+3.7.1 are examples. While an upgrade or a downgrade is half done, \`up\` refuses: then the remedy of \`move-begun\`
+starts members.
 
 | code | what is seen | what helps |
 |---|---|---|
