@@ -12,22 +12,17 @@ import { warningLines } from './core/terminal.ts'
 import { hostTasks } from './doctor.ts'
 import * as etcdRole from './etcd-role/index.ts'
 import * as pki from './pki/index.ts'
-import { printPlan } from './plan.ts'
+import { type Planned, printPlan } from './plan.ts'
 import * as verify from './verify/index.ts'
 import * as vms from './vms/index.ts'
 
-export interface Phase {
-  name: string
+export interface Phase extends Planned {
   summary: string
   /** The phases that must have been run before; `up` runs those that need the same at the same time. */
   needs: string[]
   tasks: (cluster: Cluster) => Task[]
   /** What its own script does besides; `up` leaves it out. */
   alone?: (cluster: Cluster) => Task[]
-  /**
-   * What it would do, a line each (a diff may follow on further lines); may write to the copies that it is given only.
-   */
-  plan?: (copy: Cluster) => Promise<string[]>
 }
 
 export const phases: Phase[] = [

@@ -4,7 +4,15 @@ import { withCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
 import { print, run } from './core/run.ts'
 import { chalk } from './core/terminal.ts'
-import type { Phase } from './phases.ts'
+
+/**
+ * A phase, as far as its plan goes: what it would do, a line each (a diff may follow on further lines). It may write to
+ * the copies that it is given only.
+ */
+export interface Planned {
+  name: string
+  plan?: (copy: Cluster) => Promise<string[]>
+}
 
 /** What one phase would do, a line each; `unknown` says why that cannot be told yet. */
 interface PhasePlan {
@@ -19,12 +27,12 @@ const nothing = async (_copy: Cluster): Promise<string[]> => []
  * Prints what the phases would do, or with --json gives it as data. `first`: what is done before the first of them, to
  * the copy.
  */
-export async function printPlan(cluster: Cluster, selected: Phase[], first = nothing): Promise<void> {
+export async function printPlan(cluster: Cluster, selected: Planned[], first = nothing): Promise<void> {
   const plans = await planPhases(cluster, selected, first)
   print(run().json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans))
 }
 
-function planPhases(cluster: Cluster, selected: Phase[], before: typeof nothing): Promise<PhasePlan[]> {
+function planPhases(cluster: Cluster, selected: Planned[], before: typeof nothing): Promise<PhasePlan[]> {
   return withCopies(cluster, async (copy) => {
     const plans: PhasePlan[] = []
     const done = await before(copy)
