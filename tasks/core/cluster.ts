@@ -208,15 +208,22 @@ export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host
   )
 }
 
-/** @throws OperationError while a restore or recover is half done: any other verb could mix old data with new */
-export function refuseHalfDone(cluster: Cluster): void {
+/** A restore or recover that is half done, in a sentence, and what finishes it; undefined where none is. */
+export function halfDone(cluster: Cluster): { sentence: string; remedy: string } | undefined {
   const { begun, name } = cluster
-  if (!begun) return
+  if (!begun) return undefined
   const words =
     begun.verb === 'restore' ? ` ${shellQuoted(begun.file ?? 'FILE')}` : begun.from ? ` --from ${begun.from}` : ''
-  throw new OperationError(`A ${begun.verb} of ${name} was begun and is not done.`, {
-    hint: `Finish it: ${command(cluster, `${begun.verb}${words}`)}`,
-  })
+  return {
+    sentence: `A ${begun.verb} of ${name} was begun and is not done.`,
+    remedy: `Finish it: ${command(cluster, `${begun.verb}${words}`)}`,
+  }
+}
+
+/** @throws OperationError while a restore or recover is half done: any other verb could mix old data with new */
+export function refuseHalfDone(cluster: Cluster): void {
+  const begun = halfDone(cluster)
+  if (begun) throw new OperationError(begun.sentence, { hint: begun.remedy })
 }
 
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */

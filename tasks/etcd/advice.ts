@@ -1,12 +1,14 @@
 // What a person should know of a cluster, though nothing is wrong: a sentence and what helps each.
-import type { Cluster } from '../core/cluster.ts'
+import { type Cluster, halfDone } from '../core/cluster.ts'
 import { replacing } from '../core/record.ts'
 import { authorityWarning } from './authority-change.ts'
 import { inWords } from './findings.ts'
 
-/** A replacement that is half done; the authority's end, or its change. Other verbs work meanwhile. */
+/** A restore, recover or replacement that is half done; the authority's end, or its change. */
 export function adviceOf(cluster: Cluster): string[] {
   const hosts = Object.keys(replacing(cluster.paths))
   const half = hosts.length > 0 ? [inWords(cluster, { code: 'half-replaced', hosts })] : []
-  return [...half, authorityWarning(cluster) ?? []].flat()
+  const begun = halfDone(cluster)
+  const all = begun ? [`${begun.sentence} ${begun.remedy}`] : []
+  return [...all, ...half, authorityWarning(cluster) ?? []].flat()
 }

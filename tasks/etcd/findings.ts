@@ -4,6 +4,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
+import { replacing } from '../core/record.ts'
 import { listed } from '../core/terminal.ts'
 import { restoreHint } from './certificates.ts'
 import type { RoleFinding } from './play-events.ts'
@@ -74,7 +75,11 @@ const endMove: Remedy = (cluster) => {
 /** While a move is half done, `up` refuses: whoever goes on with the move starts what is down. */
 const orEndMove = (cluster: Cluster, otherwise: string): string =>
   cluster.etcd.upgradingTo ? endMove(cluster) : otherwise
-const start: RemedyOfHost = (cluster, { host }) => orEndMove(cluster, `Start ${host}: ${command(cluster, 'up')}`)
+/** A host whose replacement was cut short has no member to start. */
+const start: RemedyOfHost = (cluster, { host = '' }) =>
+  host in replacing(cluster.paths)
+    ? `Finish its replacement: ${command(cluster, `replace ${host}`)}`
+    : orEndMove(cluster, `Start ${host}: ${command(cluster, 'up')}`)
 const startStopped: Remedy = (cluster) =>
   `${orEndMove(cluster, `Start members that are only stopped: ${command(cluster, 'up')}`)}.`
 const toRole: RemedyOfHost = (cluster, { host }) =>
@@ -164,11 +169,12 @@ export const rows = {
     (f) => `member ${f.id} (${f.is}) is on no host of this cluster`,
     (cluster, { id }) => `If nobody needs it, remove it: ${etcdctl(cluster, `member remove ${id}`)}`,
   ),
-  'members-differ': ofRole(
-    (cluster) =>
-      'Correct the inventory. If `scale` was interrupted, finish it: ' +
-      command(cluster, cluster.own ? 'scale' : 'scale --masters N'),
-  ),
+  'members-differ': ofRole((cluster) => {
+    const half = Object.keys(replacing(cluster.paths))
+    if (half.length > 0) return `Finish the replacement: ${command(cluster, `replace ${half.join(' ')}`)}`
+    const scale = command(cluster, cluster.own ? 'scale' : 'scale --masters N')
+    return `If \`scale\` was interrupted, finish it: ${scale}. Else correct the inventory, or the membership.`
+  }),
   'other-name': row<'host' | 'is'>((f) => `${f.host} is called ${f.is} in the cluster`, toRole),
   'other-client-url': row<'host' | 'is' | 'due'>((f) => `${f.host} has the client URL ${f.is}, not ${f.due}`, toRole),
   'other-peer-url': row<'host' | 'id' | 'is' | 'due'>(

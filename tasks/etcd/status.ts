@@ -4,7 +4,7 @@ import { type AtWork, atWork } from '../core/lock.ts'
 import { clock } from '../core/run.ts'
 import { bytes, chalk, duration, plain, table, wrapped } from '../core/terminal.ts'
 import { adviceOf } from './advice.ts'
-import { certificateReport } from './certificates.ts'
+import { authorityCertificate, certificateReport } from './certificates.ts'
 import {
   type Answer,
   alarmList,
@@ -66,7 +66,7 @@ const limitMs = 1500
  */
 export async function clusterStatus(cluster: Cluster, warning = ''): Promise<ClusterStatus> {
   const client = identityAt(cluster, 'etcd-client')
-  if (!client) throw refusal(cluster, ofCertificates(cluster))
+  if (!client || !authorityCertificate(cluster)) throw refusal(cluster, ofCertificates(cluster))
   await reachMembers(cluster)
   const probes = await Promise.all(
     cluster.hosts.map((host) => probeTLS(host.address, cluster.etcd.clientPort, client, '/version', limitMs)),

@@ -108,7 +108,7 @@ function foreign({ name }: Host, port: number, { served }: Probe, trusted: X509C
 
 /** Whether a member that does not answer is not alone in that: then nobody commits. */
 const isOneOfMany = async (cluster: Cluster, { code }: Finding): Promise<boolean> =>
-  (code === 'member-down' || code === 'member-frozen') && (await voters(cluster)).length === 0
+  code === 'member-down' && (await voters(cluster)).length === 0
 
 /** With damaged data somewhere nobody commits, however many run. */
 async function whyNobodyCommits(cluster: Cluster): Promise<Finding> {

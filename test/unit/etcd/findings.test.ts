@@ -1,11 +1,13 @@
 // The table of findings: every remedy can be followed, and its page in docs/ is of today.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { projectFolder } from '../../../tasks/core/environment.ts'
+import { adviceOf } from '../../../tasks/etcd/advice.ts'
 import { type Finding, inRanking, inWords, refusal, remedyOf, rows, sentenceOf } from '../../../tasks/etcd/findings.ts'
 import { cluster, codes, page, said, sample, text } from '../../support/findings.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 
 test('each sentence is a clause that ends without a full stop, and each code has a remedy', () => {
   for (const code of codes) {
@@ -47,6 +49,19 @@ test('what concerns the cluster as a whole is told in sentences', () => {
     'The replacement of master01 and master02 was begun and is not done. ' +
       'Finish it: npx zx scripts/replace.ts master01 master02',
   )
+})
+
+test('while a replacement is half done, it is what helps; a restore that is half done is told of', () => {
+  const state = temporaryFolder()
+  writeFileSync(join(state, 'replacing.json'), '{ "master02": "a1" }')
+  const half = { ...cluster, paths: { ...cluster.paths, replacing: join(state, 'replacing.json') } }
+  const down = (host: string): string =>
+    remedyOf(half, { code: 'member-down', host, at: 'x', reason: 'connection refused' })
+  assert.is(down('master02'), 'Finish its replacement: npx zx scripts/replace.ts master02')
+  assert.is(down('master03'), 'Start master03: npx zx scripts/up.ts')
+  assert.match(remedyOf(half, sample('members-differ')), 'scripts/replace.ts master02')
+  const begun = { ...cluster, begun: { verb: 'restore' as const, file: 'kept.db' } }
+  assert.match(adviceOf(begun).join(), 'A restore of etcd-cluster-1 was begun and is not done. Finish it: npx zx')
 })
 
 test("the role's rows, and no others, are made of what the role says", () => {
