@@ -27,6 +27,8 @@ export interface ClusterPaths {
   backups: string
   /** There while a replacement is half done. */
   replacing: string
+  /** What a scale that was begun is to end with; not there, usually. */
+  scaling: string
 }
 
 const recordSchema = v.object({
@@ -93,12 +95,19 @@ export function clusterPaths(name: string, root = home()): ClusterPaths {
     sshConfig: join(state, 'ssh-config'),
     backups: join(state, 'backups'),
     replacing: join(state, 'replacing.json'),
+    scaling: join(state, 'scaling.json'),
   }
 }
 
 /** The hosts whose replacement was begun and is not done, and the ids of the members that are to go. */
 export const replacing = ({ replacing: path }: ClusterPaths): Record<string, string> =>
   JSON.parse(readFileIfThere(path) ?? '{}') as Record<string, string>
+
+/** The hosts that a scale was to end with, which was begun and is not done; undefined where there is none. */
+export function scaling({ scaling: path }: ClusterPaths): string[] | undefined {
+  const noted = readFileIfThere(path)
+  return noted === undefined ? undefined : (JSON.parse(noted) as string[])
+}
 
 /** The names of all clusters that are recorded here. */
 export function recordedClusters(): string[] {

@@ -302,6 +302,10 @@ export const rows = {
     (cluster, { hosts }) => `Finish it: ${command(cluster, `replace ${hosts.join(' ')}`)}`,
     byReplace,
   ),
+  'half-scaled': row<'hosts'>(
+    (f) => `scaling to ${f.hosts.length} ${f.hosts.length === 1 ? 'member' : 'members'} was begun and is not done`,
+    (cluster, { hosts }) => `Finish it: ${command(cluster, cluster.own ? 'scale' : `scale --masters ${hosts.length}`)}`,
+  ),
   'authority-changing': row<'name'>(
     (f) => `the authority of cluster ${f.name} is being changed`,
     (cluster) =>

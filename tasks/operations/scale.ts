@@ -1,7 +1,9 @@
 // scale: more members or fewer, one at a time. Growing, each comes as a learner; shrinking, the last one goes first.
+import { rmSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { UsageError } from '../core/errors.ts'
+import { writeFileAtomic } from '../core/files.ts'
 import { inOrder } from '../core/pipeline.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
@@ -42,11 +44,14 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     seen,
     wanted.map(({ name }) => name),
   )
+  const lines = planLines(cluster, rules, seen)
   const tail: Step[] = [
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
     proveItWorks(cluster),
+    { title: 'Forget what was begun', task: () => rmSync(cluster.paths.scaling, { force: true }), would: [] },
   ]
-  if (planOnly) return sayPlan(cluster, 'scale', [...planLines(cluster, rules, seen), ...(await planOfSteps(tail))])
+  if (planOnly) return sayPlan(cluster, 'scale', [...lines, ...(await planOfSteps(tail))])
+  if (moving.length > 0) writeFileAtomic(cluster.paths.scaling, JSON.stringify(wanted.map(({ name }) => name)), 0o600)
   await carryOut(cluster, rules, seen, scope)
   await doSteps(tail)
   const count = cluster.hosts.length

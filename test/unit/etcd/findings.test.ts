@@ -54,7 +54,13 @@ test('what concerns the cluster as a whole is told in sentences', () => {
 test('while a replacement is half done, it is what helps; a restore that is half done is told of', () => {
   const state = temporaryFolder()
   writeFileSync(join(state, 'replacing.json'), '{ "master02": "a1" }')
-  const half = { ...cluster, paths: { ...cluster.paths, replacing: join(state, 'replacing.json') } }
+  writeFileSync(join(state, 'scaling.json'), '["a", "b", "c", "d", "e"]')
+  const [replacing, scaling] = ['replacing.json', 'scaling.json'].map((name) => join(state, name))
+  const half = { ...cluster, paths: { ...cluster.paths, replacing: String(replacing), scaling: String(scaling) } }
+  assert.match(
+    adviceOf(half).join(),
+    'Scaling to 5 members was begun and is not done. Finish it: npx zx scripts/scale.ts --masters 5',
+  )
   const down = (host: string): string =>
     remedyOf(half, { code: 'member-down', host, at: 'x', reason: 'connection refused' })
   assert.is(down('master02'), 'Finish its replacement: npx zx scripts/replace.ts master02')
