@@ -5,7 +5,7 @@ import { compareVersions, minorOf } from '../core/programs.ts'
 type Fault = [first: string, last: string, mended: string, isGrave: boolean, what: string]
 
 const whileDefragmented = 'can corrupt its data when it gets a snapshot while it is defragmented (etcd-io/etcd#20271)'
-const alone = 'can leave learners in a cluster that is formed anew from one member (--force-new-cluster)'
+const alone = 'can leave learners in a cluster that is made from one member (--force-new-cluster)'
 const security = 'has a security fault (GHSA-6vch-q96h-7gc3)'
 
 /**

@@ -84,6 +84,6 @@ test('a verb that is said to cure something is named by a remedy', () => {
   for (const verb of new Set(cures)) assert.match(remedies, `scripts/${verb.replace(/( |$)/, '.ts$1')}`)
 })
 
-test('docs/findings.md is of today; npm run docs makes it anew', () => assert.fixture(readFileSync(page, 'utf8'), text))
+test('docs/findings.md says what the table says', () => assert.fixture(readFileSync(page, 'utf8'), text))
 
 test.run()
