@@ -52,6 +52,8 @@ export function checkOwnHosts(hosts: OwnHost[], where: string): void {
       `${where}: a host cannot be named ${unfit.name}: its peer certificate would be the file ` +
         `${unfit.name}.crt, which is another one.`,
     )
+  const nobody = hosts.find(({ address }) => !isUnicast(address))
+  if (nobody) throw new UsageError(`${where}: ${nobody.address}, the address of ${nobody.name}, can be no host's.`)
   for (const key of ['name', 'address'] as const) {
     const twice = hosts.find((host, index) => hosts.findIndex((other) => other[key] === host[key]) !== index)
     if (!twice) continue
@@ -196,4 +198,10 @@ export function refuseOtherHosts(recorded: { name: string; address: string }[], 
     hint: 'Put the list back as it was. Members come and go one at a time',
     verb: 'scale --masters N',
   })
+}
+
+/** Whether one host may have this IPv4 address: those of 0.0.0.0/8, and from 224.0.0.0 on, are nobody's (RFC 6890). */
+function isUnicast(address: string): boolean {
+  const first = Number(address.split('.')[0])
+  return first > 0 && first < 224
 }

@@ -45,6 +45,8 @@ for (const [content, says] of [
     'names m1 twice',
   ],
   ['hosts: [{ name: m1, address: server.example }]', 'must be an IPv4 address'],
+  ['hosts: [{ name: m1, address: 0.0.0.0 }]', "0.0.0.0, the address of m1, can be no host's"],
+  ['hosts: [{ name: m1, address: 224.0.0.1 }]', "224.0.0.1, the address of m1, can be no host's"],
   ['hosts: [{ name: m1, adress: 10.0.0.1 }]', 'is not a known key. Did you mean address?'],
   ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { usr: me } }]', 'is not a known key. Did you mean user?'],
   ['hosts: [{ name: M1, address: 10.0.0.1 }]', 'must be a DNS name in lower case'],
