@@ -15,6 +15,7 @@ import {
   endGroup,
   endProcess,
   isSignallable,
+  isSuspended,
   parentOf,
   printOwnBirth,
 } from './processes.ts'
@@ -25,6 +26,8 @@ export interface AtWork {
   verb: string
   pid: number
   since: string
+  /** It was stopped (SIGSTOP, Ctrl-Z), and does nothing until it is resumed. */
+  suspended: boolean
   /** The step that it is at, the outermost first; none where it has not begun one yet. */
   steps: string[]
 }
@@ -107,7 +110,8 @@ export async function atWork(state: string): Promise<AtWork | undefined> {
   const record = lastOfLine(join(folder, 'owner.json'))?.record
   const { pid, birth, verb, since } = parseOwner(record ?? '')
   if (!record || (await birthOf(pid)) !== birth) return undefined
-  return { verb, pid, since, steps: JSON.parse(readFileIfThere(join(folder, stepFile)) ?? '[]') as string[] }
+  const suspended = await isSuspended(pid)
+  return { verb, pid, since, suspended, steps: JSON.parse(readFileIfThere(join(folder, stepFile)) ?? '[]') as string[] }
 }
 
 /** A run that ends may remove the empty folder just when this one has made it: then it is made again. */
@@ -168,11 +172,14 @@ async function refuseIfAlive(record: string): Promise<void> {
   if ((await birthOf(pid)) !== birth) return
   // Who kills npx with -9 kills npm only: the run below it goes on, but nobody sees it or can stop it any more.
   for (const [launcher, born] of launchers) if ((await birthOf(launcher)) !== born) return endProcess(pid)
+  const suspended = await isSuspended(pid)
   throw new OperationError(
     `Another run is at work on this cluster: ${verb}, pid ${pid}, since ${since.slice(0, 19)}Z ` +
-      `(${duration(Date.now() - Date.parse(since))} ago).`,
+      `(${duration(Date.now() - Date.parse(since))} ago)${suspended ? '. It is suspended' : ''}.`,
     {
-      hint: `Wait for it, or stop it with: kill ${pid}`,
+      hint: suspended
+        ? `Resume it: kill -CONT ${pid}. Or end it: kill -KILL ${pid}; then run the same command again`
+        : `Wait for it, or stop it with: kill ${pid}`,
     },
   )
 }

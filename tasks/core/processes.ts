@@ -51,6 +51,13 @@ export function birthIn(line: string): string | undefined {
   return line.includes(')') ? fields[19] : fields.slice(1).join(' ')
 }
 
+/** Whether a process is suspended (SIGSTOP, Ctrl-Z): it hears no SIGTERM. */
+export async function isSuspended(pid: number): Promise<boolean> {
+  const stat = readFileIfThere(`/proc/${pid}/stat`)
+  const state = stat ? stat.slice(stat.lastIndexOf(')') + 1) : (await asked()`ps -o stat= -p ${pid}`).stdout
+  return state.trim().startsWith('T')
+}
+
 /** Sends SIGTERM to a process, then SIGKILL after 5 s; returns when it is gone. */
 export async function endProcess(pid: number): Promise<void> {
   signal(pid, 'SIGTERM')

@@ -191,14 +191,15 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
  */
 function workLines(work: AtWork | null): string[][] {
   if (!work) return []
-  const { verb, pid, since, steps } = work
+  const { verb, pid, since, suspended, steps } = work
+  const time = duration(Math.max(0, clock() - Date.parse(since)))
   const lines = steps
     .map((step, depth) => `${'  '.repeat(depth)}${step}`)
     .map((line) => (line.length > 66 ? `${line.slice(0, 65)}…` : line))
   return [
     [
       chalk.dim('At work'),
-      chalk.yellow(`${verb}, pid ${pid}, for ${duration(Math.max(0, clock() - Date.parse(since)))}`),
+      chalk.yellow(`${verb}, pid ${pid}, for ${time}${suspended ? `, suspended (resume: kill -CONT ${pid})` : ''}`),
     ],
     ...lines.map((line) => ['', line]),
   ]

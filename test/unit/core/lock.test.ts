@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { takeLock, toolPidFile } from '../../../tasks/core/lock.ts'
-import { birthOf, endGroup, groupIsAlive } from '../../../tasks/core/processes.ts'
+import type { OperationError } from '../../../tasks/core/errors.ts'
+import { atWork, takeLock, toolPidFile } from '../../../tasks/core/lock.ts'
+import { birthOf, endGroup, groupIsAlive, isSuspended } from '../../../tasks/core/processes.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const lockModule = new URL('../../../tasks/core/lock.ts', import.meta.url).href
@@ -58,6 +59,24 @@ test('of two takers one wins; the other is told its pid and verb, and gets the l
   const { pid, verb } = JSON.parse(readFileSync(ownerFile(state), 'utf8'))
   assert.equal([pid, verb], [process.pid, 'up'])
   release()
+})
+
+test('an owner that is suspended hears no kill: whoever waits is told how to resume it, or to end it', async () => {
+  const state = temporaryFolder()
+  const child = await holder(state, 'restart')
+  try {
+    child.kill('SIGSTOP')
+    while (!(await isSuspended(child.pid ?? 0))) await new Promise((wake) => setTimeout(wake, 10))
+    await takeLock(state, 'up').then(
+      () => assert.unreachable('both had the lock'),
+      ({ more }: OperationError) =>
+        assert.match(more.hint ?? '', new RegExp(`kill -CONT ${child.pid}.*kill -KILL ${child.pid}`)),
+    )
+    assert.is((await atWork(state))?.suspended, true)
+  } finally {
+    await kill(child)
+  }
+  ;(await takeLock(state, 'up'))()
 })
 
 test('a lock that is given back leaves nothing behind', async () => {
