@@ -43,6 +43,7 @@ const keptLogs = 30
 export async function main(verb: Verb): Promise<void> {
   // The loader came in through NODE_OPTIONS; the programs we start must not inherit it.
   const { NODE_OPTIONS: _, ...env } = process.env
+  process.umask(process.umask() | 0o022) // nobody else is to write to what a run leaves: it has programs, too
   const one = new Run({ env, attended: process.stdin.isTTY === true })
   listenForSignals(one)
   const words = process.argv.slice(process.argv.findIndex((word) => word.endsWith(`${verb.name}.ts`)) + 1)
@@ -50,6 +51,10 @@ export async function main(verb: Verb): Promise<void> {
   clearTimeout(lastResort)
   await flushed(process.stdout)
   await flushed(process.stderr)
+  if (lost && process.exitCode === 0) {
+    process.stderr.write(`Error: The output could not be written: ${lost.message}\n`)
+    process.exitCode = 1
+  }
   process.exit()
 }
 
@@ -150,12 +155,17 @@ export async function confirm(question: string): Promise<boolean> {
 }
 
 let lastResort: NodeJS.Timeout | undefined
+/** Why output could not be written, to a full disk say. */
+let lost: Error | undefined
 
 /** The first signal asks everything to end; the second, or 1.8 s, ends the process. */
 function listenForSignals(one: Run): void {
   // Whoever read our output is gone (up | head): end as a person's Ctrl-C would.
   for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && one.stop('SIGTERM'))
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') one.stop('SIGTERM')
+      else lost ??= error
+    })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       const code = signal === 'SIGINT' ? 130 : 143

@@ -1,7 +1,7 @@
 // Bad input: refused with one clear sentence and the right exit code, and before anything is touched.
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -625,6 +625,19 @@ test('a script ends with the same: the sentence, exit code 2, and nothing on sta
   const home = testHome()
   const { exitCode, stdout, stderr } = await home.start('pki', '--master', '3').done
   assert.equal([exitCode, stdout, stderr], [2, '', 'Error: Unknown flag --master. Did you mean --masters?\n'])
+})
+
+test('output that cannot be written is a failure', () => {
+  const full = openSync('/dev/full', 'w')
+  const { status, stderr } = spawnSync('npx', ['zx', join(projectFolder, 'scripts/certs.ts'), '--help'], {
+    cwd: projectFolder,
+    stdio: ['ignore', full, 'pipe'],
+    env: environmentOfTests(),
+    encoding: 'utf8',
+  })
+  closeSync(full)
+  assert.is(status, 1)
+  assert.match(stderr, /^Error: The output could not be written: ENOSPC/)
 })
 
 test.run()
