@@ -1,6 +1,7 @@
 // A bounded load of writers and readers, and the proof afterwards that no acknowledged write is lost.
 import { randomBytes } from 'node:crypto'
 import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
 import { clock } from '../core/run.ts'
 import { type Gateway, openGateway } from './gateway.ts'
 import { judgeHistory, type LoadReport, type Operation } from './history.ts'
@@ -123,7 +124,8 @@ async function firstAnswer<T>(endpoints: string[], ask: (endpoint: string) => Pr
       last = error
     }
   }
-  throw last
+  if (last instanceof OperationError) throw last
+  throw new OperationError('No member let the load be read back.', { output: (last as Error).message })
 }
 
 const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms))
