@@ -36,6 +36,16 @@ export async function storageVersionOf(file: string): Promise<string | undefined
   }
 }
 
+/** Whether the file begins as a database of bbolt does. */
+export async function isDatabase(file: string): Promise<boolean> {
+  const handle = await open(file)
+  try {
+    return (await readMeta(handle, 0)) !== undefined
+  } finally {
+    await handle.close()
+  }
+}
+
 /** The version that a key of a bucket holds. */
 async function versionIn(read: Read, root: Buffer, bucket: string, key: string): Promise<string | undefined> {
   const found = await find(read, root, bucket)

@@ -8,6 +8,7 @@ import { OperationError } from '../core/errors.ts'
 import { ask } from '../core/shell.ts'
 import { byMachine, type EtcdBinaries, requireEtcd, requireEtcdHere } from './binaries.ts'
 import { type Integer, lastWords, parse } from './etcdctl-output.ts'
+import { isDatabase } from './snapshot-version.ts'
 
 /** What a snapshot holds. `hash` is etcd's own of the whole file's content, in hexadecimal; sizes in bytes. */
 export interface SnapshotContent {
@@ -49,17 +50,25 @@ export async function checkSnapshot(
 }
 
 /**
- * Reads a snapshot, which must be as etcd wrote it to the last bit.
+ * Whether it is a member's own database (member/snap/db): bbolt's whole pages, without the checksum that a snapshot
+ * ends with.
+ */
+export async function isBareDatabase(file: string): Promise<boolean> {
+  return statSync(file).size % 512 === 0 && (await isDatabase(file))
+}
+
+/**
+ * Reads a snapshot, which must be as etcd wrote it to the last bit. `bare`: a member's own database will do.
  * @throws OperationError when it is truncated, changed, or no snapshot
  */
-export async function readSnapshot(cluster: Cluster, file: string): Promise<SnapshotContent> {
+export async function readSnapshot(cluster: Cluster, file: string, bare = false): Promise<SnapshotContent> {
   const damaged = (why: string): OperationError =>
     new OperationError(`${file} is no whole snapshot: ${why}.`, {
       hint: 'Use another backup; this one cannot be restored.',
     })
   const { program, args } = tool(await requireEtcdHere(cluster))
   const { sizeBytes, sha256, damage } = await checkSnapshot(file)
-  if (damage) throw damaged(damage)
+  if (damage && !bare) throw damaged(damage)
   const result = await ask(program, [...args, 'status', file], { env: unheard('ETCDCTL_'), timeout: slowMs })
   const status = result.exitCode === 0 ? parse<{ hash?: Integer; revision?: Integer }>(result.stdout) : undefined
   if (!status) throw damaged(lastWords(result))
@@ -84,6 +93,7 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
     token,
     '--data-dir',
     dataDirectory,
+    ...(await sumFlags(file)),
   ]
   const result = await ask(program, [...args, 'restore', file, ...flags], { env: unheard('ETCDCTL_'), timeout: slowMs })
   if (result.exitCode !== 0) throw new OperationError(`${file} could not be restored.`, { output: lastWords(result) })
@@ -103,6 +113,10 @@ export async function restoreTool(
   const help = stdout + stderr
   return { program, raises: help.includes('--bump-revision') && help.includes('--mark-compacted') }
 }
+
+/** The tool's flags for a file without a checksum. */
+export const sumFlags = async (file: string): Promise<string[]> =>
+  (await isBareDatabase(file)) ? ['--skip-hash-check'] : []
 
 /** The tool's flags that raise a snapshot's revision. */
 export const raiseFlags = (from: number, to: number): string[] => [`--bump-revision=${to - from}`, '--mark-compacted']

@@ -4,11 +4,13 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { BackupMetadata } from '../acts/backup-store.ts'
 import { restoredData } from '../acts/proof.ts'
 import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
+import { shellQuoted } from '../core/shell.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
-import { checkSnapshot, readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
+import { checkSnapshot, isBareDatabase, readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { storageVersionOf } from '../etcd/snapshot-version.ts'
 
 export interface Source extends SnapshotContent {
@@ -21,10 +23,11 @@ export interface Source extends SnapshotContent {
 }
 
 /**
- * The snapshot's file: the path itself, or the one in a backup's folder. Needs no cluster and no program.
+ * The snapshot's file: the path itself, or the one in a backup's folder. Needs no program. A member's own database is
+ * taken on a person's word alone, or where that was given to a run that was killed.
  * @throws UsageError where there is none, where it is damaged, or not what its backup noted
  */
-export async function snapshotFile(given: string): Promise<string> {
+export async function snapshotFile(cluster: Cluster, given: string, skipHashCheck: boolean): Promise<string> {
   const path = resolve(given)
   const file = existsSync(path) && statSync(path).isDirectory() ? join(path, 'snapshot.db') : path
   if (!existsSync(file) || !statSync(file).isFile())
@@ -32,7 +35,17 @@ export async function snapshotFile(given: string): Promise<string> {
       hint: 'Name a folder that backup made, or a snapshot file.',
     })
   const { sha256, damage } = await checkSnapshot(file)
-  if (damage)
+  const bare = await isBareDatabase(file)
+  if (bare && !skipHashCheck && cluster.begun?.sha256 !== sha256)
+    throw new UsageError(
+      `${file} is a member's own database, not a snapshot: it has no checksum that shows whether it is whole.`,
+      {
+        hint:
+          'Restore a backup instead. Only if there is none, and no etcd uses this file: ' +
+          command(cluster, `restore ${shellQuoted(file)} --skip-hash-check`),
+      },
+    )
+  if (damage && !bare)
     throw new UsageError(`${file} is no whole snapshot: ${damage}.`, {
       hint: 'Use another backup; this one cannot be restored.',
     })
@@ -48,7 +61,7 @@ export async function snapshotFile(given: string): Promise<string> {
 
 /** Reads it. @throws OperationError when it is damaged, or of a newer etcd than ours */
 export async function readSource(cluster: Cluster, file: string): Promise<Source> {
-  const content = await readSnapshot(cluster, file)
+  const content = await readSnapshot(cluster, file, await isBareDatabase(file))
   const metadata = readMetadata(file)
   await refuseNewer(cluster, file, metadata)
   return {

@@ -12,7 +12,7 @@ import { age, bytes } from '../core/terminal.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { reachMembers } from '../etcd/reach.ts'
-import { raiseFlags, restoreTool } from '../etcd/snapshot.ts'
+import { raiseFlags, restoreTool, sumFlags } from '../etcd/snapshot.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { type HostData, hostsThatAreUp, lookAtData } from '../observe/host-data.ts'
 import * as vms from '../vms/index.ts'
@@ -28,14 +28,20 @@ import { doSteps, hostSteps, lower, planOfSteps, proveItWorks, type Step } from 
 const startSeconds = 1800
 
 export interface RestoreOptions {
+  /** Take a member's own database, too, which has no checksum. */
+  skipHashCheck: boolean
   /** The highest revision that clients have seen, where a person knows it. */
   above: number | undefined
   plan: boolean
 }
 
 /** Check, look, agree, stage, swap, start, verify. Run again after a kill, it goes on where it was. */
-export async function restore(cluster: Cluster, given: string, { above, plan }: RestoreOptions): Promise<void> {
-  const file = await snapshotFile(given)
+export async function restore(
+  cluster: Cluster,
+  given: string,
+  { skipHashCheck, above, plan }: RestoreOptions,
+): Promise<void> {
+  const file = await snapshotFile(cluster, given, skipHashCheck)
   if (cluster.etcd.upgradingTo) await refuseWhileMovable(cluster)
   if (plan) return sayPlan(cluster, 'restore', await planned(cluster, await readSource(cluster, file), above))
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]
@@ -188,7 +194,7 @@ async function stage(cluster: Cluster, { file, revision }: Source, begun: Begun,
     variables: {
       etcd_snapshot: file,
       etcd_snapshot_tool: (await restoreTool(cluster)).program,
-      etcd_snapshot_flags: begun.revision ? raiseFlags(revision, begun.revision) : [],
+      etcd_snapshot_flags: [...(await sumFlags(file)), ...(begun.revision ? raiseFlags(revision, begun.revision) : [])],
       etcd_former_tokens: begun.formerTokens ?? [],
       etcd_cluster_token: token,
     },

@@ -9,6 +9,7 @@ export const verb: Verb = {
   evenHalfDone: true,
   flags: {
     above: { value: 'REVISION', summary: 'the highest revision that clients have seen, if not known here' },
+    'skip-hash-check': { summary: "take a member's own database (member/snap/db), too" },
     ...planFlag,
   },
   words: { usage: 'FILE', least: 1, most: 1 },
@@ -17,5 +18,9 @@ Writes after the snapshot are lost; what there is of data is moved aside.
 
 Example: npx zx scripts/restore.ts /backup/2026-11-23T09-00-00Z`,
   act: (cluster, flags, [file = '']) =>
-    restore(cluster, file, { above: numberFlag(flags, 'above', 0), plan: flags.plan === true }),
+    restore(cluster, file, {
+      skipHashCheck: flags['skip-hash-check'] === true,
+      above: numberFlag(flags, 'above', 0),
+      plan: flags.plan === true,
+    }),
 }
