@@ -1,4 +1,5 @@
 // The two kinds of failure a person can meet. Anything else that is thrown is a bug of ours.
+import type { Remedy } from './remedy.ts'
 
 /** What may accompany a failure besides its one sentence. */
 export interface FailureDetails {
@@ -10,6 +11,8 @@ export interface FailureDetails {
   hint?: string
   /** A verb of ours that does what the hint says, where code that knows no cluster makes it. */
   verb?: string
+  /** The hint as a value. */
+  remedy?: Remedy
   /** The log that holds the rest. */
   log?: string
   cause?: unknown

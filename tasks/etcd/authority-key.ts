@@ -1,12 +1,13 @@
 // The key of an authority: opened only where something must be issued. Reads, never writes.
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto'
 import type { Cluster } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
 import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
+import { inText } from '../core/remedy.ts'
 import type { Authority } from '../core/x509.ts'
-import { attempt, authorityCertificate, authorityFiles, changeFiles, restoreHint } from './certificates.ts'
+import { attempt, authorityCertificate, authorityFiles, changeFiles } from './certificates.ts'
+import { refusal, withoutKey } from './findings.ts'
 
 /**
  * The authority with its key, to issue with. An encrypted key is opened with the passphrase from the environment.
@@ -17,8 +18,9 @@ export function readAuthority(cluster: Cluster): Authority {
   const files = authorityFiles(cluster)
   const certificate = authorityCertificate(cluster)
   if (!certificate)
-    throw new OperationError(`Cluster ${cluster.name} has no authority: ${files.certificate} is missing.`, {
-      hint: restoreHint(cluster),
+    throw refusal(cluster, {
+      code: 'no-authority',
+      reason: `Cluster ${cluster.name} has no authority: ${files.certificate} is missing`,
     })
   return { certificate, key: readKey(cluster, files.key, certificate) }
 }
@@ -26,15 +28,10 @@ export function readAuthority(cluster: Cluster): Authority {
 /** An authority's key. @throws OperationError when it is missing, cannot be opened, or is another one's */
 export function readKey(cluster: Cluster, path: string, certificate: X509Certificate): KeyObject {
   const pem = readFileIfThere(path)
-  if (pem === undefined)
-    throw new OperationError(`The authority's key ${path} is missing: no certificate can be issued without it.`, {
-      hint: lostKeyHint(cluster, path),
-    })
+  if (pem === undefined) throw lost(cluster, path, 'is missing: no certificate can be issued without it')
   const key = openKey(path, pem, cluster)
   if (!certificate.checkPrivateKey(key))
-    throw new OperationError(`${path} is not the key of ${authorityFiles(cluster).certificate}.`, {
-      hint: lostKeyHint(cluster, path),
-    })
+    throw lost(cluster, path, `is not the key of ${authorityFiles(cluster).certificate}`)
   return key
 }
 
@@ -52,20 +49,17 @@ function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
       {
         hint:
           'Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ' +
-          `${withoutKey(cluster, path)}`,
+          inText(cluster, withoutKey[codeOf(cluster, path)]),
       },
     )
-  throw new OperationError(`${path} is not a readable private key.`, { hint: lostKeyHint(cluster, path) })
+  throw lost(cluster, path, 'is not a readable private key')
 }
 
 /** True for a private key in PEM that only a passphrase opens. */
 export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
 
-/** What to do when only its key is lost: the certificate is enough to leave the authority. */
-const lostKeyHint = (cluster: Cluster, path: string): string =>
-  `Put it back from your copy. If there is none: ${withoutKey(cluster, path)}`
+const lost = (cluster: Cluster, path: string, reason: string): OperationError =>
+  refusal(cluster, { code: codeOf(cluster, path), at: path, reason })
 
-const withoutKey = (cluster: Cluster, path: string): string =>
-  path === changeFiles(cluster).nextKey
-    ? `take the change of the authority back: ${command(cluster, 'rotate-ca --back')}`
-    : `while the cluster runs, a new authority can take over without this key: ${command(cluster, 'rotate-ca')}`
+const codeOf = (cluster: Cluster, path: string): keyof typeof withoutKey =>
+  path === changeFiles(cluster).nextKey ? 'no-next-authority-key' : 'no-authority-key'

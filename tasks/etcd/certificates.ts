@@ -4,11 +4,10 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { today } from '../core/run.ts'
 import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
+import { refusal } from './findings.ts'
 
 /**
  * The common names, one for each kind. One authority signs all of them, so etcd is told to accept only the peers'
@@ -194,7 +193,7 @@ export function trustedAuthorities(cluster: Cluster): X509Certificate[] {
     .match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
     ?.map((pem) => attempt(() => new X509Certificate(pem)))
   if (!certificates?.every((certificate) => certificate !== undefined))
-    throw new OperationError(`${path} is not a readable certificate.`, { hint: restoreHint(cluster) })
+    throw refusal(cluster, { code: 'no-authority', reason: `${path} is not a readable certificate` })
   return certificates
 }
 
@@ -220,37 +219,18 @@ export function authorityCertificate(cluster: Cluster, now = today()): X509Certi
   const [trusted, old] = [trustedAuthorities(cluster), oldAuthority(cluster)]
   const certificate = trusted.find(({ fingerprint256 }) => fingerprint256 !== old?.fingerprint256) ?? trusted[0]
   if (!certificate) return undefined
-  if (!certificate.ca)
-    throw new OperationError(`${path} is not the certificate of an authority.`, { hint: restoreHint(cluster) })
+  const { name } = cluster
+  const no = (reason: string): Error => refusal(cluster, { code: 'no-authority', reason })
+  if (!certificate.ca) throw no(`${path} is not the certificate of an authority`)
   if (!isOurAuthority(cluster, certificate))
-    throw new OperationError(
-      `${path} is not the authority of cluster ${cluster.name}: it is ${subjectOf(certificate)}.`,
-      { hint: restoreHint(cluster) },
-    )
-  const clock = ` This machine's clock says ${isoDay(now)}.`
+    throw no(`${path} is not the authority of cluster ${name}: it is ${subjectOf(certificate)}`)
+  const [from, to] = [isoDay(certificate.validFrom), isoDay(certificate.validTo)]
   if (daysLeft(certificate, now) < 0)
-    throw new OperationError(
-      `The authority of cluster ${cluster.name} expired on ${isoDay(certificate.validTo)}.${clock}`,
-      { hint: newAuthorityHint(cluster) },
-    )
+    throw refusal(cluster, { code: 'authority-expired', name, is: to, now: isoDay(now) })
   if (Date.parse(certificate.validFrom) > now.getTime())
-    throw new OperationError(`${path} is not valid before ${isoDay(certificate.validFrom)}.${clock}`, {
-      hint: 'Set the clock right.',
-    })
+    throw refusal(cluster, { code: 'authority-early', at: path, is: from, now: isoDay(now) })
   return certificate
 }
-
-/** What to do when the authority is not as it was: it cannot be made again. Its hosts have all but its key. */
-export const restoreHint = (cluster: Cluster): string =>
-  cluster.formed
-    ? `Put ${cluster.paths.certs} back from your copy. If there is none: ` +
-      `${command(cluster, 'pki --from-hosts')} takes back what the hosts have of it, and then ` +
-      `${command(cluster, 'rotate-ca')} brings a new authority in while the cluster goes on serving.`
-    : `Put ${cluster.paths.certs} back from your copy. ${newAuthorityHint(cluster)}`
-
-const newAuthorityHint = (cluster: Cluster): string =>
-  'To start over, with a new authority and without the data, take the cluster down first ' +
-  `(${command(cluster, 'down')}), then move ${cluster.paths.certs} aside.`
 
 /** All certificates that are there and readable, the authorities first; for status and verify. */
 export function certificateReport(cluster: Cluster, now = today()): CertificateReport[] {

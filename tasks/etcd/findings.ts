@@ -1,19 +1,19 @@
 // What can be wrong with a cluster, and what helps: THE table, in the order in which things are to be cured. Whoever
 // finds something names a code and plain facts; the sentence and its remedy are made here, and nowhere else.
 import type { Cluster } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { replacing } from '../core/record.ts'
+import { type Action, actionsIn, byHand, etcdctl, inText, ours, type Remedy, remedy } from '../core/remedy.ts'
 import { listed } from '../core/terminal.ts'
-import { restoreHint } from './certificates.ts'
 import type { RoleFinding } from './play-events.ts'
 
 /** All facts that there are. `is`, `due`, `most`: what is there, what should be, and what more than half have. */
 interface Facts
-  extends Record<'host' | 'id' | 'name' | 'is' | 'due' | 'most' | 'at' | 'reason' | 'what' | 'remedy', string>,
+  extends Record<'host' | 'id' | 'name' | 'is' | 'due' | 'most' | 'at' | 'now' | 'reason' | 'what', string>,
     Record<'port' | 'days' | 'voters' | 'needed' | 'well', number> {
   hosts: string[]
+  remedy: Remedy
 }
 type Why = 'host' | 'reason'
 type Taken<Needed extends keyof Facts, Known extends keyof Facts> = Pick<Facts, Needed> & {
@@ -23,8 +23,8 @@ type Taken<Needed extends keyof Facts, Known extends keyof Facts> = Pick<Facts, 
 interface Row<F> {
   /** What is wrong: a clause without its full stop. */
   sentence: (facts: F) => string
-  /** What a person does about it: commands that can be pasted. */
-  remedy: (cluster: Cluster, facts: F) => string
+  /** What helps. `half`: the hosts whose replacement was begun and is not done. */
+  remedy: (cluster: Cluster, facts: F, half: string[]) => Remedy
   /** It may heal by itself (an election, a member that starts): worth waiting for. */
   heals?: boolean
   /** Of the verbs that ask first how the cluster is, those that cure it. */
@@ -37,14 +37,14 @@ type More = Pick<Row<never>, 'heals' | 'curedBy' | 'ofRole'>
 /** `row<'reason', 'host'>`: the reason is always told, the host where it is known. */
 const row = <Needed extends keyof Facts = never, Known extends keyof Facts = never>(
   sentence: Row<Taken<Needed, Known>>['sentence'],
-  remedy: Row<Taken<Needed, Known>>['remedy'],
+  helps: Row<Taken<Needed, Known>>['remedy'],
   more: More = {},
-): Row<Taken<Needed, Known>> => ({ sentence, remedy, ...more })
+): Row<Taken<Needed, Known>> => ({ sentence, remedy: helps, ...more })
 
 /** What the role refuses it says itself, and what can be done by hand; here is the verb of ours that does it. */
-const ofRole = (remedy: Row<RoleFinding>['remedy'], more: More = {}): Row<RoleFinding> => ({
+const ofRole = (helps: Row<RoleFinding>['remedy'], more: More = {}): Row<RoleFinding> => ({
   sentence: ({ detail }) => detail,
-  remedy,
+  remedy: helps,
   ofRole: true,
   ...more,
 })
@@ -54,46 +54,61 @@ const byReplace = { curedBy: ['replace'] }
 const byJoining = { curedBy: ['replace', 'scale'] }
 const byDefrag = { curedBy: ['defrag --disarm'] }
 
-type Remedy = (cluster: Cluster) => string
-type RemedyOfHost = (cluster: Cluster, facts: { host?: string | undefined }) => string
+type Helps = (cluster: Cluster) => Remedy
+type HelpsHost = (cluster: Cluster, facts: { host?: string | undefined }, half: string[]) => Remedy
 
-/** etcdctl, for this cluster, from a shell that knows nothing of it yet. */
-const etcdctl = (cluster: Cluster, args: string): string => `eval "$(${command(cluster, 'env')})" && etcdctl ${args}`
-
-const look: Remedy = (cluster) => `See what is wrong: ${command(cluster, 'verify')}`
-const wait: Remedy = (cluster) => `Look again in a moment: ${command(cluster, 'verify')}`
+const look: Helps = () => remedy`See what is wrong: ${ours('verify')}`
+const wait: Helps = () => remedy`Look again in a moment: ${ours('verify')}`
 /** A move to another etcd that is half done: the record still has the version before. */
-const endMove: Remedy = (cluster) => {
-  const { version = '', upgradingTo: to = '' } = cluster.etcd
+const endMove: Helps = ({ etcd: { version = '', upgradingTo: to = '' } }) => {
   const isDown = compareVersions(to, version) < 0
   const verb = isDown ? 'downgrade' : 'upgrade'
-  const onward = command(cluster, `${verb} --etcd-version ${to}`)
-  const back = command(cluster, isDown ? 'downgrade --cancel' : `upgrade --etcd-version ${version}`)
-  return `Finish the ${verb}: ${onward}; or take it back: ${back}`
+  const back = isDown ? ours('downgrade', '--cancel') : ours('upgrade', '--etcd-version', version)
+  return remedy`Finish the ${verb}: ${ours(verb, '--etcd-version', to)}; or take it back: ${back}`
 }
 
 /** While a move is half done, `up` refuses: whoever goes on with the move starts what is down. */
-const orEndMove = (cluster: Cluster, otherwise: string): string =>
+const orEndMove = (cluster: Cluster, otherwise: Remedy): Remedy =>
   cluster.etcd.upgradingTo ? endMove(cluster) : otherwise
 /** A host whose replacement was cut short has no member to start. */
-const start: RemedyOfHost = (cluster, { host = '' }) =>
-  host in replacing(cluster.paths)
-    ? `Finish its replacement: ${command(cluster, `replace ${host}`)}`
-    : orEndMove(cluster, `Start ${host}: ${command(cluster, 'up')}`)
-const startStopped: Remedy = (cluster) =>
-  `${orEndMove(cluster, `Start members that are only stopped: ${command(cluster, 'up')}`)}.`
-const toRole: RemedyOfHost = (cluster, { host }) =>
-  `Reinstall ${host}'s certificates and configuration: ${command(cluster, 'etcd-role')}`
-const issue: Remedy = (cluster) => `${command(cluster, 'pki')} && ${command(cluster, 'etcd-role')}`
-const renew: Remedy = (cluster) => `Renew and distribute: ${issue(cluster)}`
-const makeRoom: Remedy = (cluster) => `Make room and lower the alarm: ${command(cluster, 'defrag --disarm')}`
-const again = 'Run the same command again.'
-const fromWhatIsLeft: Remedy = (cluster) =>
-  `If any host has data: ${command(cluster, 'recover --plan')}. ` +
-  `If no host has data: ${command(cluster, 'restore FILE')}`
-const join: RemedyOfHost = (cluster, { host }) => `Make it a member again: ${command(cluster, `replace ${host}`)}`
-const finish: RemedyOfHost = (cluster, { host }) => `Finish adding ${host}: ${command(cluster, `replace ${host}`)}`
-const rebuild: RemedyOfHost = (cluster, { host }) => `Rebuild ${host}: ${command(cluster, `replace ${host}`)}`
+const start: HelpsHost = (cluster, { host = '' }, half) =>
+  half.includes(host)
+    ? remedy`Finish its replacement: ${ours('replace', host)}`
+    : orEndMove(cluster, remedy`Start ${host}: ${ours('up')}`)
+const startStopped: Helps = (cluster) =>
+  remedy`${orEndMove(cluster, remedy`Start members that are only stopped: ${ours('up')}`)}.`
+const startOrReplace = (cluster: Cluster, hosts: string[]): Remedy =>
+  remedy`${startStopped(cluster)} Replace members that are lost: ${ours('replace', ...hosts)}`
+const toRole: HelpsHost = (_, { host = '' }) =>
+  remedy`Reinstall ${host}'s certificates and configuration: ${ours('etcd-role')}`
+const issue = remedy`${ours('pki')} && ${ours('etcd-role')}`
+const renew: Helps = () => remedy`Renew and distribute: ${issue}`
+const makeRoom: Helps = () => remedy`Make room and lower the alarm: ${ours('defrag', '--disarm')}`
+const disarm = etcdctl('alarm', 'disarm')
+const again = byHand('Run the same command again.')
+const fromWhatIsLeft = remedy`If any host has data: ${ours('recover', '--plan')}. \
+If no host has data: ${ours('restore', 'FILE')}`
+const join: HelpsHost = (_, { host = '' }) => remedy`Make it a member again: ${ours('replace', host)}`
+const finish: HelpsHost = (_, { host = '' }) => remedy`Finish adding ${host}: ${ours('replace', host)}`
+const rebuild: HelpsHost = (_, { host = '' }) => remedy`Rebuild ${host}: ${ours('replace', host)}`
+
+/** The authority is not as it was, and cannot be made again. Its hosts have all but its key. */
+function restoreCertificates({ formed, paths: { certs } }: Cluster, put = 'Put'): Remedy {
+  const back = byHand(`${put} ${certs} back from your copy`)
+  if (!formed) return remedy`${back}. ${startOver(certs)}`
+  return remedy`${back}. If there is none: ${ours('pki', '--from-hosts')} takes back what the hosts have of it, and \
+then ${ours('rotate-ca')} brings a new authority in while the cluster goes on serving.`
+}
+const startOver = (certs: string): Remedy =>
+  remedy`To start over, with a new authority and without the data, take the cluster down first \
+(${ours('down')}), then ${byHand(`move ${certs} aside`)}.`
+const putBack = remedy`${byHand('Put it back from your copy')}. If there is none:`
+/** A key is lost: its authority's certificate is enough to leave the authority. */
+export const withoutKey = {
+  'no-authority-key': remedy`while the cluster runs, a new authority can take over without this key: \
+${ours('rotate-ca')}`,
+  'no-next-authority-key': remedy`take the change of the authority back: ${ours('rotate-ca', '--back')}`,
+}
 
 const refusesUs = ({ host, reason }: Pick<Facts, Why>): string =>
   `${host} refuses our client certificate, or ${host}'s certificate does not match its key: ${reason}`
@@ -105,15 +120,31 @@ export const rows = {
   // This machine.
   'no-authority': row<'reason', 'host' | 'remedy'>(
     (f) => (f.host ? `this machine cannot check ${f.host}: ${f.reason}` : f.reason),
-    (cluster, f) => f.remedy ?? restoreHint(cluster),
+    (cluster, f) => f.remedy ?? restoreCertificates(cluster),
   ),
   'no-certificates': row<'at'>(
     (f) => `the authority is missing in ${f.at}`,
-    (cluster) => (cluster.formed ? restoreHint(cluster) : `Make it, and the cluster: ${command(cluster, 'up')}`),
+    (cluster) => (cluster.formed ? restoreCertificates(cluster) : remedy`Make it, and the cluster: ${ours('up')}`),
+  ),
+  'authority-expired': row<'name' | 'is' | 'now'>(
+    (f) => `the authority of cluster ${f.name} expired on ${f.is}. This machine's clock says ${f.now}`,
+    ({ paths }) => startOver(paths.certs),
+  ),
+  'authority-early': row<'at' | 'is' | 'now'>(
+    (f) => `${f.at} is not valid before ${f.is}. This machine's clock says ${f.now}`,
+    () => [byHand('Set the clock right.')],
+  ),
+  'no-authority-key': row<'at' | 'reason'>(
+    (f) => `the authority's key ${f.at} ${f.reason}`,
+    () => remedy`${putBack} ${withoutKey['no-authority-key']}`,
+  ),
+  'no-next-authority-key': row<'at' | 'reason'>(
+    (f) => `the next authority's key ${f.at} ${f.reason}`,
+    () => remedy`${putBack} ${withoutKey['no-next-authority-key']}`,
   ),
   'no-client-certificate': row<'at'>(
     (f) => `the client certificate is missing in ${f.at}`,
-    (cluster) => `Issue it: ${command(cluster, cluster.formed ? 'pki' : 'up')}`,
+    ({ formed }) => remedy`Issue it: ${ours(formed ? 'pki' : 'up')}`,
   ),
   'move-begun': row<'what' | 'due'>((f) => `the ${f.what} to etcd ${f.due} was begun and is not done`, endMove),
 
@@ -121,13 +152,13 @@ export const rows = {
   'other-authority': row<'host' | 'port' | 'is'>(
     (f) => `${f.host}'s certificate on port ${f.port} was signed by another authority (${f.is})`,
     (cluster, { host }) =>
-      `If ${cluster.paths.certs} belongs to this cluster, reinstall ${host}'s certificates: ${issue(cluster)}. ` +
-      `If not, ${restoreHint(cluster).replace('P', 'p')}`,
+      remedy`If ${cluster.paths.certs} belongs to this cluster, reinstall ${host}'s certificates: ${issue}. \
+If not, ${restoreCertificates(cluster, 'put')}`,
   ),
   'certificate-expired': row<'host' | 'port' | 'is'>((f) => `${showing(f)} that expired on ${f.is}`, renew),
   'certificate-early': row<'host' | 'port' | 'is'>(
     (f) => `${showing(f)} that is not valid before ${f.is}: a clock is wrong, there or here`,
-    (cluster) => `Set the wrong clock right. If the clocks are right, renew: ${issue(cluster)}`,
+    () => remedy`${byHand('Set the wrong clock right')}. If the clocks are right, renew: ${issue}`,
   ),
   'certificate-of-other-address': row<'host' | 'port' | 'due'>(
     (f) => `${showing(f)} that does not name its address ${f.due}`,
@@ -138,24 +169,25 @@ export const rows = {
   'hangs-up': row<Why>(refusesUs, toRole, passes),
 
   // No quorum.
-  'quorum-lost': ofRole(fromWhatIsLeft),
+  'quorum-lost': ofRole(() => fromWhatIsLeft),
   'others-silent': ofRole(
-    (cluster) =>
-      `Start etcd on the other hosts first: ${command(cluster, 'up')} does where hosts are off; where a host is up, ` +
-      `run systemctl start etcd-member there. If they are lost for good, go on from what is left. ` +
-      fromWhatIsLeft(cluster),
+    () =>
+      remedy`Start etcd on the other hosts first: ${ours('up')} does where hosts are off; where a host is up, \
+${byHand('run systemctl start etcd-member there')}. If they are lost for good, go on from what is left. \
+${fromWhatIsLeft}`,
   ),
   'no-quorum': row<never, Why>(
     (f) => `${f.host ? `${f.host} commits nothing: ` : ''}there is no quorum${f.reason ? ` (${f.reason})` : ''}`,
-    (cluster) => `${startStopped(cluster)} If most members are lost for good: ${command(cluster, 'recover --plan')}`,
+    (cluster) => remedy`${startStopped(cluster)} If most members are lost for good: ${ours('recover', '--plan')}`,
     passes,
   ),
 
   // Members that do not work.
   'member-frozen': row<Why>(
     (f) => `${f.host}'s etcd is frozen or starting: ${f.reason}`,
-    (_, { host }) =>
-      `On ${host}, resume a suspended etcd (kill -CONT), or end a hung one (kill -9): the service restarts it`,
+    (_, { host }) => [
+      byHand(`On ${host}, resume a suspended etcd (kill -CONT), or end a hung one (kill -9): the service restarts it`),
+    ],
     passes,
   ),
   'member-down': row<Why | 'at'>((f) => `${f.host} does not answer at ${f.at}: ${f.reason}`, start, passes),
@@ -167,35 +199,33 @@ export const rows = {
   // Who the members are.
   'stranger-member': row<'id' | 'is'>(
     (f) => `member ${f.id} (${f.is}) is on no host of this cluster`,
-    (cluster, { id }) => `If nobody needs it, remove it: ${etcdctl(cluster, `member remove ${id}`)}`,
+    (_, { id }) => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`,
   ),
-  'members-differ': ofRole((cluster) => {
-    const half = Object.keys(replacing(cluster.paths))
-    if (half.length > 0) return `Finish the replacement: ${command(cluster, `replace ${half.join(' ')}`)}`
-    const scale = command(cluster, cluster.own ? 'scale' : 'scale --masters N')
-    return `If \`scale\` was interrupted, finish it: ${scale}. Else correct the inventory, or the membership.`
+  'members-differ': ofRole((cluster, _, half) => {
+    if (half.length > 0) return remedy`Finish the replacement: ${ours('replace', ...half)}`
+    const scale = ours('scale', ...(cluster.own ? [] : ['--masters', 'N']))
+    return remedy`If \`scale\` was interrupted, finish it: ${scale}. \
+Else ${byHand('correct the inventory, or the membership')}.`
   }),
   'other-name': row<'host' | 'is'>((f) => `${f.host} is called ${f.is} in the cluster`, toRole),
   'other-client-url': row<'host' | 'is' | 'due'>((f) => `${f.host} has the client URL ${f.is}, not ${f.due}`, toRole),
   'other-peer-url': row<'host' | 'id' | 'is' | 'due'>(
     (f) => `${f.host} has the peer URL ${f.is}, not ${f.due}`,
-    (cluster, { id, due }) => `Correct it: ${etcdctl(cluster, `member update ${id} --peer-urls=${due}`)}`,
+    (_, { id, due }) => remedy`Correct it: ${etcdctl('member', 'update', id, `--peer-urls=${due}`)}`,
   ),
   'downgrade-enabled': row<'due'>(
     (f) => `a downgrade to etcd ${minorOf(f.due)} is enabled: until it ends, no host can get a new member`,
-    (cluster) => `If no downgrade is running, cancel it: ${command(cluster, 'downgrade --cancel')}`,
+    () => remedy`If no downgrade is running, cancel it: ${ours('downgrade', '--cancel')}`,
     { ...passes, curedBy: ['downgrade --cancel'] },
   ),
 
   // Data that is lost or not to be trusted; members that are not there yet, or no longer.
   corrupt: row<'id', 'host'>(
     ({ host, id }) => `${host ?? `member ${id}`} has damaged data: alarm CORRUPT is raised, and nobody reads or writes`,
-    (cluster, { host }) =>
+    (_, { host }) =>
       host
-        ? `Lower the alarm, then rebuild ${host} at once: ${etcdctl(cluster, 'alarm disarm')} && ` +
-          command(cluster, `replace ${host}`)
-        : `Find out which member differs: ${command(cluster, 'verify')}. Then lower the alarm: ` +
-          etcdctl(cluster, 'alarm disarm'),
+        ? remedy`Lower the alarm, then rebuild ${host} at once: ${disarm} && ${ours('replace', host)}`
+        : remedy`Find out which member differs: ${ours('verify')}. Then lower the alarm: ${disarm}`,
   ),
   'other-data': row<'host' | 'is', 'most'>(
     ({ host, is, most }) =>
@@ -213,7 +243,7 @@ export const rows = {
     join,
     byReplace,
   ),
-  'data-lost': ofRole((cluster, f) => `Replace it: ${command(cluster, `replace ${f.host}`)}. ${f.remedy}`, byReplace),
+  'data-lost': ofRole((_, f) => remedy`Replace it: ${ours('replace', f.host ?? '')}. ${f.remedy ?? ''}`, byReplace),
   'member-missing': row<'host'>((f) => `${f.host} is no member of the cluster`, join, byJoining),
   'unstarted-member': row<'host' | 'id'>((f) => `${f.host} was added, but has never started (member ${f.id})`, start, {
     ...passes,
@@ -228,13 +258,12 @@ export const rows = {
   // What stops a plan.
   'other-learner': row<never, 'host'>(
     ({ host = 'a member of none of our hosts' }) => `${host} is a learner, and etcd takes one at a time`,
-    (cluster, { host }) => (host ? finish(cluster, { host }) : look(cluster)),
+    (cluster, { host }, half) => (host ? finish(cluster, { host }, half) : look(cluster)),
     byJoining,
   ),
   'voters-down': row<'hosts'>(
     (f) => `etcd adds no member while ${areOrIs(f.hosts)} down`,
-    (cluster, { hosts }) =>
-      `${startStopped(cluster)} Replace members that are lost: ${command(cluster, `replace ${hosts.join(' ')}`)}`,
+    (cluster, { hosts }) => startOrReplace(cluster, hosts),
     byJoining,
   ),
   'quorum-at-risk': row<'host' | 'voters' | 'needed' | 'well'>(
@@ -250,7 +279,7 @@ export const rows = {
   silent: row<'host'>((f) => `${f.host} does not answer`, start),
   'other-version': row<'host' | 'due', 'is'>(
     ({ host, is, due }) => `${host} runs ${is ? `etcd ${is}` : 'nothing'}, not etcd ${due}`,
-    () => again,
+    () => [again],
   ),
   refused: row<'what' | 'reason'>((f) => `etcd will refuse the step "${f.what}", because ${f.reason}`, look),
 
@@ -264,16 +293,15 @@ export const rows = {
   'takes-no-writes': row<Why>((f) => `${f.host} accepts no writes: ${f.reason}`, makeRoom, byDefrag),
   'mixed-versions': row<'host' | 'is', 'most'>(
     ({ host, is, most }) => `${host} runs etcd ${is}${most ? `, the others ${most}` : ''}`,
-    (cluster) =>
-      cluster.etcd.upgradingTo ? endMove(cluster) : `Give all the same version: ${command(cluster, 'etcd-role')}`,
+    (cluster) => orEndMove(cluster, remedy`Give all the same version: ${ours('etcd-role')}`),
   ),
   'v2-data': ofRole(
-    (cluster) =>
-      `Return to etcd 3.5. Export the v2 keys that you need. Run ${command(cluster, 'backup')}, then restore that ` +
-      `backup: ${command(cluster, 'restore FILE')}`,
+    () =>
+      remedy`${byHand('Return to etcd 3.5. Export the v2 keys that you need')}. Run ${ours('backup')}, then restore \
+that backup: ${ours('restore', 'FILE')}`,
   ),
-  'no-snapshot': ofRole(() => 'Take the upgrade back, start all members, then upgrade again.'),
-  ends: ofRole(() => `If it names a setting, fix that in cluster.yaml (etcd.environment). ${again}`),
+  'no-snapshot': ofRole(() => [byHand('Take the upgrade back, start all members, then upgrade again.')]),
+  ends: ofRole(() => remedy`If it names a setting, ${byHand('fix that in cluster.yaml (etcd.environment)')}. ${again}`),
 
   // What passes.
   'no-time': row<'host' | 'what'>(
@@ -299,25 +327,24 @@ export const rows = {
   // What a person should know, though nothing is wrong.
   'half-replaced': row<'hosts'>(
     (f) => `the replacement of ${listed(f.hosts)} was begun and is not done`,
-    (cluster, { hosts }) => `Finish it: ${command(cluster, `replace ${hosts.join(' ')}`)}`,
+    (_, { hosts }) => remedy`Finish it: ${ours('replace', ...hosts)}`,
     byReplace,
   ),
   'half-scaled': row<'hosts'>(
     (f) => `scaling to ${f.hosts.length} ${f.hosts.length === 1 ? 'member' : 'members'} was begun and is not done`,
-    (cluster, { hosts }) => `Finish it: ${command(cluster, cluster.own ? 'scale' : `scale --masters ${hosts.length}`)}`,
+    ({ own }, { hosts }) => remedy`Finish it: ${ours('scale', ...(own ? [] : ['--masters', `${hosts.length}`]))}`,
   ),
   'authority-changing': row<'name'>(
     (f) => `the authority of cluster ${f.name} is being changed`,
-    (cluster) =>
-      `Finish it: ${command(cluster, 'rotate-ca')}; or take it back: ${command(cluster, 'rotate-ca --back')}`,
+    () => remedy`Finish it: ${ours('rotate-ca')}; or take it back: ${ours('rotate-ca', '--back')}`,
   ),
   'authority-leaving': row<'name'>(
     (f) => `the authority of cluster ${f.name} is being changed, and the old one is no longer trusted`,
-    (cluster) => `Finish: ${command(cluster, 'rotate-ca')}`,
+    () => remedy`Finish: ${ours('rotate-ca')}`,
   ),
   'authority-near-end': row<'name' | 'days'>(
     (f) => `the authority of cluster ${f.name} expires in ${f.days} days, and all its certificates end then`,
-    (cluster) => `Change it while the cluster runs: ${command(cluster, 'rotate-ca')}`,
+    () => remedy`Change it while the cluster runs: ${ours('rotate-ca')}`,
   ),
 }
 
@@ -343,13 +370,18 @@ export const inRanking = (findings: Finding[]): Finding[] =>
   findings.toSorted((one, other) => rankOf(one.code) - rankOf(other.code))
 
 export const sentenceOf = (finding: Finding): string => rowOf(finding).sentence(finding)
-export const remedyOf = (cluster: Cluster, finding: Finding): string => rowOf(finding).remedy(cluster, finding)
+/** What helps. `half`: the hosts whose replacement was begun and is not done. */
+const helps = (cluster: Cluster, finding: Finding, half = Object.keys(replacing(cluster.paths))): Remedy =>
+  rowOf(finding).remedy(cluster, finding, half)
+export const remedyOf = (cluster: Cluster, finding: Finding): string => inText(cluster, helps(cluster, finding))
+/** The same as what is to be done, in its order. */
+export const actionsOf = (...what: Parameters<typeof helps>): Action[] => actionsIn(helps(...what))
 export const mayHeal = (finding: Finding): boolean => rowOf(finding).heals === true
 
 /** What a verb of ours does about what the role says; undefined: the role's own words are all that can be said. */
 export function remedyOfRole(cluster: Cluster, said: RoleFinding): string | undefined {
   const row = (rows as Record<string, Row<never>>)[said.code]
-  return row?.ofRole ? row.remedy(cluster, said as never) : undefined
+  return row?.ofRole ? remedyOf(cluster, said as never) : undefined
 }
 
 /** A sentence or two of what concerns no host by itself. */
@@ -361,6 +393,7 @@ export const refusal = (cluster: Cluster, finding: Finding, told = ''): Operatio
   new OperationError(`${told ? told + sentenceOf(finding) : capital(sentenceOf(finding))}.`, {
     code: finding.code,
     hint: remedyOf(cluster, finding),
+    remedy: helps(cluster, finding),
   })
 
 const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase())

@@ -4,12 +4,12 @@ import { existsSync, renameSync } from 'node:fs'
 import { relative } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { caPassphrase } from '../core/environment.ts'
-import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
 import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
-import { authorityCertificate, authorityFiles, authoritySubject, leaves, restoreHint } from '../etcd/certificates.ts'
+import { authorityCertificate, authorityFiles, authoritySubject, leaves } from '../etcd/certificates.ts'
+import { refusal } from '../etcd/findings.ts'
 
 export interface AuthorityState {
   certificate: X509Certificate
@@ -34,28 +34,20 @@ export async function ensureAuthority(cluster: Cluster): Promise<AuthorityState>
 
 async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
   const { certificate: path, key: keyPath } = authorityFiles(cluster)
-  if (existsSync(keyPath))
-    throw new OperationError(`The authority's key ${keyPath} is there, but its certificate ca.crt is missing.`, {
-      hint: restoreHint(cluster),
-    })
+  const no = (reason: string): Error => refusal(cluster, { code: 'no-authority', reason })
+  if (existsSync(keyPath)) throw no(`The authority's key ${keyPath} is there, but its certificate ca.crt is missing`)
   const left = leaves(cluster)
     .flatMap(({ certificate, key }) => [certificate, key])
     .find(existsSync)
-  if (left) {
-    const name = relative(cluster.paths.certs, left)
-    throw new OperationError(
-      `The authority ${path} is missing, but certificates it signed are there (${name}): a new authority ` +
-        'would part the cluster from its hosts.',
-      {
-        hint: restoreHint(cluster),
-      },
+  if (left)
+    throw no(
+      `The authority ${path} is missing, but certificates it signed are there ` +
+        `(${relative(cluster.paths.certs, left)}): a new authority would part the cluster from its hosts`,
     )
-  }
   if (cluster.formed)
-    throw new OperationError(
+    throw no(
       `The authority of ${cluster.name} is missing: there is no ${path}. Its hosts trust that one, and ` +
-        'would refuse a new one. Nothing was changed.',
-      { hint: restoreHint(cluster) },
+        'would refuse a new one. Nothing was changed',
     )
   const authority = await makeAuthority(
     await makeKeyPair(cluster.pki.keyAlgorithm),

@@ -2,6 +2,7 @@
 import { randomBytes, type X509Certificate } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import type { Remedy } from '../core/remedy.ts'
 import { clock } from '../core/run.ts'
 import { adviceOf } from '../etcd/advice.ts'
 import { authorityCertificate, leaves, reasonToIssue, trustedAuthorities } from '../etcd/certificates.ts'
@@ -269,7 +270,7 @@ function servedFlaws(
 
 /** The certificates on the controller, judged by the rules of phase pki. */
 function certificatesHere(cluster: Cluster): Pick<Facts, 'trusted' | 'certificates' | 'warnings'> {
-  const without = (reason: string, remedy?: string): ReturnType<typeof certificatesHere> => ({
+  const without = (reason: string, remedy?: Remedy): ReturnType<typeof certificatesHere> => ({
     trusted: undefined,
     certificates: [{ code: 'no-authority', reason, remedy }],
     warnings: [],
@@ -284,6 +285,6 @@ function certificatesHere(cluster: Cluster): Pick<Facts, 'trusted' | 'certificat
     return { trusted: trustedAuthorities(cluster), certificates, warnings: adviceOf(cluster) }
   } catch (error) {
     if (!(error instanceof OperationError)) throw error
-    return without(error.message.replace(/\.$/, ''), error.more.hint)
+    return without(error.message.replace(/\.$/, ''), error.more.remedy)
   }
 }

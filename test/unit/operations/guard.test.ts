@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Answer, EndpointStatus, Member } from '../../../tasks/etcd/etcdctl.ts'
-import { type Finding, rankOf, remedyOf } from '../../../tasks/etcd/findings.ts'
+import { actionsOf, type Finding, rankOf } from '../../../tasks/etcd/findings.ts'
 import { type Answers, findingsOf, firstOf, type GuardOptions } from '../../../tasks/operations/guard.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { cluster, codes, said, sample } from '../../support/findings.ts'
@@ -112,11 +112,9 @@ test('no verb refuses because of what its remedy sends a person to it for', () =
   // No guard looks for what the role finds, or a move that was begun; where data is damaged the alarm is lowered first.
   const guarded = codes.filter((code) => !said[code] && code !== 'corrupt' && code !== 'move-begun')
   for (const code of guarded)
-    for (const [, verb = '', words = ''] of remedyOf(cluster, sample(code)).matchAll(
-      /scripts\/([\w-]+)\.ts((?: (?:HOST|--[\w-]+))*)/g,
-    )) {
-      const options = asked(verb, words.split(' ').filter(Boolean))
-      if (options) assert.is(firstOf([sample(code)], options), undefined, `${code}: ${verb}${words}`)
+    for (const action of actionsOf(cluster, sample(code))) {
+      const options = 'verb' in action && asked(action.verb, action.words)
+      if (options) assert.is(firstOf([sample(code)], options), undefined, `${code}: ${JSON.stringify(action)}`)
     }
 })
 

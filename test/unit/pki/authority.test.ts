@@ -116,9 +116,9 @@ test('damaged files are refused by name, and a key of another authority is', asy
   assert.is((await refusal(cluster)).message, `${certificate} is not a readable certificate.`)
   writeFileSync(certificate, good)
   writeFileSync(key, 'garbage')
-  assert.is((await refusal(cluster)).message, `${key} is not a readable private key.`)
+  assert.is((await refusal(cluster)).message, `The authority's key ${key} is not a readable private key.`)
   writeFileSync(key, readFileSync(join(cluster.paths.certs, 'etcd-client.key')))
-  assert.is((await refusal(cluster)).message, `${key} is not the key of ${certificate}.`)
+  assert.is((await refusal(cluster)).message, `The authority's key ${key} is not the key of ${certificate}.`)
 })
 
 test('with a passphrase the key is kept encrypted, and opens with it', async () => {
