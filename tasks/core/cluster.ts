@@ -17,9 +17,10 @@ import {
   recordedClusters,
   refuseContradiction,
 } from './record.ts'
+import { inText, ours, type Remedy, remedy } from './remedy.ts'
 import type { EtcdSource, KeyAlgorithm } from './schema.ts'
-import { shellQuoted } from './shell.ts'
 import { suggest } from './suggest.ts'
+import { capital } from './terminal.ts'
 
 /** One host of the cluster, and the etcd member that lives on it. */
 export interface Host {
@@ -208,22 +209,24 @@ export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host
   )
 }
 
-/** A restore or recover that is half done, in a sentence, and what finishes it; undefined where none is. */
-export function halfDone(cluster: Cluster): { sentence: string; remedy: string } | undefined {
-  const { begun, name } = cluster
-  if (!begun) return undefined
-  const words =
-    begun.verb === 'restore' ? ` ${shellQuoted(begun.file ?? 'FILE')}` : begun.from ? ` --from ${begun.from}` : ''
-  return {
-    sentence: `A ${begun.verb} of ${name} was begun and is not done.`,
-    remedy: `Finish it: ${command(cluster, `${begun.verb}${words}`)}`,
-  }
+/** A restore or recover that is half done, as a clause, and what finishes it: a row of etcd/findings.ts. */
+export const halfDone = ({ what, name }: { what: string; name: string }): string =>
+  `a ${what} of ${name} was begun and is not done`
+export function finishBegun({ begun = { verb: 'restore' } }: Cluster): Remedy {
+  const { verb, file = 'FILE', from } = begun
+  return remedy`Finish it: ${ours(verb, ...(verb === 'restore' ? [file] : from ? ['--from', from] : []))}`
 }
 
 /** @throws OperationError while a restore or recover is half done: any other verb could mix old data with new */
 export function refuseHalfDone(cluster: Cluster): void {
-  const begun = halfDone(cluster)
-  if (begun) throw new OperationError(begun.sentence, { hint: begun.remedy })
+  const { begun, name } = cluster
+  if (!begun) return
+  const helps = finishBegun(cluster)
+  throw new OperationError(`${capital(halfDone({ what: begun.verb, name }))}.`, {
+    code: 'half-restored',
+    hint: inText(cluster, helps),
+    remedy: helps,
+  })
 }
 
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */

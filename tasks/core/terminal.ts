@@ -56,6 +56,8 @@ export function table(cells: string[][]): string {
     .join('\n')
 }
 
+export const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase())
+
 /** Names as people list them: a, b and c. */
 export const listed = (names: string[]): string => new Intl.ListFormat('en-GB').format(names)
 

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { fetchAnsible, findAnsible, indexSilence, oldestAnsible, pythonForAnsible } from '../core/ansible.ts'
 import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import type { Architecture } from '../core/machines.ts'
 import type { Task } from '../core/pipeline.ts'
@@ -168,15 +167,10 @@ async function fetchFor(cluster: Cluster, architecture: Architecture, onTask: (n
  */
 export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   if (cluster.hosts.some(({ connection }) => connection?.etcd_service_manager === 'supervisor'))
-    throw new OperationError(`The members of ${cluster.name} still run under supervisord. Nothing was changed.`, {
-      hint: `Move them to keepers of their own, which restarts them: ${command(cluster, 'up')}`,
-    })
+    throw refusal(cluster, { code: 'under-supervisord', name: cluster.name }, 'Nothing was changed: ')
   const binaries = await requireEtcd(cluster)
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
-  if (missing)
-    throw new OperationError(`The certificate ${missing.title}, or its key, is missing.`, {
-      hint: `Make what is missing with: ${command(cluster, 'pki')}`,
-    })
+  if (missing) throw refusal(cluster, { code: 'certificate-missing', what: missing.title })
   refuseRemovedSettings(cluster, binaries.version)
   for (const warning of warningsOf(binaries.version)) run().warn(warning)
   await warnOfUnknownSettings(cluster, binaries)

@@ -1,16 +1,19 @@
 // What can be wrong with a cluster, and what helps: THE table, in the order in which things are to be cured. Whoever
 // finds something names a code and plain facts; the sentence and its remedy are made here, and nowhere else.
-import type { Cluster } from '../core/cluster.ts'
+import { type Cluster, finishBegun, halfDone } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { replacing } from '../core/record.ts'
 import { type Action, actionsIn, byHand, etcdctl, inText, ours, type Remedy, remedy } from '../core/remedy.ts'
-import { listed } from '../core/terminal.ts'
+import { capital, listed } from '../core/terminal.ts'
 import type { RoleFinding } from './play-events.ts'
 
 /** All facts that there are. `is`, `due`, `most`: what is there, what should be, and what more than half have. */
 interface Facts
-  extends Record<'host' | 'id' | 'name' | 'is' | 'due' | 'most' | 'at' | 'now' | 'reason' | 'what', string>,
+  extends Record<
+      'host' | 'id' | 'name' | 'is' | 'due' | 'most' | 'from' | 'to' | 'at' | 'now' | 'reason' | 'what',
+      string
+    >,
     Record<'port' | 'days' | 'voters' | 'needed' | 'well', number> {
   hosts: string[]
   remedy: Remedy
@@ -79,6 +82,11 @@ const startStopped: Helps = (cluster) =>
   remedy`${orEndMove(cluster, remedy`Start members that are only stopped: ${ours('up')}`)}.`
 const startOrReplace = (cluster: Cluster, hosts: string[]): Remedy =>
   remedy`${startStopped(cluster)} Replace members that are lost: ${ours('replace', ...hosts)}`
+/** For data that members still have. While a recover is half done, `up` refuses. */
+const startThem: Helps = (cluster) =>
+  cluster.begun
+    ? remedy`See why they do not run: ${ours('verify')}; then run the same command again`
+    : orEndMove(cluster, remedy`Start them: ${ours('up')}`)
 const toRole: HelpsHost = (_, { host = '' }) =>
   remedy`Reinstall ${host}'s certificates and configuration: ${ours('etcd-role')}`
 const issue = remedy`${ours('pki')} && ${ours('etcd-role')}`
@@ -114,6 +122,8 @@ const refusesUs = ({ host, reason }: Pick<Facts, Why>): string =>
   `${host} refuses our client certificate, or ${host}'s certificate does not match its key: ${reason}`
 /** `a is`, `a and b are`. */
 const areOrIs = (hosts: string[]): string => `${listed(hosts)} ${hosts.length === 1 ? 'is' : 'are'}`
+/** `a still has its`, `a and b still have their`. */
+const haveTheir = (hosts: string[]): string => `${listed(hosts)} still ${hosts.length === 1 ? 'has its' : 'have their'}`
 const showing = ({ host, port }: Pick<Facts, 'host' | 'port'>): string => `${host} serves a certificate on port ${port}`
 
 export const rows = {
@@ -147,6 +157,7 @@ export const rows = {
     ({ formed }) => remedy`Issue it: ${ours(formed ? 'pki' : 'up')}`,
   ),
   'move-begun': row<'what' | 'due'>((f) => `the ${f.what} to etcd ${f.due} was begun and is not done`, endMove),
+  'half-restored': row<'what' | 'name'>(halfDone, finishBegun),
 
   // Members that are not what they should be, or let nobody in.
   'other-authority': row<'host' | 'port' | 'is'>(
@@ -283,6 +294,56 @@ Else ${byHand('correct the inventory, or the membership')}.`
   ),
   refused: row<'what' | 'reason'>((f) => `etcd will refuse the step "${f.what}", because ${f.reason}`, look),
 
+  // What keeps one verb from its work.
+  'only-member': row<'host' | 'name'>(
+    (f) => `${f.host} is the only member of ${f.name}: nobody has its data but itself`,
+    () => remedy`While it runs, others can get its data: ${ours('scale', '--masters', '3')}`,
+  ),
+  'has-quorum': row<'name' | 'well' | 'voters' | 'hosts'>(
+    (f) => `${f.name} has a quorum: ${f.well} of ${f.voters} members commit, so there is nothing to recover`,
+    (cluster, { hosts }) =>
+      hosts.length > 0 ? startOrReplace(cluster, hosts) : remedy`See how it is: ${ours('verify')}`,
+  ),
+  'data-quorum': row<'hosts'>(
+    (f) => `${haveTheir(f.hosts)} data, which is a quorum: once they run, nothing is lost`,
+    (cluster) =>
+      remedy`${startThem(cluster)}. Only if all but one are lost for good: ${ours('recover', '--from', 'HOST')}`,
+  ),
+  'no-data': row<'host' | 'hosts'>(
+    (f) => `${f.host} has no data; ${haveTheir(f.hosts)} data`,
+    (cluster, { hosts: [first = ''] }) =>
+      remedy`${startThem(cluster)}. Only if the others are lost for good: ${ours('recover', '--from', first)}`,
+  ),
+  'all-data-lost': row(
+    () => 'no host has any data left',
+    () => remedy`Restore a backup: ${ours('restore', 'FILE')}`,
+  ),
+  'no-authority-change': row<'name'>(
+    (f) => `no change of ${f.name}'s authority is under way`,
+    () => remedy`Begin one: ${ours('rotate-ca')}`,
+  ),
+  'restart-due': row<'hosts'>(
+    (f) => `something else than certificates differs on ${f.hosts.join(', ')}, and installing would restart etcd there`,
+    () => remedy`See it: ${ours('up', '--plan')}. Apply it one member at a time: ${ours('up')}. Then run this again.`,
+  ),
+  'certificate-missing': row<'what'>(
+    (f) => `the certificate ${f.what}, or its key, is missing`,
+    () => remedy`Make what is missing: ${ours('pki')}`,
+  ),
+  'host-of-other-cluster': row<'host'>(
+    (f) => `the certificates on ${f.host} are of another authority than ours: ${f.host} belongs to another cluster`,
+    ({ paths }) =>
+      remedy`${byHand(`Put ${paths.certs} back from your copy`)}, or see what runs there: ${ours('verify')}`,
+  ),
+  'under-supervisord': row<'name'>(
+    (f) => `the members of ${f.name} still run under supervisord`,
+    () => remedy`Move them to keepers of their own, which restarts them: ${ours('up')}`,
+  ),
+  'no-trace': row<'what'>(
+    (f) => `"${f.what}" was done, and nothing shows it`,
+    (cluster) => remedy`${look(cluster)}. Then run the same command again.`,
+  ),
+
   // Room and versions.
   'no-space': row<never, 'host'>(
     ({ host = 'a member' }) =>
@@ -294,6 +355,19 @@ Else ${byHand('correct the inventory, or the membership')}.`
   'mixed-versions': row<'host' | 'is', 'most'>(
     ({ host, is, most }) => `${host} runs etcd ${is}${most ? `, the others ${most}` : ''}`,
     (cluster) => orEndMove(cluster, remedy`Give all the same version: ${ours('etcd-role')}`),
+  ),
+  'strange-version': row<'host' | 'is' | 'from' | 'to'>(
+    (f) => `${f.host} runs etcd ${f.is}, which is neither ${f.from}, as recorded, nor ${f.to}`,
+    ({ etcd }, { host, is, from, to }) =>
+      etcd.upgradingTo
+        ? [byHand(`On ${host}, install etcd ${to} by hand.`)]
+        : compareVersions(is, from) > 0
+          ? remedy`Record the version that runs: ${ours('upgrade', '--etcd-version', is)}`
+          : remedy`Give all the version that is recorded: ${ours('etcd-role')}`,
+  ),
+  'no-way-back': row<'is' | 'due'>(
+    (f) => `all members run etcd ${f.is} already: there is no way back to ${f.due}`,
+    (_, { is }) => remedy`Finish the upgrade: ${ours('upgrade', '--etcd-version', is)}`,
   ),
   'v2-data': ofRole(
     () =>
@@ -395,5 +469,3 @@ export const refusal = (cluster: Cluster, finding: Finding, told = ''): Operatio
     hint: remedyOf(cluster, finding),
     remedy: helps(cluster, finding),
   })
-
-const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase())

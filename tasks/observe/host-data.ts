@@ -1,9 +1,9 @@
 // What each host has of its member's data, looked at on the host itself: no etcd needs to answer for it.
 import { withCopies } from '../copies.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { authorityKeys } from '../etcd/certificates.ts'
+import { refusal } from '../etcd/findings.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as vms from '../vms/index.ts'
@@ -40,13 +40,7 @@ export async function hostsThatAreUp(cluster: Cluster): Promise<Host[]> {
 export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts): Promise<HostData[]> {
   return (await inspect(cluster, hosts, {})).map(({ host, answer }) => {
     if (answer.foreign)
-      throw new OperationError(
-        `The certificates on ${host.name} are of another authority than ours: it belongs to another ` +
-          'cluster. Nothing was changed there.',
-        {
-          hint: `Put ${cluster.paths.certs} back from your copy, or see what runs there: ${command(cluster, 'verify')}`,
-        },
-      )
+      throw refusal(cluster, { code: 'host-of-other-cluster', host: host.name }, 'Nothing was changed: ')
     const { running, has_data: hasData, commit, last, restored } = answer
     return { host, running, hasData, commit, last, restored }
   })

@@ -4,8 +4,6 @@ import { membershipActs } from '../acts/members.ts'
 import { moveActs } from '../acts/move.ts'
 import { upkeepActs } from '../acts/upkeep.ts'
 import type { Cluster } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { type Finding, refusal } from '../etcd/findings.ts'
@@ -34,7 +32,8 @@ export async function carryOut(
     const [act] = plan.acts
     if (foreseen) noteDifference(foreseen, plan)
     if (!act) return seen
-    if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)
+    // an act that leaves no trace would be done for ever
+    if (last && titleOf(last) === titleOf(act)) throw refusal(cluster, { code: 'no-trace', what: titleOf(act) })
     await doAct(cluster, act)
     last = act
     seen = await look(cluster, scope, { seen, act })
@@ -51,12 +50,6 @@ export function planLines(cluster: Cluster, rules: Rules, seen: Observation): st
   const lines = acts.flatMap(linesOf)
   return open ? [...lines, 'then by what is found there'] : lines
 }
-
-/** An act that leaves no trace would be done for ever. */
-const withoutTrace = (cluster: Cluster, act: Act): OperationError =>
-  new OperationError(`"${titleOf(act)}" was done, and nothing shows it.`, {
-    hint: `See what is wrong: ${command(cluster, 'verify')}. Then run the same command again.`,
-  })
 
 const carriers: Carriers = { ...membershipActs, ...upkeepActs, ...moveActs }
 

@@ -1,13 +1,13 @@
 // recover: quorum lost for good. A new cluster is formed from the data of one member; the others come back as learners.
 import { withCopies } from '../copies.ts'
 import { type Cluster, type Host, hostNamed, refuseHalfDone } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
 import { print, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { table } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
+import { refusal } from '../etcd/findings.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { restoreTool } from '../etcd/snapshot.ts'
@@ -81,18 +81,9 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
   if (able.length === 0 || (begun && (!begun.from || able.length === 1))) return
   if (begun && !plan) note(cluster, undefined) // the old cluster came back before a new one was formed
   const silent = hosts.filter(({ clientURL }) => !able.includes(clientURL)).map((host) => host.name)
-  const hint =
-    silent.length > 0
-      ? `Start what is only stopped: ${command(cluster, 'up')}. Rebuild what is lost: ` +
-        `${command(cluster, `replace ${silent.join(' ')}`)}`
-      : undefined
-  throw new OperationError(
-    `${name} has a quorum: ${hosts.length - silent.length} of ${hosts.length} members commit. There is ` +
-      'nothing to recover, and nothing was changed.',
-    {
-      hint: hint ?? `See how it is: ${command(cluster, 'verify')}`,
-    },
-  )
+  const well = hosts.length - silent.length
+  const found = { code: 'has-quorum', name, well, voters: hosts.length, hosts: silent } as const
+  throw refusal(cluster, found, 'Nothing was changed: ')
 }
 
 /**
@@ -149,19 +140,11 @@ const row = ({ host, hasData, commit, running }: HostData): string[] => [
   running ? 'runs, without a quorum' : 'does not run',
 ]
 
-/** @throws OperationError where no new cluster may be formed, with the verb that helps */
-function choose(cluster: Cluster, there: HostData[], from: string | undefined): HostData {
-  const choice = chooseSurvivor(there, (from ?? cluster.begun?.from) !== undefined, from ?? cluster.begun?.from)
+/** @throws OperationError where no new cluster may be formed */
+function choose(cluster: Cluster, there: HostData[], from = cluster.begun?.from): HostData {
+  const choice = chooseSurvivor(there, from !== undefined, from)
   if ('survivor' in choice) return choice.survivor
-  const insist =
-    choice.verb === 'up'
-      ? ` Only if ${from ? 'those are' : 'all but one are'} lost for good: ${command(cluster, 'recover')} --from HOST`
-      : ''
-  const helps =
-    choice.verb === 'up' && cluster.begun
-      ? `See why they do not run: ${command(cluster, 'verify')}; then run the same command again`
-      : command(cluster, choice.verb)
-  throw new OperationError(`No new cluster is formed: ${choice.refusal}.`, { hint: `${helps}.${insist}` })
+  throw refusal(cluster, choice.finding, 'No new cluster is formed: ')
 }
 
 /** Those that do not vote, one at a time. */

@@ -2,9 +2,8 @@
 // as a learner, then as a voter.
 import { rmSync } from 'node:fs'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
+import { refusal } from '../etcd/findings.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
@@ -18,9 +17,7 @@ import { sayDone, sayPlan } from './say.ts'
 export async function replace(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {
   const hosts = names.map((name) => hostNamed(cluster, name))
   if (cluster.hosts.length === 1)
-    throw new OperationError(`${names[0]} is the only member of ${cluster.name}: nobody has its data but itself.`, {
-      hint: `While it runs, others can get its data: ${command(cluster, 'scale --masters 3')}`,
-    })
+    throw refusal(cluster, { code: 'only-member', host: names[0] ?? '', name: cluster.name })
   etcdRole.refuseHalfUpgraded(cluster)
   await requireHealthy(cluster, { verb: 'replace', allowDown: names })
   await refuseWhileDowngrading(cluster)

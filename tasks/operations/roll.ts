@@ -129,10 +129,7 @@ async function requireMovable(
   if (etcd.upgradingTo && seen.members) await requireHealthy(cluster, { allowDown: down })
   if (seen.members && verb === 'upgrade') await refuseWhileDowngrading(cluster)
   const reason = whyNotMove(seen, verb === 'upgrade' ? verb : 'downgrade', to)
-  if (reason)
-    throw new OperationError(`${name} cannot be moved to etcd ${to}, and nothing was changed: ${reason}.`, {
-      hint: `See what each runs: ${command(cluster, 'status')}`,
-    })
+  if (reason) throw refusal(cluster, reason, `${name} cannot be moved to etcd ${to}, and nothing was changed: `)
   const hosts = cluster.hosts.filter((host) => !seen.members || !down.includes(host.name))
   await requireReachable(cluster, hosts)
   return { seen, hosts }

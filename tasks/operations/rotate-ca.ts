@@ -13,6 +13,7 @@ import { type ChangeStage, changeStage, readOther } from '../etcd/authority-chan
 import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
 import { authorityKeys } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
+import { refusal } from '../etcd/findings.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import { type ChangeStep, dueLeaves, issueAnew, trustBoth, trustOne } from './authority-steps.ts'
@@ -150,17 +151,10 @@ async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
   etcdRole.refuseHalfUpgraded(cluster)
   await requireRightClock(cluster) // by a wrong one the authority seems expired
   const stage = changeStage(cluster)
-  if (goBack && (!stage || stage === 'leaving'))
-    throw new OperationError(
-      stage
-        ? `There is no way back: ${cluster.name} no longer trusts its old authority.`
-        : `No change of ${cluster.name}'s authority is under way.`,
-      {
-        hint: stage
-          ? `Finish the change: ${command(cluster, 'rotate-ca')}`
-          : `Begin one: ${command(cluster, 'rotate-ca')}`,
-      },
-    )
+  const { name } = cluster
+  if (goBack && !stage) throw refusal(cluster, { code: 'no-authority-change', name })
+  if (goBack && stage === 'leaving')
+    throw refusal(cluster, { code: 'authority-leaving', name }, 'There is no way back: ')
   requireKeys(cluster, stage, goBack)
   await requireHealthy(cluster, { allowDown: stage ? await silentHosts(cluster) : [] })
 }

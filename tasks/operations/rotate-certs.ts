@@ -6,6 +6,7 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { clock, run, sleep } from '../core/run.ts'
 import { authorityCertificate, certificateReport, type Leaf, leaves } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
+import { refusal } from '../etcd/findings.ts'
 import type { Change } from '../etcd/play-events.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { type Issued, renewLeaves } from '../pki/index.ts'
@@ -109,17 +110,8 @@ const rehearse = (cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean
 
 /** @throws OperationError when one of these changes of the role restarts a member */
 export function refuseRestarts(cluster: Cluster, role: Change[]): void {
-  const hosts = etcdRole.restarted(role)
-  if (hosts.length === 0) return
-  throw new OperationError(
-    `Nothing was changed: something else than certificates differs on ${hosts.toSorted().join(', ')}, ` +
-      'and installing would restart etcd there.',
-    {
-      hint:
-        `See it: ${command(cluster, 'up --plan')}. Apply it one member at a time: ` +
-        `${command(cluster, 'up')}. Then run this again.`,
-    },
-  )
+  const hosts = etcdRole.restarted(role).toSorted()
+  if (hosts.length > 0) throw refusal(cluster, { code: 'restart-due', hosts }, 'Nothing was changed: ')
 }
 
 /** @throws OperationError naming the ports that serve something else, or refuse the client certificate */

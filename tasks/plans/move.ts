@@ -1,7 +1,8 @@
 // What upgrade and downgrade aim at, and what is next: another etcd on every member, the record last. Pure.
+import { majority } from '../etcd/membership.ts'
 import { did, inOrderOfRisk } from './in-turn.ts'
 import { act, first, stop } from './members.ts'
-import type { Next, Observation, Rules, Turn } from './types.ts'
+import type { Next, Observation, Obstacle, Rules, Turn } from './types.ts'
 
 /** Up to a newer version; or back to the one that is recorded, as long as not every member runs the newer one. */
 export const upgradeRules =
@@ -113,27 +114,27 @@ const endDowngrade = (seen: Observation): Next | undefined =>
   did(seen, 'end downgrade') ? undefined : act({ do: 'end downgrade' })
 
 /**
- * Why members are in no state for a move to that version, as a clause; '' where they are. The way back is open as long
- * as the cluster works at the minor version that it leads to: etcd raises that only once every member runs the next
- * (etcd's upgrade guides, chapter on downgrading before the upgrade is done).
+ * Why members are in no state for a move to that version. The way back is open as long as the cluster works at the
+ * minor version that it leads to: etcd raises that only once every member runs the next (etcd's upgrade guides, chapter
+ * on downgrading before the upgrade is done).
  */
-export function whyNotMove({ hosts, version = '', upgradingTo }: Observation, verb: string, to: string): string {
-  const running = Object.values(hosts).flatMap(({ answer }) => answer ?? [])
-  const servers = [...new Set(running.map((one) => one.version))]
-  const strange = servers.filter((one) => one !== version && one !== (upgradingTo ?? to))
-  if (strange.length > 0)
-    return (
-      `members run etcd ${strange.join(' and ')}, which is neither ${version}, as recorded, ` +
-      `nor ${upgradingTo ?? to}`
-    )
-  if (!upgradingTo && servers.length > 1)
-    return `members run etcd ${servers.join(' and ')}, and no ${verb} was begun here`
+export function whyNotMove(
+  { hosts, version: from = '', upgradingTo }: Observation,
+  verb: string,
+  to: string,
+): Exclude<Obstacle, { code: 'refused' }> | undefined {
+  const running = Object.entries(hosts).flatMap(([host, { answer }]) => (answer ? [{ host, ...answer }] : []))
+  const aim = upgradingTo ?? to
+  const strange = running.find(({ version }) => version !== from && version !== aim)
+  if (strange) return { code: 'strange-version', host: strange.host, is: strange.version, from, to: aim }
+  const most = majority(running.map(({ version }) => version))
+  const other = running.find(({ version }) => version !== (most ?? from))
+  if (other && !upgradingTo) return { code: 'mixed-versions', host: other.host, is: other.version, most }
   const raised = running.find(
-    (one) => one.works && minorOf(one.works) !== minorOf(to) && minorOf(one.version) !== minorOf(to),
+    ({ works, version }) => works && minorOf(works) !== minorOf(to) && minorOf(version) !== minorOf(to),
   )
-  if (version === to && verb === 'upgrade' && raised)
-    return `all members run etcd ${raised.version} already: there is no way back to ${version}`
-  return ''
+  if (from === to && verb === 'upgrade' && raised) return { code: 'no-way-back', is: raised.version, due: to }
+  return undefined
 }
 
 const minorOf = (version = ''): string => version.split('.').slice(0, 2).join('.')

@@ -117,6 +117,9 @@ export type Obstacle =
   | { code: 'others-ill'; host: string; hosts: string[] }
   | { code: 'silent'; host: string }
   | { code: 'other-version'; host: string; is: string | undefined; due: string }
+  | { code: 'strange-version'; host: string; is: string; from: string; to: string }
+  | { code: 'mixed-versions'; host: string; is: string; most: string | undefined }
+  | { code: 'no-way-back'; is: string; due: string }
   | { code: 'refused'; act: Act; why: string }
 
 /** What is to be done next, or why nothing can be, or that nothing is left to do. */

@@ -119,7 +119,7 @@ test('recover refuses while there is a quorum, and while one could come back by 
   await refused(home, 1, /has a quorum: 3 of 3 members commit/, 'recover', '--yes')
   const pids = memberPids(home)
   const plan = await whileFrozen(home, ['master01', 'master02'], async () => {
-    const reason = /master01 and master02 and master03 still have their data(.|\n)*up\.ts.* --from HOST/
+    const reason = /master01, master02 and master03 still have their data(.|\n)*up\.ts.* --from HOST/
     await refused(home, 1, reason, 'recover', '--yes')
     return (await done(home.verb('recover', '--from', 'master02', '--plan', '--json'))).plan as string[]
   })

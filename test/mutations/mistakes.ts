@@ -64,6 +64,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/operations'],
   },
   {
+    file: 'tasks/etcd/findings.ts',
+    line: "ours('defrag', '--disarm')",
+    wrong: "ours('defrag', '--disarmed')",
+    tests: ['unit/etcd/findings'],
+  },
+  {
     file: 'tasks/operations/revision.ts',
     line: 'Math.max(highest, snapshot) + margin',
     wrong: 'snapshot + margin',

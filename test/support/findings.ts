@@ -31,7 +31,7 @@ export const said: Partial<Record<Code, string>> = {
 export function sample(code: Code): Finding {
   const facts: Record<string, unknown> = {
     code,
-    hosts: [code === 'others-ill' ? 'OTHER' : 'HOST'],
+    hosts: [code === 'others-ill' || code === 'no-data' ? 'OTHER' : 'HOST'],
     remedy: said[code] && 'By hand: …',
     detail: said[code],
   }

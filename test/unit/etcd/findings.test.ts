@@ -41,6 +41,9 @@ const situations: [Cluster, half?: string[]][] = [
 const noWords = { usage: '', least: 0, most: 0 }
 const lineOf = (action: Action): string => ('verb' in action ? [action.verb, ...action.words].join(' ') : '')
 
+const verbOf = async (name: string): Promise<Verb> =>
+  ((await import(`../../../tasks/verbs/${name}.ts`)) as { verb: Verb }).verb
+
 test('each remedy says what is to be done, and a verb that it names takes its words and flags', async () => {
   for (const code of codes)
     for (const [about, half] of situations) {
@@ -49,7 +52,7 @@ test('each remedy says what is to be done, and a verb that it names takes its wo
       assert.ok(actions.length > 0, code)
       for (const action of actions)
         if ('verb' in action) {
-          const { verb } = (await import(`../../../tasks/verbs/${action.verb}.ts`)) as { verb: Verb }
+          const verb = await verbOf(action.verb)
           const table = { ...verb.flags, ...clusterFlags }
           assert.not.throws(
             () => parseCommandLine(action.words, table, verb.words ?? noWords),
@@ -112,6 +115,13 @@ test("the role's rows, and no others, are made of what the role says", () => {
     marked.map(([code]) => code),
     codes.filter((code) => said[code]),
   )
+})
+
+test('a verb that is to finish what is half done begins while it is', async () => {
+  for (const verb of ['restore', 'recover'] as const) {
+    const [action] = actionsOf({ ...cluster, begun: { verb } }, { code: 'half-restored', what: verb, name: 'x' })
+    assert.ok(action && 'verb' in action && action.verb === verb && (await verbOf(verb)).evenHalfDone)
+  }
 })
 
 test('a verb that is said to cure something is named by a remedy', () => {
