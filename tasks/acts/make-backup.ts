@@ -14,6 +14,7 @@ import {
   memberList,
 } from '../etcd/etcdctl.ts'
 import { commits } from '../etcd/etcdctl-output.ts'
+import { refusal } from '../etcd/findings.ts'
 import { saveSnapshot } from '../etcd/maintenance.ts'
 import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { type BackupMetadata, beginBackup, keepBackup, setAside, whoseAndWhen } from './backup-store.ts'
@@ -117,10 +118,7 @@ export async function source(cluster: Cluster): Promise<Host> {
     .filter(({ status }) => status.leaderId !== status.memberId)
     .toSorted((a, b) => b.status.raftAppliedIndex - a.status.raftAppliedIndex)
   const best = followers[0] ?? able[0]
-  if (!best)
-    throw new OperationError(`No member of ${cluster.name} is healthy.`, {
-      hint: `See what is wrong: ${command(cluster, 'verify')}`,
-    })
+  if (!best) throw refusal(cluster, { code: 'no-quorum', reason: 'no member is healthy' })
   return best.host
 }
 

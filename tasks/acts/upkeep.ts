@@ -6,6 +6,7 @@ import { OperationError } from '../core/errors.ts'
 import { clock, sleep } from '../core/run.ts'
 import { del, endpointHealth, endpointStatus, put } from '../etcd/etcdctl.ts'
 import { commits, says } from '../etcd/etcdctl-output.ts'
+import { refusal } from '../etcd/findings.ts'
 import { compact, defragment, disarmAlarms } from '../etcd/maintenance.ts'
 import type { Carriers } from './carriers.ts'
 
@@ -49,11 +50,7 @@ async function writeOnce(cluster: Cluster): Promise<void> {
     await put(cluster, key, 'written')
   } catch (error) {
     if (!(error instanceof OperationError) || !says.full(error.more.output ?? '')) throw error
-    throw new OperationError(`The keys themselves fill the quota of ${cluster.name}: it takes no writes yet.`, {
-      hint:
-        `Delete keys and run ${command(cluster, 'defrag --disarm')} again; or raise ` +
-        `ETCD_QUOTA_BACKEND_BYTES in etcd.environment, run ${command(cluster, 'up')}, then this again.`,
-    })
+    throw refusal(cluster, { code: 'keys-fill-quota', name: cluster.name })
   }
   await del(cluster, key)
 }

@@ -2,12 +2,11 @@
 
 import { stringify } from 'yaml'
 import type { Cluster } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
-import { OperationError } from '../core/errors.ts'
 import { writeFileIfChanged } from '../core/files.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { byMachine, type EtcdBinaries } from '../etcd/binaries.ts'
 import { commonNames } from '../etcd/certificates.ts'
+import { refusal } from '../etcd/findings.ts'
 import { refuseTemplates } from '../etcd/playbook.ts'
 
 /**
@@ -33,10 +32,7 @@ export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
  */
 function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
   const down = cluster.hosts.find((host) => !host.connection)
-  if (down)
-    throw new OperationError(`${down.name} is not up yet.`, {
-      hint: `Bring the hosts up with: ${command(cluster, 'vms')}`,
-    })
+  if (down) throw refusal(cluster, { code: 'host-not-up', host: down.name })
   const vars = groupVariables(cluster, binaries)
   refuseTemplates(vars)
   const hosts = Object.fromEntries(

@@ -343,6 +343,10 @@ Else ${byHand('correct the inventory, or the membership')}.`
     (f) => `"${f.what}" was done, and nothing shows it`,
     (cluster) => remedy`${look(cluster)}. Then run the same command again.`,
   ),
+  'host-not-up': row<'host'>(
+    (f) => `${f.host} is not up yet`,
+    () => remedy`Bring the hosts up: ${ours('vms')}`,
+  ),
 
   // Room and versions.
   'no-space': row<never, 'host'>(
@@ -352,6 +356,11 @@ Else ${byHand('correct the inventory, or the membership')}.`
     byDefrag,
   ),
   'takes-no-writes': row<Why>((f) => `${f.host} accepts no writes: ${f.reason}`, makeRoom, byDefrag),
+  'keys-fill-quota': row<'name'>(
+    (f) => `the keys themselves fill the quota of ${f.name}: it takes no writes yet`,
+    () => remedy`${byHand('Delete keys')} and run ${ours('defrag', '--disarm')} again; or \
+${byHand('raise ETCD_QUOTA_BACKEND_BYTES in etcd.environment')}, run ${ours('up')}, then this again.`,
+  ),
   'mixed-versions': row<'host' | 'is', 'most'>(
     ({ host, is, most }) => `${host} runs etcd ${is}${most ? `, the others ${most}` : ''}`,
     (cluster) => orEndMove(cluster, remedy`Give all the same version: ${ours('etcd-role')}`),

@@ -15,6 +15,7 @@ import {
   reasonToIssue,
   trustedAuthorities,
 } from '../etcd/certificates.ts'
+import { refusal } from '../etcd/findings.ts'
 import { servedCertificates } from './served.ts'
 
 /** One certificate; what is not known, because there is none, is null. */
@@ -63,10 +64,7 @@ export async function certs(cluster: Cluster): Promise<void> {
 
 async function gather(cluster: Cluster): Promise<Row[]> {
   const authority = authorityCertificate(cluster)
-  if (!authority)
-    throw new OperationError(`There is no authority in ${cluster.paths.certs}.`, {
-      hint: `Make the certificates: ${command(cluster, 'pki')}`,
-    })
+  if (!authority) throw refusal(cluster, { code: 'no-certificates', at: cluster.paths.certs })
   const [reports, served] = [certificateReport(cluster), await servedCertificates(cluster)]
   const reportOf = (path: string): CertificateReport | undefined => reports.find((report) => report.path === path)
   const ofLeaves = leaves(cluster).map((leaf): Row => {

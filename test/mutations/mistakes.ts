@@ -65,8 +65,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/etcd/findings.ts',
-    line: "ours('defrag', '--disarm')",
-    wrong: "ours('defrag', '--disarmed')",
+    line: "ours('pki', '--from-hosts')",
+    wrong: "ours('pki', '--from-host')",
     tests: ['unit/etcd/findings'],
   },
   {
