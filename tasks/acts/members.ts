@@ -14,6 +14,7 @@ import { moveLeader } from '../etcd/maintenance.ts'
 import { addLearner, memberAt, promote, removeMember, voters } from '../etcd/member-changes.ts'
 import { memberOf } from '../etcd/membership.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
+import { atVersion } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
@@ -47,11 +48,12 @@ export const membershipActs = {
     await addLearner(cluster, goal, await voters(cluster, [goal]))
     run().changes.push(`added ${host}`)
   },
-  'start learner': async (cluster, { host }) => {
+  'start learner': async (cluster, { host, version }) => {
     const goal = hostNamed(cluster, host)
-    const [limit, without] = await Promise.all([withWitnesses(cluster, goal), absent(cluster)])
-    const variables = { etcd_start_timeout: catchUpSeconds, etcd_without: without }
-    return orWithdraw(cluster, goal, etcdRole.tasks(cluster, { limit, variables }))
+    const [witnesses, without] = await Promise.all([witnessesFor(cluster, goal), absent(cluster)])
+    const variables = { etcd_start_timeout: catchUpSeconds, etcd_without: without, etcd_witnesses: witnesses }
+    const limit = [host, ...witnesses]
+    return orWithdraw(cluster, goal, etcdRole.upgradeTasks(atVersion(cluster, version), { limit, variables }))
   },
   promote: async (cluster, { host, id }) => {
     const goal = hostNamed(cluster, host)
@@ -106,14 +108,11 @@ async function setAside(cluster: Cluster, host: string, shown: Shown): Promise<v
 const forgetsPromotions = (version: string): boolean =>
   version.startsWith('3.5.') && compareVersions(version, '3.5.1') >= 0 && compareVersions(version, '3.5.20') < 0
 
-/**
- * The host, and two healthy members that tell the role who belongs to the cluster: all of them would take longer and
- * say no more.
- */
-async function withWitnesses(cluster: Cluster, host: Host): Promise<string[]> {
+/** Two healthy members that tell the role who belongs to the cluster: all of them would take longer and say no more. */
+async function witnessesFor(cluster: Cluster, host: Host): Promise<string[]> {
   const urls = await voters(cluster, [host])
   const witnesses = cluster.hosts.filter(({ clientURL }) => urls.includes(clientURL)).slice(0, 2)
-  return [host, ...witnesses].map(({ name }) => name)
+  return witnesses.map(({ name }) => name)
 }
 
 /** Recorded hosts that have no member now: their turn comes later. */

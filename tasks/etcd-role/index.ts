@@ -16,7 +16,7 @@ import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
-import { refusal } from '../etcd/findings.ts'
+import { type Finding, refusal } from '../etcd/findings.ts'
 import type { Change } from '../etcd/play-events.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { removedSettings } from '../etcd/settings.ts'
@@ -55,11 +55,17 @@ export function upgradeTasks(cluster: Cluster, options: Pick<PlaybookOptions, 'l
 
 /** Halfway the record has the version before: to put that back could be a downgrade, which etcd does not survive. */
 export function refuseHalfUpgraded(cluster: Cluster): void {
-  const { version = '', upgradingTo: due } = cluster.etcd
-  if (!due) return
-  const what = compareVersions(due, version) < 0 ? 'downgrade' : 'upgrade'
-  throw refusal(cluster, { code: 'move-begun', what, due })
+  const begun = moveBegun(cluster)
+  if (begun) throw refusal(cluster, begun)
 }
+
+/** A move to another etcd that is half done. */
+export function moveBegun({ etcd: { version = '', upgradingTo: due } }: Cluster): MoveBegun | undefined {
+  const what = due && compareVersions(due, version) < 0 ? 'downgrade' : 'upgrade'
+  return due ? { code: 'move-begun', what, due } : undefined
+}
+
+type MoveBegun = Extract<Finding, { code: 'move-begun' }>
 
 function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task {
   return {

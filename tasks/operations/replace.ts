@@ -2,38 +2,56 @@
 // as a learner, then as a voter.
 import { rmSync } from 'node:fs'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
-import { inOrder, runPipeline } from '../core/pipeline.ts'
-import { refusal } from '../etcd/findings.ts'
+import { Interrupted, OperationError } from '../core/errors.ts'
+import { run } from '../core/run.ts'
+import { listed } from '../core/terminal.ts'
+import { requireEtcd } from '../etcd/binaries.ts'
+import { inWords, refusal } from '../etcd/findings.ts'
+import { atVersion } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
+import { versionToJoin } from '../plans/members.ts'
 import { replacedBefore, replaceRules } from '../plans/replace.ts'
-import * as verify from '../verify/index.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
+import { doSteps, proveItWorks } from './steps.ts'
 
 /** Replaces the members of the named hosts, one after the other. `planOnly`: says what it would do. */
 export async function replace(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {
   const hosts = names.map((name) => hostNamed(cluster, name))
   if (cluster.hosts.length === 1)
     throw refusal(cluster, { code: 'only-member', host: names[0] ?? '', name: cluster.name })
-  etcdRole.refuseHalfUpgraded(cluster)
   await requireHealthy(cluster, { verb: 'replace', allowDown: names })
-  await refuseWhileDowngrading(cluster)
+  const move = etcdRole.moveBegun(cluster)
+  if (move?.what !== 'downgrade') await refuseWhileDowngrading(cluster)
   const others = cluster.hosts.filter((host) => !hosts.includes(host))
   await requireReachable(cluster, others)
   const seen = await look(cluster)
   const rules = replaceRules(seen, names)
+  await requireEtcd(atVersion(cluster, versionToJoin(seen, names)))
   if (planOnly) {
     const left = replacedBefore(seen, names).map((name) => `leave ${name}, which the run before has replaced already`)
-    return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), 'verify'])
+    return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), ...(move ? [] : ['verify'])])
   }
   await carryOut(cluster, rules, seen)
-  await runPipeline([
-    inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
-    { title: 'Forget who was replaced', task: () => rmSync(cluster.paths.replacing, { force: true }) },
-  ])
-  const are = names.length === 1 ? 'is a member' : 'are members'
-  sayDone(cluster, 'replace', `${names.join(' and ')} ${are} again; the cluster is verified.`, { replaced: names })
+  // Members of two versions are what verify finds fault with.
+  const wrong = move ? undefined : await whatIsWrong(cluster)
+  rmSync(cluster.paths.replacing, { force: true })
+  const back = `${listed(names)} ${names.length === 1 ? 'is a member' : 'are members'} again`
+  // What else is wrong must not hide what was done.
+  if (wrong) throw new OperationError(`${back}. But ${wrong.message}`, wrong.more)
+  if (move) run().warnings.push(inWords(cluster, move))
+  sayDone(cluster, 'replace', `${back}${move ? '' : '; the cluster is verified'}.`, { replaced: names })
+}
+
+async function whatIsWrong(cluster: Cluster): Promise<OperationError | undefined> {
+  try {
+    await doSteps([proveItWorks(cluster)])
+    return undefined
+  } catch (error) {
+    if (error instanceof OperationError && !(error instanceof Interrupted)) return error
+    throw error
+  }
 }

@@ -42,10 +42,9 @@ const effects: Effects = {
     if (!mayAdd(members.length, well, seen.strict)) return `of ${members.length} members only ${well} commit`
     return withMembers(seen, [...members, { id: `new on ${host}`, host, learner: true, started: false }])
   },
-  'start learner': (seen, { host }) => {
+  'start learner': (seen, { host, version }) => {
     const member = memberOn(seen, host)
     if (!member) return `${host} is no member`
-    const { version = '' } = seen
     const answer = { member: member.id, learner: true, follows: true, commits: false, index: furthest(seen), version }
     const started = (seen.members ?? []).map((one) => (one === member ? { ...one, started: true } : one))
     return withHost(withMembers(seen, started), host, { empty: false, answer })

@@ -25,6 +25,8 @@ const others = (seen: Observation, without: string[]): string[] =>
 export const act = (one: Act): Next => ({ act: one })
 export const stop = (obstacle: Obstacle): Next => ({ obstacle })
 
+export const minorOf = (version = ''): string => version.split('.').slice(0, 2).join('.')
+
 /** The first of these that has something to say. */
 export function first(...rules: (() => Next | undefined)[]): Next {
   for (const rule of rules) {
@@ -81,11 +83,30 @@ function join(seen: Observation, { host, old }: Goal, going: string[]): Next {
     () => (learns ? undefined : addable(seen, [host])),
     () => leadElsewhere(seen, [host], going),
     () => (answer || !empty ? act({ do: 'set aside', host }) : undefined),
-    () => (learns && !member.started ? act({ do: 'start learner', host }) : undefined),
+    () => {
+      const version = versionToJoin(seen, [host, ...going])
+      return learns && !member.started ? act({ do: 'start learner', host, version }) : undefined
+    },
     () => (member ? act({ do: 'remove member', host, id: member.id }) : undefined),
     () => act({ do: 'add learner', host }),
   )
 }
+
+/**
+ * The etcd of a new member. While a move to another etcd is half done: the older of the two as long as a member that
+ * stays runs it; else the newer, since etcd lets nobody in who is older than the version that it works at.
+ */
+export function versionToJoin({ hosts, version = '', upgradingTo = version }: Observation, going: string[]): string {
+  const [older = '', newer = ''] = [version, upgradingTo].toSorted(byVersion)
+  const stay = Object.keys(hosts).filter((host) => !going.includes(host))
+  return stay.some((host) => hosts[host]?.answer?.version === older) ? older : newer
+}
+
+const byVersion = (one: string, other: string): number => one.localeCompare(other, 'en', { numeric: true })
+
+/** Whether a move down is half done. */
+export const goesDown = ({ version = '', upgradingTo = version }: Observation): boolean =>
+  byVersion(upgradingTo, version) < 0
 
 /**
  * The next act until the host is gone, and the record last: a run that is killed begins with this host again.

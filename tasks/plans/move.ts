@@ -1,7 +1,7 @@
 // What upgrade and downgrade aim at, and what is next: another etcd on every member, the record last. Pure.
 import { majority } from '../etcd/membership.ts'
 import { did, inOrderOfRisk } from './in-turn.ts'
-import { act, first, stop } from './members.ts'
+import { act, first, minorOf, stop } from './members.ts'
 import type { Next, Observation, Obstacle, Rules, Turn } from './types.ts'
 
 /** Up to a newer version; or back to the one that is recorded, as long as not every member runs the newer one. */
@@ -136,5 +136,3 @@ export function whyNotMove(
   if (from === to && verb === 'upgrade' && raised) return { code: 'no-way-back', is: raised.version, due: to }
   return undefined
 }
-
-const minorOf = (version = ''): string => version.split('.').slice(0, 2).join('.')

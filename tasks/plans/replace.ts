@@ -1,5 +1,6 @@
 // What replace aims at, and what is next. Pure.
-import { first, joinAll, memberOn, votes } from './members.ts'
+import { did } from './in-turn.ts'
+import { act, first, goesDown, joinAll, memberOn, votes } from './members.ts'
 import type { Observation, Rules } from './types.ts'
 
 /**
@@ -10,6 +11,8 @@ export function replaceRules(start: Observation, hosts: string[]): Rules {
   const goals = hosts.map((host) => ({ host, old: start.replacing[host] ?? oldOf(start, host) }))
   return (seen) =>
     first(
+      // While a downgrade is enabled etcd lets no new member in; who goes on with the downgrade enables it again.
+      () => (goesDown(start) && !did(seen, 'end downgrade') ? act({ do: 'end downgrade' }) : undefined),
       ...goals.map(({ host, old }) => () => {
         if (old === undefined || seen.replacing[host] === old) return undefined
         return { act: { do: 'note who goes' as const, host, id: old } }

@@ -90,7 +90,7 @@ export type Act =
   | { do: 'set aside'; host: string }
   | { do: 'remove member'; host: string; id: string }
   | { do: 'add learner'; host: string }
-  | { do: 'start learner'; host: string }
+  | { do: 'start learner'; host: string; version: string }
   | { do: 'promote'; host: string; id: string }
   | { do: 'remove host'; host: string }
   | { do: 'compact' }

@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defaults } from '../../tasks/core/config.ts'
 import { underLoad } from '../support/load.ts'
-import { testHome } from '../support/verbs.ts'
+import { destroyHost, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 import { until } from '../support/wait.ts'
 
@@ -38,7 +38,7 @@ whereNewer('what no way leads to is refused with the reason, and the plan says w
 })
 
 whereNewer(
-  'an upgrade that was killed is noted: up refuses, and the same command finishes it; no write is lost',
+  'an upgrade that was killed is noted: up refuses; a host lost then is replaced, and the same command finishes it',
   async () => {
     writeFileSync(config, `etcd: { binaries: ${newer?.folder} }\n`)
     const plan = await home.verb('upgrade', '--plan', '--json') // the version: that of etcd.binaries
@@ -54,6 +54,15 @@ whereNewer(
       assert.equal(record(), { version: old, upgradingTo: to })
       const up = await home.verb('etcd-role')
       assert.match(up.stderr, `--etcd-version ${to}`)
+      const lost = (await members()).find(({ version }) => version !== to)?.name ?? ''
+      destroyHost(home, lost)
+      const refused = await home.verb('upgrade', '--etcd-version', to)
+      assert.is(refused.exitCode, 1)
+      assert.match(refused.stderr, `Replace it: npx zx scripts/replace.ts ${lost}`)
+      const replaced = await home.verb('replace', lost)
+      assert.is(replaced.exitCode, 0, replaced.stderr)
+      assert.match(replaced.stdout, `Finish the upgrade: npx zx scripts/upgrade.ts --etcd-version ${to}`)
+      assert.equal(record(), { version: old, upgradingTo: to })
       return home.verb('upgrade', '--etcd-version', to, '--json')
     })
     assert.is(result.exitCode, 0, result.stderr)
@@ -68,10 +77,10 @@ whereNewer('run again there is nothing to upgrade', async () => {
   assert.is(exitCode, 0, stderr)
 })
 
-const versions = async (): Promise<string[]> =>
-  (
-    JSON.parse((await home.verb('status', '--json')).stdout) as { members: { version: string | null }[] }
-  ).members.flatMap(({ version }) => (version ? [version] : []))
+const members = async (): Promise<{ name: string; version: string | null }[]> =>
+  JSON.parse((await home.verb('status', '--json')).stdout).members
+
+const versions = async (): Promise<string[]> => (await members()).flatMap(({ version }) => (version ? [version] : []))
 
 test.after(() => home.downAll())
 

@@ -46,6 +46,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/plans'],
   },
   {
+    file: 'tasks/plans/members.ts',
+    line: '?.answer?.version === older) ? older : newer',
+    wrong: '?.answer?.version === older) ? older : version',
+    tests: ['unit/plans/move'],
+  },
+  {
     file: 'tasks/plans/scale.ts',
     line: 'Number(votes(seen, a)) - Number(votes(seen, b))',
     wrong: 'Number(votes(seen, b)) - Number(votes(seen, a))',

@@ -165,8 +165,11 @@ function outcome(world: World, act: Act): World | string {
       if (!hasQuorum(world) || !member) return 'no quorum, or no member'
       if (!hosts[act.host]?.up || hosts[act.host]?.data !== undefined) return 'it is not up, or has other data'
       if (member.started) return 'it lost what the leader believes it has'
+      if (minorOf(act.version) < world.works) return 'it is too old for the cluster'
+      if (world.downgradingTo) return 'a downgrade is enabled'
       const started = members.map((one) => (one === member ? { ...one, started: true } : one))
-      return withHost({ ...world, members: started }, act.host, { running: true, data: member.id, empty: false })
+      const joined = { running: true, data: member.id, empty: false, version: act.version, holds: act.version }
+      return withHost({ ...world, members: started }, act.host, joined)
     }
     case 'promote': {
       const member = members.find(({ host }) => host === act.host)

@@ -39,7 +39,7 @@ sys.path.insert(0, ${JSON.stringify(filter)})
 sys.dont_write_bytecode = True
 from etcd_plan import etcd_changes, etcd_plan
 looks, urls, answers = json.load(sys.stdin)
-print(json.dumps([etcd_changes(looks), etcd_plan(looks, urls, answers)]))`
+print(json.dumps([etcd_changes(looks), etcd_plan(looks, urls, answers, sys.argv[1:])]))`
 
 const hosts = ['master01', 'master02', 'master03']
 const url = (name: string): string => `https://10.0.0.${name.slice(-2)}:2380`
@@ -60,14 +60,31 @@ function members(changes: Record<string, { name?: string; clientURLs?: string[] 
   return JSON.stringify({ members: listed })
 }
 
-function plan(looks: Record<string, Look>, answers: string[] = []): { changes: boolean; plan: Plan } {
+function plan(
+  looks: Record<string, Look>,
+  answers: string[] = [],
+  witnesses: string[] = [],
+): { changes: boolean; plan: Plan } {
   const [changes, decided] = JSON.parse(
-    execFileSync('python3', ['-c', program], { input: JSON.stringify([looks, urls, answers]), encoding: 'utf8' }),
+    execFileSync('python3', ['-c', program, ...witnesses], {
+      input: JSON.stringify([looks, urls, answers]),
+      encoding: 'utf8',
+    }),
   )
   const [refused] = decided.refusals as { code: string; detail: string; remedy: string }[]
   const refusal = refused ? `${refused.detail} ${refused.remedy}` : ''
   return { changes, plan: { ...decided, refusal, code: refused?.code } }
 }
+
+test('witnesses are only asked: though they differ, or would not start, nothing is done there', () => {
+  const unreadable = { code: 'ends', detail: 'it ends', remedy: 'x' }
+  const other: Look = { ...good, drift: ['etcd: content'], restart: true, version: '3.7.1', unreadable }
+  const looks = three(other, { master03: fresh })
+  const awaited = members({ master03: { name: '', clientURLs: [] } })
+  assert.match(plan(looks, [awaited]).plan.refusal, 'would not start on etcd 3.7.1')
+  const { refusal, converge, restart } = plan(looks, [awaited], ['master01', 'master02']).plan
+  assert.equal([refusal, converge, restart], ['', ['master03'], []])
+})
 
 test('nothing differs: nothing is done', () => {
   const decided = plan(three(good))

@@ -1,12 +1,14 @@
 // Upgrades and downgrades, killed at any step, with members down: they end, and come back, and the quorum stays.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { versionToJoin } from '../../../tasks/plans/members.ts'
 import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../../../tasks/plans/move.ts'
 import { planOf } from '../../../tasks/plans/plan.ts'
+import { replaceRules } from '../../../tasks/plans/replace.ts'
 import type { Observation } from '../../../tasks/plans/types.ts'
 import { linesOf } from '../../../tasks/plans/words.ts'
 import { all, broken, explore, perform, type State, type Verb, voting } from '../../support/explorer.ts'
-import { hasQuorum, healthy, killed, observe, stopped, type World } from '../../support/model.ts'
+import { faults as deaths, hasQuorum, healthy, killed, observe, stopped, type World } from '../../support/model.ts'
 
 const [older, newer] = ['3.6.14', '3.7.1']
 
@@ -16,11 +18,18 @@ const runsAll = (world: World, version: string): boolean =>
   world.recorded.every((host) => world.hosts[host]?.version === version && world.hosts[host].holds === version) &&
   [world.version, world.upgradingTo, world.downgradingTo].join() === [version, undefined, undefined].join()
 
-/** What the verbs refuse before they plan. */
+/** A host without a member that votes, or without its data. */
+const lostIn = ({ recorded, members, hosts }: World): string | undefined =>
+  recorded.find(
+    (name) => !members.some(({ host, id, learner }) => host === name && !learner && hosts[name]?.data === id),
+  )
+
+/** What the verbs refuse before they plan, and the role before it restarts anybody. */
 function may(world: World, verb: 'upgrade' | 'downgrade', to: string): boolean {
   const { version, upgradingTo: begun, downgradingTo } = world
   if (verb === 'upgrade' ? to < version : to > version) return false
   if (begun && (begun < version !== (verb === 'downgrade') || (begun !== to && to !== version))) return false
+  if (lostIn(world)) return false
   if (!begun && !all(world.recorded, voting(world))) return false
   if (verb === 'upgrade' && hasQuorum(world) && downgradingTo) return false
   return whyNotMove(observe(world), verb, to) === undefined
@@ -47,6 +56,15 @@ const downgrade = (to: string): Verb => ({
 /** Who takes a move back keeps the backup that was made before it. */
 const isBackedUp = (world: World, start: World, to: string): boolean =>
   start.version === to || !hasQuorum(start) || world.backups.length > start.backups.length
+
+const replace = (host: string): Verb => ({
+  words: `replace ${host}`,
+  rules: (seen) => replaceRules(seen, [host]),
+  coming: [],
+  about: [host],
+  may: ({ version, upgradingTo: to = version, downgradingTo }) => !downgradingTo || to < version,
+  reached: (world) => voting(world).includes(host),
+})
 
 /** A member that ends, or hangs. */
 const faults = (world: World): [string, World][] => voting(world).map((host) => [`stop ${host}`, stopped(world, host)])
@@ -85,6 +103,32 @@ test('three hosts go down and back, two faults, killed twice', () => {
   assert.ok(Number.parseInt(found, 10) > 100)
 })
 
+/** A host whose disk is lost is replaced in the middle of the move, which then ends as any other. */
+function requireWayOutOfLoss(state: State): void {
+  const { world } = state
+  const lost = lostIn(world)
+  if (lost === undefined) requireWayOut(state)
+  else if (hasQuorum(world) && world.upgradingTo) {
+    const end = perform(state, replace(lost)).at(-1)
+    if (!end || !voting(end).includes(lost)) broken(state.story, `${lost} is not replaced`)
+    else requireWayOut({ ...state, world: killed(end), story: [...state.story, `replace ${lost}`] })
+  }
+}
+
+for (const [from, verbs] of [
+  [older, [upgrade(newer), upgrade(older)]],
+  [newer, [downgrade(older), downgrade(newer)]],
+] as const)
+  test(`from ${from}: a host that is lost at any step of a move that is killed twice gets a new member`, () => {
+    const lose = (world: World): [string, World][] => deaths(world).filter(([title]) => title.startsWith('wipe'))
+    const all = [...verbs, ...['h1', 'h2', 'h3'].map(replace)]
+    const budget = { faults: 1, kills: 2 }
+    const start = healthy(3, false, from)
+    const found = explore({ starts: [start], verbs: all, budget, faults: lose, requireWayOut: requireWayOutOfLoss })
+    console.log(`measured: ${found}`)
+    assert.ok(Number.parseInt(found, 10) > 100)
+  })
+
 // Without a fault: one that is down and ran the newer etcd by itself already would not start on the older one.
 test('a single host goes up, down and back, killed twice', () => {
   const starts = [healthy(1, false, older), healthy(1, false, newer)]
@@ -116,6 +160,11 @@ test('a run that was killed goes on where it was: a member that is down first, t
     lines.filter((line) => line.startsWith('restart')).map((line) => line.slice(0, 10)),
     ['restart h3', 'restart h1'],
   )
+})
+
+test('the etcd of a new member in the middle of a move: the older one as long as another member runs it', () => {
+  const half = mixed([newer, newer, older], newer)
+  assert.equal([versionToJoin(half, ['h1']), versionToJoin(half, ['h3'])], [older, newer])
 })
 
 const mixed = (versions: string[], upgradingTo?: string): Observation => {

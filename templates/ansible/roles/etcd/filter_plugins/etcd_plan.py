@@ -14,17 +14,17 @@ def etcd_changes(looks):
     return any(look.get("drift") or not look.get("running") for look in looks.values())
 
 
-def etcd_plan(looks, peer_urls, answers):
+def etcd_plan(looks, peer_urls, answers, witnesses=()):
     """The plan: refusals (findings; the first reason to touch nothing), state, converge, settle and restart.
 
     looks: host -> look; peer_urls: host -> peer URL of every host in the inventory group;
-    answers: the member lists (etcdctl's JSON) of those members that answered.
+    answers: the member lists (etcdctl's JSON) of those members that answered; witnesses: hosts that are only asked.
     """
     views = [_members(answer) for answer in answers]
     members = views[0] if views else None
     agree = all(sorted(view) == sorted(members) for view in views)
     refusal = (
-        _refusal(looks, peer_urls, members)
+        _refusal(looks, peer_urls, members, witnesses)
         if agree
         else _finding(
             "members-disagree",
@@ -37,21 +37,24 @@ def etcd_plan(looks, peer_urls, answers):
         looks, peer_urls, members
     )
     state = {host: "new" if bootstrapping else "existing" for host in looks}
+    touched = {host: look for host, look in looks.items() if host not in witnesses}
     # A cluster that was never formed has nothing to lose: there a restart needs no turn.
     restart = (
-        [] if bootstrapping else [host for host, look in looks.items() if look.get("restart") and look.get("running")]
+        []
+        if bootstrapping
+        else [host for host, look in touched.items() if look.get("restart") and look.get("running")]
     )
     return {
         "refusals": [refusal] if refusal else [],
         "state": state,
         "converge": [
             host
-            for host, look in looks.items()
+            for host, look in touched.items()
             if (look.get("drift") or not look.get("running")) and host not in restart
         ],
         "settle": [
             host
-            for host, look in looks.items()
+            for host, look in touched.items()
             if host not in restart and (not look.get("running") or look.get("state") == "new")
         ],
         # Who is ill has nothing to lose, the leader's turn disturbs most; the others in the inventory's order.
@@ -79,7 +82,7 @@ def _joins(looks, peer_urls, members):
     )
 
 
-def _refusal(looks, peer_urls, members):
+def _refusal(looks, peer_urls, members, witnesses):
     """The first reason to touch nothing, with what helps; None where there is none."""
     if members is not None and set(members) != set(peer_urls.values()):
         return _other_members(peer_urls, members)
@@ -95,7 +98,7 @@ def _refusal(looks, peer_urls, members):
             )
     for host in sorted(looks):
         why = looks[host].get("unreadable")
-        if why:
+        if why and host not in witnesses:
             return _finding(
                 why["code"],
                 host,
