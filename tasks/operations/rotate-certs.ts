@@ -9,7 +9,7 @@ import { requireRightClock } from '../etcd/clocks.ts'
 import { refusal } from '../etcd/findings.ts'
 import type { Change } from '../etcd/play-events.ts'
 import * as etcdRole from '../etcd-role/index.ts'
-import { type Issued, renewLeaves } from '../pki/index.ts'
+import { type Issued, renewLeaves, requireKey } from '../pki/index.ts'
 import { requireHealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { isInstalled, type Served, servedCertificates } from './served.ts'
@@ -32,6 +32,7 @@ const proofMs = 10_000
 export async function rotateCerts(cluster: Cluster, options: RotateOptions): Promise<void> {
   const asked = selection(cluster, options)
   await guard(cluster)
+  requireKey(cluster, asked)
   let before: Served[] = []
   let would: Rehearsal = { issued: [], role: [] }
   let issued: Issued[] = []

@@ -8,6 +8,7 @@ import { inOrder } from '../core/pipeline.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
+import { requireKey } from '../pki/index.ts'
 import { movesTo, scaleRules } from '../plans/scale.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
@@ -40,6 +41,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     cluster,
     cluster.hosts.filter(({ name }) => !moving.includes(name)),
   )
+  requireKey({ ...cluster, hosts: [...cluster.hosts, ...wanted.filter(({ name }) => fresh.includes(name))] })
   const rules = scaleRules(
     seen,
     wanted.map(({ name }) => name),

@@ -115,15 +115,28 @@ export async function renewLeaves(cluster: Cluster, asked: (leaf: Leaf, due: boo
   return outcome.issued
 }
 
-async function ensureLeaves(
-  cluster: Cluster,
-  state: AuthorityState,
-  choose = (_: Leaf, reason: string | undefined): string | undefined => reason,
-): Promise<Outcome> {
-  const wanted = leaves(cluster).flatMap((leaf) => {
-    const reason = choose(leaf, reasonToIssue(leaf, state.certificate, cluster.pki))
+/** Which leaves are to be issued, and why: of content, where nothing else is asked for. */
+type Choose = (leaf: Leaf, reason: string | undefined) => string | undefined
+const whatIsDue: Choose = (_, reason) => reason
+
+const toIssue = (cluster: Cluster, authority: X509Certificate, choose: Choose): { leaf: Leaf; reason: string }[] =>
+  leaves(cluster).flatMap((leaf) => {
+    const reason = choose(leaf, reasonToIssue(leaf, authority, cluster.pki))
     return reason ? [{ leaf, reason }] : []
   })
+
+/**
+ * What is to be issued can be: for a verb to ask before it changes anything.
+ * @throws OperationError where the authority's key is missing, or cannot be opened
+ */
+export function requireKey(cluster: Cluster, asked = (_: Leaf, due: boolean): boolean => due): void {
+  const authority = attempt(() => authorityCertificate(cluster))
+  const choose: Choose = (leaf, reason) => (asked(leaf, reason !== undefined) ? 'asked for' : undefined)
+  if (authority && toIssue(cluster, authority, choose).length > 0) readAuthority(cluster)
+}
+
+async function ensureLeaves(cluster: Cluster, state: AuthorityState, choose = whatIsDue): Promise<Outcome> {
+  const wanted = toIssue(cluster, state.certificate, choose)
   if (wanted.length > 0) {
     if (!state.created) await requireRightClock(cluster) // else it was compared for the authority
     const authority = readAuthority(cluster)

@@ -116,6 +116,20 @@ test('where the hosts have certificates of another authority than the one here, 
   }
 })
 
+test("without the authority's key, what must issue is refused before anything is recorded", async () => {
+  const key = join(certs, 'ca.key')
+  renameSync(key, `${state}/ca.key.kept`)
+  try {
+    const words: Words[] = [
+      ['rotate-certs', '--all'],
+      ['scale', '--masters', '5'],
+    ]
+    await refused(words, new RegExp(`The authority's key ${key} is missing`), /Next: .*scripts\/rotate-ca\.ts/)
+  } finally {
+    renameSync(`${state}/ca.key.kept`, key)
+  }
+})
+
 /** What every member serves, as `certs` sees it with the right clock. */
 const served = async (): Promise<unknown> => (await done(home.verb('certs', '--json'))).certificates
 

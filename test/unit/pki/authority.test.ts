@@ -7,7 +7,7 @@ import type { Cluster } from '../../../tasks/core/cluster.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
 import { authorityFiles, leaves } from '../../../tasks/etcd/certificates.ts'
 import { ensureAuthority } from '../../../tasks/pki/authority.ts'
-import { ensureCertificates } from '../../../tasks/pki/index.ts'
+import { ensureCertificates, requireKey } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 test.before.each(() => {
@@ -83,6 +83,15 @@ test('a certificate without its key is refused when something must be issued', a
   rmSync(authorityFiles(cluster).key)
   rmSync(join(cluster.paths.certs, 'etcd-client.crt'))
   assert.match((await refusal(cluster)).message, 'ca.key is missing: no certificate can be issued without it.')
+})
+
+test('a verb asks for the key before it begins, where something is to be issued', async () => {
+  const cluster = await ready()
+  rmSync(authorityFiles(cluster).key)
+  requireKey(cluster)
+  const more = { ...cluster, hosts: testCluster({ masters: 5 }).hosts }
+  for (const ask of [() => requireKey(cluster, () => true), () => requireKey(more)])
+    assert.throws(ask, (error: Error) => error.message.includes(`key ${authorityFiles(cluster).key} is missing`))
 })
 
 test('no new authority is made beside certificates of an old one', async () => {
