@@ -3,7 +3,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { authorityCertificate } from './certificates.ts'
 import type { Alarm, EndpointStatus, Member } from './etcdctl.ts'
 import type { Finding } from './findings.ts'
-import { agreedLeader, majority, memberOf } from './membership.ts'
+import { agreedLeader, majority, memberOf, quorum } from './membership.ts'
 import type { Probe } from './probe.ts'
 
 /** What is missing here to ask anybody. */
@@ -26,6 +26,16 @@ export function atTheDoor({ name: host, address }: Host, port: number, probe: Pr
     case 'refused':
       return [{ code: probe.alert ? 'tls-refused' : 'hangs-up', host, reason: probe.reason }]
   }
+}
+
+/**
+ * A member that hangs, where those that hang and those that answer are a quorum: then to resume it is what helps.
+ * `doors`: what was found at all of the hosts' ports, once for each host at most.
+ */
+export function hanging(hosts: Host[], doors: Finding[]): Finding | undefined {
+  const hung = doors.filter(({ code }) => code === 'member-frozen')
+  const shut = new Set(doors.map(({ host }) => host)).size
+  return hosts.length - shut + hung.length >= quorum(hosts.length) ? hung[0] : undefined
 }
 
 /** How the members that are listed differ from the hosts. */

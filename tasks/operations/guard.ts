@@ -17,7 +17,7 @@ import {
 } from '../etcd/etcdctl.ts'
 import { commits } from '../etcd/etcdctl-output.ts'
 import { type Code, type Finding, firstCuredBy, inRanking, rankOf, refusal } from '../etcd/findings.ts'
-import { atTheDoor, ofAlarms, ofCertificates, ofLeaders, ofMembers } from '../etcd/judge.ts'
+import { atTheDoor, hanging, ofAlarms, ofCertificates, ofLeaders, ofMembers } from '../etcd/judge.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { quorum } from '../etcd/membership.ts'
 import { type Identity, identityAt, type Probe, probeTLS } from '../etcd/probe.ts'
@@ -56,6 +56,15 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
 export async function refuseWhileDowngrading(cluster: Cluster): Promise<void> {
   const due = await enabledDowngrade(cluster)
   if (due) refuse(cluster, { code: 'downgrade-enabled', due })
+}
+
+/** Where a quorum would be there if nobody hung. @throws OperationError */
+export async function refuseHanging(cluster: Cluster): Promise<void> {
+  const trusted = authorityCertificate(cluster) && trustedAuthorities(cluster)
+  const client = identityAt(cluster, 'etcd-client')
+  if (!trusted || !client) return
+  const [, doors] = await knock(cluster, client, trusted, [])
+  refuse(cluster, hanging(cluster.hosts, doors))
 }
 
 function refuse(cluster: Cluster, finding: Finding | undefined): void {

@@ -21,6 +21,7 @@ import { chooseSurvivor } from './choose-survivor.ts'
 import { aroundRestore } from './clients.ts'
 import { endMove } from './end-move.ts'
 import { formSteps, loss, note, whereItStands } from './form-cluster.ts'
+import { refuseHanging } from './guard.ts'
 import { cannotRaise } from './revision.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { doSteps, hostSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
@@ -37,6 +38,7 @@ export async function recover(
   if (cluster.begun?.verb === 'restore') refuseHalfDone(cluster)
   await reachMembers(cluster)
   await refuseQuorum(cluster, plan)
+  if (!from && !cluster.begun) await refuseHanging(cluster)
   if (plan) return sayPlan(cluster, 'recover', await withCopies(cluster, (copy) => planned(copy, from)))
   const there = await prepare(cluster)
   await refuseQuorum(cluster, false) // the hosts that were down may have been all that was missing

@@ -2,7 +2,7 @@
 import type { EndpointStatus } from '../etcd/etcdctl.ts'
 import { says } from '../etcd/etcdctl-output.ts'
 import { type Finding, inRanking } from '../etcd/findings.ts'
-import { ofDowngrade, ofLeaders, ofMembers } from '../etcd/judge.ts'
+import { hanging, ofDowngrade, ofLeaders, ofMembers } from '../etcd/judge.ts'
 import { majority, quorum } from '../etcd/membership.ts'
 import { alarms } from './data-checks.ts'
 import type { Facts, HostFacts } from './facts.ts'
@@ -34,13 +34,22 @@ function inside({ hosts }: Facts, { host: { name: host }, health, status }: Host
   if (status?.ok && status.value.isLearner) return { code: 'learner-left', host, id: status.value.memberId }
   if (says.full(reason)) return { code: 'takes-no-writes', host, reason }
   if (hosts.some((other) => other.health?.ok)) return { code: 'commits-nothing', host, reason }
+  if (hang(hosts)) return { code: 'commits-nothing', host, reason }
   const answer = hosts.filter(({ door }) => door.length === 0).length
   const needed = `${quorum(hosts.length)} of ${hosts.length} members must work together`
   return { code: 'no-quorum', host, reason: `${needed}, ${answer} ${answer === 1 ? 'answers' : 'answer'}; ${reason}` }
 }
 
+/** Whether a member that hangs keeps the others from a quorum: the finding is that member. */
+const hang = (hosts: HostFacts[]): boolean =>
+  hanging(
+    hosts.map(({ host }) => host),
+    hosts.flatMap(({ door }) => door),
+  ) !== undefined
+
 export function members({ cluster, hosts, members }: Facts): Finding[] {
   if (!members) return []
+  if (!members.ok && hang(hosts)) return []
   if (!members.ok) return [{ code: 'no-quorum', reason: `the members cannot be listed: ${members.reason}` }]
   return [...ofMembers(cluster.hosts, members.value), ...ofOtherClusters(hosts)]
 }

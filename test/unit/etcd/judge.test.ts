@@ -2,7 +2,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { EndpointStatus, Member } from '../../../tasks/etcd/etcdctl.ts'
-import { atTheDoor, ofAlarms, ofDowngrade, ofLeaders, ofMembers } from '../../../tasks/etcd/judge.ts'
+import type { Finding } from '../../../tasks/etcd/findings.ts'
+import { atTheDoor, hanging, ofAlarms, ofDowngrade, ofLeaders, ofMembers } from '../../../tasks/etcd/judge.ts'
 import type { Probe } from '../../../tasks/etcd/probe.ts'
 import { testCluster } from '../../support/cluster.ts'
 
@@ -83,6 +84,18 @@ test("an alarm is its host's; that of a member of no host keeps its id", () => {
 test('an enabled downgrade is one finding, whoever tells it', () => {
   assert.equal(ofDowngrade([status('a'), status('a')]), [])
   assert.equal(ofDowngrade([status('a'), status('a', '3.5.0')]), [{ code: 'downgrade-enabled', due: '3.5.0' }])
+})
+
+test('who hangs is named where with them there would be a quorum; else the quorum is lost', () => {
+  const at = (host: string, code: 'member-frozen' | 'member-down'): Finding => ({ code, host, at: 'x', reason: 'x' })
+  const [one, two, three] = ['master01', 'master02', 'master03']
+  const named = (...doors: Finding[]): string | undefined => hanging(hosts, doors)?.host
+  assert.is(named(), undefined)
+  assert.is(named(at(two, 'member-frozen'), at(three, 'member-frozen')), two)
+  assert.is(named(at(two, 'member-down'), at(three, 'member-frozen')), three)
+  assert.is(named(at(two, 'member-down'), at(three, 'member-down')), undefined)
+  // A survivor that was restarted hangs, too: it waits for the others.
+  assert.is(named(at(one, 'member-down'), at(two, 'member-down'), at(three, 'member-frozen')), undefined)
 })
 
 test('a door is open, or says why not', () => {
