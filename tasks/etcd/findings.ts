@@ -3,7 +3,7 @@
 import { type Cluster, finishBegun, halfDone } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
-import { replacing } from '../core/record.ts'
+import { replacing, scaling } from '../core/record.ts'
 import { type Action, actionsIn, byHand, etcdctl, inText, ours, type Remedy, remedy } from '../core/remedy.ts'
 import { capital, listed } from '../core/terminal.ts'
 import type { RoleFinding } from './play-events.ts'
@@ -23,11 +23,19 @@ type Taken<Needed extends keyof Facts, Known extends keyof Facts> = Pick<Facts, 
   [K in Known]?: Facts[K] | undefined
 }
 
+/** What was begun and is not done. */
+export interface Half {
+  /** The hosts whose replacement was. */
+  replaced: string[]
+  /** The hosts that a scale was to end with; undefined where none was. */
+  scaledTo?: string[] | undefined
+}
+
 interface Row<F> {
   /** What is wrong: a clause without its full stop. */
   sentence: (facts: F) => string
-  /** What helps. `half`: the hosts whose replacement was begun and is not done. */
-  remedy: (cluster: Cluster, facts: F, half: string[]) => Remedy
+  /** What helps. */
+  remedy: (cluster: Cluster, facts: F, half: Half) => Remedy
   /** It may heal by itself (an election, a member that starts): worth waiting for. */
   heals?: boolean
   /** Of the verbs that ask first how the cluster is, those that cure it. */
@@ -58,7 +66,7 @@ const byJoining = { curedBy: ['replace', 'scale'] }
 const byDefrag = { curedBy: ['defrag --disarm'] }
 
 type Helps = (cluster: Cluster) => Remedy
-type HelpsHost = (cluster: Cluster, facts: { host?: string | undefined }, half: string[]) => Remedy
+type HelpsHost = (cluster: Cluster, facts: { host?: string | undefined }, half: Half) => Remedy
 
 const look: Helps = () => remedy`See what is wrong: ${ours('verify')}`
 const wait: Helps = () => remedy`Look again in a moment: ${ours('verify')}`
@@ -73,11 +81,17 @@ const endMove: Helps = ({ etcd: { version = '', upgradingTo: to = '' } }) => {
 /** While a move is half done, `up` refuses: whoever goes on with the move starts what is down. */
 const orEndMove = (cluster: Cluster, otherwise: Remedy): Remedy =>
   cluster.etcd.upgradingTo ? endMove(cluster) : otherwise
-/** A host whose replacement was cut short has no member to start. */
-const start: HelpsHost = (cluster, { host = '' }, half) =>
-  half.includes(host)
-    ? remedy`Finish its replacement: ${ours('replace', host)}`
-    : orEndMove(cluster, remedy`Start ${host}: ${ours('up')}`)
+const scaleTo = ({ own }: Cluster, hosts: string[]): Action =>
+  ours('scale', ...(own ? [] : ['--masters', `${hosts.length}`]))
+/** While a scale is half done, it finishes hosts that come, and that go. */
+const orFinishScale = (cluster: Cluster, { scaledTo }: Half, otherwise: Remedy): Remedy =>
+  scaledTo ? remedy`Finish the scale: ${scaleTo(cluster, scaledTo)}` : otherwise
+/** A host whose replacement was cut short, or that is about to go, has no member to start. */
+const start: HelpsHost = (cluster, { host = '' }, half) => {
+  if (half.replaced.includes(host)) return remedy`Finish its replacement: ${ours('replace', host)}`
+  const otherwise = orEndMove(cluster, remedy`Start ${host}: ${ours('up')}`)
+  return half.scaledTo?.includes(host) ? otherwise : orFinishScale(cluster, half, otherwise)
+}
 const startStopped: Helps = (cluster) =>
   remedy`${orEndMove(cluster, remedy`Start members that are only stopped: ${ours('up')}`)}.`
 const startOrReplace = (cluster: Cluster, hosts: string[]): Remedy =>
@@ -97,7 +111,8 @@ const again = byHand('Run the same command again.')
 const fromWhatIsLeft = remedy`If any host has data: ${ours('recover', '--plan')}. \
 If no host has data: ${ours('restore', 'FILE')}`
 const join: HelpsHost = (_, { host = '' }) => remedy`Make it a member again: ${ours('replace', host)}`
-const finish: HelpsHost = (_, { host = '' }) => remedy`Finish adding ${host}: ${ours('replace', host)}`
+const finish: HelpsHost = (cluster, { host = '' }, half) =>
+  orFinishScale(cluster, half, remedy`Finish adding ${host}: ${ours('replace', host)}`)
 const rebuild: HelpsHost = (_, { host = '' }) => remedy`Rebuild ${host}: ${ours('replace', host)}`
 
 /** The authority is not as it was, and cannot be made again. Its hosts have all but its key. */
@@ -213,7 +228,7 @@ ${fromWhatIsLeft}`,
     (_, { id }) => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`,
   ),
   'members-differ': ofRole((cluster, _, half) => {
-    if (half.length > 0) return remedy`Finish the replacement: ${ours('replace', ...half)}`
+    if (half.replaced.length > 0) return remedy`Finish the replacement: ${ours('replace', ...half.replaced)}`
     const scale = ours('scale', ...(cluster.own ? [] : ['--masters', 'N']))
     return remedy`If \`scale\` was interrupted, finish it: ${scale}. \
 Else ${byHand('correct the inventory, or the membership')}.`
@@ -255,7 +270,11 @@ Else ${byHand('correct the inventory, or the membership')}.`
     byReplace,
   ),
   'data-lost': ofRole((_, f) => remedy`Replace it: ${ours('replace', f.host ?? '')}. ${f.remedy ?? ''}`, byReplace),
-  'member-missing': row<'host'>((f) => `${f.host} is no member of the cluster`, join, byJoining),
+  'member-missing': row<'host'>(
+    (f) => `${f.host} is no member of the cluster`,
+    (cluster, f, half) => orFinishScale(cluster, half, join(cluster, f, half)),
+    byJoining,
+  ),
   'unstarted-member': row<'host' | 'id'>((f) => `${f.host} was added, but has never started (member ${f.id})`, start, {
     ...passes,
     ...byJoining,
@@ -415,7 +434,7 @@ that backup: ${ours('restore', 'FILE')}`,
   ),
   'half-scaled': row<'hosts'>(
     (f) => `scaling to ${f.hosts.length} ${f.hosts.length === 1 ? 'member' : 'members'} was begun and is not done`,
-    ({ own }, { hosts }) => remedy`Finish it: ${ours('scale', ...(own ? [] : ['--masters', `${hosts.length}`]))}`,
+    (cluster, { hosts }) => remedy`Finish it: ${scaleTo(cluster, hosts)}`,
   ),
   'authority-changing': row<'name'>(
     (f) => `the authority of cluster ${f.name} is being changed`,
@@ -453,8 +472,8 @@ export const inRanking = (findings: Finding[]): Finding[] =>
   findings.toSorted((one, other) => rankOf(one.code) - rankOf(other.code))
 
 export const sentenceOf = (finding: Finding): string => rowOf(finding).sentence(finding)
-/** What helps. `half`: the hosts whose replacement was begun and is not done. */
-const helps = (cluster: Cluster, finding: Finding, half = Object.keys(replacing(cluster.paths))): Remedy =>
+const halfOf = ({ paths }: Cluster): Half => ({ replaced: Object.keys(replacing(paths)), scaledTo: scaling(paths) })
+const helps = (cluster: Cluster, finding: Finding, half = halfOf(cluster)): Remedy =>
   rowOf(finding).remedy(cluster, finding, half)
 export const remedyOf = (cluster: Cluster, finding: Finding): string => inText(cluster, helps(cluster, finding))
 /** The same as what is to be done, in its order. */

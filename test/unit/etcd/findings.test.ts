@@ -11,6 +11,7 @@ import { adviceOf } from '../../../tasks/etcd/advice.ts'
 import {
   actionsOf,
   type Finding,
+  type Half,
   inRanking,
   inWords,
   refusal,
@@ -30,9 +31,10 @@ test('each sentence is a clause that ends without a full stop, and each code has
 })
 
 /** What a remedy may depend on besides its finding. */
-const situations: [Cluster, half?: string[]][] = [
+const situations: [Cluster, half?: Half][] = [
   [cluster],
-  [cluster, ['HOST']],
+  [cluster, { replaced: ['HOST'] }],
+  [cluster, { replaced: [], scaledTo: ['a', 'b', 'c'] }],
   [{ ...cluster, formed: false }],
   [{ ...cluster, own: { hosts: undefined, inventory: 'hosts.yml' } }],
   ...['3.7.1', '3.5.33'].map((upgradingTo): [Cluster] => [{ ...cluster, etcd: { ...cluster.etcd, upgradingTo } }]),
@@ -93,7 +95,7 @@ test('what concerns the cluster as a whole is told in sentences', () => {
 test('while a replacement is half done, it is what helps; a restore that is half done is told of', () => {
   const state = temporaryFolder()
   writeFileSync(join(state, 'replacing.json'), '{ "master02": "a1" }')
-  writeFileSync(join(state, 'scaling.json'), '["a", "b", "c", "d", "e"]')
+  writeFileSync(join(state, 'scaling.json'), '["a", "b", "c", "master02", "master03"]')
   const [replacing, scaling] = ['replacing.json', 'scaling.json'].map((name) => join(state, name))
   const half = { ...cluster, paths: { ...cluster.paths, replacing: String(replacing), scaling: String(scaling) } }
   assert.match(
@@ -105,6 +107,10 @@ test('while a replacement is half done, it is what helps; a restore that is half
   assert.is(down('master02'), 'Finish its replacement: npx zx scripts/replace.ts master02')
   assert.is(down('master03'), 'Start master03: npx zx scripts/up.ts')
   assert.match(remedyOf(half, sample('members-differ')), 'scripts/replace.ts master02')
+  const scale = 'Finish the scale: npx zx scripts/scale.ts --masters 5'
+  assert.is(down('leaving'), scale)
+  assert.is(remedyOf(half, { code: 'member-missing', host: 'leaving' }), scale)
+  assert.is(remedyOf(half, { code: 'learner-left', host: 'a', id: 'a1' }), scale)
   const begun = { ...cluster, begun: { verb: 'restore' as const, file: 'kept.db' } }
   assert.match(adviceOf(begun).join(), 'A restore of etcd-cluster-1 was begun and is not done. Finish it: npx zx')
 })
