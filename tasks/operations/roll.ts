@@ -37,7 +37,7 @@ interface Move {
 
 /**
  * Looks whether the move may be made, and with which programs. Nothing is changed or fetched.
- * @throws OperationError where no way leads there; and, but for a plan, where something must be done first
+ * @throws UsageError where no way leads there @throws OperationError, but for a plan, where something comes first
  */
 export async function openMove(
   verb: Move['verb'],
@@ -50,7 +50,10 @@ export async function openMove(
   const from = cluster.etcd.version ?? ''
   const path = verb === 'upgrade' ? upgradePath : downgradePath
   const { impossible, first, beware } = path(from, to, cluster.etcd.environment)
-  if (impossible) throw new OperationError(impossible, { hint: `See what it runs: ${command(cluster, 'status')}` })
+  if (impossible)
+    throw new UsageError(`${impossible} Nothing was changed.`, {
+      hint: `See what it runs: ${command(cluster, 'status')}`,
+    })
   if (!plan) refuseUnready(cluster, to, first)
   const lacking = await whyNoPrograms(atVersion(cluster, to))
   const hint = `Name with etcd.binaries a folder that has etcd ${to}; then run this again.`

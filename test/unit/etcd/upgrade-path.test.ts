@@ -35,18 +35,21 @@ test('an older version, another major version, and the releases with known fault
 })
 
 test('a minor version is not skipped', () => {
-  assert.match(firstOf('3.4.23', '3.6.14'), 'Upgrade to etcd 3.5 first')
-  assert.match(firstOf('3.5.33', '3.7.1'), 'Upgrade to etcd 3.6 first')
+  const whyNot = (from: string, to: string): string => upgradePath(from, to, {}).impossible ?? ''
+  assert.match(whyNot('3.4.23', '3.6.14'), 'Upgrade to etcd 3.5 first')
+  assert.match(whyNot('3.5.33', '3.7.1'), 'Upgrade to etcd 3.6 first')
+  assert.match(whyNot('3.6.14', '3.8.0'), 'Upgrade to etcd 3.7 first')
 })
 
 test('3.6 needs 3.5.32 before it, and 3.7 needs 3.6.11', () => {
-  for (const from of ['3.5.16', '3.5.30', '3.5.31']) assert.match(firstOf(from, '3.6.14'), '3.5.32 or later first')
-  for (const from of ['3.6.0', '3.6.10']) assert.match(firstOf(from, '3.7.1'), '3.6.11 or later first')
+  const whyNot = (from: string, to: string): string => upgradePath(from, to, {}).impossible ?? ''
+  for (const from of ['3.5.16', '3.5.30', '3.5.31']) assert.match(whyNot(from, '3.6.14'), '3.5.32 or later first')
+  for (const from of ['3.6.0', '3.6.10']) assert.match(whyNot(from, '3.7.1'), '3.6.11 or later first')
   for (const [from = '', to = ''] of [
     ['3.5.16', '3.5.30'],
     ['3.6.0', '3.6.10'],
   ])
-    assert.is(firstOf(from, to), '')
+    assert.equal(upgradePath(from, to, {}), { first: [], beware: [] })
 })
 
 test('settings that the new version no longer has are taken out first, and only those', () => {
@@ -76,6 +79,7 @@ test('settings that the new version no longer has are taken out first, and only 
 test('what stands in no way but must be known is said', () => {
   const bewareOf = (from: string, to: string): string => upgradePath(from, to, {}).beware.join('\n')
   assert.match(bewareOf('3.4.23', '3.5.32'), 'auth enabled')
+  assert.match(bewareOf('3.7.1', '3.8.0'), 'etcd 3.8 is newer than what is known here')
   assert.is(bewareOf('3.5.30', '3.5.32') + bewareOf('3.5.32', '3.6.14') + bewareOf('3.6.11', '3.7.1'), '')
 })
 
@@ -94,7 +98,7 @@ test('a downgrade goes down within a minor version, or one from 3.6 on, to no re
     ['3.6.14', '3.5.16', /20271/],
   ] as const)
     assert.match(downgradePath(from, to, {}).impossible ?? '', reason)
-  assert.match(downgradePath('3.7.1', '3.5.33', {}).first.join(), 'Go down to etcd 3.6 first')
+  assert.match(downgradePath('3.7.1', '3.5.33', {}).impossible ?? '', 'Go down to etcd 3.6 first')
 })
 
 test('before a downgrade the settings that the older version lacks are taken out, with the names that it has', () => {
