@@ -1,5 +1,5 @@
 // How a list of tasks is run and shown: a live tree on a terminal, plain lines elsewhere, nothing with --json.
-import { Listr, ListrEventType, ListrLogger, type ListrTask, PRESET_TIMER, ProcessOutput } from 'listr2'
+import { Listr, ListrEventType, ListrLogger, ListrLogLevels, type ListrTask, PRESET_TIMER, ProcessOutput } from 'listr2'
 import { Interrupted, OperationError, UsageError } from './errors.ts'
 import { run } from './run.ts'
 
@@ -12,14 +12,14 @@ export type Task = ListrTask
  * @throws what the first failing task threw
  */
 export async function runPipeline(tasks: Task[], { collapse = true } = {}): Promise<void> {
-  const { json, verbose, stdout, stderr } = run()
+  const { json, stdout, stderr } = run()
   const processOutput = new ProcessOutput(stdout as NodeJS.WriteStream, stderr as NodeJS.WriteStream)
   const list = new Listr<unknown, 'default' | 'silent', 'verbose' | 'silent'>([], {
     registerSignalListeners: false,
     collectErrors: 'minimal',
     renderer: json ? 'silent' : 'default',
     fallbackRenderer: json ? 'silent' : 'verbose',
-    fallbackRendererCondition: verbose || !stdout.isTTY,
+    fallbackRendererCondition: !hasTree(),
     rendererOptions: {
       timer: PRESET_TIMER,
       collapseSubtasks: collapse,
@@ -31,13 +31,38 @@ export async function runPipeline(tasks: Task[], { collapse = true } = {}): Prom
     fallbackRendererOptions: {
       timer: PRESET_TIMER,
       logTitleChange: false,
-      logger: new ListrLogger({ useIcons: false, toStderr: [], processOutput }),
+      logger: failuresOnce(new ListrLogger({ useIcons: false, toStderr: [], processOutput })),
     },
   })
   tellSteps(list)
-  list.add(tasks.map((task) => ({ ...task, enabled: () => list.errors.length === 0 })))
+  list.add(tasks.map((task) => ({ ...named(task), enabled: () => list.errors.length === 0 })))
   await list.run()
   if (list.errors.length > 0) throw asOne([...new Set(list.errors.map(({ error }) => error))])
+}
+
+const hasTree = (): boolean => run().stdout.isTTY === true && !run().verbose
+
+/** Of a step that is left out plain lines have the reason only: it names the step. */
+function named(task: Task): Task {
+  const { skip, title } = task
+  if (typeof skip !== 'function' || hasTree()) return task
+  const why = async (): Promise<string | boolean> => {
+    const reason = await skip(undefined)
+    return typeof reason === 'string' && reason ? `${title}: ${reason}` : reason
+  }
+  return { ...task, skip: why }
+}
+
+/** A failure is passed on from each task to the one above it: it is told once. */
+function failuresOnce(logger: ListrLogger): ListrLogger {
+  const log = logger.log.bind(logger)
+  const told = new Set<unknown>()
+  logger.log = (level, message, ...more) => {
+    if (level === ListrLogLevels.FAILED && told.has(message)) return
+    if (level === ListrLogLevels.FAILED) told.add(message)
+    log(level, message, ...more)
+  }
+  return logger
 }
 
 /** A task as listr2 holds it, as far as it is read here. */
@@ -93,5 +118,8 @@ export function concurrently(title: string, tasks: Task[]): Task {
 
 /** Tasks below a task, one after the other, whatever group that task stands in. */
 export function inOrder(title: string, tasks: () => Task[] | Promise<Task[]>): Task {
-  return { title, task: async (_, parent) => parent.newListr(await tasks(), { concurrent: false, exitOnError: true }) }
+  return {
+    title,
+    task: async (_, parent) => parent.newListr((await tasks()).map(named), { concurrent: false, exitOnError: true }),
+  }
 }

@@ -31,10 +31,11 @@ test('one member grows to three by learners, killed as the second comes up; the 
 test('restart gives every member a new process, the leader last; status says meanwhile who is at work', async () => {
   const before = pids()
   const leader = (await members(home)).find(({ isLeader }) => isLeader)?.name ?? ''
-  assert.equal((await done(home.verb('restart', 'master02', '--plan', '--json'))).plan, [
-    'master02: restart etcd on master02',
-    'verify',
-  ])
+  const planned = async (...words: string[]): Promise<string[]> =>
+    (await done(home.verb('restart', ...words, '--plan', '--json'))).plan as string[]
+  const [follower] = names(3).filter((name) => name !== leader)
+  assert.equal(await planned(`${follower}`), [`${follower}: restart etcd on ${follower}`, 'verify'])
+  assert.is((await planned()).at(-2), `${leader}: restart etcd on ${leader} (the leader, after handing over)`)
   assert.equal(pids(), before)
   let seen = ''
   let ended = false

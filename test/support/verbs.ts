@@ -191,7 +191,7 @@ export async function killedAtEachStep(
     let at: string | undefined
     run.child.stdout?.on('data', (chunk: Buffer) => {
       said += chunk
-      at ??= [...said.matchAll(/^.*?(?:\[STARTED\] (.+)|(Restart etcd on \S+))$/gm)]
+      at ??= [...said.matchAll(/^.*?(?:\[STARTED\] (.+)|(Restart etcd on \S+).*)$/gm)]
         .map(([, step = '', ofRole = '']) => step || ofRole)
         .find((step) => !steps.includes(step))
       if (at) run.child.kill('SIGKILL')

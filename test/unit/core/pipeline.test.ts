@@ -3,7 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { OperationError } from '../../../tasks/core/errors.ts'
 import { concurrently, inOrder, runPipeline, type Task } from '../../../tasks/core/pipeline.ts'
-import { run } from '../../../tasks/core/run.ts'
+import { inRun, Run, run } from '../../../tasks/core/run.ts'
 
 const test = suite('pipeline')
 run().json = true // nothing is shown
@@ -104,6 +104,23 @@ test('a failure inside an ordered list of the pipeline itself starts nothing mor
   ]).catch((error: Error) => error)
   assert.is((failure as Error).message, 'fail failed')
   assert.equal(seen, ['fail began'])
+})
+
+test('in plain lines a failure is told once, and a step that is left out is named', async () => {
+  let said = ''
+  const stdout = { write: (text: string | Uint8Array): boolean => Boolean((said += text.toString())) }
+  const skipped: Task = { title: 'End it', skip: () => 'there is none', task: () => {} }
+  const failing: Task = {
+    title: 'inner',
+    task: () => {
+      throw new OperationError('It failed.')
+    },
+  }
+  const nested = inOrder('outer', () => [skipped, inOrder('middle', () => [failing])])
+  const one = new Run({ env: {}, stdout, stderr: stdout })
+  await inRun(one, () => runPipeline([skipped, nested])).catch(() => undefined)
+  assert.is(said.split('[FAILED] It failed.').length, 2, said)
+  assert.is(said.split('[SKIPPED] End it: there is none').length, 3, said)
 })
 
 test('no task at all is fine', () => runPipeline([]))
