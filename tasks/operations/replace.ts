@@ -5,9 +5,7 @@ import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
 import { listed } from '../core/terminal.ts'
-import { requireEtcd } from '../etcd/binaries.ts'
 import { inWords, refusal } from '../etcd/findings.ts'
-import { atVersion } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
@@ -15,6 +13,7 @@ import { versionToJoin } from '../plans/members.ts'
 import { replacedBefore, replaceRules } from '../plans/replace.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
+import { requirePrograms } from './roll.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { doSteps, proveItWorks } from './steps.ts'
 
@@ -30,7 +29,7 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   await requireReachable(cluster, others)
   const seen = await look(cluster)
   const rules = replaceRules(seen, names)
-  await requireEtcd(atVersion(cluster, versionToJoin(seen, names)))
+  await requirePrograms(cluster, versionToJoin(seen, names))
   if (planOnly) {
     const left = replacedBefore(seen, names).map((name) => `leave ${name}, which the run before has replaced already`)
     return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), ...(move ? [] : ['verify'])])

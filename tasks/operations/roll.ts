@@ -5,7 +5,7 @@ import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
 import { run } from '../core/run.ts'
-import { findEtcd, ownPrograms } from '../etcd/binaries.ts'
+import { findEtcd, ownPrograms, requireEtcd } from '../etcd/binaries.ts'
 import { canFetch } from '../etcd/fetch.ts'
 import { refusal } from '../etcd/findings.ts'
 import { reachMembers } from '../etcd/reach.ts'
@@ -56,8 +56,7 @@ export async function openMove(
     })
   if (!plan) refuseUnready(cluster, to, first)
   const lacking = await whyNoPrograms(atVersion(cluster, to))
-  const hint = `Name with etcd.binaries a folder that has etcd ${to}; then run this again.`
-  if (lacking && !plan) throw new UsageError(lacking, { hint })
+  if (lacking && !plan) throw withoutPrograms(lacking, to)
   // A person's own folder has the version to move to; every etcdctl reads every member.
   cluster.etcd.looksOnly = true
   const scope = { membersOnly: true, version: to }
@@ -66,7 +65,7 @@ export async function openMove(
   if (!plan) refuseUnready(cluster, to, refusals)
   // What a plan says to do first makes the programs be there.
   const assumed = { ...seen, uncovered, programs: lacking ? to : seen.programs }
-  const all = [...first, ...(lacking ? [hint] : []), ...refusals]
+  const all = [...first, ...(lacking ? [nameFolder(to)] : []), ...refusals]
   return { verb, cluster, from, to, seen: assumed, scope, first: all, beware }
 }
 
@@ -78,6 +77,19 @@ function refuseOtherMove(verb: string, cluster: Cluster, to: string): void {
   const { version: from = '', upgradingTo: begun } = cluster.etcd
   const otherWay = begun !== undefined && compareVersions(begun, from) < 0 !== (verb === 'downgrade')
   if (begun && (otherWay || (begun !== to && to !== from))) etcdRole.refuseHalfUpgraded(cluster)
+}
+
+const nameFolder = (version: string): string =>
+  `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`
+const withoutPrograms = (lacking: string, version: string): UsageError =>
+  new UsageError(lacking, { hint: nameFolder(version) })
+
+/** That the programs of a new member are here. @throws UsageError where the person's own folder has others */
+export async function requirePrograms(cluster: Cluster, version: string): Promise<void> {
+  const target = atVersion(cluster, version)
+  const lacking = await whyNoPrograms(target)
+  if (lacking) throw withoutPrograms(lacking, version)
+  await requireEtcd(target)
 }
 
 const messageOf = (error: unknown): string => {

@@ -1,6 +1,6 @@
 // An upgrade to a newer etcd for real, under load: refused where no way leads there, killed in the middle, and
 // finished.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -57,7 +57,10 @@ whereNewer(
       const refused = await home.verb('upgrade', '--etcd-version', to)
       assert.is(refused.exitCode, 1)
       assert.match(refused.stderr, `Replace it: npx zx scripts/replace.ts ${lost}`)
+      assert.match((await home.verb('replace', lost)).stderr, `Name with etcd.binaries a folder that has etcd ${old}`)
+      rmSync(config)
       const replaced = await home.verb('replace', lost)
+      writeFileSync(config, `etcd: { binaries: ${newer?.folder} }\n`)
       assert.is(replaced.exitCode, 0, replaced.stderr)
       assert.match(replaced.stdout, `Finish the upgrade: npx zx scripts/upgrade.ts --etcd-version ${to}`)
       assert.equal(record(), { version: old, upgradingTo: to })
