@@ -2,9 +2,9 @@
 import type { EndpointStatus } from '../etcd/etcdctl.ts'
 import { says } from '../etcd/etcdctl-output.ts'
 import { type Finding, inRanking } from '../etcd/findings.ts'
-import { hanging, ofDowngrade, ofLeaders, ofMembers } from '../etcd/judge.ts'
+import { ofDowngrade, ofLeaders, ofMembers } from '../etcd/judge.ts'
 import { majority, quorum } from '../etcd/membership.ts'
-import { alarms } from './data-checks.ts'
+import { alarms, hang } from './data-checks.ts'
 import type { Facts, HostFacts } from './facts.ts'
 import { answered } from './tls-checks.ts'
 
@@ -39,13 +39,6 @@ function inside({ hosts }: Facts, { host: { name: host }, health, status }: Host
   const needed = `${quorum(hosts.length)} of ${hosts.length} members must work together`
   return { code: 'no-quorum', host, reason: `${needed}, ${answer} ${answer === 1 ? 'answers' : 'answer'}; ${reason}` }
 }
-
-/** Whether a member that hangs keeps the others from a quorum: the finding is that member. */
-const hang = (hosts: HostFacts[]): boolean =>
-  hanging(
-    hosts.map(({ host }) => host),
-    hosts.flatMap(({ door }) => door),
-  ) !== undefined
 
 export function members({ cluster, hosts, members }: Facts): Finding[] {
   if (!members) return []
