@@ -49,8 +49,8 @@ export interface ClusterStatus {
   alarms: { member: string; alarm: string }[] | null
   certificates: { path: string; daysLeft: number }[]
   /**
-   * What a person should know: the authority's end is near, or it is being changed; a replacement is half done; a
-   * keeper is gone.
+   * What a person should know, a line each: the authority's end is near, or it is being changed; a replacement is half
+   * done; a keeper is gone.
    */
   warning: string | null
   /** The verb that is at work on the cluster, and the step that it is at. */
@@ -101,7 +101,7 @@ export async function clusterStatus(cluster: Cluster, warning = ''): Promise<Clu
       quorum(members.filter(({ isLearner }) => !isLearner).length || cluster.hosts.length),
     alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
-    warning: [warning, ...adviceOf(cluster), ...ofVersions(cluster, statuses)].filter(Boolean).join(' ') || null,
+    warning: [warning, ...adviceOf(cluster), ...ofVersions(cluster, statuses)].filter(Boolean).join('\n') || null,
     atWork: (await atWork(cluster.paths.state)) ?? null,
   }
 }
@@ -153,7 +153,10 @@ const strangerStatus = ({ id, name, peerURLs, isLearner }: Member): MemberStatus
   note: `member ${id} at ${peerURLs.join(', ')} belongs to none of our hosts`,
 })
 
-/** The status as text of at most 80 columns. `nearDays`: below it a certificate's end is shown as near. */
+/**
+ * The status as text of at most 80 columns, but for warnings: a command in them must stay one line, to be pasted.
+ * `nearDays`: below it a certificate's end is shown as near.
+ */
 export function renderStatus(status: ClusterStatus, nearDays: number): string {
   const { members, alarms, certificates, warning } = status
   const up = members.filter(({ state }) => state === 'leader' || state === 'follower').length
@@ -181,7 +184,7 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
       [chalk.dim('Certificates'), certificateLine(certificates, nearDays)],
       ...workLines(status.atWork),
     ]),
-    ...(warning ? ['', chalk.yellow(wrapped(plain(warning), 2))] : []),
+    ...(warning ? ['', chalk.yellow(plain(warning))] : []),
   ].join('\n')
 }
 
