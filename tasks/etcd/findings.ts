@@ -110,6 +110,8 @@ const disarm = etcdctl('alarm', 'disarm')
 const again = byHand('Run the same command again.')
 const fromWhatIsLeft = remedy`If any host has data: ${ours('recover', '--plan')}. \
 If no host has data: ${ours('restore', 'FILE')}`
+const whereUp = remedy` does where hosts are off; where a host is up, \
+${byHand('run systemctl start etcd-member there')}`
 const join: HelpsHost = (_, { host = '' }) => remedy`Make it a member again: ${ours('replace', host)}`
 const finish: HelpsHost = (cluster, { host = '' }, half) =>
   orFinishScale(cluster, half, remedy`Finish adding ${host}: ${ours('replace', host)}`)
@@ -197,10 +199,9 @@ If not, ${restoreCertificates(cluster, 'put')}`,
   // No quorum.
   'quorum-lost': ofRole(() => fromWhatIsLeft),
   'others-silent': ofRole(
-    () =>
-      remedy`Start etcd on the other hosts first: ${ours('up')} does where hosts are off; where a host is up, \
-${byHand('run systemctl start etcd-member there')}. If they are lost for good, go on from what is left. \
-${fromWhatIsLeft}`,
+    ({ provider }) =>
+      remedy`Start etcd on the other hosts first: ${ours('up')}${provider === 'local' ? '' : whereUp}. If they are lost \
+for good, go on from what is left. ${fromWhatIsLeft}`,
   ),
   'no-quorum': row<never, Why>(
     (f) => `${f.host ? `${f.host} commits nothing: ` : ''}there is no quorum${f.reason ? ` (${f.reason})` : ''}`,

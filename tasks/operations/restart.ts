@@ -26,7 +26,10 @@ export async function restart(cluster: Cluster, names: string[], plan: boolean):
     proveItWorks(cluster),
   ]
   if (await carryOutSteps(cluster, 'restart', steps, plan))
-    sayDone(cluster, 'restart', `Restarted ${hosts.join(', ')}, one at a time; the cluster is verified.`, {
-      restarted: hosts,
-    })
+    sayDone(
+      cluster,
+      'restart',
+      `Restarted ${hosts.join(', ')}${hosts.length > 1 ? ', one at a time' : ''}; the cluster is verified.`,
+      { restarted: hosts },
+    )
 }

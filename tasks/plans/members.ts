@@ -162,5 +162,7 @@ function addable(seen: Observation, without: string[]): Next | undefined {
   const well = others(seen, without)
   if (mayAdd(voters, well.length, seen.strict)) return undefined
   const down = rest.flatMap(({ host }) => (host !== undefined && !well.includes(host) ? [host] : []))
+  const stranger = rest.find(({ host }) => host === undefined)
+  if (down.length === 0 && stranger) return stop({ code: 'stranger-member', id: stranger.id, is: 'it votes' })
   return stop({ code: 'voters-down', hosts: down })
 }

@@ -113,6 +113,7 @@ export type Obstacle =
   | { code: 'quorum-at-risk'; host: string; voters: number; needed: number; well: number }
   | { code: 'no-heir'; host: string }
   | { code: 'voters-down'; hosts: string[] }
+  | { code: 'stranger-member'; id: string; is: string }
   | { code: 'other-learner'; host: string | undefined }
   | { code: 'others-ill'; host: string; hosts: string[] }
   | { code: 'silent'; host: string }

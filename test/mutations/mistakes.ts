@@ -58,6 +58,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/plans'],
   },
   {
+    file: 'tasks/operations/carry-out.ts',
+    line: '    if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)\n',
+    wrong: '',
+    tests: ['unit/operations/carry-out'],
+  },
+  {
     file: 'tasks/operations/choose-survivor.ts',
     line: 'b.commit - a.commit || b.last - a.last',
     wrong: 'b.last - a.last || b.commit - a.commit',
@@ -89,8 +95,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/etcd/upgrade-path.ts',
-    line: 'if (toMinor > minor + 1)',
-    wrong: 'if (toMinor > minor + 2)',
+    line: 'return toMinor > minor + 1 ?',
+    wrong: 'return toMinor > minor + 2 ?',
     tests: ['unit/etcd/'],
   },
   {

@@ -11,6 +11,7 @@ export const codes = Object.keys(rows) as Code[]
 export const cluster = testCluster({
   name: defaultCluster,
   formed: true,
+  provider: 'ssh',
   etcd: { version: '3.6.14' },
   paths: { certs: `certs/${defaultCluster}` },
 })

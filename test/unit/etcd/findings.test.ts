@@ -130,6 +130,12 @@ test('a verb that is to finish what is half done begins while it is', async () =
   }
 })
 
+test('local hosts have no systemd: there up starts all', () => {
+  const remedy = (provider: 'local' | 'ssh'): string => remedyOf({ ...cluster, provider }, sample('others-silent'))
+  assert.match(remedy('ssh'), 'systemctl start etcd-member')
+  assert.not.match(remedy('local'), 'systemctl')
+})
+
 test('a verb that is said to cure something is named by a remedy', () => {
   const cures = Object.values<{ curedBy?: string[] }>(rows).flatMap(({ curedBy = [] }) => curedBy)
   const named = codes.flatMap((code) => actionsOf(cluster, sample(code)).map(lineOf))

@@ -1,7 +1,8 @@
 // Who comes and who goes when a cluster is scaled, from what is seen of it.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { movesTo } from '../../../tasks/plans/scale.ts'
+import { planOf } from '../../../tasks/plans/plan.ts'
+import { movesTo, scaleRules } from '../../../tasks/plans/scale.ts'
 import type { Observation } from '../../../tasks/plans/types.ts'
 
 /** Voters on hosts a to e, of which some are down. */
@@ -36,6 +37,16 @@ function five(down: string[]): Observation {
 test('of those that go, a member that is down goes first, else the last in the record', () => {
   assert.equal(movesTo(five([]), ['a', 'b', 'c']).leaving, ['e', 'd'])
   assert.equal(movesTo(five(['d']), ['a', 'b', 'c']).leaving, ['d', 'e'])
+})
+
+test('where nobody may be added beside a member of no host, that member is named, and no empty list', () => {
+  const seen = five([])
+  const members = [...(seen.members ?? []), { id: 'x', learner: false, started: true }]
+  const planned = (strict: boolean, some: Observation): unknown =>
+    planOf(scaleRules({ ...some, members, strict }, ['a', 'b', 'c', 'd', 'e', 'f', 'g']), { ...some, members, strict })
+      .obstacle
+  assert.equal(planned(true, seen), { code: 'stranger-member', id: 'x', is: 'it votes' })
+  assert.equal(planned(true, five(['d'])), { code: 'voters-down', hosts: ['d'] })
 })
 
 test.run()
