@@ -1,6 +1,7 @@
 // restore: the whole cluster from one snapshot, as a cluster of its own. What can fail does so before any member is
 // stopped.
 import { withCopies } from '../copies.ts'
+import { findAnsible } from '../core/ansible.ts'
 import { checkTasks, questionsOf } from '../core/check.ts'
 import type { Begun, Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
@@ -9,6 +10,7 @@ import { recordCluster } from '../core/record.ts'
 import { clock, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { age, bytes } from '../core/terminal.ts'
+import { findEtcd } from '../etcd/binaries.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { reachMembers } from '../etcd/reach.ts'
@@ -47,10 +49,11 @@ export async function restore(
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]
   for (const question of await questionsOf(needed))
     if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const agreed = await agreeFirst(cluster, file, above)
   const { source, there } = await prepare(cluster, file, checkTasks(needed))
   const past = await lookBack(cluster, source, above)
   const { begun, token } = beginning(cluster, source, past.target)
-  await agree(cluster, source, there, token, past)
+  await agree(cluster, source, there, token, past, agreed)
   const moved = await endMove(cluster)
   if (moved) run().warnings.push(moved)
   cluster.highestRevision = Math.max(past.highest, begun.revision ?? 0)
@@ -157,14 +160,46 @@ function beginning(
   }
 }
 
-/** Where data would be replaced, or clients could be misled, says what is lost, and asks. */
-async function agree(cluster: Cluster, source: Source, there: HostData[], token: string, past: Past): Promise<void> {
-  const old = there.filter(({ hasData, restored }) => hasData && restored !== token).map(({ host }) => host.name)
+/** What a person has agreed to: that these hosts' data are replaced, and that clients could be misled. */
+interface Agreed {
+  old: string[]
+  risks: string[]
+}
+
+/** Asks before anything takes time, by what can be seen by then: hosts that are up, with the programs that are here. */
+async function agreeFirst(cluster: Cluster, file: string, above: number | undefined): Promise<Agreed | undefined> {
+  if (run().yes || !(await findAnsible()) || !(await findEtcd(cluster))) return undefined
+  let foreseen: Foreseen | undefined
+  await doSteps([
+    {
+      title: 'See what would be lost',
+      task: async () => {
+        const source = await readSource(cluster, file)
+        foreseen = await withCopies(cluster, (copy) => foresee(copy, source, above))
+      },
+    },
+  ])
+  if (!foreseen) return undefined
+  const { source, there, token, past } = foreseen
+  return agree(cluster, source, there, token, past)
+}
+
+/** Where data would be replaced, or clients could be misled, says what is lost, and asks; once for the same. */
+async function agree(
+  cluster: Cluster,
+  source: Source,
+  there: HostData[],
+  token: string,
+  past: Past,
+  agreed: Agreed = { old: [], risks: [] },
+): Promise<Agreed> {
+  const old = there.filter(({ restored, hasData }) => hasData && restored !== token).map(({ host }) => host.name)
   const risks = risksOf(past)
-  if (old.length === 0 && risks.length === 0) return
+  if (old.every((name) => agreed.old.includes(name)) && risks.length <= agreed.risks.length) return agreed
   const what = old.length > 0 ? `Replace the data of ${cluster.name} on ${old.join(', ')}?` : `Restore ${cluster.name}?`
   const words = [what, `${described(cluster, source)}.`, ...(old.length > 0 ? [loss(source, past)] : []), ...risks]
   if (!(await confirm([...words, aroundRestore.before].join(' ')))) throw new OperationError('Nothing was changed.')
+  return { old, risks }
 }
 
 /** What clients that watch or cache may suffer, in sentences. */
@@ -215,12 +250,27 @@ async function take(cluster: Cluster): Promise<void> {
   run().changes.push('restored the data of every member')
 }
 
+/** What a restore comes upon, as far as it can be seen before hosts are brought up. */
+interface Foreseen {
+  source: Source
+  /** What would bring hosts and certificates about. */
+  would: string[]
+  there: HostData[]
+  past: Past
+  begun: Begun
+  token: string
+}
+
+async function foresee(copy: Cluster, source: Source, above: number | undefined): Promise<Foreseen> {
+  const would = await planOfSteps(hostSteps(copy))
+  const there = await lookAtData(copy, await hostsThatAreUp(copy)) // it refuses hosts of another cluster
+  const past = await lookBack(copy, source, above)
+  return { source, would, there, past, ...beginning(copy, source, past.target) }
+}
+
 async function planned(cluster: Cluster, source: Source, above: number | undefined): Promise<string[]> {
   return withCopies(cluster, async (copy) => {
-    const would = await planOfSteps(hostSteps(copy))
-    await lookAtData(copy, await hostsThatAreUp(copy)) // it refuses hosts of another cluster
-    const past = await lookBack(copy, source, above)
-    const { begun, token } = beginning(copy, source, past.target)
+    const { would, past, begun, token } = await foresee(copy, source, above)
     return [
       aroundRestore.plan.first,
       ...risksOf(past).map((risk) => `beware: ${risk}`),
