@@ -9,6 +9,7 @@ import { inWords, refusal } from '../etcd/findings.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
+import { requireKey } from '../pki/index.ts'
 import { versionToJoin } from '../plans/members.ts'
 import { replacedBefore, replaceRules } from '../plans/replace.ts'
 import { carryOut, planLines } from './carry-out.ts'
@@ -30,6 +31,8 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   const seen = await look(cluster)
   const rules = replaceRules(seen, names)
   await requirePrograms(cluster, versionToJoin(seen, names))
+  // A host that is brought up gets the certificates that it lacks.
+  if (names.some((name) => !seen.hosts[name]?.ready)) requireKey(cluster)
   if (planOnly) {
     const left = replacedBefore(seen, names).map((name) => `leave ${name}, which the run before has replaced already`)
     return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), ...(move ? [] : ['verify'])])
