@@ -40,9 +40,7 @@ def etcd_plan(looks, peer_urls, answers, witnesses=()):
     touched = {host: look for host, look in looks.items() if host not in witnesses}
     # A cluster that was never formed has nothing to lose: there a restart needs no turn.
     restart = (
-        []
-        if bootstrapping
-        else [host for host, look in touched.items() if look.get("restart") and look.get("running")]
+        [] if bootstrapping else [host for host, look in touched.items() if look.get("restart") and look.get("running")]
     )
     return {
         "refusals": [refusal] if refusal else [],
