@@ -200,8 +200,8 @@ If not, ${restoreCertificates(cluster, 'put')}`,
   'quorum-lost': ofRole(() => fromWhatIsLeft),
   'others-silent': ofRole(
     ({ provider }) =>
-      remedy`Start etcd on the other hosts first: ${ours('up')}${provider === 'local' ? '' : whereUp}. If they are lost \
-for good, go on from what is left. ${fromWhatIsLeft}`,
+      remedy`Start etcd on the other hosts first: ${ours('up')}${provider === 'local' ? '' : whereUp}. \
+If they are lost for good, go on from what is left. ${fromWhatIsLeft}`,
   ),
   'no-quorum': row<never, Why>(
     (f) => `${f.host ? `${f.host} commits nothing: ` : ''}there is no quorum${f.reason ? ` (${f.reason})` : ''}`,
