@@ -195,6 +195,13 @@ If not, ${restoreCertificates(cluster, 'put')}`,
   'plain-http': row<'host'>((f) => `${f.host} answers plain HTTP on its client port, without TLS`, toRole),
   'tls-refused': row<Why>(refusesUs, toRole),
   'hangs-up': row<Why>(refusesUs, toRole, passes),
+  'member-frozen': row<Why>(
+    (f) => `${f.host}'s etcd is frozen or starting: ${f.reason}`,
+    (_, { host }) => [
+      byHand(`On ${host}, resume a suspended etcd (kill -CONT), or end a hung one (kill -9): the service restarts it`),
+    ],
+    passes,
+  ),
 
   // No quorum.
   'quorum-lost': ofRole(() => fromWhatIsLeft),
@@ -210,13 +217,6 @@ If they are lost for good, go on from what is left. ${fromWhatIsLeft}`,
   ),
 
   // Members that do not work.
-  'member-frozen': row<Why>(
-    (f) => `${f.host}'s etcd is frozen or starting: ${f.reason}`,
-    (_, { host }) => [
-      byHand(`On ${host}, resume a suspended etcd (kill -CONT), or end a hung one (kill -9): the service restarts it`),
-    ],
-    passes,
-  ),
   'member-down': row<Why | 'at'>((f) => `${f.host} does not answer at ${f.at}: ${f.reason}`, start, passes),
   'commits-nothing': row<Why>((f) => `${f.host} answers, but cannot commit a write: ${f.reason}`, wait, passes),
   'call-fails': row<Why | 'what'>((f) => `${f.host} gave no ${f.what}: ${f.reason}`, wait, passes),

@@ -1,6 +1,6 @@
 // Which versions members run, and at which one the cluster works: asked over TLS, so that no etcdctl of ours matters.
 import type { Cluster } from '../core/cluster.ts'
-import { identity, identityAt, probeTLS } from './probe.ts'
+import { identity, identityAt, type Probe, probeTLS } from './probe.ts'
 import { reachMembers } from './reach.ts'
 
 /** One member that answers. */
@@ -26,13 +26,17 @@ export async function runningVersions(cluster: Cluster): Promise<RunningVersion[
   await reachMembers(cluster)
   const client = identityAt(cluster, 'etcd-client') ?? identity()
   const answers = await Promise.all(
-    cluster.hosts.map(async ({ name, address }) => {
-      const probe = await probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)
-      const said = (key: string): string =>
-        (probe.kind === 'answered' && new RegExp(`"${key}":"([^"]*)"`).exec(probe.body)?.[1]) || ''
-      const server = said('etcdserver')
-      return server ? [{ host: name, server, cluster: said('etcdcluster'), storage: said('storage') }] : []
-    }),
+    cluster.hosts.map(async ({ name, address }) =>
+      versionsIn(name, await probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)),
+    ),
   )
-  return answers.flat()
+  return answers.flatMap((one) => one ?? [])
+}
+
+/** What a member's answer to `GET /version` says. */
+export function versionsIn(host: string, probe: Probe): RunningVersion | undefined {
+  const said = (key: string): string =>
+    (probe.kind === 'answered' && new RegExp(`"${key}":"([^"]*)"`).exec(probe.body)?.[1]) || ''
+  const server = said('etcdserver')
+  return server ? { host, server, cluster: said('etcdcluster'), storage: said('storage') } : undefined
 }

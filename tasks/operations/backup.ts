@@ -9,10 +9,10 @@ import type { Task } from '../core/pipeline.ts'
 import { clock, run, today } from '../core/run.ts'
 import { bytes } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
+import type { Observation } from '../plans/types.ts'
 import * as verify from '../verify/index.ts'
-import { requireHealthy } from './guard.ts'
+import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
-import { servedCertificates } from './served.ts'
 import { carryOutSteps, look, type Step, stepsOf } from './steps.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
@@ -93,19 +93,19 @@ function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
  * @returns the hosts that are down
  */
 async function guard(cluster: Cluster): Promise<string[]> {
-  const down = await silentHosts(cluster)
-  await requireHealthy(cluster, { allowDown: down, allow: ['no-space'] })
+  const seen = await lookFirst(cluster)
+  const down = silentHosts(seen)
+  refuseUnhealthy(cluster, seen, { allowDown: down, allow: ['no-space', 'takes-no-writes'] })
   run().warnings.push(...doubts(cluster, clock()))
   if (down.length > 0) run().warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
   return down
 }
 
-/** The hosts whose member does not answer; none where all are silent, so that the guard says why. */
-export async function silentHosts(cluster: Cluster): Promise<string[]> {
-  const silent = (await servedCertificates(cluster))
-    .filter(({ port, certificate }) => port === 'client' && !certificate)
-    .map(({ host }) => host.name)
-  return silent.length < cluster.hosts.length ? silent : []
+/** The hosts whose member is down or frozen; none where all are, so that the guard says why. */
+export function silentHosts({ findings, recorded }: Observation): string[] {
+  const isSilent = (host: string): boolean =>
+    findings.some((one) => one.host === host && (one.code === 'member-down' || one.code === 'member-frozen'))
+  return recorded.every(isSilent) ? [] : recorded.filter(isSilent)
 }
 
 /** The backup that would be made now, as far as it decides which others are too many. */

@@ -28,7 +28,7 @@ export async function carryOut(
   let foreseen: Plan | undefined
   let last: Act | undefined
   for (;;) {
-    const plan = requirePlan(cluster, planOf(rules, seen), foreseen === undefined)
+    const plan = requirePlan(cluster, planOf(rules, seen), seen, foreseen === undefined)
     const [act] = plan.acts
     if (foreseen) noteDifference(foreseen, plan)
     if (!act) return seen
@@ -46,7 +46,7 @@ export async function carryOut(
  * @throws OperationError when it cannot begin
  */
 export function planLines(cluster: Cluster, rules: Rules, seen: Observation): string[] {
-  const { acts, open } = requirePlan(cluster, planOf(rules, seen), true)
+  const { acts, open } = requirePlan(cluster, planOf(rules, seen), seen, true)
   const lines = acts.flatMap(linesOf)
   return open ? [...lines, 'then by what is found there'] : lines
 }
@@ -66,15 +66,19 @@ async function doAct(cluster: Cluster, act: Act): Promise<void> {
   ])
 }
 
-function requirePlan(cluster: Cluster, plan: Plan, first: boolean): Plan {
+function requirePlan(cluster: Cluster, plan: Plan, seen: Observation, first: boolean): Plan {
   const { obstacle } = plan
   if (!obstacle) return plan
   const told = first ? 'is not ready for it, and nothing was changed' : 'was left as it is now'
-  throw refusal(cluster, findingOf(obstacle), `${cluster.name} ${told}: `)
+  throw refusal(cluster, findingOf(obstacle, seen), `${cluster.name} ${told}: `)
 }
 
-const findingOf = (obstacle: Obstacle): Finding =>
-  obstacle.code === 'refused' ? { code: 'refused', what: titleOf(obstacle.act), reason: obstacle.why } : obstacle
+/** With damaged data somewhere nobody commits: that is no loss of the quorum. */
+function findingOf(obstacle: Obstacle, { findings }: Observation): Finding {
+  if (obstacle.code === 'refused') return { code: 'refused', what: titleOf(obstacle.act), reason: obstacle.why }
+  const corrupt = obstacle.code === 'no-quorum' && findings.find(({ code }) => code === 'corrupt')
+  return corrupt || obstacle
+}
 
 /** Every real run is a test of the plans: the log has it where one was wrong. */
 function noteDifference(foreseen: Plan, now: Plan): void {

@@ -13,7 +13,7 @@ import { requireKey } from '../pki/index.ts'
 import { versionToJoin } from '../plans/members.ts'
 import { replacedBefore, replaceRules } from '../plans/replace.ts'
 import { carryOut, planLines } from './carry-out.ts'
-import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
+import { ofReplace, requireHealthy } from './guard.ts'
 import { requirePrograms } from './roll.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { doSteps, proveItWorks } from './steps.ts'
@@ -23,9 +23,8 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   const hosts = names.map((name) => hostNamed(cluster, name))
   if (cluster.hosts.length === 1)
     throw refusal(cluster, { code: 'only-member', host: names[0] ?? '', name: cluster.name })
-  await requireHealthy(cluster, { verb: 'replace', allowDown: names })
   const move = etcdRole.moveBegun(cluster)
-  if (move?.what !== 'downgrade') await refuseWhileDowngrading(cluster)
+  await requireHealthy(cluster, { ...ofReplace(names), joins: move?.what !== 'downgrade' })
   const others = cluster.hosts.filter((host) => !hosts.includes(host))
   await requireReachable(cluster, others)
   const seen = await look(cluster)

@@ -8,16 +8,15 @@ import { run } from '../core/run.ts'
 import { findEtcd, ownPrograms, requireEtcd } from '../etcd/binaries.ts'
 import { canFetch } from '../etcd/fetch.ts'
 import { refusal } from '../etcd/findings.ts'
-import { reachMembers } from '../etcd/reach.ts'
 import { downgradePath, upgradePath } from '../etcd/upgrade-path.ts'
-import { atVersion, runningVersions } from '../etcd/versions.ts'
+import { atVersion } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
-import { look, type Scope } from '../observe/look.ts'
+import type { Scope } from '../observe/look.ts'
 import { whyNotMove } from '../plans/move.ts'
 import type { Observation, Rules } from '../plans/types.ts'
 import { carryOut, planLines } from './carry-out.ts'
-import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
+import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { lookForOldRequests } from './old-requests.ts'
 import { sayDone, sayPlan } from './say.ts'
 
@@ -129,22 +128,17 @@ async function requireMovable(
   to: string,
   scope: Scope,
 ): Promise<{ seen: Observation; hosts: Host[] }> {
-  const { name, etcd } = cluster
-  await reachMembers(cluster)
-  const running = (await runningVersions(cluster)).map(({ host }) => host)
-  // Who ends a downgrade makes way for the cure of what is down.
-  const mayBeDown = etcd.upgradingTo !== undefined || verb === 'downgrade --cancel'
-  const down = mayBeDown ? cluster.hosts.map((host) => host.name).filter((host) => !running.includes(host)) : []
-  if (!etcd.upgradingTo) await requireHealthy(cluster, { verb, allowDown: down })
+  const { upgradingTo: begun } = cluster.etcd
   // Whom a run that was killed has just restarted may be about to come up.
-  const patience = etcd.upgradingTo ? { patienceMs: 3000 } : {}
-  const seen = await look(cluster, { ...scope, ...patience, up: cluster.hosts.map((host) => host.name) })
-  const silent = Object.keys(seen.hosts).find((host) => !down.includes(host) && !seen.hosts[host]?.answer)
-  if (silent && !etcd.upgradingTo) throw refusal(cluster, { code: 'silent', host: silent }, `${name}: `)
-  if (etcd.upgradingTo && seen.members) await requireHealthy(cluster, { allowDown: down })
-  if (seen.members && verb === 'upgrade') await refuseWhileDowngrading(cluster)
+  const waiting = begun ? { patienceMs: 3000, up: cluster.hosts.map((host) => host.name) } : {}
+  const seen = await lookFirst(cluster, { ...scope, ...waiting })
+  // Who ends a downgrade makes way for the cure of what is down.
+  const mayBeDown = begun !== undefined || verb === 'downgrade --cancel'
+  const down = mayBeDown ? seen.recorded.filter((host) => !seen.hosts[host]?.answer) : []
+  if (!begun || seen.members)
+    refuseUnhealthy(cluster, seen, { verb: begun ? '' : verb, allowDown: down, joins: verb === 'upgrade' })
   const reason = whyNotMove(seen, verb === 'upgrade' ? verb : 'downgrade', to)
-  if (reason) throw refusal(cluster, reason, `${name} cannot be moved to etcd ${to}, and nothing was changed: `)
+  if (reason) throw refusal(cluster, reason, `${cluster.name} cannot be moved to etcd ${to}, and nothing was changed: `)
   const hosts = cluster.hosts.filter((host) => !seen.members || !down.includes(host.name))
   await requireReachable(cluster, hosts)
   return { seen, hosts }

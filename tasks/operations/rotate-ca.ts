@@ -19,7 +19,7 @@ import * as pki from '../pki/index.ts'
 import { type ChangeStep, dueLeaves, issueAnew, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
-import { requireHealthy } from './guard.ts'
+import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { refuseRestarts } from './rotate-certs.ts'
 import { sayDone } from './say.ts'
 import { servedCertificates } from './served.ts'
@@ -156,7 +156,8 @@ async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
   if (goBack && stage === 'leaving')
     throw refusal(cluster, { code: 'authority-leaving', name }, 'There is no way back: ')
   requireKeys(cluster, stage, goBack)
-  await requireHealthy(cluster, { allowDown: stage ? await silentHosts(cluster) : [] })
+  const seen = await lookFirst(cluster)
+  refuseUnhealthy(cluster, seen, { allowDown: stage ? silentHosts(seen) : [] })
 }
 
 /**

@@ -7,11 +7,10 @@ import { writeFileAtomic } from '../core/files.ts'
 import { inOrder } from '../core/pipeline.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
-import { look } from '../observe/look.ts'
 import { requireKey } from '../pki/index.ts'
 import { movesTo, scaleRules } from '../plans/scale.ts'
 import { carryOut, planLines } from './carry-out.ts'
-import { refuseWhileDowngrading, requireHealthy } from './guard.ts'
+import { lookFirst, ofScale, refuseUnhealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { doSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
@@ -24,7 +23,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   const wanted = requireWanted(cluster)
   etcdRole.refuseHalfUpgraded(cluster)
   const scope = { coming: wanted }
-  const seen = await look(cluster, scope)
+  const seen = await lookFirst(cluster, scope)
   const { coming, leaving } = movesTo(
     seen,
     wanted.map(({ name }) => name),
@@ -35,8 +34,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
       hint: 'Do one after the other: first a list with all of them, then one without those that go.',
     })
   const moving = [...coming, ...leaving]
-  await requireHealthy(cluster, { verb: 'scale', allowDown: moving })
-  await refuseWhileDowngrading(cluster)
+  refuseUnhealthy(cluster, seen, ofScale({ coming, leaving }))
   await requireReachable(
     cluster,
     cluster.hosts.filter(({ name }) => !moving.includes(name)),

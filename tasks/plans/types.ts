@@ -1,4 +1,5 @@
 // The words that plans are made of: what is seen of a cluster, what can be done to it, and what is next. Values only.
+import type { Finding } from '../etcd/findings.ts'
 
 /** What a host's etcd says of itself when it is asked. */
 export interface Answer {
@@ -15,7 +16,7 @@ export interface Answer {
   version: string
   /**
    * The version that its cluster works at, which etcd raises once every member runs the next, and the one that its
-   * database is written for ('' before 3.6), both as 3.6.0; where that is asked.
+   * database is written for ('' before 3.6), both as 3.6.0.
    */
   works?: string | undefined
   written?: string | undefined
@@ -48,6 +49,8 @@ export interface Observation {
   members?: MemberSeen[] | undefined
   /** The host that leads; undefined where none does, or it is a stranger. */
   leader?: string | undefined
+  /** What is wrong with the recorded members. */
+  findings: Finding[]
   /** Its etcd adds nobody while any voter is down (before 3.5.30). */
   strict: boolean
   /** The hosts that the record names, in its order. */

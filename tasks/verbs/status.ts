@@ -1,8 +1,7 @@
 import { followRecord, requireRecorded } from '../core/cluster.ts'
 import { print, run, sleep } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
-import { clusterStatus, renderStatus } from '../etcd/status.ts'
-import { keeperWarning } from '../vms/index.ts'
+import { clusterStatus, renderStatus } from '../status.ts'
 
 const flags = { watch: { summary: 'look again every 2 s, until Ctrl-C' } }
 
@@ -21,7 +20,7 @@ export const verb: Verb = {
     requireRecorded(cluster)
     run().untilStopped = watch === true
     for (;;) {
-      const status = await clusterStatus(cluster, await keeperWarning(cluster))
+      const status = await clusterStatus(cluster)
       const text = run().json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)
       const inPlace = watch && !run().json && run().stdout.isTTY
       print(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run().json ? '\n' : ''}`)

@@ -1,11 +1,11 @@
 // THE table of checks: what must hold of a cluster.
 import type { Finding } from '../etcd/findings.ts'
+import { statusesOf } from '../etcd/judge.ts'
 import { agreedLeader } from '../etcd/membership.ts'
-import { alarms, consistency, writes } from './data-checks.ts'
+import { consistency, writes } from './data-checks.ts'
 import type { Facts, HostFacts } from './facts.ts'
-import { health, leader, members, statuses, version } from './member-checks.ts'
 import { type Refusal, refusals } from './refusals.ts'
-import { letIn, notTried, served } from './tls-checks.ts'
+import { health, letIn, notTried, served } from './tls-checks.ts'
 
 /**
  * One thing that must hold. `title` says what was found when it holds; `skip`, asked when there is no finding, why it
@@ -23,14 +23,14 @@ export const checks: Check[] = [
   {
     name: 'members',
     title: (facts) => `${all(facts, 'is', 'are')} as expected, started, and no learner`,
-    check: members,
+    check: ({ judged }) => judged.members,
     skip: ({ members }) => answerOr(members),
   },
-  { name: 'leader', title: leaderTitle, check: leader, skip: statusOfAll },
+  { name: 'leader', title: leaderTitle, check: ({ judged }) => judged.leader, skip: statusOfAll },
   {
     name: 'version',
-    title: (facts) => `${all(facts, 'runs', 'run')} etcd ${statuses(facts.hosts)[0]?.status.version}`,
-    check: version,
+    title: (facts) => `${all(facts, 'runs', 'run')} etcd ${statusesOf(facts.hosts)[0]?.status.version}`,
+    check: ({ judged }) => judged.version,
     skip: statusOfAll,
   },
   {
@@ -45,7 +45,12 @@ export const checks: Check[] = [
     check: consistency,
     skip: (facts) => without(facts, ({ hash }) => hash?.ok),
   },
-  { name: 'alarms', title: () => 'No alarm is raised', check: alarms, skip: ({ alarms }) => answerOr(alarms) },
+  {
+    name: 'alarms',
+    title: () => 'No alarm is raised',
+    check: ({ judged }) => judged.alarms,
+    skip: ({ alarms }) => answerOr(alarms),
+  },
   {
     name: 'certificates',
     title: () => 'The certificates here are valid, match their keys, and are not near their end',
@@ -55,7 +60,7 @@ export const checks: Check[] = [
     name: 'served-certificates',
     title: servedTitle,
     check: served,
-    skip: (facts) => without(facts, ({ control, peer }) => control.served && peer.served),
+    skip: (facts) => without(facts, ({ probe, peer }) => probe.served && peer.served),
   },
   ...refusals.map(refusalCheck),
 ]
@@ -93,7 +98,7 @@ function healthTitle(facts: Facts): string {
 }
 
 function leaderTitle(facts: Facts): string {
-  const id = agreedLeader(statuses(facts.hosts).map(({ status }) => status))
+  const id = agreedLeader(statusesOf(facts.hosts).map(({ status }) => status))
   const name = facts.members?.ok ? facts.members.value.find((member) => member.id === id)?.name : undefined
   return `${all(facts, 'knows', 'know')} one leader, ${name ?? id}`
 }

@@ -1,7 +1,6 @@
-// The checks of what the members hold: writes, equal data, alarms.
+// The checks of what the members hold: writes and equal data.
 import { says } from '../etcd/etcdctl-output.ts'
 import type { Finding } from '../etcd/findings.ts'
-import { hanging, ofAlarms } from '../etcd/judge.ts'
 import { majority } from '../etcd/membership.ts'
 import type { Facts, HostFacts } from './facts.ts'
 
@@ -40,17 +39,4 @@ function withoutHash({ host: { name: host }, status, health, hash }: HostFacts):
   if (!hash) return [{ code: 'no-time', host, what: 'the hash of its data' }]
   if (says.ahead(hash.reason)) return [{ code: 'lags-behind', host }]
   return [{ code: 'call-fails', host, what: 'hash of its data', reason: hash.reason }]
-}
-
-/** Whether a member that hangs keeps the others from a quorum: the finding is that member. */
-export const hang = (hosts: HostFacts[]): boolean =>
-  hanging(
-    hosts.map(({ host }) => host),
-    hosts.flatMap(({ door }) => door),
-  ) !== undefined
-
-export function alarms({ cluster, hosts, members, alarms }: Facts): Finding[] {
-  if (!alarms || (!alarms.ok && hang(hosts))) return []
-  if (!alarms.ok) return [{ code: 'no-quorum', reason: `the alarms cannot be listed: ${alarms.reason}` }]
-  return ofAlarms(cluster.hosts, members?.ok ? members.value : [], alarms.value)
 }

@@ -1,7 +1,14 @@
-// The checks of certificates and refusals.
-import type { Finding } from '../etcd/findings.ts'
+// The checks of who lets us in, of certificates and refusals.
+import { type Finding, inRanking } from '../etcd/findings.ts'
 import type { Attempt, Facts } from './facts.ts'
 import type { Refusal } from './refusals.ts'
+
+/** What members answer. Who is silent may wait at its start, because of the certificate that it has. */
+export const health = ({ hosts, judged }: Facts): Finding[] =>
+  judged.health.map((found) => {
+    const { flaws = [] } = hosts.find(({ host }) => host.name === found.host) ?? {}
+    return found.code === 'member-frozen' ? (inRanking([found, ...flaws])[0] ?? found) : found
+  })
 
 export const served = ({ hosts }: Facts): Finding[] => hosts.flatMap(({ flaws }) => flaws)
 
@@ -12,7 +19,7 @@ export const letIn = ({ hosts }: Facts, { name, what, why }: Refusal): Finding[]
       why ? { code: 'lets-in', host: host.name, what, reason: why } : { code: 'plain-http', host: host.name },
     )
 
-export const answered = (outcome: Attempt | undefined): boolean =>
+const answered = (outcome: Attempt | undefined): boolean =>
   outcome !== undefined && 'kind' in outcome && outcome.kind === 'answered'
 
 /** A refusal counts only where it was tried and the host said no: a host that says nothing proves nothing. */

@@ -64,6 +64,18 @@ export const mistakes: Mistake[] = [
     tests: ['unit/operations/carry-out'],
   },
   {
+    file: 'tasks/etcd/judge.ts',
+    line: '    if (corrupt.length > 0) return corrupt\n',
+    wrong: '',
+    tests: ['unit/etcd/judge'],
+  },
+  {
+    file: 'tasks/operations/guard.ts',
+    line: '(isAbout && !ofAnyHost.includes(code))',
+    wrong: 'isAbout',
+    tests: ['unit/operations/guard'],
+  },
+  {
     file: 'tasks/operations/choose-survivor.ts',
     line: 'b.commit - a.commit || b.last - a.last',
     wrong: 'b.last - a.last || b.commit - a.commit',

@@ -1,5 +1,11 @@
 // A cluster in memory: what etcd makes of acts, and what befalls hosts. The rules of plans are explored on it.
+import type { Host } from '../../tasks/core/cluster.ts'
+import type { Answers, HostAnswers } from '../../tasks/etcd/ask.ts'
+import type { EndpointStatus } from '../../tasks/etcd/etcdctl.ts'
+import { atTheDoor } from '../../tasks/etcd/judge.ts'
 import { mayAdd, quorum } from '../../tasks/etcd/membership.ts'
+import type { Probe } from '../../tasks/etcd/probe.ts'
+import { seenIn } from '../../tasks/observe/seen.ts'
 import type { Act, MemberSeen, Observation } from '../../tasks/plans/types.ts'
 
 interface HostWorld {
@@ -90,23 +96,87 @@ function settled(world: World): World {
 
 /** What a look sees of it. `coming`: hosts that are to be, though nobody has recorded them. */
 export function observe(world: World, coming: string[] = []): Observation {
-  const quorate = hasQuorum(world)
+  const known = seenBefore.get(world) ?? new Map<string, Observation>()
+  seenBefore.set(world, known)
+  const seen = known.get(coming.join()) ?? lookAt(world, coming)
+  known.set(coming.join(), seen)
+  return seen
+}
+
+/** A world is looked at again and again, and never changes. */
+const seenBefore = new WeakMap<World, Map<string, Observation>>()
+
+function lookAt(world: World, coming: string[]): Observation {
+  const { recorded, replacing, done, version, upgradingTo, programs, backups } = world
+  const names = [...new Set([...recorded, ...coming])]
+  const { answers, ...seen } = seenIn(answersIn(world, names), recorded)
   const hosts = Object.fromEntries(
-    [...new Set([...world.recorded, ...coming])].map((name) => {
-      const { up = false, running = false, data = '', empty = false, version = '' } = world.hosts[name] ?? {}
-      const member = world.members.find(({ id }) => id === data)
-      const learner = member?.learner === true
-      const states = { follows: quorate, commits: quorate && !learner, index: 1 }
-      const versions = { version, works: `${world.works}.0`, written: `${world.works}.0` }
-      const answer = { member: data, learner, ...states, ...versions }
-      return [name, { ready: up, empty: empty && !running, ...(up && running && { answer }) }]
+    names.map((name) => {
+      const { up = false, running = false, empty = false } = world.hosts[name] ?? {}
+      return [name, { ready: up, empty: empty && !running, answer: answers[name] }]
     }),
   )
-  const { recorded, replacing, leader, strict, done, version, upgradingTo, programs, backups } = world
-  const downgradingTo = world.downgradingTo && `${world.downgradingTo}.0`
   const uncovered = Object.fromEntries(world.uncovered.map((host) => [host, '']))
-  const noted = { recorded, replacing, done, version, upgradingTo, downgradingTo, programs, backups, uncovered }
-  return { hosts, strict, ...noted, ...(quorate && { members: world.members, leader }) }
+  return {
+    ...seen,
+    strict: world.strict,
+    hosts,
+    recorded,
+    replacing,
+    done,
+    version,
+    upgradingTo,
+    programs,
+    backups,
+    uncovered,
+  }
+}
+
+const hostNamed = (name: string): Host => ({
+  name,
+  address: name,
+  clientURL: `https://${name}:2379`,
+  peerURL: `https://${name}:2380`,
+})
+
+const ok = <T>(value: T) => ({ endpoint: '', ok: true as const, value })
+const no = (reason: string) => ({ endpoint: '', ok: false as const, reason })
+
+/** What its members answer, as etcd would. */
+function answersIn(world: World, names: string[]): Answers {
+  const quorate = hasQuorum(world)
+  const leader = world.members.find(({ host }) => host === world.leader)
+  const members = world.members.map(({ id, host, started, learner }) => {
+    const { peerURL, clientURL } = hostNamed(host)
+    const isLearner = learner
+    return { id, name: started ? host : '', peerURLs: [peerURL], clientURLs: started ? [clientURL] : [], isLearner }
+  })
+  return {
+    missing: undefined,
+    trusted: [],
+    hosts: names.map((name) => hostAnswers(world, hostNamed(name), leader?.id ?? '', quorate)),
+    members: quorate ? ok(members) : no('timed out'),
+    alarms: quorate ? ok([]) : no('timed out'),
+  }
+}
+
+function hostAnswers(world: World, host: Host, leaderId: string, quorate: boolean): HostAnswers {
+  const { up = false, running = false, data = '', version = '' } = world.hosts[host.name] ?? {}
+  const probe: Probe =
+    up && running ? { kind: 'answered', status: 200, body: '' } : { kind: 'closed', reason: 'connection refused' }
+  const door = atTheDoor(host, 2379, probe, [])
+  if (door) return { host, probe, door, runs: undefined, status: undefined, health: undefined }
+  const isLearner = world.members.find(({ id }) => id === data)?.learner === true
+  const [works, due] = [world.works, world.downgradingTo]
+  const status = { memberId: data, clusterId: 'c', leaderId, isLearner, version, raftIndex: 1 } as EndpointStatus
+  return {
+    host,
+    probe,
+    door,
+    runs: { host: host.name, server: version, cluster: `${works}.0`, storage: `${works}.0` },
+    status: ok({ ...status, downgradingTo: due ? `${due}.0` : '' }),
+    health: quorate && !isLearner ? ok({ tookMs: 1 }) : no('timed out'),
+  }
 }
 
 const nothing = ({ version }: World): HostWorld => ({

@@ -1,105 +1,144 @@
-// What answers show: who is missing, unknown, unstarted or a learner; who follows whom; what alarms and doors mean.
+// What answers show: who is missing, unknown, unstarted or a learner; who commits, and follows whom; what alarms mean.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { EndpointStatus, Member } from '../../../tasks/etcd/etcdctl.ts'
-import type { Finding } from '../../../tasks/etcd/findings.ts'
-import { atTheDoor, hanging, ofAlarms, ofDowngrade, ofLeaders, ofMembers } from '../../../tasks/etcd/judge.ts'
+import { atTheDoor, judge } from '../../../tasks/etcd/judge.ts'
 import type { Probe } from '../../../tasks/etcd/probe.ts'
+import { answersOf, behind, type Changes, memberOn, no, ok, statusWith } from '../../support/answers.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const test = suite('judge')
 const { hosts } = testCluster()
 const [first] = hosts as [(typeof hosts)[0]]
 
-const members = (changes: Record<number, Partial<Member>> = {}): Member[] =>
-  hosts.map(({ name, peerURL, clientURL }, index) => ({
-    id: `a${index}`,
-    name,
-    peerURLs: [peerURL],
-    clientURLs: [clientURL],
-    isLearner: false,
-    ...changes[index],
-  }))
-const stranger: Member = {
+const stranger = {
   id: 'bad',
   name: 'stranger',
   peerURLs: ['https://127.9.9.9:2380'],
   clientURLs: [],
   isLearner: false,
 }
-const told = (listed: Member[]): string[] =>
-  ofMembers(hosts, listed).map((finding) => `${finding.code} ${finding.host ?? ('id' in finding ? finding.id : '')}`)
-const status = (leaderId: string, downgradingTo = ''): EndpointStatus => ({ leaderId, downgradingTo }) as EndpointStatus
-const following = (...leaders: string[]): string[] =>
-  ofLeaders(leaders.map((id, index) => ({ name: `m${index}`, status: status(id) }))).map(
-    ({ code, host }) => `${code} ${host}`,
+const found = (changes: Changes, about: keyof ReturnType<typeof judge>): string[] =>
+  judge(answersOf(hosts, changes))[about].map((finding) =>
+    [finding.code, finding.host ?? ('id' in finding && finding.id)].filter(Boolean).join(' '),
   )
+const told = (members: Changes['members'], more: (typeof stranger)[] = [], from = 0): string[] => {
+  const listed = hosts.map((host, index) => ({ ...memberOn(host, index), ...members?.[index] }))
+  return found({ listed: ok([...listed.slice(from), ...more]) }, 'members')
+}
+const following = (...leaders: string[]): string[] =>
+  found({ hosts: leaders.map((leaderId) => ({ status: statusWith({ leaderId }) })) }, 'leader')
+const down = (host: string) => behind({ code: 'member-down', host, at: '', reason: '' })
 
-test('the members that the hosts should have differ in nothing, in whatever order they are listed', () => {
-  assert.equal(told(members()), [])
-  assert.equal(told(members().reverse()), [])
+test('of a cluster that is well nothing is found', () => {
+  for (const some of Object.values(judge(answersOf(hosts)))) assert.equal(some, [])
 })
 
-test('a host without a member is missing', () => assert.equal(told(members().slice(1)), ['member-missing master01']))
+test('the members that the hosts should have differ in nothing, in whatever order they are listed', () => {
+  assert.equal(found({ listed: ok(hosts.map(memberOn).reverse()) }, 'members'), [])
+})
 
-test('a member of no host is a stranger', () => assert.equal(told([...members(), stranger]), ['stranger-member bad']))
+test('a host without a member is missing', () => assert.equal(told({}, [], 1), ['member-missing master01']))
+
+test('a member of no host is a stranger', () => assert.equal(told({}, [stranger]), ['stranger-member bad']))
 
 test('a member that never started is known by its peer URL', () =>
-  assert.equal(told(members({ 1: { name: '', clientURLs: [] } })), ['unstarted-member master02']))
+  assert.equal(told({ 1: { name: '', clientURLs: [] } }), ['unstarted-member master02']))
 
-test('a learner is named', () => assert.equal(told(members({ 2: { isLearner: true } })), ['learner-left master03']))
+test('a learner is named', () => assert.equal(told({ 2: { isLearner: true } }), ['learner-left master03']))
 
 test('another name or URL is named', () => {
-  assert.equal(told(members({ 0: { name: 'other' } })), ['other-name master01'])
-  assert.equal(told(members({ 0: { peerURLs: ['https://127.9.9.9:2380'] } })), ['other-peer-url master01'])
-  assert.equal(told(members({ 0: { clientURLs: ['http://127.77.0.101:2379'] } })), ['other-client-url master01'])
+  assert.equal(told({ 0: { name: 'other' } }), ['other-name master01'])
+  assert.equal(told({ 0: { peerURLs: ['https://127.9.9.9:2380'] } }), ['other-peer-url master01'])
+  assert.equal(told({ 0: { clientURLs: ['http://127.77.0.101:2379'] } }), ['other-client-url master01'])
 })
 
 test('further client URLs are no difference', () => {
-  assert.equal(told(members({ 0: { clientURLs: ['https://127.0.0.1:2379', first.clientURL] } })), [])
+  assert.equal(told({ 0: { clientURLs: ['https://127.0.0.1:2379', first.clientURL] } }), [])
 })
 
 test('a replaced host is missing, and its new member a stranger', () =>
-  assert.equal(told([...members().slice(0, 2), stranger]), ['member-missing master03', 'stranger-member bad']))
+  assert.equal(told({}, [stranger], 1), ['member-missing master01', 'stranger-member bad']))
 
-test('who knows no leader, or another than most, is named; of a tie both are', () => {
+test('who belongs to another cluster than most is named', () => {
+  const other = { 1: { status: statusWith({ clusterId: 'other' }) } }
+  assert.equal(found({ hosts: other }, 'members'), ['other-cluster master02'])
+})
+
+test('who knows no leader, or another than most, is named; of a tie all are', () => {
   assert.equal(following('a', 'a', 'a'), [])
-  assert.equal(following(), [])
-  assert.equal(following('a', '', 'a'), ['no-leader m1'])
-  assert.equal(following('a', 'b', 'a'), ['other-leader m1'])
-  assert.equal(following('a', 'b'), ['other-leader m0', 'other-leader m1'])
+  assert.equal(following('a', '', 'a'), ['no-leader master02'])
+  assert.equal(following('a', 'b', 'a'), ['other-leader master02'])
+  assert.equal(following('a', 'b', 'c'), ['other-leader master01', 'other-leader master02', 'other-leader master03'])
 })
 
 test("an alarm is its host's; that of a member of no host keeps its id", () => {
-  const alarms = [
+  const alarms = ok([
     { memberId: 'a1', alarm: 'NOSPACE' },
     { memberId: 'bad', alarm: 'CORRUPT' },
-  ]
-  assert.equal(ofAlarms(hosts, members(), alarms), [
-    { code: 'no-space', host: 'master02' },
-    { code: 'corrupt', host: undefined, id: 'bad' },
   ])
+  assert.equal(found({ alarms }, 'alarms'), ['no-space master02', 'corrupt bad'])
 })
 
-test('an enabled downgrade is one finding, whoever tells it', () => {
-  assert.equal(ofDowngrade([status('a'), status('a')]), [])
-  assert.equal(ofDowngrade([status('a'), status('a', '3.5.0')]), [{ code: 'downgrade-enabled', due: '3.5.0' }])
+test('another version than most run, and a downgrade that is enabled, are found', () => {
+  assert.equal(found({ hosts: { 1: { status: statusWith({ version: '3.7.1' }) } } }, 'version'), [
+    'mixed-versions master02',
+  ])
+  const enabled = hosts.map(() => ({ status: statusWith({ downgradingTo: '3.5.0' }) }))
+  assert.equal(found({ hosts: enabled }, 'version'), ['downgrade-enabled'])
+})
+
+test('a member that does not commit while another does is named by itself', () => {
+  assert.equal(found({ hosts: { 1: { health: no('timed out') } } }, 'health'), ['commits-nothing master02'])
+  assert.equal(found({ hosts: { 1: { status: no('timed out') } } }, 'health'), ['call-fails master02'])
+  assert.equal(found({ hosts: { 1: { health: no('mvcc: database space exceeded') } } }, 'health'), [
+    'takes-no-writes master02',
+  ])
+  const learner = { status: statusWith({ isLearner: true }), health: no('rpc not supported for learner') }
+  assert.equal(found({ hosts: { 2: learner } }, 'health'), ['learner-left master03'])
+})
+
+test('where nobody commits the quorum is lost, and each that is down is named, too', () => {
+  const lost = { 0: { health: no('timed out') }, 1: down('master02'), 2: down('master03') }
+  assert.equal(found({ hosts: lost }, 'health'), ['no-quorum master01', 'member-down master02', 'member-down master03'])
+  const all = hosts.map(({ name }) => down(name))
+  assert.is(found({ hosts: all }, 'health').at(-1), 'no-quorum')
+})
+
+test('where nobody lets us in nothing is known of a quorum', () => {
+  const all = hosts.map(({ name: host }) => behind({ code: 'tls-refused', host, reason: '' }))
+  assert.equal(new Set(found({ hosts: all }, 'health').map((one) => one.split(' ')[0])), new Set(['tls-refused']))
+})
+
+test('with damaged data somewhere nobody commits: that is named, once, and no lost quorum', () => {
+  const alarms = ok([{ memberId: 'a1', alarm: 'CORRUPT' }])
+  const ill = hosts.map(() => ({ health: no('etcdserver: corrupt cluster') }))
+  assert.equal(found({ hosts: ill, alarms }, 'health'), ['corrupt master02'])
+})
+
+test('where a certificate is missing here, that is all that is found', () => {
+  const missing = { code: 'no-certificates' as const, at: 'certs' }
+  assert.equal(Object.values(judge({ ...answersOf(hosts), missing })).flat(), [missing])
 })
 
 test('who hangs is named where with them there would be a quorum; else the quorum is lost', () => {
-  const at = (host: string, code: 'member-frozen' | 'member-down'): Finding => ({ code, host, at: 'x', reason: 'x' })
-  const [one, two, three] = ['master01', 'master02', 'master03']
-  const named = (...doors: Finding[]): string | undefined => hanging(hosts, doors)?.host
-  assert.is(named(), undefined)
-  assert.is(named(at(two, 'member-frozen'), at(three, 'member-frozen')), two)
-  assert.is(named(at(two, 'member-down'), at(three, 'member-frozen')), three)
-  assert.is(named(at(two, 'member-down'), at(three, 'member-down')), undefined)
+  const nobody = no('deadline exceeded')
+  const lost = (...doors: ('member-frozen' | 'member-down' | undefined)[]): boolean => {
+    const silent = doors.map((code, index) => {
+      const host = hosts[index]?.name ?? ''
+      return code ? behind({ code, host, at: 'x', reason: 'x' }) : { health: nobody }
+    })
+    const judged = judge(answersOf(hosts, { hosts: { ...silent }, listed: nobody, alarms: nobody }))
+    return Object.values(judged).flatMap((found) => found.filter(({ code }) => code === 'no-quorum')).length > 0
+  }
+  assert.is(lost(undefined, 'member-frozen', 'member-frozen'), false)
+  assert.is(lost(undefined, 'member-down', 'member-frozen'), false)
+  assert.is(lost(undefined, 'member-down', 'member-down'), true)
   // A survivor that was restarted hangs, too: it waits for the others.
-  assert.is(named(at(one, 'member-down'), at(two, 'member-down'), at(three, 'member-frozen')), undefined)
+  assert.is(lost('member-down', 'member-down', 'member-frozen'), true)
 })
 
 test('a door is open, or says why not', () => {
-  const code = (probe: Probe): string | undefined => atTheDoor(first, 2379, probe)[0]?.code
+  const code = (probe: Probe): string | undefined => atTheDoor(first, 2379, probe, [])?.code
   assert.is(code({ kind: 'answered', status: 200, body: '' }), undefined)
   assert.is(code({ kind: 'closed', reason: '' }), 'member-down')
   assert.is(code({ kind: 'silent', reason: '' }), 'member-frozen')

@@ -1,67 +1,86 @@
 // Which of all that is wrong an operation names, and what it tolerates.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Answer, EndpointStatus, Member } from '../../../tasks/etcd/etcdctl.ts'
-import { actionsOf, type Finding, rankOf } from '../../../tasks/etcd/findings.ts'
-import { type Answers, findingsOf, firstOf, type GuardOptions } from '../../../tasks/operations/guard.ts'
+import { actionsOf, rankOf } from '../../../tasks/etcd/findings.ts'
+import { seenIn } from '../../../tasks/observe/seen.ts'
+import { firstOf, type GuardOptions, obstacle, ofReplace, ofScale } from '../../../tasks/operations/guard.ts'
+import { answersOf, behind, type Changes, memberOn, no, ok, statusWith } from '../../support/answers.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { cluster, codes, said, sample } from '../../support/findings.ts'
 
 const { hosts } = testCluster()
-const members: Member[] = hosts.map(({ name, peerURL, clientURL }, index) => ({
-  id: `a${index}`,
-  name,
-  peerURLs: [peerURL],
-  clientURLs: [clientURL],
-  isLearner: false,
-}))
-const ok = <T>(value: T): Answer<T> => ({ endpoint: '', ok: true, value })
-const no = (reason: string): Answer<never> => ({ endpoint: '', ok: false, reason })
-const status = (leaderId = 'a0'): EndpointStatus => ({ leaderId }) as EndpointStatus
-
-const well: Answers = {
-  health: hosts.map(() => ok({})),
-  statuses: hosts.map(() => ok(status())),
-  members: ok(members),
-  alarms: ok([]),
-}
-const found = (changes: Partial<Answers>): Finding[] => findingsOf(hosts, hosts, { ...well, ...changes })
-const named = (changes: Partial<Answers>, options: GuardOptions = {}): string => {
-  const { code, host } = firstOf(found(changes), options) ?? {}
+const names = hosts.map(({ name }) => name)
+const named = (changes: Changes, options: GuardOptions = {}): string => {
+  const { answers, findings } = seenIn(answersOf(hosts, changes), names)
+  const seen = names.map((name) => [name, { ready: true, empty: false, answer: answers[name] }])
+  const { code, host } = obstacle({ findings, hosts: Object.fromEntries(seen), recorded: names }, options) ?? {}
   return code ? [code, host].filter(Boolean).join(' ') : 'nothing'
 }
 
+const down = (host: string) => behind({ code: 'member-down', host, at: '', reason: '' })
 const full = ok([{ memberId: 'a2', alarm: 'NOSPACE' }])
-const without = (...gone: number[]): Answers['members'] => ok(members.filter((_, index) => !gone.includes(index)))
+const without = (...gone: number[]): Changes['listed'] =>
+  ok(hosts.map(memberOn).filter((_, index) => !gone.includes(index)))
 
-test('a cluster that is well is refused nothing', () => assert.equal(found({}), []))
+test('a cluster that is well is refused nothing', () => assert.is(named({}), 'nothing'))
 
 test('of all that is wrong the first in the ranking is named, whoever asks', () => {
-  const ill = { members: without(1), alarms: full }
+  const ill = { listed: without(1), alarms: full }
   for (const verb of ['', 'restart', 'defrag --disarm']) assert.is(named(ill, { verb }), 'member-missing master02')
-  const worse = { ...ill, statuses: [ok(status()), ok(status('')), ok(status())] }
+  const worse = { ...ill, hosts: { 1: { status: statusWith({ leaderId: '' }) } } }
   assert.is(named(worse), 'no-leader master02')
   assert.is(named({ ...worse, alarms: no('timed out') }), 'no-quorum')
 })
 
 test('a member that does not commit is named; a full database alone keeps none from that', () => {
-  assert.is(named({ health: [ok({}), no('timed out'), ok({})] }), 'commits-nothing master02')
-  assert.is(named({ health: hosts.map(() => no('mvcc: database space exceeded')), alarms: full }), 'no-space master03')
+  assert.is(named({ hosts: { 1: { health: no('timed out') } } }), 'commits-nothing master02')
+  const noSpace = hosts.map(() => ({ health: no('mvcc: database space exceeded') }))
+  assert.is(named({ hosts: noSpace, alarms: full }), 'no-space master03')
+  assert.is(named({ hosts: noSpace, alarms: full }, { allow: ['no-space', 'takes-no-writes'] }), 'nothing')
 })
 
 test('a learner, which commits nothing, is named as one', () => {
-  const learner = ok({ ...status(), isLearner: true })
-  const listed = ok(members.map((member, index) => ({ ...member, isLearner: index === 2 })))
-  const health = [ok({}), ok({}), no('rpc not supported for learner')]
-  assert.is(
-    named({ health, statuses: [ok(status()), ok(status()), learner], members: listed }),
-    'learner-left master03',
-  )
+  const learner = { status: statusWith({ isLearner: true }), health: no('rpc not supported for learner') }
+  assert.is(named({ hosts: { 2: learner }, members: { 2: { isLearner: true } } }), 'learner-left master03')
 })
 
 test('where data is damaged that is named, though nobody answers a read', () => {
   const corrupt = ok([{ memberId: 'a1', alarm: 'CORRUPT' }])
-  assert.is(named({ health: hosts.map(() => no('etcdserver: corrupt cluster')), alarms: corrupt }), 'corrupt master02')
+  const ill = hosts.map(() => ({ health: no('etcdserver: corrupt cluster') }))
+  assert.is(named({ hosts: ill, alarms: corrupt }), 'corrupt master02')
+})
+
+test('a member that is down stops all but what is about it; without a quorum nothing begins', () => {
+  const one = { hosts: { 1: down('master02') } }
+  assert.is(named(one), 'member-down master02')
+  assert.is(named(one, { allowDown: ['master02'] }), 'nothing')
+  const most = { hosts: { 0: { health: no('timed out') }, 1: down('master02'), 2: down('master03') } }
+  assert.is(named(most, ofReplace(['master02', 'master03'])), 'no-quorum master01')
+  assert.is(named(most, ofReplace(['master01'])), 'no-quorum master01')
+})
+
+test('a frozen member is named before the quorum that is lost by it', () => {
+  const frozen = (host: string) => behind({ code: 'member-frozen', host, reason: '' })
+  const most = { hosts: { 0: { health: no('timed out') }, 1: frozen('master02'), 2: frozen('master03') } }
+  assert.is(named(most), 'member-frozen master02')
+})
+
+test('what is about all hosts is refused for what is wrong with those that are up', () => {
+  const one = { hosts: { 1: down('master02') } }
+  assert.is(named(one, { allowDown: names }), 'nothing')
+  assert.is(
+    named({ hosts: { ...one.hosts, 2: { health: no('timed out') } } }, { allowDown: names }),
+    'commits-nothing master03',
+  )
+  assert.is(named({ hosts: names.map(down) }, { allowDown: names }), 'no-quorum')
+})
+
+test('members of two versions stop nobody; an enabled downgrade stops who brings a member', () => {
+  assert.is(named({ hosts: { 1: { status: statusWith({ version: '3.7.1' }) } } }), 'nothing')
+  const enabled = { hosts: hosts.map(() => ({ status: statusWith({ downgradingTo: '3.5.0' }) })) }
+  assert.is(named(enabled), 'nothing')
+  assert.is(named(enabled, ofReplace(['master01'])), 'downgrade-enabled')
+  assert.is(named(enabled, ofScale({ coming: ['master04'], leaving: [] })), 'downgrade-enabled')
 })
 
 test('a full database stops neither its cure nor a backup, but a restart', () => {
@@ -72,39 +91,41 @@ test('a full database stops neither its cure nor a backup, but a restart', () =>
 })
 
 test('a host that the operation is about may be out of the cluster; it may not be called otherwise', () => {
-  assert.is(named({ members: without(1) }, { allowDown: ['master02'] }), 'nothing')
-  const other = ok(members.map((member, index) => (index === 1 ? { ...member, clientURLs: ['https://x'] } : member)))
-  assert.is(named({ members: other }, { allowDown: ['master02'] }), 'other-client-url master02')
+  assert.is(named({ listed: without(1) }, { allowDown: ['master02'] }), 'nothing')
+  assert.is(
+    named({ members: { 1: { clientURLs: ['https://x'] } } }, { allowDown: ['master02'] }),
+    'other-client-url master02',
+  )
 })
 
 test('a lost member and a full database: replace goes first, defrag names it, none names the other in a circle', () => {
-  const both = { members: without(1), alarms: full }
-  assert.is(named(both, { verb: 'replace', allowDown: ['master02'] }), 'nothing')
+  const both = { listed: without(1), alarms: full }
+  assert.is(named(both, ofReplace(['master02'])), 'nothing')
   assert.is(named(both, { verb: 'defrag --disarm' }), 'member-missing master02')
 })
 
 test('a downgrade that is enabled is ended though a member is lost, which could not be replaced before', () => {
-  assert.is(named({ members: without(1) }, { verb: 'downgrade --cancel', allowDown: [] }), 'nothing')
+  assert.is(named({ listed: without(1) }, { verb: 'downgrade --cancel', allowDown: [] }), 'nothing')
 })
 
 test('two lost members: each may be replaced by itself', () => {
-  for (const host of ['master02', 'master03'])
-    assert.is(named({ members: without(1, 2) }, { verb: 'replace', allowDown: [host] }), 'nothing')
+  for (const host of ['master02', 'master03']) assert.is(named({ listed: without(1, 2) }, ofReplace([host])), 'nothing')
 })
 
 test('damaged data stops a replacement and a growth, which would copy it, until the alarm is lowered', () => {
   const corrupt = { alarms: ok([{ memberId: 'a1', alarm: 'CORRUPT' }]) }
-  assert.is(named(corrupt, { verb: 'replace', allowDown: ['master03'] }), 'corrupt master02')
-  assert.is(named(corrupt, { verb: 'replace', allowDown: ['master02'] }), 'corrupt master02')
-  assert.is(named(corrupt, { verb: 'scale', allowDown: ['master04'] }), 'corrupt master02')
+  assert.is(named(corrupt, ofReplace(['master03'])), 'corrupt master02')
+  assert.is(named(corrupt, ofReplace(['master02'])), 'corrupt master02')
+  assert.is(named(corrupt, ofScale({ coming: ['master04'], leaving: [] })), 'corrupt master02')
 })
 
 /** The options with which a verb asks the guard; undefined: it asks none. */
 function asked(verb: string, words: string[]): GuardOptions | undefined {
   const allowDown = words.filter((word) => !word.startsWith('-'))
-  if (verb === 'replace' || verb === 'scale') return { verb, allowDown }
+  if (verb === 'replace') return ofReplace(allowDown)
+  if (verb === 'scale') return ofScale({ coming: allowDown, leaving: [] })
   if (verb === 'defrag' || words.includes('--cancel')) return { verb: [verb, ...words].join(' ') }
-  if (verb === 'backup') return { allow: ['no-space'] }
+  if (verb === 'backup') return { allow: ['no-space', 'takes-no-writes'] }
   return ['restart', 'rotate-certs'].includes(verb) ? { allowDown } : undefined
 }
 

@@ -25,6 +25,7 @@ function five(down: string[]): Observation {
     ),
     members: names.map((host) => ({ id: host, host, learner: false, started: true })),
     leader: 'a',
+    findings: [],
     strict: false,
     recorded: names,
     replacing: {},

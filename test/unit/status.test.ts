@@ -1,7 +1,7 @@
 // What status shows to a person.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type ClusterStatus, renderStatus } from '../../../tasks/etcd/status.ts'
+import { type ClusterStatus, renderStatus } from '../../tasks/status.ts'
 
 const well: ClusterStatus = {
   cluster: 'a-cluster-with-a-long-name',

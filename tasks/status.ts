@@ -1,25 +1,18 @@
 // How the cluster is right now, on one screen: members, alarms, certificates.
-import type { Cluster, Host } from '../core/cluster.ts'
-import { type AtWork, atWork } from '../core/lock.ts'
-import { clock } from '../core/run.ts'
-import { bytes, chalk, duration, plain, table, wrapped } from '../core/terminal.ts'
-import { adviceOf } from './advice.ts'
-import { authorityCertificate, certificateReport } from './certificates.ts'
-import {
-  type Answer,
-  alarmList,
-  answerOf,
-  type EndpointStatus,
-  endpointStatus,
-  type Member,
-  memberList,
-} from './etcdctl.ts'
-import { warningsOf } from './faults.ts'
-import { inWords, refusal } from './findings.ts'
-import { ofCertificates, ofDowngrade } from './judge.ts'
-import { memberOf, quorum } from './membership.ts'
-import { identityAt, type Probe, probeTLS } from './probe.ts'
-import { reachMembers } from './reach.ts'
+import type { Cluster } from './core/cluster.ts'
+import { type AtWork, atWork } from './core/lock.ts'
+import { clock } from './core/run.ts'
+import { bytes, chalk, duration, plain, table, wrapped } from './core/terminal.ts'
+import { adviceOf } from './etcd/advice.ts'
+import { askMembers, type HostAnswers } from './etcd/ask.ts'
+import { certificateReport } from './etcd/certificates.ts'
+import type { Member } from './etcd/etcdctl.ts'
+import { warningsOf } from './etcd/faults.ts'
+import { inWords, refusal, sentenceOf } from './etcd/findings.ts'
+import { judge, statusesOf } from './etcd/judge.ts'
+import { memberOf } from './etcd/membership.ts'
+import { reachMembers } from './etcd/reach.ts'
+import { keeperWarning } from './vms/index.ts'
 
 /**
  * One member. What is not known, because it does not answer, is null; `raftLag` counts entries behind the furthest
@@ -43,7 +36,7 @@ export interface ClusterStatus {
   cluster: string
   provider: string
   members: MemberStatus[]
-  /** Whether enough members know a leader for writes to be taken. */
+  /** Whether enough members work together for writes to be taken. */
   quorum: boolean
   /** Null: nobody could tell. */
   alarms: { member: string; alarm: string }[] | null
@@ -57,86 +50,57 @@ export interface ClusterStatus {
   atWork: AtWork | null
 }
 
-const limitMs = 1500
-
 /**
- * Asks every member once, within 4 s even when some are down or frozen. It judges nothing: that is verify's.
- * @param warning what is known of the hosts besides
- * @throws OperationError when there is no client certificate to ask with
+ * Asks every member once, within 4 s even when some are down or frozen.
+ * @throws OperationError when there are no certificates to ask with
  */
-export async function clusterStatus(cluster: Cluster, warning = ''): Promise<ClusterStatus> {
-  const client = identityAt(cluster, 'etcd-client')
-  if (!client || !authorityCertificate(cluster)) throw refusal(cluster, ofCertificates(cluster))
+export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
   await reachMembers(cluster)
-  const probes = await Promise.all(
-    cluster.hosts.map((host) => probeTLS(host.address, cluster.etcd.clientPort, client, '/version', limitMs)),
-  )
-  const endpoints = cluster.hosts.filter((_, index) => probes[index]?.kind === 'answered').map((host) => host.clientURL)
-  const call = { endpoints, timeoutMs: limitMs }
-  const all = endpoints.join(',')
-  const [statuses, listed, alarms] = await Promise.all([
-    endpointStatus(cluster, call),
-    answerOf(all, () => memberList(cluster, call)),
-    answerOf(all, () => alarmList(cluster, call)),
-  ])
-  const members = listed.ok ? listed.value : []
-  const furthest = Math.max(0, ...statuses.map((answer) => (answer.ok ? answer.value.raftIndex : 0)))
-  const ofHosts = cluster.hosts.map((host, index) =>
-    hostStatus(
-      host,
-      probes[index] as Probe,
-      statuses.find(({ endpoint }) => endpoint === host.clientURL),
-      memberOf(host, members),
-      furthest,
-    ),
-  )
+  const answers = await askMembers(cluster)
+  if (answers.missing) throw refusal(cluster, answers.missing)
+  const { hosts, alarms } = answers
+  const judged = judge(answers)
+  const members = answers.members?.ok ? answers.members.value : []
+  const running = statusesOf(hosts).map(({ status }) => status)
+  const furthest = Math.max(0, ...running.map(({ raftIndex }) => raftIndex))
   const known = cluster.hosts.map((host) => memberOf(host, members))
   const nameOf = (id: string): string => members.find((member) => member.id === id)?.name || id
+  const downgrade = judged.version.filter(({ code }) => code === 'downgrade-enabled')
+  const warnings = [
+    await keeperWarning(cluster),
+    ...adviceOf(cluster),
+    ...downgrade.map((finding) => inWords(cluster, finding)),
+    ...[...new Set(running.map(({ version }) => version))].flatMap(warningsOf),
+  ]
   return {
     cluster: cluster.name,
     provider: cluster.provider,
-    members: [...ofHosts, ...members.filter((member) => !known.includes(member)).map(strangerStatus)],
+    members: [
+      ...hosts.map((one) => hostStatus(one, memberOf(one.host, members), furthest)),
+      ...members.filter((member) => !known.includes(member)).map(strangerStatus),
+    ],
     quorum:
-      statuses.filter((answer) => answer.ok && answer.value.leaderId !== '' && !answer.value.isLearner).length >=
-      quorum(members.filter(({ isLearner }) => !isLearner).length || cluster.hosts.length),
-    alarms: alarms.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
+      running.length > 0 && Object.values(judged).every((found) => found.every(({ code }) => code !== 'no-quorum')),
+    alarms: alarms?.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
-    warning: [warning, ...adviceOf(cluster), ...ofVersions(cluster, statuses)].filter(Boolean).join('\n') || null,
+    warning: warnings.filter(Boolean).join('\n') || null,
     atWork: (await atWork(cluster.paths.state)) ?? null,
   }
 }
 
-/** What is wrong with the versions that run, and a downgrade that is enabled. */
-function ofVersions(cluster: Cluster, statuses: Answer<EndpointStatus>[]): string[] {
-  const running = statuses.flatMap((answer) => (answer.ok ? [answer.value] : []))
-  return [
-    ...ofDowngrade(running).map((finding) => inWords(cluster, finding)),
-    ...[...new Set(running.map(({ version }) => version))].flatMap(warningsOf),
-  ]
-}
+const unknown = { version: null, dbSizeBytes: null, raftIndex: null, raftLag: null }
 
 function hostStatus(
-  host: Host,
-  probe: Probe,
-  answer: Answer<EndpointStatus> | undefined,
+  { host, probe, door, status }: HostAnswers,
   member: Member | undefined,
   furthest: number,
 ): MemberStatus {
   const common = { name: host.name, address: host.address }
-  if (!answer?.ok) {
-    const note = probe.kind === 'answered' ? (answer?.reason ?? null) : probe.reason
-    return {
-      ...common,
-      id: member?.id ?? null,
-      state: 'down',
-      version: null,
-      dbSizeBytes: null,
-      raftIndex: null,
-      raftLag: null,
-      note,
-    }
+  if (!status?.ok) {
+    const note = probe.kind === 'answered' ? door && sentenceOf(door) : probe.reason
+    return { ...common, id: member?.id ?? null, state: 'down', ...unknown, note: note ?? status?.reason ?? null }
   }
-  const { memberId: id, leaderId, isLearner, version, dbSizeBytes, raftIndex, raftAppliedIndex } = answer.value
+  const { memberId: id, leaderId, isLearner, version, dbSizeBytes, raftIndex, raftAppliedIndex } = status.value
   const state = isLearner ? 'learner' : leaderId === '' ? 'no leader' : leaderId === id ? 'leader' : 'follower'
   return { ...common, id, state, version, dbSizeBytes, raftIndex, raftLag: furthest - raftAppliedIndex, note: null }
 }
@@ -146,10 +110,7 @@ const strangerStatus = ({ id, name, peerURLs, isLearner }: Member): MemberStatus
   name: name || id,
   address: null,
   state: isLearner ? 'learner' : 'unknown',
-  version: null,
-  dbSizeBytes: null,
-  raftIndex: null,
-  raftLag: null,
+  ...unknown,
   note: `member ${id} at ${peerURLs.join(', ')} belongs to none of our hosts`,
 })
 
