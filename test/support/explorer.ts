@@ -1,4 +1,6 @@
 // Walks through every state that faults and killed verbs can bring a cluster into, and holds what is promised there.
+import type { Finding } from '../../tasks/etcd/findings.ts'
+import { type GuardOptions, obstacle } from '../../tasks/operations/guard.ts'
 import { planOf } from '../../tasks/plans/plan.ts'
 import type { Act, Observation, Rules } from '../../tasks/plans/types.ts'
 import { titleOf } from '../../tasks/plans/words.ts'
@@ -12,6 +14,8 @@ export interface Verb {
   about: string[]
   /** Whether it is let begin; default: always. */
   may?: (world: World) => boolean
+  /** How it asks whether the cluster is healthy enough to begin; default: it asks nobody. */
+  guard?: (seen: Observation) => GuardOptions
   /** Whether it has done what it was asked for. */
   reached: (world: World, start: World) => boolean
 }
@@ -29,6 +33,12 @@ export interface State {
 
 export const broken = (story: string[], what: string): never => {
   throw new Error(`${what}\n  ${story.join('\n  ')}`)
+}
+
+/** Why the verb would not begin here, by the guard alone. Its rules are safe without one, too. */
+export function refusalOf(world: World, verb: Verb): Finding | undefined {
+  const seen = observe(world, verb.coming)
+  return verb.guard && obstacle(seen, verb.guard(seen))
 }
 
 /** A member that leads is not stopped, removed or kept busy: writes would wait for an election. */

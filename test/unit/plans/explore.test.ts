@@ -2,10 +2,11 @@
 // does.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ofReplace, ofScale } from '../../../tasks/operations/guard.ts'
 import { defragRules } from '../../../tasks/plans/defrag.ts'
 import { replaceRules } from '../../../tasks/plans/replace.ts'
-import { scaleRules } from '../../../tasks/plans/scale.ts'
-import { all, broken, explore, perform, type State, type Verb, voting } from '../../support/explorer.ts'
+import { movesTo, scaleRules } from '../../../tasks/plans/scale.ts'
+import { all, broken, explore, perform, refusalOf, type State, type Verb, voting } from '../../support/explorer.ts'
 import { faults, hasQuorum, healthy, type World } from '../../support/model.ts'
 
 const hostNames = (count: number): string[] => Array.from({ length: count }, (_, at) => `h${at + 1}`)
@@ -15,6 +16,7 @@ const replace = (...hosts: string[]): Verb => ({
   rules: (seen) => replaceRules(seen, hosts),
   coming: [],
   about: hosts,
+  guard: () => ofReplace(hosts),
   reached: (world, start) => all(hosts, voting(world)) && hosts.every((host) => isNew(world, start, host)),
 })
 
@@ -32,6 +34,7 @@ const scale = (count: number): Verb => ({
   rules: (seen) => scaleRules(seen, hostNames(count)),
   coming: hostNames(count),
   about: [],
+  guard: (seen) => ofScale(movesTo(seen, hostNames(count))),
   reached: (world) =>
     world.recorded.length === count &&
     hostNames(count).every((host) => world.members.some((one) => one.host === host && !one.learner)),
@@ -52,6 +55,8 @@ function requireWayOut(state: State): void {
   const silent = world.recorded.filter((host) => !voting(world).includes(host))
   if (!hasQuorum(world) || silent.length === 0) return
   const verb = replace(...silent)
+  const refused = refusalOf(world, verb)
+  if (refused) broken(state.story, `no way out: ${verb.words} is refused: ${JSON.stringify(refused)}`)
   const end = perform(state, verb).at(-1)
   if (!end || !all(silent, voting(end))) broken(state.story, `no way out: ${verb.words} does not help`)
 }
