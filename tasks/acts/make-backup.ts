@@ -1,26 +1,21 @@
 // Making one backup: saved from a follower, checked, restored, compared with the live data, and kept or set aside.
 import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Cluster, Host } from '../core/cluster.ts'
+import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { today } from '../core/run.ts'
-import {
-  type Answer,
-  endpointHashKV,
-  endpointHealth,
-  endpointStatus,
-  type HashKV,
-  memberList,
-} from '../etcd/etcdctl.ts'
-import { commits } from '../etcd/etcdctl-output.ts'
+import { askMembers } from '../etcd/ask.ts'
+import { type EndpointStatus, endpointHashKV, endpointStatus, type HashKV, memberList } from '../etcd/etcdctl.ts'
 import { refusal } from '../etcd/findings.ts'
+import { isWell, statusesOf } from '../etcd/judge.ts'
 import { saveSnapshot } from '../etcd/maintenance.ts'
 import { readSnapshot, type SnapshotContent } from '../etcd/snapshot.ts'
 import { type BackupMetadata, beginBackup, keepBackup, setAside, whoseAndWhen } from './backup-store.ts'
 import { restoredData } from './proof.ts'
 
 const hashMs = 60_000
+const healthMs = 5000
 const attempts = 3
 
 /** A compaction between the snapshot and the comparison makes the two incomparable: then once more. */
@@ -109,17 +104,11 @@ async function liveHash(cluster: Cluster, host: Host, { revision }: SnapshotCont
 
 /** A follower that commits, the one that lags least; the leader where it is alone. */
 export async function source(cluster: Cluster): Promise<Host> {
-  const [health, statuses] = await Promise.all([endpointHealth(cluster), endpointStatus(cluster)])
-  const able = cluster.hosts.flatMap((host, index) => {
-    const status = statuses[index]
-    return well(health[index]) && status?.ok && !status.value.isLearner ? [{ host, status: status.value }] : []
-  })
-  const followers = able
-    .filter(({ status }) => status.leaderId !== status.memberId)
-    .toSorted((a, b) => b.status.raftAppliedIndex - a.status.raftAppliedIndex)
-  const best = followers[0] ?? able[0]
+  const { hosts } = await askMembers(cluster, { limit: () => healthMs })
+  const leads = ({ status }: { status: EndpointStatus }): number => Number(status.leaderId === status.memberId)
+  const [best] = statusesOf(hosts.filter(isWell)).toSorted(
+    (a, b) => leads(a) - leads(b) || b.status.raftAppliedIndex - a.status.raftAppliedIndex,
+  )
   if (!best) throw refusal(cluster, { code: 'no-quorum', reason: 'no member is healthy' })
-  return best.host
+  return hostNamed(cluster, best.name)
 }
-
-const well = (answer: Answer<unknown> | undefined): boolean => answer !== undefined && commits(answer)

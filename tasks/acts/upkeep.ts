@@ -4,7 +4,7 @@ import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { clock, sleep } from '../core/run.ts'
-import { del, endpointHealth, endpointStatus, put } from '../etcd/etcdctl.ts'
+import { del, endpointHealth, endpointStatus, put, valuesOf } from '../etcd/etcdctl.ts'
 import { commits, says } from '../etcd/etcdctl-output.ts'
 import { refusal } from '../etcd/findings.ts'
 import { compact, defragment, disarmAlarms } from '../etcd/maintenance.ts'
@@ -15,8 +15,7 @@ const backMs = 60_000
 
 export const upkeepActs = {
   compact: async (cluster) => {
-    const answers = await endpointStatus(cluster)
-    await compact(cluster, Math.max(...answers.map((answer) => (answer.ok ? answer.value.revision : 0))))
+    await compact(cluster, Math.max(0, ...valuesOf(await endpointStatus(cluster)).map(({ revision }) => revision)))
   },
   defragment: async (cluster, { host }) => {
     const goal = hostNamed(cluster, host)
@@ -29,7 +28,7 @@ export const upkeepActs = {
 
 /** Waits until the member commits again, and has applied what the others had. @throws OperationError */
 async function comeBack(cluster: Cluster, { name, clientURL }: Host): Promise<void> {
-  const target = Math.max(0, ...(await endpointStatus(cluster)).map((one) => (one.ok ? one.value.raftIndex : 0)))
+  const target = Math.max(0, ...valuesOf(await endpointStatus(cluster)).map(({ raftIndex }) => raftIndex))
   const endpoints = [clientURL]
   for (const deadline = clock() + backMs; clock() < deadline; await sleep(100)) {
     const [[health], [status]] = await Promise.all([

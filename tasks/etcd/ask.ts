@@ -17,7 +17,7 @@ import {
 import type { Finding } from './findings.ts'
 import { atTheDoor, ofCertificates } from './judge.ts'
 import { majority } from './membership.ts'
-import { identity, identityAt, type Probe, probeTLS } from './probe.ts'
+import { identityAt, knock, limitMs, type Probe } from './probe.ts'
 import { type RunningVersion, versionsIn } from './versions.ts'
 
 /** What one host's member answered. */
@@ -45,9 +45,6 @@ export interface Answers {
   alarms: Answer<Alarm[]> | undefined
 }
 
-/** How long one question may take, in ms, on a machine that is not busy. */
-export const limitMs = 1500
-
 /**
  * Knocks at all hosts at once, and asks those that let us in. A host that is down or frozen costs one limit, a lost
  * quorum a second one. `reachMembers` is called before.
@@ -58,7 +55,7 @@ export async function askMembers(
   { hosts = cluster.hosts, limit = () => limitMs }: { hosts?: Host[]; limit?: () => number } = {},
 ): Promise<Answers> {
   const here = certificatesHere(cluster)
-  const knocked = await Promise.all(hosts.map((host) => knock(cluster, host, here.trusted, limit())))
+  const knocked = await Promise.all(hosts.map((host) => lookIn(cluster, host, here.trusted, limit())))
   const open = here.missing ? [] : knocked.filter(({ door }) => !door).map(({ host }) => host.clientURL)
   const statuses = await endpointStatus(cluster, { endpoints: open, timeoutMs: limit() })
   const call = { endpoints: whoKnow(statuses, open), timeoutMs: limit() }
@@ -86,20 +83,14 @@ function certificatesHere(cluster: Cluster): Pick<Answers, 'missing' | 'trusted'
   }
 }
 
-async function knock(
+async function lookIn(
   cluster: Cluster,
   host: Host,
   trusted: X509Certificate[],
   timeoutMs: number,
 ): Promise<Pick<HostAnswers, 'host' | 'probe' | 'door' | 'runs'>> {
-  const { clientPort: port } = cluster.etcd
-  const probe = await probeTLS(
-    host.address,
-    port,
-    identityAt(cluster, 'etcd-client') ?? identity(),
-    '/version',
-    timeoutMs,
-  )
+  const port = cluster.etcd.clientPort
+  const probe = await knock(cluster, host, { timeoutMs })
   return { host, probe, door: atTheDoor(host, port, probe, trusted), runs: versionsIn(host.name, probe) }
 }
 

@@ -7,7 +7,7 @@ import { clock, run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { age, listed } from '../core/terminal.ts'
 import { backdate } from '../core/x509.ts'
-import { identityAt, probeTLS } from './probe.ts'
+import { identityAt, knock } from './probe.ts'
 
 /** By how many ms this machine's clock is ahead of a host's; negative where it is behind. */
 export interface Reading {
@@ -15,7 +15,6 @@ export interface Reading {
   ahead: number
 }
 
-const probeMs = 1500
 const sshMs = 10_000
 
 /**
@@ -73,11 +72,11 @@ async function readClocks(cluster: Cluster): Promise<Reading[]> {
  * Asked with the client's certificate; where that is missing or refused with the host's server certificate, which etcd
  * takes for a client's, too. Whatever the member shows is accepted: by a wrong clock a good certificate seems bad.
  */
-async function memberClock(cluster: Cluster, { name, address }: Host): Promise<number | undefined> {
-  for (const file of ['etcd-client', `${name}/server`]) {
-    const client = identityAt(cluster, file)
-    if (!client) continue
-    const probe = await probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)
+async function memberClock(cluster: Cluster, host: Host): Promise<number | undefined> {
+  for (const file of ['etcd-client', `${host.name}/server`]) {
+    const as = identityAt(cluster, file)
+    if (!as) continue
+    const probe = await knock(cluster, host, { as })
     if (probe.kind === 'answered' && probe.date) return Date.parse(probe.date)
     if (probe.kind === 'closed') return undefined
   }

@@ -55,6 +55,10 @@ export interface Alarm {
 /** What one endpoint answered, or why it did not. */
 export type Answer<T> = { endpoint: string; ok: true; value: T } | { endpoint: string; ok: false; reason: string }
 
+/** What those said that answered. */
+export const valuesOf = <T>(answers: (Answer<T> | undefined)[]): T[] =>
+  answers.flatMap((answer) => (answer?.ok ? [answer.value] : []))
+
 export interface CallOptions {
   /** Whom to ask; default: every host's client URL. */
   endpoints?: string[]

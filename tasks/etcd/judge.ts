@@ -45,6 +45,10 @@ function hang(hosts: HostAnswers[]): boolean {
   return hung > 0 && hosts.filter(({ door }) => !door).length + hung >= quorum(hosts.length)
 }
 
+/** A voter that commits. */
+export const isWell = ({ status, health }: HostAnswers): boolean =>
+  status?.ok === true && !status.value.isLearner && health !== undefined && commits(health)
+
 const unlisted = (what: string, answer: Answer<unknown> | undefined): Finding[] =>
   !answer || answer.ok ? [] : [{ code: 'no-quorum', reason: `the ${what} cannot be listed: ${answer.reason}` }]
 

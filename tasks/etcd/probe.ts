@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTLS, createSecureContext, type SecureContext } from 'node:tls'
-import type { Cluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { run } from '../core/run.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
@@ -21,6 +21,9 @@ export type Probe =
   | { kind: 'plain'; reason: string; served?: undefined }
   | { kind: 'closed'; reason: string; served?: undefined }
   | { kind: 'silent'; reason: string; served?: X509Certificate | undefined }
+
+/** How long one question to a member may take, in ms, on a machine that is not busy. */
+export const limitMs = 1500
 
 /** Makes an identity of PEM texts. */
 export function identity(certificate?: { cert: string; key: string }): Identity {
@@ -56,13 +59,7 @@ export async function clientOf(authority: Authority, organization: string, ends:
  * so that it can be judged afterwards. Never throws.
  * @param timeoutMs milliseconds for the whole of it
  */
-export async function probeTLS(
-  host: string,
-  port: number,
-  shown: Identity,
-  path: string,
-  timeoutMs: number,
-): Promise<Probe> {
+async function probeTLS(host: string, port: number, shown: Identity, path: string, timeoutMs: number): Promise<Probe> {
   if ('unusable' in shown) return { kind: 'refused', reason: `our own certificate cannot be used: ${shown.unusable}` }
   const way = route(host, port)
   const socket = connectTLS({
@@ -82,6 +79,13 @@ export async function probeTLS(
   const nobody = way.tunnel && probe.kind === 'refused' && !served && probe.mute
   return nobody ? { kind: 'closed', reason: 'nothing listens there (seen through ssh)' } : probe
 }
+
+/** Knocks at a member's client port, or another one, with our client certificate, or as somebody else. Never throws. */
+export const knock = (
+  cluster: Cluster,
+  { address }: Pick<Host, 'address'>,
+  { port = cluster.etcd.clientPort, as = identityAt(cluster, 'etcd-client') ?? identity(), timeoutMs = limitMs } = {},
+): Promise<Probe> => probeTLS(address, port, as, '/version', timeoutMs)
 
 /** The same without TLS. Go's TLS server may answer such a request with 400 and a sentence: that is a refusal. */
 export async function probePlain(host: string, port: number, path: string, timeoutMs: number): Promise<Probe> {

@@ -1,6 +1,6 @@
 // Which versions members run, and at which one the cluster works: asked over TLS, so that no etcdctl of ours matters.
 import type { Cluster } from '../core/cluster.ts'
-import { identity, identityAt, type Probe, probeTLS } from './probe.ts'
+import { knock, type Probe } from './probe.ts'
 import { reachMembers } from './reach.ts'
 
 /** One member that answers. */
@@ -13,8 +13,6 @@ export interface RunningVersion {
   storage: string
 }
 
-const probeMs = 1500
-
 /** The cluster as it is once every member runs that version: its programs have that version and no other. */
 export const atVersion = (cluster: Cluster, version: string): Cluster => ({
   ...cluster,
@@ -24,11 +22,8 @@ export const atVersion = (cluster: Cluster, version: string): Cluster => ({
 /** What every member that answers runs; who does not answer is left out. */
 export async function runningVersions(cluster: Cluster): Promise<RunningVersion[]> {
   await reachMembers(cluster)
-  const client = identityAt(cluster, 'etcd-client') ?? identity()
   const answers = await Promise.all(
-    cluster.hosts.map(async ({ name, address }) =>
-      versionsIn(name, await probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)),
-    ),
+    cluster.hosts.map(async (host) => versionsIn(host.name, await knock(cluster, host))),
   )
   return answers.flatMap((one) => one ?? [])
 }

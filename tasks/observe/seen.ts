@@ -3,9 +3,8 @@ import type { Host } from '../core/cluster.ts'
 import { compareVersions } from '../core/programs.ts'
 import type { Answers, HostAnswers } from '../etcd/ask.ts'
 import type { Member } from '../etcd/etcdctl.ts'
-import { commits } from '../etcd/etcdctl-output.ts'
 import type { Code } from '../etcd/findings.ts'
-import { judge, statusesOf } from '../etcd/judge.ts'
+import { isWell, judge, statusesOf } from '../etcd/judge.ts'
 import { memberOf, quorum } from '../etcd/membership.ts'
 import type { Answer, MemberSeen, Observation } from '../plans/types.ts'
 
@@ -36,10 +35,6 @@ export function seenIn(answers: Answers, recorded: string[]): Seen {
     findings: Object.values(judged).flat(),
   }
 }
-
-/** A voter that commits. */
-const isWell = ({ status, health }: HostAnswers): boolean =>
-  status?.ok === true && !status.value.isLearner && health !== undefined && commits(health)
 
 const answerOf = (one: HostAnswers): Answer | undefined =>
   one.status?.ok

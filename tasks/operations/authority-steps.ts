@@ -1,11 +1,11 @@
 // What a change of the authority is made of: the three kinds of steps, each with the proof that every member does as it
 // must.
-import type { Cluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Authority } from '../core/x509.ts'
 import { type ChangeStage, readOther } from '../etcd/authority-change.ts'
 import { authorityCertificate, leaves, reasonToIssue } from '../etcd/certificates.ts'
-import { clientOf, probeTLS } from '../etcd/probe.ts'
+import { clientOf, knock } from '../etcd/probe.ts'
 import * as pki from '../pki/index.ts'
 import { aroundRotateCa } from './clients.ts'
 import { isInstalled, servedCertificates } from './served.ts'
@@ -29,8 +29,6 @@ export interface ChangeStep {
   /** What a person may do between this step and the next; nothing after the last one. */
   between?: (cluster: Cluster) => string
 }
-
-const probeMs = 1500
 
 /** A new authority, and a client of it that every member must let in. */
 export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]): ChangeStep {
@@ -118,11 +116,10 @@ export function dueLeaves(cluster: Cluster): string[] {
 
 /** The hosts whose member lets a client of that authority in. */
 async function whoAdmits(cluster: Cluster, authority: Authority): Promise<string[]> {
-  const client = await clientOf(authority, cluster.name, 1)
-  const probes = await Promise.all(
-    cluster.hosts.map(({ address }) => probeTLS(address, cluster.etcd.clientPort, client, '/version', probeMs)),
-  )
-  return cluster.hosts.flatMap(({ name }, index) => (probes[index]?.kind === 'answered' ? [name] : []))
+  const as = await clientOf(authority, cluster.name, 1)
+  const admits = async (host: Host): Promise<string[]> =>
+    (await knock(cluster, host, { as })).kind === 'answered' ? [host.name] : []
+  return (await Promise.all(cluster.hosts.map(admits))).flat()
 }
 
 /** The authority that is to be left, or why no client of it can be made. */

@@ -3,7 +3,8 @@
 import type { Cluster } from '../core/cluster.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { bytes } from '../core/terminal.ts'
-import { endpointStatus } from '../etcd/etcdctl.ts'
+import { askMembers } from '../etcd/ask.ts'
+import { statusesOf } from '../etcd/judge.ts'
 import { look } from '../observe/look.ts'
 import { defragRules } from '../plans/defrag.ts'
 import * as verify from '../verify/index.ts'
@@ -43,10 +44,6 @@ export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boole
 }
 
 async function sizes(cluster: Cluster): Promise<Map<string, number>> {
-  const answers = await endpointStatus(cluster)
-  return new Map(
-    cluster.hosts.flatMap((host, index) =>
-      answers[index]?.ok ? [[host.name, answers[index].value.dbSizeBytes] as const] : [],
-    ),
-  )
+  const { hosts } = await askMembers(cluster)
+  return new Map(statusesOf(hosts).map(({ name, status }) => [name, status.dbSizeBytes]))
 }

@@ -1,13 +1,12 @@
 // A downgrade that is enabled in the data that a cluster was formed from.
 import type { Cluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
-import { endpointStatus } from '../etcd/etcdctl.ts'
+import { endpointStatus, valuesOf } from '../etcd/etcdctl.ts'
 import { cancelDowngrade } from '../etcd/maintenance.ts'
 
 /** The version that members say an enabled downgrade leads to; '' where none is. Before 3.6 etcd does not say. */
 async function enabledDowngrade(cluster: Cluster): Promise<string> {
-  const statuses = await endpointStatus(cluster)
-  return statuses.flatMap((answer) => (answer.ok ? [answer.value.downgradingTo] : [])).find(Boolean) ?? ''
+  return valuesOf(await endpointStatus(cluster)).find(({ downgradingTo }) => downgradingTo)?.downgradingTo ?? ''
 }
 
 /**

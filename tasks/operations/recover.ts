@@ -6,8 +6,9 @@ import { inOrder, runPipeline } from '../core/pipeline.ts'
 import { print, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { table } from '../core/terminal.ts'
-import { endpointStatus } from '../etcd/etcdctl.ts'
+import { askMembers } from '../etcd/ask.ts'
 import { refusal } from '../etcd/findings.ts'
+import { statusesOf } from '../etcd/judge.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { restoreTool } from '../etcd/snapshot.ts'
@@ -108,13 +109,11 @@ async function prepare(cluster: Cluster): Promise<HostData[]> {
 
 /** A member that answers knows better than its log how far it is. */
 async function lookAtMembers(cluster: Cluster, hosts: Host[]): Promise<HostData[]> {
-  const [there, statuses] = [
-    await lookAtData(cluster, hosts),
-    await endpointStatus(cluster, { endpoints: hosts.map(({ clientURL }) => clientURL) }),
-  ]
-  return there.map((one, index) => {
-    const status = statuses[index]
-    return status?.ok && one.hasData ? { ...one, commit: Math.max(one.commit, status.value.raftAppliedIndex) } : one
+  const there = await lookAtData(cluster, hosts)
+  const known = statusesOf((await askMembers(cluster, { hosts })).hosts)
+  return there.map((one) => {
+    const applied = known.find(({ name }) => name === one.host.name)?.status.raftAppliedIndex ?? 0
+    return one.hasData ? { ...one, commit: Math.max(one.commit, applied) } : one
   })
 }
 

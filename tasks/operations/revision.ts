@@ -4,7 +4,7 @@ import { notedRevisions } from '../acts/backup-store.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { recordCluster } from '../core/record.ts'
 import { today } from '../core/run.ts'
-import { endpointStatus } from '../etcd/etcdctl.ts'
+import { endpointStatus, valuesOf } from '../etcd/etcdctl.ts'
 import { reachMembers } from '../etcd/reach.ts'
 
 /** The highest revision that the cluster is known to have had. Not `known`: neither its record nor a member says it. */
@@ -60,7 +60,7 @@ export async function reachedBefore(cluster: Cluster, told?: number): Promise<Re
 /** The revision of each member that answers. */
 async function liveRevisions(cluster: Cluster): Promise<number[]> {
   await reachMembers(cluster)
-  return (await endpointStatus(cluster)).flatMap((answer) => (answer.ok ? [answer.value.revision] : []))
+  return valuesOf(await endpointStatus(cluster)).map(({ revision }) => revision)
 }
 
 /** Notes, once, how far the members are: from then on the record says that nothing went further unknown to it. */

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { identity, identityAt, probeTLS } from '../etcd/probe.ts'
+import { knock } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
 
 /** One port of a member, asked with our client certificate. */
@@ -20,19 +20,16 @@ export interface Served {
   letIn: boolean
 }
 
-const probeMs = 1500
-
 /** Asks every member at once; one that is silent takes 1.5 s. */
 export async function servedCertificates(cluster: Cluster): Promise<Served[]> {
   await reachMembers(cluster)
-  const client = identityAt(cluster, 'etcd-client') ?? identity()
   const places = cluster.hosts.flatMap((host) => [
     { host, port: 'client' as const, number: cluster.etcd.clientPort, file: `${host.name}/server.crt` },
     { host, port: 'peer' as const, number: cluster.etcd.peerPort, file: `${host.name}/${host.name}.crt` },
   ])
   return Promise.all(
     places.map(async ({ host, port, number, file }) => {
-      const probe = await probeTLS(host.address, number, client, '/version', probeMs)
+      const probe = await knock(cluster, host, { port: number })
       const here = fingerprint(readFileIfThere(join(cluster.paths.certs, file)))
       return {
         host,

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { clock } from '../core/run.ts'
 import { adviceOf } from '../etcd/advice.ts'
-import { type Answers, askMembers, type HostAnswers, limitMs } from '../etcd/ask.ts'
+import { type Answers, askMembers, type HostAnswers } from '../etcd/ask.ts'
 import { authorityCertificate, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import {
   type Answer,
@@ -17,7 +17,7 @@ import {
 } from '../etcd/etcdctl.ts'
 import type { Finding } from '../etcd/findings.ts'
 import { type Judged, judge, statusesOf, whyUntrusted } from '../etcd/judge.ts'
-import { type Probe, probeTLS } from '../etcd/probe.ts'
+import { knock, limitMs, type Probe } from '../etcd/probe.ts'
 import { attempt, impossible, refusals, type Visitors } from './refusals.ts'
 import { whyStale } from './served.ts'
 
@@ -87,7 +87,7 @@ async function seeRefusals(
   within: Within,
 ): Promise<HostAnswers & Pick<HostFacts, 'peer' | 'refusals'>> {
   const { host, probe } = one
-  const peer = await probeTLS(host.address, cluster.etcd.peerPort, visitors.client, '/version', within())
+  const peer = await knock(cluster, host, { port: cluster.etcd.peerPort, timeoutMs: within() })
   const meaningful = refusals.filter(
     ({ name, port, as }) =>
       name !== asPeer && (port === 'peer' ? speaks(peer) : speaks(probe) && (probe.kind === 'answered' || !as)),

@@ -7,7 +7,7 @@ import { readAuthority } from '../etcd/authority-key.ts'
 import { authoritySubject } from '../etcd/certificates.ts'
 import { refusal } from '../etcd/findings.ts'
 import { ofCertificates } from '../etcd/judge.ts'
-import { clientOf, type Identity, identity, identityAt, type Probe, probePlain, probeTLS } from '../etcd/probe.ts'
+import { clientOf, type Identity, identity, identityAt, knock, type Probe, probePlain } from '../etcd/probe.ts'
 
 /** Whom we pretend to be. `expired` may be impossible to make: then it says why. */
 export interface Visitors {
@@ -89,7 +89,7 @@ export function attempt(
   const visitor = refusal.as(visitors, host)
   return 'impossible' in visitor || 'unusable' in visitor
     ? undefined
-    : probeTLS(host.address, port, visitor, '/version', timeoutMs)
+    : knock(cluster, host, { port, as: visitor, timeoutMs })
 }
 
 /** Why a refusal cannot be tried with these visitors; undefined when it can. */

@@ -4,6 +4,7 @@ import { type CertificateReport, certificateReport } from '../etcd/certificates.
 import type { Member } from '../etcd/etcdctl.ts'
 import { warningsOf } from '../etcd/faults.ts'
 import { type Code, type Finding, rankOf, remedyOf, sentenceOf } from '../etcd/findings.ts'
+import { statusesOf } from '../etcd/judge.ts'
 import { agreedLeader, memberOf } from '../etcd/membership.ts'
 import { checks } from './checks.ts'
 import type { Facts } from './facts.ts'
@@ -110,7 +111,7 @@ export function failure({ report }: Verdict): OperationError {
 }
 
 const versionWarnings = ({ hosts }: Facts): string[] =>
-  [...new Set(hosts.flatMap(({ status }) => (status?.ok ? [status.value.version] : [])))].flatMap(warningsOf)
+  [...new Set(statusesOf(hosts).map(({ status }) => status.version))].flatMap(warningsOf)
 
 const faultReport = ({ cluster }: Facts, finding: Finding): FaultReport => ({
   code: finding.code,
@@ -129,7 +130,7 @@ function memberReports(facts: Facts): MemberReport[] {
   const extra = listed
     .filter((member) => !ofHosts.some((one) => one.member === member))
     .map((member) => ({ host: null, member }))
-  const leader = agreedLeader(hosts.flatMap(({ status }) => (status?.ok ? [status.value] : [])))
+  const leader = agreedLeader(statusesOf(hosts).map(({ status }) => status))
   return [...ofHosts, ...extra].map(({ host, member }) => {
     const known = hosts.find((one) => one.host.name === host)
     const status = known?.status?.ok ? known.status.value : undefined

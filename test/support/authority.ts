@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
-import { identity, probeTLS } from '../../tasks/etcd/probe.ts'
+import { identity, knock } from '../../tasks/etcd/probe.ts'
 import { clientsView, memberPids } from './load.ts'
 import { done, type Home, snapshotOf } from './verbs.ts'
 
@@ -19,9 +19,9 @@ export async function refused(home: Home, reason: RegExp | string, ...flags: str
 
 /** How the members answer this client: let in, or refused; one answer where all are of one mind. */
 export async function answers(home: Home, shown: { cert: string; key: string }): Promise<string[]> {
-  const probes = await Promise.all(
-    clientsView(home).hosts.map(({ address }) => probeTLS(address, 2379, identity(shown), '/version', 30_000)),
-  )
+  const cluster = clientsView(home)
+  const asked = { as: identity(shown), timeoutMs: 30_000 }
+  const probes = await Promise.all(cluster.hosts.map((host) => knock(cluster, host, asked)))
   return [...new Set(probes.map(({ kind }) => kind))]
 }
 

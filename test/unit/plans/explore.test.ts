@@ -49,14 +49,20 @@ const defrag: Verb = {
     done.filter((act) => act.do === 'defragment').length === recorded.length && done.at(-1)?.do === 'prove a write',
 }
 
-/** While a quorum commits, one verb brings back all that do not vote, however many and however lost. */
+/**
+ * While a quorum commits, one verb brings back all that do not vote, however many and however lost, and its guard lets
+ * it begin. Where all vote no guard refuses anything.
+ */
 function requireWayOut(state: State): void {
   const { world } = state
+  if (!hasQuorum(world)) return
   const silent = world.recorded.filter((host) => !voting(world).includes(host))
-  if (!hasQuorum(world) || silent.length === 0) return
   const verb = replace(...silent)
-  const refused = refusalOf(world, verb)
-  if (refused) broken(state.story, `no way out: ${verb.words} is refused: ${JSON.stringify(refused)}`)
+  for (const one of silent.length > 0 ? [verb] : [replace('h1'), scale(1), scale(3), scale(5)]) {
+    const refused = refusalOf(world, one)
+    if (refused) broken(state.story, `${one.words} is refused: ${JSON.stringify(refused)}`)
+  }
+  if (silent.length === 0) return
   const end = perform(state, verb).at(-1)
   if (!end || !all(silent, voting(end))) broken(state.story, `no way out: ${verb.words} does not help`)
 }
