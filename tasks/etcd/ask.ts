@@ -17,7 +17,7 @@ import {
 import type { Finding } from './findings.ts'
 import { atTheDoor, ofCertificates } from './judge.ts'
 import { majority } from './membership.ts'
-import { identityAt, knock, limitMs, type Probe } from './probe.ts'
+import { identityAt, knock, limitMs, type Probe, probePlain } from './probe.ts'
 import { type RunningVersion, versionsIn } from './versions.ts'
 
 /** What one host's member answered. */
@@ -90,7 +90,10 @@ async function lookIn(
   timeoutMs: number,
 ): Promise<Pick<HostAnswers, 'host' | 'probe' | 'door' | 'runs'>> {
   const port = cluster.etcd.clientPort
-  const probe = await knock(cluster, host, { timeoutMs })
+  const first = await knock(cluster, host, { timeoutMs })
+  // Go's HTTP server without TLS may reset such a connection, and say nothing.
+  const plain = first.kind === 'refused' && first.mute && (await probePlain(host.address, port, '/version', timeoutMs))
+  const probe: Probe = plain && plain.kind === 'answered' ? { kind: 'plain', reason: 'it does not speak TLS' } : first
   return { host, probe, door: atTheDoor(host, port, probe, trusted), runs: versionsIn(host.name, probe) }
 }
 
