@@ -59,7 +59,7 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/operations/carry-out.ts',
-    line: '    if (last && titleOf(last) === titleOf(act)) throw withoutTrace(cluster, act)\n',
+    line: `    if (last && titleOf(last) === titleOf(act)) throw refusal(cluster, { code: 'no-trace', what: titleOf(act) })\n`,
     wrong: '',
     tests: ['unit/operations/carry-out'],
   },
