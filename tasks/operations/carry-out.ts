@@ -27,6 +27,7 @@ export async function carryOut(
   let seen = start
   let foreseen: Plan | undefined
   let last: Act | undefined
+  noteSeen(seen)
   for (;;) {
     const plan = requirePlan(cluster, planOf(rules, seen), seen, foreseen === undefined)
     const [act] = plan.acts
@@ -37,6 +38,7 @@ export async function carryOut(
     await doAct(cluster, act)
     last = act
     seen = await look(cluster, scope, { seen, act })
+    noteSeen(seen, act)
     foreseen = { ...plan, acts: plan.acts.slice(1) }
   }
 }
@@ -79,6 +81,9 @@ function findingOf(obstacle: Obstacle, { findings }: Observation): Finding {
   const corrupt = obstacle.code === 'no-quorum' && findings.find(({ code }) => code === 'corrupt')
   return corrupt || obstacle
 }
+
+/** The log of a run has all that its plans were made from: they can be worked out again from it. */
+const noteSeen = (seen: Observation, act?: Act): void => run().note(`Seen: ${JSON.stringify({ act, seen })}\n`)
 
 /** Every real run is a test of the plans: the log has it where one was wrong. */
 function noteDifference(foreseen: Plan, now: Plan): void {

@@ -1,9 +1,11 @@
 // Walks through every state that faults and killed verbs can bring a cluster into, and holds what is promised there.
 import type { Finding } from '../../tasks/etcd/findings.ts'
 import { type GuardOptions, obstacle } from '../../tasks/operations/guard.ts'
+import { effectOf } from '../../tasks/plans/effects.ts'
 import { planOf } from '../../tasks/plans/plan.ts'
 import type { Act, Observation, Rules } from '../../tasks/plans/types.ts'
 import { titleOf } from '../../tasks/plans/words.ts'
+import { differences } from './conformance.ts'
 import { carriedOut, hasQuorum, killed, meanwhile, observe, runningVoters, type World } from './model.ts'
 
 export interface Verb {
@@ -52,6 +54,18 @@ const stopsLeader = (world: World, act: Act): boolean =>
 const costsQuorum = (world: World, act: Act, then: World): boolean =>
   hasQuorum(world) && !(hasQuorum(then) && (runningVoters(world).length < 3 || meanwhile(world, act).every(hasQuorum)))
 
+const compared = new Set<string>()
+
+/** What a plan foresees of an act is what the model makes of it. */
+function requireSameEffect(world: World, act: Act, then: World, coming: string[], told: string[]): void {
+  const key = JSON.stringify([{ ...world, done: [] }, act, coming])
+  if (compared.has(key)) return
+  compared.add(key)
+  const seen = observe(world, coming)
+  const otherwise = differences(seen, act, effectOf(seen, act), observe(then, coming))
+  if (otherwise.length > 0) broken(told, `the effect is not what the model says: ${otherwise.join('; ')}`)
+}
+
 /**
  * Carries the whole verb out, and holds every promise at every step.
  * @returns the worlds in which it may be killed; the last one: where it is done; none: it does not begin
@@ -78,6 +92,7 @@ export function perform({ world: start, story }: State, verb: Verb): World[] {
         return broken(told, `planned "${titleOf(planned)}", but now it is ${JSON.stringify(next)}`)
       const then = carriedOut(world, next.act)
       if (typeof then === 'string') return broken(told, `etcd refuses "${titleOf(planned)}": ${then}`)
+      requireSameEffect(world, next.act, then, verb.coming, told)
       if (costsQuorum(world, next.act, then)) broken(told, `"${titleOf(planned)}" costs the quorum`)
       if (stopsLeader(world, next.act)) broken(told, `"${titleOf(planned)}" stops the leader`)
       handOvers += planned.do === 'hand over' ? 1 : 0

@@ -17,6 +17,7 @@ import * as assert from 'uvu/assert'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { type Output, Run } from '../../tasks/core/run.ts'
 import { perform, type Verb } from '../../tasks/core/script.ts'
+import { differencesIn } from './conformance.ts'
 import { temporaryFolder } from './folder.ts'
 
 export interface Outcome {
@@ -59,7 +60,7 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   const variables = (): Record<string, string> => ({ HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment })
   const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables(), user)
   const verb = (name: string, ...words: string[]): Promise<Outcome> =>
-    user ? start(name, ...words).done : performHere(name, words, { ...environmentOfTests(), ...variables() })
+    user ? start(name, ...words).done : performAsForeseen(name, words, { ...environmentOfTests(), ...variables() })
   return {
     path,
     verb,
@@ -73,18 +74,42 @@ export function testHome(environment: Record<string, string> = {}, user?: number
   }
 }
 
-/** What a run of the verb leaves, as its script would leave it. */
-export async function performHere(name: string, words: string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
+/** Each real run tests the plans: what came must be what was foreseen. */
+async function performAsForeseen(name: string, words: string[], env: NodeJS.ProcessEnv): Promise<Outcome> {
+  let log = ''
+  const outcome = await performHere(name, words, env, (text) => (log += text))
+  const otherwise = [...(/^Not as foreseen.*/m.exec(log) ?? []), ...differencesIn(log)]
+  if (otherwise.length > 0) throw new Error(`${name} ${words.join(' ')}: ${otherwise.join('\n')}`)
+  return outcome
+}
+
+/** What a run of the verb leaves, as its script would leave it. `onNote`: hears what goes to the run's log. */
+export async function performHere(
+  name: string,
+  words: string[],
+  env: NodeJS.ProcessEnv,
+  onNote: (text: string, run: Run) => void = () => {},
+): Promise<Outcome> {
   const started = Date.now()
   const [stdout, stderr] = [collector(), collector()]
   const { verb } = (await import(`../../tasks/verbs/${name}.ts`)) as { verb: Verb }
-  const run = new Run({ env, stdout, stderr })
+  const run = new HeardRun({ env, stdout, stderr }, onNote)
   const exitCode = await perform(verb, words, run)
-  // Each real run tests the plans: what came must be what was foreseen.
-  const log = run.log && existsSync(run.log) ? readFileSync(run.log, 'utf8') : ''
-  const otherwise = /^Not as foreseen.*/m.exec(log)?.[0]
-  if (otherwise) throw new Error(`${name} ${words.join(' ')}: ${otherwise}`)
   return { exitCode, stdout: stdout.text, stderr: stderr.text, tookMs: Date.now() - started }
+}
+
+class HeardRun extends Run {
+  readonly #onNote: (text: string, run: Run) => void
+
+  constructor(around: ConstructorParameters<typeof Run>[0], onNote: (text: string, run: Run) => void) {
+    super(around)
+    this.#onNote = onNote
+  }
+
+  override note(text: string | Buffer): void {
+    super.note(text)
+    if (typeof text === 'string') this.#onNote(text, this)
+  }
 }
 
 /** An output that is kept. */

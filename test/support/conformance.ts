@@ -1,0 +1,120 @@
+// What an act made of a real cluster, against what its effect and the model say it makes: the comparison.
+import { effectOf } from '../../tasks/plans/effects.ts'
+import type { Act, Observation } from '../../tasks/plans/types.ts'
+import { titleOf } from '../../tasks/plans/words.ts'
+import { carriedOut, observe, type World } from './model.ts'
+
+/** One look of a run, and the act before it; the first look has none. */
+export interface Seen {
+  act?: Act
+  seen: Observation
+}
+
+const marked = 'Seen: '
+
+/** The looks of a run, from its log or a part of it. */
+export const looksIn = (log: string): Seen[] =>
+  log.split('\n').flatMap((line) => (line.startsWith(marked) ? [JSON.parse(line.slice(marked.length)) as Seen] : []))
+
+/** What each act of a run made otherwise than its effect says, from the run's log. */
+export function differencesIn(log: string): string[] {
+  const looks = looksIn(log)
+  return looks.flatMap(({ act, seen }, at) => {
+    const before = looks[at - 1]?.seen
+    return act && before ? differences(before, act, effectOf(before, act), seen) : []
+  })
+}
+
+/** The same by the model. */
+export const differencesOfModel = (before: World, seen: Observation, act: Act, after: Observation): string[] => {
+  const then = carriedOut(before, act)
+  const coming = Object.keys(after.hosts)
+  return differences(seen, act, typeof then === 'string' ? then : observe(then, coming), after)
+}
+
+/** How far a log may lag to count as near the furthest (tasks/plans/members.ts). */
+const near = 1000
+
+/**
+ * How what is there differs from what was foreseen, in all that the rules read. By rule: ids of new members, raft
+ * indexes, the leader (an election may happen at any time) and what an act leaves open.
+ */
+export function differences(
+  before: Observation,
+  act: Act,
+  foreseen: Observation | string,
+  after: Observation,
+): string[] {
+  if (typeof foreseen === 'string') return [`${titleOf(act)}: it is done, but was foreseen as refused (${foreseen})`]
+  const [due, is] = [viewOf(foreseen, before, act), viewOf(after, before, act)]
+  const open = leftOpen(before, act)
+  return [...new Set([...Object.keys(due), ...Object.keys(is)])]
+    .filter((key) => due[key] !== is[key] && !open(key))
+    .map((key) => `${titleOf(act)}: ${key} is ${is[key] ?? 'nothing'}, foreseen was ${due[key] ?? 'nothing'}`)
+}
+
+/** What an observation says to rules, as text by what it is about. */
+function viewOf(seen: Observation, before: Observation, act: Act): Record<string, string> {
+  const { hosts, members, leader, downgradingTo } = seen
+  const idOf = (id: string): string => (before.members?.some((one) => one.id === id) ? id : 'new')
+  const hostOf = (host = ''): string => (host in hosts ? host : 'no host')
+  const listed = (members ?? []).map((one) => {
+    const states = [one.learner && 'learner', one.started && 'started'].filter(Boolean)
+    return [hostOf(one.host), idOf(one.id), ...states].join(' ')
+  })
+  const votes = members?.some((one) => one.host === leader && !one.learner)
+  return {
+    members: members ? listed.sort().join(', ') : 'unknown',
+    leader: leader === undefined ? 'none' : act.do === 'hand over' ? leader : votes ? 'a voter' : 'no voter',
+    ...(act.do === 'end downgrade' && { downgradingTo: `${downgradingTo}` }),
+    ...notesOf(seen),
+    ...Object.fromEntries(Object.keys(hosts).flatMap((host) => hostView(seen, host, idOf, act))),
+  }
+}
+
+const notesOf = (seen: Observation): Record<string, string> => ({
+  recorded: seen.recorded.join(),
+  replacing: JSON.stringify(seen.replacing),
+  versions: [seen.version, seen.upgradingTo, seen.programs].join(),
+  backups: String(seen.backups.length),
+  uncovered: Object.keys(seen.uncovered).join(),
+  strict: String(seen.strict),
+  done: seen.done.map(titleOf).join(),
+})
+
+function hostView(seen: Observation, host: string, idOf: (id: string) => string, act: Act): [string, string][] {
+  const { ready, empty, answer } = seen.hosts[host] ?? { ready: false, empty: false }
+  // A removed member may answer for a moment before it ends.
+  const isMember = answer && (!seen.members || seen.members.some(({ id }) => id === answer.member))
+  const furthest = Math.max(...Object.values(seen.hosts).map((one) => one.answer?.index ?? 0))
+  const states =
+    isMember &&
+    [
+      answer.learner && 'learner',
+      answer.follows && 'follows',
+      answer.commits && 'commits',
+      answer.index < furthest - near && 'lags',
+    ].filter(Boolean)
+  return [
+    [`${host} ready`, String(ready)],
+    [`${host} empty`, String(empty)],
+    [`${host} runs`, isMember ? `${answer.version} as ${idOf(answer.member)}` : 'nothing'],
+    [`${host} states`, states ? states.join(' ') : 'none'],
+    ...(act.do === 'enable downgrade' && isMember
+      ? [[`${host} works at`, `${answer.works}, ${answer.written}`] as [string, string]]
+      : []),
+  ]
+}
+
+/**
+ * Whose data lie on a host that is brought up is found out then: its member may start. Without a quorum nobody can say
+ * who the members are, nor who leads once there is one again.
+ */
+function leftOpen(before: Observation, act: Act): (key: string) => boolean {
+  const ofMembers = before.members
+    ? []
+    : ['members', 'leader', ...Object.keys(before.hosts).map((one) => `${one} states`)]
+  const silent = Object.keys(before.hosts).filter((host) => act.do === 'bring up' && !before.hosts[host]?.answer)
+  const open = [...ofMembers, ...silent.flatMap((host) => [`${host} runs`, `${host} states`])]
+  return (key) => open.includes(key)
+}
