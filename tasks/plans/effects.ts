@@ -31,7 +31,8 @@ const effects: Effects = {
     const voters = rest.filter(({ learner }) => !learner)
     const well = voters.filter(({ host }) => host !== undefined && votes(seen, host)).length
     if (well < quorum(voters.length)) return `of ${voters.length} members that stay only ${well} commit`
-    return withMembers(seen, rest)
+    const host = members.find((member) => member.id === id)?.host
+    return withMembers(host === undefined ? seen : withoutLead(seen, host), rest)
   },
   'add learner': (seen, { host }) => {
     const members = seen.members ?? []
