@@ -22,18 +22,19 @@ const hosts = names(3)
 const tally: Tally = { acts: 0, plans: 0, refusals: 0, elections: 0, differences: [], cures: [] }
 const writes = { acknowledged: 0, lost: 0 }
 
-const verbs = (chance: Chance): string[] => {
+/** Verbs that are carried out by plans: those may be ended between two acts. */
+function planned(chance: Chance): string[] {
   const [one, other] = [chance.of(hosts), chance.of(hosts)]
   return chance.of([
     ['replace', one],
     ['replace', ...new Set([one, other])],
     ['scale', '--masters', chance.of(['5', '4', '1'])],
-    ['defrag', ...chance.of([[], ['--disarm']])],
-    ['restart', ...chance.of([[], [one]])],
     ['upgrade', '--etcd-version', next],
-    ['up'],
+    ['defrag', ...chance.of([[], ['--disarm']])],
   ])
 }
+const others = (chance: Chance): string[] =>
+  chance.of([['restart'], ['restart', chance.of(hosts)], ['up'], ['rotate-certs', '--all']])
 
 /** With the programs that the verb is for. */
 function drawn(teller: Teller, words: string[], killAfter?: number): Promise<unknown> {
@@ -43,7 +44,7 @@ function drawn(teller: Teller, words: string[], killAfter?: number): Promise<unk
 
 /** What befalls the cluster, and what somebody does then. */
 async function tell(teller: Teller, chance: Chance): Promise<void> {
-  const struck = chance.of([[], [hosts[0]], [hosts[1]], [hosts[2]], [hosts[0], hosts[1]], [hosts[2], hosts[0]]])
+  const struck = chance.of([[], ...hosts.map((host) => [host]), [hosts[0], hosts[1]], [hosts[2], hosts[0]]])
   for (const host of struck as string[]) {
     const deed = chance.of(Object.keys(deeds))
     const failed = await befall(home, deed, host).then(
@@ -52,9 +53,10 @@ async function tell(teller: Teller, chance: Chance): Promise<void> {
     )
     teller.told.push(`${deed} ${host}${failed}`)
   }
-  const what = chance.of(['verb', 'verb', 'verb', 'killed', 'killed', 'try', 'try', 'nothing'])
-  if (what === 'verb') await drawn(teller, verbs(chance))
-  if (what === 'killed') await drawn(teller, verbs(chance), 1 + chance.below(6))
+  const what = chance.of(['verb', 'verb', 'other', 'killed', 'killed', 'killed', 'try', 'try', 'nothing'])
+  if (what === 'verb') await drawn(teller, planned(chance))
+  if (what === 'other') await drawn(teller, others(chance))
+  if (what === 'killed') await drawn(teller, planned(chance), 1 + chance.below(6))
   for (let left = what === 'try' ? 3 : 0; left > 0; left--) {
     const acts = actsToTry(await withCluster(home, (cluster) => look(cluster)))
     if (acts.length > 0) await tried(teller, chance.of(acts))

@@ -90,6 +90,7 @@ export async function carried(
   }
   const outcome = await performHere(verb, [...flags, '--yes'], environmentOf(home), heard)
   const isKilled = killAfter !== undefined && outcome.exitCode === 130
+  told.push(`  ${Math.round(outcome.tookMs / 1000)} s`)
   if (outcome.exitCode !== 0) told.push(`  exit ${outcome.exitCode}: ${outcome.stderr.trim().split('\n').join(' | ')}`)
   if (planned) comparePlan(teller, planned, acts, outcome, isKilled)
   if (acts.length > 0 && outcome.exitCode !== 0 && !isKilled) differ(teller, `${words.join(' ')} ends in the middle`)
@@ -240,7 +241,7 @@ function versionFor(home: Home, words: string[]): string {
 /** The first thing that verify, or else status, names. */
 async function whatIsWrong(home: Home): Promise<{ codes: string; remedy: string }> {
   use(home, folderOf(recorded(home).version))
-  const { exitCode, stdout, stderr } = await home.verb('verify', '--json', '--timeout', '6')
+  const { exitCode, stdout, stderr } = await home.verb('verify', '--json', '--timeout', '4')
   if (exitCode === 0) {
     const { warning } = JSON.parse((await home.verb('status', '--json')).stdout) as { warning?: string }
     const isNamed = warning && commandsIn(warning).length > 0
