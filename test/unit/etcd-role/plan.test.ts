@@ -30,6 +30,7 @@ interface Plan {
   converge: string[]
   settle: string[]
   restart: string[]
+  left: { code: string; host: string }[]
 }
 
 const filter = join(projectFolder, 'templates/ansible/roles/etcd/filter_plugins')
@@ -162,9 +163,27 @@ test('a host that is to start afresh beside a part of older data is refused, wit
   assert.match(refusal, 'mv /var/lib/etcd/member /var/lib/etcd/member.old')
 })
 
-test('a host without data, while the formed cluster does not answer, is refused', () => {
-  const { refusal } = plan(three({ ...good, running: false }, { master01: fresh })).plan
-  assert.match(refusal, 'master01 has no data, but master02 and master03 belonged to a formed cluster')
+test('a host without data, while the formed cluster does not answer and cannot be a quorum, is refused', () => {
+  const { refusal } = plan(three(fresh, { master02: { ...good, running: false } })).plan
+  assert.match(refusal, 'master01 has no data, but master02 belonged to a formed cluster')
+})
+
+test('stopped members that are a quorum with their data are started first, and the host without data is left', () => {
+  const down = { ...good, running: false }
+  for (const [other, started] of [
+    [down, ['master02', 'master03']],
+    [good, ['master02']],
+  ] as const) {
+    const neighbours = other.running ? ['https://10.0.0.03:2379'] : []
+    const looks = { master01: { ...fresh, neighbours }, master02: down, master03: other }
+    const { plan: decided } = plan(looks)
+    assert.equal([decided.refusal, decided.converge, decided.settle, decided.restart], ['', started, started, []])
+    assert.is(decided.state.master02, 'existing')
+    assert.equal(
+      decided.left.map(({ code, host }) => [code, host]),
+      [['data-lost', 'master01']],
+    )
+  }
 })
 
 test('a fresh host alone in the play is refused where etcd answers on another host', () => {

@@ -16,6 +16,7 @@ def etcd_changes(looks):
 
 def etcd_plan(looks, peer_urls, answers, witnesses=()):
     """The plan: refusals (findings; the first reason to touch nothing), state, converge, settle and restart.
+    left: findings of hosts that are left as they are, told once the others are done.
 
     looks: host -> look; peer_urls: host -> peer URL of every host in the inventory group;
     answers: the member lists (etcdctl's JSON) of those members that answered; witnesses: hosts that are only asked.
@@ -33,6 +34,16 @@ def etcd_plan(looks, peer_urls, answers, witnesses=()):
             "See each one's own list with: etcdctl member list.",
         )
     )
+    waking = _waking(looks, peer_urls, refusal)
+    if waking:
+        return {
+            "refusals": [],
+            "state": {host: "existing" for host in looks},
+            "converge": waking,
+            "settle": waking,
+            "restart": [],
+            "left": [_lost_meanwhile(host) for host in sorted(looks) if not looks[host].get("has_data")],
+        }
     bootstrapping = not any(look.get("state") == "existing" for look in looks.values()) and not _joins(
         looks, peer_urls, members
     )
@@ -59,6 +70,7 @@ def etcd_plan(looks, peer_urls, answers, witnesses=()):
         "restart": sorted(
             restart, key=lambda host: (looks[host].get("healthy", True), looks[host].get("leader", False))
         ),
+        "left": [],
     }
 
 
@@ -105,6 +117,26 @@ def _refusal(looks, peer_urls, members, witnesses):
             )
     empty = [host for host in sorted(looks) if not looks[host].get("has_data")]
     return next(filter(None, (_refusal_of_empty(host, empty, looks, peer_urls, members) for host in empty)), None)
+
+
+def _waking(looks, peer_urls, refusal):
+    """The stopped members that make a quorum with those that run, where only a host without data stands in their way:
+    they have all that was acknowledged, and until they run nobody can replace that host."""
+    if not refusal or refusal["code"] not in ("others-unasked", "others-silent"):
+        return []
+    kept = [host for host, look in looks.items() if look.get("has_data") and look.get("state") == "existing"]
+    return [host for host in kept if not looks[host].get("running")] if len(kept) > len(peer_urls) // 2 else []
+
+
+def _lost_meanwhile(host):
+    """A host without data, of which the members could not be asked before."""
+    return _finding(
+        "data-lost",
+        host,
+        "%s has no data, and was left as it is; the other members were started." % host,
+        "To make it a new member by hand: remove its member, if it has one, then etcdctl member add, then run this "
+        "again.",
+    )
 
 
 def _other_members(peer_urls, members):
