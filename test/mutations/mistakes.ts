@@ -159,4 +159,16 @@ export const mistakes: Mistake[] = [
     wrong: 'if members is not None and not set(members) >= set(peer_urls.values()):',
     tests: ['unit/etcd-role/plan'],
   },
+  {
+    file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
+    line: 'if len(kept) > len(peer_urls) // 2 else []',
+    wrong: 'if kept else []',
+    tests: ['unit/etcd-role/plan'],
+  },
+  {
+    file: 'tasks/plans/effects.ts',
+    line: 'withMembers(host === undefined ? seen : withoutLead(seen, host), rest)',
+    wrong: 'withMembers(seen, rest)',
+    tests: ['unit/plans/effects'],
+  },
 ]

@@ -28,8 +28,15 @@ export function differencesIn(log: string): string[] {
 /** The same by the model. */
 export const differencesOfModel = (before: World, seen: Observation, act: Act, after: Observation): string[] => {
   const then = carriedOut(before, act)
-  const coming = Object.keys(after.hosts)
-  return differences(seen, act, typeof then === 'string' ? then : observe(then, coming), after)
+  return differences(seen, act, typeof then === 'string' ? then : observed(then, seen, after), after)
+}
+
+/** As the look saw it: who looks at members only asks no host whether it is ready. */
+function observed(world: World, { hosts: before }: Observation, after: Observation): Observation {
+  const seen = observe(world, Object.keys(after.hosts))
+  if (Object.values(before).some(({ ready }) => ready)) return seen
+  const hosts = Object.entries(seen.hosts).map(([name, host]) => [name, { ...host, ready: false }])
+  return { ...seen, hosts: Object.fromEntries(hosts) }
 }
 
 /** How far a log may lag to count as near the furthest (tasks/plans/members.ts). */
