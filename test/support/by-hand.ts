@@ -32,7 +32,7 @@ export function withCluster<T>(home: Home, act: (cluster: Cluster) => Promise<T>
 }
 
 /** Where a local host's member has its data. */
-export const dataOf = (home: Home, host: string): string =>
+const dataOf = (home: Home, host: string): string =>
   join(home.path, '.cluster/etcd-cluster-1/hosts', host, 'var/lib/etcd/member')
 
 export const hasData = (home: Home, host: string): boolean => existsSync(join(dataOf(home, host), 'wal'))
