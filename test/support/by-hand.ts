@@ -85,7 +85,7 @@ const alarm =
     const member = memberOf(host, await memberList(cluster))
     const gateway = openGateway(cluster, 1)
     const request = { action: 'ACTIVATE', memberID: BigInt(`0x${member?.id}`).toString(), alarm: kind }
-    await gateway.ask(cluster.hosts[0]?.clientURL ?? '', 'maintenance/alarm', request).finally(() => gateway.close())
+    await gateway.ask(host.clientURL, 'maintenance/alarm', request).finally(() => gateway.close())
   }
 
 /** By what they are called in a story; each about one host. */

@@ -260,7 +260,7 @@ async function whatIsWrong(home: Home, looks = 3): Promise<{ codes: string; reme
 
 /** The commands that a text names, in their order, with what a person fills in. */
 function commandsIn(text: string): string[][] {
-  const ours = /npx zx scripts\/([a-z-]+)\.ts((?: (?:--[a-z-]+(?: (?:[\d.]*\d|N))?|master\d\d))*)/
+  const ours = /npx zx scripts\/([a-z-]+)\.ts((?: (?:--[a-z-]+(?: (?:[\d.]*\d|N|HOST))?|master\d\d))*)/
   const theirs =
     /eval "\$\(npx zx scripts\/env\.ts\)" && etcdctl ((?:[a-z]+ ?)+(?:[0-9a-f]{8,16})?(?: --peer-urls=\S+)?)/
   const found = [...text.matchAll(new RegExp(`${theirs.source}|${ours.source}`, 'g'))]
@@ -270,6 +270,6 @@ function commandsIn(text: string): string[][] {
       .trim()
       .split(' ')
       .filter((word) => word && word !== '--plan')
-    return [verb, ...words.map((word) => (word === 'N' ? '3' : word))]
+    return [verb, ...words.map((word) => ({ N: '3', HOST: 'master02' })[word] ?? word)]
   })
 }
