@@ -20,7 +20,7 @@ export const environmentOf = (home: Home): NodeJS.ProcessEnv => ({
   HA_ETCD_PROVIDER: 'local',
 })
 
-/** Calls `act` with the home's cluster, as a verb has it. `speed`: of the run's clock, by which patience is measured. */
+/** Calls `act` with the home's cluster, as a verb has it. `speed`: of the run's clock, which measures patience. */
 export function withCluster<T>(home: Home, act: (cluster: Cluster) => Promise<T>, speed = 1): Promise<T> {
   const started = Date.now()
   const silent = { write: () => true }

@@ -1,4 +1,4 @@
-// Stories of a real cluster: verbs carried out and compared act by act with what was foreseen, and cures by what is named.
+// Stories of a real cluster: verbs compared act by act with what was foreseen, and cures by what is named.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { membershipActs } from '../../tasks/acts/members.ts'
