@@ -85,9 +85,21 @@ export async function hostsInInventory(file: string): Promise<OwnHost[]> {
       output: stderr,
       ...(vaultWords.test(stderr) && { hint: vaultHint }),
     })
-  const inventory = JSON.parse(stdout) as Record<string, { hosts?: string[]; children?: string[] }> & {
-    _meta: { hostvars: Record<string, HostVars> }
-  }
+  return hostsListed(JSON.parse(stdout) as Inventory, file, configured)
+}
+
+type HostVars = Record<string, unknown>
+type Groups = Record<string, { hosts?: string[]; children?: string[] }>
+
+/** What `ansible-inventory --list` prints. */
+export type Inventory = Groups & { _meta: { hostvars: Record<string, HostVars> } }
+
+/**
+ * The masters in an inventory that was read. Pure.
+ * @param configured what the person's ansible.cfg says where the inventory is silent
+ * @throws UsageError
+ */
+export function hostsListed(inventory: Inventory, file: string, configured: Record<string, string>): OwnHost[] {
   const group = groups.find((name) => inventory[name])
   if (!group)
     throw new UsageError(
@@ -100,14 +112,11 @@ export async function hostsInInventory(file: string): Promise<OwnHost[]> {
   return hosts
 }
 
-type HostVars = Record<string, unknown>
-
-function membersOf(inventory: Record<string, { hosts?: string[]; children?: string[] }>, group: string): string[] {
+function membersOf(inventory: Groups, group: string): string[] {
   const { hosts = [], children = [] } = inventory[group] ?? {}
   return [...new Set([...hosts, ...children.flatMap((child) => membersOf(inventory, child))])]
 }
 
-/** @param configured what the person's ansible.cfg says where the inventory is silent */
 function ownHost(name: string, vars: HostVars, file: string, configured: Record<string, string>): OwnHost {
   const where = `${name} in ${file}`
   const text = (...keys: string[]): string | undefined => literal(vars, keys, where)
