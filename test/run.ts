@@ -2,7 +2,7 @@
 // uvu alone exits 0 when before() throws, when .run() is forgotten and when no file matches; here each of these fails.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -48,7 +48,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 if (!values.root && values.kind !== 'e2e') await prepared()
 const outcomes = values.kind
   ? await runAll(find(values.kind), values.kind === 'long' ? 1 : 2) // those measure stalls: not side by side
-  : await runAll([...find('unit'), ...find('integration')], 2)
+  : await runAll([...find('integration'), ...find('unit')], availableParallelism() + 1) // the long ones first; many wait
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 
