@@ -1,10 +1,26 @@
 // The ladder of etcd's minor versions on one member, up and down, killed at each step and gone on with; what was backed
-// up in the middle is restored on either side.
-import { readdirSync, readFileSync } from 'node:fs'
+// up in the middle is restored on either side; and what the v2 store keeps from going up.
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { folderOf, forReal, go, must, recorded, runs, use, v35, v36, v37 } from '../support/ladder.ts'
+import {
+  count,
+  folderOf,
+  forReal,
+  go,
+  must,
+  recorded,
+  runs,
+  use,
+  v35,
+  v36,
+  v37,
+  writeSome,
+  written,
+} from '../support/ladder.ts'
+import { clientsView } from '../support/load.ts'
 import { killedAt, testHome } from '../support/verbs.ts'
 
 const alone = testHome()
@@ -52,6 +68,33 @@ forReal('down from 3.7 to 3.5, killed at each step; a downgrade that was begun i
   await go(alone, 'downgrade', v35)
   await runs(alone, v35)
   await must(alone, v35, 'verify')
+})
+
+forReal('keys in the v2 store keep a cluster from 3.6; restoring a backup is the cure', async () => {
+  writeFileSync(
+    join(alone.path, 'cluster.yaml'),
+    `etcd: { binaries: ${folderOf(v35)}, environment: { ETCD_ENABLE_V2: "true" } }\n`,
+  )
+  assert.is((await alone.verb('up', '--yes')).exitCode, 0)
+  const certs = join(alone.path, 'certs/etcd-cluster-1')
+  const identity = ['--cacert', 'ca.crt', '--cert', 'etcd-client.crt', '--key', 'etcd-client.key']
+  const url = `${clientsView(alone).hosts[0]?.clientURL}/v2/keys/greeting`
+  const put = spawnSync('curl', ['-sf', ...identity, '-XPUT', url, '-d', 'value=hello'], {
+    cwd: certs,
+    encoding: 'utf8',
+  })
+  assert.is(put.status, 0, put.stderr)
+  writeSome(alone, v35, 'v3')
+  await must(alone, v35, 'up', '--yes')
+  use(alone, folderOf(v36))
+  const refused = await alone.verb('upgrade', '--etcd-version', v36)
+  assert.is(refused.exitCode, 1)
+  assert.match(refused.stderr, /nothing was changed(.|\n)*v2 store(.|\n)*scripts\/backup\.ts/)
+  assert.equal([recorded(alone).version, recorded(alone).upgradingTo], [v35, undefined])
+  const { folder } = JSON.parse(await must(alone, v35, 'backup', '--json'))
+  await must(alone, v35, 'restore', folder, '--yes')
+  await go(alone, 'upgrade', v36)
+  assert.is(written(alone, v36, 'v3'), count)
 })
 
 test.after(() => alone.downAll())
