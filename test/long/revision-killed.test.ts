@@ -1,12 +1,31 @@
 // What clients with a cache see of every restore, and of a recover that is killed: the revision never goes back.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { loseHosts } from '../support/load.ts'
-import { done, killedAt } from '../support/verbs.ts'
-import { endAll, home, newer, requireTold, upWithBackups } from '../support/watchers.ts'
+import { etcdctlView } from '../support/disasters.ts'
+import { loseHosts, putAll } from '../support/load.ts'
+import { done, killedAt, testHome } from '../support/verbs.ts'
+import { newer, requireTold } from '../support/watchers.ts'
 
+const home = testHome()
 const whereNewer = newer ? test : test.skip
 let [older, later] = ['', '']
+
+/** Brings a cluster up, and makes a backup of it before and after its last writes; returns their folders. */
+async function upWithBackups(): Promise<[older: string, later: string]> {
+  writeFileSync(join(home.path, 'cluster.yaml'), `etcd: { binaries: ${newer?.folder} }\n`)
+  await done(home.verb('up', '--yes', '--json'))
+  const backup = async (): Promise<string> => (await done(home.verb('backup', '--json'))).folder as string
+  const write = (first: number, last: number, value: string): Promise<void> => {
+    const keys = Array.from({ length: last - first }, (_, index): [string, string] => [`key/${first + index}`, value])
+    return putAll(etcdctlView(home), keys)
+  }
+  await write(0, 20, 'first')
+  const older = await backup()
+  await write(10, 40, 'second')
+  return [older, await backup()]
+}
 
 test.before(async () => {
   if (newer) [older, later] = await upWithBackups()
@@ -15,7 +34,9 @@ test.before(async () => {
 whereNewer('a client with a cache is told of a restore, of the same again, and of an older one', async () => {
   const raised: number[] = []
   for (const backup of [later, later, older])
-    raised.push((await requireTold(() => done(home.verb('restore', backup, '--yes', '--json')))).raisedTo as number)
+    raised.push(
+      (await requireTold(home, () => done(home.verb('restore', backup, '--yes', '--json')))).raisedTo as number,
+    )
   assert.equal(
     raised,
     raised.toSorted((a, b) => a - b),
@@ -25,7 +46,7 @@ whereNewer('a client with a cache is told of a restore, of the same again, and o
 whereNewer(
   'so is one of a recover from the only member that is left, killed before and after its data is swapped',
   async () => {
-    await requireTold(async () => {
+    await requireTold(home, async () => {
       loseHosts(home, ['master01', 'master02'])
       for (const step of ['[COMPLETED] Restore it beside the data', '[STARTED] Start it again as a member'])
         await killedAt(home, step, 'recover', '--yes')
@@ -43,6 +64,6 @@ whereNewer('where neither record nor member says how far it was, restore asks, w
   assert.is(raisedTo, 8_000_000_000)
 })
 
-test.after(endAll)
+test.after(() => home.downAll())
 
 test.run()

@@ -1,14 +1,12 @@
 // Clients with a cache, as the watch cache of a kube-apiserver: what they see of restore and recover.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import { clientEnvironment } from '../../tasks/etcd/client-environment.ts'
 import { call, put } from '../../tasks/etcd/etcdctl.ts'
 import { etcdctlView } from './disasters.ts'
-import { putAll } from './load.ts'
-import { done, testHome } from './verbs.ts'
+import type { Home } from './verbs.ts'
 import { etcdOf } from './versions.ts'
 import { pause, until } from './wait.ts'
 
@@ -29,19 +27,15 @@ interface Cache {
 
 /** An etcd that can raise the revision of what it restores. */
 export const newer = await etcdOf('3.6.14')
-export const home = testHome()
-const caches: Cache[] = []
 
-const cluster = (): Cluster => etcdctlView(home, 'etcd-cluster-1', newer?.folder)
-const list = (): Promise<Range> => call<Range>(cluster(), ['get', '', '--prefix'], {})
+const clusterOf = (home: Home): Cluster => etcdctlView(home, 'etcd-cluster-1', newer?.folder)
+const list = (home: Home): Promise<Range> => call<Range>(clusterOf(home), ['get', '', '--prefix'], {})
 const keysOf = ({ kvs = [] }: Range): Map<string, string> => new Map(kvs.map(({ key, value }) => [key, value]))
 
-async function startCache(): Promise<Cache> {
-  const first = await list()
-  const { revision } = first.header
-  const cache: Cache = { keys: keysOf(first), revision, told: Promise.resolve(''), stop: () => undefined }
-  caches.push(Object.assign(cache, follow(cache)))
-  return cache
+async function startCache(home: Home): Promise<Cache> {
+  const first = await list(home)
+  const [keys, { revision }] = [keysOf(first), first.header]
+  return { keys, revision, ...follow(home, keys, revision) }
 }
 
 interface Watched {
@@ -51,7 +45,7 @@ interface Watched {
 /**
  * Where the connection is lost, or there is no leader, it goes on from the last that it saw, as client libraries do.
  */
-function follow({ keys, revision }: Cache): Pick<Cache, 'told' | 'stop'> {
+function follow(home: Home, keys: Cache['keys'], revision: number): Pick<Cache, 'told' | 'stop'> {
   let next = revision + 1
   let child: ChildProcess | undefined
   let stopped = false
@@ -65,7 +59,7 @@ function follow({ keys, revision }: Cache): Pick<Cache, 'told' | 'stop'> {
   const told = async (): Promise<string> => {
     let said = ''
     for (; !stopped && !said.includes('compacted'); await pause(200)) {
-      child = watch(next)
+      child = watch(clusterOf(home), next)
       said = await linesAndWords(child, read)
     }
     return said
@@ -79,10 +73,10 @@ function follow({ keys, revision }: Cache): Pick<Cache, 'told' | 'stop'> {
   }
 }
 
-function watch(from: number): ChildProcess {
+function watch(cluster: Cluster, from: number): ChildProcess {
   const words = ['watch', '--prefix', '', '--rev', String(from), '--write-out', 'json']
   return spawn(join(newer?.folder ?? '', 'etcdctl'), words, {
-    env: { ...process.env, ...clientEnvironment(cluster()) },
+    env: { ...process.env, ...clientEnvironment(cluster) },
   })
 }
 
@@ -99,9 +93,9 @@ function linesAndWords(child: ChildProcess, onLine: (line: string) => void): Pro
 }
 
 /** A key that is written now, and was never written before, reaches the client. */
-async function requireFollows(cache: Cache): Promise<void> {
+async function requireFollows(home: Home, cache: Cache): Promise<void> {
   const key = `after-${cache.revision}`
-  await put(cluster(), key, 'x')
+  await put(clusterOf(home), key, 'x')
   await until('it follows', () => cache.keys.has(Buffer.from(key).toString('base64')))
 }
 
@@ -109,37 +103,29 @@ async function requireFollows(cache: Cache): Promise<void> {
  * A client that followed before `act` is told, whatever it had seen; one that lists afterwards sees what etcd holds,
  * and follows.
  */
-export async function requireTold(act: () => Promise<Record<string, unknown>>): Promise<Record<string, unknown>> {
-  const cache = await startCache()
-  await requireFollows(cache) // further than its list
-  const outcome = await act()
-  let said: string | undefined
-  void cache.told.then((words) => (said = words))
-  await until('it is told', () => said !== undefined)
-  assert.match(said ?? '', /compacted/)
-  const fresh = await startCache()
-  assert.ok(fresh.revision > cache.revision + 1, `${fresh.revision} is not above ${cache.revision}`)
-  await requireFollows(fresh)
-  assert.equal(fresh.keys, keysOf(await list()))
-  fresh.stop()
-  return outcome
+export async function requireTold<T>(home: Home, act: () => Promise<T>): Promise<T> {
+  const cache = await startCache(home)
+  try {
+    await requireFollows(home, cache) // further than its list
+    const outcome = await act()
+    let said: string | undefined
+    void cache.told.then((words) => (said = words))
+    await until('it is told', () => said !== undefined)
+    assert.match(said ?? '', /compacted/)
+    await requireFollowsAfresh(home, cache.revision)
+    return outcome
+  } finally {
+    cache.stop()
+  }
 }
 
-/** Brings a cluster up, and makes a backup of it before and after its last writes; returns their folders. */
-export async function upWithBackups(): Promise<[older: string, later: string]> {
-  writeFileSync(join(home.path, 'cluster.yaml'), `etcd: { binaries: ${newer?.folder} }\n`)
-  await done(home.verb('up', '--yes', '--json'))
-  const backup = async (): Promise<string> => (await done(home.verb('backup', '--json'))).folder as string
-  const keys = (first: number, last: number, value: string): [string, string][] =>
-    Array.from({ length: last - first }, (_, index) => [`key/${first + index}`, value])
-  await putAll(cluster(), keys(0, 20, 'first'))
-  const older = await backup()
-  await putAll(cluster(), keys(10, 40, 'second'))
-  return [older, await backup()]
-}
-
-/** Ends every client, and takes the cluster down. */
-export async function endAll(): Promise<void> {
-  for (const { stop } of caches) stop()
-  await home.downAll()
+async function requireFollowsAfresh(home: Home, before: number): Promise<void> {
+  const fresh = await startCache(home)
+  try {
+    assert.ok(fresh.revision > before + 1, `${fresh.revision} is not above ${before}`)
+    await requireFollows(home, fresh)
+    assert.equal(fresh.keys, keysOf(await list(home)))
+  } finally {
+    fresh.stop()
+  }
 }
