@@ -28,7 +28,7 @@ const operations: Words[] = [
   ['rotate-ca'],
   ['defrag'],
 ]
-/** All of them look alike: these stand for them where another thing is to be seen. */
+/** All of them look alike (test/unit/operations/guard.test.ts): these stand for them. */
 const some: Words[] = [['rotate-certs', '--all'], ['replace', 'master01'], ['rotate-ca']]
 const backup: Words = ['backup']
 
@@ -75,7 +75,7 @@ async function backupGoesOn(): Promise<void> {
 
 test('while a member hangs, no other is taken down; backup goes on', async () => {
   await whileFrozen(home, ['master03'], async () => {
-    await refused(operations, /nothing was changed: master03's etcd is frozen/, /Next: .*kill -CONT/)
+    await refused(some, /nothing was changed: master03's etcd is frozen/, /Next: .*kill -CONT/)
     await backupGoesOn()
   })
 })
@@ -84,9 +84,8 @@ test('while a host cannot be reached, no other is taken down; backup goes on, bu
   await crashMember(cluster, cluster.hosts[2] as Host)
   await refused(some, /nothing was changed: master03 does not answer/, /Next: .*scripts\/up\.ts/)
   await backupGoesOn()
-  await whileFrozen(home, ['master02'], () =>
-    refused([backup], /nothing was changed: .*(no quorum|cannot commit)/, /Next: .*scripts\/(up|verify)\.ts/),
-  )
+  await crashMember(cluster, cluster.hosts[1] as Host)
+  await refused([backup], /nothing was changed: .*no quorum/, /Next: .*scripts\/(up|verify)\.ts/)
   assert.is((await home.verb('up')).exitCode, 0)
 })
 

@@ -1,5 +1,5 @@
-// The authority changed while others write and read, and certs/ lost while its members run: killed once and taken back,
-// killed once and gone on with, and nothing is lost. test/long/rotate-ca-killed.test.ts kills at each step.
+// The authority changed while others write and read, and certs/ lost while its members run: killed once and gone on
+// with, and nothing is lost. test/long/rotate-ca-killed.test.ts kills at each step, and takes the change back.
 import { existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -49,18 +49,6 @@ test('the plan names every step, and touches nothing', async () => {
   assert.is(exitCode, 2)
   assert.match(stderr, /Change the authority .*ca\.crt before .*kube-apiserver.*rotate-ca\.ts .*--step/s)
   assert.equal([snapshotOf(certs), memberPids(home)], [files, pids])
-})
-
-test('killed once the first member trusts the new authority, and taken back: all is as before', async () => {
-  const [files, pids] = [snapshotOf(certs), memberPids(home)]
-  await underLoad(home, async () => {
-    await killedAt(home, /Restart etcd on [\s\S]*Restart etcd on /, 'rotate-ca', '--yes')
-    assert.not.equal(memberPids(home), pids)
-    await done(home.verb('rotate-ca', '--back', '--yes', '--json'))
-  })
-  await requireFinished(home)
-  for (const name of Object.keys(files))
-    if (name !== 'ca.crt' && !name.endsWith('ca.key')) assert.is(snapshotOf(certs)[name], files[name], name)
 })
 
 test('up makes no new authority beside members that trust the lost one, and says the ways out', async () => {
@@ -140,7 +128,6 @@ test(
     await requireFinished(home)
     assert.not.ok(file('ca.crt').includes(authority))
     assert.match(file('ca.key'), /^-----BEGIN ENCRYPTED/)
-    assert.equal((await done(home.verb('up', '--json'))).changes, [])
   },
 )
 
