@@ -46,9 +46,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 // Those of test/e2e run alone: test/e2e/run.ts gives them all that they need, which from inside its namespace they
 // could not get.
 if (!values.root && values.kind !== 'e2e') await prepared()
+// The long ones first, so that none is alone at the end; and as many wait, one more than there are cores.
 const outcomes = values.kind
   ? await runAll(find(values.kind), values.kind === 'long' ? 1 : 2) // those measure stalls: not side by side
-  : await runAll([...find('integration'), ...find('unit')], availableParallelism() + 1) // the long ones first; many wait
+  : await runAll([...find('integration'), ...find('unit')], availableParallelism() + 1)
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 

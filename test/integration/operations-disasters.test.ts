@@ -96,7 +96,7 @@ test('the plan of a restore says what it would do; without an answer nothing is 
   )
 })
 
-test('a running cluster is restored; killed in the middle, only restore goes on; old data is kept aside', async () => {
+test('a running cluster is restored; killed in the middle, only restore goes on; old data is kept', async () => {
   await told(async () => {
     await killedAt(home, '[STARTED] Stop every member', 'restore', kept, '--yes')
     const [{ token }, begun] = [recordOf(home).etcd as { token: string }, recordOf(home).begun]
@@ -112,7 +112,7 @@ test('a running cluster is restored; killed in the middle, only restore goes on;
   for (const host of ['master01', 'master02', 'master03']) assert.is(asideOf(home, host).length, 1)
 })
 
-test("from nothing but certs/ and a member's database; how far clients were, only a person can say", async () => {
+test("from nothing but certs/ and a member's database; how far clients were, a person must say", async () => {
   assert.is((await home.verb('down', '--yes')).exitCode, 0)
   rmSync(join(home.path, '.cluster'), { recursive: true })
   const bare = join(home.path, 'db')

@@ -12,13 +12,13 @@ const stateOf = (home: Home): string => join(home.path, '.cluster/etcd-cluster-1
 const filesBelow = (folder: string): string[] =>
   existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : []
 
-/** One more `up` ends with a healthy cluster of three, and nothing is left of the run that was ended. */
-export async function requireHealed(home: Home, what: string): Promise<void> {
+/** One more `up` ends with a healthy cluster, and nothing is left of the run that was ended. */
+export async function requireHealed(home: Home, what: string, masters = 3): Promise<void> {
   const { exitCode, stdout, stderr } = await home.verb('up', '--json', '--yes')
   assert.is(exitCode, 0, `${what}: ${stderr}`)
-  assert.is(JSON.parse(stdout).endpoints.length, 3)
+  assert.is(JSON.parse(stdout).endpoints.length, masters)
   const etcds = processesWith(`ETCD_DATA_DIR=${stateOf(home)}/`).filter(({ command }) => command.endsWith('/etcd'))
-  assert.is(etcds.length, 3, `${what}: one etcd for each host`)
+  assert.is(etcds.length, masters, `${what}: one etcd for each host`)
   assert.equal(
     filesBelow(home.path).filter(
       (name) => /\.tmp$|\.etcd-|tool-.*\.pid$|claim-|\.heir$/.test(name) && !name.includes('/var/lib/etcd/'),
