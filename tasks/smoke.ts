@@ -131,7 +131,10 @@ function runVerb(script: string, cluster: string, { configFile, asked }: Setting
     ...(asked.masters ? ['--masters', String(asked.masters)] : []),
     ...flags,
   ]
-  return work('npx', ['zx', join(projectFolder, 'scripts', `${script}.ts`), ...words], { cwd: projectFolder })
+  const zx = ['--import', 'ha-etcd/loader', 'node_modules/zx/build/cli.js'] // as npx does, without its half second
+  return work(process.execPath, [...zx, join(projectFolder, 'scripts', `${script}.ts`), ...words], {
+    cwd: projectFolder,
+  })
 }
 
 /** What must stay as it is on a second run: every certificate's file, and every member's process. */

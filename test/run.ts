@@ -46,10 +46,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 // Those of test/e2e run alone: test/e2e/run.ts gives them all that they need, which from inside its namespace they
 // could not get.
 if (!values.root && values.kind !== 'e2e') await prepared()
-// The long ones first, so that none is alone at the end; and as many wait, one more than there are cores.
-const outcomes = values.kind
-  ? await runAll(find(values.kind), values.kind === 'long' ? 1 : 2) // those measure stalls: not side by side
-  : await runAll([...find('integration'), ...find('unit')], availableParallelism() + 1)
+/** Those of test/long measure stalls, and go one by one. Of all others many wait: one more than there are cores. */
+const atOnce = { long: 1, e2e: 2 }[values.kind ?? ''] ?? availableParallelism() + 1
+// The short ones last, so that no long one is alone at the end.
+const files = values.kind ? find(values.kind) : [...find('integration'), ...find('unit')]
+const outcomes = await runAll(files, atOnce)
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 
