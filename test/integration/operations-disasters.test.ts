@@ -2,24 +2,25 @@
 // was killed; and a client with a cache is told, since the revision never goes back. test/long/disasters-killed.test.ts
 // kills at each step, test/long/revision-killed.test.ts restores again and again.
 import { createHash } from 'node:crypto'
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { put } from '../../tasks/etcd/etcdctl.ts'
 import {
   allKeys,
-  asideOf,
   etcdctlView,
-  loseTwoOfThree,
+  type Kept,
   recordOf,
   refused,
+  requireRecovered,
+  requireRestored,
   requireUnchangedByUp,
-  upWithKeys,
+  upWithBackup,
 } from '../support/disasters.ts'
 import { whileHolding } from '../support/folder.ts'
 import { memberPids, whileFrozen } from '../support/load.ts'
-import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
+import { done, snapshotOf, testHome } from '../support/verbs.ts'
 import { newer, requireTold } from '../support/watchers.ts'
 
 const home = testHome()
@@ -27,14 +28,13 @@ const state = join(home.path, '.cluster/etcd-cluster-1')
 const kept = join(home.path, 'kept')
 const snapshot = join(kept, 'snapshot.db')
 
-let before: Awaited<ReturnType<typeof upWithKeys>>
+let backup: Kept
 /** An etcd before 3.6 raises no revision: there nobody is told. */
-const told = (act: () => Promise<void>): Promise<void> => (newer ? requireTold(home, act) : act())
+const told = <T>(act: () => Promise<T>): Promise<T> => (newer ? requireTold(home, act) : act())
 
 test.before(async () => {
   if (newer) writeFileSync(join(home.path, 'cluster.yaml'), `etcd: { binaries: ${newer.folder} }\n`)
-  before = await upWithKeys(home)
-  cpSync((await done(home.verb('backup', '--json'))).folder as string, kept, { recursive: true })
+  backup = await upWithBackup(home)
 })
 
 test('a snapshot that is damaged, or of a newer etcd, is refused, and nothing is changed', async () => {
@@ -92,25 +92,12 @@ test('the plan of a restore says what it would do; without an answer nothing is 
   assert.match(stderr, /Stop every client that keeps a copy.*kube-apiserver/)
   assert.equal(
     [memberPids(home), recordOf(home).begun, (await allKeys(home)).length],
-    [pids, undefined, before.length + 1],
+    [pids, undefined, backup.keys.length + 1],
   )
 })
 
-test('a running cluster is restored; killed in the middle, only restore goes on; old data is kept', async () => {
-  await told(async () => {
-    await killedAt(home, '[STARTED] Stop every member', 'restore', kept, '--yes')
-    const [{ token }, begun] = [recordOf(home).etcd as { token: string }, recordOf(home).begun]
-    assert.ok(begun)
-    for (const verb of [['up'], ['replace', 'master01'], ['recover', '--yes']] as [string, ...string[]][])
-      await refused(home, 1, /A restore .* was begun(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
-    const { clients } = await done(home.verb('restore', kept, '--yes', '--json'))
-    assert.match(clients as string, /^Now start the clients that you stopped \(each kube-apiserver\)/)
-    assert.equal(await allKeys(home), before)
-    assert.equal(recordOf(home).begun, undefined)
-    assert.match(readFileSync(join(state, 'inventory.yml'), 'utf8'), `etcd_cluster_token: ${token}`)
-  })
-  for (const host of ['master01', 'master02', 'master03']) assert.is(asideOf(home, host).length, 1)
-})
+test('a running cluster is restored; killed in the middle, only restore goes on; old data is kept aside', () =>
+  told(() => requireRestored(home, backup, ['[STARTED] Stop every member'])))
 
 test("from nothing but certs/ and a member's database; how far clients were, a person must say", async () => {
   assert.is((await home.verb('down', '--yes')).exitCode, 0)
@@ -119,11 +106,9 @@ test("from nothing but certs/ and a member's database; how far clients were, a p
   writeFileSync(bare, readFileSync(snapshot).subarray(0, -32))
   const restore: [string, ...string[]] = ['restore', bare, '--skip-hash-check']
   if (newer)
-    await refused(home, 2, /Neither a record nor a member says(.|
-)*serve wrong data(.|
-)*--above REVISION/, ...restore)
+    await refused(home, 2, /Neither a record nor a member says(.|\n)*serve wrong data(.|\n)*--above REV/, ...restore)
   await done(home.verb(...restore, '--yes', '--json'))
-  assert.equal(await allKeys(home), before)
+  assert.equal(await allKeys(home), backup.keys)
 })
 
 test('recover refuses while there is a quorum, and while one could come back by itself', async () => {
@@ -148,18 +133,7 @@ test(
   'two of three hosts destroyed under load, the recovery killed: what the survivor had is there, three ' +
     'members again, and clients are told',
   async () => {
-    await told(async () => {
-      const { survivor, requireKept } = await loseTwoOfThree(home)
-      await killedAt(home, '[STARTED] Forget the members', 'recover', '--yes')
-      await refused(home, 1, /A recover .* was begun(.|\n)*recover\.ts --from master0\d/, 'up')
-      await done(home.verb('recover', '--yes', '--json'))
-      await requireKept()
-      const kept = (await allKeys(home)).filter(({ key }) => before.some((old) => old.key === key))
-      assert.equal(kept.length, before.length)
-      assert.ok(asideOf(home, survivor.name).length > 0, 'a copy of its data')
-      assert.not.ok(existsSync(join(state, 'hosts', survivor.name, 'var/lib/etcd/member.part')))
-    })
-    assert.equal(recordOf(home).begun, undefined)
+    await told(() => requireRecovered(home, backup))
     await requireUnchangedByUp(home)
   },
 )

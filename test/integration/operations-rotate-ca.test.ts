@@ -5,18 +5,16 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeAuthority, makeKeyPair } from '../../tasks/core/x509.ts'
-import { answers, certsOf, refused, requireFinished } from '../support/authority.ts'
+import { answers, certsOf, changeHalfWay, clientOf, fileOf, refused, requireFinished } from '../support/authority.ts'
 import { whileHolding } from '../support/folder.ts'
 import { memberPids, underLoad, whileFrozen } from '../support/load.ts'
-import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
+import { done, snapshotOf, testHome } from '../support/verbs.ts'
 
 const environment: Record<string, string> = { HA_ETCD_CA_PASSPHRASE: 'open sesame' }
 const home = testHome(environment)
 const certs = certsOf(home)
 const copy = join(home.path, 'a-copy')
 const record = join(home.path, '.cluster/etcd-cluster-1/cluster.json')
-const file = (name: string): string => readFileSync(join(certs, name), 'utf8')
-const client = (): { cert: string; key: string } => ({ cert: file('etcd-client.crt'), key: file('etcd-client.key') })
 
 test('what cannot be done is refused with the reason, and nothing is changed', async () => {
   assert.is((await home.verb('up', '--yes')).exitCode, 0)
@@ -92,42 +90,16 @@ test(
   'step by step, without the old key, killed once the new authority has issued: up installs, status tells, and in ' +
     'the end a client of the old one is refused',
   async () => {
-    const [authority, before] = [file('ca.crt'), client()]
+    const [authority, before] = [fileOf(home, 'ca.crt'), clientOf(home)]
     assert.not.ok(existsSync(join(certs, 'ca.key')))
     await underLoad(home, async () => {
-      const step = await done(home.verb('rotate-ca', '--step', '--json'))
-      assert.equal([step.stage, step.finished], ['trusted', false])
-      assert.match(step.clients as string, /^Now give every client .*ca\.crt.*kube-apiserver/)
-      assert.ok(file('ca.crt').startsWith(authority) && file('ca.crt').length > authority.length)
-      const pids = memberPids(home)
-      await killedAt(home, '[COMPLETED] Issue 7 certificates', 'rotate-ca', '--yes')
-      const newer = client()
-      assert.equal(
-        [newer.cert === before.cert, await answers(home, newer), await answers(home, before)],
-        [false, ['answered'], ['answered']],
-      )
-      const up = await done(home.verb('up', '--yes', '--json'))
-      assert.match((up.warnings as string[])[0] ?? '', 'rotate-ca.ts --back')
-      assert.equal(memberPids(home), pids, 'nobody is restarted for new leaves')
-      const { certificates, warning } = (await done(home.verb('certs', '--json'))) as {
-        certificates: { issues?: boolean; served?: { state: string } }[]
-        warning: string
-      }
-      assert.equal(
-        [
-          certificates.map(({ issues }) => issues).slice(0, 2),
-          certificates.filter(({ served }) => served?.state === 'this one').length,
-        ],
-        [[false, true], 6],
-      )
-      assert.is((await done(home.verb('status', '--json'))).warning, warning)
-      assert.match(warning, 'is being changed')
+      await changeHalfWay(home)
       assert.is((await done(home.verb('rotate-ca', '--yes', '--json'))).finished, true)
     })
-    assert.equal([await answers(home, before), await answers(home, client())], [['refused'], ['answered']])
+    assert.equal([await answers(home, before), await answers(home, clientOf(home))], [['refused'], ['answered']])
     await requireFinished(home)
-    assert.not.ok(file('ca.crt').includes(authority))
-    assert.match(file('ca.key'), /^-----BEGIN ENCRYPTED/)
+    assert.not.ok(fileOf(home, 'ca.crt').includes(authority))
+    assert.match(fileOf(home, 'ca.key'), /^-----BEGIN ENCRYPTED/)
   },
 )
 

@@ -1,17 +1,15 @@
 // The authority changed while others write and read: killed, gone on with and taken back at each step, its old key
 // lost, and nothing is lost.
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { answers, certsOf, refused, requireFinished } from '../support/authority.ts'
+import { answers, certsOf, changeHalfWay, clientOf, fileOf, refused, requireFinished } from '../support/authority.ts'
 import { memberPids, underLoad } from '../support/load.ts'
 import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome({ HA_ETCD_CA_PASSPHRASE: 'open sesame' })
 const certs = certsOf(home)
-const file = (name: string): string => readFileSync(join(certs, name), 'utf8')
-const client = (): { cert: string; key: string } => ({ cert: file('etcd-client.crt'), key: file('etcd-client.key') })
 
 test.before(async () => void (await done(home.verb('up', '--yes', '--json'))))
 
@@ -29,51 +27,26 @@ test('killed once the first member trusts the new authority, taken back, killed 
 })
 
 test('step by step; killed once the new one has issued: up installs, status tells, and all is taken back', async () => {
-  const [authority, before] = [file('ca.crt'), client()]
+  const [authority, before] = [fileOf(home, 'ca.crt'), clientOf(home)]
   await underLoad(home, async () => {
-    const step = await done(home.verb('rotate-ca', '--step', '--json'))
-    assert.equal([step.stage, step.finished], ['trusted', false])
-    assert.match(step.clients as string, /^Now give every client .*ca\.crt.*kube-apiserver/)
-    assert.ok(file('ca.crt').startsWith(authority) && file('ca.crt').length > authority.length)
-    const pids = memberPids(home)
-    await killedAt(home, '[COMPLETED] Issue 7 certificates', 'rotate-ca', '--yes')
-    const newer = client()
-    assert.equal(
-      [newer.cert === before.cert, await answers(home, newer), await answers(home, before)],
-      [false, ['answered'], ['answered']],
-    )
-    const up = await done(home.verb('up', '--yes', '--json'))
-    assert.match((up.warnings as string[])[0] ?? '', 'rotate-ca.ts --back')
-    assert.equal(memberPids(home), pids, 'nobody is restarted for new leaves')
-    const { certificates, warning } = (await done(home.verb('certs', '--json'))) as {
-      certificates: { issues?: boolean; served?: { state: string } }[]
-      warning: string
-    }
-    assert.equal(
-      [
-        certificates.map(({ issues }) => issues).slice(0, 2),
-        certificates.filter(({ served }) => served?.state === 'this one').length,
-      ],
-      [[false, true], 6],
-    )
-    assert.is((await done(home.verb('status', '--json'))).warning, warning)
-    assert.match(warning, 'is being changed')
+    await changeHalfWay(home)
+    const newer = clientOf(home)
     const { changes } = (await done(home.verb('rotate-ca', '--back', '--yes', '--json'))) as { changes: string[] }
     assert.is(changes.filter((change) => change.startsWith('issued')).length, 7)
     assert.equal(
-      [await answers(home, newer), await answers(home, client()), await answers(home, before)],
+      [await answers(home, newer), await answers(home, clientOf(home)), await answers(home, before)],
       [['refused'], ['answered'], ['answered']],
     )
   })
   await requireFinished(home)
-  assert.is(file('ca.crt'), authority)
+  assert.is(fileOf(home, 'ca.crt'), authority)
 })
 
 test(
   'forward, killed after each step, the old key lost: a client of the old authority is ' +
     'refused, one of the new is let in',
   async () => {
-    const [authority, before] = [file('ca.crt'), client()]
+    const [authority, before] = [fileOf(home, 'ca.crt'), clientOf(home)]
     rmSync(join(certs, 'ca.key'))
     await underLoad(home, async () => {
       await killedAt(home, '[COMPLETED] Trust a new authority beside the present one', 'rotate-ca', '--yes')
@@ -84,10 +57,10 @@ test(
       await killedAt(home, '[COMPLETED] Trust the old authority no longer', 'rotate-ca', '--yes')
       assert.equal((await done(home.verb('rotate-ca', '--yes', '--json'))).finished, true)
     })
-    assert.equal([await answers(home, before), await answers(home, client())], [['refused'], ['answered']])
+    assert.equal([await answers(home, before), await answers(home, clientOf(home))], [['refused'], ['answered']])
     await requireFinished(home)
-    assert.not.ok(file('ca.crt').includes(authority))
-    assert.match(file('ca.key'), /^-----BEGIN ENCRYPTED/)
+    assert.not.ok(fileOf(home, 'ca.crt').includes(authority))
+    assert.match(fileOf(home, 'ca.key'), /^-----BEGIN ENCRYPTED/)
   },
 )
 

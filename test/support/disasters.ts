@@ -1,5 +1,5 @@
-// What the tests of restore and recover share: the keys that must come back, and a quorum lost under writes.
-import { readdirSync, readFileSync } from 'node:fs'
+// What the tests of restore and recover share: the keys that must come back, a restore and a recovery that are killed.
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Cluster, Host } from '../../tasks/core/cluster.ts'
@@ -7,7 +7,7 @@ import { call, endpointStatus, grantLease, put } from '../../tasks/etcd/etcdctl.
 import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { testCluster } from './cluster.ts'
 import { clientsView, loseHosts, putAll } from './load.ts'
-import { done, type Home } from './verbs.ts'
+import { done, type Home, killedAt } from './verbs.ts'
 import { pause } from './wait.ts'
 
 interface Keys {
@@ -26,8 +26,14 @@ export function etcdctlView(home: Home, name = 'etcd-cluster-1', binaries?: stri
 export const allKeys = async (home: Home): Promise<Keys['kvs']> =>
   (await call<Keys>(etcdctlView(home), ['get', '', '--prefix'], {})).kvs
 
-/** Brings a cluster up and writes some keys, one of them with a lease; returns them all. */
-export async function upWithKeys(home: Home): Promise<Keys['kvs']> {
+/** What a backup holds, and where it lies. */
+export interface Kept {
+  keys: Keys['kvs']
+  folder: string
+}
+
+/** Brings a cluster up with some keys, one of them with a lease, and keeps a backup of it beside the cluster. */
+export async function upWithBackup(home: Home): Promise<Kept> {
   await done(home.verb('up', '--yes', '--json'))
   const cluster = etcdctlView(home)
   const lease = await grantLease(cluster, 3600)
@@ -36,7 +42,9 @@ export async function upWithKeys(home: Home): Promise<Keys['kvs']> {
     Array.from({ length: 20 }, (_, index) => [`key/${index % 15}`, `value ${index}`]),
   )
   await put(cluster, 'leased', 'yes', { lease })
-  return allKeys(home)
+  const folder = join(home.path, 'kept')
+  cpSync((await done(home.verb('backup', '--json'))).folder as string, folder, { recursive: true })
+  return { keys: await allKeys(home), folder }
 }
 
 export const recordOf = (home: Home): Record<string, unknown> =>
@@ -63,13 +71,52 @@ export async function requireUnchangedByUp(home: Home): Promise<void> {
   assert.equal((await done(home.verb('up', '--json'))).changes, [])
 }
 
+/** A running cluster is restored, killed at each of these steps; only restore goes on, and old data is kept aside. */
+export async function requireRestored(home: Home, { keys, folder }: Kept, steps: string[]): Promise<void> {
+  for (const [index, step] of steps.entries()) {
+    await killedAt(home, step, 'restore', folder, '--yes')
+    assert.ok(recordOf(home).begun)
+    if (index > 0) continue
+    for (const verb of [['up'], ['replace', 'master01'], ['recover', '--yes']] as [string, ...string[]][])
+      await refused(home, 1, /A restore .* was begun(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
+  }
+  const { token } = recordOf(home).etcd as { token: string }
+  const { clients } = await done(home.verb('restore', folder, '--yes', '--json'))
+  assert.match(clients as string, /^Now start the clients that you stopped \(each kube-apiserver\)/)
+  assert.equal(await allKeys(home), keys)
+  assert.equal(recordOf(home).begun, undefined)
+  assert.match(readFileSync(join(stateOf(home), 'inventory.yml'), 'utf8'), `etcd_cluster_token: ${token}`)
+  for (const host of ['master01', 'master02', 'master03']) assert.is(asideOf(home, host).length, 1)
+}
+
+/**
+ * Two of three hosts are destroyed under load, and the recovery is killed: what the survivor had is there, three
+ * members again. `more`: what else befalls it. Returns the member that the last run formed the cluster from.
+ */
+export async function requireRecovered(
+  home: Home,
+  { keys }: Kept,
+  more: (lost: Host[]) => Promise<void> = async () => {},
+): Promise<unknown> {
+  const { survivor, lost, requireKept } = await loseTwoOfThree(home)
+  await killedAt(home, '[STARTED] Forget the members', 'recover', '--yes')
+  await refused(home, 1, /A recover .* was begun(.|\n)*recover\.ts --from master0\d/, 'up')
+  await more(lost)
+  const { from } = await done(home.verb('recover', '--yes', '--json'))
+  await requireKept()
+  const back = (await allKeys(home)).filter(({ key }) => keys.some((old) => old.key === key))
+  assert.is(back.length, keys.length)
+  assert.ok(asideOf(home, survivor.name).length > 0, 'a copy of its data')
+  assert.not.ok(existsSync(join(stateOf(home), 'hosts', survivor.name, 'var/lib/etcd/member.part')))
+  assert.equal(recordOf(home).begun, undefined)
+  return from
+}
+
 /**
  * While 24 writers write, two of three hosts are destroyed, in one instant; the follower that knows least survives.
  * Returns it, the lost ones, and a check that all which it had is there.
  */
-export async function loseTwoOfThree(
-  home: Home,
-): Promise<{ survivor: Host; lost: Host[]; requireKept: () => Promise<void> }> {
+async function loseTwoOfThree(home: Home): Promise<{ survivor: Host; lost: Host[]; requireKept: () => Promise<void> }> {
   const cluster = etcdctlView(home)
   const gateway = openGateway(cluster, 24)
   const acknowledged: { key: string; revision: number }[] = []
