@@ -84,9 +84,15 @@ test('up ends with a verified cluster of three and says how to use it', async ()
   assert.is(etcdPids().length, 3)
 })
 
+/** The command lines of what ran below the home while `up` ran. */
+const seen = new Set<string>()
+
 test('up, run again, says that there was nothing to do, and changes nothing', async () => {
   const [pids, files] = [etcdPids(), snapshotOf(certs)]
-  const { exitCode, stdout } = await home.verb('up', '--yes')
+  const watch = setInterval(() => {
+    for (const { command } of processesWith(home.path)) seen.add(command)
+  }, 20)
+  const { exitCode, stdout } = await home.verb('up', '--yes').finally(() => clearInterval(watch))
   assert.is(exitCode, 0)
   assert.match(stdout, 'nothing had to be changed')
   assert.equal(etcdPids(), pids)
@@ -111,18 +117,11 @@ test('on a host lies exactly what the design names, keys for their owner only', 
   assert.equal(readdirSync(join(host, 'etc')).sort(), ['keeper', 'ssl'])
 })
 
-test('no private key is in a log, an inventory or an argument list', async () => {
+test('no private key is in a log, an inventory or an argument list', () => {
   const keys = readdirSync(certs, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.key'))
   assert.is(keys.length, 8)
   const bodies = keys.map((name) => readFileSync(join(certs, name), 'utf8').split('\n')[1] ?? '')
   const state = join(home.path, '.cluster/etcd-cluster-1')
-  const running = home.verb('etcd-role')
-  const seen = new Set<string>()
-  const watch = setInterval(() => {
-    for (const { command } of processesWith(home.path)) seen.add(command)
-  }, 20)
-  await running
-  clearInterval(watch)
   assert.ok([...seen].some((command) => command.includes('ansible-playbook')))
   for (const command of seen) for (const body of bodies) assert.not.match(command, body)
   const written = readdirSync(state, { recursive: true, encoding: 'utf8' }).filter((name) =>
@@ -170,8 +169,6 @@ test('a plan names what would be done, host by host, in the order of the restart
   assert.is(plan['etcd-role']?.length, 3)
   for (const step of plan['etcd-role'] ?? [])
     assert.match(step, /^(master0\d): restart etcd on \1.*\n(.*\n)+\+ETCD_SNAPSHOT_COUNT=10000/)
-  const readable = await home.verb('up', '--plan')
-  assert.match(readable.stdout, 'nothing was touched')
   const alone = await home.verb('etcd-role', '--plan')
   assert.is(alone.exitCode, 1)
   assert.match(alone.stderr, 'master03/server.crt, or its key, is missing')
@@ -182,7 +179,12 @@ test('a plan names what would be done, host by host, in the order of the restart
 test('the plan of a cluster that is not there says what would be made, and makes nothing', async () => {
   const { exitCode, stdout } = await home.verb('up', '--plan', '--cluster', 'not-there')
   assert.is(exitCode, 0)
-  for (const text of ['make the certificate authority', 'issue etcd-client.crt', 'bring master03 up'])
+  for (const text of [
+    'make the certificate authority',
+    'issue etcd-client.crt',
+    'bring master03 up',
+    'nothing was touched',
+  ])
     assert.match(stdout, text)
   assert.not.ok(existsSync(join(home.path, '.cluster/not-there')))
   assert.not.ok(existsSync(join(home.path, 'certs/not-there')))
@@ -207,7 +209,6 @@ test('a changed setting restarts one member after the other: no write fails, and
   assert.ok(looks.length > 0 && Math.min(...looks) >= 2, 'one member at a time')
   const births = await Promise.all(hosts.map(async (host) => Number(await birthOf(pidOf(host.name)))))
   assert.is(Math.max(...births), births[0], 'the leader goes last')
-  assert.is((await home.verb('verify')).exitCode, 0)
   assert.equal(JSON.parse((await home.verb('etcd-role', '--json')).stdout).changed, {
     master01: 0,
     master02: 0,
