@@ -24,7 +24,7 @@ export function judge({ missing, hosts, members, alarms }: Answers): Judged {
   const listed = members?.ok ? members.value : []
   const raised = alarms?.ok ? ofAlarms(all, listed, alarms.value) : []
   return {
-    health: missing ? [missing] : ofHealth(hosts, raised),
+    health: missing ? [missing] : ofHealth(hosts, raised).filter((finding) => !isOfNoMember(finding, hosts, members)),
     members: [
       ...(hang(hosts) ? [] : unlisted('members', members)),
       ...(members?.ok ? ofMembers(all, listed) : []),
@@ -34,6 +34,12 @@ export function judge({ missing, hosts, members, alarms }: Answers): Judged {
     version: [...ofVersions(known), ...ofDowngrade(known)],
     alarms: [...(hang(hosts) ? [] : unlisted('alarms', alarms)), ...raised],
   }
+}
+
+/** A host that is no member, or whose member has never started, is down for that reason: the list says what helps. */
+function isOfNoMember({ code, host }: Finding, hosts: HostAnswers[], members: Answers['members']): boolean {
+  const at = hosts.find((one) => one.host.name === host)?.host
+  return code === 'member-down' && members?.ok === true && at !== undefined && !memberOf(at, members.value)?.name
 }
 
 export const statusesOf = (hosts: HostAnswers[]): Known[] =>

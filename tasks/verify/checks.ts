@@ -19,7 +19,12 @@ export interface Check {
 }
 
 export const checks: Check[] = [
-  { name: 'health', title: healthTitle, check: health },
+  {
+    name: 'health',
+    title: healthTitle,
+    check: health,
+    skip: (facts) => without(facts, ({ health }) => health?.ok),
+  },
   {
     name: 'members',
     title: (facts) => `${all(facts, 'is', 'are')} as expected, started, and no learner`,

@@ -79,6 +79,15 @@ test("an alarm is its host's; that of a member of no host keeps its id", () => {
   assert.equal(found({ alarms }, 'alarms'), ['no-space master02', 'corrupt bad'])
 })
 
+test('a host that is no member, or whose member never started, is not down besides', () => {
+  const silent = { hosts: { 2: down('master03') } }
+  const listed = hosts.slice(0, 2).map(memberOn)
+  assert.equal(found({ ...silent, listed: ok(listed) }, 'health'), [])
+  assert.equal(found({ ...silent, listed: ok(listed) }, 'members'), ['member-missing master03'])
+  assert.equal(found({ ...silent, members: { 2: { name: '' } } }, 'health'), [])
+  assert.equal(found(silent, 'health'), ['member-down master03'])
+})
+
 test('another version than most run, and a downgrade that is enabled, are found', () => {
   assert.equal(found({ hosts: { 1: { status: statusWith({ version: '3.7.1' }) } } }, 'version'), [
     'mixed-versions master02',
