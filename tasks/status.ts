@@ -65,11 +65,12 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
   const furthest = Math.max(0, ...running.map(({ raftIndex }) => raftIndex))
   const known = cluster.hosts.map((host) => memberOf(host, members))
   const nameOf = (id: string): string => members.find((member) => member.id === id)?.name || id
+  const work = await atWork(cluster.paths.state)
   const downgrade = judged.version.filter(({ code }) => code === 'downgrade-enabled')
   const warnings = [
     await keeperWarning(cluster),
-    ...adviceOf(cluster),
-    ...downgrade.map((finding) => inWords(cluster, finding)),
+    ...(work ? [] : adviceOf(cluster)),
+    ...(work ? [] : downgrade).map((finding) => inWords(cluster, finding)),
     ...[...new Set(running.map(({ version }) => version))].flatMap(warningsOf),
   ]
   return {
@@ -84,7 +85,7 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
     alarms: alarms?.ok ? alarms.value.map(({ memberId, alarm }) => ({ member: nameOf(memberId), alarm })) : null,
     certificates: certificateReport(cluster).map(({ path, daysLeft }) => ({ path, daysLeft })),
     warning: warnings.filter(Boolean).join('\n') || null,
-    atWork: (await atWork(cluster.paths.state)) ?? null,
+    atWork: work ?? null,
   }
 }
 

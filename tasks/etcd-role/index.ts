@@ -1,4 +1,5 @@
 // Phase etcd-role: the Ansible role on every host.
+
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fetchAnsible, findAnsible, indexSilence, oldestAnsible, pythonForAnsible } from '../core/ansible.ts'
@@ -12,11 +13,12 @@ import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { didYouMean } from '../core/suggest.ts'
+import { moveBegun } from '../etcd/advice.ts'
 import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
-import { type Finding, refusal } from '../etcd/findings.ts'
+import { refusal } from '../etcd/findings.ts'
 import type { Change } from '../etcd/play-events.ts'
 import { type PlaybookOptions, runPlaybook } from '../etcd/playbook.ts'
 import { removedSettings } from '../etcd/settings.ts'
@@ -58,14 +60,6 @@ export function refuseHalfUpgraded(cluster: Cluster): void {
   const begun = moveBegun(cluster)
   if (begun) throw refusal(cluster, begun)
 }
-
-/** A move to another etcd that is half done. */
-export function moveBegun({ etcd: { version = '', upgradingTo: due } }: Cluster): MoveBegun | undefined {
-  const what = due && compareVersions(due, version) < 0 ? 'downgrade' : 'upgrade'
-  return due ? { code: 'move-begun', what, due } : undefined
-}
-
-type MoveBegun = Extract<Finding, { code: 'move-begun' }>
 
 function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task {
   return {

@@ -57,6 +57,9 @@ export function reasonFor(endpoint: string, result: Result): string {
 export const says = {
   /** The database has reached its quota. */
   full: (words: string): boolean => /NOSPACE|space exceeded/.test(words),
+  /** Authentication is on, and our client certificate's name is no user with that right. */
+  notAllowed: (words: string): boolean =>
+    /permission denied|user name (is empty|not found)|CommonName of client/.test(words),
   /** A member's data is damaged, so that nobody commits. */
   corrupt: (words: string): boolean => words.includes('CORRUPT'),
   /** The revision that was asked for is one that the member has not reached. */

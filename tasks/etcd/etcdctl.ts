@@ -5,7 +5,7 @@ import { OperationError } from '../core/errors.ts'
 import { ask, type Result } from '../core/shell.ts'
 import { etcdctlPath } from './binaries.ts'
 import { clientEnvironment } from './client-environment.ts'
-import { fromBase64, hex, type Integer, lastWords, milliseconds, parse, reasonFor } from './etcdctl-output.ts'
+import { fromBase64, hex, type Integer, lastWords, milliseconds, parse, reasonFor, says } from './etcdctl-output.ts'
 import { refuses, routed, unrouted } from './reach.ts'
 
 /**
@@ -192,6 +192,11 @@ export async function alarmList(cluster: Cluster, options: CallOptions = {}): Pr
     memberId: hex(memberID),
     alarm: typeof alarm === 'string' ? alarm : (alarmNames[alarm ?? 0] ?? String(alarm)),
   }))
+}
+
+/** Whether authentication keeps us out. Of etcd 3.4, which cannot be asked, and of one without a quorum: no. */
+export async function keepsUsOut(cluster: Cluster, options: CallOptions = {}): Promise<boolean> {
+  return says.notAllowed(lastWords(await etcdctl(cluster, ['auth', 'status'], options)))
 }
 
 /** Writes a key, bound to a lease or for good; returns the revision that this made. @throws OperationError */

@@ -195,6 +195,11 @@ If not, ${restoreCertificates(cluster, 'put')}`,
   'plain-http': row<'host'>((f) => `${f.host} answers plain HTTP on its client port, without TLS`, toRole),
   'tls-refused': row<Why>(refusesUs, toRole),
   'hangs-up': row<Why>(refusesUs, toRole, passes),
+  'auth-enabled': row<'name', 'host'>(
+    (f) => `etcd's authentication is on, and our client certificate's user ${f.name} has not the role root`,
+    (_, { name }) => remedy`Give it that role: ${etcdctl('--user', 'root', 'user', 'add', name, '--no-password')} && \
+etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--user', 'root', 'auth', 'disable')}`,
+  ),
   'member-frozen': row<Why>(
     (f) => `${f.host}'s etcd is frozen or starting: ${f.reason}`,
     (_, { host }) => [
@@ -216,7 +221,11 @@ If they are lost for good, go on from what is left. ${fromWhatIsLeft}`,
     passes,
   ),
 
-  // Members that do not work.
+  // Members that do not work. A stranger among the members comes first: as long as it is there none is started.
+  'stranger-member': row<'id' | 'is'>(
+    (f) => `member ${f.id} (${f.is}) is on no host of this cluster`,
+    (_, { id }) => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`,
+  ),
   'member-down': row<Why | 'at'>((f) => `${f.host} does not answer at ${f.at}: ${f.reason}`, start, passes),
   'commits-nothing': row<Why>((f) => `${f.host} answers, but cannot commit a write: ${f.reason}`, wait, passes),
   'call-fails': row<Why | 'what'>((f) => `${f.host} gave no ${f.what}: ${f.reason}`, wait, passes),
@@ -224,10 +233,6 @@ If they are lost for good, go on from what is left. ${fromWhatIsLeft}`,
   'other-leader': row<'host' | 'is'>((f) => `${f.host} follows leader ${f.is}, unlike the others`, wait, passes),
 
   // Who the members are.
-  'stranger-member': row<'id' | 'is'>(
-    (f) => `member ${f.id} (${f.is}) is on no host of this cluster`,
-    (_, { id }) => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`,
-  ),
   'members-differ': ofRole((cluster, _, half) => {
     if (half.replaced.length > 0) return remedy`Finish the replacement: ${ours('replace', ...half.replaced)}`
     const scale = ours('scale', ...(cluster.own ? [] : ['--masters', 'N']))
@@ -242,7 +247,7 @@ Else ${byHand('correct the inventory, or the membership')}.`
   ),
   'downgrade-enabled': row<'due'>(
     (f) => `a downgrade to etcd ${minorOf(f.due)} is enabled: until it ends, no host can get a new member`,
-    () => remedy`If no downgrade is running, cancel it: ${ours('downgrade', '--cancel')}`,
+    (cluster) => orEndMove(cluster, remedy`If no downgrade is running, cancel it: ${ours('downgrade', '--cancel')}`),
     { ...passes, curedBy: ['downgrade --cancel'] },
   ),
 

@@ -2,6 +2,8 @@
 // and changes nothing.
 import type { Cluster } from '../core/cluster.ts'
 import { run } from '../core/run.ts'
+import { commonNames } from '../etcd/certificates.ts'
+import { keepsUsOut } from '../etcd/etcdctl.ts'
 import { type Code, type Finding, firstCuredBy, inRanking, rankOf, refusal } from '../etcd/findings.ts'
 import { look, type Scope } from '../observe/look.ts'
 import type { Moves } from '../plans/scale.ts'
@@ -39,7 +41,9 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
 /** What is there before an operation begins. Keepers that are gone are started before. */
 export async function lookFirst(cluster: Cluster, scope: Scope = { membersOnly: true }): Promise<Observation> {
   if (run().writes) await vms.mendKeepers(cluster)
-  return look(cluster, scope)
+  const seen = await look(cluster, scope)
+  const isOut = seen.members !== undefined && (await keepsUsOut(cluster))
+  return isOut ? { ...seen, findings: [...seen.findings, { code: 'auth-enabled', name: commonNames.client }] } : seen
 }
 
 /** Where a quorum would be there if nobody hung. @throws OperationError */

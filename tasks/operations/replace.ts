@@ -5,8 +5,8 @@ import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
 import { listed } from '../core/terminal.ts'
+import { moveBegun } from '../etcd/advice.ts'
 import { inWords, refusal } from '../etcd/findings.ts'
-import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
 import { requireKey } from '../pki/index.ts'
@@ -23,7 +23,7 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   const hosts = names.map((name) => hostNamed(cluster, name))
   if (cluster.hosts.length === 1)
     throw refusal(cluster, { code: 'only-member', host: names[0] ?? '', name: cluster.name })
-  const move = etcdRole.moveBegun(cluster)
+  const move = moveBegun(cluster)
   await requireHealthy(cluster, { ...ofReplace(names), joins: move?.what !== 'downgrade' })
   const others = cluster.hosts.filter((host) => !hosts.includes(host))
   await requireReachable(cluster, others)

@@ -1,4 +1,5 @@
 // The checks of what the members hold: writes and equal data.
+import { commonNames } from '../etcd/certificates.ts'
 import { says } from '../etcd/etcdctl-output.ts'
 import type { Finding } from '../etcd/findings.ts'
 import { majority } from '../etcd/membership.ts'
@@ -6,14 +7,19 @@ import type { Facts, HostFacts } from './facts.ts'
 
 export const writes = ({ hosts }: Facts): Finding[] => hosts.flatMap(ofWrites)
 
+/** Why a member gave no answer. */
+const ofCall = (host: string, what: string, reason: string): Finding =>
+  says.notAllowed(reason)
+    ? { code: 'auth-enabled', name: commonNames.client }
+    : { code: 'call-fails', host, what, reason }
+
 function ofWrites({ host: { name: host }, health, write, readBack }: HostFacts): Finding[] {
   if (health?.ok && !write) return [{ code: 'no-time', host, what: 'a write' }]
   if (write && !write.ok)
     return says.full(write.reason)
       ? [{ code: 'takes-no-writes', host, reason: write.reason }]
-      : [{ code: 'call-fails', host, what: 'answer to a write', reason: write.reason }]
-  if (readBack && !readBack.ok)
-    return [{ code: 'call-fails', host, what: 'answer to a linearizable read', reason: readBack.reason }]
+      : [ofCall(host, 'answer to a write', write.reason)]
+  if (readBack && !readBack.ok) return [ofCall(host, 'answer to a linearizable read', readBack.reason)]
   if (readBack?.ok && readBack.value.missing.length > 0)
     return [{ code: 'writes-lost', host, what: readBack.value.missing.join(', ') }]
   return []
@@ -38,5 +44,5 @@ function withoutHash({ host: { name: host }, status, health, hash }: HostFacts):
   if (hash?.ok || !status?.ok || status.value.isLearner || (!hash && !health?.ok)) return []
   if (!hash) return [{ code: 'no-time', host, what: 'the hash of its data' }]
   if (says.ahead(hash.reason)) return [{ code: 'lags-behind', host }]
-  return [{ code: 'call-fails', host, what: 'hash of its data', reason: hash.reason }]
+  return [ofCall(host, 'hash of its data', hash.reason)]
 }

@@ -1,7 +1,7 @@
 // Which of all that is wrong an operation names, and what it tolerates.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { actionsOf, rankOf } from '../../../tasks/etcd/findings.ts'
+import { actionsOf, type Finding, rankOf } from '../../../tasks/etcd/findings.ts'
 import { seenIn } from '../../../tasks/observe/seen.ts'
 import { firstOf, type GuardOptions, obstacle, ofReplace, ofScale } from '../../../tasks/operations/guard.ts'
 import { answersOf, behind, type Changes, memberOn, no, ok, statusWith } from '../../support/answers.ts'
@@ -57,6 +57,24 @@ test('a member that is down stops all but what is about it; without a quorum not
   const most = { hosts: { 0: { health: no('timed out') }, 1: down('master02'), 2: down('master03') } }
   assert.is(named(most, ofReplace(['master02', 'master03'])), 'no-quorum master01')
   assert.is(named(most, ofReplace(['master01'])), 'no-quorum master01')
+})
+
+test('a stranger is named before a member that is down: as long as it is there none is started', () => {
+  const stranger = {
+    id: 'bad',
+    name: 'stranger',
+    peerURLs: ['https://127.9.9.9:2380'],
+    clientURLs: [],
+    isLearner: true,
+  }
+  const listed = ok([...hosts.map(memberOn), stranger])
+  assert.is(named({ hosts: { 1: down('master02') }, listed }), 'stranger-member')
+})
+
+test('authentication that keeps us out stops whoever changes members', () => {
+  const off: Finding = { code: 'auth-enabled', name: 'etcd-client' }
+  for (const options of [ofReplace(['master02']), ofScale({ coming: [], leaving: ['master03'] }), {}])
+    assert.is(firstOf([off], options)?.code, 'auth-enabled')
 })
 
 test('a frozen member is named before the quorum that is lost by it', () => {
