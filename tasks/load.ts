@@ -19,7 +19,7 @@ export async function load(cluster: Cluster, options: LoadOptions & { maxSeconds
       task: async (_, task) => {
         await reachMembers(cluster)
         const { gateway, slow } = await gatewayOrEtcdctl(cluster, (options.writers ?? 6) + (options.readers ?? 2))
-        if (slow) task.title += ', through etcdctl, which is slow: the members have no JSON gateway'
+        if (slow) task.title += ', through etcdctl, which is slow: the JSON gateway is off, or lets nobody in'
         const running = startLoad(cluster, options, gateway)
         await sleep(options.maxSeconds * 1000).finally(async () => {
           report = await running.stop()

@@ -196,7 +196,7 @@ If not, ${restoreCertificates(cluster, 'put')}`,
   'tls-refused': row<Why>(refusesUs, toRole),
   'hangs-up': row<Why>(refusesUs, toRole, passes),
   'auth-enabled': row<'name', 'host'>(
-    (f) => `etcd's authentication is on, and our client certificate's user ${f.name} has not the role root`,
+    (f) => `etcd's authentication is on, and the user of our client certificate, ${f.name}, lacks the role root`,
     (_, { name }) => remedy`Give it that role: ${etcdctl('--user', 'root', 'user', 'add', name, '--no-password')} && \
 etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--user', 'root', 'auth', 'disable')}`,
   ),

@@ -1,6 +1,7 @@
 // A gateway's requests through etcdctl, a program for each: for members whose JSON gateway is off.
 import type { Cluster } from '../core/cluster.ts'
 import { call, del, endpointHealth, get, put } from './etcdctl.ts'
+import { says } from './etcdctl-output.ts'
 import { type Gateway, openGateway } from './gateway.ts'
 
 /** The cluster's JSON gateway; where it is off (ETCD_ENABLE_GRPC_GATEWAY=false), etcdctl in its place. */
@@ -22,8 +23,9 @@ export async function gatewayOrEtcdctl(
   return { gateway: throughEtcdctl(cluster), slow: true }
 }
 
-/** What a member without a gateway says to a request for it. */
-export const isOff = (error: Error & { status?: number }): boolean => error.status === 404
+/** What a member without a gateway says to a request for it; with authentication on, it knows no client certificate. */
+export const isOff = (error: Error & { status?: number }): boolean =>
+  error.status === 404 || says.notAllowed(error.message)
 
 function throughEtcdctl(cluster: Cluster): Gateway {
   const at = (endpoint: string): { endpoints: string[] } => ({ endpoints: [endpoint] })

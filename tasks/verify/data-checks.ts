@@ -5,7 +5,13 @@ import type { Finding } from '../etcd/findings.ts'
 import { majority } from '../etcd/membership.ts'
 import type { Facts, HostFacts } from './facts.ts'
 
-export const writes = ({ hosts }: Facts): Finding[] => hosts.flatMap(ofWrites)
+export const writes = ({ hosts }: Facts): Finding[] => once(hosts.flatMap(ofWrites))
+
+/** What keeps us out of one member keeps us out of all. */
+function once(found: Finding[]): Finding[] {
+  const out = found.find(({ code }) => code === 'auth-enabled')
+  return out ? [out] : found
+}
 
 /** Why a member gave no answer. */
 const ofCall = (host: string, what: string, reason: string): Finding =>
@@ -28,7 +34,7 @@ function ofWrites({ host: { name: host }, health, write, readBack }: HostFacts):
 /** Members with the same compaction are comparable; the hash of the majority counts as right. */
 export function consistency({ hosts }: Facts): Finding[] {
   const known = hosts.flatMap(({ host, hash }) => (hash?.ok ? [{ name: host.name, ...hash.value }] : []))
-  const silent = hosts.flatMap(withoutHash)
+  const silent = once(hosts.flatMap(withoutHash))
   if (new Set(known.map((one) => one.compactRevision)).size > 1) return [...silent, { code: 'compacting' }]
   const most = majority(known.map((one) => one.hash))
   const differing = known.filter((one) => one.hash !== most)
