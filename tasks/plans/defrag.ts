@@ -13,6 +13,7 @@ export const defragRules =
     const due = seen.recorded.filter((host) => !did(seen, 'defragment', host))
     return first(
       () => (due.length > 0 && silent ? stop({ code: 'silent', host: silent }) : undefined),
+      () => (disarm && !seen.members ? stop({ code: 'no-quorum' }) : undefined),
       () => once('compact'),
       () => inTurn(seen, due, (host) => ({ do: 'defragment', host })),
       () => once('disarm'),

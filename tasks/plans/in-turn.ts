@@ -15,7 +15,11 @@ export function inOrderOfRisk(seen: Observation, hosts: string[]): string[] {
 export function inTurn(seen: Observation, due: string[], turn: (host: string) => Act): Next {
   const [host] = inOrderOfRisk(seen, due)
   if (host === undefined) return 'done'
-  const ill = seen.recorded.filter((other) => other !== host && !votes(seen, other))
+  const strangers = (seen.members ?? []).filter((member) => member.host === undefined && !member.learner)
+  const ill = [
+    ...seen.recorded.filter((other) => other !== host && !votes(seen, other)),
+    ...strangers.map(({ id }) => `member ${id}`),
+  ]
   return first(
     () => (votes(seen, host) && ill.length > 0 ? stop({ code: 'others-ill', host, hosts: ill }) : undefined),
     () => (seen.recorded.length > 1 ? leadElsewhere(seen, [host]) : undefined),
