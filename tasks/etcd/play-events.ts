@@ -5,6 +5,8 @@ export interface RoleFinding {
   code: string
   /** The host that it concerns; none where it concerns all. */
   host?: string
+  /** All that it concerns, where there may be several. */
+  hosts?: string[]
   detail: string
   /** What helps somebody who uses the role alone. */
   remedy?: string

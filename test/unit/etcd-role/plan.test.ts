@@ -26,6 +26,7 @@ interface Plan {
   /** What is refused and what helps, in one text; '' for nothing. */
   refusal: string
   code: string | undefined
+  hosts: string[] | undefined
   state: Record<string, string>
   converge: string[]
   settle: string[]
@@ -65,16 +66,17 @@ function plan(
   looks: Record<string, Look>,
   answers: string[] = [],
   witnesses: string[] = [],
+  known: Record<string, string> = urls,
 ): { changes: boolean; plan: Plan } {
   const [changes, decided] = JSON.parse(
     execFileSync('python3', ['-c', program, ...witnesses], {
-      input: JSON.stringify([looks, urls, answers]),
+      input: JSON.stringify([looks, known, answers]),
       encoding: 'utf8',
     }),
   )
-  const [refused] = decided.refusals as { code: string; detail: string; remedy: string }[]
+  const [refused] = decided.refusals as { code: string; hosts?: string[]; detail: string; remedy: string }[]
   const refusal = refused ? `${refused.detail} ${refused.remedy}` : ''
-  return { changes, plan: { ...decided, refusal, code: refused?.code } }
+  return { changes, plan: { ...decided, refusal, code: refused?.code, hosts: refused?.hosts } }
 }
 
 test('witnesses are only asked: though they differ, or would not start, nothing is done there', () => {
@@ -136,6 +138,21 @@ test('a known member with an empty data directory is refused, with the commands 
   assert.match(refusal, 'master03 is a member of the running cluster (c), but its data directory is empty')
   assert.is(code, 'data-lost')
   assert.match(refusal, 'etcdctl member remove c, then etcdctl member add master03 --peer-urls=https://10.0.0.03:2380')
+})
+
+test('several members with empty data directories are named together: no one of them is replaced alone', () => {
+  const five = { master04: {}, master05: {} }
+  const looks = three(good, { master02: fresh, master03: fresh, master04: good, master05: good })
+  const known = Object.fromEntries(Object.keys(looks).map((name) => [name, url(name)]))
+  const { refusal, code, hosts: lost } = plan(looks, [members(five)], [], known).plan
+  assert.is(code, 'data-lost')
+  assert.equal(lost, ['master02', 'master03'])
+  assert.match(refusal, 'master02 and master03 are members of the running cluster, but their data')
+})
+
+test('a member that lost its data is named before members that differ: it is to be replaced first', () => {
+  const { code } = plan(three(good, { master02: fresh }), [members({ master03: undefined })]).plan
+  assert.is(code, 'data-lost')
 })
 
 test('where the emptied members leave no quorum, all of them are named, and what helps then', () => {

@@ -95,7 +95,7 @@ def _joins(looks, peer_urls, members):
 def _refusal(looks, peer_urls, members, witnesses):
     """The first reason to touch nothing, with what helps; None where there is none."""
     if members is not None and set(members) != set(peer_urls.values()):
-        return _other_members(peer_urls, members)
+        return _lost_member(looks, peer_urls, members) or _other_members(peer_urls, members)
     for host in sorted(looks):
         there = looks[host].get("strange")
         if there and not (members and members[peer_urls[host]]["started"]):
@@ -126,6 +126,30 @@ def _waking(looks, peer_urls, refusal):
         return []
     kept = [host for host, look in looks.items() if look.get("has_data") and look.get("state") == "existing"]
     return [host for host in kept if not looks[host].get("running")] if len(kept) > len(peer_urls) // 2 else []
+
+
+def _lost_member(looks, peer_urls, members):
+    """Members of the running cluster whose data are gone; all are named, since none can be replaced before the others.
+    None where there are none."""
+    lost = [
+        host
+        for host in sorted(looks)
+        if not looks[host].get("has_data") and members.get(peer_urls[host], {}).get("started")
+    ]
+    if not lost:
+        return None
+    first = members[peer_urls[lost[0]]]["id"]
+    one = "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh" % (
+        lost[0],
+        first,
+    )
+    more = "%s are members of the running cluster, but their data directories are empty: starting them afresh"
+    detail = one if len(lost) == 1 else more % " and ".join(lost)
+    remedy = (
+        "To make it a new member by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, "
+        "then run this again." % (first, lost[0], peer_urls[lost[0]])
+    )
+    return {**_finding("data-lost", lost[0], detail + " could lose writes.", remedy), "hosts": lost}
 
 
 def _lost_meanwhile(host):
@@ -170,14 +194,7 @@ def _refusal_of_empty(host, empty, looks, peer_urls, members):
                 % " and ".join(lost),
                 "Restore a snapshot on all hosts (playbooks/stage-snapshot.yml).",
             )
-        return _finding(
-            "data-lost",
-            host,
-            "%s is a member of the running cluster (%s), but its data directory is empty: starting it afresh could "
-            "lose writes." % (host, member["id"]),
-            "To make it a new member by hand: etcdctl member remove %s, then etcdctl member add %s --peer-urls=%s, "
-            "then run this again." % (member["id"], host, peer_urls[host]),
-        )
+        return _lost_member(looks, peer_urls, members)
     if members is None and _strangers(looks, host):
         return _finding(
             "others-unasked",
