@@ -107,13 +107,15 @@ async function prepare(cluster: Cluster): Promise<HostData[]> {
   return there
 }
 
-/** A member that answers knows better than its log how far it is. */
+/** A member that answers knows better than its log how far it is. Who was just started may be about to elect. */
 async function lookAtMembers(cluster: Cluster, hosts: Host[]): Promise<HostData[]> {
+  await look(cluster, { membersOnly: true })
   const there = await lookAtData(cluster, hosts)
   const known = statusesOf((await askMembers(cluster, { hosts })).hosts)
   return there.map((one) => {
-    const applied = known.find(({ name }) => name === one.host.name)?.status.raftAppliedIndex ?? 0
-    return one.hasData ? { ...one, commit: Math.max(one.commit, applied) } : one
+    const status = known.find(({ name }) => name === one.host.name)?.status
+    const commit = one.hasData ? Math.max(one.commit, status?.raftAppliedIndex ?? 0) : one.commit
+    return { ...one, commit, answers: status !== undefined }
   })
 }
 
