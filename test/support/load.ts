@@ -13,7 +13,8 @@ export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
     members: Host[]
   }
   const hosts = members.map((member) => ({ ...member, clientURL: `https://${member.address}:2379` }))
-  return { name, hosts, paths: { certs: join(home.path, 'certs', name) } } as Cluster
+  const [etcd, paths] = [{ clientPort: 2379 }, { certs: join(home.path, 'certs', name) }]
+  return { name, hosts, etcd, paths } as Cluster
 }
 
 /**
