@@ -88,7 +88,7 @@ const orFinishScale = (cluster: Cluster, { scaledTo }: Half, otherwise: Remedy):
   scaledTo ? remedy`Finish the scale: ${scaleTo(cluster, scaledTo)}` : otherwise
 /** A host whose replacement was cut short, or that is about to go, has no member to start. */
 const start: HelpsHost = (cluster, { host = '' }, half) => {
-  if (half.replaced.includes(host)) return remedy`Finish its replacement: ${ours('replace', host)}`
+  if (half.replaced.includes(host)) return remedy`Finish its replacement: ${ours('replace', ...half.replaced)}`
   const otherwise = orEndMove(cluster, remedy`Start ${host}: ${ours('up')}`)
   return half.scaledTo?.includes(host) ? otherwise : orFinishScale(cluster, half, otherwise)
 }
@@ -235,6 +235,7 @@ If they are lost for good, go on from what is left. ${fromWhatIsLeft}`,
   // Who the members are.
   'members-differ': ofRole((cluster, _, half) => {
     if (half.replaced.length > 0) return remedy`Finish the replacement: ${ours('replace', ...half.replaced)}`
+    if (half.scaledTo) return remedy`Finish the scale: ${scaleTo(cluster, half.scaledTo)}`
     const scale = ours('scale', ...(cluster.own ? [] : ['--masters', 'N']))
     return remedy`If \`scale\` was interrupted, finish it: ${scale}. \
 Else ${byHand('correct the inventory, or the membership')}.`
@@ -275,7 +276,9 @@ Else ${byHand('correct the inventory, or the membership')}.`
     join,
     byReplace,
   ),
-  'data-lost': ofRole((_, f) => remedy`Replace it: ${ours('replace', f.host ?? '')}. ${f.remedy ?? ''}`, byReplace),
+  'data-lost': ofRole((_, { host = '', hosts = [host], remedy: byThemselves = '' }) => {
+    return remedy`Replace ${hosts.length > 1 ? 'them' : 'it'}: ${ours('replace', ...hosts)}. ${byThemselves}`
+  }, byReplace),
   'member-missing': row<'host'>(
     (f) => `${f.host} is no member of the cluster`,
     (cluster, f, half) => orFinishScale(cluster, half, join(cluster, f, half)),

@@ -38,11 +38,14 @@ export function first(...rules: (() => Next | undefined)[]): Next {
 
 /**
  * All of these hosts, one after the other. All are brought up first: some may be well again. etcd takes one learner at
- * a time: whose is there already comes first.
+ * a time: whose is there already comes first, though nobody asked for it: it was cut short. Who votes still comes last.
  */
-export function joinAll(seen: Observation, goals: Goal[]): Next {
+export function joinAll(seen: Observation, asked: Goal[]): Next {
+  const cutShort = seen.recorded.filter((host) => memberOn(seen, host)?.learner)
+  const left = cutShort.filter((one) => !asked.some(({ host }) => host === one))
+  const goals = [...asked, ...left.map((host): Goal => ({ host }))]
   const due = goals.filter(({ host, old }) => !votes(seen, host) || memberOn(seen, host)?.id === old)
-  const learns = ({ host }: Goal): boolean => memberOn(seen, host)?.learner === true
+  const rank = ({ host }: Goal): number => (memberOn(seen, host)?.learner ? 0 : votes(seen, host) ? 2 : 1)
   const going = due.filter(({ old }) => old !== undefined).map(({ host }) => host)
   return first(
     ...due.map(
@@ -51,7 +54,7 @@ export function joinAll(seen: Observation, goals: Goal[]): Next {
           seen.hosts[host]?.ready ? undefined : act({ do: 'bring up', host }),
     ),
     () => (due.length > 1 ? removeLost(seen, due) : undefined),
-    ...due.toSorted((a, b) => Number(learns(b)) - Number(learns(a))).map((goal) => () => join(seen, goal, going)),
+    ...due.toSorted((a, b) => rank(a) - rank(b)).map((goal) => () => join(seen, goal, going)),
   )
 }
 

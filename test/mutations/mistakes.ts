@@ -83,9 +83,27 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/operations/choose-survivor.ts',
-    line: '!insist && withData.length >= quorum(there.length)',
-    wrong: '!insist && withData.length > quorum(there.length)',
+    line: 'withData.length >= quorum(there.length) &&',
+    wrong: 'withData.length > quorum(there.length) &&',
     tests: ['unit/operations'],
+  },
+  {
+    file: 'tasks/plans/members.ts',
+    line: '.toSorted((a, b) => rank(a) - rank(b)).map((goal)',
+    wrong: '.map((goal)',
+    tests: ['unit/plans/explore'],
+  },
+  {
+    file: 'tasks/etcd/findings.ts',
+    line: 'if (half.replaced.includes(host)) return remedy',
+    wrong: 'if (half.replaced.includes(host) && half.replaced.length < 2) return remedy',
+    tests: ['unit/plans/explore'],
+  },
+  {
+    file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
+    line: '_lost_member(looks, peer_urls, members) or _other_members(peer_urls, members)',
+    wrong: '_other_members(peer_urls, members)',
+    tests: ['unit/etcd-role/plan'],
   },
   {
     file: 'tasks/etcd/findings.ts',

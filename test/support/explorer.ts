@@ -18,6 +18,8 @@ export interface Verb {
   may?: (world: World) => boolean
   /** How it asks whether the cluster is healthy enough to begin; default: it asks nobody. */
   guard?: (seen: Observation) => GuardOptions
+  /** What it has noted, where it is killed. */
+  noted?: (world: World) => World
   /** Whether it has done what it was asked for. */
   reached: (world: World, start: World) => boolean
 }
@@ -140,7 +142,7 @@ export function explore({ starts, verbs, budget, faults, requireWayOut }: Walk):
       for (const [at, world] of worlds.entries())
         queue.push({
           ...state,
-          world: killed(world),
+          world: killed(verb.noted?.(world) ?? world),
           story: [...state.story, `${verb.words}, killed at ${at + 1}`],
           kills: state.kills - 1,
         })

@@ -27,6 +27,8 @@ export interface World {
   leader?: string | undefined
   recorded: string[]
   replacing: Record<string, string>
+  /** The hosts that a scale that was begun is to end with. */
+  scaling?: string[] | undefined
   /** What the run at work has done. */
   done: Act[]
   /** What the record says. */
@@ -342,3 +344,21 @@ export function faults(world: World): [string, World][] {
     ]
   })
 }
+
+/** The same world, each recorded host changed, and what follows by itself. */
+export const settledWith = (world: World, change: (host: HostWorld, name: string) => HostWorld): World =>
+  settled({
+    ...world,
+    hosts: {
+      ...world.hosts,
+      ...Object.fromEntries(world.recorded.map((name) => [name, change(world.hosts[name] ?? nothing(world), name)])),
+    },
+  })
+
+/** Somebody adds a member of no host of ours. */
+export const withStranger = (world: World, learner: boolean): World =>
+  settled({
+    ...killed(world),
+    nextId: world.nextId + 1,
+    members: [...world.members, { id: `${world.nextId}`, host: 'stranger', learner, started: false }],
+  })
