@@ -1,5 +1,4 @@
 // Phase etcd-role: the Ansible role on every host.
-
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fetchAnsible, findAnsible, indexSilence, oldestAnsible, pythonForAnsible } from '../core/ansible.ts'
