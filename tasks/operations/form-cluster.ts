@@ -10,7 +10,7 @@ import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import type { HostData } from '../observe/host-data.ts'
 import { endInherited } from './end-downgrade.ts'
-import { forgetSnapshot, isRaising, raiseTasks } from './raise.ts'
+import { isRaising, raiseTasks } from './raise.ts'
 import type { Step } from './steps.ts'
 
 /** How long a member may take to come up with a large database. */
@@ -118,10 +118,7 @@ function settleSteps(cluster: Cluster, host: Host, raises: boolean): Step[] {
     inOrder('Start it again as a member like any other', () => alone(cluster, host, {})),
     {
       title: 'Note that the new cluster is formed',
-      task: () => {
-        note(cluster, { verb: 'recover', ...formerTokensOf(cluster.begun) })
-        forgetSnapshot(cluster)
-      },
+      task: () => note(cluster, { verb: 'recover', ...formerTokensOf(cluster.begun) }),
     },
   ]
 }

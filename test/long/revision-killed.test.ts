@@ -48,7 +48,7 @@ whereNewer(
   async () => {
     await requireTold(home, async () => {
       loseHosts(home, ['master01', 'master02'])
-      for (const step of ['[COMPLETED] Restore it beside the data', '[STARTED] Start it again as a member'])
+      for (const step of ['[COMPLETED] Stop it, and restore its database', '[STARTED] Start it again as a member'])
         await killedAt(home, step, 'recover', '--yes')
       return done(home.verb('recover', '--yes', '--json'))
     })

@@ -102,7 +102,14 @@ export async function requireRecovered(
   await killedAt(home, '[STARTED] Forget the members', 'recover', '--yes')
   await refused(home, 1, /A recover .* was begun(.|\n)*recover\.ts --from master0\d/, 'up')
   await more(lost)
-  const { from } = await done(home.verb('recover', '--yes', '--json'))
+  const [{ from }, taken] = await whileWriting(home, survivor, () => done(home.verb('recover', '--yes', '--json')))
+  const there = new Set((await allKeys(home)).map(({ key }) => Buffer.from(key, 'base64').toString()))
+  console.log(`measured: ${taken.length} writes were taken while the cluster was formed anew`)
+  assert.equal(
+    taken.filter((key) => !there.has(key)),
+    [],
+    'what the member took while it ran alone is there',
+  )
   await requireKept()
   const back = (await allKeys(home)).filter(({ key }) => keys.some((old) => old.key === key))
   assert.is(back.length, keys.length)
@@ -110,6 +117,28 @@ export async function requireRecovered(
   assert.not.ok(existsSync(join(stateOf(home), 'hosts', survivor.name, 'var/lib/etcd/member.part')))
   assert.equal(recordOf(home).begun, undefined)
   return from
+}
+
+/** Writes through the survivor while `act` runs. @returns what that gave, and the keys that were acknowledged */
+async function whileWriting<T>(home: Home, { clientURL }: Host, act: () => Promise<T>): Promise<[T, string[]]> {
+  const gateway = openGateway(etcdctlView(home), 1)
+  const taken: string[] = []
+  let goesOn = true
+  const writer = async (): Promise<void> => {
+    for (let count = 0; goesOn; count++)
+      await gateway.put(clientURL, `during/${count}`, 'x').then(
+        () => {
+          taken.push(`during/${count}`)
+          return pause(5)
+        },
+        () => pause(20),
+      )
+  }
+  const writing = writer()
+  const given = await act().finally(() => void (goesOn = false))
+  await writing
+  gateway.close()
+  return [given, taken]
 }
 
 /**

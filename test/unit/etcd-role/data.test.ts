@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -22,7 +23,7 @@ const isRoot = process.getuid?.() === 0
 const [uid, gid] = isRoot ? [65534, 65534] : [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
 
 /** One of the module's actions on this data directory, with this tool. */
-const act = (action: string, folder: string, tool = '', certificates = '/nowhere'): string =>
+const act = (action: string, folder: string, tool = '', certificates = '/nowhere', own = ''): string =>
   python(
     `
 import subprocess, etcd_data
@@ -31,7 +32,7 @@ class Service:
     def status(self): return False, "", False
 class Module:
     check_mode = False
-    params = {"tool": sys.argv[3], "snapshot": "snapshot.db", "flags": []}
+    params = {"tool": sys.argv[3], "snapshot": "snapshot.db", "flags": [], "own": bool(sys.argv[5])}
     def run_command(self, command, environ_update=None, handle_exceptions=True):
         done = subprocess.run(command, capture_output=True, text=True)
         return done.returncode, done.stdout, done.stderr
@@ -48,6 +49,7 @@ except (etcd_data.Refusal, OSError) as error:
     folder,
     tool,
     certificates,
+    own,
   )
 
 /** A data directory, and beside it a folder that only root may enter. */
@@ -104,6 +106,28 @@ test('a snapshot is restored where nobody but root may enter, and is then of etc
     assert.equal([there.uid, there.mode & 0o777], [uid, mode], name)
   }
   assert.match(act('stage', data, tool), "'changed': False")
+})
+
+test("a member's own database is restored without a checksum, and read with the rights of etcd's user", () => {
+  const { data, closed } = hostFolder()
+  const tool = join(closed, 'etcdutl')
+  const says = `echo "$@" > ${closed}/said; mkdir -p restored/member/snap; cp "$3" restored/member/snap/db`
+  writeFileSync(tool, `#!/bin/sh\n${says}\n`, { mode: 0o755 })
+  mkdirSync(join(data, 'member/snap'), { recursive: true })
+  for (const folder of ['', 'member', 'member/snap']) chownSync(join(data, folder), uid, gid)
+  writeFileSync(join(data, 'member/snap/db'), 'pages')
+  chownSync(join(data, 'member/snap/db'), uid, gid)
+  assert.match(act('stage', data, tool, '/nowhere', 'own'), "'changed': True")
+  assert.is(readFileSync(join(data, 'restored/member/snap/db'), 'utf8'), 'pages')
+  assert.is(
+    readFileSync(join(closed, 'said'), 'utf8'),
+    'snapshot restore database --skip-hash-check --data-dir restored\n',
+  )
+  if (!isRoot) return
+  rmSync(join(data, 'restored'), { recursive: true })
+  rmSync(join(data, 'member/snap/db'))
+  symlinkSync(join(closed, 'id_ed25519'), join(data, 'member/snap/db'))
+  assert.match(act('stage', data, tool, '/nowhere', 'own'), /^refused: .*Permission denied/)
 })
 
 test('a restore that fails leaves nothing, and says why', () => {

@@ -19,8 +19,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         args = dict(self._task.args)
         if args["action"] == "stage" and not self._play_context.check_mode and self._connection.transport != "local":
-            args.update({name: self._send(args[name]) for name in ("snapshot", "tool")})
-            self._fixup_perms2([self._connection._shell.tmpdir, args["snapshot"], args["tool"]])
+            sent = ["tool"] if args.get("own") else ["snapshot", "tool"]
+            args.update({name: self._send(args[name]) for name in sent})
+            self._fixup_perms2([self._connection._shell.tmpdir, *(args[name] for name in sent)])
         result.update(self._execute_module(module_args=args, task_vars=task_vars))
         return result
 

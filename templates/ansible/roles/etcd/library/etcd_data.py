@@ -42,7 +42,8 @@ options:
       - V(inspect) reports what there is of data, and whose; it changes nothing.
       - V(set_aside) stops etcd and moves its data aside; data that was restored under I(token) stays.
       - V(copy) stops etcd and copies its data.
-      - V(stage) restores a snapshot in a folder beside the data, where etcd does not see it.
+      - V(stage) restores a snapshot in a folder beside the data, where etcd does not see it. With I(own) it is the
+        database that etcd leaves as it is stopped for that.
       - V(take) puts what was staged in the data's place, which must be empty.
       - V(remove) removes this cluster's data for good, also what was moved aside, and its certificates; what others put
         beside them stays.
@@ -60,6 +61,10 @@ options:
   snapshot:
     description: The snapshot. The action plugin sends it to the host.
     type: path
+  own:
+    description: With V(stage), whether the member's own database is restored in the place of a snapshot.
+    default: false
+    type: bool
   tool:
     description: The etcdutl or etcdctl that restores it. The action plugin sends it to the host.
     type: path
@@ -144,6 +149,7 @@ SPEC = {
     },
     "token": {"type": "str", "default": "", "no_log": False},
     "snapshot": {"type": "path"},
+    "own": {"type": "bool", "default": False},
     "tool": {"type": "path"},
     "flags": {"type": "list", "elements": "str"},
     "read_log": {"type": "bool", "default": False},
@@ -330,7 +336,13 @@ def restore_beside(data):
         if os.fstat(handle).st_uid != os.geteuid():
             raise Refusal("restore", "%s was taken away meanwhile." % closed, "Run this again.")
         os.fchdir(handle)
-        run_tool(data)
+        if data.module.params["own"]:
+            data.service.stop()
+            with open("database", "xb") as copied:
+                as_user(data.ids, lambda: copy_database(data.member, copied))
+            run_tool(data, "database", ["--skip-hash-check"])
+        else:
+            run_tool(data, data.module.params["snapshot"], [])
         put(os.path.join("restored", "member", RESTORED_AS), data.token, 0o600, data.ids)
         data.give_to_etcd("restored")
         os.rename("restored", data.staged)
@@ -340,11 +352,20 @@ def restore_beside(data):
         discard(closed)
 
 
-def run_tool(data):
+def copy_database(member, copied):
+    """What etcd leaves as it is stopped: all that it has applied. It has no checksum, as a snapshot has."""
+    with open(os.path.join(member, "snap", "db"), "rb") as database:
+        shutil.copyfileobj(database, copied)
+    copied.flush()
+    os.fsync(copied.fileno())
+
+
+def run_tool(data, snapshot, flags):
     """etcd's own restore, into the folder that we are in; what a person's ETCDCTL_* say is not heard."""
     params = data.module.params
     others = {name: "" for name in os.environ if name.startswith("ETCDCTL_")}
-    command = [params["tool"], "snapshot", "restore", params["snapshot"], *params["flags"], "--data-dir", "restored"]
+    flags = [*params["flags"], *flags, "--data-dir", "restored"]
+    command = [params["tool"], "snapshot", "restore", snapshot, *flags]
     try:
         code, out, err = data.module.run_command(command, environ_update=others, handle_exceptions=False)
     except OSError as error:
