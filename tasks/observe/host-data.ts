@@ -13,8 +13,6 @@ export interface HostData {
   host: Host
   running: boolean
   hasData: boolean
-  /** Its etcd answers us; undefined where it was not asked. */
-  answers?: boolean
   /** The last one that the member knew to be committed. */
   commit: number
   /** The last one in its log. */

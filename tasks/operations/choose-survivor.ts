@@ -19,8 +19,7 @@ export function chooseSurvivor(there: HostData[], insist: boolean, from?: string
   const names = (all: HostData[]): string[] => all.map(({ host }) => host.name)
   if (withData.length === 0) return { finding: { code: 'all-data-lost' } }
   if (from && !survivor) return { finding: { code: 'no-data', host: from, hosts: names(sorted) } }
-  // Who answers and still does not commit misses members that are on none of our hosts.
-  const mayCommit = withData.length >= quorum(there.length) && !withData.every(({ answers }) => answers)
-  if (!survivor || (!insist && mayCommit)) return { finding: { code: 'data-quorum', hosts: names(withData) } }
+  if (!survivor || (!insist && withData.length >= quorum(there.length)))
+    return { finding: { code: 'data-quorum', hosts: names(withData) } }
   return { survivor }
 }

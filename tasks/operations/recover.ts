@@ -113,9 +113,8 @@ async function lookAtMembers(cluster: Cluster, hosts: Host[]): Promise<HostData[
   const there = await lookAtData(cluster, hosts)
   const known = statusesOf((await askMembers(cluster, { hosts })).hosts)
   return there.map((one) => {
-    const status = known.find(({ name }) => name === one.host.name)?.status
-    const commit = one.hasData ? Math.max(one.commit, status?.raftAppliedIndex ?? 0) : one.commit
-    return { ...one, commit, answers: status !== undefined }
+    const applied = known.find(({ name }) => name === one.host.name)?.status.raftAppliedIndex ?? 0
+    return one.hasData ? { ...one, commit: Math.max(one.commit, applied) } : one
   })
 }
 

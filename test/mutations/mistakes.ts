@@ -83,8 +83,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/operations/choose-survivor.ts',
-    line: 'withData.length >= quorum(there.length) &&',
-    wrong: 'withData.length > quorum(there.length) &&',
+    line: '!insist && withData.length >= quorum(there.length)',
+    wrong: '!insist && withData.length > quorum(there.length)',
     tests: ['unit/operations'],
   },
   {

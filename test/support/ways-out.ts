@@ -72,7 +72,7 @@ function done(world: World, action: Action): Outcome {
   if (verb === 'up') return up(world)
   if (verb === 'replace') return replace(world, words)
   if (verb === 'scale') return scale(world, Number(words.at(-1)) || world.recorded.length)
-  if (verb === 'recover') return recover(world)
+  if (verb === 'recover') return recover(world, words.includes('--from'))
   if (verb === 'restore') return dataOf(world).length < quorum(world.members.length) ? 'the honest end' : undefined
   return undefined
 }
@@ -151,7 +151,8 @@ function scale(world: World, count: number): Outcome {
   return carried(world, (seen) => scaleRules(seen, wanted), wanted, guard)
 }
 
-function recover(world: World): Outcome {
+/** `insist`: a person names a host to go on from; here it is the one that goes furthest. */
+function recover(world: World, insist: boolean): Outcome {
   const awake = settledWith(world, (host) => ({ ...host, up: true, running: host.data !== undefined }))
   const { recorded, hosts } = awake
   const well = dataOf(awake).length
@@ -163,12 +164,11 @@ function recover(world: World): Outcome {
     host: { name } as Cluster['hosts'][0],
     running: hosts[name]?.running === true,
     hasData: dataOf(awake).includes(name),
-    answers: hosts[name]?.running === true,
     commit: 1,
     last: 1,
     restored: '',
   }))
-  const choice = chooseSurvivor(there, false)
+  const choice = chooseSurvivor(there, insist)
   if ('finding' in choice) return { refused: choice.finding }
   const { name } = choice.survivor.host
   const id = `${awake.nextId}`

@@ -38,12 +38,6 @@ test('where a quorum still has its data, members are only to be started', () => 
   assert.match(chosen(there(7)), 'master01 still has its data, which is a quorum')
 })
 
-test('where a quorum has its data and answers, and still nobody commits, there is nothing to start', () => {
-  const answering = there(7, 9, 0).map((one) => ({ ...one, answers: one.hasData }))
-  assert.is(chosen(answering), 'master02')
-  assert.match(chosen(answering.map((one, at) => ({ ...one, answers: at === 0 }))), 'once they run')
-})
-
 test('a person who insists gets the one that goes furthest, or the one that is named', () => {
   assert.is(chosen(there(7, 9, 0), true), 'master02')
   assert.is(chosen(there(7, 9, 0), true, 'master01'), 'master01')
