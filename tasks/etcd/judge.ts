@@ -173,7 +173,7 @@ function ofAlarms(hosts: Host[], members: Member[], alarms: Alarm[]): Finding[] 
   })
 }
 
-/** Hosts whose member belongs to another cluster: a data directory that was made anew beside the real cluster. */
+/** Hosts whose member belongs to another cluster: it lost its data directory, and started with an empty one. */
 function ofClusters(known: Known[]): Finding[] {
   const most = majority(known.map(({ status }) => status.clusterId))
   return known

@@ -104,7 +104,7 @@ export async function requireRecovered(
   await more(lost)
   const [{ from }, taken] = await whileWriting(home, survivor, () => done(home.verb('recover', '--yes', '--json')))
   const there = new Set((await allKeys(home)).map(({ key }) => Buffer.from(key, 'base64').toString()))
-  console.log(`measured: ${taken.length} writes were taken while the cluster was formed anew`)
+  console.log(`measured: ${taken.length} writes were acknowledged during the recovery`)
   assert.equal(
     taken.filter((key) => !there.has(key)),
     [],
