@@ -1,0 +1,158 @@
+// The verbs that are plans, as they are tried on a cluster in memory: their rules, who lets them begin, and what they
+// must have reached.
+import type { Finding } from '../../tasks/etcd/findings.ts'
+import { obstacleToMove, ofReplace, ofScale } from '../../tasks/operations/guard.ts'
+import { defragRules } from '../../tasks/plans/defrag.ts'
+import { goesDown } from '../../tasks/plans/members.ts'
+import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../../tasks/plans/move.ts'
+import { replaceRules } from '../../tasks/plans/replace.ts'
+import { movesTo, scaleRules } from '../../tasks/plans/scale.ts'
+import type { Act, Observation } from '../../tasks/plans/types.ts'
+import { hasQuorum, observe, runningVoters, type World, whyUnfit } from './model.ts'
+import type { Verb } from './walk.ts'
+
+export const voting = (world: World): string[] => runningVoters(world).map(({ host }) => host)
+export const all = (hosts: string[], among: string[]): boolean => hosts.every((host) => among.includes(host))
+
+const idOn = (world: World, host: string): string | undefined => world.members.find((one) => one.host === host)?.id
+
+/** Who voted before has a new member now; but whom a killed run has replaced is not replaced twice. */
+function isNew(start: World, acts: Act[], host: string): boolean {
+  const [before, noted] = [idOn(start, host), start.replacing[host]]
+  if (!hasQuorum(start) || !voting(start).includes(host)) return true
+  const isReplaced = acts.some((act) => act.do === 'remove member' && act.host === host)
+  return isReplaced === (noted === undefined || noted === before)
+}
+
+/** Whom each host's replacement is about is fixed, and noted before anything else. */
+const aimOfReplace = (seen: Observation, hosts: string[]): string =>
+  hosts
+    .map((host) => {
+      const member = seen.members?.find((one) => one.host === host)
+      const { answer } = seen.hosts[host] ?? {}
+      const isDue = member && (!member.learner || (answer?.commits && answer.member === member.id))
+      return seen.replacing[host] || isDue ? 'o' : 'n'
+    })
+    .join('')
+
+export const replace = (...hosts: string[]): Verb => ({
+  words: `replace ${hosts.join(' ')}`,
+  rules: (seen) => replaceRules(seen, hosts),
+  aim: (seen) => aimOfReplace(seen, hosts),
+  coming: [],
+  about: hosts,
+  may: (world) => !unreachable(world) && !withoutRoom(world, hosts),
+  guard: (seen) => ({ ...ofReplace(hosts), joins: !goesDown(seen) }),
+  reached: (world, start, acts) => all(hosts, voting(world)) && hosts.every((host) => isNew(start, acts, host)),
+})
+
+/** What observe/host-data.ts finds on hosts that are up. */
+export function unreachable({ recorded, hosts }: World): Finding | undefined {
+  const host = recorded.find((name) => hosts[name]?.up && hosts[name].certificates === 'foreign')
+  return host === undefined ? undefined : { code: 'host-of-other-cluster', host }
+}
+
+/** And operations/room.ts. */
+export function withoutRoom({ hosts }: World, among: string[]): Finding | undefined {
+  const host = among.find((name) => hosts[name]?.up && hosts[name].full)
+  return host === undefined ? undefined : { code: 'disk-too-small', host, is: '', due: '' }
+}
+
+const hostNames = (count: number): string[] => Array.from({ length: count }, (_, at) => `h${at + 1}`)
+
+export const scale = (count: number): Verb => ({
+  words: `scale ${count}`,
+  rules: (seen) => scaleRules(seen, hostNames(count)),
+  aim: (seen) => JSON.stringify(movesTo(seen, hostNames(count))),
+  coming: hostNames(count),
+  about: [],
+  may: (world) => world.upgradingTo === undefined && !unreachable(world),
+  noted: (world) => ({ ...world, scaling: hostNames(count) }),
+  guard: (seen) => ofScale(movesTo(seen, hostNames(count))),
+  reached: (world) =>
+    world.recorded.length === count &&
+    hostNames(count).every((host) => world.members.some((one) => one.host === host && !one.learner)),
+})
+
+export const defrag: Verb = {
+  words: 'defrag --disarm',
+  rules: () => defragRules(true),
+  coming: [],
+  about: [],
+  may: (world) => !withoutRoom(world, world.recorded),
+  guard: () => ({ verb: 'defrag --disarm' }),
+  reached: ({ recorded }, _, acts) =>
+    acts.filter((act) => act.do === 'defragment').length === recorded.length && acts.at(-1)?.do === 'prove a write',
+}
+
+/** Every member runs it, the record says so, and nothing is under way. */
+export const runsAll = (world: World, version: string): boolean =>
+  all(world.recorded, voting(world)) &&
+  world.recorded.every((host) => world.hosts[host]?.version === version && world.hosts[host].holds === version) &&
+  [world.version, world.upgradingTo, world.downgradingTo].join() === [version, undefined, undefined].join()
+
+/** A host without a member that votes, or without its data. */
+export const lostIn = ({ recorded, members, hosts }: World): string | undefined =>
+  recorded.find(
+    (name) => !members.some(({ host, id, learner }) => host === name && !learner && hosts[name]?.data === id),
+  )
+
+/** A host that the role refuses by its checks, in words of its own. */
+export function unfitIn({ recorded, hosts }: World): Finding | undefined {
+  const host = recorded.find((name) => whyUnfit(hosts[name]))
+  return host === undefined ? undefined : { code: 'ends', host, detail: whyUnfit(hosts[host]) ?? '', remedy: '' }
+}
+
+/** What the verbs refuse before they plan, as operations/roll.ts asks. */
+export function refusalOfMove(world: World, verb: string, to: string, cancel: boolean): Finding | undefined {
+  const { version, upgradingTo: begun, recorded } = world
+  const otherWay = begun !== undefined && begun < version !== (verb === 'downgrade')
+  const what = begun && begun < version ? 'downgrade' : 'upgrade'
+  if (begun && (otherWay || (begun !== to && to !== version))) return { code: 'move-begun', what, due: begun }
+  const seen = observe(world)
+  const { found } = obstacleToMove(seen, cancel ? 'downgrade --cancel' : verb)
+  if (found) return found
+  const stop = whyNotMove(seen, verb, to)
+  if (stop) return stop
+  const off = recorded.find((host) => !world.hosts[host]?.up)
+  if (off !== undefined) return { code: 'host-not-up', host: off }
+  const full = recorded.find((host) => world.hosts[host]?.full)
+  if (full !== undefined) return { code: 'disk-full', host: full, is: '' }
+  return unreachable(world) ?? unfitIn(world)
+}
+
+/** The role restarts nobody beside a host that has lost its data. */
+function mayMove(world: World, verb: 'upgrade' | 'downgrade', to: string): boolean {
+  if (verb === 'upgrade' ? to < world.version : to > world.version) return false
+  const isCancel = verb === 'downgrade' && to === world.version
+  return !lostIn(world) && !refusalOfMove(world, verb, to, isCancel)
+}
+
+/** Who takes a move back keeps the backup that was made before it. */
+const isBackedUp = (start: World, acts: Act[], to: string): boolean =>
+  start.version === to || !hasQuorum(start) || acts.some((act) => act.do === 'back up')
+
+const aimOfMove = ({ version, members }: Observation): string => `${version} ${members !== undefined}`
+
+export const upgrade = (to: string): Verb => ({
+  words: `upgrade ${to}`,
+  rules: (seen) => upgradeRules(seen, to),
+  aim: aimOfMove,
+  coming: [],
+  about: [],
+  may: (world) => mayMove(world, 'upgrade', to),
+  reached: (world, start, acts) => runsAll(world, to) && isBackedUp(start, acts, to),
+})
+
+export const downgrade = (to: string): Verb => ({
+  words: `downgrade ${to}`,
+  rules: (seen) => (seen.version === to && !seen.upgradingTo ? cancelRules : downgradeRules(seen, to)),
+  aim: (seen) => `${aimOfMove(seen)} ${seen.upgradingTo}`,
+  coming: [],
+  about: [],
+  may: (world) => mayMove(world, 'downgrade', to),
+  reached: (world, start, acts) =>
+    start.version === to && !start.upgradingTo
+      ? !world.downgradingTo
+      : runsAll(world, to) && isBackedUp(start, acts, to),
+})

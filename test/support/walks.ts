@@ -1,0 +1,100 @@
+// The walks through the states of a cluster: where they start, what befalls it there, which verbs are tried, and what
+// must hold in each state.
+import { broken, endOf, type State, type Walk } from './explorer.ts'
+import { faults, hasQuorum, healthy, lossesHere, troubles, type World, withStranger } from './model.ts'
+import { all, defrag, downgrade, replace, scale, upgrade, voting } from './verbs-in-memory.ts'
+import { refusalOf } from './walk.ts'
+import { trail, wayOut } from './ways-out.ts'
+
+/** What is named leads out, from everywhere, by two verbs for each thing that happened and two more. */
+function requireNamedWayOut({ world, story }: State): void {
+  if (!wayOut(world, 2 + 2 * story.length)) broken([...story, ...trail(world)], 'a dead end')
+}
+
+/**
+ * While a quorum commits and nothing else is wrong, one verb brings back all that do not vote, however many and however
+ * lost, and its guard lets it begin. Where all vote no guard refuses anything.
+ */
+function requireWayOut(state: State): void {
+  const { world } = state
+  requireNamedWayOut(state)
+  if (!hasQuorum(world) || isTroubled(world)) return
+  const silent = world.recorded.filter((host) => !voting(world).includes(host))
+  const verb = replace(...silent)
+  for (const one of silent.length > 0 ? [verb] : [replace('h1'), scale(1), scale(3), scale(5)]) {
+    const refused = refusalOf(world, one)
+    if (refused) broken(state.story, `${one.words} is refused: ${JSON.stringify(refused)}`)
+  }
+  if (silent.length === 0) return
+  const end = endOf(state, verb)
+  if (!end || !all(silent, voting(end))) broken(state.story, `no way out: ${verb.words} does not help`)
+}
+
+const hasStranger = ({ members }: World): boolean => members.some(({ host }) => host === 'stranger')
+const isTroubled = (world: World): boolean =>
+  hasStranger(world) ||
+  world.here !== undefined ||
+  Object.values(world.hosts).some(({ full, late, certificates }) => full || late || certificates) ||
+  world.auth === true ||
+  (world.alarms ?? []).length > 0 ||
+  world.upgradingTo !== undefined
+
+/** What befalls hosts and members; and somebody adds a member of none of them. */
+const misfortunes = (world: World): [string, World][] =>
+  !hasQuorum(world) || hasStranger(world)
+    ? [...faults(world), ...troubles(world), ...lossesHere(world)]
+    : [
+        ...faults(world),
+        ...troubles(world),
+        ...lossesHere(world),
+        ['add a strange learner', withStranger(world, true)],
+        ['add a strange voter', withStranger(world, false)],
+      ]
+
+/** How many faults befall a cluster on one way; `npm run explore` says more of them, and more states at most. */
+const [faultsOfAll, most] = [Number(process.env.EXPLORED_FAULTS ?? 2), Number(process.env.EXPLORED_STATES ?? 4000)]
+const budget = { faults: 2, kills: 1 }
+/** A sample of the deep states says more than all that follow from the first ones. */
+const oneIn = process.env.EXPLORED_STATES ? 1 : 10
+const promised = { budget, oneIn, faults: misfortunes, requireWayOut }
+
+const replacements = [['h1'], ['h2'], ['h3'], ['h1', 'h2'], ['h1', 'h3'], ['h2', 'h3']].map((hosts) =>
+  replace(...hosts),
+)
+const resizings = [scale(3), scale(5), scale(1)]
+const [older, newer] = ['3.6.14', '3.7.1']
+
+const ofFive = (strict: boolean): Walk => ({
+  ...promised,
+  starts: [healthy(5, strict)],
+  verbs: [replace('h1'), replace('h1', 'h2'), replace('h5'), scale(5), scale(3), defrag],
+  most: Math.min(most / 3, 20_000),
+})
+
+export const walks = {
+  'three hosts, faults and a killed verb in any order, moves to another etcd among them': {
+    ...promised,
+    starts: [healthy(3, false, newer), healthy(3, false, older), healthy(3, true, older)],
+    verbs: [...replacements, ...resizings, defrag, upgrade(newer), upgrade(older), downgrade(older), downgrade(newer)],
+    budget: { ...budget, faults: faultsOfAll },
+    most,
+  },
+  'five hosts, two faults and a killed verb, in any order': ofFive(false),
+  'five hosts, two faults and a killed verb, in any order; etcd before 3.5.30': ofFive(true),
+  'three and five hosts, damaged data and members that stop': {
+    ...promised,
+    oneIn: 1,
+    starts: [healthy(3, false), healthy(5, false)],
+    verbs: [replace('h1'), replace('h1', 'h2'), replace('h2', 'h3')],
+    budget: { faults: 3, kills: 0 },
+    faults: (world) => misfortunes(world).filter(([title]) => /^(damage|stop|wipe)/.test(title)),
+    most: 600,
+  },
+  'one host, two faults and a killed verb, in any order': {
+    ...promised,
+    oneIn: Math.min(oneIn, 2),
+    starts: [healthy(1, false)],
+    verbs: [scale(1), scale(3), defrag],
+  },
+} satisfies Record<string, Walk>
+export type Title = keyof typeof walks
