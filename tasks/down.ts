@@ -22,9 +22,8 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
     rmSync(cluster.paths.logs, { recursive: true, force: true })
     return say(cluster, `There is no cluster ${cluster.name}; nothing to stop.`)
   }
-  const what =
-    `the ${cluster.hosts.length} hosts of ${cluster.name} and all of their ` +
-    `data${purge ? ', its certificates and its backups' : ''}`
+  const more = purge ? ', its certificates and its backups' : ''
+  const what = `the ${cluster.hosts.length} hosts of ${cluster.name} and all of their data${more}`
   if (!(await confirm(`Stop and remove ${what}?`))) throw new OperationError('Nothing was removed.')
   await runPipeline([
     ...downTasks(cluster),
@@ -40,10 +39,8 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
       },
     },
   ])
-  say(
-    cluster,
-    `${cluster.name} is down.${purge ? '' : ' Its certificates stay in certs/; remove them too with --purge.'}`,
-  )
+  const left = purge ? '' : ' Its certificates stay in certs/; remove them too with --purge.'
+  say(cluster, `${cluster.name} is down.${left}`)
 }
 
 function say(cluster: Cluster, message: string): void {

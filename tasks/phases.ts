@@ -10,6 +10,7 @@ import { confirm, type Verb } from './core/script.ts'
 import { suggest } from './core/suggest.ts'
 import { warningLines } from './core/terminal.ts'
 import { hostTasks } from './doctor.ts'
+import { findEtcd } from './etcd/binaries.ts'
 import * as etcdRole from './etcd-role/index.ts'
 import * as pki from './pki/index.ts'
 import { type Planned, printPlan } from './plan.ts'
@@ -63,14 +64,9 @@ const doctorChecks = (cluster: Cluster): Check[] => [...etcdRole.checks(cluster)
 /** The phase of that name. @throws UsageError naming the nearest one */
 function phaseNamed(name: string): Phase {
   const phase = phases.find((candidate) => candidate.name === name)
-  if (!phase)
-    throw new UsageError(
-      `There is no phase ${name}.${suggest(
-        name,
-        phases.map((candidate) => candidate.name),
-      )}`,
-    )
-  return phase
+  if (phase) return phase
+  const names = phases.map((candidate) => candidate.name)
+  throw new UsageError(`There is no phase ${name}.${suggest(name, names)}`)
 }
 
 /** The phases that `--from` and `--skip` leave. @throws UsageError for an unknown name */
@@ -82,13 +78,11 @@ export function selectPhases(from: string | undefined, skip: string | undefined)
   return selected
 }
 
-/**
- * Runs the phases in order, those that need the same ones side by side. Asks what must be asked. `first`: before one
- * phase that is run alone.
- */
+/** Runs the phases in order, those that need the same side by side; asks first. `first`: before a phase run alone. */
 export async function runPhases(cluster: Cluster, selected: Phase[], first: Task[] = []): Promise<void> {
+  if (selected.some((phase) => phase.name === 'etcd-role')) etcdRole.refuseHalfUpgraded(cluster)
   if (selected.some((phase) => phase.name === 'doctor')) {
-    await etcdRole.refuseUnfitPrograms(cluster)
+    if (cluster.etcd.binaries) await findEtcd(cluster) // refuses those that are unfit before anything is asked
     for (const question of await questionsOf(doctorChecks(cluster))) {
       if (!(await confirm(question)))
         throw new OperationError('Nothing was changed.', {
@@ -101,28 +95,21 @@ export async function runPhases(cluster: Cluster, selected: Phase[], first: Task
     return runPipeline([...first, ...begin(only, cluster), ...(only.alone?.(cluster) ?? [])], { collapse: false })
   const waves = [...new Set(selected.map((phase) => phase.needs.join()))]
     .map((needs) => selected.filter((phase) => phase.needs.join() === needs))
-    // Over ssh vms goes before pki: it notes how hosts are reached, and their clocks are compared before an authority
-    // is made.
+    // Over ssh vms goes before pki: it notes how hosts are reached, and pki compares their clocks with ours first.
     .flatMap((wave) => (cluster.provider === 'ssh' ? wave.toReversed().map((phase) => [phase]) : [wave]))
-  await runPipeline(
-    waves.map((wave) =>
-      wave.length === 1 && wave[0]
-        ? asTask(wave[0], cluster)
-        : concurrently(
-            wave.map((phase) => phase.name).join(' and '),
-            wave.map((phase) => asTask(phase, cluster)),
-          ),
-    ),
-  )
+  const together = (wave: Phase[]): Task => {
+    const [first, ...others] = wave.map((phase) => asTask(phase, cluster))
+    return first && others.length === 0
+      ? first
+      : concurrently(wave.map(({ name }) => name).join(' and '), [first, ...others] as Task[])
+  }
+  await runPipeline(waves.map(together))
 }
 
 const asTask = (phase: Phase, cluster: Cluster): Task =>
   inOrder(`${phase.name}: ${phase.summary}`, () => begin(phase, cluster))
 
-/**
- * The cluster is recorded with the first phase that makes something of it: doctor looks harder at what is not there
- * yet.
- */
+/** Recorded with the first phase that makes something: doctor looks harder at what is not there yet. */
 function begin(phase: Phase, cluster: Cluster): Task[] {
   if (phase.name !== 'doctor' && phase.name !== 'verify') recordCluster(cluster)
   return phase.tasks(cluster)

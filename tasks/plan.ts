@@ -1,14 +1,10 @@
-// What a run would do: every phase asked, with copies of the certificates to work on; nothing of the cluster is
-// touched.
+// What a run would do: every phase asked, on copies of the certificates; nothing of the cluster is touched.
 import { withCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
 import { print, run } from './core/run.ts'
-import { chalk } from './core/terminal.ts'
+import { chalk, warningLines } from './core/terminal.ts'
 
-/**
- * A phase, as far as its plan goes: what it would do, a line each (a diff may follow on further lines). It may write to
- * the copies that it is given only.
- */
+/** A phase and its plan: a line for each act (a diff may follow on further lines). It may write to the copy only. */
 export interface Planned {
   name: string
   plan?: (copy: Cluster) => Promise<string[]>
@@ -23,13 +19,12 @@ interface PhasePlan {
 
 const nothing = async (_copy: Cluster): Promise<string[]> => []
 
-/**
- * Prints what the phases would do, or with --json gives it as data. `first`: what is done before the first of them, to
- * the copy.
- */
+/** Prints what the phases would do, or gives it as data (--json). `first`: what is done to the copy before them. */
 export async function printPlan(cluster: Cluster, selected: Planned[], first = nothing): Promise<void> {
   const plans = await planPhases(cluster, selected, first)
-  print(run().json ? `${JSON.stringify({ cluster: cluster.name, plan: plans })}\n` : render(cluster, plans))
+  const { json, warnings } = run()
+  if (json) print(`${JSON.stringify({ cluster: cluster.name, plan: plans, warnings })}\n`)
+  else print(`${render(cluster, plans)}${warningLines(warnings)}`)
 }
 
 function planPhases(cluster: Cluster, selected: Planned[], before: typeof nothing): Promise<PhasePlan[]> {
@@ -62,11 +57,8 @@ function render(cluster: Cluster, plans: PhasePlan[]): string {
   return `What would be done for ${chalk.bold(cluster.name)}; nothing was touched.\n\n${lines.join('\n')}\n`
 }
 
-const coloured = (line: string): string =>
-  /^[+][^+]/.test(line)
-    ? chalk.green(line)
-    : /^-[^-]/.test(line)
-      ? chalk.red(line)
-      : /^(@@|---|\+\+\+)/.test(line)
-        ? chalk.dim(line)
-        : line
+function coloured(line: string): string {
+  if (/^(@@|---|\+\+\+)/.test(line)) return chalk.dim(line)
+  if (/^[+]./.test(line)) return chalk.green(line)
+  return /^-./.test(line) ? chalk.red(line) : line
+}

@@ -1,5 +1,4 @@
 // The smoke pipeline: a cluster's short life, through the same scripts that a person types.
-import { createHash } from 'node:crypto'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, type Host, resolveCluster } from './core/cluster.ts'
@@ -11,7 +10,7 @@ import { runPipeline, type Task } from './core/pipeline.ts'
 import { clock, print, run, sleep } from './core/run.ts'
 import { type Result, work } from './core/shell.ts'
 import { chalk, duration, table } from './core/terminal.ts'
-import { type Load, type LoadReport, startLoad } from './etcd/load.ts'
+import { type LoadReport, startLoad } from './etcd/load.ts'
 import { brokenPromises } from './load.ts'
 import type { Report } from './verify/index.ts'
 import { crashMember, memberPids } from './vms/index.ts'
@@ -23,104 +22,119 @@ interface Step {
 
 /** Runs the whole life and prints the table of step times (or, with --json, the same as data). */
 export async function smoke(settings: Settings): Promise<void> {
-  const steps: Step[] = []
   const { name, recorded } = await resolveCluster(settings)
   if (recorded)
     throw new UsageError(
       `A cluster ${name} is here already; the smoke pipeline needs one of its own, which it removes at the end.`,
-      {
-        hint: `Choose another name with --cluster, or remove it: ${command({ name }, 'down --purge')}`,
-      },
+      { hint: `Choose another name with --cluster, or remove it: ${command({ name }, 'down --purge')}` },
     )
-  const world: { before?: string; load?: Load; report?: LoadReport } = {}
-  const cluster = (): Promise<Cluster> => resolveCluster(settings)
-  const attempt = (script: string, ...flags: string[]): Promise<Result> => runVerb(script, name, settings, flags)
-  const verb = async (script: string, ...flags: string[]): Promise<string> => {
-    const { stdout, stderr, exitCode } = await attempt(script, ...flags)
-    if (exitCode !== 0)
-      throw new OperationError(`${script} ended with exit code ${exitCode}.`, { output: `${stdout}${stderr}` })
-    return stdout
-  }
-  const victim = async (): Promise<Host> => (await cluster()).hosts.at(-1) as Host
-
-  const life: [string, () => Promise<string>][] = [
-    ['up', () => verb('up', '--yes').then(() => 'a healthy cluster')],
-    ...['doctor', 'pki', 'vms', 'etcd-role', 'verify'].map((phase): [string, () => Promise<string>] => [
-      `${phase} alone`,
-      async () => {
-        world.before = await fingerprint(await cluster())
-        const answer = JSON.parse(await verb(phase, '--json', '--yes')) as { changed?: Record<string, number> }
-        if (Object.values(answer.changed ?? {}).some((count) => count > 0))
-          throw new OperationError(`${phase} changed something on its second run.`)
-        await requireUnchanged(world.before, await cluster(), phase)
-        return 'nothing changed'
-      },
-    ]),
-    [
-      'up again',
-      async () => {
-        world.before = await fingerprint(await cluster())
-        await verb('up', '--yes')
-        await requireUnchanged(world.before, await cluster(), 'up')
-        return 'nothing changed'
-      },
-    ],
-    [
-      'kill a member while writing',
-      async () => {
-        const now = await cluster()
-        world.load = startLoad(now)
-        await sleep(500)
-        await crashMember(now, await victim())
-        await sleep(3000)
-        const report = (world.report = await world.load.stop())
-        const broken = brokenPromises(report)
-        if (broken) throw new OperationError(`Writes did not survive a killed member: ${broken}.`)
-        return (
-          `${report.acknowledged} writes acknowledged, none lost, none failed, no read back in time, ` +
-          `longest stall ${report.longestStallMs} ms`
-        )
-      },
-    ],
-    [
-      'verify says so',
-      async () => {
-        const { name: dead } = await victim()
-        const { exitCode, stdout, stderr } = await attempt('verify', '--json', '--timeout', '3')
-        if (exitCode !== 1)
-          throw new OperationError(`verify ended with exit code ${exitCode} while a member was dead.`, {
-            output: stderr,
-          })
-        const { checks } = JSON.parse(stdout) as Pick<Report, 'checks'>
-        if (!checks.some(({ findings = [] }) => findings.some(({ host }) => host === dead)))
-          throw new OperationError(`verify failed without naming ${dead}.`, { output: stderr })
-        return `${dead} named`
-      },
-    ],
-    ['up heals it', () => verb('up', '--yes').then(() => 'a healthy cluster again')],
-    ['down', () => verb('down', '--purge', '--yes').then(() => 'nothing left')],
-  ]
-
-  await runPipeline(
-    life.map(
-      ([title, step]): Task => ({
-        title,
-        task: async (_, task) => {
-          const started = clock()
-          task.title = `${title}: ${await step()}`
-          steps.push({ name: title, tookMs: clock() - started })
-        },
-      }),
-    ),
-  )
+  const steps: Step[] = []
+  const told: Told = {}
+  const timed = ([title, step]: LifeStep): Task => ({
+    title,
+    task: async (_, task) => {
+      const started = clock()
+      task.title = `${title}: ${await step()}`
+      steps.push({ name: title, tookMs: clock() - started })
+    },
+  })
+  await runPipeline(lifeOf(new Scripts(name, settings), told).map(timed))
   const totalMs = steps.reduce((sum, step) => sum + step.tookMs, 0)
   const rows = steps.map((step) => [step.name, duration(step.tookMs)])
   const total = [chalk.bold('total'), chalk.bold(duration(totalMs))]
   print(
     run().json
-      ? `${JSON.stringify({ cluster: name, passed: true, steps, writes: world.report, totalMs })}\n`
+      ? `${JSON.stringify({ cluster: name, passed: true, steps, writes: told.writes, totalMs })}\n`
       : `\n${table([...rows, total])}\n\n${chalk.green('The smoke pipeline passed.')}\n`,
   )
+}
+
+/** A step of the life; what it gives says how it went. */
+type LifeStep = [title: string, step: () => Promise<string>]
+
+/** What steps leave for the report. */
+interface Told {
+  writes?: LoadReport
+}
+
+const lifeOf = (scripts: Scripts, told: Told): LifeStep[] => [
+  ['up', () => scripts.passes('up', '--yes').then(() => 'a healthy cluster')],
+  ...['doctor', 'pki', 'vms', 'etcd-role', 'verify'].map(
+    (phase): LifeStep => [`${phase} alone`, () => scripts.again(phase)],
+  ),
+  ['up again', () => scripts.again('up')],
+  ['kill a member while writing', () => killWhileWriting(scripts, told)],
+  ['verify says so', () => verifySaysSo(scripts)],
+  ['up heals it', () => scripts.passes('up', '--yes').then(() => 'a healthy cluster again')],
+  ['down', () => scripts.passes('down', '--purge', '--yes').then(() => 'nothing left')],
+]
+
+async function killWhileWriting(scripts: Scripts, told: Told): Promise<string> {
+  const cluster = await scripts.cluster()
+  const load = startLoad(cluster)
+  await sleep(500)
+  await crashMember(cluster, victimIn(cluster))
+  await sleep(3000)
+  const writes = await load.stop()
+  told.writes = writes
+  const broken = brokenPromises(writes)
+  if (broken) throw new OperationError(`Writes did not survive a killed member: ${broken}.`)
+  return (
+    `${writes.acknowledged} writes acknowledged, none lost, none failed, no read back in time, ` +
+    `longest stall ${writes.longestStallMs} ms`
+  )
+}
+
+async function verifySaysSo(scripts: Scripts): Promise<string> {
+  const { name: dead } = victimIn(await scripts.cluster())
+  const { exitCode, stdout, stderr } = await scripts.end('verify', '--json', '--timeout', '3')
+  if (exitCode !== 1)
+    throw new OperationError(`verify ended with ${exitCode} while a member was dead.`, { output: stderr })
+  const { checks } = JSON.parse(stdout) as Pick<Report, 'checks'>
+  if (!checks.some(({ findings = [] }) => findings.some(({ host }) => host === dead)))
+    throw new OperationError(`verify failed without naming ${dead}.`, { output: stderr })
+  return `${dead} named`
+}
+
+const victimIn = ({ hosts }: Cluster): Host => hosts.at(-1) as Host
+
+/** The scripts, as a person types them for this cluster. */
+class Scripts {
+  readonly #name: string
+  readonly #settings: Settings
+
+  constructor(name: string, settings: Settings) {
+    this.#name = name
+    this.#settings = settings
+  }
+
+  cluster(): Promise<Cluster> {
+    return resolveCluster(this.#settings)
+  }
+
+  /** To its end, however it ends. */
+  end(script: string, ...flags: string[]): Promise<Result> {
+    return runVerb(script, this.#name, this.#settings, flags)
+  }
+
+  /** @returns what it printed @throws OperationError when it fails */
+  async passes(script: string, ...flags: string[]): Promise<string> {
+    const { stdout, stderr, exitCode } = await this.end(script, ...flags)
+    if (exitCode !== 0)
+      throw new OperationError(`${script} ended with exit code ${exitCode}.`, { output: `${stdout}${stderr}` })
+    return stdout
+  }
+
+  /** @throws OperationError where a second run does anything */
+  async again(script: string): Promise<string> {
+    const before = await fingerprint(await this.cluster())
+    const { changed = {} } = JSON.parse(await this.passes(script, '--json', '--yes')) as {
+      changed?: Record<string, number>
+    }
+    if (Object.values(changed).some((count) => count > 0) || (await fingerprint(await this.cluster())) !== before)
+      throw new OperationError(`${script}, run again, changed a host or a certificate, or restarted a member.`)
+    return 'nothing changed'
+  }
 }
 
 function runVerb(script: string, cluster: string, { configFile, asked }: Settings, flags: string[]): Promise<Result> {
@@ -145,12 +159,5 @@ async function fingerprint(cluster: Cluster): Promise<string> {
       const { ino, mtimeMs, size } = statSync(join(cluster.paths.certs, name))
       return [name, ino, mtimeMs, size].join()
     })
-  return createHash('sha256')
-    .update(JSON.stringify([files, await memberPids(cluster)]))
-    .digest('hex')
-}
-
-async function requireUnchanged(before: string, cluster: Cluster, verb: string): Promise<void> {
-  if ((await fingerprint(cluster)) !== before)
-    throw new OperationError(`${verb}, run again, changed a certificate or restarted a member.`)
+  return JSON.stringify([files, await memberPids(cluster)])
 }

@@ -6,9 +6,11 @@ import { bytes, chalk, duration, plain, table, wrapped } from './core/terminal.t
 import { adviceOf } from './etcd/advice.ts'
 import { askMembers, type HostAnswers } from './etcd/ask.ts'
 import { certificateReport } from './etcd/certificates.ts'
+import { fullBytes } from './etcd/disk.ts'
 import type { Member } from './etcd/etcdctl.ts'
 import { warningsOf } from './etcd/faults.ts'
-import { inWords, refusal, sentenceOf } from './etcd/findings.ts'
+import { type Finding, inWords, refusal, sentenceOf } from './etcd/findings.ts'
+import { heartbeatAdvice } from './etcd/heartbeat.ts'
 import { judge, statusesOf } from './etcd/judge.ts'
 import { memberOf } from './etcd/membership.ts'
 import { reachMembers } from './etcd/reach.ts'
@@ -27,6 +29,8 @@ export interface MemberStatus {
   dbSizeBytes: number | null
   raftIndex: number | null
   raftLag: number | null
+  /** What its disk has left for etcd's data; hosts are asked over ssh with --disks only. */
+  freeBytes: number | null
   /** Why it is down, or what is odd about it. */
   note: string | null
 }
@@ -54,9 +58,9 @@ export interface ClusterStatus {
  * Asks every member once, within 4 s even when some are down or frozen.
  * @throws OperationError when there are no certificates to ask with
  */
-export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
+export async function clusterStatus(cluster: Cluster, disks = false): Promise<ClusterStatus> {
   await reachMembers(cluster)
-  const answers = await askMembers(cluster)
+  const answers = await askMembers(cluster, { disks })
   if (answers.missing) throw refusal(cluster, answers.missing)
   const { hosts, alarms } = answers
   const judged = judge(answers)
@@ -66,11 +70,17 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
   const known = cluster.hosts.map((host) => memberOf(host, members))
   const nameOf = (id: string): string => members.find((member) => member.id === id)?.name || id
   const work = await atWork(cluster.paths.state)
-  const downgrade = judged.version.filter(({ code }) => code === 'downgrade-enabled')
+  const found: Finding[] = [
+    ...judged.version.filter(({ code }) => code === 'downgrade-enabled'),
+    ...(await heartbeatAdvice(cluster, answers)),
+  ]
+  // While a verb is at work, keepers come and go, and advice waits.
+  const advice = work
+    ? []
+    : [await keeperWarning(cluster), ...adviceOf(cluster), ...found.map((finding) => inWords(cluster, finding))]
   const warnings = [
-    await keeperWarning(cluster),
-    ...(work ? [] : adviceOf(cluster)),
-    ...(work ? [] : downgrade).map((finding) => inWords(cluster, finding)),
+    ...advice,
+    ...judged.disks.map((finding) => inWords(cluster, finding)),
     ...[...new Set(running.map(({ version }) => version))].flatMap(warningsOf),
   ]
   return {
@@ -89,21 +99,30 @@ export async function clusterStatus(cluster: Cluster): Promise<ClusterStatus> {
   }
 }
 
-const unknown = { version: null, dbSizeBytes: null, raftIndex: null, raftLag: null }
+const unknown = { version: null, dbSizeBytes: null, raftIndex: null, raftLag: null, freeBytes: null }
 
 function hostStatus(
-  { host, probe, door, status }: HostAnswers,
+  { host, probe, door, status, free }: HostAnswers,
   member: Member | undefined,
   furthest: number,
 ): MemberStatus {
   const common = { name: host.name, address: host.address }
+  const freeBytes = free ?? null
   if (!status?.ok) {
     const note = probe.kind === 'answered' ? door && sentenceOf(door) : probe.reason
-    return { ...common, id: member?.id ?? null, state: 'down', ...unknown, note: note ?? status?.reason ?? null }
+    return {
+      ...common,
+      id: member?.id ?? null,
+      state: 'down',
+      ...unknown,
+      freeBytes,
+      note: note ?? status?.reason ?? null,
+    }
   }
   const { memberId: id, leaderId, isLearner, version, dbSizeBytes, raftIndex, raftAppliedIndex } = status.value
   const state = isLearner ? 'learner' : leaderId === '' ? 'no leader' : leaderId === id ? 'leader' : 'follower'
-  return { ...common, id, state, version, dbSizeBytes, raftIndex, raftLag: furthest - raftAppliedIndex, note: null }
+  const raftLag = furthest - raftAppliedIndex
+  return { ...common, id, state, version, dbSizeBytes, raftIndex, raftLag, freeBytes, note: null }
 }
 
 const strangerStatus = ({ id, name, peerURLs, isLearner }: Member): MemberStatus => ({
@@ -125,15 +144,18 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
   const lost = status.quorum ? '' : `; ${chalk.red('no quorum: nothing is written')}`
   const heading =
     `${chalk.bold(status.cluster)}: ${up} of ${members.length} members up, on ` + `${status.provider} hosts${lost}`
-  const rows = members.map(({ name, address, state, version, dbSizeBytes, raftIndex, raftLag }) => [
+  const showsFree = members.some(({ freeBytes }) => freeBytes !== null)
+  const rows = members.map(({ name, address, state, version, dbSizeBytes, raftIndex, raftLag, freeBytes }) => [
     name,
     address ?? '-',
     (states[state] ?? chalk.red)(state),
     version ?? '-',
     dbSizeBytes === null ? '-' : bytes(dbSizeBytes),
+    ...(showsFree ? [freeCell(freeBytes)] : []),
     raftIndex === null ? '-' : raftLag ? `${raftIndex} ${chalk.yellow(`(${raftLag} behind)`)}` : String(raftIndex),
   ])
-  const header = ['MEMBER', 'ADDRESS', 'STATE', 'ETCD', 'DATABASE', 'RAFT INDEX'].map((title) => chalk.dim(title))
+  const titles = ['MEMBER', 'ADDRESS', 'STATE', 'ETCD', 'DATABASE', ...(showsFree ? ['FREE'] : []), 'RAFT INDEX']
+  const header = titles.map((title) => chalk.dim(title))
   const notes = members.flatMap(({ name, note }) => (note ? [wrapped(`${name}: ${note}`, 2)] : []))
   return [
     heading,
@@ -149,6 +171,9 @@ export function renderStatus(status: ClusterStatus, nearDays: number): string {
     ...(warning ? ['', chalk.yellow(plain(warning))] : []),
   ].join('\n')
 }
+
+const freeCell = (free: number | null): string =>
+  free === null ? '-' : free < fullBytes ? chalk.red(bytes(free)) : bytes(free)
 
 /**
  * The verb, and below it its steps, each deeper one indented: cut, not wrapped, so that a screen that is drawn again

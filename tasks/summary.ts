@@ -6,10 +6,7 @@ import { print, run } from './core/run.ts'
 import { chalk, duration, table, warningLines } from './core/terminal.ts'
 import { clientEnvironment } from './etcd/client-environment.ts'
 
-/**
- * Prints the summary (or, with --json, the same as data). `tookMs` is the time that `up` took, `verified` whether
- * verify was among its phases.
- */
+/** Prints the summary, or gives it as data (--json). `tookMs`: how long `up` took; `verified`: whether verify ran. */
 export function printSummary(cluster: Cluster, tookMs: number, verified: boolean): void {
   const endpoints = cluster.hosts.map((host) => host.clientURL)
   const { json, log, changes, warnings } = run()

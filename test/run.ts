@@ -33,6 +33,8 @@ const loader = new URL('../tasks/core/loader.mjs', import.meta.url).href
 const reports = mkdtempSync(join(tmpdir(), 'tests-'))
 const atWork = new Set<number>()
 let stopping = false
+/** These take minutes and so begin, the longest first: else one of them is alone at the end, with an idle core. */
+const longest = ['e2e/ssh', 'e2e/role', 'e2e/operations']
 /** A test that takes as long, in ms, is named with its time. */
 const slow = 10_000
 
@@ -86,6 +88,12 @@ function find(kind: string): string[] {
         path.endsWith('.test.ts') && (positionals.length === 0 || positionals.some((part) => path.includes(part))),
     )
     .sort()
+    .sort((one, other) => rank(one) - rank(other))
+}
+
+function rank(path: string): number {
+  const at = longest.findIndex((part) => path.includes(part))
+  return at < 0 ? longest.length : at
 }
 
 function listed(folder: string): string[] {

@@ -5,10 +5,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { makeFolder, writeFileAtomic } from '../core/files.ts'
 import type { Member } from '../etcd/etcdctl.ts'
 
-/**
- * metadata.json of a backup. `hashKV` is the hash of all keys at `revision`, equal in the live cluster and in what was
- * restored.
- */
+/** metadata.json of a backup. `hashKV`: of all keys at `revision`, the same live and restored. */
 export interface BackupMetadata {
   cluster: string
   /** The cluster's `life` in its record; backups of older releases have none. */
@@ -38,20 +35,16 @@ export interface Backup {
 const named = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/
 const skewMs = 60_000
 
-/**
- * The proven backups in no order; `unreadable` are the folders that look like one and whose metadata.json is damaged.
- */
+/** The proven backups, in no order. `unreadable`: folders like one whose metadata.json is damaged. */
 function backups({ paths: { backups: store } }: Cluster): { found: Backup[]; unreadable: string[] } {
-  const folders = existsSync(store)
-    ? readdirSync(store)
-        .filter((name) => named.test(name) && existsSync(join(store, name, 'metadata.json')))
-        .map((name) => join(store, name))
-    : []
-  const all = folders.map((folder) => ({ folder, metadata: readMetadata(join(folder, 'metadata.json')) }))
-  return {
-    found: all.flatMap(({ folder, metadata }) => (metadata ? [{ folder, metadata }] : [])),
-    unreadable: all.flatMap(({ folder, metadata }) => (metadata ? [] : [folder])),
+  const names = existsSync(store) ? readdirSync(store).filter((name) => named.test(name)) : []
+  const [found, unreadable]: [Backup[], string[]] = [[], []]
+  for (const folder of names.map((name) => join(store, name))) {
+    const metadata = readMetadata(join(folder, 'metadata.json'))
+    if (metadata) found.push({ folder, metadata })
+    else if (existsSync(join(folder, 'metadata.json'))) unreadable.push(folder)
   }
+  return { found, unreadable }
 }
 
 function readMetadata(path: string): Of | undefined {
@@ -71,12 +64,8 @@ function readMetadata(path: string): Of | undefined {
 export function surplusOf(found: Backup[], made: Backup, count: number): Backup[] {
   const all = [made, ...found.filter(({ folder }) => folder !== made.folder)]
   const mine = lifeOf(made)
-  const newestOf = new Map(
-    all
-      .toSorted(byRevision)
-      .reverse()
-      .map((backup) => [lifeOf(backup), backup]),
-  )
+  const oldestFirst = all.toSorted(byRevision).reverse()
+  const newestOf = new Map(oldestFirst.map((backup) => [lifeOf(backup), backup]))
   const ordered = [
     ...all.filter((backup) => lifeOf(backup) === mine).toSorted(byRevision),
     ...all.filter((backup) => lifeOf(backup) !== mine).toSorted(byTime),
@@ -119,11 +108,15 @@ export const notedRevisions = (cluster: Cluster): number[] =>
 export function beginBackup(cluster: Cluster, time: Date): string {
   const { backups: folder } = cluster.paths
   makeFolder(folder)
-  for (const name of readdirSync(folder))
-    if (name.endsWith('.part')) rmSync(join(folder, name), { recursive: true, force: true })
+  removeEnding(folder, '.part')
   const part = join(folder, `${time.toISOString().slice(0, 19).replaceAll(':', '-')}Z.part`)
   makeFolder(part)
   return part
+}
+
+function removeEnding(folder: string, end: string): void {
+  for (const name of readdirSync(folder))
+    if (name.endsWith(end)) rmSync(join(folder, name), { recursive: true, force: true })
 }
 
 /** Makes a proven backup one that counts; returns its folder. */
@@ -137,9 +130,7 @@ export function keepBackup(part: string, metadata: BackupMetadata): string {
 /** Keeps what could not be proven for a person to look at, and only the last of them: a full disk helps nobody. */
 export function setAside(part: string): string {
   const aside = `${part.slice(0, -'.part'.length)}.unproven`
-  const folder = join(part, '..')
-  for (const name of readdirSync(folder))
-    if (name.endsWith('.unproven')) rmSync(join(folder, name), { recursive: true, force: true })
+  removeEnding(join(part, '..'), '.unproven')
   renameSync(part, aside)
   return aside
 }

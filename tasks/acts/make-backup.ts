@@ -30,7 +30,7 @@ export async function makeBackup(
       const metadata = await prove(cluster, part, time, say)
       if (metadata) return { folder: keepBackup(part, metadata), metadata }
       if (attempt === attempts)
-        throw new OperationError('The data was compacted again and again while it was to be compared.', {
+        throw new OperationError('The data was compacted again and again while the members were compared.', {
           hint: 'Run the same command again in a quieter moment.',
         })
       rmSync(part, { recursive: true, force: true })
@@ -71,18 +71,17 @@ async function prove(
   if (live.compactRevision !== restored.compactRevision) return undefined
   if (live.hash !== restored.hash)
     throw new OperationError(
-      `restored, its data has the hash ${restored.hash} at revision ${content.revision}; on ` +
-        `${host.name} it is ${live.hash}.`,
+      `the restored data has the hash ${restored.hash} at revision ${content.revision}, but ` +
+        `${host.name} has ${live.hash}.`,
     )
   const [members, [status]] = await Promise.all([
     memberList(cluster),
     endpointStatus(cluster, { endpoints: [host.clientURL] }),
   ])
   const { revision, sizeBytes, sha256 } = content
-  const version = status?.ok ? status.value.version : (cluster.etcd.version ?? '')
   return {
     ...whoseAndWhen(cluster, time),
-    etcdVersion: version,
+    etcdVersion: status?.ok ? status.value.version : (cluster.etcd.version ?? ''),
     takenFrom: host.name,
     revision,
     hashKV: live.hash,

@@ -20,9 +20,7 @@ import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
 import { type Carriers, type Shown, withHint } from './carriers.ts'
 
-/**
- * A large database is sent to a learner whole. In s; the role gives a member that joins ten times this, half an hour.
- */
+/** In s: a large database is sent to a learner whole. The role gives one that joins ten times this, half an hour. */
 const catchUpSeconds = 180
 /** How long another member may take to take the lead over, in ms. */
 const handOverMs = 20_000
@@ -97,11 +95,18 @@ async function setAside(cluster: Cluster, host: string, shown: Shown): Promise<v
   await runPlaybook(cluster, {
     playbook: 'set-aside',
     limit: [host],
+    variables: { etcd_space_needed: await databaseBytes(cluster) },
     onSaid: (_, left) => {
       run().changes.push(`moved the old data of ${host} to ${left}`)
       shown.title += `; it lies in ${left}`
     },
   })
+}
+
+/** The largest database of a member that votes: so much is sent to a new one. */
+async function databaseBytes(cluster: Cluster): Promise<number> {
+  const answers = await endpointStatus(cluster, { endpoints: await voters(cluster) })
+  return Math.max(0, ...answers.map((answer) => (answer.ok ? answer.value.dbSizeBytes : 0)))
 }
 
 /** etcd 3.5.1 to 3.5.19: a later 3.6 takes the promoted member for a learner again. */
@@ -129,13 +134,10 @@ async function withdraw(cluster: Cluster, host: Host, hint: string): Promise<str
   const others = await voters(cluster, [host])
   const learner = await memberAt(cluster, host, others).catch(() => undefined)
   if (!learner?.isLearner) return hint
-  const removed = await removeMember(cluster, learner.id, others).then(
-    () => true,
-    () => false,
-  )
-  if (!removed) return hint
-  return (
-    `${hint} The learner was removed again; then run the same command again, or see how the cluster is: ` +
-    command(cluster, 'verify')
+  const look = command(cluster, 'verify')
+  const told = `The learner was removed again; then run the same command again, or see how the cluster is: ${look}`
+  return removeMember(cluster, learner.id, others).then(
+    () => `${hint} ${told}`,
+    () => hint,
   )
 }

@@ -7,6 +7,7 @@ import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { clock, run, sleep } from '../core/run.ts'
+import { noteVersion } from '../etcd/binaries.ts'
 import { grantLease, revokeLease } from '../etcd/etcdctl.ts'
 import { says } from '../etcd/etcdctl-output.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
@@ -35,7 +36,10 @@ export const moveActs = {
     const { told } = await fetchEtcd(atVersion(cluster, version), (line) => void (shown.output = line))
     shown.title = `Get etcd ${version}: ${told}`
   },
-  'record target': (cluster, { version }) => record(cluster, cluster.etcd.version, version),
+  'record target': async (cluster, { version }) => {
+    cluster.etcd.upgradingTo = version
+    recordCluster(cluster)
+  },
   'take snapshots': (cluster, { hosts, programs }) => coverTasks(cluster, hosts, programs),
   'enable downgrade': async (cluster, { minor }) => {
     await enable(cluster, minor)
@@ -49,13 +53,8 @@ export const moveActs = {
   install: (cluster, { version }) => installTasks(cluster, version),
   'end downgrade': (cluster) => cancelDowngrade(cluster),
   verify: (cluster, { version }) => verify.tasks(atVersion(cluster, version), verify.patiently),
-  'record version': (cluster, { version }) => record(cluster, version),
+  'record version': (cluster, { version }) => noteVersion(cluster, version),
 } satisfies Partial<Carriers>
-
-function record(cluster: Cluster, version: string | undefined, upgradingTo?: string): undefined {
-  Object.assign(cluster.etcd, { version, upgradingTo })
-  recordCluster(cluster)
-}
 
 /**
  * Right after a downgrade was ended, members work at the older version for some seconds: etcd takes one to the same

@@ -1,5 +1,4 @@
-// The proof of a snapshot: restored into an etcd that is thrown away again, its data must be what the live members
-// hold.
+// The proof of a snapshot: restored into a throw-away etcd, its data must be what the live members hold.
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
@@ -32,8 +31,7 @@ export async function restoredData(
   revision: number,
   folder: string,
 ): Promise<Restored> {
-  const [clientPort, peerPort] = [await freePort(), await freePort()]
-  const peerURL = `https://127.0.0.1:${peerPort}`
+  const [endpoint, peerURL] = [`https://127.0.0.1:${await freePort()}`, `https://127.0.0.1:${await freePort()}`]
   const [data, log] = [join(folder, 'data'), join(folder, 'etcd.log')]
   mkdirSync(folder, { mode: 0o700 })
   await restoreSnapshot(cluster, file, {
@@ -45,13 +43,9 @@ export async function restoredData(
   })
   const end = new AbortController()
   try {
-    const flags = etcdFlags(cluster, data, `https://127.0.0.1:${clientPort}`, peerURL)
-    await keepRunning(
-      'sh',
-      ['-c', untilInputEnds, log, searchPath(), join((await requireEtcdHere(cluster)).folder, 'etcd'), ...flags],
-      end.signal,
-    )
-    const endpoint = `https://127.0.0.1:${clientPort}`
+    const etcd = join((await requireEtcdHere(cluster)).folder, 'etcd')
+    const words = [log, searchPath(), etcd, ...etcdFlags(cluster, data, endpoint, peerURL)]
+    await keepRunning('sh', ['-c', untilInputEnds, ...words], end.signal)
     return { ...(await hashOf(cluster, endpoint, revision, log)), keys: await countKeys(cluster, endpoint) }
   } finally {
     end.abort()
@@ -64,12 +58,11 @@ const untilInputEnds =
   'path=$1; shift; env -i PATH="$path" "$@" >"$0" 2>&1 & etcd=$!; echo started; cat >/dev/null; kill -KILL $etcd'
 
 function etcdFlags(cluster: Cluster, data: string, clientURL: string, peerURL: string): string[] {
-  const host = cluster.hosts[0]?.name ?? ''
-  const [cert, key, ca] = [
-    join(cluster.paths.certs, host, 'server.crt'),
-    join(cluster.paths.certs, host, 'server.key'),
-    join(cluster.paths.certs, 'ca.crt'),
-  ]
+  const { certs } = cluster.paths
+  const [cert = '', key = ''] = ['crt', 'key'].map((kind) =>
+    join(certs, cluster.hosts[0]?.name ?? '', `server.${kind}`),
+  )
+  const ca = join(certs, 'ca.crt')
   const flags = {
     name: 'proof',
     'data-dir': data,
@@ -100,7 +93,7 @@ async function hashOf(cluster: Cluster, endpoint: string, revision: number, log:
     const reason = answer?.reason ?? ''
     if (/panic|"level":"fatal"/.test(readFileIfThere(log) ?? '') || says.ahead(reason) || says.compacted(reason)) break
   }
-  throw new OperationError(`No etcd came up on what was restored${answer && !answer.ok ? `: ${answer.reason}` : ''}.`, {
+  throw new OperationError(`No etcd started on the restored data${answer && !answer.ok ? `: ${answer.reason}` : ''}.`, {
     output: (readFileIfThere(log) ?? '').split('\n').slice(-4).join('\n'),
   })
 }

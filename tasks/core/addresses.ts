@@ -5,26 +5,24 @@ import { join } from 'node:path'
 import { home } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { readFileIfThere } from './files.ts'
+import { prefixOf } from './ip.ts'
 import { clusterPaths, recordedClusters } from './record.ts'
 
-/** master01, master02, … at .101 and up, as the original had them. */
+/** master01, master02, … at .101 (IPv6: ::101) and up, as the original had them. */
 export function membersIn(subnet: string, masters: number): { name: string; address: string }[] {
-  const prefix = subnet.slice(0, subnet.lastIndexOf('.'))
+  const prefix = prefixOf(subnet) ?? ''
   return Array.from({ length: masters }, (_, index) => ({
     name: `master${String(index + 1).padStart(2, '0')}`,
-    address: `${prefix}.${101 + index}`,
+    address: `${prefix}${101 + index}`,
   }))
 }
 
 export const otherSubnets = (name: string): (string | undefined)[] =>
   recordedClusters()
     .filter((other) => other !== name)
-    .map((other) => /"subnet": *"([\d.]+\/24)"/.exec(readFileIfThere(clusterPaths(other).record) ?? '')?.[1])
+    .map((other) => /"subnet": *"([^"]+)"/.exec(readFileIfThere(clusterPaths(other).record) ?? '')?.[1])
 
-/**
- * A 127.x.y.0/24 that no recorded cluster has and whose first address has the ports free; the name decides where the
- * search starts.
- */
+/** A 127.x.y.0/24 that no recorded cluster has, with free ports at its first address; the name says where to begin. */
 export async function freeLoopbackSubnet(name: string, ports: number[]): Promise<string> {
   const taken = otherSubnets(name)
   const start = createHash('sha256').update(join(home(), name)).digest().readUInt16BE()

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { projectFolder } from './environment.ts'
-import { OperationError } from './errors.ts'
+import { notFound, OperationError } from './errors.ts'
 import { compareVersions, fetchedFolders, fetchTool, findProgram, versionOf } from './programs.ts'
 import { run } from './run.ts'
 import { ask, work } from './shell.ts'
@@ -35,10 +35,9 @@ export async function requireAnsible(
 ): Promise<string> {
   const found = await findAnsible()
   if (found) return join(found.folder, name)
-  throw new OperationError('Ansible was not found.', { hint: 'Get what is missing', verb: 'doctor' })
+  throw notFound('Ansible')
 }
 
-/** The Python that Ansible runs on. */
 export async function ansiblePython(): Promise<string> {
   const program = await requireAnsible('ansible-playbook')
   const own = join(dirname(program), 'env/bin/python3')

@@ -25,26 +25,33 @@ export interface Check {
   }
 }
 
+/** What a check found, and what mends it: nothing where that is impossible, for the reason that is given. */
+async function lookAt({ look, mend }: Check) {
+  const answer = await look()
+  const finding = typeof answer === 'string' ? undefined : answer
+  const why = finding && (await mend?.impossible?.())
+  return { detail: finding?.detail ?? String(answer), finding, why, mend: finding && !why ? mend : undefined }
+}
+
 /** The checks as tasks, each looked at and, where it can, mended. @throws OperationError naming the remedy */
 export function checkTasks(checks: Check[]): Task[] {
   return checks.map((check) => ({
     title: check.title,
     task: async (_, task) => {
-      const answer = await check.look()
+      const { detail, finding, why, mend } = await lookAt(check)
       const found = (run().report.checks ??= []) as { title: string; ok: boolean; detail: string }[]
-      const finding = typeof answer === 'string' ? undefined : answer
-      found.push({ title: check.title, ok: !finding, detail: finding?.detail ?? String(answer) })
+      found.push({ title: check.title, ok: !finding, detail })
       if (!finding) {
-        task.title = `${check.title}: ${answer as string}`
-      } else if (check.mend && !(await check.mend.impossible?.())) {
-        const done = await check.mend.run((line) => void (task.output = line))
+        task.title = `${check.title}: ${detail}`
+      } else if (mend) {
+        const done = await mend.run((line) => void (task.output = line))
         run().changes.push(done)
         task.title = `${check.title}: ${done}`
       } else if (finding.warning) {
-        task.title = `${check.title}: warning, ${finding.detail}`
-        run().warnings.push(`${finding.detail} ${finding.remedy}`)
+        task.title = `${check.title}: warning, ${detail}`
+        run().warnings.push(`${detail} ${finding.remedy}`)
       } else {
-        throw new OperationError(finding.detail, { hint: (await check.mend?.impossible?.()) ?? finding.remedy })
+        throw new OperationError(detail, { hint: why ?? finding.remedy })
       }
     },
   }))
@@ -52,29 +59,20 @@ export function checkTasks(checks: Check[]): Task[] {
 
 /** What the checks would get or complain of, a line each. */
 export async function checkPlan(checks: Check[]): Promise<string[]> {
-  const answers = await Promise.all(
-    checks.map(async (check) => {
-      const answer = await check.look()
-      return { answer, mends: typeof answer !== 'string' && check.mend && !(await check.mend.impossible?.()) }
-    }),
-  )
-  return answers.flatMap(({ answer, mends }) => {
-    if (typeof answer === 'string') return []
-    return mends
-      ? [`get what is missing: ${answer.detail}`]
-      : answer.warning
-        ? []
-        : [`stop: ${answer.detail} ${answer.remedy}`]
+  const looks = await Promise.all(checks.map(lookAt))
+  return looks.flatMap(({ finding, mend }) => {
+    if (!finding || (finding.warning && !mend)) return []
+    return mend ? [`get what is missing: ${finding.detail}`] : [`stop: ${finding.detail} ${finding.remedy}`]
   })
 }
 
-/** The questions that must be answered before the checks may mend something. */
 export async function questionsOf(checks: Check[]): Promise<string[]> {
-  const answers = await Promise.all(
-    checks.map(async ({ look, mend }) => {
-      if (!mend?.question || typeof (await look()) === 'string' || (await mend.impossible?.())) return undefined
-      return typeof mend.question === 'string' ? mend.question : mend.question()
+  const asking = checks.filter((check) => check.mend?.question)
+  const questions = await Promise.all(
+    asking.map(async (check) => {
+      const { question } = (await lookAt(check)).mend ?? {}
+      return typeof question === 'function' ? question() : question
     }),
   )
-  return answers.filter((question) => question !== undefined)
+  return questions.filter((question) => question !== undefined)
 }

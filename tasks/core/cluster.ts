@@ -2,9 +2,10 @@
 import { join } from 'node:path'
 import { freeLoopbackSubnet, membersIn, otherSubnets } from './addresses.ts'
 import { command } from './command.ts'
-import { checkSubnet, defaults, type Settings } from './config.ts'
+import { checkSubnet, defaults, pkiOf, type Settings } from './config.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
+import { withPort } from './ip.ts'
 import type { Architecture } from './machines.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from './own-hosts.ts'
 import { chooseProvider, freePrivateSubnet, type VagrantSettings, vagrantSettings } from './provider-choice.ts'
@@ -16,13 +17,13 @@ import {
   readRecord,
   recordedClusters,
   refuseContradiction,
+  replacing,
 } from './record.ts'
 import { inText, ours, type Remedy, remedy } from './remedy.ts'
-import type { EtcdSource, KeyAlgorithm } from './schema.ts'
+import type { EtcdSource } from './schema.ts'
 import { suggest } from './suggest.ts'
 import { capital } from './terminal.ts'
 
-/** One host of the cluster, and the etcd member that lives on it. */
 export interface Host {
   name: string
   address: string
@@ -32,10 +33,7 @@ export interface Host {
   connection?: Record<string, string | number | boolean> | undefined
 }
 
-/**
- * What a restore or a recover needs to be gone on with. restore: its snapshot, by path and sum. recover: from whose
- * data, until the new cluster is formed. Both: the revision that the data is raised to, and the tokens before.
- */
+/** What a restore or recover is gone on with: a snapshot, or from whose data; the revision to reach; former tokens. */
 export type Begun = NonNullable<ClusterRecord['begun']>
 
 /** One folder of programs, or one for each architecture. */
@@ -62,33 +60,29 @@ export interface Cluster {
     token: string
     /** A folder of the person's own with etcd's programs, or one for each architecture. */
     binaries: Binaries | undefined
-    /** By which way programs are got where there are none. */
+    /** The one that the hosts' programs came from, as recorded: it counts while the configuration names none. */
+    keptBinaries?: Binaries | undefined
     source: EtcdSource
-    /** Where a mirror of the official release is. */
     mirror: string | undefined
-    /**
-     * True for a verb that only looks: then that folder may hold any version, since every etcdctl reads every member.
-     */
+    /** True for a verb that only looks: every etcdctl reads every member, so that folder may hold any version. */
     looksOnly?: boolean | undefined
     clientPort: number
     peerPort: number
     environment: Record<string, string>
   }
-  /** A restore or recover that was begun and is not done. */
+  /** A restore or recover that is half done. */
   begun?: Begun | undefined
   /** Whether the role was run on its hosts: from then on they trust its authority. */
   formed?: boolean | undefined
   /** The highest revision that it is known to have had; undefined where nobody has noted any. */
   highestRevision?: number | undefined
-  /** There for provider vagrant. */
   vagrant?: VagrantSettings | undefined
   /** There for provider ssh: the hosts as they are listed now, or the person's own inventory. */
   own?: { hosts: OwnHost[] | undefined; inventory: string | undefined } | undefined
-  pki: { keyAlgorithm: KeyAlgorithm; caDays: number; leafDays: number; renewBeforeDays: number; extraSans: string[] }
+  pki: typeof defaults.pki
   paths: ClusterPaths
   /** The configuration file it was made with or was given since, when it is not the project's cluster.yaml. */
   configFile: string | undefined
-  /** True when cluster.json was there before this run. */
   recorded: boolean
 }
 
@@ -112,27 +106,19 @@ export async function resolveCluster(
   const choice = record
     ? { provider: record.provider, reason: 'as recorded when the cluster was made' }
     : await chooseProvider(asked, paths.vagrant)
+  const ports = [clientPort, peerPort]
   checkSubnet(choice.provider, asked.subnet, choice.reason)
   const own =
     choice.provider === 'ssh' ? { hosts: asked.hosts, inventory: asked.inventory ?? record?.inventory } : undefined
-  const subnet = own
-    ? ''
-    : (record?.subnet ??
-      asked.subnet ??
-      (choice.provider === 'local'
-        ? await freeLoopbackSubnet(name, [clientPort, peerPort])
-        : freePrivateSubnet(otherSubnets(name))))
-  if (record && own?.hosts && !resize && configures) refuseOtherHosts(record.members, own.hosts, 'the configuration')
+  const subnet = own ? '' : (record?.subnet ?? asked.subnet ?? (await freeSubnet(choice.provider, name, ports)))
+  const named = configures && !resize && (own?.hosts || own?.inventory) ? own : undefined
+  if (record?.formed && named?.hosts) refuseOtherHosts(record.members, named.hosts, 'the configuration')
   const members =
-    record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters))
+    named && !record?.formed
+      ? (await ownMembers(named)).map((host) => record?.members.find((one) => isSameHost(one, host)) ?? host)
+      : (record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters)))
   const asHost = (member: RecordedMember): Host => hostOf(member, clientPort, peerPort)
-  const wanted = !resize
-    ? undefined
-    : own
-      ? await ownMembers(own)
-      : asked.masters
-        ? membersIn(subnet, asked.masters)
-        : undefined
+  const wanted = resize ? await membersAsked(own, subnet, asked.masters) : undefined
   return {
     name,
     life: record?.life,
@@ -146,6 +132,7 @@ export async function resolveCluster(
       upgradingTo: record?.etcd.upgradingTo,
       token: record?.etcd.token ?? name,
       binaries: asked.etcd?.binaries as Binaries | undefined,
+      keptBinaries: all.etcd?.version ? undefined : (record?.etcd.binaries as Binaries | undefined),
       source: asked.etcd?.source ?? defaults.etcd.source,
       mirror: asked.etcd?.mirror,
       looksOnly: looks,
@@ -158,14 +145,13 @@ export async function resolveCluster(
     highestRevision: record?.highestRevision,
     vagrant: choice.provider === 'vagrant' ? await vagrantSettings(asked, record?.vagrant) : undefined,
     own,
-    pki: { ...defaults.pki, ...(asked.pki as Partial<Cluster['pki']>) },
+    pki: pkiOf(asked),
     paths,
     configFile: configFile === join(home(), 'cluster.yaml') ? undefined : configFile,
     recorded: record !== undefined,
   }
 }
 
-/** What was asked, but for what the record has. */
 function withoutRecorded({
   masters,
   provider,
@@ -176,11 +162,27 @@ function withoutRecorded({
   return { ...asked, etcd, ...(asked.vagrant && { vagrant: { ...asked.vagrant, provider: undefined } }) }
 }
 
+const freeSubnet = async (provider: ProviderName, name: string, ports: number[]): Promise<string> =>
+  provider === 'local' ? freeLoopbackSubnet(name, ports) : freePrivateSubnet(otherSubnets(name))
+
+/** The hosts that a resize is to end with; undefined where it says nothing of them. */
+async function membersAsked(
+  own: Cluster['own'],
+  subnet: string,
+  masters?: number,
+): Promise<RecordedMember[] | undefined> {
+  if (own) return ownMembers(own)
+  return masters ? membersIn(subnet, masters) : undefined
+}
+
 type RecordedMember = ClusterRecord['members'][number]
+/** Until the role was run on its hosts, a person may correct their list. */
+const isSameHost = (one: RecordedMember, other: RecordedMember): boolean =>
+  one.name === other.name && one.address === other.address
 const hostOf = (member: RecordedMember, clientPort: number, peerPort: number): Host => ({
   ...member,
-  clientURL: `https://${member.address}:${clientPort}`,
-  peerURL: `https://${member.address}:${peerPort}`,
+  clientURL: `https://${withPort(member.address, clientPort)}`,
+  peerURL: `https://${withPort(member.address, peerPort)}`,
 })
 
 /** Takes over which hosts are recorded now: for whoever looks on while another run adds or removes some. */
@@ -197,21 +199,19 @@ async function ownMembers({
   return listed.map(({ name, address }) => ({ name, address }))
 }
 
-/** The host of that name. @throws UsageError naming the nearest one */
 export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host {
   const host = hosts.find((candidate) => candidate.name === name)
   if (host) return host
-  throw new UsageError(
-    `${cluster} has no host ${name}.${suggest(
-      name,
-      hosts.map((candidate) => candidate.name),
-    )}`,
-  )
+  const names = hosts.map((candidate) => candidate.name)
+  throw new UsageError(`${cluster} has no host ${name}.${suggest(name, names)}`)
 }
 
+/** The hosts whose replacement was begun and is not done; one that went since needs none. */
+export const beingReplaced = ({ paths, hosts }: Cluster): string[] =>
+  Object.keys(replacing(paths)).filter((name) => hosts.some((host) => host.name === name))
+
 /** A restore or recover that is half done, as a clause, and what finishes it: a row of etcd/findings.ts. */
-export const halfDone = ({ what, name }: { what: string; name: string }): string =>
-  `a ${what} of ${name} was begun and is not done`
+export const halfDone = ({ what, name }: { what: string; name: string }): string => `a ${what} of ${name} is half done`
 export function finishBegun({ begun = { verb: 'restore' } }: Cluster): Remedy {
   const { verb, file = 'FILE', from } = begun
   return remedy`Finish it: ${ours(verb, ...(verb === 'restore' ? [file] : from ? ['--from', from] : []))}`

@@ -1,6 +1,5 @@
 // A command of ours as a person types it: every hint names one.
 
-/** The cluster that is meant where none is named. */
 export const defaultCluster = 'etcd-cluster-1'
 
 /** One of our scripts, for this cluster; `verb` may bear flags. */

@@ -1,5 +1,6 @@
 // The settings of a run: cluster.yaml, the environment and the flags as one, checked together; and the defaults.
 import { existsSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import * as v from 'valibot'
@@ -8,6 +9,7 @@ import { defaultCluster } from './command.ts'
 import { home, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { UsageError } from './errors.ts'
 import type { Flags } from './flags.ts'
+import { prefixOf, whyNoHosts } from './ip.ts'
 import { checkOwnHosts } from './own-hosts.ts'
 import { type Config, type EtcdSource, type KeyAlgorithm, keysAt, providers, schema, unfit } from './schema.ts'
 import { didYouMean, suggest } from './suggest.ts'
@@ -15,17 +17,12 @@ import { didYouMean, suggest } from './suggest.ts'
 /** Everything that was asked for, before recorded state and defaults fill the gaps. */
 export interface Settings {
   asked: Config
-  /** For messages: the configuration file that was read. */
   configFile: string | undefined
   yes: boolean
   json: boolean
 }
 
-/**
- * Merges flags, environment and configuration file, in that order of precedence.
- * @param configOf the configuration file that a cluster was made with, for a run that names none
- * @throws UsageError
- */
+/** Flags, then environment, then file. `configOf`: the file that a cluster was made with. @throws UsageError */
 export function loadSettings(
   flags: Flags,
   configOf: (cluster: string) => string | undefined = () => undefined,
@@ -118,28 +115,21 @@ function validate(input: unknown, nameOf: (path: string) => string): Config {
   throw new UsageError(`${nameOf(keys.join('.'))} ${issue.message}, not ${JSON.stringify(issue.input)}.${near}`)
 }
 
-/** Rules that span keys. */
 function checkTogether(asked: Config): void {
-  const {
-    caDays = defaults.pki.caDays,
-    leafDays = defaults.pki.leafDays,
-    renewBeforeDays = defaults.pki.renewBeforeDays,
-  } = asked.pki ?? {}
+  const { caDays, leafDays, renewBeforeDays, extraSans } = pkiOf(asked)
   if (leafDays > caDays)
     throw new UsageError(
       `pki.leafDays (${leafDays}) must not exceed pki.caDays (${caDays}): a certificate ends with its authority.`,
     )
+  const nobodys = extraSans.find((san) => isIP(san) && whyNoHosts(san))
+  if (nobodys) throw new UsageError(`pki.extraSans has the address ${nobodys}, ${whyNoHosts(nobodys)}.`)
   if (renewBeforeDays >= leafDays)
     throw new UsageError(
       `pki.renewBeforeDays (${renewBeforeDays}) must be less than pki.leafDays (${leafDays}), ` +
         'or every run would renew.',
     )
-  const {
-    clientPort = defaults.etcd.clientPort,
-    peerPort = defaults.etcd.peerPort,
-    version,
-    binaries,
-  } = asked.etcd ?? {}
+  const { clientPort = defaults.etcd.clientPort, peerPort = defaults.etcd.peerPort, ...etcd } = asked.etcd ?? {}
+  const { version, binaries } = etcd
   if (clientPort === peerPort)
     throw new UsageError(`etcd.clientPort and etcd.peerPort must differ (both are ${clientPort}).`)
   if (version && Number(version.split('.')[1]) < 4)
@@ -147,7 +137,10 @@ function checkTogether(asked: Config): void {
   if (version && binaries)
     throw new UsageError('etcd.version and etcd.binaries exclude each other: the binaries say which version they are.')
   for (const folder of typeof binaries === 'string' ? [binaries] : Object.values(binaries ?? {}))
-    if (!existsSync(join(folder, 'etcd'))) throw new UsageError(`etcd.binaries: there is no etcd in ${folder}.`)
+    if (!existsSync(join(folder, 'etcd')))
+      throw new UsageError(`etcd.binaries: there is no etcd in ${folder}.`, {
+        hint: 'Name a folder that has etcd and etcdctl, or leave etcd.binaries out: then they are fetched.',
+      })
   if (asked.provider && asked.provider !== 'auto') checkSubnet(asked.provider, asked.subnet)
   checkHosts(asked)
   if (asked.vagrant?.driver && asked.vagrant.provider !== 'libvirt')
@@ -175,27 +168,24 @@ function checkHosts({ hosts, inventory, provider, masters, subnet }: Config): vo
 }
 
 /**
- * Local hosts are loopback addresses; no other host can have one.
- * @param reason why this provider, where nobody named it
- * @throws UsageError
+ * Local hosts are loopback addresses, or IPv6 ones that a person gave this machine; no others are.
+ * `reason`: why this provider, unasked. @throws UsageError
  */
 export function checkSubnet(provider: string, subnet: string | undefined, reason?: string): void {
   if (!subnet) return
-  const loopback = subnet.startsWith('127.')
-  const more =
-    reason && reason !== 'as asked'
-      ? { hint: `Name another provider, or another subnet. This one was taken: ${provider} (${reason}).` }
-      : {}
-  if (provider === 'local' && !loopback)
-    throw new UsageError(
-      `subnet ${subnet} is not on the loopback interface: local hosts need a network in 127.0.0.0/8.`,
-      more,
-    )
-  if (provider === 'vagrant' && loopback)
-    throw new UsageError(
-      `subnet ${subnet} is on the loopback interface: Vagrant's hosts need a private network such as 192.168.56.0/24.`,
-      more,
-    )
+  const [loopback, isV6] = [subnet.startsWith('127.'), subnet.includes(':')]
+  const first = `${prefixOf(subnet)}101`
+  if (whyNoHosts(first)) throw new UsageError(`subnet ${subnet} has the address ${first}, ${whyNoHosts(first)}.`)
+  if (provider === 'vagrant' && isV6)
+    throw new UsageError(`subnet ${subnet} is IPv6: Vagrant's hosts need an IPv4 network such as 192.168.56.0/24.`)
+  const mistake =
+    provider === 'local' && !loopback && !isV6
+      ? 'is not on the loopback interface: local hosts need a network in 127.0.0.0/8, or an IPv6 one'
+      : provider === 'vagrant' &&
+        loopback &&
+        "is on the loopback interface: Vagrant's hosts need a private network such as 192.168.56.0/24"
+  const hint = `Name another provider, or another subnet. This one was taken: ${provider} (${reason}).`
+  if (mistake) throw new UsageError(`subnet ${subnet} ${mistake}.`, reason && reason !== 'as asked' ? { hint } : {})
 }
 
 interface RoleVariables {
@@ -203,10 +193,7 @@ interface RoleVariables {
   etcd_refused_environment: Record<string, string>
 }
 
-/**
- * The role's own lists are the one source.
- * @throws UsageError for a variable that it derives, or that a cluster would not survive
- */
+/** The role's own lists are the source. @throws UsageError for a variable that it derives, or that harms a cluster */
 function checkEnvironment(names: string[]): void {
   if (names.length === 0) return
   const role = parseDocument(
@@ -219,7 +206,6 @@ function checkEnvironment(names: string[]): void {
     throw new UsageError(`etcd.environment: ${danger} cannot be set: ${role.etcd_refused_environment[danger]}.`)
 }
 
-/** What holds when nobody says otherwise. */
 export const defaults = {
   cluster: defaultCluster,
   masters: 3,
@@ -233,3 +219,8 @@ export const defaults = {
     extraSans: [] as string[],
   },
 }
+
+export const pkiOf = ({ pki }: Config): typeof defaults.pki => ({
+  ...defaults.pki,
+  ...(pki as Partial<typeof defaults.pki>),
+})

@@ -79,7 +79,7 @@ async function receiveAll(url: string, part: string, dispatcher: Dispatcher, opt
 /** A part belongs to one run at a time, whose pid it bears; the largest that nobody holds is taken over, others go. */
 async function claimPart(file: string): Promise<string> {
   const folder = dirname(file)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  mkdirSync(folder, { recursive: true })
   const mine = `${file}.part.${process.pid}`
   const parts = readdirSync(folder).filter((name) => name.startsWith(`${basename(file)}.part`))
   const held = await Promise.all(parts.map(isHeld))
@@ -91,7 +91,6 @@ async function claimPart(file: string): Promise<string> {
   return mine
 }
 
-/** By a run that still runs. */
 async function isHeld(part: string): Promise<boolean> {
   const pid = Number(/\.part\.(\d+)$/.exec(part)?.[1] ?? 0)
   return pid > 0 && (await birthOf(pid)) !== undefined
@@ -108,10 +107,7 @@ function renameIfThere(from: string, to: string): void {
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
-/**
- * Loaded only where something is downloaded: it takes a tenth of a second.
- * @throws UsageError for a proxy that is no URL
- */
+/** Loaded only where something is downloaded: that takes 0.1 s. @throws UsageError for a proxy that is no URL */
 async function throughProxy(stallMs: number): Promise<Dispatcher> {
   const { EnvHttpProxyAgent } = await import('undici')
   const { emitWarning } = process
@@ -128,10 +124,7 @@ async function throughProxy(stallMs: number): Promise<Dispatcher> {
   }
 }
 
-/**
- * One connection's worth of the file, appended to the part.
- * @throws Cut where it ended too early, else DownloadError
- */
+/** One connection's worth of the file, appended to the part. @throws Cut where it ended early, else DownloadError */
 async function receive(url: string, part: string, dispatcher: Dispatcher, options: DownloadOptions): Promise<void> {
   const have = sizeOf(part)
   const { answer, host } = await follow(url, have, dispatcher)

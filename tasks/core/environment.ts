@@ -1,4 +1,5 @@
 // The only reader of the environment: what it may say, and where the project keeps its things.
+import { existsSync, realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,38 +23,34 @@ export const environmentVariables = {
   HA_ETCD_CA_PASSPHRASE: "the CA key's passphrase; a new key is encrypted by it",
 } as const
 
-/** The provider that a person has told Vagrant itself to take. */
 export const vagrantsOwnChoice = (): string | undefined => run().env.VAGRANT_DEFAULT_PROVIDER || undefined
 
-/** Where Vagrant keeps a person's boxes and plugins. */
 export const vagrantHome = (): string => run().env.VAGRANT_HOME || join(homedir(), '.vagrant.d')
 
 /** The checkout itself: templates and scripts are found from here. */
 export const projectFolder = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 
 /** Where certs/, .cluster/ and .tools/ are. */
-export const home = (): string => resolve(run().env.HA_ETCD_HOME || projectFolder)
+export function home(): string {
+  const named = resolve(run().env.HA_ETCD_HOME || projectFolder)
+  return existsSync(named) ? realpathSync(named) : named // by a link, too, it is the same cluster
+}
 
 /** The passphrase of the CA's key, if there is one. Never logged. */
 export const caPassphrase = (): string | undefined => run().env.HA_ETCD_CA_PASSPHRASE || undefined
 
-/**
- * The environment of the programs that we start, with `more`. None of them needs the passphrase, and whoever may see
- * them would see it.
- */
+/** The environment of programs that we start, with `more`. None needs the passphrase, and others could see it there. */
 export function programEnvironment(more: Record<string, string | undefined> = {}): NodeJS.ProcessEnv {
   const { HA_ETCD_CA_PASSPHRASE: _, ...environment } = run().env
   return { ...environment, ...more }
 }
 
-/** True below npx or npm run. */
 export const startedByNpm = (): boolean => !!run().env.npm_command
 
 /** A person's own variables of this prefix, each undefined: what a program is not to hear. */
 export const unheard = (prefix: string): Record<string, undefined> =>
   Object.fromEntries(Object.keys(run().env).flatMap((name) => (name.startsWith(prefix) ? [[name, undefined]] : [])))
 
-/** Whether a command is npm or npx. */
 export const isNpm = (words: string[]): boolean =>
   /^(npm|npx)\b|\b(npm|npx)(-cli\.js)?\b/.test(words.slice(0, 2).join(' '))
 

@@ -1,20 +1,20 @@
 // The two kinds of failure a person can meet. Anything else that is thrown is a bug of ours.
+import { constants } from 'node:os'
 import type { Remedy } from './remedy.ts'
 
-/** What may accompany a failure besides its one sentence. */
 export interface FailureDetails {
   /** The tool's own last words, a few lines at most. */
   output?: string
   /** Which failure it is, for code that treats one differently. */
   code?: string
-  /** The command or change that helps. */
   hint?: string
   /** A verb of ours that does what the hint says, where code that knows no cluster makes it. */
   verb?: string
-  /** The hint as a value. */
   remedy?: Remedy
   /** The log that holds the rest. */
   log?: string
+  /** True where it failed before it changed anything on a host. */
+  untouched?: boolean
   cause?: unknown
 }
 
@@ -30,14 +30,19 @@ export class OperationError extends Error {
   }
 }
 
+/** A program that doctor gets is not there. */
+export const notFound = (program: string): OperationError =>
+  new OperationError(`${program} was not found.`, { hint: 'Get what is missing', verb: 'doctor' })
+
 /** The command line, the environment or the configuration asks for something impossible. Exit code 2. */
 export class UsageError extends OperationError {
   override readonly exitCode = 2
 }
 
-/** A person or the system asked us to stop. Exit code 130 (SIGINT) or 143 (SIGTERM). */
+/** We were asked to stop. The exit code is the shells': 130 (SIGINT), 143 (SIGTERM) or 141 (SIGPIPE: no reader). */
 export class Interrupted extends OperationError {
   override readonly exitCode: number
+  readonly signal: NodeJS.Signals
 
   constructor(signal: NodeJS.Signals) {
     super(
@@ -45,7 +50,8 @@ export class Interrupted extends OperationError {
         ? 'Interrupted. Run the same command again to go on.'
         : `Stopped by ${signal}. Run the same command again to go on.`,
     )
-    this.exitCode = signal === 'SIGINT' ? 130 : 143
+    this.signal = signal
+    this.exitCode = 128 + constants.signals[signal]
   }
 }
 
@@ -57,25 +63,24 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 /** One sentence for a system error: what could not be done, on which path, and what helps. */
 export function describeSystemError(error: NodeJS.ErrnoException): OperationError {
   const where = error.path ?? 'a file'
-  const known: Record<string, OperationError> = {
-    ENOSPC: new OperationError(`The disk is full: ${where} could not be written.`, {
-      hint: 'Free some space, then run the same command again.',
-    }),
-    EACCES: new OperationError(`No permission to use ${where}.`, {
-      hint: 'Run as the user who owns the folder, or correct its permissions.',
-    }),
-    EPERM: new OperationError(`No permission to use ${where}.`, {
-      hint: 'Run as the user who owns the folder, or correct its permissions.',
-    }),
-    EROFS: new OperationError(`${where} is on a read-only file system.`, {
-      hint: 'Set HA_ETCD_HOME to a folder that can be written.',
-    }),
-    ENOTDIR: new OperationError(`${where} is not a folder, but one is needed there.`, {
-      hint: 'Move the file aside, then run the same command again.',
-    }),
-    EISDIR: new OperationError(`${where} is a folder, but a file is needed there.`, {
-      hint: 'Move the folder aside, then run the same command again.',
-    }),
+  const forbidden = [
+    `No permission to use ${where}.`,
+    'Run as the user who owns the folder, or correct its permissions.',
+  ]
+  const known: Record<string, string[]> = {
+    ENOSPC: [`The disk is full: ${where} could not be written.`, 'Free some space, then run the same command again.'],
+    EACCES: forbidden,
+    EPERM: forbidden,
+    EROFS: [`${where} is on a read-only file system.`, 'Set HA_ETCD_HOME to a folder that can be written.'],
+    ENOTDIR: [
+      `${where} is not a folder, but one is needed there.`,
+      'Move the file aside, then run the same command again.',
+    ],
+    EISDIR: [
+      `${where} is a folder, but a file is needed there.`,
+      'Move the folder aside, then run the same command again.',
+    ],
   }
-  return known[error.code ?? ''] ?? new OperationError(`The system refused: ${error.message}.`)
+  const [message = `The system refused: ${error.message}.`, hint] = known[error.code ?? ''] ?? []
+  return new OperationError(message, hint ? { hint } : {})
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   existsSync,
+  fsync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -14,16 +15,17 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { UsageError } from './errors.ts'
 
-/** A file to be written: its path, text and permission bits, e.g. 0o600. */
 export interface NewFile {
   path: string
   content: string
   mode: number
 }
 
+const sync = promisify(fsync)
 const temporaryName = /\.[0-9a-f]{8}\.tmp$/
 const temporaryFor = (path: string): string => `${path}.${randomBytes(4).toString('hex')}.tmp`
 
@@ -35,13 +37,7 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, mode
   makeFolder(dirname(path))
   const temporary = temporaryFor(path)
   try {
-    const fd = openSync(temporary, 'wx', mode)
-    try {
-      writeFileSync(fd, content) // unlike writeSync, to its end or not at all: a disk that fills up takes a part
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
-    }
+    writeFileSync(temporary, content, { flag: 'wx', mode, flush: true })
     renameSync(temporary, path)
   } catch (error) {
     rmSync(temporary, { force: true })
@@ -52,24 +48,31 @@ export function writeFileAtomic(path: string, content: string | Uint8Array, mode
 
 /** As writeFileAtomic for many files: the disk is waited for once, and then they appear in the order given. */
 export async function writeFilesAtomic(files: NewFile[]): Promise<void> {
-  for (const folder of new Set(files.map(({ path }) => dirname(path)))) makeFolder(folder)
+  const folders = [...new Set(files.map(({ path }) => dirname(path)))]
+  folders.forEach(makeFolder)
   const pending = files.map((file) => ({ ...file, temporary: temporaryFor(file.path) }))
-  const written = await Promise.allSettled(
-    pending.map(({ path, content, mode, temporary }) =>
-      writeFile(temporary, content, { flag: 'wx', mode, flush: true }).catch((error) =>
-        Promise.reject(withPath(error, path)),
-      ),
-    ),
-  )
   try {
-    const failed = written.find((outcome) => outcome.status === 'rejected')
-    if (failed) throw failed.reason
+    await Promise.all(pending.map(writeTemporary))
     for (const { path, temporary } of pending) renameSync(temporary, path)
   } catch (error) {
     for (const { temporary } of pending) rmSync(temporary, { force: true })
     throw error
   }
-  for (const folder of new Set(files.map(({ path }) => dirname(path)))) syncFolder(folder)
+  folders.forEach(syncFolder)
+}
+
+/** Writes at once, and waits for the disk beside others. */
+async function writeTemporary({ path, content, mode, temporary }: NewFile & { temporary: string }): Promise<void> {
+  let fd: number | undefined
+  try {
+    fd = openSync(temporary, 'wx', mode)
+    writeFileSync(fd, content) // unlike writeSync, to its end or not at all: a disk that fills up takes a part
+    await sync(fd)
+  } catch (error) {
+    throw withPath(error, path)
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
 }
 
 /** Removes the temporary files that a killed run left in a folder. Only whoever holds the cluster's lock may. */
@@ -111,6 +114,17 @@ export function readFileIfThere(path: string): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
+  }
+}
+
+/** A file that a person named. @throws UsageError where it cannot be read */
+export function readGiven(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'it is not there' : code === 'EISDIR' ? 'it is a folder' : code
+    throw new UsageError(`${path} cannot be read: ${why}.`)
   }
 }
 

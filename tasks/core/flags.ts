@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { UsageError } from './errors.ts'
 import { suggest } from './suggest.ts'
+import { table } from './terminal.ts'
 
 /** One flag: its meaning for --help, and the name of its value (none: it is a switch). */
 export interface Flag {
@@ -11,7 +12,6 @@ export interface Flag {
 
 export type Flags = Record<string, string | boolean | undefined>
 
-/** The flags that every verb about a cluster has. */
 export const clusterFlags: Record<string, Flag> = {
   cluster: { value: 'NAME', summary: 'which cluster (default etcd-cluster-1)' },
   provider: { value: 'NAME', summary: 'where the hosts are: auto, local, vagrant or ssh' },
@@ -24,7 +24,6 @@ export const clusterFlags: Record<string, Flag> = {
   help: { summary: 'this text (-h, too)' },
 }
 
-/** The flag of the verbs that can say what they would do. */
 export const planFlag: Record<string, Flag> = {
   plan: { summary: 'show what would be done, host by host, and touch nothing' },
 }
@@ -36,18 +35,14 @@ export interface Words {
   most: number
 }
 
-/** Parses the command line against the table. @throws UsageError for anything the table does not have. */
-export const parseFlags = (args: string[], table: Record<string, Flag>): Flags =>
-  parseCommandLine(args, table, { usage: '', least: 0, most: 0 }).flags
-
-/** As parseFlags, with words beside the flags. @throws UsageError for too many of them, or too few */
+/** Parses the command line. @throws UsageError for an unknown flag, and for too many words or too few */
 export function parseCommandLine(
   args: string[],
-  table: Record<string, Flag>,
+  known: Record<string, Flag>,
   wanted: Words,
 ): { flags: Flags; words: string[] } {
   const options = Object.fromEntries(
-    Object.entries(table).map(([name, flag]) => [name, { type: flag.value ? 'string' : 'boolean' } as const]),
+    Object.entries(known).map(([name, flag]) => [name, { type: flag.value ? 'string' : 'boolean' } as const]),
   )
   const { tokens, values } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true })
   const seen = new Set<string>()
@@ -59,10 +54,10 @@ export function parseCommandLine(
         throw new UsageError(`Unexpected argument ${JSON.stringify(token.value)}.`)
       continue
     }
-    const flag = table[token.name]
+    const flag = known[token.name]
     if (!flag || token.rawName.length < 3)
       throw new UsageError(
-        `Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(table), (name) => `--${name}`)}`,
+        `Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(known), (name) => `--${name}`)}`,
       )
     if (
       flag.value &&
@@ -77,6 +72,11 @@ export function parseCommandLine(
   if (!flags.help && !flags.version && words.length < wanted.least)
     throw new UsageError(`${wanted.usage} is missing.`, { hint: 'See how it is used with --help.' })
   return { flags, words }
+}
+
+/** Two flags of which one at most may be given. @throws UsageError */
+export function oneOf(flags: Flags, one: string, other: string): void {
+  if (flags[one] && flags[other]) throw new UsageError(`--${one} and --${other} exclude each other.`)
 }
 
 /** A flag's value as a number from `least` to `most`, a whole one unless it may have `decimals`. @throws UsageError */
@@ -98,13 +98,11 @@ export function numberFlag(
   return value
 }
 
-/** The help text of one verb. */
-export function helpText(verb: string, summary: string, table: Record<string, Flag>, more: string, words = ''): string {
-  const rows = Object.entries(table).map(
-    ([name, flag]) => [`  --${name}${flag.value ? ` ${flag.value}` : ''}`, flag.summary] as const,
-  )
-  const width = Math.max(...rows.map(([left]) => left.length)) + 2
+export function helpText(verb: string, summary: string, known: Record<string, Flag>, more: string, words = ''): string {
   const usage = ['Usage: npx zx', `scripts/${verb}.ts`, words, '[flags]'].filter(Boolean).join(' ')
-  const flags = rows.map(([left, right]) => left.padEnd(width) + right).join('\n')
-  return `${[summary, usage, flags, more.trim()].join('\n\n')}\n`
+  const flags = Object.entries(known).map(([name, { value, summary }]) => [
+    `  --${name}${value ? ` ${value}` : ''}`,
+    summary,
+  ])
+  return `${[summary, usage, table(flags), more.trim()].join('\n\n')}\n`
 }

@@ -4,6 +4,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import * as v from 'valibot'
 import { quote } from 'zx'
 import { isNpm, isShellOfNpm, startedByNpm } from './environment.ts'
 import { OperationError } from './errors.ts'
@@ -32,33 +33,31 @@ export interface AtWork {
   steps: string[]
 }
 
-interface Owner {
-  pid: number
+const ownerSchema = v.object({
+  pid: v.pipe(v.number(), v.integer()),
   /** Tells it from a later process with the same pid. */
-  birth: string
-  verb: string
-  since: string
+  birth: v.string(),
+  verb: v.string(),
+  since: v.pipe(
+    v.string(),
+    v.check((moment) => !Number.isNaN(Date.parse(moment))),
+  ),
   /** The npm above it, by pid and birth. */
-  launchers: [pid: number, birth: string][]
+  launchers: v.array(v.tuple([v.number(), v.string()])),
   /** Makes every record different. */
-  claim: string
-}
+  claim: v.optional(v.string()),
+})
+type Owner = v.InferOutput<typeof ownerSchema>
 
-/** The lock's folder below a cluster's state folder. */
 const lockFolder = (state: string): string => join(state, 'lock')
 
-/**
- * A file for the pid of a tool, and the shell words with which the tool's shell fills it before it becomes the tool.
- */
+/** A file for the pid of a tool, and the words with which the tool's shell fills it before it becomes the tool. */
 export function toolPidFile(state: string): { path: string; fill: string } {
   const path = join(lockFolder(state), `tool-${randomBytes(4).toString('hex')}.pid`)
   return { path, fill: `{ echo $$; ${printOwnBirth}; } > ${quote(path)};` }
 }
 
-/**
- * Takes the cluster's lock or says who has it; returns how to give it back.
- * @throws OperationError when a living process holds it
- */
+/** Takes the cluster's lock; returns how to give it back. @throws OperationError when a living process holds it */
 export async function takeLock(state: string, verb: string): Promise<() => void> {
   const folder = lockFolder(state)
   const path = join(folder, 'owner.json')
@@ -198,24 +197,15 @@ async function launchers(): Promise<Owner['launchers']> {
     }),
   )
   if (births.flat().length === 0 && isShellOfNpm(await commandOf(process.ppid)))
-    throw new OperationError('npx, which started this run, was killed: this run ends, too.', {
+    throw new OperationError('npx, which started this run, was killed. Therefore this run ends.', {
       hint: 'Run the same command again.',
     })
   return births.flat()
 }
 
 function parseOwner(source: string): Owner {
-  try {
-    const owner = JSON.parse(source) as Owner
-    if (
-      Number.isInteger(owner.pid) &&
-      typeof owner.birth === 'string' &&
-      Array.isArray(owner.launchers) &&
-      !Number.isNaN(Date.parse(owner.since))
-    )
-      return owner
-  } catch {}
-  return { pid: 0, birth: 'unknown', verb: 'unknown', launchers: [], since: new Date(0).toISOString(), claim: '' }
+  const nobody = { pid: 0, birth: 'unknown', verb: 'unknown', launchers: [], since: new Date(0).toISOString() }
+  return v.parse(v.fallback(v.pipe(v.string(), v.parseJson(), ownerSchema), nobody), source)
 }
 
 /** Ends what a killed run left working, and tidies what it left lying. */

@@ -1,8 +1,6 @@
 // For which machines etcd's programs are made: architectures by the names of Go, Node, uname and ELF files.
 
-/**
- * A row for each architecture by Go's name: Node's name, what uname calls it, and e_machine of its ELF files (elf.h).
- */
+/** By Go's name: Node's name, what uname calls it, and e_machine of its ELF files (elf.h). */
 const table = {
   amd64: { node: 'x64', uname: 'x86_64', elf: 62 },
   arm64: { node: 'arm64', uname: 'aarch64', elf: 183 },
@@ -13,7 +11,6 @@ const table = {
 
 export type Architecture = keyof typeof table
 
-/** Where programs are to run. */
 export interface Machine {
   system: 'linux' | 'darwin'
   architecture: Architecture
@@ -29,7 +26,6 @@ export const unameOf = (architecture: Architecture): string => table[architectur
 /** The architecture that uname calls so; undefined for one that etcd is not made for. */
 export const byUname = (uname: string): Architecture | undefined => rows.find(([, row]) => row.uname === uname)?.[0]
 
-/** The architecture of an ELF file with this e_machine. */
 export const byElf = (number: number): Architecture | undefined => rows.find(([, row]) => row.elf === number)?.[0]
 
 /** This machine's architecture; amd64 where etcd is not made for it: then its programs say that they do not run. */

@@ -19,16 +19,11 @@ const variables: Record<string, string> = {
 /** What Ansible's tools say where they cannot decrypt. */
 export const vaultWords = /vault secrets/
 
-/** What helps then. */
 export const vaultHint =
   'Name the file with its password: ANSIBLE_VAULT_PASSWORD_FILE=FILE, or vault_password_file in your ' +
   'ansible.cfg; then run the same command again.'
 
-/**
- * As variables for a play. Asked once a run, and only where there is such a file: ansible-config takes more than half a
- * second.
- * @throws UsageError
- */
+/** As variables for a play. Asked once a run, and only where there is a file: it takes 0.5 s. @throws UsageError */
 export async function ownAnsible(): Promise<Record<string, string>> {
   // Where Ansible looks, in its order (ansible-config(1)).
   const files = [run().env.ANSIBLE_CONFIG, 'ansible.cfg', join(homedir(), '.ansible.cfg'), '/etc/ansible/ansible.cfg']
@@ -36,14 +31,9 @@ export async function ownAnsible(): Promise<Record<string, string>> {
 }
 
 async function changedSettings(): Promise<Record<string, string>> {
-  const { stdout, stderr, exitCode } = await ask(
-    await requireAnsible('ansible-config'),
-    ['dump', '--only-changed', '--format', 'json'],
-    {
-      env: { ANSIBLE_NOCOLOR: '1' },
-      timeout: 30_000,
-    },
-  )
+  const program = await requireAnsible('ansible-config')
+  const options = { env: { ANSIBLE_NOCOLOR: '1' }, timeout: 30_000 }
+  const { stdout, stderr, exitCode } = await ask(program, ['dump', '--only-changed', '--format', 'json'], options)
   if (exitCode !== 0)
     throw new UsageError("Ansible's own configuration (ansible.cfg) cannot be read.", { output: stderr })
   const changed = JSON.parse(stdout) as { name?: string; value?: unknown }[]

@@ -1,74 +1,47 @@
 // Hosts that a person already has: as the configuration lists them, or from an Ansible inventory of their own.
-import { isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
 import { requireAnsible } from './ansible.ts'
 import { UsageError } from './errors.ts'
+import { canonical, whyNoHosts } from './ip.ts'
 import { ownAnsible, vaultHint, vaultWords } from './own-ansible.ts'
-import { isHostName, notHostName, template, unfitForSsh } from './schema.ts'
+import { type Config, evenIsVain, isHostName, masterCounts, notHostName, template, unfitForSsh } from './schema.ts'
 import { ask, shellWords } from './shell.ts'
 
-/** How ssh reaches a host. Paths are absolute; what is not given is ssh's own default. */
-export interface SshSettings {
-  host?: string | undefined
-  port?: number | undefined
-  user?: string | undefined
-  identityFile?: string | undefined
-  knownHosts?: string | undefined
-  jump?: string | undefined
-  /** Further lines of ssh_config(5). */
-  options?: string[] | undefined
-}
+type Listed = NonNullable<Config['hosts']>[number]
+/** A host, and how ssh reaches it; what is not given is ssh's own default. `options`: lines of ssh_config(5). */
+export type OwnHost = Omit<Listed, 'ssh'> & { ssh?: (Listed['ssh'] & { options?: string[] }) | undefined }
 
-export interface OwnHost {
-  name: string
-  address: string
-  /** The Python that Ansible runs there, by its path. */
-  python?: string | undefined
-  ssh?: SshSettings | undefined
-}
-
-/**
- * The groups of an inventory that may hold the masters: ours (and the original's), else what kubespray and others call
- * it.
- */
+/** The groups of an inventory that may hold the masters: ours and the original's, else that of kubespray and others. */
 const groups = ['role=master', 'etcd']
-const counts = [1, 3, 5, 7, 9]
 /** On a host, NAME.crt is the peer certificate of the host NAME; these are other certificates. */
 const taken = ['ca', 'server', 'etcd-client']
 
 /** @throws UsageError when the hosts cannot be the members of one cluster */
 export function checkOwnHosts(hosts: OwnHost[], where: string): void {
-  if (!counts.includes(hosts.length))
-    throw new UsageError(
-      `${where} must name 1, 3, 5, 7 or 9 hosts, not ` +
-        `${hosts.length}${
-          hosts.length % 2 === 0 && hosts.length > 0
-            ? ': an even number tolerates no more failures than the odd number below it'
-            : ''
-        }.`,
-    )
+  const even = hosts.length % 2 === 0 && hosts.length > 0 ? `: ${evenIsVain}` : ''
+  if (!masterCounts.includes(hosts.length))
+    throw new UsageError(`${where} must name 1, 3, 5, 7 or 9 hosts, not ${hosts.length}${even}.`)
   const unfit = hosts.find(({ name }) => taken.includes(name))
   if (unfit)
     throw new UsageError(
       `${where}: a host cannot be named ${unfit.name}: its peer certificate would be the file ` +
-        `${unfit.name}.crt, which is another one.`,
+        `${unfit.name}.crt, which is another certificate.`,
     )
-  const nobody = hosts.find(({ address }) => !isUnicast(address))
-  if (nobody) throw new UsageError(`${where}: ${nobody.address}, the address of ${nobody.name}, can be no host's.`)
-  for (const key of ['name', 'address'] as const) {
-    const twice = hosts.find((host, index) => hosts.findIndex((other) => other[key] === host[key]) !== index)
-    if (!twice) continue
-    const both = hosts.filter((host) => host[key] === twice[key]).map((host) => host.name)
-    throw new UsageError(
-      key === 'name'
-        ? `${where} names ${twice.name} twice.`
-        : `${where}: ${both.join(' and ')} have the same address ${twice.address}.`,
-    )
+  for (const { name, address } of hosts) {
+    const why = whyNoHosts(address)
+    if (why) throw new UsageError(`${where}: ${name} has the address ${address}, ${why}.`)
+  }
+  for (const [index, { name, address }] of hosts.entries()) {
+    const before = hosts.slice(0, index)
+    if (before.some((other) => other.name === name)) throw new UsageError(`${where} names ${name} twice.`)
+    const other = before.find((one) => one.address === address)?.name
+    if (other) throw new UsageError(`${where}: ${other} and ${name} have the same address ${address}.`)
   }
 }
 
 /**
- * The masters in a person's own inventory: of its group role=master, else etcd. Their addresses are private_ipv4 or,
- * where that is not set, ansible_host. How Ansible reaches them stays in that inventory.
+ * The masters in a person's own inventory: of its group role=master, else etcd. Their addresses are private_ipv4 or
+ * private_ipv6 or, where neither is set, ansible_host. How Ansible reaches them stays in that inventory.
  * @throws UsageError when the inventory cannot be read or does not name them
  */
 export async function hostsInInventory(file: string): Promise<OwnHost[]> {
@@ -91,14 +64,9 @@ export async function hostsInInventory(file: string): Promise<OwnHost[]> {
 type HostVars = Record<string, unknown>
 type Groups = Record<string, { hosts?: string[]; children?: string[] }>
 
-/** What `ansible-inventory --list` prints. */
 export type Inventory = Groups & { _meta: { hostvars: Record<string, HostVars> } }
 
-/**
- * The masters in an inventory that was read. Pure.
- * @param configured what the person's ansible.cfg says where the inventory is silent
- * @throws UsageError
- */
+/** Pure. `configured`: what the person's ansible.cfg says where the inventory is silent. @throws UsageError */
 export function hostsListed(inventory: Inventory, file: string, configured: Record<string, string>): OwnHost[] {
   const group = groups.find((name) => inventory[name])
   if (!group)
@@ -121,8 +89,9 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
   const where = `${name} in ${file}`
   const text = (...keys: string[]): string | undefined => literal(vars, keys, where)
   const host = text('ansible_ssh_host', 'ansible_host')
-  const address = text('private_ipv4') ?? [host, name].find((candidate) => candidate && isIPv4(candidate))
-  if (!address || !isIPv4(address)) throw new UsageError(`${where} has no IPv4 address: set private_ipv4 there.`)
+  const address = text('private_ipv4', 'private_ipv6') ?? [host, name].find((candidate) => candidate && isIP(candidate))
+  if (!address || !isIP(address))
+    throw new UsageError(`${where} has no IP address: set private_ipv4 or private_ipv6 there.`)
   if (!isHostName(name)) throw new UsageError(`${where} cannot be a member's name: it ${notHostName}.`)
   const user = text('ansible_ssh_user', 'ansible_user') ?? configured.ANSIBLE_REMOTE_USER
   const identityFile =
@@ -135,7 +104,7 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
     requirePlain(value, `${where}: ${key}`)
   return {
     name,
-    address,
+    address: canonical(address),
     ssh: {
       host: host ?? name,
       port: Number(text('ansible_ssh_port', 'ansible_port')) || undefined,
@@ -148,10 +117,7 @@ function ownHost(name: string, vars: HostVars, file: string, configured: Record<
   }
 }
 
-/**
- * The first of these variables that is set.
- * @throws UsageError for a template: ansible-inventory does not evaluate any
- */
+/** The first of these variables that is set. @throws UsageError for a template: ansible-inventory evaluates none */
 function literal(vars: HostVars, keys: string[], where: string): string | undefined {
   const key = keys.find((one) => typeof vars[one] === 'string' || typeof vars[one] === 'number')
   const value = key && String(vars[key])
@@ -166,10 +132,7 @@ function requirePlain(value: string | undefined, where: string): void {
   if (mistake) throw new UsageError(`${where} ${mistake}, not ${JSON.stringify(value)}.`)
 }
 
-/**
- * ssh's flags that say how a host is reached, as ssh_config(5) has them. What follows -o is such a line already, and
- * must stay as it is.
- */
+/** ssh's flags that say how a host is reached, as ssh_config(5) has them. What follows -o is such a line already. */
 const sshFlags: Record<string, (value: string) => string> = {
   o: (value) => value.replaceAll('\n', ' '),
   i: (value) => `IdentityFile "${value}"`,
@@ -199,18 +162,9 @@ export function refuseOtherHosts(recorded: { name: string; address: string }[], 
   const gone = recorded.map(row).filter((one) => !now.map(row).includes(one))
   const fresh = now.map(row).filter((one) => !recorded.map(row).includes(one))
   if (gone.length + fresh.length === 0) return
-  const parts = [
-    ...(gone.length > 0 ? [`${gone.join(' and ')} went`] : []),
-    ...(fresh.length > 0 ? [`${fresh.join(' and ')} came`] : []),
-  ]
-  throw new UsageError(`The hosts of ${where} are not those that the cluster was made of: ${parts.join(', ')}.`, {
-    hint: 'Put the list back as it was. Members come and go one at a time',
-    verb: 'scale --masters N',
-  })
-}
-
-/** Whether one host may have this IPv4 address: those of 0.0.0.0/8, and from 224.0.0.0 on, are nobody's (RFC 6890). */
-function isUnicast(address: string): boolean {
-  const first = Number(address.split('.')[0])
-  return first > 0 && first < 224
+  const parts = [gone.length > 0 && `${gone.join(' and ')} went`, fresh.length > 0 && `${fresh.join(' and ')} came`]
+  throw new UsageError(
+    `The hosts of ${where} are not those that the cluster was made of: ${parts.filter(Boolean).join(', ')}.`,
+    { hint: 'Put the list back as it was; or have hosts come and go, one at a time', verb: 'scale' },
+  )
 }

@@ -6,11 +6,13 @@ import { run } from './run.ts'
 /** A step of ours; steps share no listr2 context, each closes over what it needs. */
 export type Task = ListrTask
 
-/**
- * Runs the tasks in order (groups inside them may be concurrent); after a failure nothing more starts.
- * @param options.collapse whether a terminal folds the steps below a task that is done
- * @throws what the first failing task threw
- */
+/** A task whose title is in the end what its work says of itself; meanwhile it may report how far it is. */
+export const titled = (title: string, work: (report: (line: string) => void) => Promise<string>): Task => ({
+  title,
+  task: async (_, task) => void (task.title = await work((line) => void (task.output = line))),
+})
+
+/** In order; after a failure nothing more starts. `collapse`: a terminal folds the steps of a task that is done. */
 export async function runPipeline(tasks: Task[], { collapse = true } = {}): Promise<void> {
   const { json, stdout, stderr } = run()
   const processOutput = new ProcessOutput(stdout as NodeJS.WriteStream, stderr as NodeJS.WriteStream)
@@ -98,20 +100,18 @@ function stepsOf(tasks: Running[]): string[] {
 
 /** What failed first, and the other failures of the same group below it: all of them are to be put right. */
 function asOne([first, ...others]: unknown[]): unknown {
-  const failures = others.filter((error) => error instanceof OperationError && !(error instanceof Interrupted))
-  if (!(first instanceof OperationError) || first instanceof Interrupted || failures.length === 0) return first
-  const also = failures.map((error) =>
-    `Also: ${(error as OperationError).message} ${(error as OperationError).more.hint ?? ''}`.trim(),
+  if (!(first instanceof OperationError) || first instanceof Interrupted) return first
+  const failures = others.flatMap((error) =>
+    error instanceof OperationError && !(error instanceof Interrupted) && error.message !== first.message ? error : [],
   )
+  if (failures.length === 0) return first
+  const also = failures.map(({ message, more: { hint = '' } }) => `Also: ${message} ${hint}`.trim())
   const { output, ...more } = first.more
   const Kind = first.exitCode === 2 ? UsageError : OperationError
   return new Kind(first.message, { ...more, output: [...(output ? [output] : []), ...also].join('\n') })
 }
 
-/**
- * The tasks as one concurrent group. When one fails the others are let finish, and then the pipeline
- * ends: half-done siblings must not outlive the run.
- */
+/** The tasks as one concurrent group. When one fails the others are let finish: none may outlive the run half done. */
 export function concurrently(title: string, tasks: Task[]): Task {
   return { title, task: (_, group) => group.newListr(tasks, { concurrent: true, exitOnError: false }) }
 }

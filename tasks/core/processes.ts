@@ -17,16 +17,17 @@ export async function birthOf(pid: number): Promise<string | undefined> {
   return birthIn((await asked()`ps -o stat= -o lstart= -p ${pid}`).stdout)
 }
 
+/** The fields of /proc/<pid>/stat behind the name, which may hold anything (proc(5)): state, parent, … */
+const fieldsOf = (stat: string): string[] =>
+  stat
+    .slice(stat.lastIndexOf(')') + 1)
+    .trim()
+    .split(/\s+/)
+
 /** The pid of a process's parent; undefined where it cannot be told. */
 export async function parentOf(pid: number): Promise<number | undefined> {
   const stat = readFileIfThere(`/proc/${pid}/stat`)
-  const parent = stat
-    ? stat
-        .slice(stat.lastIndexOf(')') + 1)
-        .trim()
-        .split(' ')[1]
-    : (await asked()`ps -o ppid= -p ${pid}`).stdout
-  return Number(parent) || undefined
+  return Number(stat ? fieldsOf(stat)[1] : (await asked()`ps -o ppid= -p ${pid}`).stdout) || undefined
 }
 
 /** The words of a process's command; without /proc, split at each blank. */
@@ -42,10 +43,7 @@ export const printOwnBirth = 'cat /proc/$$/stat 2>/dev/null || LC_ALL=C ps -o st
 
 /** Reads a line of /proc/<pid>/stat (proc(5): field 3 is the state, 22 the start in ticks) or of ps. */
 export function birthIn(line: string): string | undefined {
-  const fields = line
-    .slice(line.lastIndexOf(')') + 1)
-    .trim()
-    .split(/\s+/)
+  const fields = fieldsOf(line)
   const [state = ''] = fields
   if (state === '' || state.startsWith('Z') || state.startsWith('X')) return undefined
   return line.includes(')') ? fields[19] : fields.slice(1).join(' ')
@@ -53,32 +51,25 @@ export function birthIn(line: string): string | undefined {
 
 /** Whether a process is suspended (SIGSTOP, Ctrl-Z): it hears no SIGTERM. */
 export async function isSuspended(pid: number): Promise<boolean> {
-  const stat = readFileIfThere(`/proc/${pid}/stat`)
-  const state = stat ? stat.slice(stat.lastIndexOf(')') + 1) : (await asked()`ps -o stat= -p ${pid}`).stdout
-  return state.trim().startsWith('T')
+  const stat = readFileIfThere(`/proc/${pid}/stat`) ?? (await asked()`ps -o stat= -p ${pid}`).stdout
+  return fieldsOf(stat)[0]?.startsWith('T') === true
 }
 
 /** Sends SIGTERM to a process, then SIGKILL after 5 s; returns when it is gone. */
-export async function endProcess(pid: number): Promise<void> {
-  signal(pid, 'SIGTERM')
-  for (let waited = 0; await birthOf(pid); waited += 50) {
-    if (waited >= 5000) signal(pid, 'SIGKILL')
-    if (waited >= 6000) return
-    await new Promise((wake) => setTimeout(wake, 50))
-  }
-}
+export const endProcess = (pid: number): Promise<void> => end(pid, async () => !!(await birthOf(pid)), 5000)
 
 /** Sends SIGTERM to a process group, then SIGKILL after 1.5 s; returns when it is gone. */
-export async function endGroup(pgid: number): Promise<void> {
-  signal(-pgid, 'SIGTERM')
-  for (let waited = 0; await groupIsAlive(pgid); waited += 50) {
-    if (waited >= 1500) signal(-pgid, 'SIGKILL')
-    if (waited >= 3000) return
+export const endGroup = (pgid: number): Promise<void> => end(-pgid, () => groupIsAlive(pgid), 1500)
+
+async function end(target: number, isAlive: () => Promise<boolean>, patienceMs: number): Promise<void> {
+  signal(target, 'SIGTERM')
+  for (let waited = 0; await isAlive(); waited += 50) {
+    if (waited >= patienceMs) signal(target, 'SIGKILL')
+    if (waited >= patienceMs + 1500) return
     await new Promise((wake) => setTimeout(wake, 50))
   }
 }
 
-/** Whether a process group has a process that still runs. */
 export async function groupIsAlive(pgid: number): Promise<boolean> {
   if (!isSignallable(-pgid)) return false
   const { stdout } = await $({ quiet: true, nothrow: true })`ps -A -o pgid= -o stat=`

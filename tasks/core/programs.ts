@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { home, unheard } from './environment.ts'
-import { OperationError } from './errors.ts'
+import { notFound, OperationError } from './errors.ts'
 import { run } from './run.ts'
 import { ask, work } from './shell.ts'
 
@@ -22,10 +22,7 @@ export const toolsFolder = (): string => join(home(), '.tools')
 /** Where a download is kept until it is whole and checked. */
 export const downloadsFolder = (): string => join(toolsFolder(), 'downloads')
 
-/**
- * The program's path: on PATH, else (for a tool that we fetch) in .tools/<tool>-<version>/; undefined where there is
- * none.
- */
+/** The program's path: on PATH, else in .tools/<tool>-<version>/; undefined where there is none. */
 export function findProgram(name: string, tool?: string): string | undefined {
   const folders = searchPath().split(delimiter).filter(Boolean)
   return [...folders, ...(tool ? fetchedFolders(tool) : [])].map((folder) => join(folder, name)).find(isExecutable)
@@ -34,7 +31,7 @@ export function findProgram(name: string, tool?: string): string | undefined {
 /** As findProgram, for a program that must be there by now. @throws OperationError */
 export function requireProgram(name: string, tool?: string): string {
   const path = findProgram(name, tool)
-  if (!path) throw new OperationError(`${name} was not found.`, { hint: 'Get what is missing', verb: 'doctor' })
+  if (!path) throw notFound(name)
   return path
 }
 
@@ -63,10 +60,7 @@ export function compareVersions(a: string, b: string): number {
 /** The person's own PATH, for a program that is started with nothing else of their environment. */
 export const searchPath = (): string => run().env.PATH ?? ''
 
-/**
- * The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run; what
- * we fetched bears it in its folder's name.
- */
+/** The first number with dots in what `program ...args` prints; undefined where it does not run. Asked once a run. */
 export function versionOf(program: string, args = ['--version']): Promise<string | undefined> {
   const fetched = program.startsWith(`${toolsFolder()}/`)
     ? /-(\d+\.\d+(\.\d+)?)$/.exec(dirname(program))?.[1]
@@ -78,7 +72,6 @@ export function versionOf(program: string, args = ['--version']): Promise<string
   })
 }
 
-/** Whether Debian's package tools are here. */
 export const hasApt = (): boolean => findProgram('apt-get') !== undefined && findProgram('dpkg') !== undefined
 
 export const isRoot = (): boolean => process.getuid?.() === 0
@@ -91,10 +84,7 @@ export async function aptInstall(packages: string[], report: (line: string) => v
   })
 }
 
-/**
- * Unpacks packages' files into a folder, without installing them: no root, no service started.
- * @returns the version of the first package, as its number with dots
- */
+/** Unpacks packages into a folder, without root and without installing them. @returns the version of the first */
 export async function aptUnpack(packages: string[], into: string): Promise<string> {
   await refreshPackageLists(packages[0] ?? '')
   const downloads = join(into, 'packages')
@@ -106,16 +96,11 @@ export async function aptUnpack(packages: string[], into: string): Promise<strin
     if (exitCode !== 0) throw new OperationError(`The package ${file} could not be unpacked.`, { output: stderr })
   }
   rmSync(downloads, { recursive: true })
-  return (
-    /_(?:\d+%3a)?(\d+\.\d+(\.\d+)?)/.exec(files.find((file) => file.startsWith(`${packages[0]}_`)) ?? '')?.[1] ??
-    '0.0.0'
-  )
+  const first = files.find((file) => file.startsWith(`${packages[0]}_`)) ?? ''
+  return /_(?:\d+%3a)?(\d+\.\d+(\.\d+)?)/.exec(first)?.[1] ?? '0.0.0'
 }
 
-/**
- * Makes .tools/<name>-<version> whole or not at all: `fill` gets a folder beside it, and says which
- * folder inside is to become the tool's, and the version.
- */
+/** Makes .tools/<name>-<version> whole or not at all: `fill` gets a folder, and says which one in it becomes that. */
 export async function fetchTool(
   name: string,
   fill: (folder: string) => Promise<{ from: string; version: string }>,
@@ -149,14 +134,9 @@ function apt(args: string[], options: { cwd?: string; onLine?: (line: string) =>
 }
 
 async function runApt(args: string[], options: { cwd?: string; onLine?: (line: string) => void }): Promise<void> {
-  const { exitCode, stdout, stderr } = await work(
-    'apt-get',
-    ['-o', 'DPkg::Lock::Timeout=60', '-o', 'APT::Sandbox::User=root', ...args],
-    {
-      ...options,
-      env: { DEBIAN_FRONTEND: 'noninteractive' },
-    },
-  )
+  const settings = ['-o', 'DPkg::Lock::Timeout=60', '-o', 'APT::Sandbox::User=root']
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  const { exitCode, stdout, stderr } = await work('apt-get', [...settings, ...args], { ...options, env })
   if (exitCode !== 0)
     throw new OperationError(`apt-get ${args.filter((word) => !word.startsWith('-')).join(' ')} failed.`, {
       output: stderr || stdout,

@@ -6,10 +6,13 @@ import { vagrantHome, vagrantsOwnChoice } from './environment.ts'
 import { OperationError } from './errors.ts'
 import { readFileIfThere } from './files.ts'
 import { findProgram } from './programs.ts'
-import type { ProviderName } from './record.ts'
+import type { ClusterRecord, ProviderName } from './record.ts'
 import { run } from './run.ts'
 import { type Config, type VagrantProvider, vagrantProviders } from './schema.ts'
 import { ask } from './shell.ts'
+
+/** Memory in MB. No box: our own choice for the provider; driver qemu emulates libvirt's machines. */
+export type VagrantSettings = NonNullable<ClusterRecord['vagrant']>
 
 export interface Choice {
   provider: ProviderName
@@ -17,28 +20,14 @@ export interface Choice {
   reason: string
 }
 
-/** What Vagrant makes its machines of. Memory in MB. */
-export interface VagrantSettings {
-  provider: VagrantProvider
-  /** The box, for docker the image; undefined: our own choice for the provider. */
-  box?: string | undefined
-  boxVersion?: string | undefined
-  memory: number
-  cpus: number
-  /** libvirt only: qemu emulates the machine where there is no hardware for it. */
-  driver?: 'kvm' | 'qemu' | undefined
-}
-
-/**
- * The provider of a cluster that is not recorded yet. Costs nothing where Vagrant is not installed.
- * @param leftover Vagrant's folder of this cluster: where it is there, its machines may be, too
- */
+/** Of a cluster not recorded yet. `leftover`: Vagrant's folder of it: where that is, its machines may be, too. */
 export async function chooseProvider(asked: Config, leftover: string): Promise<Choice> {
   if (asked.provider && asked.provider !== 'auto') return { provider: asked.provider, reason: 'as asked' }
   if (asked.hosts || asked.inventory) return { provider: 'ssh', reason: 'the configuration names the hosts' }
   const local = (why: string): Choice => ({ provider: 'local', reason: `on this machine since ${why}` })
   if (existsSync(leftover)) return { provider: 'vagrant', reason: `${leftover} is left from earlier` }
   if (asked.subnet?.startsWith('127.')) return local('the subnet is on its loopback interface')
+  if (asked.subnet?.includes(':')) return local('the subnet is IPv6')
   if (!findProgram('vagrant')) return local('Vagrant is not installed')
   const hypervisor = asked.vagrant?.provider ?? (await usableHypervisor())
   return hypervisor && (await canUse(hypervisor))
@@ -59,7 +48,7 @@ async function usableHypervisor(fits = canUseAtOnce): Promise<VagrantProvider | 
 }
 
 /**
- * The configuration's, at every run anew, but for what must stay: the hypervisor, and the box's version, which may have
+ * The configuration's, read at every run, but for what must stay: the hypervisor, and the box's version, which may have
  * come from the environment. Where no hypervisor works at once, the first that lacks only its plugin, else the first of
  * all, is taken for granted; doctor says what it lacks.
  */
@@ -70,24 +59,16 @@ export async function vagrantSettings(asked: Config, recorded: VagrantSettings |
     (await usableHypervisor()) ??
     (await usableHypervisor(canUse)) ??
     vagrantProviders[0]
-  const {
-    box,
-    boxVersion = recorded?.boxVersion,
-    driver,
-    memory = defaults.vagrant.memory,
-    cpus = defaults.vagrant.cpus,
-  } = asked.vagrant ?? {}
-  return { provider, memory, cpus, ...(box && { box }), ...(boxVersion && { boxVersion }), ...(driver && { driver }) }
+  const given = asked.vagrant as Partial<VagrantSettings> | undefined
+  return { ...(recorded?.boxVersion && { boxVersion: recorded.boxVersion }), ...defaults.vagrant, ...given, provider }
 }
 
-/**
- * The first of the networks that VirtualBox allows without being told (its manual, "Host-only networking").
- * @throws OperationError when other clusters have them all
- */
+/** The networks that VirtualBox allows without being told (its manual, "Host-only networking"). */
+export const privateSubnets = Array.from({ length: 8 }, (_, index) => `192.168.${56 + index}.0/24`)
+
+/** The first free network that VirtualBox allows without being told. @throws OperationError when there is none */
 export function freePrivateSubnet(taken: (string | undefined)[]): string {
-  const free = Array.from({ length: 8 }, (_, index) => `192.168.${56 + index}.0/24`).find(
-    (subnet) => !taken.includes(subnet),
-  )
+  const free = privateSubnets.find((subnet) => !taken.includes(subnet))
   if (free) return free
   throw new OperationError('Every network from 192.168.56.0/24 to 192.168.63.0/24 belongs to a cluster.', {
     hint: 'Name another one with subnet: in the configuration.',
@@ -98,18 +79,16 @@ export function freePrivateSubnet(taken: (string | undefined)[]): string {
 export const canUse = (hypervisor: VagrantProvider): Promise<boolean> => run().once(hypervisor, looks[hypervisor])
 
 const looks: Record<VagrantProvider, () => Promise<boolean>> = {
-  docker: async () =>
-    findProgram('docker') !== undefined &&
-    (await ask('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5000 })).exitCode === 0,
-  libvirt: async () =>
-    findProgram('virsh') !== undefined &&
-    (await ask('virsh', ['--connect', 'qemu:///system', 'version'], { timeout: 5000 })).exitCode === 0,
+  docker: () => succeeds('docker', 'version', '--format', '{{.Server.Version}}'),
+  libvirt: () => succeeds('virsh', '--connect', 'qemu:///system', 'version'),
   virtualbox: async () =>
     findProgram('VBoxManage') !== undefined && (process.platform !== 'linux' || existsSync('/dev/vboxdrv')),
   parallels: async () => findProgram('prlctl') !== undefined,
 }
 
-/** The plugin of Vagrant's that a hypervisor needs. */
+const succeeds = async (program: string, ...args: string[]): Promise<boolean> =>
+  findProgram(program) !== undefined && (await ask(program, args, { timeout: 5000 })).exitCode === 0
+
 export const vagrantPlugins: Partial<Record<VagrantProvider, string>> = {
   libvirt: 'vagrant-libvirt',
   parallels: 'vagrant-parallels',
@@ -118,11 +97,7 @@ export const vagrantPlugins: Partial<Record<VagrantProvider, string>> = {
 const canUseAtOnce = async (hypervisor: VagrantProvider): Promise<boolean> =>
   (await canUse(hypervisor)) && (await hasPlugin(hypervisor))
 
-/**
- * Whether Vagrant has the plugin that a hypervisor needs; true, too, where there is no Vagrant to have it. Vagrant's
- * own lists are read first (Vagrant's lib/vagrant/plugin/state_file.rb, and Debian's folder): to say it, Vagrant takes
- * a second and more.
- */
+/** Whether Vagrant has that plugin; true without Vagrant, which takes a second to say so: its own lists come first. */
 export async function hasPlugin(
   hypervisor: VagrantProvider,
   folders = [vagrantHome(), '/usr/share/vagrant-plugins'],

@@ -2,7 +2,7 @@
 // contradicts it.
 
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Cluster } from './cluster.ts'
@@ -14,22 +14,6 @@ import { type Config, isHostName, vagrantProviders } from './schema.ts'
 
 const providerNames = ['local', 'vagrant', 'ssh'] as const
 export type ProviderName = (typeof providerNames)[number]
-
-export interface ClusterPaths {
-  certs: string
-  state: string
-  record: string
-  inventory: string
-  logs: string
-  hosts: string
-  vagrant: string
-  sshConfig: string
-  backups: string
-  /** There while a replacement is half done. */
-  replacing: string
-  /** What a scale that was begun is to end with; not there, usually. */
-  scaling: string
-}
 
 const recordSchema = v.object({
   name: v.string(),
@@ -52,6 +36,7 @@ const recordSchema = v.object({
     version: v.optional(v.string()),
     upgradingTo: v.optional(v.string()),
     token: v.optional(v.string()),
+    binaries: v.optional(v.union([v.string(), v.record(v.string(), v.string())])),
   }),
   begun: v.optional(
     v.object({
@@ -81,8 +66,8 @@ const recordSchema = v.object({
 
 export type ClusterRecord = v.InferOutput<typeof recordSchema>
 
-/** Where a cluster's things are. */
-export function clusterPaths(name: string, root = home()): ClusterPaths {
+export type ClusterPaths = ReturnType<typeof clusterPaths>
+export function clusterPaths(name: string, root = home()) {
   const state = join(root, '.cluster', name)
   return {
     certs: join(root, 'certs', name),
@@ -94,7 +79,9 @@ export function clusterPaths(name: string, root = home()): ClusterPaths {
     vagrant: join(state, 'vagrant'),
     sshConfig: join(state, 'ssh-config'),
     backups: join(state, 'backups'),
+    /** There while a replacement is half done. */
     replacing: join(state, 'replacing.json'),
+    /** What a scale that was begun is to end with; not there, usually. */
     scaling: join(state, 'scaling.json'),
   }
 }
@@ -103,61 +90,50 @@ export function clusterPaths(name: string, root = home()): ClusterPaths {
 export const replacing = ({ replacing: path }: ClusterPaths): Record<string, string> =>
   JSON.parse(readFileIfThere(path) ?? '{}') as Record<string, string>
 
+/** Once all members that were to go are gone. */
+export const forgetReplacing = ({ replacing: path }: ClusterPaths): void => rmSync(path, { force: true })
+
 /** The hosts that a scale was to end with, which was begun and is not done; undefined where there is none. */
 export function scaling({ scaling: path }: ClusterPaths): string[] | undefined {
   const noted = readFileIfThere(path)
   return noted === undefined ? undefined : (JSON.parse(noted) as string[])
 }
 
-/** The names of all clusters that are recorded here. */
 export function recordedClusters(): string[] {
   const folder = join(home(), '.cluster')
   return existsSync(folder) ? readdirSync(folder).filter((name) => existsSync(join(folder, name, 'cluster.json'))) : []
 }
 
-/**
- * Records what was resolved, so that every later run sees the same cluster. Writes only when it changed.
- * @throws OperationError when there are hosts already, of a cluster whose record was lost
- */
+/** Every later run goes by it. @throws OperationError when there are hosts of a cluster whose record was lost */
 export function recordCluster(cluster: Cluster): void {
   const left = hostsLeft(cluster)
   if (!cluster.recorded && left)
     throw new OperationError(
       `There are hosts of cluster ${cluster.name} in ${left}, but its record ${cluster.paths.record} is missing.`,
-      {
-        hint: `Put the record back, or remove the hosts and their data: ${command(cluster, 'down')}`,
-      },
+      { hint: `Put the record back, or remove the hosts and their data: ${command(cluster, 'down')}` },
     )
   cluster.life ??= randomUUID()
+  const { version, upgradingTo, token, keptBinaries: binaries, clientPort, peerPort } = cluster.etcd
   const record: ClusterRecord = {
     name: cluster.name,
     life: cluster.life,
     provider: cluster.provider,
     subnet: cluster.subnet,
-    clientPort: cluster.etcd.clientPort,
-    peerPort: cluster.etcd.peerPort,
-    members: cluster.hosts.map(({ name, address, connection }) => ({
-      name,
-      address,
-      ...(connection && { connection }),
-    })),
-    etcd: {
-      ...(cluster.etcd.version && { version: cluster.etcd.version }),
-      ...(cluster.etcd.upgradingTo && { upgradingTo: cluster.etcd.upgradingTo }),
-      ...(cluster.etcd.token !== cluster.name && { token: cluster.etcd.token }),
-    },
-    ...(cluster.begun && { begun: cluster.begun }),
-    ...(cluster.formed && { formed: true }),
-    ...(cluster.highestRevision !== undefined && { highestRevision: cluster.highestRevision }),
-    ...(cluster.vagrant && { vagrant: cluster.vagrant }),
-    ...(cluster.own?.inventory && { inventory: cluster.own.inventory }),
-    ...(cluster.configFile && { configFile: cluster.configFile }),
+    clientPort,
+    peerPort,
+    members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, connection })),
+    etcd: { version, upgradingTo, token: token === cluster.name ? undefined : token, binaries },
+    begun: cluster.begun,
+    formed: cluster.formed || undefined,
+    highestRevision: cluster.highestRevision,
+    vagrant: cluster.vagrant,
+    inventory: cluster.own?.inventory,
+    configFile: cluster.configFile,
   }
   writeFileIfChanged(cluster.paths.record, `${JSON.stringify(record, null, 2)}\n`, 0o600)
   cluster.recorded = true
 }
 
-/** The folder that hosts of this cluster have, if there is one. */
 export const hostsLeft = ({ paths }: Cluster): string | undefined =>
   [paths.hosts, paths.vagrant].find((folder) => existsSync(folder))
 
@@ -192,38 +168,31 @@ const corrupt = (path: string, why: string): OperationError =>
 
 /** @throws UsageError where what is asked cannot become of the recorded cluster */
 export function refuseContradiction(asked: Config, record: ClusterRecord): void {
-  const refuse = (
-    what: string,
-    was: unknown,
-    now: unknown,
-    hint = `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`,
-  ): never => {
-    throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, { hint })
-  }
-  if (asked.masters !== undefined && asked.masters !== record.members.length)
-    refuse(
+  const { masters, provider, subnet, etcd: { clientPort, peerPort, version } = {} } = asked
+  const pairs: [what: string, was: unknown, now: unknown, hint?: string][] = [
+    [
       'masters',
       record.members.length,
-      asked.masters,
-      `Members come and go one at a time: ${command(record, `scale --masters ${asked.masters}`)}. Or ` +
+      masters,
+      `Members come and go one at a time: ${command(record, `scale --masters ${masters}`)}. Or ` +
         'leave masters out to go on with the cluster as it is.',
-    )
-  if (asked.provider && asked.provider !== 'auto' && asked.provider !== record.provider)
-    refuse('provider', record.provider, asked.provider)
-  if (asked.vagrant?.provider && record.vagrant && asked.vagrant.provider !== record.vagrant.provider)
-    refuse('vagrant.provider', record.vagrant.provider, asked.vagrant.provider)
-  if (asked.subnet && asked.subnet !== record.subnet) refuse('subnet', record.subnet, asked.subnet)
-  if (asked.etcd?.clientPort && asked.etcd.clientPort !== record.clientPort)
-    refuse('etcd.clientPort', record.clientPort, asked.etcd.clientPort)
-  if (asked.etcd?.peerPort && asked.etcd.peerPort !== record.peerPort)
-    refuse('etcd.peerPort', record.peerPort, asked.etcd.peerPort)
-  const version = asked.etcd?.version
-  if (version && record.etcd.version && version !== record.etcd.version)
-    refuse(
+    ],
+    ['provider', record.provider, provider === 'auto' ? undefined : provider],
+    ['vagrant.provider', record.vagrant?.provider, asked.vagrant?.provider],
+    ['subnet', record.subnet, subnet],
+    ['etcd.clientPort', record.clientPort, clientPort],
+    ['etcd.peerPort', record.peerPort, peerPort],
+    [
       'etcd.version',
       record.etcd.version,
       version,
       'Leave it out, or say what it runs. An upgrade changes it: ' +
         `${command(record, `upgrade --etcd-version ${version}`)}`,
-    )
+    ],
+  ]
+  for (const [what, was, now, hint] of pairs)
+    if (was !== undefined && now !== undefined && was !== now)
+      throw new UsageError(`Cluster ${record.name} was made with ${what} ${was}; it cannot become ${now}.`, {
+        hint: hint ?? `Leave ${what} out to go on with the cluster as it is, or choose another name with --cluster.`,
+      })
 }

@@ -3,6 +3,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setMaxListeners } from 'node:events'
 import { appendFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { Interrupted } from './errors.ts'
 
 /** Where a run writes: a stream of the process, or what a test collects. */
@@ -14,7 +15,6 @@ export class Run {
   readonly stderr: Output
   /** Whether a person sits at the terminal, who can be asked. */
   readonly attended: boolean
-  /** The time, in ms since 1970. */
   readonly clock: () => number
   verbose = false
   json = false
@@ -51,10 +51,14 @@ export class Run {
     return this.#controller.signal
   }
 
-  /** Asks everything that runs to end. */
   stop(signal: NodeJS.Signals): void {
     this.#stoppedBy ??= signal
     this.#controller.abort(new Interrupted(this.#stoppedBy))
+  }
+
+  /** Whoever read the output is gone (up | head): what changes a cluster goes on to its end, what only looks ends. */
+  readerGone(): void {
+    if (!this.writes) this.stop('SIGPIPE')
   }
 
   /** Ends what serves this run and no other. */
@@ -72,7 +76,6 @@ export class Run {
     if (!this.warnings.includes(warning)) this.warnings.push(warning)
   }
 
-  /** Adds to the run's log, where it has one. */
   note(text: string | Buffer): void {
     if (this.log) appendFileSync(this.log, text)
   }
@@ -91,30 +94,19 @@ const outside = new Run()
 /** The run that this code belongs to. */
 export const run = (): Run => current.getStore() ?? outside
 
-/** Calls `act` as a part of that run. */
 export const inRun = <T>(one: Run, act: () => T): T => current.run(one, act)
 
 /** The time by the run's clock, in ms since 1970. */
 export const clock = (): number => run().clock()
 
-/** The same as a date. */
 export const today = (): Date => new Date(clock())
 
-/** Writes to the run's standard output. */
 export const print = (text: string): void => void run().stdout.write(text)
 
 /** Waits. @throws Interrupted when the run is stopped meanwhile */
 export async function sleep(ms: number): Promise<void> {
   const { signal } = run()
   run().throwIfStopped()
-  await new Promise<void>((wake) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      wake()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
+  await setTimeout(ms, undefined, { signal }).catch(() => undefined) // it was stopped, or has ended
   run().throwIfStopped()
 }

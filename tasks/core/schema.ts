@@ -1,6 +1,7 @@
 // What cluster.yaml may say: every key, what its value must be, and the words for a value that is not.
-import { isIP, isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
 import * as v from 'valibot'
+import { canonical, prefixOf, whyNoHosts } from './ip.ts'
 import { architectures } from './machines.ts'
 
 export const keyAlgorithms = ['ecdsa-p256', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const
@@ -8,28 +9,25 @@ export const providers = ['auto', 'local', 'vagrant', 'ssh'] as const
 export const vagrantProviders = ['docker', 'libvirt', 'virtualbox', 'parallels'] as const
 /** The ways to get etcd's programs; auto: the first that works, in this order. */
 export const etcdSources = ['auto', 'release', 'go', 'distribution'] as const
-const masterCounts = [1, 3, 5, 7, 9]
+export const masterCounts = [1, 3, 5, 7, 9]
+export const evenIsVain = 'an even number tolerates no more failures than the odd number below it'
 
 export type KeyAlgorithm = (typeof keyAlgorithms)[number]
 export type EtcdSource = (typeof etcdSources)[number]
 export type VagrantProvider = (typeof vagrantProviders)[number]
 
-const wholeNumber = (what: string, least: number, most: number) =>
-  v.pipe(
-    v.number(`must be ${what} from ${least} to ${most}`),
-    v.integer(`must be ${what} from ${least} to ${most}`),
-    v.minValue(least, `must be ${what} from ${least} to ${most}`),
-    v.maxValue(most, `must be ${what} from ${least} to ${most}`),
-  )
+const wholeNumber = (what: string, least: number, most: number) => {
+  const message = `must be ${what} from ${least} to ${most}`
+  const fits = (value: number): boolean => Number.isInteger(value) && value >= least && value <= most
+  return v.pipe(v.number(message), v.check(fits, message))
+}
 const days = wholeNumber('a whole number of days', 1, 36500)
 const port = wholeNumber('a port', 1, 65535)
 /** What Ansible would evaluate as a template, and so run, on this machine. */
 export const template = /\{[{%#]/
 const controls = /\p{Cc}/u
 
-/**
- * What keeps a text from being put into a configuration or told to Ansible, as a clause; undefined where nothing does.
- */
+/** Why a text cannot stand in a configuration or be told to Ansible, as a clause; undefined where it can. */
 export function unfit(value: string): string | undefined {
   if (controls.test(value)) return 'must be on one line, without control characters'
   return template.test(value) ? 'must not contain {{, {% or {#, which Ansible would evaluate' : undefined
@@ -48,32 +46,33 @@ const text = v.pipe(v.string('must be text'), fits(unfit))
 const sshPath = v.pipe(v.string('must be text'), fits(unfitForSsh))
 const word = v.pipe(text, v.regex(/^[^\s"'-][^\s"']*$/, 'must be one word'))
 
+const notSubnet = 'must be an IPv4 /24 network such as 127.10.20.0/24, or an IPv6 /64 one such as fd00:10:20::/64'
 const subnet = v.pipe(
-  v.string('must be an IPv4 /24 network such as 127.10.20.0/24'),
-  v.check(
-    (value) => isIPv4(value.replace('.0/24', '.1')) && value.endsWith('.0/24'),
-    'must be an IPv4 /24 network such as 127.10.20.0/24',
-  ),
+  v.string(notSubnet),
+  v.check((value) => prefixOf(value) !== undefined, notSubnet),
+  v.transform((value) => (value.includes(':') ? `${prefixOf(value)}/64` : value)),
 )
 
 const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
 const dnsName = new RegExp(`^${label}(\\.${label})*$`)
 const isDNSName = (value: string): boolean => dnsName.test(value) && !/^[\d.]+$/.test(value)
 
-/**
- * Whether a host may have this name, which is a member's name, a file's and a certificate's, too: a DNS name (RFC 1123)
- * in lower case, or an IPv4 address.
- */
-export const isHostName = (name: string): boolean => isIPv4(name) || (isDNSName(name) && name.length <= 200)
-/** What a host's name must be, as a clause. */
-export const notHostName = 'must be a DNS name in lower case (letters, digits, dashes, dots) or an IPv4 address'
+/** Whether a member, its files and certificates may be called so: a DNS name (RFC 1123) in lower case, an address. */
+export const isHostName = (name: string): boolean =>
+  isIP(name) ? name === canonical(name) && !whyNoHosts(name) : isDNSName(name) && name.length <= 200
+export const notHostName = 'must be a DNS name in lower case (letters, digits, dashes, dots) or an IP address'
 
+const ipAddress = v.pipe(
+  text,
+  v.check((value) => isIP(value) > 0, 'must be an IPv4 or IPv6 address'),
+  v.transform(canonical),
+)
+
+const notSan = 'must be a DNS name or an IP address'
 const subjectAltName = v.pipe(
-  v.string('must be a DNS name or an IP address'),
-  v.check(
-    (value) => isIP(value) > 0 || isDNSName(value.toLowerCase().replace(/^\*\./, '')),
-    'must be a DNS name or an IP address',
-  ),
+  v.string(notSan),
+  v.check((value) => isIP(value) > 0 || isDNSName(value.toLowerCase().replace(/^\*\./, '')), notSan),
+  v.transform(canonical),
 )
 
 const environmentValue = v.pipe(
@@ -86,7 +85,6 @@ const folders = v.pipe(
   v.record(v.picklist(architectures, `must be one of ${architectures.join(', ')}`), text),
   v.check((value) => Object.keys(value).length > 0, 'must name a folder'),
 )
-/** One folder, or one for each architecture. */
 const binaries = v.lazy((input): typeof text | typeof folders =>
   typeof input === 'object' && input !== null ? folders : text,
 )
@@ -114,10 +112,7 @@ export const schema = v.strictObject({
   masters: v.optional(
     v.pipe(
       v.number('must be 1, 3, 5, 7 or 9'),
-      v.check(
-        (value) => value % 2 !== 0 || !Number.isInteger(value),
-        'must be odd (1, 3, 5, 7 or 9): an even number tolerates no more failures than the odd number below it',
-      ),
+      v.check((value) => value % 2 !== 0 || !Number.isInteger(value), `must be odd (1, 3, 5, 7 or 9): ${evenIsVain}`),
       v.check((value) => masterCounts.includes(value), 'must be 1, 3, 5, 7 or 9'),
     ),
   ),
@@ -149,7 +144,7 @@ export const schema = v.strictObject({
     v.array(
       v.strictObject({
         name: v.pipe(text, v.check(isHostName, notHostName)),
-        address: v.pipe(text, v.ipv4('must be an IPv4 address')),
+        address: ipAddress,
         python: v.optional(v.pipe(text, v.regex(/^\/\S+$/, 'must be the absolute path of a Python'))),
         ssh: v.optional(
           v.strictObject({
@@ -179,7 +174,6 @@ export const schema = v.strictObject({
 
 export type Config = v.InferOutput<typeof schema>
 
-/** The keys the schema knows below a path, for suggestions. */
 export function keysAt(path: string[]): string[] {
   type Level = { entries?: Record<string, Level>; wrapped?: Level; item?: Level }
   const open = (level: Level | undefined): Level | undefined => (level?.wrapped ? open(level.wrapped) : level)

@@ -1,7 +1,6 @@
 // What every script does around its own few lines: flags, help, signals, the lock, the log, and how it ends.
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { type Cluster, refuseHalfDone, resolveCluster } from './cluster.ts'
 import { defaults, loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration, projectFolder } from './environment.ts'
@@ -9,18 +8,17 @@ import { Interrupted, UsageError } from './errors.ts'
 import { makeFolder, removeHalfWritten } from './files.ts'
 import { clusterFlags, type Flag, type Flags, helpText, parseCommandLine, type Words } from './flags.ts'
 import { noteSteps, takeLock } from './lock.ts'
+import { asked } from './prompt.ts'
 import { recordedConfigFile } from './record.ts'
 import { inRun, print, Run, run } from './run.ts'
-import { presentError } from './terminal.ts'
+import { presentError, table } from './terminal.ts'
 
 export interface Verb {
   name: string
   summary: string
-  /** Flags of this verb's own. */
   flags?: Record<string, Flag>
   /** True where other masters than recorded are what the verb is to bring about. */
   resizes?: boolean
-  /** Words beside the flags; none where this is left out. */
   words?: Words
   /** Lines below the flags in --help; an example at least. */
   help: string
@@ -28,10 +26,7 @@ export interface Verb {
   evenHalfDone?: boolean
   /** True for the verbs that change no configuration: where it contradicts the record, the record counts. */
   byRecord?: boolean
-  /**
-   * True when it changes the cluster or its files: then it holds the cluster's lock (not with --plan, which changes
-   * nothing).
-   */
+  /** True when it changes the cluster or its files: then it holds the cluster's lock, but for --plan. */
   writes?: boolean
   /** What it does; of a verb that writes, with --plan: what it would do. */
   act: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>
@@ -58,11 +53,7 @@ export async function main(verb: Verb): Promise<void> {
   process.exit()
 }
 
-/**
- * Performs a verb: parses its flags and words, resolves the cluster, takes its lock where it writes, and acts. What it
- * has to say goes to the run's streams.
- * @returns the exit code
- */
+/** Performs a verb to its end; what it has to say goes to the run's streams. @returns the exit code */
 export function perform(verb: Verb, words: string[], one: Run): Promise<number> {
   return inRun(one, async () => {
     let about = defaults.cluster
@@ -72,7 +63,7 @@ export function perform(verb: Verb, words: string[], one: Run): Promise<number> 
       return 0
     } catch (error) {
       const { text, exitCode } = presentError(error, one.verbose, about)
-      if (!(one.untilStopped && error instanceof Interrupted)) one.stderr.write(`${text}\n`)
+      if (!endsQuietly(one, error)) one.stderr.write(`${text}\n`)
       return exitCode
     } finally {
       one.end()
@@ -80,16 +71,21 @@ export function perform(verb: Verb, words: string[], one: Run): Promise<number> 
   })
 }
 
+/** As asked, or for want of a reader, who would not read why either. */
+const endsQuietly = (one: Run, error: unknown): boolean =>
+  error instanceof Interrupted && (one.untilStopped || error.signal === 'SIGPIPE')
+
 /** @param onCluster called with the cluster's name, once it is known */
 async function performing(verb: Verb, given: string[], onCluster: (name: string) => void): Promise<void> {
   const one = run()
-  const table = { ...verb.flags, ...clusterFlags }
+  const known = { ...verb.flags, ...clusterFlags }
   const line = given.map((word) => (word === '-h' ? '--help' : word))
-  const { flags, words } = parseCommandLine(line, table, verb.words ?? { usage: '', least: 0, most: 0 })
+  const { flags, words } = parseCommandLine(line, known, verb.words ?? { usage: '', least: 0, most: 0 })
   one.verbose = flags.verbose === true
   if (flags.help) {
-    const more = `${verb.help}\n\nEnvironment:\n${environmentHelp()}`
-    return print(helpText(verb.name, verb.summary, table, more, verb.words?.usage))
+    const environment = table(Object.entries(environmentVariables).map(([name, meaning]) => [`  ${name}`, meaning]))
+    const more = `${verb.help}\n\nEnvironment:\n${environment}`
+    return print(helpText(verb.name, verb.summary, known, more, verb.words?.usage))
   }
   if (flags.version) return print(`${version()}\n`)
   const settings = loadSettings(flags, recordedConfigFile)
@@ -133,25 +129,12 @@ function requireOwner({ name, paths }: Cluster): void {
     })
 }
 
-/**
- * Asks a person yes or no. `--yes`, or a CI system, answers yes.
- * @throws UsageError when there is nobody to ask
- */
+/** Asks a person yes or no; `--yes`, or a CI system, answers yes. @throws UsageError when there is nobody to ask */
 export async function confirm(question: string): Promise<boolean> {
   if (run().yes) return true
   if (!run().attended || run().json)
     throw new UsageError(`${question} There is nobody to ask here.`, { hint: 'Say --yes to agree.' })
-  const prompt = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await prompt.question(`${question} [y/N] `, { signal: run().signal })
-    return /^y(es)?$/i.test(answer.trim())
-  } catch (error) {
-    if ((error as Error).name === 'AbortError') run().stop('SIGINT') // Ctrl-C at a prompt is no signal to the process
-    run().throwIfStopped()
-    throw error
-  } finally {
-    prompt.close()
-  }
+  return /^y(es)?$/i.test((await asked(`${question} [y/N] `)).trim())
 }
 
 let lastResort: NodeJS.Timeout | undefined
@@ -160,15 +143,14 @@ let lost: Error | undefined
 
 /** The first signal asks everything to end; the second, or 1.8 s, ends the process. */
 function listenForSignals(one: Run): void {
-  // Whoever read our output is gone (up | head): end as a person's Ctrl-C would.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') one.stop('SIGTERM')
+      if (error.code === 'EPIPE') one.readerGone()
       else lost ??= error
     })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      const code = signal === 'SIGINT' ? 130 : 143
+      const code = new Interrupted(signal).exitCode
       if (one.signal.aborted) process.exit(code)
       one.stop(signal)
       lastResort = setTimeout(() => process.exit(code), 1800)
@@ -181,13 +163,6 @@ function newLog(cluster: Cluster, verb: string): string {
   makeFolder(logs)
   for (const old of readdirSync(logs).sort().slice(0, -keptLogs)) rmSync(join(logs, old), { force: true })
   return join(logs, `${new Date().toISOString().replace(/[:.]/g, '-')}-${verb}.log`)
-}
-
-function environmentHelp(): string {
-  const width = Math.max(...Object.keys(environmentVariables).map((name) => name.length)) + 2
-  return Object.entries(environmentVariables)
-    .map(([name, meaning]) => `  ${name.padEnd(width)}${meaning}`)
-    .join('\n')
 }
 
 const version = (): string =>

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { $ } from 'zx'
 import { programEnvironment } from './environment.ts'
-import { OperationError } from './errors.ts'
+import { notFound } from './errors.ts'
 import { toolPidFile } from './lock.ts'
 import { endGroup } from './processes.ts'
 import { run } from './run.ts'
@@ -32,12 +32,7 @@ export interface ToolOptions {
   onEvent?: (line: string) => void
 }
 
-/**
- * Runs a short program to its end and returns what it printed, whatever its exit code.
- * @param timeout milliseconds after which it is killed (exit code 124)
- * @throws OperationError when there is no such program
- * @throws Interrupted once the run was asked to stop, before or after
- */
+/** Runs a short program, whatever its exit code (124: it took longer than `timeout` ms). @throws OperationError */
 export async function ask(
   program: string,
   args: string[],
@@ -66,11 +61,7 @@ function refuseMissing(program: string, exitCode: number | null, stderr: string)
   const missing =
     exitCode === 127 &&
     [': not found', ': No such file', ': cannot execute'].some((words) => stderr.includes(program + words))
-  if (missing)
-    throw new OperationError(`${program} was not found.`, {
-      hint: 'Get what is missing',
-      verb: 'doctor',
-    })
+  if (missing) throw notFound(program)
 }
 
 /** As `ask`, for a tool that works for a while (ansible-playbook, vagrant, apt): streamed line by line to the log. */
@@ -154,10 +145,7 @@ export function keepRunning(
 export const shellQuoted = (text: string): string =>
   /^[\w./:,=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
-/**
- * The words of a line as Python's shlex.split makes them, which Ansible reads ssh's arguments with; undefined where a
- * quote is not closed.
- */
+/** Words as Python's shlex.split makes them, and so Ansible of ssh's arguments; undefined: a quote is not closed. */
 export function shellWords(line: string): string[] | undefined {
   const word = /(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])+/gs
   if (line.replace(word, '').trim() !== '') return undefined

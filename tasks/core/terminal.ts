@@ -11,10 +11,7 @@ export { chalk }
 const esc = '\u001b'
 const ownColours = new RegExp(`(${esc}\\[(?:[0-2]|22|3[0-79]|9[0-7])m)`)
 
-/**
- * Without what moves a terminal's cursor, colours it or hides something: hosts, etcd and certificates say what they
- * like.
- */
+/** Without what moves a cursor, colours or hides: hosts, etcd and certificates say what they like. */
 export const plain = (text: string): string => stripVTControlCharacters(text).replace(/[^\P{Cc}\n\t]/gu, '')
 
 /** As `plain`, for text that we have coloured ourselves: the colours that we use stay. */
@@ -26,7 +23,6 @@ const plainButColours = (text: string): string =>
         .map((part, index) => (index % 2 === 1 ? part : plain(part)))
         .join('')
 
-/** A line for each warning. */
 export const warningLines = (warnings: string[]): string =>
   warnings.map((warning) => `${chalk.yellow('Warning:')} ${plain(warning)}\n`).join('')
 
@@ -45,21 +41,20 @@ export function table(cells: string[][]): string {
     (all, row) => row.map((cell, column) => Math.max(all[column] ?? 0, length(cell))),
     [],
   )
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) =>
-          column === row.length - 1 ? cell : cell + ' '.repeat((widths[column] ?? 0) - length(cell)),
-        )
-        .join('  '),
-    )
-    .join('\n')
+  const padded = (row: string[]): string[] =>
+    row.map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - length(cell)))
+  return rows.map((row) => [...padded(row.slice(0, -1)), ...row.slice(-1)].join('  ')).join('\n')
 }
 
-export const capital = (text: string): string => text.replace(/^./, (letter) => letter.toUpperCase())
+/** As a sentence begins; the name of a host, a path or etcd stays as it is. */
+export const capital = (text: string): string =>
+  text.replace(/^(?!etcd)[a-z]+(?=[ ,:])/, (word) => word[0]?.toUpperCase() + word.slice(1))
 
 /** Names as people list them: a, b and c. */
 export const listed = (names: string[]): string => new Intl.ListFormat('en-GB').format(names)
+
+/** `a is`, `a and b are`. */
+export const areOrIs = (names: string[]): string => `${listed(names)} ${names.length === 1 ? 'is' : 'are'}`
 
 /** Milliseconds as people read them: 840 ms, 3.2 s, 2 min 5 s. */
 export function duration(ms: number): string {
@@ -69,29 +64,27 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 /** How long ago something was, as people say it: 5 minutes, 3 hours, 2 days. */
 export function age(ms: number): string {
   const minutes = Math.max(0, Math.round(ms / 60_000))
-  const [count, unit] =
+  const [count, unit]: [number, string] =
     minutes < 90
       ? [minutes, 'minute']
       : minutes < 48 * 60
         ? [Math.round(minutes / 60), 'hour']
         : [Math.round(minutes / 1440), 'day']
-  return `${count} ${unit}${count === 1 ? '' : 's'}`
+  return counted(count, unit)
 }
 
-/** Bytes as people read them. */
 export function bytes(count: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   const power = count > 0 ? Math.min(units.length - 1, Math.floor(Math.log2(count) / 10)) : 0
   return `${(count / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
 }
 
-/**
- * A failure as text for standard error and the exit code it means. A bug of ours says that it is one;
- * its stack is shown with `verbose` only. `cluster`: which one a command that helps is for.
- */
+/** For standard error, and the exit code; a stack with `verbose` only. `cluster`: whom a command that helps is for. */
 export function presentError(
   error: unknown,
   verbose: boolean,
@@ -109,14 +102,8 @@ export function presentError(
   }
   const { output, log } = failure.more
   const lines = [`${chalk.red('Error:')} ${plain(failure.message)}`]
-  if (output)
-    lines.push(
-      ...plain(output)
-        .trim()
-        .split('\n')
-        .slice(-6)
-        .map((line) => chalk.dim(`  ${line}`)),
-    )
+  const lastWords = output ? plain(output).trim().split('\n').slice(-6) : []
+  lines.push(...lastWords.map((line) => chalk.dim(`  ${line}`)))
   const hint = hintOf({ name: cluster }, failure.more)
   if (hint) lines.push(`${chalk.yellow('Next:')} ${plain(hint)}`)
   if (log) lines.push(`${chalk.dim('Log:')} ${log}`)

@@ -28,18 +28,18 @@ export async function checkHosts(cluster: Cluster, onTask: (name: string) => voi
   return new Map(cluster.hosts.map(({ name }) => [name, found.get(name) ?? []]))
 }
 
+const rowsOf = (found: Map<string, HostCheck[]>): (HostCheck & { host: string })[] =>
+  [...found].flatMap(([host, list]) => list.map((row) => ({ host, ...row })))
+
 /** The architectures of hosts that the programs are not made for. */
 export const lackingPrograms = (found: Map<string, HostCheck[]>): Architecture[] => {
-  const rows = [...found.values()].flat().filter(({ check, ok }) => check === 'architecture' && !ok)
+  const rows = rowsOf(found).filter(({ check, ok }) => check === 'architecture' && !ok)
   return [...new Set(rows.flatMap(({ machine = '' }) => byUname(machine) ?? []))]
 }
 
-/**
- * A row for each check, a column for each host (a further table below for those that 80 columns do not hold); what is
- * wrong in words below.
- */
+/** A row for each check, a column for each host (as many side by side as 80 columns hold); complaints below. */
 export function hostTable(found: Map<string, HostCheck[]>): string {
-  const checks = [...new Set([...found.values()].flat().map(({ check }) => check))]
+  const checks = [...new Set(rowsOf(found).map(({ check }) => check))]
   const mark = (row: HostCheck | undefined): string =>
     !row ? '' : !row.ok ? chalk.red('✖') : row.warning ? chalk.yellow('!') : chalk.green('✔')
   const titles = withoutSharedDomain([...found.keys()])
@@ -65,10 +65,8 @@ function withoutSharedDomain(names: string[]): string[] {
 
 /** What is wrong, a line each, failures first; warnings go to the end of the run as well. */
 function complaints(found: Map<string, HostCheck[]>): string[] {
-  const all = [...found].flatMap(([host, list]) =>
-    list.filter(({ ok, warning }) => !ok || warning).map((row) => ({ host, ...row })),
-  )
-  return all
+  return rowsOf(found)
+    .filter(({ ok, warning }) => !ok || warning)
     .sort((a, b) => Number(a.ok) - Number(b.ok))
     .map(({ host, ok, detail, remedy }) =>
       `${ok ? chalk.yellow('!') : chalk.red('✖')} ${host}: ${plain(`${detail} ${remedy}`)}`.trim(),
@@ -77,8 +75,7 @@ function complaints(found: Map<string, HostCheck[]>): string[] {
 
 /** The first host that cannot carry etcd, and what to do; the others below. Undefined where all can. */
 export function unfit(found: Map<string, HostCheck[]>): OperationError | undefined {
-  const failed = [...found].flatMap(([host, list]) => list.filter(({ ok }) => !ok).map((row) => ({ host, ...row })))
-  const [first, ...others] = failed
+  const [first, ...others] = rowsOf(found).filter(({ ok }) => !ok)
   if (!first) return undefined
   const also = others.map(({ host, detail, remedy }) => `Also: ${host}: ${detail} ${remedy}`)
   return new OperationError(`${first.host}: ${first.detail}`, {

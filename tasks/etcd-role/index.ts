@@ -5,15 +5,23 @@ import { fetchAnsible, findAnsible, indexSilence, oldestAnsible, pythonForAnsibl
 import type { Check } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import type { Architecture } from '../core/machines.ts'
-import type { Task } from '../core/pipeline.ts'
+import { type Task, titled } from '../core/pipeline.ts'
 import { aptInstall, compareVersions, hasApt, isRoot } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { didYouMean } from '../core/suggest.ts'
+import { counted } from '../core/terminal.ts'
 import { moveBegun } from '../etcd/advice.ts'
-import { type EtcdBinaries, etcdMissing, findEtcd, lookAgain, requireEtcd } from '../etcd/binaries.ts'
+import {
+  type EtcdBinaries,
+  etcdMissing,
+  findEtcd,
+  lookAgain,
+  noteVersion,
+  requireEtcd,
+  sayKept,
+} from '../etcd/binaries.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { warningsOf } from '../etcd/faults.ts'
 import { fetchEtcd } from '../etcd/fetch.ts'
@@ -26,31 +34,34 @@ import { writeInventory } from './inventory.ts'
 
 export { writeInventory } from './inventory.ts'
 
-/**
- * Writes the inventory and runs the role; the title says what changed. `options`: what this run is limited to, or has
- * besides.
- */
-export function tasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task[] {
+/** What a run of the role is limited to, or has besides. */
+type RoleOptions = Pick<PlaybookOptions, 'limit' | 'variables'>
+
+/** Writes the inventory and runs the role; the title says what changed. */
+export function tasks(cluster: Cluster, options: RoleOptions = {}): Task[] {
+  let first = false
   return [
     {
       title: 'Write the inventory',
       task: async () => {
         refuseHalfUpgraded(cluster)
         const { version } = await prepare(cluster)
-        cluster.etcd.version = version
+        first = !cluster.formed
         cluster.formed = true
-        recordCluster(cluster)
+        await noteVersion(cluster, version)
       },
     },
-    roleTask(cluster, options),
+    roleTask(cluster, options, (error) => {
+      // Until a host has something of the cluster, a person may correct which hosts these are.
+      if (!first || !(error instanceof OperationError && error.more.untouched)) return
+      cluster.formed = undefined
+      recordCluster(cluster)
+    }),
   ]
 }
 
-/**
- * Has the hosts run the programs of `cluster.etcd.version`, one after the other, and records nothing: verb upgrade
- * does, once it is verified.
- */
-export function upgradeTasks(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task[] {
+/** Has the hosts run the programs of `cluster.etcd.version`, one after the other, and records nothing. */
+export function upgradeTasks(cluster: Cluster, options: RoleOptions = {}): Task[] {
   return [{ title: 'Write the inventory', task: async () => void (await prepare(cluster)) }, roleTask(cluster, options)]
 }
 
@@ -60,38 +71,37 @@ export function refuseHalfUpgraded(cluster: Cluster): void {
   if (begun) throw refusal(cluster, begun)
 }
 
-function roleTask(cluster: Cluster, options: Pick<PlaybookOptions, 'limit' | 'variables'> = {}): Task {
-  return {
-    title: 'Run the Ansible role etcd',
-    task: async (_, task) => {
-      const counts = await runRole(cluster, { ...options, onTask: (name) => void (task.output = name) })
-      const hosts = Object.keys(counts)
-      run().report.changed = counts
-      const changed = Object.entries(counts).filter(([, count]) => count > 0)
-      run().changes.push(...changed.map(([host]) => `configured or started ${host}`))
-      task.title =
-        changed.length > 0
-          ? `Run the Ansible role etcd: ${changed.map(([host, count]) => `${host} changed=${count}`).join(', ')}`
-          : `Run the Ansible role etcd: nothing to do, changed=0 on ${hosts.length} ` +
-            `${hosts.length === 1 ? 'host' : 'hosts'}`
-    },
-  }
-}
+const roleTask = (cluster: Cluster, options: RoleOptions, onFailure: (error: unknown) => void = () => {}): Task =>
+  titled('Run the Ansible role etcd', async (onTask) => {
+    const counts = await runRole(cluster, { ...options, onTask }).catch((error: unknown) => {
+      onFailure(error)
+      throw error
+    })
+    run().report.changed = counts
+    const changed = Object.entries(counts).filter(([, count]) => count > 0)
+    run().changes.push(...changed.map(([host]) => `configured or started ${host}`))
+    const what = changed.map(([host, count]) => `${host} changed=${count}`).join(', ')
+    const nothing = `nothing to do, changed=0 on ${counted(Object.keys(counts).length, 'host')}`
+    return `Run the Ansible role etcd: ${what || nothing}`
+  })
 
-/**
- * Where hosts are of another architecture than the programs here, the role refuses before it changes anything: then
- * those are got.
- */
+/** Once `up` has verified it, the record has its revision: from then on it has data to lose. */
+const knowing = <T extends PlaybookOptions>({ highestRevision }: Cluster, options: T): T => ({
+  ...options,
+  variables: { etcd_formed: highestRevision !== undefined, ...options.variables },
+})
+
+/** The role refuses hosts of another architecture before it changes anything: then their programs are got. */
 async function runRole(
   cluster: Cluster,
   options: PlaybookOptions & { onTask: (name: string) => void },
 ): Promise<Record<string, number>> {
   try {
-    return await runPlaybook(cluster, options)
+    return await runPlaybook(cluster, knowing(cluster, options))
   } catch (error) {
     const lacks = error instanceof OperationError && error.more.code === 'architecture'
     if (!lacks || !(await getLacking(cluster, await checkHosts(cluster, options.onTask), options.onTask))) throw error
-    return runPlaybook(cluster, options)
+    return runPlaybook(cluster, knowing(cluster, options))
   }
 }
 
@@ -100,7 +110,7 @@ export async function changes(copy: Cluster, options: Pick<PlaybookOptions, 'var
   refuseHalfUpgraded(copy)
   await prepare(copy)
   const would: Change[] = []
-  await runPlaybook(copy, { ...options, onChange: (change) => void would.push(change) })
+  await runPlaybook(copy, { ...knowing(copy, options), onChange: (change) => void would.push(change) })
   return would
 }
 
@@ -134,36 +144,25 @@ export async function checkTheHosts(
   if (failure) throw failure
 }
 
-/**
- * Gets what hosts of another architecture need, by what the checks found.
- * @returns whether there was anything to get
- */
+/** Gets the programs that hosts of another architecture lack. @returns whether any host lacked some */
 async function getLacking(
   cluster: Cluster,
   found: Map<string, HostCheck[]>,
   onTask: (name: string) => void,
 ): Promise<boolean> {
   const lacking = cluster.etcd.binaries ? [] : lackingPrograms(found)
-  for (const architecture of lacking)
-    run().changes.push(`${architecture}: ${await fetchFor(cluster, architecture, onTask)}`)
   if (lacking.length === 0) return false
+  const { version } = await requireEtcd(cluster)
+  for (const architecture of lacking) {
+    const { told } = await fetchEtcd({ ...cluster, etcd: { ...cluster.etcd, version } }, onTask, architecture)
+    run().changes.push(`${architecture}: etcd ${version}: ${told}`)
+  }
   lookAgain()
   await prepare(cluster)
   return true
 }
 
-/** Gets the version that this cluster runs for hosts of another architecture. */
-async function fetchFor(cluster: Cluster, architecture: Architecture, onTask: (name: string) => void): Promise<string> {
-  const { version } = await requireEtcd(cluster)
-  const { told } = await fetchEtcd({ ...cluster, etcd: { ...cluster.etcd, version } }, onTask, architecture)
-  return `etcd ${version}: ${told}`
-}
-
-/**
- * Writes the inventory.
- * @returns the programs that the hosts are to run.
- * @throws OperationError when a certificate or etcd is missing
- */
+/** Writes the inventory; returns the hosts' programs. @throws OperationError when a certificate or etcd is missing */
 export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   if (cluster.hosts.some(({ connection }) => connection?.etcd_service_manager === 'supervisor'))
     throw refusal(cluster, { code: 'under-supervisord', name: cluster.name }, 'Nothing was changed: ')
@@ -171,16 +170,14 @@ export async function prepare(cluster: Cluster): Promise<EtcdBinaries> {
   const missing = leaves(cluster).find(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
   if (missing) throw refusal(cluster, { code: 'certificate-missing', what: missing.title })
   refuseRemovedSettings(cluster, binaries.version)
-  for (const warning of warningsOf(binaries.version)) run().warn(warning)
+  for (const warning of [await sayKept(cluster, binaries), ...warningsOf(binaries.version)])
+    if (warning) run().warn(warning)
   await warnOfUnknownSettings(cluster, binaries)
   writeInventory(cluster, binaries)
   return binaries
 }
 
-/**
- * @throws UsageError for a setting that the version no longer has: etcd would start, and go on without what a person
- * asked for
- */
+/** @throws UsageError for a setting that the version no longer has: etcd would go on without what a person asked for */
 function refuseRemovedSettings({ etcd }: Cluster, version: string): void {
   const [gone] = removedSettings(etcd.environment, version)
   if (gone)
@@ -206,11 +203,6 @@ async function warnOfUnknownSettings({ etcd }: Cluster, { folder, version }: Etc
 /** Read by etcd or its image without being flags. */
 const notFlags = /^ETCD_(UNSUPPORTED_ARCH|IMAGE_\w+)$/
 
-/** Before anything is got or asked. @throws UsageError for a person's own folder of programs that is unfit */
-export async function refuseUnfitPrograms(cluster: Cluster): Promise<void> {
-  if (cluster.etcd.binaries) await findEtcd(cluster)
-}
-
 /** What the role needs of this machine. */
 export const checks = (cluster: Cluster): Check[] => [ansibleCheck, etcdCheck(cluster)]
 
@@ -219,25 +211,20 @@ const ansibleCheck: Check = {
   look: async () => {
     const found = await findAnsible()
     if (!found) return { detail: 'ansible-playbook was not found.', remedy: ansibleRemedy }
-    return compareVersions(found.version, oldestAnsible) < 0
-      ? {
-          detail: `Ansible in ${found.folder} is ${found.version}, which is too old: 2.14 or later is needed.`,
-          remedy: ansibleRemedy,
-        }
-      : `ansible-core ${found.version}`
+    if (compareVersions(found.version, oldestAnsible) >= 0) return `ansible-core ${found.version}`
+    const detail = `Ansible in ${found.folder} is ${found.version}, which is too old: 2.14 or later is needed.`
+    return { detail, remedy: ansibleRemedy }
   },
   mend: {
     // Packages of the index change nothing outside the project; where it cannot be reached, apt-get is asked for.
     question: async () => {
-      const python = await pythonForAnsible()
-      const silence = python ? await indexSilence(python) : 'there is no Python 3.9 or later'
+      const { silence } = await index()
       if (!silence || !canInstall()) return undefined
       return `Ansible is missing, and cannot be fetched (${silence}). Install the package ansible-core with apt-get?`
     },
     impossible: async () => ((await pythonForAnsible()) || canInstall() ? undefined : ansibleRemedy),
     run: async (report) => {
-      const python = await pythonForAnsible()
-      const silence = python ? await indexSilence(python) : 'there is no Python 3.9 or later'
+      const { python, silence } = await index()
       if (python && !silence) return `ansible-core ${await fetchAnsible(python, report)} fetched, checked by its hashes`
       if (!canInstall())
         throw new OperationError(`Ansible was not found, and cannot be fetched: ${silence}.`, { hint: ansibleRemedy })
@@ -245,6 +232,12 @@ const ansibleCheck: Check = {
       return `ansible-core ${(await findAnsible())?.version} installed with apt-get`
     },
   },
+}
+
+/** The Python to fetch Ansible with; `silence`: why the index cannot be asked with it. */
+async function index(): Promise<{ python?: string; silence: string | undefined }> {
+  const python = await pythonForAnsible()
+  return python ? { python, silence: await indexSilence(python) } : { silence: 'there is no Python 3.9 or later' }
 }
 
 const canInstall = (): boolean => hasApt() && isRoot()
@@ -257,10 +250,9 @@ const etcdCheck = (cluster: Cluster): Check => ({
   title: 'Check etcd',
   look: async () => {
     const binaries = await findEtcd(cluster)
-    if (binaries) refuseRemovedSettings(cluster, binaries.version)
-    return binaries
-      ? `etcd ${binaries.version} in ${binaries.folder}`
-      : { detail: await etcdMissing(cluster), remedy: 'Put etcd, etcdctl and etcdutl on PATH.' }
+    if (!binaries) return { detail: await etcdMissing(cluster), remedy: 'Put etcd, etcdctl and etcdutl on PATH.' }
+    refuseRemovedSettings(cluster, binaries.version)
+    return `etcd ${binaries.version} in ${binaries.folder}`
   },
   mend: {
     run: async (report) => {

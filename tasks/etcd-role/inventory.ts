@@ -1,5 +1,5 @@
 // The Ansible inventory of a cluster: what the role needs to know, in the form a person can use by hand.
-
+import { isIPv6 } from 'node:net'
 import { stringify } from 'yaml'
 import type { Cluster } from '../core/cluster.ts'
 import { writeFileIfChanged } from '../core/files.ts'
@@ -9,10 +9,10 @@ import { commonNames } from '../etcd/certificates.ts'
 import { refusal } from '../etcd/findings.ts'
 import { refuseTemplates } from '../etcd/playbook.ts'
 
-/**
- * Writes .cluster/<cluster>/inventory.yml; leaves it alone when nothing changed.
- * @throws OperationError when a host is not up
- */
+/** Ansible reads YAML 1.1, where 10:20:30:40:50:10:20:30 would be a number. */
+const yaml11 = { lineWidth: 0, schema: 'yaml-1.1' } as const
+
+/** Writes .cluster/<cluster>/inventory.yml, if it changed. @throws OperationError when a host is not up */
 export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
   const inventories = [cluster.own?.inventory, cluster.paths.inventory]
     .flatMap((file) => (file ? [`-i ${shellQuoted(file)}`] : []))
@@ -23,20 +23,20 @@ export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
     `# The hosts of ${cluster.name}. Made by phase etcd-role; by hand, in the project's folder:\n# ` +
     `ANSIBLE_CONFIG=templates/ansible/ansible.cfg ansible-playbook ${inventories}${limit} ` +
     'templates/ansible/playbooks/etcd.yml\n'
-  writeFileIfChanged(cluster.paths.inventory, header + stringify(inventory(cluster, binaries), { lineWidth: 0 }), 0o600)
+  writeFileIfChanged(cluster.paths.inventory, header + stringify(inventory(cluster, binaries), yaml11), 0o600)
 }
 
-/**
- * The inventory as a value. The group's name and private_ipv4 are the original's.
- * @throws UsageError for a path that Ansible would evaluate
- */
+/** The group's name and private_ipv4 are the original's. @throws UsageError for a path that Ansible would evaluate */
 function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
   const down = cluster.hosts.find((host) => !host.connection)
   if (down) throw refusal(cluster, { code: 'host-not-up', host: down.name })
   const vars = groupVariables(cluster, binaries)
   refuseTemplates(vars)
   const hosts = Object.fromEntries(
-    cluster.hosts.map((host) => [host.name, { ...host.connection, private_ipv4: host.address }]),
+    cluster.hosts.map((host) => [
+      host.name,
+      { ...host.connection, [isIPv6(host.address) ? 'private_ipv6' : 'private_ipv4']: host.address },
+    ]),
   )
   return { all: { children: { 'role=master': { hosts, vars } } } }
 }

@@ -1,7 +1,7 @@
 // What a person should know of a cluster, though nothing is wrong: a sentence and what helps each.
-import type { Cluster } from '../core/cluster.ts'
+import { beingReplaced, type Cluster } from '../core/cluster.ts'
 import { compareVersions } from '../core/programs.ts'
-import { replacing, scaling } from '../core/record.ts'
+import { scaling } from '../core/record.ts'
 import { authorityWarning } from './authority-change.ts'
 import { type Finding, inWords } from './findings.ts'
 
@@ -16,7 +16,7 @@ type MoveBegun = Extract<Finding, { code: 'move-begun' }>
 /** A restore, recover, move, replacement or scale that is half done; the authority's end, or its change. */
 export function adviceOf(cluster: Cluster): string[] {
   const { begun, name, paths } = cluster
-  const [hosts, wanted] = [Object.keys(replacing(paths)), scaling(paths)]
+  const [hosts, wanted] = [beingReplaced(cluster), scaling(paths)]
   const half: Finding[] = [
     moveBegun(cluster) ?? [],
     ...(begun ? [{ code: 'half-restored', what: begun.verb, name } as const] : []),

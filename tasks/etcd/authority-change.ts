@@ -11,7 +11,9 @@ import {
   authorityKeys,
   changeFiles,
   daysLeft,
+  hasExpired,
   isOurAuthority,
+  issuingAuthority,
   oldAuthority,
   trustedAuthorities,
 } from './certificates.ts'
@@ -39,7 +41,7 @@ export function changeStage(cluster: Cluster): ChangeStage | undefined {
  * that issues.
  */
 function nextAuthority(cluster: Cluster): X509Certificate | undefined {
-  const old = oldAuthority(cluster) ?? authorityCertificate(cluster)
+  const old = oldAuthority(cluster) ?? issuingAuthority(cluster)
   return trustedAuthorities(cluster).find(
     (certificate) => certificate.fingerprint256 !== old?.fingerprint256 && isOurAuthority(cluster, certificate),
   )
@@ -73,7 +75,8 @@ export function authorityWarning(cluster: Cluster): string | undefined {
 function warning(cluster: Cluster): string | undefined {
   const { name } = cluster
   const stage = changeStage(cluster)
-  if (stage) return inWords(cluster, { code: stage === 'leaving' ? 'authority-leaving' : 'authority-changing', name })
+  const isOut = stage === 'leaving' || hasExpired(oldAuthority(cluster))
+  if (stage) return inWords(cluster, { code: isOut ? 'authority-leaving' : 'authority-changing', name })
   const authority = authorityCertificate(cluster)
   const days = authority ? daysLeft(authority) : Number.POSITIVE_INFINITY
   return days < cluster.pki.renewBeforeDays ? inWords(cluster, { code: 'authority-near-end', name, days }) : undefined

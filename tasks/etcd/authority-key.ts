@@ -5,8 +5,20 @@ import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { inText } from '../core/remedy.ts'
+import { today } from '../core/run.ts'
 import type { Authority } from '../core/x509.ts'
-import { attempt, authorityCertificate, authorityFiles, changeFiles } from './certificates.ts'
+import {
+  attempt,
+  authorityCertificate,
+  authorityFiles,
+  changeFiles,
+  isSignedBy,
+  type Leaf,
+  leaves,
+  outOfTime,
+  readLeaf,
+  trustedAuthorities,
+} from './certificates.ts'
 import { refusal, withoutKey } from './findings.ts'
 
 /**
@@ -63,3 +75,15 @@ const lost = (cluster: Cluster, path: string, reason: string): OperationError =>
 
 const codeOf = (cluster: Cluster, path: string): keyof typeof withoutKey =>
   path === changeFiles(cluster).nextKey ? 'no-next-authority-key' : 'no-authority-key'
+
+/**
+ * Why no member lets in who shows the clients' certificate, as a clause; undefined where nothing here shows it. Where
+ * its authority is not the one here, and that one has no key here either, it is the authority that is in doubt.
+ */
+export function whyKeptOut(cluster: Cluster, now = today()): string | undefined {
+  const certificate = readLeaf(leaves(cluster).at(-1) as Leaf)
+  if (typeof certificate === 'string') return certificate
+  if (trustedAuthorities(cluster).some((authority) => isSignedBy(certificate, authority)))
+    return outOfTime(certificate, now)
+  return attempt(() => readAuthority(cluster)) && "not signed by the cluster's authority"
+}

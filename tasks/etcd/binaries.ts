@@ -6,7 +6,9 @@ import { defaults } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { type Architecture, architectureHere, architectures, unameOf } from '../core/machines.ts'
 import { compareVersions, findProgram, versionOf } from '../core/programs.ts'
+import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
+import { listed } from '../core/terminal.ts'
 import { waysOf } from './fetch.ts'
 import { complete, kindOf, refuseUnfit } from './program-files.ts'
 import { gotBefore, machineOf } from './ways.ts'
@@ -20,34 +22,29 @@ export interface EtcdBinaries {
 }
 
 const oldest = '3.4.0'
-/**
- * Its `etcdctl endpoint health` ends where any ETCDCTL_* is set, as all our calls do; mended in 3.6.1
- * (etcd-io/etcd#20118).
- */
+/** Its `etcdctl endpoint health` ends where any ETCDCTL_* is set, as ours are (etcd-io/etcd#20118; 3.6.1 mends it). */
 const deaf = '3.6.0'
 /** What this run found before. */
 const found = (): Map<string, EtcdBinaries> => run().once('etcd', () => new Map())
 
 /**
- * The programs this cluster runs: the person's own folder; else the version asked for or recorded, on PATH or in
- * .tools/; else what PATH has; else the default version in .tools/, or the distribution's. Undefined: none, fetchEtcd
- * gets them. PATH is passed over where etcd.source names a way, and where its programs are to be pushed to hosts that
- * they are not for.
+ * The programs this cluster runs: the person's own folder; else the version asked for or recorded, from the folder that
+ * was theirs before, on PATH or in .tools/; else what PATH has; else the default version in .tools/, or the
+ * distribution's. Undefined: none, fetchEtcd gets them. PATH is passed over where etcd.source names a way, and where
+ * its programs are to be pushed to hosts that they are not for.
  * @throws UsageError when they are too old or 3.6.0; when the person's own are unfit, or another version than recorded
  */
 export async function findEtcd(cluster: Cluster): Promise<EtcdBinaries | undefined> {
-  const { binaries, version, upgradingTo, source } = cluster.etcd
-  const key = JSON.stringify([cluster.provider, source, binaries, version, upgradingTo])
+  const { binaries, keptBinaries, version, upgradingTo, source } = cluster.etcd
+  const key = JSON.stringify([cluster.provider, source, binaries, keptBinaries, version, upgradingTo])
   const known = found().get(key)
   if (known) return known
-  const answer = binaries ? await own(cluster) : await search(cluster)
+  const answer = binaries ? await own(cluster) : ((await kept(cluster)) ?? (await search(cluster)))
   if (answer) found().set(key, usable(answer))
   return answer
 }
 
-/**
- * What the role gets of the folder, for hosts; where there is one for each architecture, by what the hosts call that.
- */
+/** What the role gets of the folder; where there is one for each architecture, by what the hosts call that. */
 export const byMachine = (
   { folder, folders }: EtcdBinaries,
   of: (folder: string) => string = (one) => one,
@@ -70,11 +67,12 @@ export async function requireEtcd(cluster: Cluster): Promise<EtcdBinaries> {
 
 /** That findEtcd found none, in a sentence. */
 export async function etcdMissing(cluster: Cluster): Promise<string> {
-  const wanted = `etcd${cluster.etcd.version ? ` ${cluster.etcd.version}` : ''} and etcdctl`
+  const { version, keptBinaries } = cluster.etcd
+  const wanted = `etcd${version ? ` ${version}` : ''} and etcdctl`
   const onPath = await etcdOnPath()
   return onPath && !serves(cluster, onPath)
     ? `${wanted} for the hosts were not found: those in ${onPath.folder} are not for Linux, which the hosts run.`
-    : `${wanted} were not found.`
+    : `${wanted} were not found${keptBinaries ? `: ${foldersOf(keptBinaries)} no longer has them` : ''}.`
 }
 
 /**
@@ -106,6 +104,44 @@ async function own(cluster: Cluster): Promise<EtcdBinaries> {
     })
   return mine
 }
+
+/** From the folder that etcd.binaries named before, as long as it has this very version. */
+async function kept(cluster: Cluster): Promise<EtcdBinaries | undefined> {
+  const { keptBinaries: binaries, version } = cluster.etcd
+  if (!binaries) return undefined
+  try {
+    const programs = await ownPrograms({ ...cluster, etcd: { ...cluster.etcd, binaries } })
+    return programs.version === version ? programs : undefined
+  } catch (error) {
+    if (error instanceof UsageError) return undefined
+    throw error
+  }
+}
+
+/** Has the record say what the hosts run from now on, and which folder of the person's own that came from. */
+export async function noteVersion(cluster: Cluster, version: string | undefined): Promise<void> {
+  Object.assign(cluster.etcd, { version, upgradingTo: undefined })
+  cluster.etcd.keptBinaries = cluster.etcd.binaries ?? ((await kept(cluster)) && cluster.etcd.keptBinaries)
+  recordCluster(cluster)
+}
+
+/**
+ * Which programs the hosts get where etcd.binaries was taken out of the configuration; '' where it was not, or where a
+ * move brings others.
+ */
+export async function sayKept(cluster: Cluster, { folder, version }: EtcdBinaries): Promise<string> {
+  const { binaries, keptBinaries, looksOnly } = cluster.etcd
+  if (binaries || !keptBinaries || looksOnly) return ''
+  const before = foldersOf(keptBinaries)
+  return (await kept(cluster))
+    ? `etcd.binaries is gone from the configuration: the hosts keep the programs of ${before}. ` +
+        `Name another folder to change them, or say etcd.version: ${version}.`
+    : `etcd.binaries is gone from the configuration, and ${before} has no etcd ${version}: ` +
+        `the hosts get that version from ${folder}.`
+}
+
+const foldersOf = (binaries: string | object): string =>
+  listed(typeof binaries === 'string' ? [binaries] : Object.values(binaries))
 
 /** The person's own programs, whatever their version. @throws UsageError where they are unfit */
 export async function ownPrograms({ etcd: { binaries = '' } }: Cluster): Promise<EtcdBinaries> {
@@ -161,9 +197,7 @@ async function etcdOnPath(): Promise<EtcdBinaries | undefined> {
   return compareVersions(version, '3.6') >= 0 && !complete(folder) ? undefined : { folder, version }
 }
 
-/**
- * Whether the programs can run where the members do: pushed to hosts they must be Linux's, or scripts that start such.
- */
+/** Whether the programs run where the members do: on hosts they must be Linux's, or scripts that start such. */
 const serves = ({ provider }: Cluster, { folder }: EtcdBinaries): boolean =>
   provider === 'local' ||
   ['etcd', 'etcdctl'].map((name) => kindOf(join(folder, name))).every((kind) => kind !== 'other')

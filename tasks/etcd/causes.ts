@@ -1,5 +1,4 @@
-// What ssh, sudo, Python, Ansible and the system say of a failure: they have no codes, so their words are read, here
-// only.
+// What ssh, sudo, Python, Ansible and the system say of a failure, read here only: they have words and no codes.
 import { vaultHint, vaultWords } from '../core/own-ansible.ts'
 
 /** $1 in `says` is the pattern's first group. */
@@ -13,9 +12,7 @@ const anyOf = (...words: string[]): RegExp => new RegExp(words.join('|'), 'i')
 
 const again = 'then run the same command again.'
 
-/**
- * Why a host is unreachable, in ssh's words. The first that matches counts, so the particular comes before the general.
- */
+/** Why a host is unreachable, in ssh's words. The first that matches counts: the particular before the general. */
 export const unreachable: Cause[] = [
   {
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED/,

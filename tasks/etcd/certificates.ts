@@ -3,16 +3,15 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { membersIn } from '../core/addresses.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { today } from '../core/run.ts'
+import { masterCounts } from '../core/schema.ts'
 import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
 import { refusal } from './findings.ts'
 
-/**
- * The common names, one for each kind. One authority signs all of them, so etcd is told to accept only the peers'
- * name on the peer port (ETCD_PEER_CERT_ALLOWED_CN): else every client could speak raft.
- */
+/** With one authority for all, the peers' name (ETCD_PEER_CERT_ALLOWED_CN) keeps clients from speaking raft. */
 export const commonNames = {
   authority: 'etcd-ca',
   server: 'etcd-server',
@@ -20,13 +19,11 @@ export const commonNames = {
   client: 'etcd-client',
 } as const
 
-/** A certificate file and its key file, as absolute paths. */
 export interface Files {
   certificate: string
   key: string
 }
 
-/** A certificate that the cluster must have. */
 export interface Leaf extends Files, Subject {
   /** Its path below certs/<cluster>/, for messages: master01/server.crt. */
   title: string
@@ -36,10 +33,7 @@ export interface Leaf extends Files, Subject {
   usages: Usage[]
 }
 
-/**
- * One line of a report; `subject` as in O=etcd-cluster-1, CN=etcd-peer, `notAfter` in ISO 8601, `daysLeft` negative
- * once expired.
- */
+/** `subject` as in O=etcd-cluster-1, CN=etcd-peer; `notAfter` in ISO 8601; `daysLeft` negative once expired. */
 export interface CertificateReport {
   path: string
   subject: string
@@ -57,19 +51,13 @@ export function authorityFiles(cluster: Cluster): Files {
   return { certificate: join(cluster.paths.certs, 'ca.crt'), key: nextIssues ? nextKey : key }
 }
 
-/**
- * What lies beside ca.crt and ca.key while the authority is changed: the next one's key, and then the certificate of
- * the one that no longer issues.
- */
+/** Beside ca.crt and ca.key while the authority is changed: the next one's key, then the certificate of the old one. */
 export const changeFiles = (cluster: Cluster): { nextKey: string; oldCertificate: string } => ({
   nextKey: join(cluster.paths.certs, 'next-ca.key'),
   oldCertificate: join(cluster.paths.certs, 'old-ca.crt'),
 })
 
-/**
- * Every file that may hold an authority's key: the authority's (while it is changed: the old one's), and the next
- * one's.
- */
+/** Files that may hold an authority's key: the authority's (while it is changed: the old one's), the next one's. */
 export const authorityKeys = (cluster: Cluster): [string, string] => [
   join(cluster.paths.certs, 'ca.key'),
   changeFiles(cluster).nextKey,
@@ -85,13 +73,17 @@ export const authoritySubject = (cluster: Cluster): Subject => ({
  * Every leaf of the cluster: a server and a peer certificate for each host, and one for clients.
  * Servers are clients, too: etcd's gateway dials itself with the server certificate (etcd-io/etcd#9785).
  * The extra SANs stand in peer certificates as well: etcd wants a peer's own IP there when there is any IP,
- * and a host with several addresses may not dial from the one we know.
+ * and a host with several addresses may not dial from the one we know. Local hosts on IPv6 are such ones: who dials one
+ * of this machine's addresses does so from that very address (RFC 6724, rule 1; IPv4 dials from 127.0.0.1).
  */
 export function leaves(cluster: Cluster): Leaf[] {
   const organization = cluster.name
-  const sansOf = (host: Host): string[] => [
-    ...new Set(['localhost', host.name, '127.0.0.1', '::1', host.address, ...cluster.pki.extraSans]),
-  ]
+  const { provider, subnet, pki } = cluster
+  const dialled = provider === 'local' && subnet.includes(':') ? membersIn(subnet, Math.max(...masterCounts)) : []
+  const sansOf = (host: Host): string[] => {
+    const addresses = [host, ...dialled].map(({ address }) => address)
+    return [...new Set(['localhost', host.name, '127.0.0.1', '::1', ...addresses, ...pki.extraSans])]
+  }
   const both: Usage[] = ['serverAuth', 'clientAuth']
   const ofHost = (host: Host): Leaf[] => {
     const shared = { host: host.name, organization, sans: sansOf(host), usages: both }
@@ -100,23 +92,14 @@ export function leaves(cluster: Cluster): Leaf[] {
       { ...filesOf(cluster, `${host.name}/${host.name}`), commonName: commonNames.peer, ...shared },
     ]
   }
-  return [
-    ...cluster.hosts.flatMap(ofHost),
-    {
-      ...filesOf(cluster, 'etcd-client'),
-      organization,
-      commonName: commonNames.client,
-      sans: [],
-      usages: ['clientAuth'],
-    },
-  ]
+  const client = { organization, commonName: commonNames.client, sans: [], usages: ['clientAuth'] as Usage[] }
+  return [...cluster.hosts.flatMap(ofHost), { ...filesOf(cluster, 'etcd-client'), ...client }]
 }
 
-const filesOf = (cluster: Cluster, name: string): Files & { title: string } => ({
-  title: `${name}.crt`,
-  certificate: join(cluster.paths.certs, `${name}.crt`),
-  key: join(cluster.paths.certs, `${name}.key`),
-})
+function filesOf({ paths }: Cluster, name: string): Files & { title: string } {
+  const [certificate, key] = [join(paths.certs, `${name}.crt`), join(paths.certs, `${name}.key`)]
+  return { title: `${name}.crt`, certificate, key }
+}
 
 /**
  * Why a leaf must be issued (again), as a clause for brackets; undefined when it is good as it is. Content decides.
@@ -130,6 +113,18 @@ export function reasonToIssue(
   asked: Cluster['pki'],
   now = today(),
 ): string | undefined {
+  const certificate = readLeaf(leaf)
+  if (typeof certificate === 'string') return certificate
+  if (!isSignedBy(certificate, authority)) return "not signed by the cluster's authority"
+  return (
+    flaw(certificate, leaf, asked) ??
+    outOfTime(certificate, now) ??
+    nearEnd(certificate, authority, asked.renewBeforeDays, now)
+  )
+}
+
+/** The certificate of a leaf that has its key; or why it is none. */
+export function readLeaf(leaf: Files): X509Certificate | string {
   const [certificateText, keyText] = [readFileIfThere(leaf.certificate), readFileIfThere(leaf.key)]
   if (certificateText === undefined) return 'missing'
   if (keyText === undefined) return 'its key is missing'
@@ -137,9 +132,7 @@ export function reasonToIssue(
   if (!certificate) return 'unreadable'
   const key = attempt(() => createPrivateKey(keyText))
   if (!key) return 'its key is unreadable'
-  if (!certificate.checkPrivateKey(key)) return 'does not match its key'
-  if (!isSignedBy(certificate, authority)) return "not signed by the cluster's authority"
-  return flaw(certificate, leaf, asked) ?? timeIsUp(certificate, authority, asked.renewBeforeDays, now)
+  return certificate.checkPrivateKey(key) ? certificate : 'does not match its key'
 }
 
 function flaw(certificate: X509Certificate, leaf: Leaf, asked: Cluster['pki']): string | undefined {
@@ -159,32 +152,29 @@ function flaw(certificate: X509Certificate, leaf: Leaf, asked: Cluster['pki']): 
   return algorithm === asked.keyAlgorithm ? undefined : `has an ${algorithm} key, not ${asked.keyAlgorithm}`
 }
 
-function timeIsUp(
+export function outOfTime(certificate: X509Certificate, now: Date): string | undefined {
+  if (Date.parse(certificate.validFrom) > now.getTime()) return `not valid before ${isoDay(certificate.validFrom)}`
+  return hasExpired(certificate, now) ? `expired on ${isoDay(certificate.validTo)}` : undefined
+}
+
+function nearEnd(
   certificate: X509Certificate,
   authority: X509Certificate,
   renewBeforeDays: number,
   now: Date,
 ): string | undefined {
   const left = daysLeft(certificate, now)
-  if (Date.parse(certificate.validFrom) > now.getTime()) return `not valid before ${isoDay(certificate.validFrom)}`
-  if (left < 0) return `expired on ${isoDay(certificate.validTo)}`
   const endsWithAuthority = Date.parse(certificate.validTo) >= Date.parse(authority.validTo)
   return left < renewBeforeDays && !endsWithAuthority
     ? `expires within ${renewBeforeDays} days, on ${isoDay(certificate.validTo)}`
     : undefined
 }
 
-/**
- * Both the names and key identifiers and the signature: node's verify alone passes what openssl refuses. Two
- * authorities of one name are told apart so, too.
- */
+/** By names, key identifiers and signature: node's verify alone passes what openssl refuses, and mixes up namesakes. */
 export const isSignedBy = (certificate: X509Certificate, authority: X509Certificate): boolean =>
   certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
 
-/**
- * Every authority that hosts and clients trust, as they stand in ca.crt.
- * @throws OperationError when that is unreadable
- */
+/** Every authority in ca.crt: hosts and clients trust them all. @throws OperationError when that is unreadable */
 export function trustedAuthorities(cluster: Cluster): X509Certificate[] {
   const path = authorityFiles(cluster).certificate
   const text = readFileIfThere(path)
@@ -197,13 +187,16 @@ export function trustedAuthorities(cluster: Cluster): X509Certificate[] {
   return certificates
 }
 
-/** The authority that no longer issues, while it is changed for another. */
 export function oldAuthority(cluster: Cluster): X509Certificate | undefined {
-  const text = readFileIfThere(changeFiles(cluster).oldCertificate)
+  return certificateAt(changeFiles(cluster).oldCertificate)
+}
+
+/** The certificate in a file; undefined where there is none, or it is unreadable. */
+export function certificateAt(path: string): X509Certificate | undefined {
+  const text = readFileIfThere(path)
   return text === undefined ? undefined : attempt(() => new X509Certificate(text))
 }
 
-/** Whether a certificate bears the name of this cluster's authority. */
 export function isOurAuthority(cluster: Cluster, certificate: X509Certificate): boolean {
   const { organization, commonName } = authoritySubject(cluster)
   return subjectOf(certificate) === `O=${organization}, CN=${commonName}`
@@ -211,10 +204,10 @@ export function isOurAuthority(cluster: Cluster, certificate: X509Certificate): 
 
 /**
  * The certificate of the authority that issues, or undefined where there is none: the first in ca.crt that is not the
- * old one.
- * @throws OperationError when it is unreadable, is no CA, belongs to another cluster, or is not valid now
+ * old one. It may have expired.
+ * @throws OperationError when it is unreadable, is no CA, or belongs to another cluster
  */
-export function authorityCertificate(cluster: Cluster, now = today()): X509Certificate | undefined {
+export function issuingAuthority(cluster: Cluster): X509Certificate | undefined {
   const path = authorityFiles(cluster).certificate
   const [trusted, old] = [trustedAuthorities(cluster), oldAuthority(cluster)]
   const certificate = trusted.find(({ fingerprint256 }) => fingerprint256 !== old?.fingerprint256) ?? trusted[0]
@@ -224,11 +217,32 @@ export function authorityCertificate(cluster: Cluster, now = today()): X509Certi
   if (!certificate.ca) throw no(`${path} is not the certificate of an authority`)
   if (!isOurAuthority(cluster, certificate))
     throw no(`${path} is not the authority of cluster ${name}: it is ${subjectOf(certificate)}`)
+  return certificate
+}
+
+/** Nobody is let in by it any more, members among themselves neither. */
+export function hasExpired(certificate: X509Certificate | undefined, now = today()): boolean {
+  return certificate !== undefined && daysLeft(certificate, now) < 0
+}
+
+/**
+ * The same, valid now.
+ * @throws OperationError when it is not, or cannot be used
+ */
+export function authorityCertificate(cluster: Cluster, now = today()): X509Certificate | undefined {
+  const { name } = cluster
+  const certificate = issuingAuthority(cluster)
+  if (!certificate) return undefined
   const [from, to] = [isoDay(certificate.validFrom), isoDay(certificate.validTo)]
-  if (daysLeft(certificate, now) < 0)
+  if (hasExpired(certificate, now))
     throw refusal(cluster, { code: 'authority-expired', name, is: to, now: isoDay(now) })
   if (Date.parse(certificate.validFrom) > now.getTime())
-    throw refusal(cluster, { code: 'authority-early', at: path, is: from, now: isoDay(now) })
+    throw refusal(cluster, {
+      code: 'authority-early',
+      at: authorityFiles(cluster).certificate,
+      is: from,
+      now: isoDay(now),
+    })
   return certificate
 }
 
@@ -244,7 +258,7 @@ export function certificateReport(cluster: Cluster, now = today()): CertificateR
   return [
     ...authorities.map((certificate) => report(authorityFiles(cluster).certificate, certificate)),
     ...leaves(cluster).flatMap(({ certificate: path }) => {
-      const certificate = attempt(() => new X509Certificate(readFileIfThere(path) ?? ''))
+      const certificate = attempt(() => certificateAt(path))
       return certificate ? [report(path, certificate)] : []
     }),
   ]
@@ -258,7 +272,6 @@ const subjectOf = (certificate: X509Certificate): string => certificate.subject.
 
 const isoDay = (date: string | Date): string => new Date(date).toISOString().slice(0, 10)
 
-/** What `make` gives; undefined where it throws. */
 export function attempt<T>(make: () => T): T | undefined {
   try {
     return make()

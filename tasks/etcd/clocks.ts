@@ -1,5 +1,4 @@
-// Whether this machine's clock is right, by the members' and the hosts': a wrong one issues certificates that nobody
-// accepts.
+// Whether this machine's clock is right by the others': a wrong one issues certificates that nobody accepts.
 import { existsSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
@@ -8,6 +7,7 @@ import { ask } from '../core/shell.ts'
 import { age, listed } from '../core/terminal.ts'
 import { backdate } from '../core/x509.ts'
 import { identityAt, knock } from './probe.ts'
+import { sshOptions } from './reach.ts'
 
 /** By how many ms this machine's clock is ahead of a host's; negative where it is behind. */
 export interface Reading {
@@ -35,14 +35,10 @@ export async function requireRightClock(cluster: Cluster): Promise<void> {
 export function judgeClocks(readings: Reading[]): { refusal?: OperationError; warnings: string[] } {
   const off = readings.filter(({ ahead }) => Math.abs(ahead) > backdate)
   const apart = ({ ahead }: Reading): string => `${age(Math.abs(ahead))} ${ahead > 0 ? 'ahead of' : 'behind'}`
-  if (off.length * 2 <= readings.length)
-    return {
-      warnings: off.map(
-        (reading) =>
-          `This machine's clock is ${apart(reading)} ${reading.host}, and right by the others: ` +
-          `${reading.host} may refuse new certificates. Set its clock right (timedatectl, chrony).`,
-      ),
-    }
+  const warning = (reading: Reading): string =>
+    `This machine's clock is ${apart(reading)} ${reading.host}, and right by the others: ` +
+    `${reading.host} may refuse new certificates. Set its clock right (timedatectl, chrony).`
+  if (off.length * 2 <= readings.length) return { warnings: off.map(warning) }
   const words = [...new Set(off.map(apart))].map(
     (words) => `${words} ${listed(off.filter((reading) => apart(reading) === words).map(({ host }) => host))}`,
   )
@@ -54,10 +50,7 @@ export function judgeClocks(readings: Reading[]): { refusal?: OperationError; wa
   }
 }
 
-/**
- * Every host at once: its member's by the date of an HTTPS answer, else its own over ssh. Hosts on this machine have
- * its clock.
- */
+/** Every host at once: its member's by the date of an HTTPS answer, else its own over ssh. Local hosts share ours. */
 async function readClocks(cluster: Cluster): Promise<Reading[]> {
   const clocks = await Promise.all(
     cluster.hosts.map(async (host) => {
@@ -83,9 +76,8 @@ async function memberClock(cluster: Cluster, host: Host): Promise<number | undef
   return undefined
 }
 
-async function hostClock({ provider, paths }: Cluster, { name }: Host): Promise<number | undefined> {
-  if (provider === 'local' || !existsSync(paths.sshConfig)) return undefined
-  const options = ['-F', paths.sshConfig, '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=5']
-  const { stdout, exitCode } = await ask('ssh', [...options, name, 'date +%s'], { timeout: sshMs })
+async function hostClock(cluster: Cluster, { name }: Host): Promise<number | undefined> {
+  if (cluster.provider === 'local' || !existsSync(cluster.paths.sshConfig)) return undefined
+  const { stdout, exitCode } = await ask('ssh', [...sshOptions(cluster), name, 'date +%s'], { timeout: sshMs })
   return exitCode === 0 && /^\d+\s*$/.test(stdout) ? Number(stdout) * 1000 : undefined
 }

@@ -79,9 +79,6 @@ export const says = {
     /timed out|deadline exceeded|Unavailable/i.test(words),
 }
 
-/**
- * etcdctl 3.5 calls a member unhealthy that commits but has a full database: what an alarm means is judged once, with
- * the alarms.
- */
+/** etcdctl 3.5 calls a member with a full database unhealthy, though it commits: its alarm is judged elsewhere. */
 export const commits = (answer: { ok: true } | { ok: false; reason: string }): boolean =>
   answer.ok || says.full(answer.reason)

@@ -7,11 +7,9 @@ import { etcdctlPath } from './binaries.ts'
 import { clientEnvironment } from './client-environment.ts'
 import { fromBase64, hex, type Integer, lastWords, milliseconds, parse, reasonFor, says } from './etcdctl-output.ts'
 import { refuses, routed, unrouted } from './reach.ts'
+import { overTheWay } from './round-trip.ts'
 
-/**
- * A member as the cluster lists it. Its id is in hexadecimal, as etcdctl shows it; a member that never started has no
- * name.
- */
+/** A member as the cluster lists it; the id in hexadecimal, no name where it never started. */
 export interface Member {
   id: string
   name: string
@@ -20,9 +18,7 @@ export interface Member {
   isLearner: boolean
 }
 
-/**
- * What one endpoint says of itself. Ids in hexadecimal, sizes in bytes; `leaderId` is empty while it knows no leader.
- */
+/** What an endpoint says of itself. Ids in hexadecimal, sizes in bytes; `leaderId` is '' while it knows no leader. */
 export interface EndpointStatus {
   memberId: string
   clusterId: string
@@ -34,10 +30,7 @@ export interface EndpointStatus {
   raftIndex: number
   raftAppliedIndex: number
   raftTerm: number
-  /**
-   * The version (as 3.5.0) of a downgrade that is enabled; '' where none is, or etcdctl is older than 3.6 and cannot
-   * tell.
-   */
+  /** The version (as 3.5.0) of a downgrade that is enabled; '' where none is, or etcdctl before 3.6 cannot tell. */
   downgradingTo: string
 }
 
@@ -62,7 +55,7 @@ export const valuesOf = <T>(answers: (Answer<T> | undefined)[]): T[] =>
 export interface CallOptions {
   /** Whom to ask; default: every host's client URL. */
   endpoints?: string[]
-  /** Milliseconds for one call, default 2000. */
+  /** Milliseconds for one call to members near by, default 2000. */
   timeoutMs?: number
 }
 
@@ -71,10 +64,7 @@ const defaultTimeoutMs = 2000
 const killMs = 400
 const alarmNames = ['NONE', 'NOSPACE', 'CORRUPT']
 
-/**
- * The members as the cluster knows them.
- * @throws OperationError when no endpoint answers; from 3.5 on this needs a quorum
- */
+/** The members as the cluster knows them. @throws OperationError when no endpoint answers; from 3.5 on, no quorum */
 export async function memberList(cluster: Cluster, options: CallOptions = {}): Promise<Member[]> {
   const answer = await call<RawMembers>(cluster, ['member', 'list'], options)
   return (answer.members ?? []).map((member) => ({
@@ -132,9 +122,7 @@ export function endpointHealth(cluster: Cluster, options: CallOptions = {}): Pro
   })
 }
 
-/**
- * The answer for an endpoint at which nobody listens is known at once: etcdctl would knock there until its time is up.
- */
+/** Where nobody listens the answer is known at once: etcdctl would knock there until its time is up. */
 async function ofThoseThatListen<T>(
   endpoints: string[],
   asked: (endpoints: string[]) => Promise<Answer<T>[]>,
@@ -152,6 +140,9 @@ async function ofThoseThatListen<T>(
   )
 }
 
+/** How long a member may take for that, in ms. */
+export const hashMs = 10_000
+
 /**
  * The hash of the keys of each endpoint at a revision; one that has not reached that revision says so as its reason.
  * Hashing takes seconds for each gigabyte: an etcdctl for each endpoint, all at once.
@@ -161,18 +152,13 @@ export function endpointHashKV(
   revision: number,
   options: CallOptions = {},
 ): Promise<Answer<HashKV>[]> {
+  const words = ['endpoint', 'hashkv', '--rev', String(revision)]
+  const hashOf = async (endpoint: string): Promise<HashKV> => {
+    const [entry] = await call<RawHash[]>(cluster, words, { ...options, endpoints: [endpoint] })
+    return { hash: Number(entry?.HashKV?.hash ?? 0), compactRevision: Number(entry?.HashKV?.compact_revision ?? 0) }
+  }
   const endpoints = endpointsOf(cluster, options)
-  return Promise.all(
-    endpoints.map((endpoint) =>
-      answerOf(endpoint, async () => {
-        const [entry] = await call<RawHash[]>(cluster, ['endpoint', 'hashkv', '--rev', String(revision)], {
-          ...options,
-          endpoints: [endpoint],
-        })
-        return { hash: Number(entry?.HashKV?.hash ?? 0), compactRevision: Number(entry?.HashKV?.compact_revision ?? 0) }
-      }),
-    ),
-  )
+  return Promise.all(endpoints.map((endpoint) => answerOf(endpoint, () => hashOf(endpoint))))
 }
 
 /** How many keys there are. @throws OperationError */
@@ -206,13 +192,8 @@ export async function put(
   value: string,
   options: CallOptions & { lease?: string } = {},
 ): Promise<number> {
-  return revisionOf(
-    await call<RawHeader>(
-      cluster,
-      ['put', ...(options.lease ? ['--lease', options.lease] : []), '--', key, value],
-      options,
-    ),
-  )
+  const lease = options.lease ? ['--lease', options.lease] : []
+  return revisionOf(await call<RawHeader>(cluster, ['put', ...lease, '--', key, value], options))
 }
 
 /**
@@ -229,29 +210,19 @@ export async function revokeLease(cluster: Cluster, lease: string, options: Call
 }
 
 /** Reads a key, or every key below a prefix, linearizably. Returns values by key. @throws OperationError */
-export async function get(
-  cluster: Cluster,
-  key: string,
-  options: CallOptions & { prefix?: boolean } = {},
-): Promise<Map<string, string>> {
-  const answer = await call<RawKeys>(
-    cluster,
-    ['get', '--consistency=l', ...(options.prefix ? ['--prefix'] : []), '--', key],
-    options,
-  )
+export async function get(cluster: Cluster, key: string, options: KeyOptions = {}): Promise<Map<string, string>> {
+  const answer = await call<RawKeys>(cluster, ['get', '--consistency=l', ...keyWords(key, options)], options)
   return new Map((answer.kvs ?? []).map((pair) => [fromBase64(pair.key), fromBase64(pair.value)]))
 }
 
 /** Deletes a key, or every key below a prefix; returns the revision that this made. @throws OperationError */
-export async function del(
-  cluster: Cluster,
-  key: string,
-  options: CallOptions & { prefix?: boolean } = {},
-): Promise<number> {
-  return revisionOf(
-    await call<RawHeader>(cluster, ['del', ...(options.prefix ? ['--prefix'] : []), '--', key], options),
-  )
+export async function del(cluster: Cluster, key: string, options: KeyOptions = {}): Promise<number> {
+  return revisionOf(await call<RawHeader>(cluster, ['del', ...keyWords(key, options)], options))
 }
+
+type KeyOptions = CallOptions & { prefix?: boolean }
+
+const keyWords = (key: string, { prefix }: KeyOptions): string[] => [...(prefix ? ['--prefix'] : []), '--', key]
 
 // What etcdctl prints with -w json; 64-bit integers arrive as text (see parse).
 interface RawHeader {
@@ -321,7 +292,7 @@ export async function call<T>(cluster: Cluster, args: string[], options: CallOpt
  * `inTurn`: how many endpoints it asks one after the other.
  */
 export async function etcdctl(cluster: Cluster, args: string[], options: CallOptions, inTurn = 1): Promise<Result> {
-  const { timeoutMs = defaultTimeoutMs } = options
+  const timeoutMs = overTheWay(options.timeoutMs ?? defaultTimeoutMs)
   const limit = `${Math.round(timeoutMs)}ms`
   const ours = {
     ETCDCTL_ENDPOINTS: endpointsOf(cluster, options).map(routed).join(','),

@@ -34,38 +34,30 @@ export async function fetchEtcd(
   const wanted = cluster.etcd.version
   const version = wanted ?? defaults.etcd.version
   const machine = machineOf(cluster.provider, architecture)
+  const ways: Record<Way, () => Promise<Got>> = {
+    release: () => fetchRelease(version, machine, { mirror: cluster.etcd.mirror, report }),
+    go: () => buildWithGo(version, machine, report),
+    distribution: () => unpackDistributions(wanted, machine),
+  }
   const closed: string[] = []
   for (const way of waysOf(cluster)) {
     const before = gotBefore([way], machine).find((one) => one.version === version)
     if (before) return { ...before, told: 'got before' }
     try {
-      const got = await openedBy(way, version, wanted, cluster, machine, report)
+      const got = await ways[way]()
       return closed.length > 0 ? { ...got, told: `${got.told} (${closed.join('; ')})` } : got
     } catch (error) {
       if (!(error instanceof NotThisWay)) throw error
       closed.push(`${titles[way]}: ${error.message}`)
     }
   }
-  throw new OperationError(`etcd ${version} for ${machine.system}/${machine.architecture} cannot be got.`, {
+  throw new OperationError(`etcd ${version} for ${machine.system}/${machine.architecture} cannot be fetched.`, {
     output: closed.join('\n'),
     hint: `Open one of these ways, or name a folder that has etcd ${wanted ?? '3.4 or later'} with etcd.binaries.`,
   })
 }
 
 const titles: Record<Way, string> = { release: 'release', go: 'Go', distribution: 'distribution' }
-
-function openedBy(
-  way: Way,
-  version: string,
-  wanted: string | undefined,
-  { etcd }: Cluster,
-  machine: Machine,
-  report: (line: string) => void,
-): Promise<Got> {
-  if (way === 'release') return fetchRelease(version, machine, { mirror: etcd.mirror, report })
-  if (way === 'go') return buildWithGo(version, machine, report)
-  return unpackDistributions(wanted, machine)
-}
 
 /** The distribution's package, whatever its version where none is wanted, unpacked rather than installed. */
 async function unpackDistributions(wanted: string | undefined, machine: Machine): Promise<Got> {

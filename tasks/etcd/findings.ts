@@ -1,11 +1,11 @@
 // What can be wrong with a cluster, and what helps: THE table, in the order in which things are to be cured. Whoever
 // finds something names a code and plain facts; the sentence and its remedy are made here, and nowhere else.
-import { type Cluster, finishBegun, halfDone } from '../core/cluster.ts'
+import { beingReplaced, type Cluster, finishBegun, halfDone } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
-import { replacing, scaling } from '../core/record.ts'
-import { type Action, actionsIn, byHand, etcdctl, inText, ours, type Remedy, remedy } from '../core/remedy.ts'
-import { capital, listed } from '../core/terminal.ts'
+import { scaling } from '../core/record.ts'
+import { type Action, byHand, etcdctl, inText, ours, type Remedy, remedy, waysIn } from '../core/remedy.ts'
+import { areOrIs, capital, listed } from '../core/terminal.ts'
 import type { RoleFinding } from './play-events.ts'
 
 /** All facts that there are. `is`, `due`, `most`: what is there, what should be, and what more than half have. */
@@ -23,7 +23,7 @@ type Taken<Needed extends keyof Facts, Known extends keyof Facts> = Pick<Facts, 
   [K in Known]?: Facts[K] | undefined
 }
 
-/** What was begun and is not done. */
+/** What is half done. */
 export interface Half {
   /** The hosts whose replacement was. */
   replaced: string[]
@@ -104,41 +104,54 @@ const startThem: Helps = (cluster) =>
 const toRole: HelpsHost = (_, { host = '' }) =>
   remedy`Reinstall ${host}'s certificates and configuration: ${ours('etcd-role')}`
 const issue = remedy`${ours('pki')} && ${ours('etcd-role')}`
-const renew: Helps = () => remedy`Renew and distribute: ${issue}`
+const renew: Helps = () => remedy`Renew the certificates and install them: ${issue}`
+const makeSpace = (host: string): Action =>
+  byHand(`Make room on ${host}. Old data that was moved aside lies beside the data, as member.TIME`)
 const makeRoom: Helps = () => remedy`Make room and lower the alarm: ${ours('defrag', '--disarm')}`
 const disarm = etcdctl('alarm', 'disarm')
 const again = byHand('Run the same command again.')
 const fromWhatIsLeft = remedy`If any host has data: ${ours('recover', '--plan')}. \
 If no host has data: ${ours('restore', 'FILE')}`
-const whereUp = remedy` does where hosts are off; where a host is up, \
-${byHand('run systemctl start etcd-member there')}`
-const join: HelpsHost = (_, { host = '' }) => remedy`Make it a member again: ${ours('replace', host)}`
+const startOthers: Helps = ({ provider }) =>
+  provider === 'local'
+    ? remedy`Start etcd on the other hosts first: ${ours('up')}`
+    : remedy`Start etcd on the other hosts first. Where hosts are off: ${ours('up')}. \
+Where a host is up, ${byHand('run systemctl start etcd-member there')}`
+const joinAll = (hosts: string[]): Remedy =>
+  remedy`Make ${listed(hosts)} ${hosts.length === 1 ? 'a member' : 'members'} again: ${ours('replace', ...hosts)}`
 const finish: HelpsHost = (cluster, { host = '' }, half) =>
   orFinishScale(cluster, half, remedy`Finish adding ${host}: ${ours('replace', host)}`)
+const whoseIsRight = remedy`If you know which member has the right data, replace all others in one go: \
+${ours('replace', 'HOST')}. If not, restore a backup: ${ours('restore', 'FILE')}`
 const rebuild: HelpsHost = (_, { host = '' }) => remedy`Rebuild ${host}: ${ours('replace', host)}`
 
 /** The authority is not as it was, and cannot be made again. Its hosts have all but its key. */
 function restoreCertificates({ formed, paths: { certs } }: Cluster, put = 'Put'): Remedy {
   const back = byHand(`${put} ${certs} back from your copy`)
   if (!formed) return remedy`${back}. ${startOver(certs)}`
-  return remedy`${back}. If there is none: ${ours('pki', '--from-hosts')} takes back what the hosts have of it, and \
-then ${ours('rotate-ca')} brings a new authority in while the cluster goes on serving.`
+  return remedy`${back}. If there is no copy, take from the hosts what they have: ${ours('pki', '--from-hosts')}. \
+Then make a new authority while the cluster runs: ${ours('rotate-ca')}`
 }
 const startOver = (certs: string): Remedy =>
-  remedy`To start over, with a new authority and without the data, take the cluster down first \
-(${ours('down')}), then ${byHand(`move ${certs} aside`)}.`
-const putBack = remedy`${byHand('Put it back from your copy')}. If there is none:`
+  remedy`To start over with a new authority and without the data: ${ours('down')}. \
+Then ${byHand(`move ${certs} aside`)}.`
+const reinstall = (host: string): Remedy => remedy`Reinstall ${host}'s certificates: ${issue}`
+/** The role restarts no member beside others that are lost. */
+const asLost = (hosts: string[], helps: Remedy): Remedy =>
+  remedy` If other members keep the role from it, replace ${listed(hosts)}: ${helps}.`
+const replaceThem = (hosts: string[]): Remedy => [ours('replace', ...hosts)]
+const moveAside = ({ hosts }: Cluster, host: string): Action => {
+  const folder = hosts.find(({ name }) => name === host)?.connection?.etcd_ssl_directory ?? '/etc/ssl/etcd'
+  return byHand(`on ${host}, move its certificates (${folder}) aside`)
+}
+const putBack = remedy`${byHand('Put the key back from your copy')}. If there is no copy:`
 /** A key is lost: its authority's certificate is enough to leave the authority. */
 export const withoutKey = {
-  'no-authority-key': remedy`while the cluster runs, a new authority can take over without this key: \
+  'no-authority-key': remedy`make a new authority, which the members take over while they run: \
 ${ours('rotate-ca')}`,
-  'no-next-authority-key': remedy`take the change of the authority back: ${ours('rotate-ca', '--back')}`,
+  'no-next-authority-key': remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}`,
 }
 
-const refusesUs = ({ host, reason }: Pick<Facts, Why>): string =>
-  `${host} refuses our client certificate, or ${host}'s certificate does not match its key: ${reason}`
-/** `a is`, `a and b are`. */
-const areOrIs = (hosts: string[]): string => `${listed(hosts)} ${hosts.length === 1 ? 'is' : 'are'}`
 /** `a still has its`, `a and b still have their`. */
 const haveTheir = (hosts: string[]): string => `${listed(hosts)} still ${hosts.length === 1 ? 'has its' : 'have their'}`
 const showing = ({ host, port }: Pick<Facts, 'host' | 'port'>): string => `${host} serves a certificate on port ${port}`
@@ -155,7 +168,10 @@ export const rows = {
   ),
   'authority-expired': row<'name' | 'is' | 'now'>(
     (f) => `the authority of cluster ${f.name} expired on ${f.is}. This machine's clock says ${f.now}`,
-    ({ paths }) => startOver(paths.certs),
+    ({ formed, paths }) =>
+      formed
+        ? remedy`Replace it: ${ours('rotate-ca')}. All members start again at once, with their data`
+        : remedy`${byHand(`Move ${paths.certs} aside`)}; then bring the cluster up: ${ours('up')}`,
   ),
   'authority-early': row<'at' | 'is' | 'now'>(
     (f) => `${f.at} is not valid before ${f.is}. This machine's clock says ${f.now}`,
@@ -169,51 +185,74 @@ export const rows = {
     (f) => `the next authority's key ${f.at} ${f.reason}`,
     () => remedy`${putBack} ${withoutKey['no-next-authority-key']}`,
   ),
-  'no-client-certificate': row<'at'>(
-    (f) => `the client certificate is missing in ${f.at}`,
+  'no-client-certificate': row<'at' | 'reason'>(
+    (f) => `the client certificate etcd-client.crt in ${f.at} is of no use: ${f.reason}`,
     ({ formed }) => remedy`Issue it: ${ours(formed ? 'pki' : 'up')}`,
   ),
-  'move-begun': row<'what' | 'due'>((f) => `the ${f.what} to etcd ${f.due} was begun and is not done`, endMove),
+  'move-begun': row<'what' | 'due'>((f) => `the ${f.what} to etcd ${f.due} is half done`, endMove),
   'half-restored': row<'what' | 'name'>(halfDone, finishBegun),
 
   // Members that are not what they should be, or let nobody in.
-  'other-authority': row<'host' | 'port' | 'is'>(
+  'other-authority': row<'host' | 'port' | 'is', 'hosts'>(
     (f) => `${f.host}'s certificate on port ${f.port} was signed by another authority (${f.is})`,
-    (cluster, { host }) =>
-      remedy`If ${cluster.paths.certs} belongs to this cluster, reinstall ${host}'s certificates: ${issue}. \
+    (cluster, { host, hosts }) =>
+      remedy`If ${cluster.paths.certs} belongs to this cluster: ${orEndMove(cluster, reinstall(host))}.\
+${hosts ? asLost(hosts, remedy`${moveAside(cluster, host)}, then ${replaceThem(hosts)}`) : ''} \
 If not, ${restoreCertificates(cluster, 'put')}`,
   ),
   'certificate-expired': row<'host' | 'port' | 'is'>((f) => `${showing(f)} that expired on ${f.is}`, renew),
   'certificate-early': row<'host' | 'port' | 'is'>(
-    (f) => `${showing(f)} that is not valid before ${f.is}: a clock is wrong, there or here`,
-    () => remedy`${byHand('Set the wrong clock right')}. If the clocks are right, renew: ${issue}`,
+    (f) => `${showing(f)} that is not valid before ${f.is}: the clock of ${f.host} or of this machine is wrong`,
+    () => remedy`${byHand('Set the wrong clock right')}. If both clocks are right, renew: ${issue}`,
   ),
   'certificate-of-other-address': row<'host' | 'port' | 'due'>(
-    (f) => `${showing(f)} that does not name its address ${f.due}`,
+    (f) => `${showing(f)} that lacks its address ${f.due}`,
     renew,
   ),
   'plain-http': row<'host'>((f) => `${f.host} answers plain HTTP on its client port, without TLS`, toRole),
-  'tls-refused': row<Why>(refusesUs, toRole),
-  'hangs-up': row<Why>(refusesUs, toRole, passes),
+  'tls-refused': row<Why>(
+    (f) => `${f.host} refuses our client certificate: ${f.reason}`,
+    (cluster, f, half) => remedy`If the clock of ${f.host} is wrong, ${byHand('set it right')}. \
+If not: ${toRole(cluster, f, half)}`,
+  ),
+  'certificate-unusable': row<Why, 'hosts'>(
+    (f) => `${f.host}'s etcd has no certificate that it can show, or one that does not match its key: ${f.reason}`,
+    (cluster, { host, hosts }) =>
+      remedy`${orEndMove(cluster, reinstall(host))}.${hosts ? asLost(hosts, replaceThem(hosts)) : ''}`,
+  ),
+  'hangs-up': row<Why>((f) => `${f.host} takes our connection, and does not answer: ${f.reason}`, toRole, passes),
   'auth-enabled': row<'name', 'host'>(
-    (f) => `etcd's authentication is on, and the user of our client certificate, ${f.name}, lacks the role root`,
-    (_, { name }) => remedy`Give it that role: ${etcdctl('--user', 'root', 'user', 'add', name, '--no-password')} && \
+    (f) => `etcd's authentication is on, and ${f.name}, the user of our client certificate, lacks the role root`,
+    (
+      _,
+      { name },
+    ) => remedy`Give ${name} that role: ${etcdctl('--user', 'root', 'user', 'add', name, '--no-password')} && \
 etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--user', 'root', 'auth', 'disable')}`,
   ),
   'member-frozen': row<Why>(
     (f) => `${f.host}'s etcd is frozen or starting: ${f.reason}`,
     (_, { host }) => [
-      byHand(`On ${host}, resume a suspended etcd (kill -CONT), or end a hung one (kill -9): the service restarts it`),
+      byHand(
+        `On ${host}, resume etcd if it is suspended (kill -CONT PID). ` +
+          'If it hangs, end it (kill -9 PID): the service starts it again.',
+      ),
     ],
     passes,
+  ),
+  // A member whose disk is full ends, and does not come up again.
+  'disk-full': row<'host' | 'is'>(
+    (f) => `${f.host}'s disk is full: ${f.is} left for etcd's data`,
+    (_, { host }) => remedy`${makeSpace(host)}.`,
+  ),
+  'disk-too-small': row<'host' | 'is' | 'due'>(
+    (f) => `${f.host}'s disk is too small: ${f.is} left for etcd's data, and ${f.due} are needed`,
+    (_, { host }) => remedy`${makeSpace(host)}. ${again}`,
   ),
 
   // No quorum.
   'quorum-lost': ofRole(() => fromWhatIsLeft),
   'others-silent': ofRole(
-    ({ provider }) =>
-      remedy`Start etcd on the other hosts first: ${ours('up')}${provider === 'local' ? '' : whereUp}. \
-If they are lost for good, go on from what is left. ${fromWhatIsLeft}`,
+    (cluster) => remedy`${startOthers(cluster)}. If they are lost for good, go on from what is left. ${fromWhatIsLeft}`,
   ),
   'no-quorum': row<never, Why>(
     (f) => `${f.host ? `${f.host} commits nothing: ` : ''}there is no quorum${f.reason ? ` (${f.reason})` : ''}`,
@@ -238,7 +277,7 @@ If they are lost for good, go on from what is left. ${fromWhatIsLeft}`,
     if (half.scaledTo) return remedy`Finish the scale: ${scaleTo(cluster, half.scaledTo)}`
     const scale = ours('scale', ...(cluster.own ? [] : ['--masters', 'N']))
     return remedy`If \`scale\` was interrupted, finish it: ${scale}. \
-Else ${byHand('correct the inventory, or the membership')}.`
+If not, ${byHand('correct the inventory, or the membership')}.`
   }),
   'other-name': row<'host' | 'is'>((f) => `${f.host} is called ${f.is} in the cluster`, toRole),
   'other-client-url': row<'host' | 'is' | 'due'>((f) => `${f.host} has the client URL ${f.is}, not ${f.due}`, toRole),
@@ -253,17 +292,28 @@ Else ${byHand('correct the inventory, or the membership')}.`
   ),
 
   // Data that is lost or not to be trusted; members that are not there yet, or no longer.
-  corrupt: row<'id', 'host'>(
-    ({ host, id }) => `${host ?? `member ${id}`} has damaged data: alarm CORRUPT is raised, and nobody reads or writes`,
-    (_, { host }) =>
+  corrupt: row<'id', 'host' | 'hosts' | 'most'>(
+    ({ host, id, most }) => {
+      const whose = most ? `member ${id}, which is on no host of this cluster,` : 'a member'
+      const which = host || most ? '' : ', and etcd does not say which'
+      const raised = 'alarm CORRUPT is raised, and clients can neither read nor write'
+      return `${host ?? whose} has damaged data${which}: ${raised}`
+    },
+    (_, { host, hosts = [host ?? ''], most }) =>
       host
-        ? remedy`Lower the alarm, then rebuild ${host} at once: ${disarm} && ${ours('replace', host)}`
-        : remedy`Find out which member differs: ${ours('verify')}. Then lower the alarm: ${disarm}`,
+        ? remedy`Lower the alarm, then rebuild ${listed(hosts)} at once: ${disarm} && ${ours('replace', ...hosts)}. \
+If no other member can spare it, restore a backup: ${ours('restore', 'FILE')}`
+        : most
+          ? remedy`The data of all other members agree. Lower the alarm: ${disarm}`
+          : remedy`See how they differ: ${ours('verify')}. If you know which member has the right data, lower the \
+alarm and replace all others in one go: ${disarm} && ${ours('replace', 'HOST')}. \
+If not, restore a backup: ${ours('restore', 'FILE')}`,
   ),
-  'other-data': row<'host' | 'is', 'most'>(
+  'other-data': row<'host' | 'is', 'most' | 'hosts'>(
     ({ host, is, most }) =>
       `${host}'s data differs: hash ${is}; ${most ? `most members have ${most}` : 'no majority agrees'}`,
-    rebuild,
+    (_, { host, most, hosts = [host] }) =>
+      most ? remedy`Rebuild ${listed(hosts)}: ${ours('replace', ...hosts)}` : whoseIsRight,
     byReplace,
   ),
   'writes-lost': row<'host' | 'what'>(
@@ -273,15 +323,15 @@ Else ${byHand('correct the inventory, or the membership')}.`
   ),
   'other-cluster': row<'host' | 'is', 'most'>(
     ({ host, is, most }) => `${host} belongs to another cluster (id ${is}${most ? `, the others' is ${most}` : ''})`,
-    join,
+    (_, { host }) => joinAll([host]),
     byReplace,
   ),
   'data-lost': ofRole((_, { host = '', hosts = [host], remedy: byThemselves = '' }) => {
-    return remedy`Replace ${hosts.length > 1 ? 'them' : 'it'}: ${ours('replace', ...hosts)}. ${byThemselves}`
+    return remedy`Replace ${listed(hosts)}: ${ours('replace', ...hosts)}${byThemselves && `. ${byThemselves}`}`
   }, byReplace),
-  'member-missing': row<'host'>(
+  'member-missing': row<'host', 'hosts'>(
     (f) => `${f.host} is no member of the cluster`,
-    (cluster, f, half) => orFinishScale(cluster, half, join(cluster, f, half)),
+    (cluster, { host, hosts = [host] }, half) => orFinishScale(cluster, half, joinAll(hosts)),
     byJoining,
   ),
   'unstarted-member': row<'host' | 'id'>((f) => `${f.host} was added, but has never started (member ${f.id})`, start, {
@@ -296,7 +346,7 @@ Else ${byHand('correct the inventory, or the membership')}.`
 
   // What stops a plan.
   'other-learner': row<never, 'host'>(
-    ({ host = 'a member of none of our hosts' }) => `${host} is a learner, and etcd takes one at a time`,
+    ({ host = 'a member on none of our hosts' }) => `${host} is a learner, and etcd allows one at a time`,
     (cluster, { host }, half) => (host ? finish(cluster, { host }, half) : look(cluster)),
     byJoining,
   ),
@@ -324,18 +374,22 @@ Else ${byHand('correct the inventory, or the membership')}.`
 
   // What keeps one verb from its work.
   'only-member': row<'host' | 'name'>(
-    (f) => `${f.host} is the only member of ${f.name}: nobody has its data but itself`,
-    () => remedy`While it runs, others can get its data: ${ours('scale', '--masters', '3')}`,
+    (f) => `${f.host} is the only member of ${f.name}: no other member has the data`,
+    (_, { host }) => remedy`Give more members the data while ${host} runs: ${ours('scale', '--masters', '3')}`,
   ),
   'has-quorum': row<'name' | 'well' | 'voters' | 'hosts'>(
     (f) => `${f.name} has a quorum: ${f.well} of ${f.voters} members commit, so there is nothing to recover`,
     (cluster, { hosts }) =>
       hosts.length > 0 ? startOrReplace(cluster, hosts) : remedy`See how it is: ${ours('verify')}`,
   ),
-  'data-quorum': row<'hosts'>(
-    (f) => `${haveTheir(f.hosts)} data, which is a quorum: once they run, nothing is lost`,
-    (cluster) =>
-      remedy`${startThem(cluster)}. Only if all but one are lost for good: ${ours('recover', '--from', 'HOST')}`,
+  'data-quorum': row<'hosts' | 'well'>(
+    ({ hosts, well }) =>
+      well === hosts.length
+        ? `etcd runs on ${listed(hosts)}, which have their data and are a quorum, but they do not work together`
+        : `${haveTheir(hosts)} data, which is a quorum: once they run, nothing is lost`,
+    (cluster, { hosts, well }) =>
+      remedy`${well === hosts.length ? remedy`See why: ${ours('verify')}` : startThem(cluster)}. \
+Only if all but one are lost for good: ${ours('recover', '--from', 'HOST')}`,
   ),
   'no-data': row<'host' | 'hosts'>(
     (f) => `${f.host} has no data; ${haveTheir(f.hosts)} data`,
@@ -344,31 +398,37 @@ Else ${byHand('correct the inventory, or the membership')}.`
   ),
   'all-data-lost': row(
     () => 'no host has any data left',
-    () => remedy`Restore a backup: ${ours('restore', 'FILE')}`,
+    () => remedy`If a disk is only missing, ${byHand('put it back')}. If not, restore a backup: \
+${ours('restore', 'FILE')}. If there is no backup either, the data is lost. \
+Then remove the cluster, and bring up an empty one: ${ours('down')}`,
+    { ofRole: true },
   ),
   'no-authority-change': row<'name'>(
     (f) => `no change of ${f.name}'s authority is under way`,
     () => remedy`Begin one: ${ours('rotate-ca')}`,
   ),
   'restart-due': row<'hosts'>(
-    (f) => `something else than certificates differs on ${f.hosts.join(', ')}, and installing would restart etcd there`,
-    () => remedy`See it: ${ours('up', '--plan')}. Apply it one member at a time: ${ours('up')}. Then run this again.`,
+    (f) => `more than certificates would change on ${listed(f.hosts)}, and etcd would restart there`,
+    () => remedy`See the changes: ${ours('up', '--plan')}. Apply them one member at a time: ${ours('up')}. \
+Then run the same command again.`,
   ),
   'certificate-missing': row<'what'>(
     (f) => `the certificate ${f.what}, or its key, is missing`,
     () => remedy`Make what is missing: ${ours('pki')}`,
   ),
   'host-of-other-cluster': row<'host'>(
-    (f) => `the certificates on ${f.host} are of another authority than ours: ${f.host} belongs to another cluster`,
-    ({ paths }) =>
-      remedy`${byHand(`Put ${paths.certs} back from your copy`)}, or see what runs there: ${ours('verify')}`,
+    (f) => `${f.host}'s certificates come from another authority than ours: ${f.host} belongs to another cluster`,
+    (cluster, { host }) =>
+      remedy`${byHand(`Put ${cluster.paths.certs} back from your copy`)}, or see what runs there: ${ours('verify')}. \
+If ${host} is to leave that cluster, ${moveAside(cluster, host)}. \
+Then run the same command again.`,
   ),
   'under-supervisord': row<'name'>(
     (f) => `the members of ${f.name} still run under supervisord`,
-    () => remedy`Move them to keepers of their own, which restarts them: ${ours('up')}`,
+    () => remedy`Give each member a keeper of its own, which restarts the member once: ${ours('up')}`,
   ),
   'no-trace': row<'what'>(
-    (f) => `"${f.what}" was done, and nothing shows it`,
+    (f) => `"${f.what}" was done, but the cluster shows no trace of it`,
     (cluster) => remedy`${look(cluster)}. Then run the same command again.`,
   ),
   'host-not-up': row<'host'>(
@@ -385,22 +445,22 @@ Else ${byHand('correct the inventory, or the membership')}.`
   ),
   'takes-no-writes': row<Why>((f) => `${f.host} accepts no writes: ${f.reason}`, makeRoom, byDefrag),
   'keys-fill-quota': row<'name'>(
-    (f) => `the keys themselves fill the quota of ${f.name}: it takes no writes yet`,
-    () => remedy`${byHand('Delete keys')} and run ${ours('defrag', '--disarm')} again; or \
-${byHand('raise ETCD_QUOTA_BACKEND_BYTES in etcd.environment')}, run ${ours('up')}, then this again.`,
+    (f) => `the keys alone fill the quota of ${f.name}: the cluster still takes no writes`,
+    () => remedy`${byHand('Delete keys')}, then make room: ${ours('defrag', '--disarm')}. Or \
+${byHand('raise ETCD_QUOTA_BACKEND_BYTES in etcd.environment')}, install that: ${ours('up')}. Then make room.`,
   ),
   'mixed-versions': row<'host' | 'is', 'most'>(
     ({ host, is, most }) => `${host} runs etcd ${is}${most ? `, the others ${most}` : ''}`,
-    (cluster) => orEndMove(cluster, remedy`Give all the same version: ${ours('etcd-role')}`),
+    (cluster) => orEndMove(cluster, remedy`Give all the recorded version: ${ours('up')}`),
   ),
   'strange-version': row<'host' | 'is' | 'from' | 'to'>(
-    (f) => `${f.host} runs etcd ${f.is}, which is neither ${f.from}, as recorded, nor ${f.to}`,
+    (f) => `${f.host} runs etcd ${f.is}, which is neither the recorded ${f.from} nor ${f.to}`,
     ({ etcd }, { host, is, from, to }) =>
       etcd.upgradingTo
         ? [byHand(`On ${host}, install etcd ${to} by hand.`)]
         : compareVersions(is, from) > 0
           ? remedy`Record the version that runs: ${ours('upgrade', '--etcd-version', is)}`
-          : remedy`Give all the version that is recorded: ${ours('etcd-role')}`,
+          : remedy`Give all the recorded version: ${ours('up')}`,
   ),
   'no-way-back': row<'is' | 'due'>(
     (f) => `all members run etcd ${f.is} already: there is no way back to ${f.due}`,
@@ -412,7 +472,9 @@ ${byHand('raise ETCD_QUOTA_BACKEND_BYTES in etcd.environment')}, run ${ours('up'
 that backup: ${ours('restore', 'FILE')}`,
   ),
   'no-snapshot': ofRole(() => [byHand('Take the upgrade back, start all members, then upgrade again.')]),
-  ends: ofRole(() => remedy`If it names a setting, ${byHand('fix that in cluster.yaml (etcd.environment)')}. ${again}`),
+  ends: ofRole(
+    () => remedy`If that names a setting, ${byHand('correct it in cluster.yaml (etcd.environment)')}. ${again}`,
+  ),
 
   // What passes.
   'no-time': row<'host' | 'what'>(
@@ -437,12 +499,12 @@ that backup: ${ours('restore', 'FILE')}`,
 
   // What a person should know, though nothing is wrong.
   'half-replaced': row<'hosts'>(
-    (f) => `the replacement of ${listed(f.hosts)} was begun and is not done`,
+    (f) => `the replacement of ${listed(f.hosts)} is half done`,
     (_, { hosts }) => remedy`Finish it: ${ours('replace', ...hosts)}`,
     byReplace,
   ),
   'half-scaled': row<'hosts'>(
-    (f) => `scaling to ${f.hosts.length} ${f.hosts.length === 1 ? 'member' : 'members'} was begun and is not done`,
+    (f) => `scaling to ${f.hosts.length} ${f.hosts.length === 1 ? 'member' : 'members'} is half done`,
     (cluster, { hosts }) => remedy`Finish it: ${scaleTo(cluster, hosts)}`,
   ),
   'authority-changing': row<'name'>(
@@ -450,12 +512,16 @@ that backup: ${ours('restore', 'FILE')}`,
     () => remedy`Finish it: ${ours('rotate-ca')}; or take it back: ${ours('rotate-ca', '--back')}`,
   ),
   'authority-leaving': row<'name'>(
-    (f) => `the authority of cluster ${f.name} is being changed, and the old one is no longer trusted`,
-    () => remedy`Finish: ${ours('rotate-ca')}`,
+    (f) => `the authority of cluster ${f.name} is being changed, and the old one is out or has expired`,
+    () => remedy`Finish the change: ${ours('rotate-ca')}`,
   ),
   'authority-near-end': row<'name' | 'days'>(
     (f) => `the authority of cluster ${f.name} expires in ${f.days} days, and all its certificates end then`,
     () => remedy`Change it while the cluster runs: ${ours('rotate-ca')}`,
+  ),
+  'members-far': row<'is' | 'due'>(
+    (f) => `a message between members takes ${f.is} ms there and back, and etcd expects less: it may lose its leader`,
+    (_, { due }) => remedy`${byHand(`In cluster.yaml set etcd.environment: { ${due} }`)}, then ${ours('up')}`,
   ),
 }
 
@@ -466,10 +532,11 @@ type FactsOf<C extends Code> = Parameters<(typeof rows)[C]['sentence']>[0]
 export type Finding = { [C in Code]: { code: C; host?: string | undefined } & FactsOf<C> }[Code]
 
 const ranking = Object.keys(rows)
+const ranks = new Map(ranking.map((code, at) => [code, at]))
 const rowOf = ({ code }: Finding): Row<Finding> => rows[code] as unknown as Row<Finding>
 
 /** Where a code stands in the table: what is to be cured first has the lowest. */
-export const rankOf = (code: Code): number => ranking.indexOf(code)
+export const rankOf = (code: Code): number => ranks.get(code) ?? ranking.length
 
 /** The rank of the first that this verb cures; where it cures none, one that nothing ranks below. */
 export function firstCuredBy(verb: string): number {
@@ -481,12 +548,18 @@ export const inRanking = (findings: Finding[]): Finding[] =>
   findings.toSorted((one, other) => rankOf(one.code) - rankOf(other.code))
 
 export const sentenceOf = (finding: Finding): string => rowOf(finding).sentence(finding)
-const halfOf = ({ paths }: Cluster): Half => ({ replaced: Object.keys(replacing(paths)), scaledTo: scaling(paths) })
-const helps = (cluster: Cluster, finding: Finding, half = halfOf(cluster)): Remedy =>
-  rowOf(finding).remedy(cluster, finding, half)
+const halfOf = (cluster: Cluster): Half => ({ replaced: beingReplaced(cluster), scaledTo: scaling(cluster.paths) })
+function helps(cluster: Cluster, finding: Finding, half = halfOf(cluster)): Remedy {
+  const found = rowOf(finding).remedy(cluster, finding, half)
+  const { begun } = cluster
+  if (!begun || rankOf(finding.code) <= rankOf('half-restored')) return found
+  const refusesNow = (action: Action): boolean =>
+    'verb' in action && !['verify', 'restore', 'down', begun.verb].includes(action.verb)
+  return waysIn(found).flat().some(refusesNow) ? finishBegun(cluster) : found
+}
 export const remedyOf = (cluster: Cluster, finding: Finding): string => inText(cluster, helps(cluster, finding))
-/** The same as what is to be done, in its order. */
-export const actionsOf = (...what: Parameters<typeof helps>): Action[] => actionsIn(helps(...what))
+/** The same as what is to be done: a way after the other. */
+export const waysOf = (...what: Parameters<typeof helps>): Action[][] => waysIn(helps(...what))
 export const mayHeal = (finding: Finding): boolean => rowOf(finding).heals === true
 
 /** What a verb of ours does about what the role says; undefined: the role's own words are all that can be said. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import type { Cluster } from '../core/cluster.ts'
 import { routed } from './reach.ts'
+import { overTheWay } from './round-trip.ts'
 
 /** Requests to the members of one cluster. Every call rejects when the member does not answer well in time. */
 export interface Gateway {
@@ -24,6 +25,8 @@ export interface Gateway {
 /** A gateway over HTTPS takes any other request, too, by its path below /v3. */
 interface OpenGateway extends Gateway {
   ask: (endpoint: string, path: string, body: object) => Promise<unknown>
+  /** What a member measures, as text. */
+  metrics: (endpoint: string, timeoutMs: number) => Promise<string>
 }
 
 /** A request is given up after this time: a proposal that a dead leader took with it is never answered. */
@@ -35,8 +38,12 @@ const slowTimeoutMs = 10_000
 /** Opens the gateway with the cluster's client certificate; `sockets` are kept open to each member at most. */
 export function openGateway(cluster: Cluster, sockets: number): OpenGateway {
   const agents = followedAgent(cluster, sockets)
+  const post = async (endpoint: string, path: string, body: object, timeout: number): Promise<Answer> =>
+    JSON.parse(await exchange(agents.now(), 'POST', `${endpoint}/v3/${path}`, JSON.stringify(body), timeout))
+  const get = (endpoint: string, path: string, timeout: number): Promise<string> =>
+    exchange(agents.now(), 'GET', `${endpoint}/${path}`, undefined, timeout)
   const kv = (endpoint: string, method: string, body: object, timeout = requestTimeoutMs): Promise<Answer> =>
-    exchange(agents.now(), 'POST', `${endpoint}/v3/kv/${method}`, JSON.stringify(body), timeout)
+    post(endpoint, `kv/${method}`, body, timeout)
   const below = (prefix: string): object => ({ key: base64(prefix), range_end: base64(endOf(prefix)) })
   return {
     endpoints: cluster.hosts.map((host) => routed(host.clientURL)),
@@ -52,9 +59,9 @@ export function openGateway(cluster: Cluster, sockets: number): OpenGateway {
     },
     deleteBelow: (endpoint, prefix) => kv(endpoint, 'deleterange', below(prefix), readAllTimeoutMs),
     isHealthy: async (endpoint) =>
-      (await exchange(agents.now(), 'GET', `${endpoint}/health`, undefined, healthTimeoutMs)).health === 'true',
-    ask: (endpoint, path, body) =>
-      exchange(agents.now(), 'POST', `${endpoint}/v3/${path}`, JSON.stringify(body), slowTimeoutMs),
+      (JSON.parse(await get(endpoint, 'health', healthTimeoutMs)) as Answer).health === 'true',
+    ask: (endpoint, path, body) => post(endpoint, path, body, slowTimeoutMs),
+    metrics: (endpoint, timeoutMs) => get(endpoint, 'metrics', timeoutMs),
     close: agents.close,
   }
 }
@@ -75,7 +82,7 @@ function followedAgent(cluster: Cluster, maxSockets: number): { now: () => Agent
     const version = versions()
     if (version === seen) return
     const [old, next] = [agent, open()]
-    setTimeout(() => old.destroy(), requestTimeoutMs).unref() // its requests end first
+    setTimeout(() => old.destroy(), overTheWay(requestTimeoutMs)).unref() // its requests end first
     ;[seen, agent] = [version, next]
   }
   return {
@@ -103,19 +110,15 @@ function exchange(
   url: string,
   body: string | undefined,
   timeout: number,
-): Promise<Answer> {
+): Promise<string> {
   return new Promise((done, fail) => {
-    const outgoing = request(url, { agent, method, signal: AbortSignal.timeout(timeout) }, (response) => {
+    const outgoing = request(url, { agent, method, signal: AbortSignal.timeout(overTheWay(timeout)) }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', fail)
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString()
         if (response.statusCode !== 200) return fail(Object.assign(new Error(text), { status: response.statusCode }))
-        try {
-          done(JSON.parse(text) as Answer)
-        } catch (error) {
-          fail(error as Error)
-        }
+        done(text)
       })
     })
     outgoing.on('error', fail)

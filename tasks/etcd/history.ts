@@ -29,9 +29,7 @@ export interface LoadReport {
   writesPerSecond: number
 }
 
-/**
- * Judges a load that ran from `started` to `ended`; `there` are the keys that it left, read linearizably after its end.
- */
+/** Judges a load; `there`: the keys that it left, read linearizably after it `ended`. Times in epoch milliseconds. */
 export function judgeHistory(operations: Operation[], there: Set<string>, started: number, ended: number): LoadReport {
   const writes = operations.filter(({ kind }) => kind === 'write')
   const reads = operations.filter(({ kind }) => kind === 'read')
@@ -49,10 +47,7 @@ export function judgeHistory(operations: Operation[], there: Set<string>, starte
   }
 }
 
-/**
- * A linearizable read shows a revision at least as high as any that was answered before it started (etcd's API
- * guarantees).
- */
+/** A linearizable read shows a revision no lower than any answered before it started (etcd's API guarantees). */
 function countBackwards(answered: Operation[]): number {
   const byEnd = [...answered].sort((a, b) => a.end - b.end)
   const readsByStart = answered.filter(({ kind }) => kind === 'read').sort((a, b) => a.start - b.start)

@@ -1,9 +1,12 @@
 // What members' answers show to be wrong. Pure: whoever asked them, verify, a guard or a plan, judges alike.
 import type { X509Certificate } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
+import { withPort } from '../core/ip.ts'
 import { clock } from '../core/run.ts'
 import type { Answers, HostAnswers } from './ask.ts'
+import { whyKeptOut } from './authority-key.ts'
 import { authorityCertificate, isSignedBy } from './certificates.ts'
+import { fullBytes, leftIn } from './disk.ts'
 import type { Alarm, Answer, EndpointStatus, Member } from './etcdctl.ts'
 import { commits, says } from './etcdctl-output.ts'
 import { type Finding, inRanking } from './findings.ts'
@@ -11,7 +14,7 @@ import { agreedLeader, majority, memberOf, quorum } from './membership.ts'
 import type { Probe } from './probe.ts'
 
 /** What is wrong, by what it concerns: verify has a check for each, a guard takes all. */
-export type Judged = Record<'health' | 'members' | 'leader' | 'version' | 'alarms', Finding[]>
+export type Judged = Record<'health' | 'members' | 'leader' | 'version' | 'alarms' | 'disks', Finding[]>
 
 interface Known {
   name: string
@@ -22,17 +25,18 @@ export function judge({ missing, hosts, members, alarms }: Answers): Judged {
   const all = hosts.map(({ host }) => host)
   const known = statusesOf(hosts)
   const listed = members?.ok ? members.value : []
-  const raised = alarms?.ok ? ofAlarms(all, listed, alarms.value) : []
+  const raised = alarms?.ok ? ofAlarms(hosts, listed, alarms.value) : []
   return {
     health: missing ? [missing] : ofHealth(hosts, raised).filter((finding) => !isOfNoMember(finding, hosts, members)),
     members: [
-      ...(hang(hosts) ? [] : unlisted('members', members)),
+      ...(hang(hosts) ? [] : unlisted('members', members, hosts)),
       ...(members?.ok ? ofMembers(all, listed) : []),
       ...ofClusters(known),
     ],
     leader: ofLeaders(known),
     version: [...ofVersions(known), ...ofDowngrade(known)],
-    alarms: [...(hang(hosts) ? [] : unlisted('alarms', alarms)), ...raised],
+    alarms: [...(hang(hosts) ? [] : unlisted('alarms', alarms, hosts)), ...raised],
+    disks: ofDisks(hosts),
   }
 }
 
@@ -55,8 +59,14 @@ function hang(hosts: HostAnswers[]): boolean {
 export const isWell = ({ status, health }: HostAnswers): boolean =>
   status?.ok === true && !status.value.isLearner && health !== undefined && commits(health)
 
-const unlisted = (what: string, answer: Answer<unknown> | undefined): Finding[] =>
-  !answer || answer.ok ? [] : [{ code: 'no-quorum', reason: `the ${what} cannot be listed: ${answer.reason}` }]
+/** Who commits has a quorum: then only an answer was lost. */
+function unlisted(what: string, answer: Answer<unknown> | undefined, hosts: HostAnswers[]): Finding[] {
+  if (!answer || answer.ok) return []
+  const { reason } = answer
+  const able = hosts.find(({ health }) => health && commits(health))
+  if (able) return [{ code: 'call-fails', host: able.host.name, what: `list of ${what}`, reason }]
+  return [{ code: 'no-quorum', reason: `the ${what} cannot be listed: ${reason}` }]
+}
 
 /** Why each does not commit. With damaged data somewhere nobody does, and that is named once. */
 function ofHealth(hosts: HostAnswers[], raised: Finding[]): Finding[] {
@@ -70,6 +80,8 @@ function ofHealth(hosts: HostAnswers[], raised: Finding[]): Finding[] {
     reason: `${needed}, ${open || 'none'} ${open < 2 ? 'answers' : 'answer'}${reason}`,
   })
   const found = hosts.flatMap(({ host: { name: host }, door, status, health }): Finding[] => {
+    if (door?.code === 'other-authority' || door?.code === 'certificate-unusable')
+      return [{ ...door, hosts: lostWith(host, hosts) }]
     if (door) return [door]
     const reason = health?.ok === false ? health.reason : 'it was not asked'
     if (health?.ok)
@@ -84,10 +96,12 @@ function ofHealth(hosts: HostAnswers[], raised: Finding[]): Finding[] {
 }
 
 /** What is missing here to ask anybody. */
-export const ofCertificates = (cluster: Cluster): Finding => ({
-  code: authorityCertificate(cluster) ? 'no-client-certificate' : 'no-certificates',
-  at: cluster.paths.certs,
-})
+export function ofCertificates(cluster: Cluster): Finding | undefined {
+  const at = cluster.paths.certs
+  if (!authorityCertificate(cluster)) return { code: 'no-certificates', at }
+  const reason = whyKeptOut(cluster)
+  return reason === undefined ? undefined : { code: 'no-client-certificate', at, reason }
+}
 
 /** What keeps us from asking a member, after a knock at its client port with our certificate. */
 export function atTheDoor(host: Host, port: number, probe: Probe, trusted: X509Certificate[]): Finding | undefined {
@@ -100,12 +114,13 @@ function ofProbe({ name: host, address }: Host, port: number, probe: Probe): Fin
     case 'answered':
       return undefined
     case 'closed':
-      return { code: 'member-down', host, at: `${address}:${port}`, reason: probe.reason }
+      return { code: 'member-down', host, at: withPort(address, port), reason: probe.reason }
     case 'silent':
       return { code: 'member-frozen', host, reason: probe.reason }
     case 'plain':
       return { code: 'plain-http', host }
     case 'refused':
+      if (probe.bare) return { code: 'certificate-unusable', host, reason: probe.reason }
       return { code: probe.alert ? 'tls-refused' : 'hangs-up', host, reason: probe.reason }
   }
 }
@@ -130,8 +145,10 @@ const isoDay = (date: Date): string => date.toISOString().slice(0, 10)
 /** How the members that are listed differ from the hosts. */
 function ofMembers(hosts: Host[], members: Member[]): Finding[] {
   const known = hosts.map((host) => memberOf(host, members))
+  const missing = hosts.filter((_, index) => !known[index]).map(({ name }) => name)
   return [
-    ...hosts.flatMap((host, index) => ofMember(host, known[index])),
+    ...missing.map((host): Finding => ({ code: 'member-missing', host, hosts: missing })),
+    ...hosts.flatMap((host, index) => (known[index] ? ofMember(host, known[index]) : [])),
     ...members
       .filter((member) => !known.includes(member))
       .map(({ id, name, peerURLs, isLearner }): Finding => {
@@ -141,8 +158,7 @@ function ofMembers(hosts: Host[], members: Member[]): Finding[] {
   ]
 }
 
-function ofMember({ name: host, peerURL, clientURL }: Host, member: Member | undefined): Finding[] {
-  if (!member) return [{ code: 'member-missing', host }]
+function ofMember({ name: host, peerURL, clientURL }: Host, member: Member): Finding[] {
   const { id, name, peerURLs, clientURLs, isLearner } = member
   const found: Finding[] = []
   if (name === '') found.push({ code: 'unstarted-member', host, id })
@@ -166,12 +182,42 @@ function ofLeaders(known: Known[]): Finding[] {
     )
 }
 
-function ofAlarms(hosts: Host[], members: Member[], alarms: Alarm[]): Finding[] {
+/**
+ * Beside damaged data those that do not vote now are to get theirs from who is sound. Where etcd does not say whose
+ * data are damaged, they are those that differ from what most have.
+ */
+function ofAlarms(answers: HostAnswers[], members: Member[], alarms: Alarm[]): Finding[] {
+  const { most, differing } = compared(answers)
+  const named = alarms.filter(({ alarm }) => alarm === 'CORRUPT').map(({ memberId }) => memberId)
+  const damaged = [...named, ...differing.map(({ status }) => idOf(status))]
   return alarms.map(({ memberId: id, alarm }) => {
-    const host = hosts.find((one) => memberOf(one, members)?.id === id)?.name
-    return alarm === 'NOSPACE' ? { code: 'no-space', host } : { code: 'corrupt', host, id }
+    const told = answers.find((one) => memberOf(one.host, members)?.id === id)?.host.name
+    if (alarm === 'NOSPACE') return { code: 'no-space', host: told }
+    const host = told ?? differing[0]?.host.name
+    if (!host) return { code: 'corrupt', id, most }
+    const isSound = ({ status }: HostAnswers): boolean => isVoter(status) && !damaged.includes(idOf(status))
+    const others = answers.filter((one) => one.host.name !== host && !isSound(one))
+    return { code: 'corrupt', host, id, hosts: [host, ...others.map((one) => one.host.name)] }
   })
 }
+
+/** The hash that most have, of data that can be compared, and those whose data differ from it. */
+function compared(answers: HostAnswers[]): { most: string | undefined; differing: HostAnswers[] } {
+  const hashOf = ({ hash }: HostAnswers): string | undefined =>
+    hash?.ok ? `${hash.value.hash} ${hash.value.compactRevision}` : undefined
+  const known = answers.filter((one) => hashOf(one) !== undefined)
+  const most = majority(known.map(hashOf))
+  return { most, differing: most === undefined ? [] : known.filter((one) => hashOf(one) !== most) }
+}
+
+/** The host, and the others without a voter that answers; undefined where no voter does: it may be we who are wrong. */
+function lostWith(host: string, answers: HostAnswers[]): string[] | undefined {
+  const silent = answers.flatMap(({ host: { name }, status }) => (name !== host && !isVoter(status) ? [name] : []))
+  return silent.length + 1 < answers.length ? [host, ...silent] : undefined
+}
+
+const isVoter = (status: HostAnswers['status']): boolean => status?.ok === true && !status.value.isLearner
+const idOf = (status: HostAnswers['status']): string => (status?.ok ? status.value.memberId : '')
 
 /** Hosts whose member belongs to another cluster: it lost its data directory, and started with an empty one. */
 function ofClusters(known: Known[]): Finding[] {
@@ -186,6 +232,12 @@ function ofVersions(known: Known[]): Finding[] {
   return known
     .filter(({ status }) => status.version !== most)
     .map(({ name, status }) => ({ code: 'mixed-versions', host: name, is: status.version, most }))
+}
+
+function ofDisks(hosts: HostAnswers[]): Finding[] {
+  return hosts.flatMap(({ host, free }) =>
+    free === undefined || free >= fullBytes ? [] : [{ code: 'disk-full', host: host.name, is: leftIn(free) }],
+  )
 }
 
 /** etcd ends a downgrade by itself a few seconds after the last member runs the older version. */

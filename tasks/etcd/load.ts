@@ -22,6 +22,8 @@ export interface LoadOptions {
   maxSeconds?: number
 }
 
+type Answer = Pick<Operation, 'revision' | 'found'>
+
 /** Milliseconds to look for a healthy member before a failed operation is tried once more. */
 const healthyWithinMs = 20_000
 
@@ -38,20 +40,16 @@ export function startLoad(
   let stopped = false
   const goesOn = (): boolean => !stopped && clock() - started < maxSeconds * 1000
 
+  const note = (kind: Operation['kind'], key: string, start: number, answer?: Answer): void =>
+    void operations.push({ kind, key, start, end: clock(), ok: answer !== undefined, revision: 0, ...answer })
+
   const writer = async (index: number): Promise<void> => {
     const turn = { at: index }
     for (let count = 0; goesOn(); count++) {
       const key = `${prefix}${index}-${count}`
       const start = clock()
       const revision = await onceMore(gateway, turn, (endpoint) => gateway.put(endpoint, key, String(start)))
-      operations.push({
-        kind: 'write',
-        key,
-        start,
-        end: clock(),
-        ok: revision !== undefined,
-        revision: revision ?? 0,
-      })
+      note('write', key, start, revision === undefined ? undefined : { revision })
       if (revision !== undefined) latest = key
       await pause(pauseMs)
     }
@@ -64,15 +62,7 @@ export function startLoad(
       const start = clock()
       turn.at++ // another member each time: one that lags must not be seen
       const answer = await onceMore(gateway, turn, (endpoint) => gateway.read(endpoint, key))
-      operations.push({
-        kind: 'read',
-        key,
-        start,
-        end: clock(),
-        ok: answer !== undefined,
-        revision: answer?.revision ?? 0,
-        ...(answer && { found: answer.found }),
-      })
+      note('read', key, start, answer)
     }
   }
   const all = Promise.all([
@@ -93,10 +83,7 @@ export function startLoad(
   }
 }
 
-/**
- * Asks the member whose turn it is; where that fails, once more through one that says that it is healthy. Undefined:
- * failed twice.
- */
+/** Asks the member whose turn it is; if that fails, once more one that says it is healthy. Undefined: both failed. */
 async function onceMore<T>(
   gateway: Gateway,
   turn: { at: number },

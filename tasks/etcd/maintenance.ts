@@ -7,15 +7,10 @@ import { lastWords, parse, says } from './etcdctl-output.ts'
 import { openGateway } from './gateway.ts'
 import { isOff } from './through-etcdctl.ts'
 
-/**
- * Large databases take their time: 1 GB is read and written again in seconds on a good disk, in minutes on a bad one.
- */
+/** 1 GB is read and written again in seconds on a good disk, in minutes on a bad one. */
 const slowMs = 600_000
 
-/**
- * Has the leader at `leaderURL` hand leadership over to a member.
- * @throws OperationError when that member does not take it
- */
+/** Has the leader at `leaderURL` hand over to a member. @throws OperationError when that member does not take it */
 export const moveLeader = (cluster: Cluster, leaderURL: string, memberId: string): Promise<void> =>
   act(cluster, ['move-leader', memberId], leaderURL, 5000)
 
@@ -37,17 +32,14 @@ export async function compact(cluster: Cluster, revision: number): Promise<void>
 
 /**
  * Has the cluster work at an older minor version (as 3.5), so that its members may go there. That it does already is
- * success.
- * @throws OperationError
+ * success. @throws OperationError
  */
 export const enableDowngrade = (cluster: Cluster, minor: string): Promise<void> =>
   unless(says.downgrading, askForDowngrade(cluster, { action: 'ENABLE', version: minor }))
 
 /**
- * Ends a downgrade, whoever began it. That there is none is success. Members of 3.5 do it and never answer: asked
- * again,
- * they say that there is none.
- * @throws OperationError
+ * Ends a downgrade, whoever began it; that there is none is success. Members of 3.5 end it and never answer: asked
+ * again, they say that there is none. @throws OperationError
  */
 export async function cancelDowngrade(cluster: Cluster): Promise<void> {
   const cancel = (): Promise<void> => unless(says.noDowngrade, askForDowngrade(cluster, { action: 'CANCEL' }))

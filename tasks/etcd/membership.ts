@@ -12,16 +12,17 @@ export const quorum = (members: number): number => Math.floor(members / 2) + 1
 export const mayAdd = (voters: number, well: number, strict: boolean): boolean =>
   voters === 1 || well >= (strict ? voters : quorum(voters + 1))
 
-/**
- * The member that lives on a host: the one of its name, else the one at its peer URL (a member that never started has
- * no name).
- */
+/** The member that lives on a host: by its name, else by its peer URL (one that never started has no name). */
 export function memberOf(host: Host, members: Member[]): Member | undefined {
   return (
     members.find((member) => member.name === host.name) ??
     members.find((member) => member.peerURLs.includes(host.peerURL))
   )
 }
+
+/** Whether the member of that id lives on one of these hosts. */
+export const isOnOneOf = (hosts: Host[], members: Member[], id: string): boolean =>
+  hosts.some((host) => memberOf(host, members)?.id === id)
 
 /** The leader's id when every status names the same one; else undefined. */
 export function agreedLeader(statuses: EndpointStatus[]): string | undefined {

@@ -46,6 +46,12 @@ export function playFailure(cluster: Cluster, failed: PlayFailure[], output: str
   })
 }
 
+/** Whether a play that failed had changed nothing: it was refused, or a host could not be reached. */
+export const isUntouched = (failed: PlayFailure[], changed?: Record<string, number>): boolean =>
+  changed !== undefined &&
+  Object.values(changed).every((count) => count === 0) &&
+  failed.every(({ event }) => event !== 'failed')
+
 const also = ({ host, message, hint = '', output }: Failure): string =>
   host ? [`Also: ${host}: ${message} ${hint}`.trim(), output].filter(Boolean).join('\n') : message
 
@@ -66,10 +72,7 @@ function happened(
   return { host, ...(cause ?? (finding ? inWords(cluster, finding) : { message: lastWords(told) })) }
 }
 
-/**
- * A command's own last words say more than Ansible's. Over a terminal (raw) all of them are in stdout, and stderr holds
- * only ssh's farewell.
- */
+/** A command's last words say more than Ansible's. Over a terminal (raw) stdout has them, and stderr ssh's farewell. */
 function lastWords({ msg = '', stdout = '', stderr = '' }: Told): string {
   const words = (stdout.trim() || stderr.trim()).split(/\r?\n/).at(-1)
   return (msg.includes('non-zero return code') && words) || msg.trim() // in a sentence from ansible-core 2.21 on

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { connect as connectTLS, createSecureContext, type SecureContext } from 'node:tls'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { run } from '../core/run.ts'
+import { withPort } from '../core/ip.ts'
+import { clock, run } from '../core/run.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
 import { commonNames } from './certificates.ts'
 import { route } from './reach.ts'
+import { overTheWay, tookToConnect } from './round-trip.ts'
 
 /** The certificate we show (none: no certificate), ready for many connections; or why it cannot be used. */
 export type Identity = { context: SecureContext } | { unusable: string }
@@ -16,13 +18,20 @@ export type Identity = { context: SecureContext } | { unusable: string }
 /** How a port answered; `date` is the HTTP header, `served` the certificate it showed, as far as the handshake got. */
 export type Probe =
   | { kind: 'answered'; status: number; body: string; date?: string | undefined; served?: X509Certificate | undefined }
-  /** `mute`: it hung up without a word; `alert`: TLS said why. */
-  | { kind: 'refused'; reason: string; served?: X509Certificate | undefined; mute?: boolean; alert?: boolean }
+  /** `mute`: it hung up without a word; `alert`: TLS said why; `bare`: it has no certificate to show. */
+  | {
+      kind: 'refused'
+      reason: string
+      served?: X509Certificate | undefined
+      mute?: boolean
+      alert?: boolean
+      bare?: boolean
+    }
   | { kind: 'plain'; reason: string; served?: undefined }
   | { kind: 'closed'; reason: string; served?: undefined }
   | { kind: 'silent'; reason: string; served?: X509Certificate | undefined }
 
-/** How long one question to a member may take, in ms, on a machine that is not busy. */
+/** How long one question to a member near by may take, in ms, on a machine that is not busy. */
 export const limitMs = 1500
 
 /** Makes an identity of PEM texts. */
@@ -43,14 +52,14 @@ export function identityAt({ paths }: Cluster, name: string): Identity | undefin
 /** Makes a client's identity of an authority, in memory only. `ends` as in a profile: days from now, or a date. */
 export async function clientOf(authority: Authority, organization: string, ends: number | Date): Promise<Identity> {
   const keys = await makeKeyPair('ecdsa-p256')
-  const certificate = await issueLeaf(authority, keys.publicKey, {
+  const cert = await issueLeaf(authority, keys.publicKey, {
     organization,
     commonName: commonNames.client,
     sans: [],
     usages: ['clientAuth'],
     ends,
   })
-  return identity({ cert: certificate.toString(), key: keyToPem(keys.privateKey) })
+  return identity({ cert, key: keyToPem(keys.privateKey) })
 }
 
 /**
@@ -72,7 +81,7 @@ async function probeTLS(host: string, port: number, shown: Identity, path: strin
   let served: X509Certificate | undefined // kept: a closed socket has forgotten it
   socket.once('secureConnect', () => {
     served = new X509Certificate(socket.getPeerCertificate().raw)
-    socket.write(request(host, path))
+    socket.write(request(host, port, path))
   })
   const probe = await conversation(socket, timeoutMs, () => served)
   // A tunnel accepts for a member that does not, and closes without a word.
@@ -90,19 +99,16 @@ export const knock = (
 /** The same without TLS. Go's TLS server may answer such a request with 400 and a sentence: that is a refusal. */
 export async function probePlain(host: string, port: number, path: string, timeoutMs: number): Promise<Probe> {
   const socket = connect(route(host, port))
-  socket.once('connect', () => socket.write(request(host, path)))
+  socket.once('connect', () => socket.write(request(host, port, path)))
   const answer = await conversation(socket, timeoutMs, () => undefined)
   return answer.kind === 'answered' && answer.status === 400 ? { kind: 'refused', reason: 'it wants HTTPS' } : answer
 }
 
-function conversation(
-  socket: Socket,
-  timeoutMs: number,
-  certificate: () => X509Certificate | undefined,
-): Promise<Probe> {
+function conversation(socket: Socket, timeoutMs: number, served: () => X509Certificate | undefined): Promise<Probe> {
   return new Promise((done) => {
+    const began = clock()
     let connected = false
-    const seconds = Math.round(timeoutMs / 100) / 10
+    let timer: NodeJS.Timeout | undefined
     const end = (probe: Probe): void => {
       clearTimeout(timer)
       run().signal.removeEventListener('abort', stop)
@@ -110,31 +116,30 @@ function conversation(
       done(probe)
     }
     const stop = (): void => end({ kind: 'silent', reason: 'we were stopped' })
-    const timer = setTimeout(
-      () =>
-        end(
-          connected
-            ? {
-                kind: 'silent',
-                reason: `it accepts connections but says nothing for ${seconds} s`,
-                served: certificate(),
-              }
-            : { kind: 'closed', reason: `no connection within ${seconds} s` },
-        ),
-      timeoutMs,
-    )
+    const giveUpIn = (ms: number): void => {
+      clearTimeout(timer)
+      const seconds = Math.round(ms / 100) / 10
+      const mute = `it accepts connections but says nothing for ${seconds} s`
+      const closed: Probe = { kind: 'closed', reason: `no connection within ${seconds} s` }
+      timer = setTimeout(() => end(connected ? { kind: 'silent', reason: mute, served: served() } : closed), ms)
+    }
+    giveUpIn(overTheWay(timeoutMs))
     run().signal.addEventListener('abort', stop, { once: true })
-    socket.once('connect', () => void (connected = true))
-    socket.once('data', (data) => end(read(data.toString('latin1'), certificate())))
-    socket.once('error', (error: NodeJS.ErrnoException) => end(failure(error, connected, certificate())))
+    socket.once('connect', () => {
+      connected = true
+      tookToConnect(socket.remoteAddress ?? '', clock() - began)
+      giveUpIn(overTheWay(timeoutMs))
+    })
+    socket.once('data', (data) => end(read(data.toString('latin1'), served())))
+    socket.once('error', (error: NodeJS.ErrnoException) => end(failure(error, connected, served())))
     socket.once('close', () =>
-      end({ kind: 'refused', reason: 'it closed the connection', served: certificate(), mute: true }),
+      end({ kind: 'refused', reason: 'it closed the connection', served: served(), mute: true }),
     )
   })
 }
 
-const request = (host: string, path: string): string =>
-  `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+const request = (host: string, port: number, path: string): string =>
+  `GET ${path} HTTP/1.1\r\nHost: ${withPort(host, port)}\r\nConnection: close\r\n\r\n`
 
 function read(text: string, served: X509Certificate | undefined): Probe {
   const status = /^HTTP\/1\.\d (\d{3})/.exec(text)?.[1]
@@ -150,19 +155,15 @@ function failure(
   connected: boolean,
   served: X509Certificate | undefined,
 ): Probe {
-  if (!connected)
-    return {
-      kind: 'closed',
-      reason:
-        error.code === 'ECONNREFUSED'
-          ? 'nothing listens there (connection refused)'
-          : `no connection (${error.code ?? error.message})`,
-    }
+  if (error.code === 'ECONNREFUSED') return { kind: 'closed', reason: 'nothing listens there (connection refused)' }
+  if (!connected) return { kind: 'closed', reason: `no connection (${error.code ?? error.message})` }
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST/.test(error.code ?? ''))
     return { kind: 'plain', reason: 'it does not speak TLS' }
   const mute = !error.reason && error.code === 'ECONNRESET'
   const reason = error.reason?.replace(tls, 'TLS ') ?? (mute ? 'it reset the connection' : error.message)
-  return { kind: 'refused', reason, served, mute, alert: tls.test(error.reason ?? '') }
+  // Go's alert where it cannot load the certificate or its key (crypto/tls, handshake_server.go).
+  const bare = error.code?.endsWith('ALERT_INTERNAL_ERROR') === true
+  return { kind: 'refused', reason, served, mute, alert: tls.test(error.reason ?? ''), bare }
 }
 
 /** How OpenSSL's words of an alert begin. */

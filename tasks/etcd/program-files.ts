@@ -11,9 +11,8 @@ const names = ['etcd', 'etcdctl', 'etcdutl'] as const
 export const complete = (folder: string): boolean => names.every((name) => existsSync(join(folder, name)))
 
 /**
- * Refuses a person's own folder where one of its programs is missing, not executable, made for another architecture, or
- * of another version than the others. Programs of another architecture do not run here: they must bear the version in
- * them.
+ * Refuses a person's own folder where a program is missing, not executable, made for another architecture, or of
+ * another version. Programs of another architecture do not run here: they must bear `expected` in them.
  * @returns the version
  * @throws UsageError with a sentence of its own for each
  */
@@ -23,7 +22,10 @@ export async function refuseUnfit(folder: string, architecture: Architecture, ex
   const foreign = architecture !== architectureHere()
   const versions = foreign ? [] : await Promise.all(there.map((name) => versionIn(folder, name)))
   const silent = foreign ? undefined : there.find((_, index) => !versions[index])
-  if (silent) throw mute(join(folder, silent), wordsFor(silent))
+  if (silent)
+    throw new UsageError(`etcd.binaries: ${folder}/${silent} does not run on this machine.`, {
+      hint: `See why: ${folder}/${silent} ${wordsFor(silent)}`,
+    })
   const version = expected ?? versions[0] ?? ''
   const other = foreign
     ? there.find((name) => !readFileSync(join(folder, name)).includes(version))
@@ -63,9 +65,6 @@ const wordsFor = (name: string): string => (name === 'etcd' ? '--version' : 'ver
 
 const versionIn = (folder: string, name: string): Promise<string | undefined> =>
   versionOf(join(folder, name), [wordsFor(name)]).catch(() => undefined)
-
-const mute = (path: string, words: string): UsageError =>
-  new UsageError(`etcd.binaries: ${path} does not run on this machine.`, { hint: `See why: ${path} ${words}` })
 
 /** The architecture of a Linux program, by its ELF header; a script, which starts some other; or something else. */
 export function kindOf(path: string): Architecture | 'script' | 'other' {

@@ -1,11 +1,12 @@
 // How this machine reaches the members: directly, or through ssh where their addresses cannot be reached from here.
 import { connect as connectTCP, createServer } from 'node:net'
-import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { run } from '../core/run.ts'
+import { addressIn, withPort } from '../core/ip.ts'
+import { clock, run } from '../core/run.ts'
 import { keepRunning } from '../core/shell.ts'
 import { forbidsTunnels } from './causes.ts'
+import { overTheWay, tookToConnect } from './round-trip.ts'
 
 /** A place to connect to in the place of another one. */
 export interface Route {
@@ -15,22 +16,21 @@ export interface Route {
   tunnel: boolean
 }
 
-/** "address:port" of a member to the tunnel's port on this machine. */
+/** A member's "address:port" to the tunnel's port on this machine. */
 const tunnels = (): Map<string, number> => run().once('tunnels', () => new Map())
+/** How long a connection to a host near by may take, in ms; and to all, before anybody was reached. */
 const directMs = 700
 
 /** Where to connect to for an address and port. */
 export function route(address: string, port: number): Route {
-  const near = tunnels().get(`${address}:${port}`)
+  const near = tunnels().get(withPort(address, port))
   return near ? { host: '127.0.0.1', port: near, tunnel: true } : { host: address, port, tunnel: false }
 }
 
-/**
- * The URL to use in the place of a member's own. Its certificate names 127.0.0.1, too, so TLS holds through a tunnel.
- */
+/** The URL to use in the place of a member's own; its certificate names 127.0.0.1, too, so TLS holds. */
 export function routed(url: string): string {
-  const { hostname, port } = new URL(url)
-  const { tunnel, host, port: near } = route(hostname, Number(port))
+  const { address, port } = addressIn(url)
+  const { tunnel, host, port: near } = route(address, port)
   return tunnel ? `https://${host}:${near}` : url
 }
 
@@ -69,62 +69,52 @@ export async function reachMembers(cluster: Cluster): Promise<string | undefined
   return tunnels().size > 0 ? "through ssh, since the members' addresses cannot be reached from here" : undefined
 }
 
-/**
- * Both ports of a host through one ssh. A host that ssh does not reach has none: it is asked directly, and said to be
- * down.
- */
+/** Both ports of a host through one ssh. A host that ssh does not reach has none, and is said to be down. */
 async function openTunnel(cluster: Cluster, host: Host): Promise<'forbidden' | undefined> {
   const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
   const near = await Promise.all(ports.map(freePort))
-  const forwards = ports.flatMap((port, index) => ['-L', `127.0.0.1:${near[index]}:${host.address}:${port}`])
-  const settings = [
-    'BatchMode=yes',
-    'ConnectTimeout=5',
-    'ExitOnForwardFailure=yes',
-    'ControlPath=none',
-    'LogLevel=INFO',
-  ]
-  const options = ['-F', join(cluster.paths.state, 'ssh-config'), ...settings.flatMap((setting) => ['-o', setting])]
-  let said = ''
+  const forwards = ports.flatMap((port, index) => ['-L', `127.0.0.1:${near[index]}:${withPort(host.address, port)}`])
+  const options = [...sshOptions(cluster), '-o', 'ExitOnForwardFailure=yes', '-o', 'LogLevel=INFO']
   // It ends when its standard input does: with us, however we end.
-  if (
-    !(await keepRunning(
-      'ssh',
-      [...options, ...forwards, host.name, 'echo ready; cat >/dev/null'],
-      undefined,
-      (words) => void (said += words),
-    ))
-  )
-    return undefined
+  const words = [...options, ...forwards, host.name, 'echo ready; cat >/dev/null']
+  let said = ''
+  if (!(await keepRunning('ssh', words, undefined, (some) => void (said += some)))) return undefined
+  const began = clock()
   await passThrough(near[0] as number)
+  tookToConnect(host.address, clock() - began)
   if (forbidsTunnels(said)) return 'forbidden'
-  for (const [index, port] of ports.entries()) tunnels().set(`${host.address}:${port}`, near[index] as number)
+  for (const [index, port] of ports.entries()) tunnels().set(withPort(host.address, port), near[index] as number)
   return undefined
 }
+
+/** How ssh is asked for what may fail: it waits for nobody to type, nor for a connection that it shares. */
+export const sshOptions = ({ paths }: Cluster): string[] => [
+  ...['-F', paths.sshConfig],
+  ...['BatchMode=yes', 'ConnectTimeout=5', 'ControlPath=none'].flatMap((setting) => ['-o', setting]),
+]
 
 /** One connection through a tunnel, there and back: only then does ssh say whether the far end lets it. */
 function passThrough(port: number): Promise<void> {
   return new Promise((done) => {
-    const socket = connectTCP({ host: '127.0.0.1', port, timeout: directMs })
+    const socket = connectTCP({ host: '127.0.0.1', port, timeout: overTheWay(directMs, 2) })
     socket.once('connect', () => socket.end()).resume()
     socket.once('timeout', () => socket.destroy()).once('error', () => {})
     socket.once('close', () => setImmediate(done)) // by then what ssh said before it closed has been read
   })
 }
 
-/**
- * Whether the machine at a member's URL says at once that nobody listens there. Behind a tunnel, or where nothing is
- * said, it cannot be known.
- */
+/** Whether a member's machine says at once that nobody listens there; behind a tunnel that cannot be known. */
 export async function refuses(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(routed(url))
-  return (await knock(hostname, Number(port))) === 'refused'
+  const { address, port } = addressIn(routed(url))
+  return (await knock(address, port)) === 'refused'
 }
 
 function knock(host: string, port: number): Promise<'accepted' | 'refused' | 'silent'> {
   return new Promise((done) => {
-    const socket = connectTCP({ host, port, timeout: directMs })
+    const began = clock()
+    const socket = connectTCP({ host, port, timeout: overTheWay(directMs, 2) })
     const end = (answer: 'accepted' | 'refused' | 'silent'): void => {
+      if (answer !== 'silent') tookToConnect(host, clock() - began)
       socket.destroy()
       done(answer)
     }

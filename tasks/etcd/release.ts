@@ -52,12 +52,9 @@ export async function fetchRelease(version: string, machine: Machine, options: R
   rmSync(archive)
   if (known)
     return { folder, version, told: `the official release from ${new URL(place).host}, SHA-256 as pinned here` }
-  const sums = seen()
-  writeFileIfChanged(
-    seenFile(),
-    `${JSON.stringify({ ...sums, [version]: { ...sums[version], [architecture]: sum } }, null, 2)}\n`,
-    0o600,
-  )
+  const before = seen()
+  const sums = { ...before, [version]: { ...before[version], [architecture]: sum } }
+  writeFileIfChanged(seenFile(), `${JSON.stringify(sums, null, 2)}\n`, 0o600)
   const vouched = `its SHA-256 is not pinned here: only the connection to ${new URL(place).host} vouches for it`
   return { folder, version, told: `the release from ${new URL(place).host}; ${vouched}; ${sum} was recorded` }
 }
@@ -86,10 +83,7 @@ function asNotThisWay(error: unknown): never {
   throw error instanceof DownloadError ? new NotThisWay(error.message) : error
 }
 
-/**
- * @returns the path of the archive with that sum. A part from elsewhere may have spoilt it: then once more from the
- * start.
- */
+/** @returns its path. A part that an earlier run got may have spoilt it: then once more from the start. */
 async function fetchArchive(url: string, expected: string, options: DownloadOptions): Promise<string> {
   for (;;) {
     const { path, resumed } = await download(url, join(downloadsFolder(), basename(url)), options).catch(asNotThisWay)

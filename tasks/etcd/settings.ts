@@ -17,10 +17,7 @@ const removed: { since: string; pattern: RegExp }[] = [
   { since: '3.7', pattern: /^ETCD_(EXPERIMENTAL_[A-Z_]+|DISCOVERY|DISCOVERY_PROXY)=/ },
 ]
 
-/**
- * What ETCD_EXPERIMENTAL_… became in 3.6, whose names 3.7 no longer has (etcd 3.6's server/embed/config.go and
- * features).
- */
+/** What ETCD_EXPERIMENTAL_… became in 3.6 (its server/embed/config.go and features); 3.7 lacks the old names. */
 const gates: Record<string, string> = {
   STOP_GRPC_SERVICE_ON_DEFRAG: 'StopGRPCServiceOnDefrag',
   INITIAL_CORRUPT_CHECK: 'InitialCorruptCheck',
@@ -43,10 +40,7 @@ const broughtBy36 = /^(FEATURE_GATES|LOG_FORMAT|DISCOVERY_(?!PROXY$|FALLBACK$|SR
 const settingsOf = (environment: Record<string, string>): [name: string, setting: string][] =>
   Object.entries(environment).map(([name, value]) => [name, `${name}=${value}`])
 
-/**
- * Those of a person's settings that a version no longer has, each with the version that lacks it first, and its new
- * name.
- */
+/** A person's settings that a version no longer has, each with the version that lacks it first, and its new name. */
 export function removedSettings(
   environment: Record<string, string>,
   version: string,

@@ -22,7 +22,7 @@ export async function storageVersionOf(file: string): Promise<string | undefined
   try {
     const metas = await Promise.all([0, 1].map((index) => readMeta(handle, index)))
     const [newest] = metas
-      .flatMap((meta) => (meta ? [meta] : []))
+      .filter((meta) => meta !== undefined)
       .toSorted((a, b) => Number(b.transaction - a.transaction))
     if (!newest) return undefined
     const read: Read = (id) => readPage(handle, newest.pageSize, id)
@@ -55,10 +55,7 @@ async function versionIn(read: Read, root: Buffer, bucket: string, key: string):
   return /^\d+\.\d+\.\d+/.exec((await find(read, inBucket, key))?.value.toString() ?? '')?.[0]
 }
 
-/**
- * The first two pages are metas, of which the later one counts; where the second is depends on the page size of the
- * machine that made it.
- */
+/** The first two pages are metas, the later one counts; the page size of its maker says where the second lies. */
 async function readMeta(
   handle: FileHandle,
   index: number,
@@ -87,15 +84,13 @@ async function find(read: Read, page: Buffer, key: string): Promise<{ value: Buf
   const wanted = Buffer.from(key)
   if (kind === leaf) {
     for (const at of elements) {
-      const [flags, position, keySize, valueSize] = [0, 4, 8, 12].map((offset) => page.readUInt32LE(at + offset)) as [
-        number,
-        number,
-        number,
-        number,
-      ]
-      const start = at + position
+      const start = at + page.readUInt32LE(at + 4)
+      const [keySize, valueSize] = [page.readUInt32LE(at + 8), page.readUInt32LE(at + 12)]
       if (wanted.equals(page.subarray(start, start + keySize)))
-        return { value: page.subarray(start + keySize, start + keySize + valueSize), isBucket: flags === bucketFlag }
+        return {
+          value: page.subarray(start + keySize, start + keySize + valueSize),
+          isBucket: page.readUInt32LE(at) === bucketFlag,
+        }
     }
     return undefined
   }

@@ -32,10 +32,7 @@ const slowMs = 600_000
 /** etcd appends the SHA-256 of the database to it; the database itself is whole pages, so 512 divides its size. */
 const sumBytes = 32
 
-/**
- * Compares a file with the checksum that etcd appends to a snapshot. `damage` says what is wrong with it, undefined
- * where it is as etcd wrote it to the last bit. Needs no program of etcd.
- */
+/** Compares a file with the checksum that etcd appends to a snapshot, by no program of etcd; `damage`: what differs. */
 export async function checkSnapshot(
   file: string,
 ): Promise<{ sizeBytes: number; sha256: string; damage: string | undefined }> {
@@ -49,10 +46,7 @@ export async function checkSnapshot(
   }
 }
 
-/**
- * Whether it is a member's own database (member/snap/db): bbolt's whole pages, without the checksum that a snapshot
- * ends with.
- */
+/** Whether it is a member's own database (member/snap/db): bbolt's whole pages, without a snapshot's checksum. */
 export async function isBareDatabase(file: string): Promise<boolean> {
   return statSync(file).size % 512 === 0 && (await isDatabase(file))
 }
@@ -63,7 +57,7 @@ export async function isBareDatabase(file: string): Promise<boolean> {
  */
 export async function readSnapshot(cluster: Cluster, file: string, bare = false): Promise<SnapshotContent> {
   const damaged = (why: string): OperationError =>
-    new OperationError(`${file} is no whole snapshot: ${why}.`, {
+    new OperationError(`${file} is not a whole snapshot: ${why}.`, {
       hint: 'Use another backup; this one cannot be restored.',
     })
   const { program, args } = tool(await requireEtcdHere(cluster))
@@ -75,24 +69,13 @@ export async function readSnapshot(cluster: Cluster, file: string, bare = false)
   return { revision: Number(status.revision ?? 0), hash: BigInt(status.hash ?? 0).toString(16), sizeBytes, sha256 }
 }
 
-/**
- * Restores a snapshot into a data directory that must not be there yet.
- * @throws OperationError with the tool's last words
- */
+/** Restores a snapshot into a data directory not there yet. @throws OperationError with the tool's last words */
 export async function restoreSnapshot(cluster: Cluster, file: string, member: RestoredMember): Promise<void> {
   const { program, args } = tool(await requireEtcdHere(cluster))
-  const { name, peerURL, initialCluster, token, dataDirectory } = member
   const flags = [
-    '--name',
-    name,
-    '--initial-advertise-peer-urls',
-    peerURL,
-    '--initial-cluster',
-    initialCluster,
-    '--initial-cluster-token',
-    token,
-    '--data-dir',
-    dataDirectory,
+    ...['--name', member.name, '--initial-advertise-peer-urls', member.peerURL],
+    ...['--initial-cluster', member.initialCluster, '--initial-cluster-token', member.token],
+    ...['--data-dir', member.dataDirectory],
     ...(await sumFlags(file)),
   ]
   const result = await ask(program, [...args, 'restore', file, ...flags], { env: unheard('ETCDCTL_'), timeout: slowMs })
@@ -100,9 +83,8 @@ export async function restoreSnapshot(cluster: Cluster, file: string, member: Re
 }
 
 /**
- * /** The program that restores snapshots (one for each architecture of mixed hosts), and whether it can raise the
- * revision and mark all before as compacted: whoever watches or caches notices then, where it would otherwise see
- * revisions go back.
+ * The program that restores snapshots (one for each architecture of mixed hosts), and whether it can raise the revision
+ * and mark all before as compacted: whoever watches or caches notices then, and sees no revisions go back.
  */
 export async function restoreTool(
   cluster: Cluster,

@@ -10,15 +10,9 @@ export async function gatewayOrEtcdctl(
   sockets: number,
 ): Promise<{ gateway: Gateway; slow: boolean }> {
   const gateway = openGateway(cluster, sockets)
-  const answers = await Promise.all(
-    gateway.endpoints.map((endpoint) =>
-      gateway.read(endpoint, 'ha-etcd').then(
-        () => true,
-        (error: Error) => !isOff(error),
-      ),
-    ),
-  )
-  if (answers.every((on) => on)) return { gateway, slow: false }
+  const answers = await Promise.allSettled(gateway.endpoints.map((endpoint) => gateway.read(endpoint, 'ha-etcd')))
+  if (!answers.some((answer) => answer.status === 'rejected' && isOff(answer.reason as Error)))
+    return { gateway, slow: false }
   gateway.close()
   return { gateway: throughEtcdctl(cluster), slow: true }
 }
@@ -27,6 +21,8 @@ export async function gatewayOrEtcdctl(
 export const isOff = (error: Error & { status?: number }): boolean =>
   error.status === 404 || says.notAllowed(error.message)
 
+type Found = { header?: { revision?: number }; kvs?: object[] }
+
 function throughEtcdctl(cluster: Cluster): Gateway {
   const at = (endpoint: string): { endpoints: string[] } => ({ endpoints: [endpoint] })
   return {
@@ -34,11 +30,7 @@ function throughEtcdctl(cluster: Cluster): Gateway {
     put: (endpoint, key, value) => put(cluster, key, value, at(endpoint)),
     read: async (endpoint, key) => {
       const words = ['get', '--consistency=l', '--keys-only', '--', key]
-      const { header, kvs = [] } = await call<{ header?: { revision?: number }; kvs?: object[] }>(
-        cluster,
-        words,
-        at(endpoint),
-      )
+      const { header, kvs = [] } = await call<Found>(cluster, words, at(endpoint))
       return { found: kvs.length > 0, revision: Number(header?.revision ?? 0) }
     },
     keysBelow: async (endpoint, prefix) =>

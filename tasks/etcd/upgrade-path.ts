@@ -63,19 +63,15 @@ export function downgradePath(from: string, to: string, environment: Record<stri
   const fault = compareVersions(to, from) < 0 && faultOf(to)
   if (fault) return impossible(fault)
   if (toMajor !== major) return impossible(`There is no way from etcd ${from} to another major version.`)
+  const instead = `Restore a backup of ${major}.${toMinor} where that runs.`
   if (toMinor < minor && minor < 6)
-    return impossible(
-      `etcd ${major}.${minor} has no way down: only 3.6 and later have one. Restore a backup of ` +
-        `${major}.${toMinor} where that runs.`,
-    )
+    return impossible(`etcd ${major}.${minor} has no way down: only 3.6 and later have one. ${instead}`)
   if (toMinor < minor - 1)
     return impossible(`Go down to etcd ${major}.${minor - 1} first: one minor version at a time.`)
-  for (const { name, was } of settingsToCome(environment, to).filter(() => toMinor < minor))
-    first.push(
-      `Take ${name} out of etcd.environment and run up: etcd ${major}.${toMinor} does not know it.`.concat(
-        was ? ` There it is ${was}.` : '',
-      ),
-    )
+  for (const { name, was } of settingsToCome(environment, to).filter(() => toMinor < minor)) {
+    const before = was ? ` There it is ${was}.` : ''
+    first.push(`Take ${name} out of etcd.environment and run up: etcd ${major}.${toMinor} does not know it.${before}`)
+  }
   return { first, beware }
 }
 

@@ -14,10 +14,11 @@ export interface RunningVersion {
 }
 
 /** The cluster as it is once every member runs that version: its programs have that version and no other. */
-export const atVersion = (cluster: Cluster, version: string): Cluster => ({
-  ...cluster,
-  etcd: { ...cluster.etcd, version, upgradingTo: undefined, looksOnly: undefined },
-})
+export function atVersion(cluster: Cluster, version: string): Cluster {
+  const { etcd } = cluster
+  const keptBinaries = version === etcd.version ? etcd.keptBinaries : undefined
+  return { ...cluster, etcd: { ...etcd, version, keptBinaries, upgradingTo: undefined, looksOnly: undefined } }
+}
 
 /** What every member that answers runs; who does not answer is left out. */
 export async function runningVersions(cluster: Cluster): Promise<RunningVersion[]> {

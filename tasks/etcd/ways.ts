@@ -6,10 +6,7 @@ import type { EtcdSource } from '../core/schema.ts'
 
 export type Way = Exclude<EtcdSource, 'auto'>
 
-/**
- * What a way got: the folder of the programs, their version, and in words where they come from and who vouches for
- * them.
- */
+/** What a way got: the programs' folder and version; `told`: where they come from and who vouches for them. */
 export interface Got {
   folder: string
   version: string

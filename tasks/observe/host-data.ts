@@ -19,6 +19,10 @@ export interface HostData {
   last: number
   /** The token that a restored member's data was restored under. */
   restored: string
+  /** In bytes: what its disk has left for etcd's data, its database, and all that its member has. */
+  free: number
+  database: number
+  size: number
 }
 
 /** What a member's whole log says, as the role's module etcd_log finds it. */
@@ -41,8 +45,8 @@ export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts
   return (await inspect(cluster, hosts, {})).map(({ host, answer }) => {
     if (answer.foreign)
       throw refusal(cluster, { code: 'host-of-other-cluster', host: host.name }, 'Nothing was changed: ')
-    const { running, has_data: hasData, commit, last, restored } = answer
-    return { host, running, hasData, commit, last, restored }
+    const { running, has_data: hasData, commit, last, restored, free, database, size } = answer
+    return { host, running, hasData, commit, last, restored, free, database, size }
   })
 }
 
@@ -60,13 +64,9 @@ export async function lookAtLogs(cluster: Cluster, hosts: Host[]): Promise<LogDa
   }))
 }
 
-interface Inspected {
-  running: boolean
+interface Inspected extends Omit<HostData, 'host' | 'hasData'> {
   has_data: boolean
-  commit: number
-  last: number
   foreign: boolean
-  restored: string
   old_requests?: { before_3_6: string; before_3_7: string }
   programs?: string
 }
@@ -99,6 +99,6 @@ async function inspect(
  * must show before the first change.
  * @throws OperationError for a host that cannot be worked on, or has certificates of another authority
  */
-export async function requireReachable(cluster: Cluster, hosts: Host[]): Promise<void> {
-  await withCopies(cluster, (copy) => lookAtData({ ...copy, hosts }, hosts), authorityKeys(cluster))
+export async function requireReachable(cluster: Cluster, hosts: Host[]): Promise<HostData[]> {
+  return withCopies(cluster, (copy) => lookAtData({ ...copy, hosts }, hosts), authorityKeys(cluster))
 }

@@ -2,12 +2,13 @@
 import { existsSync, readdirSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { replacing } from '../core/record.ts'
-import { clock, sleep } from '../core/run.ts'
+import { clock, sleep, today } from '../core/run.ts'
 import { askMembers } from '../etcd/ask.ts'
 import { findEtcd } from '../etcd/binaries.ts'
-import { leaves } from '../etcd/certificates.ts'
+import { certificateAt, hasExpired, leaves } from '../etcd/certificates.ts'
 import { limitMs } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
+import { overTheWay, tripsOfLook } from '../etcd/round-trip.ts'
 import type { Act, Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
 import { isSettled, seenIn } from './seen.ts'
@@ -38,10 +39,11 @@ const patienceMs = 15_000
 export async function look(cluster: Cluster, scope: Scope = {}, since?: Since): Promise<Observation> {
   await reachMembers(cluster)
   const up = whoAnswers(scope, since)
-  const deadline = clock() + (scope.patienceMs ?? patienceMs)
+  const began = clock()
+  const isLate = (): boolean => clock() > began + overTheWay(scope.patienceMs ?? patienceMs, tripsOfLook)
   for (let round = 1; ; round++) {
-    const seen = await lookOnce(cluster, scope, since, () => limitMs * round)
-    if ((isSettled(seen, round) && up.every((host) => seen.hosts[host]?.answer)) || clock() > deadline) return seen
+    const seen = await lookOnce(cluster, scope, since, limitMs * round)
+    if ((isSettled(seen, round) && up.every((host) => seen.hosts[host]?.answer)) || isLate()) return seen
     await sleep(300)
   }
 }
@@ -56,17 +58,12 @@ function whoAnswers({ up = [] }: Scope, since: Since | undefined): string[] {
   return [...before, ...started]
 }
 
-async function lookOnce(
-  cluster: Cluster,
-  scope: Scope,
-  since: Since | undefined,
-  limit: () => number,
-): Promise<Observation> {
+async function lookOnce(cluster: Cluster, scope: Scope, since?: Since, limit = limitMs): Promise<Observation> {
   const recorded = cluster.hosts.map(({ name }) => name)
   const hosts = [...cluster.hosts, ...(scope.coming ?? []).filter(({ name }) => !recorded.includes(name))]
   const { version, upgradingTo } = cluster.etcd
   const [told, ready, programs] = await Promise.all([
-    askMembers(cluster, { hosts, limit }),
+    askMembers(cluster, { hosts, limit: () => limit }),
     readiness(cluster, scope, since),
     scope.version ? findEtcd({ ...cluster, etcd: { ...cluster.etcd, version: scope.version } }) : undefined,
   ])
@@ -103,9 +100,23 @@ async function readiness(
   if (since && !['bring up', 'remove host'].includes(since.act.do))
     return ({ name }) => since.seen.hosts[name]?.ready === true
   const up = (await vms.states(cluster)).filter((state) => state.up).map(({ name }) => name)
-  const lacking = leaves(cluster).filter(({ certificate, key }) => !existsSync(certificate) || !existsSync(key))
-  return ({ name, connection }) =>
-    up.includes(name) && connection !== undefined && !lacking.some(({ title }) => title.startsWith(`${name}/`))
+  const lacking = hostsToCertify(cluster)
+  return ({ name, connection }) => up.includes(name) && connection !== undefined && !lacking.has(name)
+}
+
+/**
+ * The hosts of which a certificate or its key is not here, or is not valid now: one that has expired, or that a wrong
+ * clock made, is as good as none, and bringing the host up issues it again.
+ */
+export function hostsToCertify(cluster: Cluster, now = today()): Set<string> {
+  const lacking = leaves(cluster).filter(({ certificate, key }) => !existsSync(key) || !isValid(certificate, now))
+  return new Set(lacking.flatMap(({ host }) => host ?? []))
+}
+
+function isValid(path: string, now: Date): boolean {
+  const certificate = certificateAt(path)
+  const begun = certificate !== undefined && Date.parse(certificate.validFrom) <= now.getTime()
+  return begun && !hasExpired(certificate, now)
 }
 
 const isEmpty = ({ name }: Host, since: Since | undefined): boolean =>

@@ -19,16 +19,11 @@ export function seenIn(answers: Answers, recorded: string[]): Seen {
   const able = hosts.find((one) => isWell(one))?.status
   const leader = able?.ok ? known.find(({ status }) => status.memberId === able.value.leaderId) : undefined
   const judged = judge({ ...answers, hosts: hosts.filter(({ host }) => recorded.includes(host.name)) })
+  const all = hosts.map(({ host }) => host)
   const listed = able && members?.ok ? members.value : undefined
   return {
     answers: Object.fromEntries(hosts.map((one) => [one.host.name, answerOf(one)])),
-    members: listed?.map((member) =>
-      memberSeen(
-        member,
-        hosts.map(({ host }) => host),
-        listed,
-      ),
-    ),
+    members: listed?.map((member) => memberSeen(member, all, listed)),
     leader: leader?.name,
     strict: known.some(({ status }) => compareVersions(status.version, '3.5.30') < 0),
     downgradingTo: known.find(({ status }) => status.downgradingTo)?.status.downgradingTo,

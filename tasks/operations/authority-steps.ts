@@ -1,7 +1,8 @@
-// What a change of the authority is made of: the three kinds of steps, each with the proof that every member does as it
-// must.
+// A change of the authority: its three kinds of steps, each with the proof that every member does as it must.
 import type { Cluster, Host } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
+import { clock, sleep } from '../core/run.ts'
 import type { Authority } from '../core/x509.ts'
 import { type ChangeStage, readOther } from '../etcd/authority-change.ts'
 import { authorityCertificate, leaves, reasonToIssue } from '../etcd/certificates.ts'
@@ -20,7 +21,6 @@ export interface ChangeStep {
   write: (cluster: Cluster) => Promise<string[]>
   /** Whether etcd must start again to know: then the role restarts one member at a time. */
   restarts: boolean
-  /** What `missing` looks for, in words. */
   proof: string
   /** Why the proof cannot be made; false where it can. */
   unproven?: () => string | false
@@ -52,7 +52,7 @@ export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]
 }
 
 /** Both are trusted everywhere, so nobody is refused meanwhile. etcd reads its leaves at every handshake. */
-export function issueAnew(
+export function issueAll(
   title: string,
   start: (cluster: Cluster) => void,
   makes: ChangeStage,
@@ -74,9 +74,8 @@ export function issueAnew(
       const other = (await servedCertificates(cluster))
         .filter((one) => !isInstalled(one))
         .map(({ host, port }) => `${host.name} (${port} port)`)
-      return other.length > 0
-        ? `another certificate than the one here is served by, or our client is refused by ${other.join(', ')}`
-        : undefined
+      const wrong = 'another certificate than the one here is served by, or our client is refused by'
+      return other.length > 0 ? `${wrong} ${other.join(', ')}` : undefined
     },
     between: aroundRotateCa.identify,
   }
@@ -114,7 +113,6 @@ export function dueLeaves(cluster: Cluster): string[] {
   )
 }
 
-/** The hosts whose member lets a client of that authority in. */
 async function whoAdmits(cluster: Cluster, authority: Authority): Promise<string[]> {
   const as = await clientOf(authority, cluster.name, 1)
   const admits = async (host: Host): Promise<string[]> =>
@@ -129,5 +127,19 @@ function theOther(cluster: Cluster): Authority | string {
   } catch (error) {
     if (error instanceof OperationError) return error.message
     throw error
+  }
+}
+
+const proofMs = 10_000
+
+/** Looks for what is missing until nothing is. @throws OperationError saying it, after ten seconds */
+export async function prove(cluster: Cluster, missing: () => Promise<string | undefined>): Promise<void> {
+  for (const deadline = clock() + proofMs; ; await sleep(200)) {
+    const words = await missing()
+    if (words === undefined) return
+    if (clock() > deadline)
+      throw new OperationError(`${words}.`, {
+        hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}`,
+      })
   }
 }

@@ -5,22 +5,18 @@ import { type Backup, doubts, surplus, whoseAndWhen } from '../acts/backup-store
 import { makeBackup, source } from '../acts/make-backup.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import type { Task } from '../core/pipeline.ts'
 import { clock, run, today } from '../core/run.ts'
-import { bytes } from '../core/terminal.ts'
+import { areOrIs, bytes } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import type { Observation } from '../plans/types.ts'
 import * as verify from '../verify/index.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
-import { carryOutSteps, look, type Step, stepsOf } from './steps.ts'
+import { carryOutSteps, look, type Step } from './steps.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
 
-/**
- * Guard, save, check, prove, keep, verify. A run that was killed leaves nothing that counts, and the next one tidies
- * up.
- */
+/** Guard, save, check, prove, keep, verify. What a killed run left counts for nothing; the next one removes it. */
 export async function backup(
   cluster: Cluster,
   { keep, plan }: { keep: number | undefined; plan: boolean },
@@ -33,12 +29,19 @@ export async function backup(
       down = await guard(cluster)
       if (plan) from = await source(cluster)
     }),
-    ...stepsOf(backupTasks(cluster, made), () => [
-      `save a snapshot from ${from?.name}`,
-      'check it against its own checksum',
-      'restore it into an etcd on 127.0.0.1 that is thrown away, and compare its data with the live one',
-      `keep it below ${cluster.paths.backups}`,
-    ]),
+    {
+      title: 'Save a snapshot, check it, and prove it by restoring it',
+      task: async (_, task) => {
+        Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
+        run().changes.push(`kept backup ${basename(made.folder ?? '')}`)
+      },
+      would: () => [
+        `save a snapshot from ${from?.name}`,
+        'check it against its own checksum',
+        'restore it into an etcd on 127.0.0.1 that is thrown away, and compare its data with the live one',
+        `keep it below ${cluster.paths.backups}`,
+      ],
+    },
     ...(keep
       ? [
           {
@@ -68,36 +71,17 @@ export async function backup(
     'backup',
     `Kept in ${folder}: revision ${metadata?.revision}, ${metadata?.keys} keys, ` +
       `${bytes(metadata?.sizeBytes ?? 0)}; restored once, its data is the live one's.`,
-    {
-      folder,
-      metadata,
-    },
+    { folder, metadata },
   )
 }
 
-/** The steps that make one backup; `made` gets what was kept. */
-function backupTasks(cluster: Cluster, made: Partial<Made>): Task[] {
-  return [
-    {
-      title: 'Save a snapshot, check it, and prove it by restoring it',
-      task: async (_, task) => {
-        Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
-        run().changes.push(`kept backup ${basename(made.folder ?? '')}`)
-      },
-    },
-  ]
-}
-
-/**
- * A backup takes nobody down, and is wanted most while a host is: a quorum that commits is enough.
- * @returns the hosts that are down
- */
+/** A backup is wanted most while a host is down: a quorum that commits is enough. @returns the hosts that are down */
 async function guard(cluster: Cluster): Promise<string[]> {
   const seen = await lookFirst(cluster)
   const down = silentHosts(seen)
-  refuseUnhealthy(cluster, seen, { allowDown: down, allow: ['no-space', 'takes-no-writes'] })
+  refuseUnhealthy(cluster, seen, { allowDown: down, allow: ['disk-full', 'no-space', 'takes-no-writes'] })
   run().warnings.push(...doubts(cluster, clock()))
-  if (down.length > 0) run().warnings.push(`${down.join(', ')} is down: see ${command(cluster, 'verify')}`)
+  if (down.length > 0) run().warnings.push(`${areOrIs(down)} down: see ${command(cluster, 'verify')}`)
   return down
 }
 

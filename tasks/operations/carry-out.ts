@@ -13,8 +13,7 @@ import type { Act, Observation, Obstacle, Rules } from '../plans/types.ts'
 import { linesOf, titleOf } from '../plans/words.ts'
 
 /**
- * Carries out what the rules say from here. What the plan foresaw is compared with what came; a difference goes to the
- * log, and the plan is made again from what is there.
+ * Carries out what the rules say from here. The log has each difference between what was foreseen and what came.
  * @returns what is there at the end
  * @throws OperationError when something stops it; nothing is begun that could not come to its end
  */
@@ -76,7 +75,7 @@ function requirePlan(cluster: Cluster, plan: Plan, seen: Observation, first: boo
 }
 
 /** With damaged data somewhere nobody commits: that is no loss of the quorum. */
-function findingOf(obstacle: Obstacle, { findings }: Observation): Finding {
+export function findingOf(obstacle: Obstacle, { findings }: Observation): Finding {
   if (obstacle.code === 'refused') return { code: 'refused', what: titleOf(obstacle.act), reason: obstacle.why }
   const corrupt = obstacle.code === 'no-quorum' && findings.find(({ code }) => code === 'corrupt')
   return corrupt || obstacle

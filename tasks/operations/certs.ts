@@ -11,6 +11,7 @@ import {
   type CertificateReport,
   certificateReport,
   daysLeft,
+  issuingAuthority,
   leaves,
   reasonToIssue,
   trustedAuthorities,
@@ -20,39 +21,30 @@ import { servedCertificates } from './served.ts'
 
 /** One certificate; what is not known, because there is none, is null. */
 interface Row {
-  /** Below certs/<cluster>/. */
   file: string
   path: string
   subject: string | null
   notAfter: string | null
   daysLeft: number | null
-  /** Of two authorities, the one that issues. */
   issues?: boolean
-  /** Why rotate-certs would issue it again. */
   renew: string | null
-  /**
-   * What its host serves: this one, another one, or it could not be asked. Not there for the authority and the
-   * client's.
-   */
+  /** What its host serves; not there for the authority's and the client's, which no host serves. */
   served?: { state: 'this one' | 'another one' | 'unknown'; daysLeft: number | null }
 }
 
-/**
- * Prints the table or, with --json, the data.
- * @throws OperationError when one is within the warning window: exit code 1, for cron
- */
+/** Prints what there is. @throws OperationError when one is within the warning window: exit code 1, for cron */
 export async function certs(cluster: Cluster): Promise<void> {
   const rows = await gather(cluster)
   const warning = authorityWarning(cluster)
-  const near = rows.filter((row) => isNear(row, cluster.pki.renewBeforeDays))
   const { renewBeforeDays } = cluster.pki
+  const near = rows.filter((row) => isNear(row, renewBeforeDays))
   const data = { cluster: cluster.name, renewBeforeDays, certificates: rows, warning: warning ?? null }
   print(`${run().json ? JSON.stringify(data) : render(cluster, rows, warning)}\n`)
+  authorityCertificate(cluster)
   if (near.length === 0) return
   const authority = near.some(({ file }) => file === 'ca.crt')
   throw new OperationError(
-    `${near.map(({ file }) => file).join(', ')}: to be renewed, or within ` +
-      `${cluster.pki.renewBeforeDays} days of the end.`,
+    `${near.map(({ file }) => file).join(', ')}: must be renewed, or ends within ${renewBeforeDays} days.`,
     {
       hint: authority
         ? 'An authority ends, and every certificate that it signed with it. Change it while the cluster ' +
@@ -63,7 +55,7 @@ export async function certs(cluster: Cluster): Promise<void> {
 }
 
 async function gather(cluster: Cluster): Promise<Row[]> {
-  const authority = authorityCertificate(cluster)
+  const authority = issuingAuthority(cluster)
   if (!authority) throw refusal(cluster, { code: 'no-certificates', at: cluster.paths.certs })
   const [reports, served] = [certificateReport(cluster), await servedCertificates(cluster)]
   const reportOf = (path: string): CertificateReport | undefined => reports.find((report) => report.path === path)
@@ -84,24 +76,17 @@ async function gather(cluster: Cluster): Promise<Row[]> {
   return [...ofAuthorities, ...ofLeaves]
 }
 
-function row(file: string, path: string, report: CertificateReport | undefined, renew?: string): Row {
-  return {
-    file,
-    path,
-    subject: report?.subject ?? null,
-    notAfter: report?.notAfter ?? null,
-    daysLeft: report?.daysLeft ?? null,
-    renew: renew ?? null,
-  }
-}
+const row = (file: string, path: string, report: CertificateReport | undefined, renew?: string): Row => ({
+  file,
+  ...(report ?? { path, subject: null, notAfter: null, daysLeft: null }),
+  renew: renew ?? null,
+})
 
 const isNear = ({ renew, daysLeft, served }: Row, window: number): boolean =>
   renew !== null || [daysLeft, served?.daysLeft ?? null].some((days) => days !== null && days < window)
 
 function render(cluster: Cluster, rows: Row[], warning: string | undefined): string {
-  const header = ['CERTIFICATE', 'DAYS LEFT', 'ENDS', 'ITS HOST SERVES', 'WOULD BE RENEWED'].map((title) =>
-    chalk.dim(title),
-  )
+  const titles = ['CERTIFICATE', 'DAYS LEFT', 'ENDS', 'ITS HOST SERVES', 'WOULD BE RENEWED']
   const lines = rows.map((one) => {
     const colour = isNear(one, cluster.pki.renewBeforeDays) ? chalk.yellow : chalk.green
     const served = one.served
@@ -122,5 +107,5 @@ function render(cluster: Cluster, rows: Row[], warning: string | undefined): str
     : ''
   const title = `${chalk.bold(cluster.name)}: certificates in ${cluster.paths.certs}`
   const last = warning ? `\n\n${chalk.yellow(plain(warning))}` : ''
-  return `${title}\n\n${table([header, ...lines])}${install}${last}`
+  return `${title}\n\n${table([titles.map((title) => chalk.dim(title)), ...lines])}${install}${last}`
 }

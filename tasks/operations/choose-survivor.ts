@@ -1,4 +1,4 @@
-// From whose data a cluster without a quorum is formed anew, and when not at all. Pure: it asks nobody.
+// From whose data a cluster without a quorum is formed again, and when not at all. Pure: it asks nobody.
 import type { Finding } from '../etcd/findings.ts'
 import { quorum } from '../etcd/membership.ts'
 import type { HostData } from '../observe/host-data.ts'
@@ -7,8 +7,7 @@ import type { HostData } from '../observe/host-data.ts'
 export type Choice = { survivor: HostData } | { finding: Finding }
 
 /**
- * The one whose data goes furthest: what a member knew to be committed is the same everywhere, so more is more of the
- * same.
+ * The one whose data goes furthest: what a member knew to be committed is the same everywhere.
  * @param insist the person says that what else there is of data is lost for good
  * @param from the only one that may be taken
  */
@@ -20,6 +19,8 @@ export function chooseSurvivor(there: HostData[], insist: boolean, from?: string
   if (withData.length === 0) return { finding: { code: 'all-data-lost' } }
   if (from && !survivor) return { finding: { code: 'no-data', host: from, hosts: names(sorted) } }
   if (!survivor || (!insist && withData.length >= quorum(there.length)))
-    return { finding: { code: 'data-quorum', hosts: names(withData) } }
+    return {
+      finding: { code: 'data-quorum', hosts: names(withData), well: withData.filter(({ running }) => running).length },
+    }
   return { survivor }
 }

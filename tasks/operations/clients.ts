@@ -17,10 +17,7 @@ export const aroundRestore = {
 
 const fileOf = ({ paths }: Cluster, name: string): string => join(paths.certs, name)
 
-/**
- * rotate-ca: a client that reads the authority only at its start, as kube-apiserver does, must be restarted to trust
- * the next.
- */
+/** rotate-ca: a client that reads the authority only at its start (kube-apiserver) must restart to trust the next. */
 export const aroundRotateCa = {
   /** Before certificates are issued by the other authority. */
   trust: (cluster: Cluster): string =>

@@ -1,5 +1,4 @@
-// defrag: gives the members' free space back to their disks, one member at a time; with `disarm` the whole cure of
-// NOSPACE.
+// defrag: gives the members' free space back to their disks, one by one; with `disarm` the whole cure of NOSPACE.
 import type { Cluster } from '../core/cluster.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { bytes } from '../core/terminal.ts'
@@ -12,14 +11,12 @@ import { carryOut, planLines } from './carry-out.ts'
 import { requireHealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
 
-/**
- * Guard, (compact,) defragment in turn, (disarm, write,) verify. Run again after a kill, it starts over: no step harms
- * twice.
- */
+/** Guard, (compact,) defragment in turn, (disarm, write,) verify. After a kill it starts over: no step harms twice. */
 export async function defrag(cluster: Cluster, { disarm, plan }: { disarm: boolean; plan: boolean }): Promise<void> {
   const rules = defragRules(disarm)
   const scope = { membersOnly: true, up: cluster.hosts.map(({ name }) => name) }
-  const guard = (): Promise<void> => requireHealthy(cluster, disarm ? { verb: 'defrag --disarm' } : {})
+  const guard = (): Promise<void> =>
+    requireHealthy(cluster, { allow: ['disk-full'], ...(disarm && { verb: 'defrag --disarm' }) })
   if (plan) {
     await guard()
     return sayPlan(cluster, 'defrag', [...planLines(cluster, rules, await look(cluster, scope)), 'verify'])

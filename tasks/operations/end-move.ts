@@ -8,13 +8,8 @@ import { lookAtLogs } from '../observe/host-data.ts'
  * The version to go on with: the newer of the two, which reads what either wrote. But where the upgrade stopped before
  * the member was made ready for it (old-requests.ts), the older one.
  */
-async function versionAfter(
-  { version = '' }: Cluster['etcd'],
-  to: string,
-  cluster: Cluster,
-  from?: Host,
-): Promise<string> {
-  const [older = '', newer = ''] = [version, to].toSorted(compareVersions)
+async function versionAfter(cluster: Cluster, to: string, from?: Host): Promise<string> {
+  const [older = '', newer = ''] = [cluster.etcd.version ?? '', to].toSorted(compareVersions)
   const minor = minorOf(newer)
   if (!from || (minor !== '3.6' && minor !== '3.7')) return newer
   const [found] = await lookAtLogs(cluster, [from])
@@ -30,12 +25,9 @@ async function versionAfter(
 export async function endMove(cluster: Cluster, from?: Host): Promise<string> {
   const { upgradingTo } = cluster.etcd
   if (!upgradingTo) return ''
-  const version = await versionAfter(cluster.etcd, upgradingTo, cluster, from)
+  const version = await versionAfter(cluster, upgradingTo, from)
   cluster.etcd.version = version
   cluster.etcd.upgradingTo = undefined
   await requireEtcd(cluster)
-  return (
-    `The way to etcd ${upgradingTo}, which was begun, ends with that: every member runs ` +
-    `etcd ${version} from then on.`
-  )
+  return `The way to etcd ${upgradingTo}, which was begun, ends: every member runs etcd ${version} from then on.`
 }

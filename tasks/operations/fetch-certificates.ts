@@ -1,5 +1,4 @@
-// certs/<cluster>/ is lost, and the hosts have what was installed on them: all but the authority's key. It is taken
-// back.
+// Taking back what is lost of certs/<cluster>/ from the hosts: they have all but the authority's key.
 import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
@@ -60,7 +59,7 @@ interface Silent {
   why: OperationError
 }
 
-/** Leaves that are missing are issued anew where the authority's key is here. */
+/** Leaves that are missing are issued where the authority's key is here. */
 function refuseIncomplete(cluster: Cluster, lost: string[][], taken: string[], { hosts, why }: Silent): void {
   const { certificate: ca, key } = authorityFiles(cluster)
   if (!isLost([ca]) && existsSync(key)) return

@@ -3,7 +3,7 @@ import { type Begun, type Cluster, type Host, hostNamed } from '../core/cluster.
 import { inOrder, type Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
-import { type Member, memberList } from '../etcd/etcdctl.ts'
+import { memberList } from '../etcd/etcdctl.ts'
 import { removeMember, voters } from '../etcd/member-changes.ts'
 import { memberOf } from '../etcd/membership.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
@@ -18,10 +18,7 @@ const startSeconds = 1800
 
 export type Stands = 'not formed' | 'forced' | 'raising' | 'formed'
 
-/**
- * How far an earlier run came: the new cluster may be there, with or without the setting that forms it, or about to be
- * raised.
- */
+/** How far an earlier run came; `forced`: the new cluster still has the setting that forms it. */
 export async function whereItStands(cluster: Cluster): Promise<Stands> {
   if (isRaising(cluster)) return 'raising'
   if (!cluster.begun || (await voters(cluster)).length === 0) return 'not formed'
@@ -88,14 +85,9 @@ function partSteps(cluster: Cluster, there: HostData[], survivor: HostData): Ste
 /** What is lost for good, in sentences. */
 export const loss = (there: HostData[], { host, commit }: HostData): string => {
   const others = there.filter((one) => one.host !== host && one.hasData).map((one) => one.host.name)
-  const aside =
-    others.length > 0
-      ? ` What ${others.join(' and ')} still ${others.length === 1 ? 'has' : 'have'} of data is moved aside.`
-      : ''
-  return (
-    `Every write after its raft index ${commit} is lost for good, acknowledged ones too.${aside} A ` +
-    'copy of its data is kept.'
-  )
+  const aside = others.length > 0 ? ` The data of ${others.join(' and ')} is moved aside.` : ''
+  const lost = `Every write after its raft index ${commit} is lost for good, acknowledged ones too.`
+  return `${lost}${aside} A copy of its data is kept.`
 }
 
 /**
@@ -110,8 +102,9 @@ function settleSteps(cluster: Cluster, host: Host, raises: boolean): Step[] {
       task: async () => {
         const endpoints = [host.clientURL]
         // Where its log lagged behind its database, etcd may have kept them in its list (etcd-io/etcd#20055).
-        for (const { id } of strangers(host, await memberList(cluster, { endpoints })))
-          await removeMember(cluster, id, endpoints)
+        const members = await memberList(cluster, { endpoints })
+        const kept = memberOf(host, members)
+        for (const { id } of members.filter((one) => one !== kept)) await removeMember(cluster, id, endpoints)
       },
     },
     ...(raises || isRaising(cluster) ? raiseTasks(cluster, host, (begun) => note(cluster, begun)) : []),
@@ -126,9 +119,6 @@ function settleSteps(cluster: Cluster, host: Host, raises: boolean): Step[] {
 /** The hosts that come back may still bear the tokens before. */
 const formerTokensOf = (begun: Begun | undefined): Partial<Begun> =>
   begun?.formerTokens ? { formerTokens: begun.formerTokens } : {}
-
-const strangers = (host: Host, members: Member[]): Member[] =>
-  members.filter((member) => member !== memberOf(host, members))
 
 /** The role on one host, as if it were the only one. */
 function alone(cluster: Cluster, { name }: Host, more: Record<string, string>): Task[] {

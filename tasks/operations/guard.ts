@@ -42,21 +42,31 @@ export async function requireHealthy(cluster: Cluster, options: GuardOptions = {
 export async function lookFirst(cluster: Cluster, scope: Scope = { membersOnly: true }): Promise<Observation> {
   if (run().writes) await vms.mendKeepers(cluster)
   const seen = await look(cluster, scope)
-  const isOut = seen.members !== undefined && (await keepsUsOut(cluster))
+  // Beside damaged data it is told first: to lower the alarm, and only then to be kept out, would serve damaged data.
+  const answers = seen.members !== undefined || seen.findings.some(({ code }) => code === 'corrupt')
+  const isOut = answers && (await keepsUsOut(cluster))
   return isOut ? { ...seen, findings: [...seen.findings, { code: 'auth-enabled', name: commonNames.client }] } : seen
 }
 
-/** Where a quorum would be there if nobody hung. @throws OperationError */
-export async function refuseHanging(cluster: Cluster): Promise<void> {
+/** Where something else than a new cluster helps. @throws OperationError */
+export async function refuseCurable(cluster: Cluster, from: string | undefined): Promise<void> {
   const { findings } = await lookFirst(cluster)
-  const hung = findings.find(({ code }) => code === 'member-frozen')
-  if (hung && !findings.some(({ code }) => code === 'no-quorum'))
-    throw refusal(cluster, hung, `${cluster.name} is not healthy enough, and nothing was changed: `)
+  const found = curable(findings, from)
+  if (found) throw refusal(cluster, found, `${cluster.name} is not healthy enough, and nothing was changed: `)
+}
+
+/** An alarm of damaged data; or that members hang which would be a quorum, unless a person names who goes on. Pure. */
+export function curable(findings: Finding[], from: string | undefined): Finding | undefined {
+  const of = (code: Code): Finding | undefined => findings.find((one) => one.code === code)
+  return of('corrupt') ?? (from || of('no-quorum') ? undefined : of('member-frozen'))
 }
 
 /** As requireHealthy, by what was seen. */
-export function refuseUnhealthy(cluster: Cluster, seen: Observation, options: GuardOptions): void {
-  const found = obstacle(seen, options)
+export const refuseUnhealthy = (cluster: Cluster, seen: Observation, options: GuardOptions): void =>
+  refuse(cluster, obstacle(seen, options))
+
+/** @throws OperationError where there is an obstacle */
+export function refuse(cluster: Cluster, found: Finding | undefined): void {
   if (found) throw refusal(cluster, found, `${cluster.name} is not healthy enough, and nothing was changed: `)
 }
 
@@ -73,8 +83,35 @@ export function obstacle(
   return firstOf(findings, { ...options, allowDown: about })
 }
 
-/** What stops an operation though it is about the host. */
-const ofAnyHost: Code[] = ['no-quorum', 'other-name', 'other-peer-url', 'other-client-url', 'corrupt', 'no-space']
+/**
+ * What keeps members from a move to another etcd, and who may be down. One that was begun goes on where no quorum
+ * commits, but not beside damaged data, nor where nobody could be asked; who ends a downgrade makes way for the cure
+ * of what is down. Pure.
+ */
+export function obstacleToMove(seen: Observation, verb: string): { found: Finding | undefined; down: string[] } {
+  const { findings, recorded, hosts, members, upgradingTo } = seen
+  const mayBeDown = upgradingTo !== undefined || verb === 'downgrade --cancel'
+  const down = mayBeDown ? recorded.filter((host) => !hosts[host]?.answer) : []
+  // with a full database, too: it is cured once all run
+  const allow: Code[] = down.length > 0 ? ['no-space', 'takes-no-writes', 'tls-refused'] : []
+  const asks = { verb: upgradingTo ? '' : verb, allowDown: down, allow, joins: verb === 'upgrade' }
+  const isAsked = !upgradingTo || members || findings.some(({ code }) => code === 'corrupt' || isOfHere(code))
+  return { found: isAsked ? obstacle(seen, asks) : undefined, down }
+}
+
+/** What is wrong on this machine, so that no member was asked: that says nothing of a quorum. */
+const isOfHere = (code: Code): boolean => rankOf(code) <= rankOf('no-client-certificate')
+
+/** What stops an operation though it is about the host: by a wrong clock a new member would be cut off, too. */
+const ofAnyHost: Code[] = [
+  'tls-refused',
+  'no-quorum',
+  'other-name',
+  'other-peer-url',
+  'other-client-url',
+  'corrupt',
+  'no-space',
+]
 
 /** The first in the ranking that stops an operation. */
 export const firstOf = (findings: Finding[], options: GuardOptions): Finding | undefined =>

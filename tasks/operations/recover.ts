@@ -3,6 +3,7 @@ import { withCopies } from '../copies.ts'
 import { type Cluster, type Host, hostNamed, refuseHalfDone } from '../core/cluster.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
+import { forgetReplacing } from '../core/record.ts'
 import { print, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { table } from '../core/terminal.ts'
@@ -22,15 +23,13 @@ import { chooseSurvivor } from './choose-survivor.ts'
 import { aroundRestore } from './clients.ts'
 import { endMove } from './end-move.ts'
 import { formSteps, loss, note, whereItStands } from './form-cluster.ts'
-import { refuseHanging } from './guard.ts'
+import { refuseCurable } from './guard.ts'
 import { cannotRaise } from './revision.ts'
+import { refuseSmall } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { doSteps, hostSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
-/**
- * See what is there, choose, agree, form the new cluster, bring the others back, verify. Run again after a kill, it
- * goes on where it was.
- */
+/** See, choose, agree, form the new cluster, bring the others back, verify. After a kill, it goes on where it was. */
 export async function recover(
   cluster: Cluster,
   { from, plan }: { from: string | undefined; plan: boolean },
@@ -39,7 +38,7 @@ export async function recover(
   if (cluster.begun?.verb === 'restore') refuseHalfDone(cluster)
   await reachMembers(cluster)
   await refuseQuorum(cluster, plan)
-  if (!from && !cluster.begun) await refuseHanging(cluster)
+  if (!cluster.begun) await refuseCurable(cluster, from)
   if (plan) return sayPlan(cluster, 'recover', await withCopies(cluster, (copy) => planned(copy, from)))
   const there = await prepare(cluster)
   await refuseQuorum(cluster, false) // the hosts that were down may have been all that was missing
@@ -50,7 +49,7 @@ export async function recover(
   // Asked once more, after the question: a person may have started what was only stopped.
   if (survivor) await refuseQuorum(cluster, false)
   await doSteps(formSteps(cluster, there, survivor, stands, raises))
-  await bringBack(cluster)
+  await carryOut(cluster, comingBack(cluster), await look(cluster))
   await doSteps(endSteps(cluster))
   if (!raises) run().warnings.push(cannotRaise)
   const origin = survivor ? `, from the data of ${survivor.host.name} (raft index ${survivor.commit})` : ''
@@ -89,19 +88,14 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
   throw refusal(cluster, found, 'Nothing was changed: ')
 }
 
-/**
- * Hosts and certificates as `up` makes them, and what there is of data. A host that is only off comes back with its
- * data.
- */
+/** Hosts and certificates as `up` makes them, and what there is of data: a host that was only off brings its own. */
 async function prepare(cluster: Cluster): Promise<HostData[]> {
   let there: HostData[] = []
   await doSteps([
     ...hostSteps(cluster),
     {
       title: 'See what the hosts have of data',
-      task: async () => {
-        there = await lookAtMembers(cluster, cluster.hosts)
-      },
+      task: async () => void (there = await lookAtMembers(cluster, cluster.hosts)),
     },
   ])
   return there
@@ -145,26 +139,30 @@ const row = ({ host, hasData, commit, running }: HostData): string[] => [
 /** @throws OperationError where no new cluster may be formed */
 function choose(cluster: Cluster, there: HostData[], from = cluster.begun?.from): HostData {
   const choice = chooseSurvivor(there, from !== undefined, from)
-  if ('survivor' in choice) return choice.survivor
+  if ('survivor' in choice) {
+    const { host, database, size } = choice.survivor
+    // A copy of its data is kept, and its database is restored from another copy.
+    if (!cluster.begun) refuseSmall(cluster, there, (one) => database + (one.host === host ? size + database : 0))
+    return choice.survivor
+  }
   throw refusal(cluster, choice.finding, 'No new cluster is formed: ')
 }
 
 /** Those that do not vote, one at a time. */
-async function bringBack(cluster: Cluster): Promise<void> {
-  await carryOut(cluster, comingBack(cluster), await look(cluster))
+function comingBack({ hosts }: Cluster): Rules {
+  const goals = hosts.map(({ name }) => ({ host: name }))
+  return (seen) => joinAll(seen, goals)
 }
-
-const comingBack =
-  ({ hosts }: Cluster): Rules =>
-  (seen) =>
-    joinAll(
-      seen,
-      hosts.map(({ name }) => ({ host: name })),
-    )
 
 const endSteps = (cluster: Cluster): Step[] => [
   inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(cluster)),
-  { title: 'Note that the recovery is done', task: () => note(cluster, undefined) },
+  {
+    title: 'Note that the recovery is done',
+    task: () => {
+      forgetReplacing(cluster.paths)
+      note(cluster, undefined)
+    },
+  },
   proveItWorks(cluster),
 ]
 

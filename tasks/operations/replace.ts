@@ -1,13 +1,13 @@
 // replace: a lost or emptied host gets a new member. The old one goes, its data is set aside, and the host comes back
 // as a learner, then as a voter.
-import { rmSync } from 'node:fs'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
+import { forgetReplacing } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { listed } from '../core/terminal.ts'
 import { moveBegun } from '../etcd/advice.ts'
 import { inWords, refusal } from '../etcd/findings.ts'
-import { requireReachable } from '../observe/host-data.ts'
+import { hostsThatAreUp, requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
 import { requireKey } from '../pki/index.ts'
 import { versionToJoin } from '../plans/members.ts'
@@ -15,6 +15,7 @@ import { replacedBefore, replaceRules } from '../plans/replace.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { ofReplace, requireHealthy } from './guard.ts'
 import { requirePrograms } from './roll.ts'
+import { largest, refuseSmall } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { doSteps, proveItWorks } from './steps.ts'
 
@@ -26,7 +27,13 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   const move = moveBegun(cluster)
   await requireHealthy(cluster, { ...ofReplace(names), joins: move?.what !== 'downgrade' })
   const others = cluster.hosts.filter((host) => !hosts.includes(host))
-  await requireReachable(cluster, others)
+  const up = (await hostsThatAreUp(cluster)).filter((host) => hosts.includes(host))
+  const there = await requireReachable(cluster, [...others, ...up])
+  refuseSmall(
+    cluster,
+    there.filter(({ host }) => up.includes(host)),
+    () => largest(there),
+  )
   const seen = await look(cluster)
   const rules = replaceRules(seen, names)
   await requirePrograms(cluster, versionToJoin(seen, names))
@@ -39,7 +46,7 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   await carryOut(cluster, rules, seen)
   // Members of two versions are what verify finds fault with.
   const wrong = move ? undefined : await whatIsWrong(cluster)
-  rmSync(cluster.paths.replacing, { force: true })
+  forgetReplacing(cluster.paths)
   const back = `${listed(names)} ${names.length === 1 ? 'is a member' : 'are members'} again`
   // What else is wrong must not hide what was done.
   if (wrong) throw new OperationError(`${back}. But ${wrong.message}`, wrong.more)

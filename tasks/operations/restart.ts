@@ -1,5 +1,4 @@
-// restart: the role's rolling restart, though nothing differs. An unhealthy member first, the leader last after handing
-// over.
+// restart: the role's rolling restart, though nothing differs: an unhealthy member first, the leader last.
 import { withCopies } from '../copies.ts'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { inOrder } from '../core/pipeline.ts'
@@ -11,9 +10,8 @@ import { carryOutSteps, look, proveItWorks } from './steps.ts'
 
 /** Restarts the members of the named hosts (none named: all), one at a time. `plan`: says what it would do. */
 export async function restart(cluster: Cluster, names: string[], plan: boolean): Promise<void> {
-  const hosts = (names.length > 0 ? names : cluster.hosts.map(({ name }) => name)).map(
-    (name) => hostNamed(cluster, name).name,
-  )
+  for (const name of names) hostNamed(cluster, name)
+  const hosts = names.length > 0 ? names : cluster.hosts.map(({ name }) => name)
   const role = { variables: { etcd_restart: hosts } }
   const steps = [
     look('Check that the cluster can spare a member', () =>
@@ -25,11 +23,7 @@ export async function restart(cluster: Cluster, names: string[], plan: boolean):
     },
     proveItWorks(cluster),
   ]
-  if (await carryOutSteps(cluster, 'restart', steps, plan))
-    sayDone(
-      cluster,
-      'restart',
-      `Restarted ${hosts.join(', ')}${hosts.length > 1 ? ', one at a time' : ''}; the cluster is verified.`,
-      { restarted: hosts },
-    )
+  if (!(await carryOutSteps(cluster, 'restart', steps, plan))) return
+  const done = `Restarted ${hosts.join(', ')}${hosts.length > 1 ? ', one at a time' : ''}; the cluster is verified.`
+  sayDone(cluster, 'restart', done, { restarted: hosts })
 }

@@ -18,7 +18,6 @@ export interface Source extends SnapshotContent {
   time: Date
   /** Undefined where nobody has counted them yet. */
   keys: number | undefined
-  /** There when backup made it. */
   metadata: BackupMetadata | undefined
 }
 
@@ -46,16 +45,14 @@ export async function snapshotFile(cluster: Cluster, given: string, skipHashChec
       },
     )
   if (damage && !bare)
-    throw new UsageError(`${file} is no whole snapshot: ${damage}.`, {
+    throw new UsageError(`${file} is not a whole snapshot: ${damage}.`, {
       hint: 'Use another backup; this one cannot be restored.',
     })
   const noted = readMetadata(file)?.sha256 ?? sha256
   if (noted === sha256) return file
   throw new UsageError(
-    `${file} is not what its backup noted: its SHA-256 is ${sha256}, and metadata.json beside it says ${noted}.`,
-    {
-      hint: 'Use another backup; this one cannot be trusted.',
-    },
+    `${file} has changed since its backup: its SHA-256 is ${sha256}, but metadata.json beside it says ${noted}.`,
+    { hint: 'Use another backup; this one cannot be trusted.' },
   )
 }
 
@@ -81,7 +78,7 @@ function readMetadata(file: string): BackupMetadata | undefined {
     const metadata = JSON.parse(text) as BackupMetadata
     if (typeof metadata.sha256 === 'string' && typeof metadata.etcdVersion === 'string') return metadata
   } catch {}
-  throw new UsageError(`${path} is damaged: it says nothing of a snapshot.`, {
+  throw new UsageError(`${path} is damaged: it describes no snapshot.`, {
     hint: 'Use another backup; or move that file away to restore the snapshot without it.',
   })
 }
@@ -100,11 +97,7 @@ async function refuseNewer(cluster: Cluster, file: string, metadata: BackupMetad
   )
 }
 
-/**
- * Proves before anything is replaced that an etcd comes up on it, and that its data is what was backed up.
- * @returns how many keys it has
- * @throws OperationError otherwise
- */
+/** Proves that an etcd comes up on it with the data that was backed up. @returns its keys @throws OperationError */
 export async function proveSource(cluster: Cluster, { file, revision, metadata }: Source): Promise<number> {
   const folder = join(cluster.paths.state, 'restore-proof')
   rmSync(folder, { recursive: true, force: true }) // what a killed run left
@@ -114,7 +107,7 @@ export async function proveSource(cluster: Cluster, { file, revision, metadata }
     metadata && compactRevision === metadata.compactRevision && minorOf(metadata.etcdVersion) === minorOf(version)
   if (comparable && hash !== metadata.hashKV)
     throw new OperationError(
-      `Restored, the data of ${file} has the hash ${hash}; when it was backed up it was ${metadata.hashKV}.`,
+      `The restored data of ${file} has the hash ${hash}, but its backup noted ${metadata.hashKV}.`,
       { hint: 'Use another backup.' },
     )
   return keys

@@ -3,10 +3,10 @@
 import { withCopies } from '../copies.ts'
 import { findAnsible } from '../core/ansible.ts'
 import { checkTasks, questionsOf } from '../core/check.ts'
-import type { Begun, Cluster } from '../core/cluster.ts'
+import type { Begun, Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { concurrently, inOrder, type Task } from '../core/pipeline.ts'
-import { recordCluster } from '../core/record.ts'
+import { forgetReplacing, recordCluster } from '../core/record.ts'
 import { clock, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { age, bytes } from '../core/terminal.ts'
@@ -23,8 +23,9 @@ import { endInherited } from './end-downgrade.ts'
 import { endMove } from './end-move.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
+import { refuseSmall } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { doSteps, hostSteps, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
+import { doSteps, hostSteps, look, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /** A large database is read whole before a member is healthy. */
 const startSeconds = 1800
@@ -50,10 +51,9 @@ export async function restore(
   for (const question of await questionsOf(needed))
     if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
   const agreed = await agreeFirst(cluster, file, above)
-  const { source, there } = await prepare(cluster, file, checkTasks(needed))
-  const past = await lookBack(cluster, source, above)
-  const { begun, token } = beginning(cluster, source, past.target)
-  await agree(cluster, source, there, token, past, agreed)
+  const found = await weigh(cluster, await prepare(cluster, file, checkTasks(needed)), above)
+  await agree(cluster, found, agreed)
+  const { source, past, begun, token } = found
   const moved = await endMove(cluster)
   if (moved) run().warnings.push(moved)
   cluster.highestRevision = Math.max(past.highest, begun.revision ?? 0)
@@ -83,26 +83,31 @@ async function refuseWhileMovable(cluster: Cluster): Promise<void> {
 }
 
 /** Hosts and certificates as `up` makes them; nothing of a cluster that is there is touched. */
-async function prepare(cluster: Cluster, file: string, checks: Task[]): Promise<{ source: Source; there: HostData[] }> {
+async function prepare(cluster: Cluster, file: string, checks: Task[]): Promise<Prepared> {
   let source: Source | undefined
   let there: HostData[] = []
   const known = async (): Promise<Source> => (source ??= await readSource(cluster, file))
   await doSteps([
     concurrently('doctor: check what is needed', checks),
-    { title: 'Check the snapshot', task: async () => void (await known()) },
+    look('Check the snapshot', async () => void (await known())),
     ...hostSteps(cluster),
-    {
-      title: 'See what the hosts have of data',
-      task: async () => {
-        there = await lookAtData(cluster)
-      },
-    },
-    {
-      title: proofTitle,
-      task: async () => void (source = { ...(await known()), keys: await proveSource(cluster, await known()) }),
-    },
+    look('See what the hosts have of data', async () => void (there = await lookAtRoom(cluster, await known()))),
+    look(
+      proofTitle,
+      async () => void (source = { ...(await known()), keys: await proveSource(cluster, await known()) }),
+    ),
   ])
   return { source: await known(), there }
+}
+
+/**
+ * Refuses hosts of another cluster, and those without room for the restored data beside the old; over ssh the snapshot
+ * itself comes, too.
+ */
+async function lookAtRoom(cluster: Cluster, { sizeBytes }: Source, hosts?: Host[]): Promise<HostData[]> {
+  const there = await lookAtData(cluster, hosts)
+  if (!cluster.begun) refuseSmall(cluster, there, () => sizeBytes * (cluster.provider === 'local' ? 1 : 2))
+  return there
 }
 
 const proofTitle = 'Prove the snapshot: an etcd on this machine comes up on it'
@@ -122,9 +127,15 @@ function replaceSteps(cluster: Cluster, source: Source, begun: Begun, token: str
       task: () => take(cluster),
     },
     inOrder('etcd-role: configure and start all members', () =>
-      etcdRole.tasks(cluster, { variables: { etcd_start_timeout: startSeconds } }),
+      etcdRole.tasks(cluster, { variables: { etcd_start_timeout: startSeconds, etcd_restored: true } }),
     ),
-    { title: 'Note that the restore is done', task: () => note(cluster, undefined, token) },
+    {
+      title: 'Note that the restore is done',
+      task: () => {
+        forgetReplacing(cluster.paths)
+        note(cluster, undefined, token)
+      },
+    },
     { ...endInherited(cluster), would: [] },
     proveItWorks(cluster),
   ]
@@ -136,21 +147,26 @@ interface Past extends Reached {
   target: number | undefined
 }
 
-async function lookBack(cluster: Cluster, { revision }: Source, above: number | undefined): Promise<Past> {
-  const reached = await reachedBefore(cluster, above)
-  const { raises } = await restoreTool(cluster)
-  return { ...reached, target: raises ? raisedRevision(reached, revision) : undefined }
+/** What a restore comes upon, and with what it begins or goes on. */
+interface Found {
+  source: Source
+  there: HostData[]
+  past: Past
+  begun: Begun
+  token: string
 }
 
-/**
- * A run that was killed goes on under its own token, to its own revision: members must not differ in that. Another
- * snapshot begins from the start, and replaces what that run put in place.
- */
-function beginning(
-  cluster: Cluster,
-  { file, sha256 }: Source,
-  revision: number | undefined,
-): { begun: Begun; token: string } {
+type Prepared = Pick<Found, 'source' | 'there'>
+
+async function weigh(cluster: Cluster, { source, there }: Prepared, above: number | undefined): Promise<Found> {
+  const reached = await reachedBefore(cluster, above)
+  const { raises } = await restoreTool(cluster)
+  const past = { ...reached, target: raises ? raisedRevision(reached, source.revision) : undefined }
+  return { source, there, past, ...beginning(cluster, source, past.target) }
+}
+
+/** A killed run goes on under its token, to its revision: members must agree in both. Another snapshot: new ones. */
+function beginning(cluster: Cluster, { file, sha256 }: Source, revision?: number): Pick<Found, 'begun' | 'token'> {
   const { begun: before, etcd } = cluster
   if (before?.verb === 'restore' && before.sha256 === sha256) return { begun: { ...before, file }, token: etcd.token }
   const formerTokens = [...(before?.formerTokens ?? []), etcd.token]
@@ -169,30 +185,19 @@ interface Agreed {
 /** Asks before anything takes time, by what can be seen by then: hosts that are up, with the programs that are here. */
 async function agreeFirst(cluster: Cluster, file: string, above: number | undefined): Promise<Agreed | undefined> {
   if (run().yes || !(await findAnsible()) || !(await findEtcd(cluster))) return undefined
-  let foreseen: Foreseen | undefined
+  let foreseen: Found | undefined
   await doSteps([
-    {
-      title: 'See what would be lost',
-      task: async () => {
-        const source = await readSource(cluster, file)
-        foreseen = await withCopies(cluster, (copy) => foresee(copy, source, above))
-      },
-    },
+    look('See what would be lost', async () => {
+      const source = await readSource(cluster, file)
+      foreseen = await withCopies(cluster, (copy) => foresee(copy, source, above))
+    }),
   ])
-  if (!foreseen) return undefined
-  const { source, there, token, past } = foreseen
-  return agree(cluster, source, there, token, past)
+  return foreseen ? agree(cluster, foreseen) : undefined
 }
 
 /** Where data would be replaced, or clients could be misled, says what is lost, and asks; once for the same. */
-async function agree(
-  cluster: Cluster,
-  source: Source,
-  there: HostData[],
-  token: string,
-  past: Past,
-  agreed: Agreed = { old: [], risks: [] },
-): Promise<Agreed> {
+async function agree(cluster: Cluster, found: Found, agreed: Agreed = { old: [], risks: [] }): Promise<Agreed> {
+  const { source, there, past, token } = found
   const old = there.filter(({ restored, hasData }) => hasData && restored !== token).map(({ host }) => host.name)
   const risks = risksOf(past)
   if (old.every((name) => agreed.old.includes(name)) && risks.length <= agreed.risks.length) return agreed
@@ -219,10 +224,7 @@ function described(cluster: Cluster, { time, revision, keys, sizeBytes, metadata
   )
 }
 
-/**
- * Disks that are too small, hosts that are out of reach, a transfer that damages: all of it shows here, while the
- * members still run.
- */
+/** Small disks, hosts out of reach, a transfer that damages: all of it shows here, while the members still run. */
 async function stage(cluster: Cluster, { file, revision }: Source, begun: Begun, token: string): Promise<void> {
   await runPlaybook(cluster, {
     playbook: 'stage-snapshot',
@@ -250,22 +252,11 @@ async function take(cluster: Cluster): Promise<void> {
   run().changes.push('restored the data of every member')
 }
 
-/** What a restore comes upon, as far as it can be seen before hosts are brought up. */
-interface Foreseen {
-  source: Source
-  /** What would bring hosts and certificates about. */
-  would: string[]
-  there: HostData[]
-  past: Past
-  begun: Begun
-  token: string
-}
-
-async function foresee(copy: Cluster, source: Source, above: number | undefined): Promise<Foreseen> {
+/** Found before hosts are brought up, as far as it can be seen then; `would`: what brings these up. */
+async function foresee(copy: Cluster, source: Source, above: number | undefined): Promise<Found & { would: string[] }> {
   const would = await planOfSteps(hostSteps(copy))
-  const there = await lookAtData(copy, await hostsThatAreUp(copy)) // it refuses hosts of another cluster
-  const past = await lookBack(copy, source, above)
-  return { source, would, there, past, ...beginning(copy, source, past.target) }
+  const there = await lookAtRoom(copy, source, await hostsThatAreUp(copy))
+  return { would, ...(await weigh(copy, { source, there }, above)) }
 }
 
 async function planned(cluster: Cluster, source: Source, above: number | undefined): Promise<string[]> {

@@ -13,9 +13,7 @@ export interface Reached {
   known: boolean
 }
 
-/**
- * More than a week of 1500 writes a second, as etcd's own guide to recovery takes it: what nobody has noted lies below.
- */
+/** A week of 1500 writes a second and more, as etcd's guide to recovery takes it: what nobody noted lies below. */
 const margin = 1_000_000_000
 
 /**
@@ -24,10 +22,7 @@ const margin = 1_000_000_000
  */
 export const raisedRevision = ({ highest }: Reached, snapshot: number): number => Math.max(highest, snapshot) + margin
 
-/**
- * What is known of the past. `recorded`: cluster.json's; `live`: of members that answer; `noted`: of backups and
- * persons.
- */
+/** `recorded`: cluster.json's; `live`: of members that answer; `noted`: of backups and persons. */
 export const reachedBy = (recorded: number | undefined, live: number[], noted: number[]): Reached => ({
   highest: Math.max(0, recorded ?? 0, ...live, ...noted),
   known: recorded !== undefined || live.length > 0,

@@ -5,6 +5,7 @@ import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
 import { run } from '../core/run.ts'
+import { listed } from '../core/terminal.ts'
 import { findEtcd, ownPrograms, requireEtcd } from '../etcd/binaries.ts'
 import { canFetch } from '../etcd/fetch.ts'
 import { refusal } from '../etcd/findings.ts'
@@ -16,8 +17,9 @@ import type { Scope } from '../observe/look.ts'
 import { whyNotMove } from '../plans/move.ts'
 import type { Observation, Rules } from '../plans/types.ts'
 import { carryOut, planLines } from './carry-out.ts'
-import { lookFirst, refuseUnhealthy } from './guard.ts'
+import { lookFirst, obstacleToMove, refuse } from './guard.ts'
 import { lookForOldRequests } from './old-requests.ts'
+import { refuseFull } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
 
 /** A change of version that may be made. */
@@ -113,7 +115,7 @@ function refuseUnready({ name }: Cluster, to: string, first: string[]): void {
   if (first.length > 0)
     throw new OperationError(`${name} is not ready for etcd ${to}, and nothing was changed.`, {
       output: first.join('\n'),
-      hint: 'Do that first; then run this again.',
+      hint: 'Do that first, then run the same command again.',
     })
 }
 
@@ -132,15 +134,21 @@ async function requireMovable(
   // Whom a run that was killed has just restarted may be about to come up.
   const waiting = begun ? { patienceMs: 3000, up: cluster.hosts.map((host) => host.name) } : {}
   const seen = await lookFirst(cluster, { ...scope, ...waiting })
-  // Who ends a downgrade makes way for the cure of what is down.
-  const mayBeDown = begun !== undefined || verb === 'downgrade --cancel'
-  const down = mayBeDown ? seen.recorded.filter((host) => !seen.hosts[host]?.answer) : []
-  if (!begun || seen.members)
-    refuseUnhealthy(cluster, seen, { verb: begun ? '' : verb, allowDown: down, joins: verb === 'upgrade' })
+  const { found, down } = obstacleToMove(seen, verb)
+  refuse(cluster, found)
   const reason = whyNotMove(seen, verb === 'upgrade' ? verb : 'downgrade', to)
-  if (reason) throw refusal(cluster, reason, `${cluster.name} cannot be moved to etcd ${to}, and nothing was changed: `)
+  const unchanged = `${cluster.name} cannot be moved to etcd ${to}, and nothing was changed: `
+  if (reason) throw refusal(cluster, reason, unchanged)
   const hosts = cluster.hosts.filter((host) => !seen.members || !down.includes(host.name))
-  await requireReachable(cluster, hosts)
+  const there = await requireReachable(cluster, hosts)
+  const lost = there.filter(({ hasData }) => !hasData).map(({ host }) => host.name)
+  if (seen.members && lost.length > 0)
+    throw refusal(
+      cluster,
+      { code: 'data-lost', hosts: lost, detail: `${listed(lost)} lost the member's data` },
+      unchanged,
+    )
+  refuseFull(cluster, there)
   return { seen, hosts }
 }
 

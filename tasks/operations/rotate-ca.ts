@@ -7,18 +7,19 @@ import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { inOrder, type Task } from '../core/pipeline.ts'
-import { clock, run, sleep } from '../core/run.ts'
+import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { type ChangeStage, changeStage, readOther } from '../etcd/authority-change.ts'
 import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
-import { authorityKeys } from '../etcd/certificates.ts'
+import { authorityKeys, hasExpired, oldAuthority } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import { refusal } from '../etcd/findings.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
-import { type ChangeStep, dueLeaves, issueAnew, trustBoth, trustOne } from './authority-steps.ts'
+import { type ChangeStep, dueLeaves, issueAll, prove, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
+import { isCutOff, leaveExpired } from './expired-authority.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { refuseRestarts } from './rotate-certs.ts'
 import { sayDone } from './say.ts'
@@ -26,16 +27,12 @@ import { servedCertificates } from './served.ts'
 import { carryOutSteps, lower, proveItWorks, type Step, told } from './steps.ts'
 
 export interface RotateCaOptions {
-  /** Back to the old authority. */
   back: boolean
-  /** One step only. */
   step: boolean
   plan: boolean
 }
 
-/**
- * Both ways. The last step of each is for good: then the authority that was left is forgotten, once verify has passed.
- */
+/** The last step of each way is for good: once verify has passed, the authority that was left is forgotten. */
 interface Way {
   steps: ChangeStep[]
   question: (cluster: Cluster) => string
@@ -47,7 +44,7 @@ interface Way {
 const forward: Way = {
   steps: [
     trustBoth('Trust a new authority beside the present one', 'trusted', ['issuing', 'leaving']),
-    issueAnew('Issue every certificate anew, by the new authority', pki.issueFromNext, 'issuing', ['leaving']),
+    issueAll('Issue every certificate by the new authority', pki.issueFromNext, 'issuing', ['leaving']),
     trustOne('Trust the old authority no longer', 'leaving', 'old'),
   ],
   question: ({ name }) =>
@@ -60,7 +57,7 @@ const forward: Way = {
 
 const back: Way = {
   steps: [
-    issueAnew('Issue every certificate anew, by the old authority', pki.issueFromOld, 'trusted', ['made']),
+    issueAll('Issue every certificate by the old authority', pki.issueFromOld, 'trusted', ['made']),
     trustOne('Trust the new authority no longer', 'made', 'new'),
   ],
   question: ({ name }) =>
@@ -72,12 +69,15 @@ const back: Way = {
     `The change was taken back: ${name} trusts its old authority only, and the new one's key was deleted.`,
 }
 
-/**
- * Guard, then what is left of the way, step by step. Run again after a kill, it finds by the files and the members
- * where to go on.
- */
+/** Guard, then what is left of the way. Run again after a kill, it finds by files and members where to go on. */
 export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan }: RotateCaOptions): Promise<void> {
   const way = goBack ? back : forward
+  const cutOff = !goBack && (await isCutOff(cluster))
+  if (cutOff) {
+    requirePassphrase(cluster)
+    if (!(await leaveExpired(cluster, plan))) return
+    if (one) return sayLeft(cluster)
+  }
   await guard(cluster, goBack)
   const open = await openSteps(cluster, way)
   const role = await rehearse(cluster, open[0] as ChangeStep)
@@ -85,7 +85,7 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   const last = chosen.length === open.length
   const verb = goBack ? 'rotate-ca --back' : 'rotate-ca'
   const pause = open.length > 1 ? [aroundRotateCa.question(cluster, verb)] : []
-  if (!plan && last && !(await confirm([way.question(cluster), ...pause].join(' '))))
+  if (!plan && last && !cutOff && !(await confirm([way.question(cluster), ...pause].join(' '))))
     throw new OperationError('Nothing was changed.')
   const steps: Step[] = [
     ...chosen.map((step) => ({
@@ -109,6 +109,16 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   })
 }
 
+/** How the way out of an expired authority ends where it was to be taken by a step. */
+const sayLeft = (cluster: Cluster): void =>
+  sayDone(
+    cluster,
+    'rotate-ca',
+    'A new authority has issued every certificate, and all members run again. Give your clients ca.crt and their ' +
+      `certificates now. Then go on: ${command(cluster, 'rotate-ca --step')}`,
+    { finished: false, stage: changeStage(cluster) ?? null },
+  )
+
 /** Without the first steps that are done. The last one is never left out: what follows it may be missing. */
 async function openSteps(cluster: Cluster, { steps }: Way): Promise<ChangeStep[]> {
   for (const [index, step] of steps.entries()) {
@@ -131,19 +141,12 @@ function changeTasks(cluster: Cluster, step: ChangeStep): Task[] {
       },
     },
     ...etcdRole.tasks(cluster),
-    { title: `Prove that ${step.proof}`, skip: () => step.unproven?.() ?? false, task: () => prove(cluster, step) },
+    {
+      title: `Prove that ${step.proof}`,
+      skip: () => step.unproven?.() ?? false,
+      task: () => prove(cluster, () => step.missing(cluster)),
+    },
   ]
-}
-
-async function prove(cluster: Cluster, step: ChangeStep): Promise<void> {
-  for (const deadline = clock() + proofMs; ; await sleep(200)) {
-    const missing = await step.missing(cluster)
-    if (missing === undefined) return
-    if (clock() > deadline)
-      throw new OperationError(`${missing}.`, {
-        hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}`,
-      })
-  }
 }
 
 /** A run that was killed may have left a member down: then it goes on, and the role starts it. */
@@ -153,17 +156,14 @@ async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
   const stage = changeStage(cluster)
   const { name } = cluster
   if (goBack && !stage) throw refusal(cluster, { code: 'no-authority-change', name })
-  if (goBack && stage === 'leaving')
+  if (goBack && (stage === 'leaving' || hasExpired(oldAuthority(cluster))))
     throw refusal(cluster, { code: 'authority-leaving', name }, 'There is no way back: ')
   requireKeys(cluster, stage, goBack)
   const seen = await lookFirst(cluster)
   refuseUnhealthy(cluster, seen, { allowDown: stage ? silentHosts(seen) : [] })
 }
 
-/**
- * The keys that the way needs are opened before anything is changed.
- * @throws OperationError when one is missing, or its passphrase is
- */
+/** Opens the keys that the way needs, before anything is changed. @throws OperationError when one cannot be had */
 function requireKeys(cluster: Cluster, stage: ChangeStage | undefined, goBack: boolean): void {
   const issues = stage === 'issuing'
   if (goBack) {
@@ -179,7 +179,7 @@ function requirePassphrase(cluster: Cluster): void {
   const [key] = authorityKeys(cluster)
   if (isEncrypted(readFileIfThere(key) ?? '') && !caPassphrase())
     throw new OperationError(
-      `${key} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set: the new authority's key would lie open.`,
+      `${key} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set: the new authority's key would not be encrypted.`,
       {
         hint:
           "Set HA_ETCD_CA_PASSPHRASE to the new key's passphrase (the old one's is not needed), then " +
@@ -188,10 +188,7 @@ function requirePassphrase(cluster: Cluster): void {
     )
 }
 
-/**
- * The first step on copies, the role in Ansible's check mode: what cannot be done is refused before anything is
- * changed.
- */
+/** The first step on copies, the role in check mode: what cannot be done is refused before anything is changed. */
 async function rehearse(cluster: Cluster, step: ChangeStep): Promise<string[]> {
   return withCopies(cluster, async (copy) => {
     await step.write(copy)
@@ -231,5 +228,3 @@ const serials = async (cluster: Cluster): Promise<object[]> =>
     port,
     serial: certificate?.serialNumber ?? null,
   }))
-
-const proofMs = 10_000

@@ -1,34 +1,27 @@
 // rotate-certs: leaves issued again and installed while etcd runs on, and the proof that every member serves them.
 import { withCopies } from '../copies.ts'
 import { type Cluster, hostNamed } from '../core/cluster.ts'
-import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { clock, run, sleep } from '../core/run.ts'
+import { run } from '../core/run.ts'
 import { authorityCertificate, certificateReport, type Leaf, leaves } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import { refusal } from '../etcd/findings.ts'
 import type { Change } from '../etcd/play-events.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { type Issued, renewLeaves, requireKey } from '../pki/index.ts'
+import { prove } from './authority-steps.ts'
 import { requireHealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { isInstalled, type Served, servedCertificates } from './served.ts'
 import { carryOutSteps, look, proveItWorks, type Step, stepsOf } from './steps.ts'
 
 export interface RotateOptions {
-  /** This host's two only. */
   host: string | undefined
-  /** Every leaf, due or not. */
   all: boolean
   plan: boolean
 }
 
-const proofMs = 10_000
-
-/**
- * Guard, try on copies, issue, install, prove, verify. Run again after a kill, it installs what was issued, and goes
- * on.
- */
+/** Guard, try on copies, issue, install, prove, verify. Run again after a kill, it installs what was issued. */
 export async function rotateCerts(cluster: Cluster, options: RotateOptions): Promise<void> {
   const asked = selection(cluster, options)
   await guard(cluster)
@@ -57,9 +50,7 @@ export async function rotateCerts(cluster: Cluster, options: RotateOptions): Pro
     ...stepsOf(etcdRole.tasks(cluster), () => would.role.map(etcdRole.inWords)),
     {
       title: 'Prove by new connections that every member serves what lies here',
-      task: async () => {
-        proof = await prove(cluster, before)
-      },
+      task: async () => void (proof = await provenServed(cluster, before)),
     },
     proveItWorks(cluster),
   ]
@@ -77,10 +68,7 @@ function selection(cluster: Cluster, { host, all }: RotateOptions): (leaf: Leaf,
   return (leaf, due) => (host ? leaf.host === host : all || due)
 }
 
-/**
- * Certificates that have expired keep everybody out: renewing them is the cure then, so an ill cluster is no reason to
- * refuse.
- */
+/** Expired certificates keep everybody out, and renewing them is the cure: no reason to refuse an ill cluster then. */
 async function guard(cluster: Cluster): Promise<void> {
   etcdRole.refuseHalfUpgraded(cluster)
   await requireRightClock(cluster) // by a wrong one the authority, or every leaf, seems expired
@@ -96,50 +84,36 @@ async function guard(cluster: Cluster): Promise<void> {
   }
 }
 
-/** What would be issued, and what the role would change. */
 interface Rehearsal {
   issued: Issued[]
   role: Change[]
 }
 
-/** The same on copies, in Ansible's check mode. */
 const rehearse = (cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<Rehearsal> =>
-  withCopies(cluster, async (copy) => ({
-    issued: await renewLeaves(copy, asked),
-    role: await etcdRole.changes(copy),
-  }))
+  withCopies(cluster, async (copy) => ({ issued: await renewLeaves(copy, asked), role: await etcdRole.changes(copy) }))
 
-/** @throws OperationError when one of these changes of the role restarts a member */
 export function refuseRestarts(cluster: Cluster, role: Change[]): void {
   const hosts = etcdRole.restarted(role).toSorted()
   if (hosts.length > 0) throw refusal(cluster, { code: 'restart-due', hosts }, 'Nothing was changed: ')
 }
 
-/** @throws OperationError naming the ports that serve something else, or refuse the client certificate */
-async function prove(cluster: Cluster, before: Served[]): Promise<object[]> {
-  for (const deadline = clock() + proofMs; ; await sleep(200)) {
-    const now = await servedCertificates(cluster)
+/** What each port serves, once all serve what lies here and let our client in. @throws OperationError */
+async function provenServed(cluster: Cluster, before: Served[]): Promise<object[]> {
+  let now: Served[] = []
+  await prove(cluster, async () => {
+    now = await servedCertificates(cluster)
     const wrong = now.filter((one) => !isInstalled(one))
-    if (wrong.length === 0) {
-      return now.map(({ host, port, file, certificate }) => {
-        const old = before.find((one) => one.file === file)?.certificate
-        return {
-          host: host.name,
-          port,
-          serial: certificate?.serialNumber ?? null,
-          serialBefore: old?.serialNumber ?? null,
-          notAfter: certificate && new Date(certificate.validTo).toISOString(),
-        }
-      })
-    }
-    if (clock() < deadline) continue
-    const words = wrong.map(({ host, port, ours }) =>
-      ours
-        ? `${host.name} refuses the new client certificate`
-        : `${host.name} serves another certificate on its ${port} port`,
+    const other = (port: string): string => `serves another certificate on its ${port} port`
+    const words = wrong.map(
+      ({ host, port, ours }) => `${host.name} ${ours ? 'refuses the new client certificate' : other(port)}`,
     )
-    throw new OperationError(`${words.join('; ')}.`, {
-      hint: `Run the same command again; if that does not help: ${command(cluster, 'verify')}`,
-    })
-  }
+    return words.join('; ') || undefined
+  })
+  return now.map(({ host, port, file, certificate }) => ({
+    host: host.name,
+    port,
+    serial: certificate?.serialNumber ?? null,
+    serialBefore: before.find((one) => one.file === file)?.certificate?.serialNumber ?? null,
+    notAfter: certificate && new Date(certificate.validTo).toISOString(),
+  }))
 }

@@ -10,12 +10,10 @@ export function sayPlan(cluster: Cluster, verb: string, would: string[]): void {
     would.length > 0
       ? would.map((line, index) => `${String(index + 1).padStart(2)}. ${broken(line)}`)
       : [chalk.dim('nothing to do')]
-  const text =
-    `What ${verb} would do for ${chalk.bold(cluster.name)}; nothing was ` +
-    `touched.\n\n${lines.join('\n')}\n${warningLines(run().warnings)}`
-  print(
-    run().json ? `${JSON.stringify({ cluster: cluster.name, verb, plan: would, warnings: run().warnings })}\n` : text,
-  )
+  const { json, warnings } = run()
+  const title = `What ${verb} would do for ${chalk.bold(cluster.name)}; nothing was touched.`
+  const text = `${title}\n\n${lines.join('\n')}\n${warningLines(warnings)}`
+  print(json ? `${JSON.stringify({ cluster: cluster.name, verb, plan: would, warnings })}\n` : text)
 }
 
 /** Prints how an operation ended: a sentence, or the same as data. */

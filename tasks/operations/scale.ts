@@ -1,10 +1,11 @@
-// scale: more members or fewer, one at a time. Growing, each comes as a learner; shrinking, the last one goes first.
+// scale: more members or fewer, one at a time. Each that comes is a learner first; the last in the record goes first.
 import { rmSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { UsageError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
 import { inOrder } from '../core/pipeline.ts'
+import { counted, listed } from '../core/terminal.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { requireKey } from '../pki/index.ts'
@@ -15,23 +16,20 @@ import { sayDone, sayPlan } from './say.ts'
 import { doSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /**
- * Makes the cluster's members those that it is to have, whatever an earlier run left half-done. `planOnly`: says what
- * it would do.
- * @throws UsageError when it is not said how many, or hosts are to come and others to go at once
+ * Makes the cluster's members those it is to have, whatever an earlier run left half-done; `planOnly` says how.
+ * @throws UsageError when it is not said how many, or more than one host is to be exchanged at once
  */
 export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> {
   const wanted = requireWanted(cluster)
   etcdRole.refuseHalfUpgraded(cluster)
   const scope = { coming: wanted }
   const seen = await lookFirst(cluster, scope)
-  const { coming, leaving } = movesTo(
-    seen,
-    wanted.map(({ name }) => name),
-  )
+  const names = wanted.map(({ name }) => name)
+  const { coming, leaving } = movesTo(seen, names)
   const fresh = coming.filter((name) => !seen.recorded.includes(name))
-  if (fresh.length > 0 && leaving.length > 0)
-    throw new UsageError(`${fresh.join(', ')} would come, and ${leaving.join(', ')} go.`, {
-      hint: 'Do one after the other: first a list with all of them, then one without those that go.',
+  if (fresh.length > 0 && leaving.length > 0 && fresh.length + leaving.length > 2)
+    throw new UsageError(`This would add ${listed(fresh)} and remove ${listed(leaving)} at once.`, {
+      hint: 'Exchange one host at a time: list one that is new in the place of one that goes.',
     })
   const moving = [...coming, ...leaving]
   refuseUnhealthy(cluster, seen, ofScale({ coming, leaving }))
@@ -40,10 +38,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     cluster.hosts.filter(({ name }) => !moving.includes(name)),
   )
   requireKey({ ...cluster, hosts: [...cluster.hosts, ...wanted.filter(({ name }) => fresh.includes(name))] })
-  const rules = scaleRules(
-    seen,
-    wanted.map(({ name }) => name),
-  )
+  const rules = scaleRules(seen, names)
   const lines = planLines(cluster, rules, seen)
   const tail: Step[] = [
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
@@ -51,11 +46,11 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     { title: 'Forget what was begun', task: () => rmSync(cluster.paths.scaling, { force: true }), would: [] },
   ]
   if (planOnly) return sayPlan(cluster, 'scale', [...lines, ...(await planOfSteps(tail))])
-  if (moving.length > 0) writeFileAtomic(cluster.paths.scaling, JSON.stringify(wanted.map(({ name }) => name)), 0o600)
+  if (moving.length > 0) writeFileAtomic(cluster.paths.scaling, JSON.stringify(names), 0o600)
   await carryOut(cluster, rules, seen, scope)
   await doSteps(tail)
   const count = cluster.hosts.length
-  sayDone(cluster, 'scale', `${cluster.name} has ${count} ${count === 1 ? 'member' : 'members'}; it is verified.`, {
+  sayDone(cluster, 'scale', `${cluster.name} has ${counted(count, 'member')}; it is verified.`, {
     masters: count,
     added: coming,
     removed: leaving,
@@ -66,13 +61,13 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
 function requireWanted(cluster: Cluster): Host[] {
   const { hosts, wanted } = cluster
   if (!wanted)
-    throw new UsageError('--masters N is missing: how many are there to be?', {
+    throw new UsageError('--masters N is missing: how many members should there be?', {
       hint: `There are ${hosts.length} now. Example: ${command(cluster, 'scale --masters 5')}`,
     })
   const moved = wanted.find((host) => hosts.some((one) => one.name === host.name && one.address !== host.address))
   if (moved)
     throw new UsageError(`${moved.name} has another address than the member of that name.`, {
-      hint: 'Give the new host a name of its own.',
+      hint: 'Give the new host a name of its own: then it takes the place of the old one.',
     })
   return wanted
 }

@@ -1,8 +1,8 @@
 // Which certificates the members serve right now: a new TLS connection to both ports of each.
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { readFileIfThere } from '../core/files.ts'
+import { certificateAt } from '../etcd/certificates.ts'
 import { knock } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
 
@@ -30,7 +30,7 @@ export async function servedCertificates(cluster: Cluster): Promise<Served[]> {
   return Promise.all(
     places.map(async ({ host, port, number, file }) => {
       const probe = await knock(cluster, host, { port: number })
-      const here = fingerprint(readFileIfThere(join(cluster.paths.certs, file)))
+      const here = certificateAt(join(cluster.paths.certs, file))?.fingerprint256
       return {
         host,
         port,
@@ -45,11 +45,3 @@ export async function servedCertificates(cluster: Cluster): Promise<Served[]> {
 
 /** Whether a port serves what lies here, and lets our client certificate in where it must. */
 export const isInstalled = ({ ours, port, letIn }: Served): boolean => ours && (port === 'peer' || letIn)
-
-function fingerprint(text: string | undefined): string | undefined {
-  try {
-    return text && new X509Certificate(text).fingerprint256
-  } catch {
-    return undefined
-  }
-}

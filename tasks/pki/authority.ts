@@ -5,7 +5,7 @@ import { relative } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { caPassphrase } from '../core/environment.ts'
 import { readFileIfThere, writeFilesAtomic } from '../core/files.ts'
-import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
+import { type Authority, keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
 import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
 import { authorityCertificate, authorityFiles, authoritySubject, leaves } from '../etcd/certificates.ts'
@@ -13,7 +13,8 @@ import { refusal } from '../etcd/findings.ts'
 
 export interface AuthorityState {
   certificate: X509Certificate
-  created: boolean
+  /** With its key, where it was made just now. */
+  created?: Authority
   /** One sentence when its end is near, or it is being changed for another. */
   warning: string | undefined
 }
@@ -26,13 +27,20 @@ export interface AuthorityState {
 export async function ensureAuthority(cluster: Cluster): Promise<AuthorityState> {
   finishCreation(cluster)
   const found = authorityCertificate(cluster)
-  if (!found) return { certificate: await createAuthority(cluster), created: true, warning: undefined }
+  if (!found) {
+    const created = await createAuthority(cluster)
+    return { certificate: created.certificate, created, warning: undefined }
+  }
   const pem = readFileIfThere(authorityFiles(cluster).key)
   if (pem !== undefined && !isEncrypted(pem)) readAuthority(cluster)
-  return { certificate: found, created: false, warning: authorityWarning(cluster) }
+  return { certificate: found, warning: authorityWarning(cluster) }
 }
 
-async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
+/** As the configuration wants it; in memory only. */
+export const newAuthority = async (cluster: Cluster): Promise<Authority> =>
+  makeAuthority(await makeKeyPair(cluster.pki.keyAlgorithm), authoritySubject(cluster), cluster.pki.caDays)
+
+async function createAuthority(cluster: Cluster): Promise<Authority> {
   const { certificate: path, key: keyPath } = authorityFiles(cluster)
   const no = (reason: string): Error => refusal(cluster, { code: 'no-authority', reason })
   if (existsSync(keyPath)) throw no(`The authority's key ${keyPath} is there, but its certificate ca.crt is missing`)
@@ -49,23 +57,16 @@ async function createAuthority(cluster: Cluster): Promise<X509Certificate> {
       `The authority of ${cluster.name} is missing: there is no ${path}. Its hosts trust that one, and ` +
         'would refuse a new one. Nothing was changed',
     )
-  const authority = await makeAuthority(
-    await makeKeyPair(cluster.pki.keyAlgorithm),
-    authoritySubject(cluster),
-    cluster.pki.caDays,
-  )
+  const authority = await newAuthority(cluster)
   await writeFilesAtomic([
     { path: pendingKey(cluster), content: keyToPem(authority.key, caPassphrase()), mode: 0o600 },
     { path, content: authority.certificate.toString(), mode: 0o644 },
   ])
   renameSync(pendingKey(cluster), keyPath)
-  return authority.certificate
+  return authority
 }
 
-/**
- * A kill while an authority was made leaves its key under this name: without ca.crt it never counted, with it the last
- * step is made up for.
- */
+/** After a kill its key may have this name yet: with ca.crt beside it the last step is made up for. */
 function finishCreation(cluster: Cluster): void {
   const { certificate, key } = authorityFiles(cluster)
   if (existsSync(certificate) && !existsSync(key) && existsSync(pendingKey(cluster)))

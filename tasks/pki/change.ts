@@ -3,49 +3,51 @@ import type { X509Certificate } from 'node:crypto'
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import type { Cluster } from '../core/cluster.ts'
 import { caPassphrase } from '../core/environment.ts'
-import { writeFileAtomic, writeFilesAtomic } from '../core/files.ts'
-import { keyToPem, makeAuthority, makeKeyPair } from '../core/x509.ts'
+import { type NewFile, writeFileAtomic, writeFilesAtomic } from '../core/files.ts'
+import { keyToPem } from '../core/x509.ts'
 import { changeStage } from '../etcd/authority-change.ts'
 import {
-  authorityCertificate,
   authorityFiles,
   authorityKeys,
-  authoritySubject,
   changeFiles,
   isOurAuthority,
+  issuingAuthority,
   trustedAuthorities,
 } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
+import { newAuthority } from './authority.ts'
 
-/**
- * Makes the next authority, trusted beside the one that issues. Its key comes first: without its certificate in ca.crt
- * it counts for nothing.
- */
+/** Makes the next authority, trusted beside the one that issues. Its key comes first: alone it counts for nothing. */
 export async function trustNext(cluster: Cluster): Promise<void> {
   if (!['made', undefined].includes(changeStage(cluster))) return
   await requireRightClock(cluster)
-  const next = await makeAuthority(
-    await makeKeyPair(cluster.pki.keyAlgorithm),
-    authoritySubject(cluster),
-    cluster.pki.caDays,
-  )
-  await writeFilesAtomic([
+  await writeFilesAtomic(await nextBeside(cluster))
+}
+
+/** The authority has expired: the next one issues at once, trusted beside it. */
+export async function leaveExpired(cluster: Cluster): Promise<void> {
+  await requireRightClock(cluster)
+  const old = { path: changeFiles(cluster).oldCertificate, content: bundle(issuer(cluster)), mode: 0o644 }
+  await writeFilesAtomic([...(await nextBeside(cluster)), old])
+}
+
+async function nextBeside(cluster: Cluster): Promise<NewFile[]> {
+  const next = await newAuthority(cluster)
+  return [
     { path: changeFiles(cluster).nextKey, content: keyToPem(next.key, caPassphrase()), mode: 0o600 },
     {
       path: authorityFiles(cluster).certificate,
       content: bundle([...issuer(cluster), next.certificate, ...strangers(cluster)]),
       mode: 0o644,
     },
-  ])
+  ]
 }
 
-/** From now on the next authority issues. */
 export function issueFromNext(cluster: Cluster): void {
   if (changeStage(cluster) === 'trusted')
     writeFileAtomic(changeFiles(cluster).oldCertificate, bundle(issuer(cluster)), 0o644)
 }
 
-/** From now on the old authority issues again. */
 export function issueFromOld(cluster: Cluster): void {
   if (changeStage(cluster) === 'issuing') rmSync(changeFiles(cluster).oldCertificate)
 }
@@ -65,7 +67,7 @@ export function forgetOld(cluster: Cluster): void {
 export const forgetNext = (cluster: Cluster): void => rmSync(changeFiles(cluster).nextKey, { force: true })
 
 function issuer(cluster: Cluster): X509Certificate[] {
-  const certificate = authorityCertificate(cluster)
+  const certificate = issuingAuthority(cluster)
   return certificate ? [certificate] : []
 }
 

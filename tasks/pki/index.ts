@@ -6,6 +6,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
+import { counted } from '../core/terminal.ts'
 import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
 import {
@@ -20,7 +21,15 @@ import {
 import { requireRightClock } from '../etcd/clocks.ts'
 import { type AuthorityState, ensureAuthority } from './authority.ts'
 
-export { forgetNext, forgetOld, issueFromNext, issueFromOld, trustIssuerOnly, trustNext } from './change.ts'
+export {
+  forgetNext,
+  forgetOld,
+  issueFromNext,
+  issueFromOld,
+  leaveExpired,
+  trustIssuerOnly,
+  trustNext,
+} from './change.ts'
 
 /** A certificate that was issued: its path below certs/<cluster>/, and why. */
 export interface Issued {
@@ -28,18 +37,13 @@ export interface Issued {
   reason: string
 }
 
-/** What a run of this phase did. */
 export interface Outcome {
   authority: AuthorityState
   issued: Issued[]
-  /**
-   * Files and folders whose rights were taken back from group and others: paths below certs/<cluster>/, or the
-   * cluster's name for that folder itself.
-   */
+  /** What group and others could read: paths below certs/<cluster>/, or the cluster's name for that folder itself. */
   closed: string[]
 }
 
-/** The steps of the phase, for a pipeline. */
 export function tasks(cluster: Cluster): Task[] {
   let authority: AuthorityState
   return [
@@ -94,52 +98,38 @@ export async function ensureCertificates(cluster: Cluster): Promise<Outcome> {
   return ensureLeaves(cluster, await checkAuthority(cluster))
 }
 
-/**
- * The folder is read first, so that something else in its place is named itself. By a wrong clock a good authority
- * seems expired.
- */
+/** Something else in the folder's place is named first. By a wrong clock a good authority seems expired. */
 async function checkAuthority(cluster: Cluster): Promise<AuthorityState> {
   if (mode(cluster.paths.certs) !== undefined) readdirSync(cluster.paths.certs)
   if (!attempt(() => authorityCertificate(cluster))) await requireRightClock(cluster)
   return ensureAuthority(cluster)
 }
 
-/**
- * Issues again the leaves that are asked for, and no other; a reason of content is shown where there is one.
- * @throws OperationError as ensureCertificates
- */
-export async function renewLeaves(cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<Issued[]> {
-  const outcome = await ensureLeaves(cluster, await checkAuthority(cluster), (leaf, reason) =>
-    asked(leaf, reason !== undefined) ? (reason ?? 'asked for') : undefined,
-  )
-  return outcome.issued
-}
+/** Which leaves are to be issued; `due`: whether one asks for that by its content. */
+type Asked = (leaf: Leaf, due: boolean) => boolean
+const whatIsDue: Asked = (_, due) => due
 
-/** Which leaves are to be issued, and why: of content, where nothing else is asked for. */
-type Choose = (leaf: Leaf, reason: string | undefined) => string | undefined
-const whatIsDue: Choose = (_, reason) => reason
+/** Issues again the leaves that are asked for, and no other. @throws OperationError as ensureCertificates */
+export const renewLeaves = async (cluster: Cluster, asked: Asked): Promise<Issued[]> =>
+  (await ensureLeaves(cluster, await checkAuthority(cluster), asked)).issued
 
-const toIssue = (cluster: Cluster, authority: X509Certificate, choose: Choose): { leaf: Leaf; reason: string }[] =>
+const toIssue = (cluster: Cluster, authority: X509Certificate, asked: Asked): { leaf: Leaf; reason: string }[] =>
   leaves(cluster).flatMap((leaf) => {
-    const reason = choose(leaf, reasonToIssue(leaf, authority, cluster.pki))
-    return reason ? [{ leaf, reason }] : []
+    const reason = reasonToIssue(leaf, authority, cluster.pki)
+    return asked(leaf, reason !== undefined) ? [{ leaf, reason: reason ?? 'asked for' }] : []
   })
 
-/**
- * What is to be issued can be: for a verb to ask before it changes anything.
- * @throws OperationError where the authority's key is missing, or cannot be opened
- */
-export function requireKey(cluster: Cluster, asked = (_: Leaf, due: boolean): boolean => due): void {
+/** For a verb to ask before it changes anything. @throws OperationError where the authority's key cannot be had */
+export function requireKey(cluster: Cluster, asked = whatIsDue): void {
   const authority = attempt(() => authorityCertificate(cluster))
-  const choose: Choose = (leaf, reason) => (asked(leaf, reason !== undefined) ? 'asked for' : undefined)
-  if (authority && toIssue(cluster, authority, choose).length > 0) readAuthority(cluster)
+  if (authority && toIssue(cluster, authority, asked).length > 0) readAuthority(cluster)
 }
 
-async function ensureLeaves(cluster: Cluster, state: AuthorityState, choose = whatIsDue): Promise<Outcome> {
-  const wanted = toIssue(cluster, state.certificate, choose)
+async function ensureLeaves(cluster: Cluster, state: AuthorityState, asked = whatIsDue): Promise<Outcome> {
+  const wanted = toIssue(cluster, state.certificate, asked)
   if (wanted.length > 0) {
     if (!state.created) await requireRightClock(cluster) // else it was compared for the authority
-    const authority = readAuthority(cluster)
+    const authority = state.created ?? readAuthority(cluster)
     const pairs = await Promise.all(wanted.map(({ leaf }) => issue(leaf, authority, cluster.pki)))
     run().throwIfStopped()
     await writeFilesAtomic(pairs.flat())
@@ -151,23 +141,17 @@ async function ensureLeaves(cluster: Cluster, state: AuthorityState, choose = wh
   }
 }
 
-/**
- * A new pair, its key first: a kill between the two leaves a pair that does not match, and the next run issues it
- * again.
- */
+/** A new pair, its key first: after a kill between the two they do not match, and the next run issues them again. */
 async function issue(leaf: Leaf, authority: Authority, { keyAlgorithm, leafDays }: Cluster['pki']): Promise<NewFile[]> {
   const keys = await makeKeyPair(keyAlgorithm)
   const certificate = await issueLeaf(authority, keys.publicKey, { ...leaf, ends: leafDays })
   return [
     { path: leaf.key, content: keyToPem(keys.privateKey), mode: 0o600 },
-    { path: leaf.certificate, content: certificate.toString(), mode: 0o644 },
+    { path: leaf.certificate, content: certificate, mode: 0o644 },
   ]
 }
 
-/**
- * Takes group's and others' rights to keys and folders away again: a copy put back has often lost its modes.
- * The keys stay in use. A person who thinks that one was read removes it, and gets a new one.
- */
+/** A copy put back has often lost its modes. Keys stay in use: who thinks that one was read removes it. */
 function closeToOthers(cluster: Cluster): string[] {
   const keys = [...authorityKeys(cluster), ...leaves(cluster).map(({ key }) => key)]
   const paths = [...new Set([...keys.map(dirname), ...keys])]
@@ -181,11 +165,9 @@ const mode = (path: string): number | undefined => statSync(path, { throwIfNoEnt
 function summary(cluster: Cluster, { issued, authority }: Outcome): string {
   const all = leaves(cluster)
   if (issued.length > 0)
-    return `Issue ${count(issued.length, 'certificate')}${authority.created ? ': there was none yet' : ''}`
+    return `Issue ${counted(issued.length, 'certificate')}${authority.created ? ': there was none yet' : ''}`
   const left = Math.min(
     ...all.map(({ certificate }) => daysLeft(new X509Certificate(readFileIfThere(certificate) ?? ''))),
   )
-  return `All ${all.length} certificates are valid, the next expires in ${count(left, 'day')}`
+  return `All ${all.length} certificates are valid, the next expires in ${counted(left, 'day')}`
 }
-
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`

@@ -84,7 +84,7 @@ function join(seen: Observation, { host, old }: Goal, going: string[]): Next {
   return first(
     () => quorumWithout(seen, host),
     () => (learns ? undefined : addable(seen, [host])),
-    () => leadElsewhere(seen, [host], going),
+    () => leadElsewhere(seen, [host, ...(learns || others(seen, going).length > 0 ? going : [])], going),
     () => (answer || !empty ? act({ do: 'set aside', host }) : undefined),
     () => {
       const version = versionToJoin(seen, [host, ...going])

@@ -12,7 +12,7 @@ export function replaceRules(start: Observation, hosts: string[]): Rules {
   return (seen) =>
     first(
       // While a downgrade is enabled etcd lets no new member in; who goes on with the downgrade enables it again.
-      () => (goesDown(start) && !did(seen, 'end downgrade') ? act({ do: 'end downgrade' }) : undefined),
+      () => (seen.members && goesDown(start) && !did(seen, 'end downgrade') ? act({ do: 'end downgrade' }) : undefined),
       ...goals.map(({ host, old }) => () => {
         if (old === undefined || seen.replacing[host] === old) return undefined
         return { act: { do: 'note who goes' as const, host, id: old } }

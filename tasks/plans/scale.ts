@@ -24,12 +24,16 @@ export function movesTo(seen: Observation, wanted: string[]): Moves {
 /** One at a time: each comes as a learner; each that goes hands leadership over first. */
 export function scaleRules(start: Observation, wanted: string[]): Rules {
   const { coming, leaving } = movesTo(start, wanted)
-  return (seen) =>
-    first(
+  // A host that is exchanged goes first: once the list is heard that has it no more, nobody knows how it is reached.
+  const isExchange = coming.some((host) => !start.recorded.includes(host))
+  return (seen) => {
+    const come = coming.map((host) => () => grow(seen, host))
+    const go = leaving.map((host) => () => retire(seen, host, leaving))
+    return first(
       () => (seen.members ? undefined : { obstacle: { code: 'no-quorum' as const } }),
-      ...coming.map((host) => () => grow(seen, host)),
-      ...leaving.map((host) => () => retire(seen, host, leaving)),
+      ...(isExchange ? [...go, ...come] : [...come, ...go]),
     )
+  }
 }
 
 /** The record is first: a run that is killed knows whom it has begun. */

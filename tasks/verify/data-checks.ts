@@ -13,7 +13,6 @@ function once(found: Finding[]): Finding[] {
   return out ? [out] : found
 }
 
-/** Why a member gave no answer. */
 const ofCall = (host: string, what: string, reason: string): Finding =>
   says.notAllowed(reason)
     ? { code: 'auth-enabled', name: commonNames.client }
@@ -38,10 +37,17 @@ export function consistency({ hosts }: Facts): Finding[] {
   if (new Set(known.map((one) => one.compactRevision)).size > 1) return [...silent, { code: 'compacting' }]
   const most = majority(known.map((one) => one.hash))
   const differing = known.filter((one) => one.hash !== most)
+  const names = differing.map(({ name }) => name)
   return [
     ...silent,
     ...differing.map(
-      ({ name, hash }): Finding => ({ code: 'other-data', host: name, is: String(hash), most: most?.toString() }),
+      ({ name, hash }): Finding => ({
+        code: 'other-data',
+        host: name,
+        is: String(hash),
+        most: most?.toString(),
+        hosts: names,
+      }),
     ),
   ]
 }

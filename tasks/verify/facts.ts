@@ -12,20 +12,21 @@ import {
   get,
   grantLease,
   type HashKV,
+  hashMs,
   put,
   revokeLease,
 } from '../etcd/etcdctl.ts'
-import type { Finding } from '../etcd/findings.ts'
+import { type Finding, inWords } from '../etcd/findings.ts'
+import { heartbeatAdvice } from '../etcd/heartbeat.ts'
 import { type Judged, judge, statusesOf, whyUntrusted } from '../etcd/judge.ts'
 import { knock, limitMs, type Probe } from '../etcd/probe.ts'
-import { attempt, impossible, refusals, type Visitors } from './refusals.ts'
+import { type Attempt, attempt, refusals, type Visitors } from './refusals.ts'
 import { whyStale } from './served.ts'
 
 /** What was learnt of one host. What could not be asked is undefined. */
 export interface HostFacts extends HostAnswers {
   /** The peer port, asked with our client certificate: it must refuse, and shows its own. */
   peer: Probe
-  /** What is wrong with the certificates it serves, on either port. */
   flaws: Finding[]
   write: Answer<number> | undefined
   /** The hosts whose write it does not return in a linearizable read. */
@@ -35,21 +36,15 @@ export interface HostFacts extends HostAnswers {
   refusals: Map<string, Attempt>
 }
 
-/** How an attempt to be let in ended, or why there was none. */
-export type Attempt = Probe | { impossible: string }
-
 export interface Facts extends Answers {
   cluster: Cluster
   hosts: HostFacts[]
-  /** What is wrong by the members' answers. */
   judged: Judged
   /** The certificates here that are not as they should be. */
   certificates: Finding[]
   /** What a person should know, though nothing is wrong yet. */
   warnings: string[]
 }
-
-const hashMs = 10_000
 
 /** How long a question may take that needs so many ms on a quiet machine. */
 type Within = (most?: number) => number
@@ -63,10 +58,11 @@ type Within = (most?: number) => number
  */
 export async function gather(cluster: Cluster, visitors: Visitors, deadline: number, patience: number): Promise<Facts> {
   const within: Within = (most = limitMs) => Math.max(250, Math.min(most * patience, deadline - clock()))
-  const answers = await askMembers(cluster, { limit: within })
-  const [seen, data] = await Promise.all([
+  const answers = await askMembers(cluster, { limit: within, disks: true })
+  const [seen, data, far] = await Promise.all([
     Promise.all(answers.hosts.map((one) => seeRefusals(cluster, one, visitors, within))),
     proveData(cluster, answers, deadline, within),
+    answers.missing ? [] : heartbeatAdvice(cluster, answers),
   ])
   const hosts = seen.map((one): HostFacts => {
     const of = <T>(all: Answer<T>[]): Answer<T> | undefined =>
@@ -74,12 +70,12 @@ export async function gather(cluster: Cluster, visitors: Visitors, deadline: num
     const held = { write: of(data.writes), readBack: of(data.reads), hash: of(data.hashes) }
     return { ...one, ...held, flaws: servedFlaws(cluster, one, answers.trusted) }
   })
-  return { ...answers, cluster, hosts, judged: judge(answers), ...certificatesHere(cluster, answers) }
+  const here = certificatesHere(cluster, answers)
+  const warnings = [...here.warnings, ...far.map((finding) => inWords(cluster, finding))]
+  return { ...answers, cluster, hosts, judged: judge(answers), ...here, warnings }
 }
 
-/**
- * What the host's ports refuse. A frozen or absent host is not asked again: it would only take its time again.
- */
+/** What the host's ports refuse. A frozen or absent host is not asked again. */
 async function seeRefusals(
   cluster: Cluster,
   one: HostAnswers,
@@ -92,12 +88,9 @@ async function seeRefusals(
     ({ name, port, as }) =>
       name !== asPeer && (port === 'peer' ? speaks(peer) : speaks(probe) && (probe.kind === 'answered' || !as)),
   )
-  const outcomes = meaningful.map(async (refusal) => {
-    const outcome = (await attempt(refusal, cluster, host, visitors, within())) ?? {
-      impossible: impossible(refusal, host, visitors) ?? '',
-    }
-    return [refusal.name, outcome] as const
-  })
+  const outcomes = meaningful.map(
+    async (refusal) => [refusal.name, await attempt(refusal, cluster, host, visitors, within())] as const,
+  )
   // our client certificate has been shown on the peer port already
   const shown: Attempt =
     'unusable' in visitors.client ? { impossible: peer.kind === 'refused' ? peer.reason : '' } : peer
@@ -113,17 +106,10 @@ interface Data {
   hashes: Answer<HashKV>[]
 }
 
-/**
- * A write through each member that commits, then from each a linearizable read of all of them, then the hash of all
- * data. The lease deletes the keys, whatever happens to us.
- */
+/** A write through each member, a linearizable read of all from each, the hash of all data. A lease ends the keys. */
 async function proveData(cluster: Cluster, { hosts }: Answers, deadline: number, within: Within): Promise<Data> {
   const able = hosts.flatMap(({ host, health }) => (health?.ok && clock() < deadline ? [host] : []))
-  const asked = (): { endpoints: string[]; timeoutMs: number } => ({
-    endpoints: able.map(({ clientURL }) => clientURL),
-    timeoutMs: within(),
-  })
-  const lease = able.length > 0 ? await answerOf('', () => grantLease(cluster, 60, asked())) : undefined
+  const lease = able.length > 0 ? await answerOf('', () => grantLease(cluster, 60, via(able, within))) : undefined
   const reason = lease?.ok === false ? lease.reason : ''
   const { writes, reads } = lease?.ok
     ? await writeAndRead(cluster, able, lease.value, within)
@@ -137,10 +123,15 @@ async function proveData(cluster: Cluster, { hosts }: Answers, deadline: number,
       ? endpointHashKV(cluster, revision, { endpoints: voting, timeoutMs: within(hashMs) })
       : [],
     // should it fail: the keys go within the minute
-    lease?.ok && answerOf('', () => revokeLease(cluster, lease.value, asked())),
+    lease?.ok && answerOf('', () => revokeLease(cluster, lease.value, via(able, within))),
   ])
   return { writes, reads, hashes }
 }
+
+const via = (hosts: Host[], within: Within): { endpoints: string[]; timeoutMs: number } => ({
+  endpoints: hosts.map(({ clientURL }) => clientURL),
+  timeoutMs: within(),
+})
 
 async function writeAndRead(
   cluster: Cluster,
@@ -150,26 +141,19 @@ async function writeAndRead(
 ): Promise<Pick<Data, 'writes' | 'reads'>> {
   const prefix = `ha-etcd/verify/${randomBytes(8).toString('hex')}/`
   const value = randomBytes(8).toString('hex')
-  const at = ({ clientURL }: Host): { endpoints: string[]; timeoutMs: number } => ({
-    endpoints: [clientURL],
-    timeoutMs: within(),
-  })
   const through = <T>(read: (host: Host) => Promise<T>): Promise<Answer<T>[]> =>
     Promise.all(writers.map((host) => answerOf(host.clientURL, () => read(host))))
-  const writes = await through((host) => put(cluster, prefix + host.name, value, { lease, ...at(host) }))
+  const writes = await through((host) => put(cluster, prefix + host.name, value, { lease, ...via([host], within) }))
   const isWritten = ({ clientURL }: Host): boolean => writes.some((one) => one.ok && one.endpoint === clientURL)
   const reads = await through(async (host) => {
-    const found = await get(cluster, prefix, { prefix: true, ...at(host) })
+    const found = await get(cluster, prefix, { prefix: true, ...via([host], within) })
     const missing = writers.filter((other) => isWritten(other) && found.get(prefix + other.name) !== value)
     return { missing: missing.map(({ name }) => name) }
   })
   return { writes, reads }
 }
 
-/**
- * A revision that every member has: the last of our writes once all have read it back, else what the slowest has
- * reached.
- */
+/** A revision that every member has: our last write once all have read it, else what the slowest has reached. */
 function commonRevision(writes: Data['writes'], reads: Data['reads'], known: { revision: number }[]): number {
   const ours = writes.flatMap((answer) => (answer.ok ? [answer.value] : []))
   const all = ours.length === known.length && reads.every((answer) => answer.ok)

@@ -5,6 +5,7 @@ import { clock, sleep } from '../core/run.ts'
 import { chalk, plain } from '../core/terminal.ts'
 import { mayHeal, sentenceOf } from '../etcd/findings.ts'
 import { reachMembers } from '../etcd/reach.ts'
+import { overTheWay, tripsOfLook } from '../etcd/round-trip.ts'
 import { gather } from './facts.ts'
 import { makeVisitors } from './refusals.ts'
 import { type CheckReport, failure, judge, type Report, type Verdict } from './report.ts'
@@ -14,7 +15,6 @@ export type { Report } from './report.ts'
 export interface VerifyOptions {
   /** Milliseconds to wait for what heals by itself; default 15000. */
   timeoutMs?: number | undefined
-  /** Called with what is still missing, after each look but the last. */
   onWait?: (missing: string) => void
 }
 
@@ -26,21 +26,13 @@ export const patiently: VerifyOptions = { timeoutMs: 60_000 }
 const intervalMs = 200
 const mostPatience = 5
 
-/**
- * Looks at the cluster until it is healthy or that is hopeless, and reports. It writes and deletes a few keys
- * below ha-etcd/verify/ and changes nothing else.
- * @throws OperationError when there are no certificates to ask with
- */
+/** Looks until it is healthy or that is hopeless; writes a few keys below ha-etcd/verify/. @throws OperationError */
 export async function verify(cluster: Cluster, options: VerifyOptions = {}): Promise<Report> {
   await reachMembers(cluster)
   return (await settle(cluster, options)).report
 }
 
-/**
- * As verify, for a pipeline: one task that asks, and one for each check.
- * @param options.onReport gets the report, healthy or not
- * @returns tasks that fail with an OperationError naming each fault, its host and its remedy
- */
+/** As verify, for a pipeline. `onReport` gets the report, healthy or not. @throws OperationError with every remedy */
 export function tasks(cluster: Cluster, options: VerifyOptions & { onReport?: (report: Report) => void } = {}): Task[] {
   let verdict: Verdict
   const members = cluster.hosts.length === 1 ? 'the member' : `all ${cluster.hosts.length} members`
@@ -86,16 +78,15 @@ function line({ name, ok, skipped, detail }: CheckReport): string {
   return ok ? `${chalk.green('✔')} ${plain(detail)}` : `${chalk.red('✖')} ${name}: ${plain(detail).split('\n')[0]}`
 }
 
-/**
- * Looks again and again, with one deadline for all. What may heal by itself is waited for; a definite fault that
- * two looks in a row have seen ends the waiting, since no waiting cures it.
- */
+/** Looks until one deadline for what may heal by itself. A definite fault that two looks have seen ends the waiting. */
 async function settle(cluster: Cluster, { timeoutMs = defaultTimeoutMs, onWait }: VerifyOptions): Promise<Verdict> {
-  const deadline = clock() + timeoutMs
+  const began = clock()
   const visitors = await makeVisitors(cluster)
   let before = new Set<string>()
   for (let look = 1; ; look++) {
     const started = clock()
+    // each look learns more of how far the members are
+    const deadline = began + overTheWay(timeoutMs, tripsOfLook)
     // A busy machine is busier for being asked again in the same time: each look takes more of it.
     const verdict = judge(await gather(cluster, visitors, deadline, Math.min(look, mostPatience)))
     // a look that the deadline cuts short would only say so

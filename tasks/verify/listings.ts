@@ -2,24 +2,22 @@
 import { plain } from '../core/terminal.ts'
 import type { Report } from './report.ts'
 
-/** One line for each member, then the cluster's. */
-export function healthListing({ members, healthy }: Report): string {
-  const lines = members.map(
-    ({ id, clientURLs, healthy }) =>
-      `member ${id} is ${healthy ? 'healthy' : 'unhealthy'}: got ${healthy ? 'healthy' : 'unhealthy'} ` +
-      `result from ${clientURLs[0]}`,
-  )
-  return plain([...lines, `cluster is ${healthy ? 'healthy' : 'unhealthy'}`].join('\n'))
-}
+const how = (healthy: boolean): string => (healthy ? 'healthy' : 'unhealthy')
 
-/** One line for each member: its name, its URLs, and whether it leads. */
-export function memberListing({ members }: Report): string {
-  return plain(
-    members
-      .map(
-        ({ id, name, peerURLs, clientURLs, isLeader }) =>
-          `${id}: name=${name} peerURLs=${peerURLs.join(',')} clientURLs=${clientURLs.join(',')} isLeader=${isLeader}`,
-      )
-      .join('\n'),
+export const healthListing = ({ members, healthy }: Report): string =>
+  lines([
+    ...members.map(
+      (one) => `member ${one.id} is ${how(one.healthy)}: got ${how(one.healthy)} result from ${one.clientURLs[0]}`,
+    ),
+    `cluster is ${how(healthy)}`,
+  ])
+
+export const memberListing = ({ members }: Report): string =>
+  lines(
+    members.map(
+      ({ id, name, peerURLs, clientURLs, isLeader }) =>
+        `${id}: name=${name} peerURLs=${peerURLs.join(',')} clientURLs=${clientURLs.join(',')} isLeader=${isLeader}`,
+    ),
   )
-}
+
+const lines = (texts: string[]): string => plain(texts.join('\n'))

@@ -5,7 +5,7 @@ import { clock } from '../core/run.ts'
 import { day, makeAuthority, makeKeyPair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
 import { authoritySubject } from '../etcd/certificates.ts'
-import { refusal } from '../etcd/findings.ts'
+import { type Finding, refusal } from '../etcd/findings.ts'
 import { ofCertificates } from '../etcd/judge.ts'
 import { clientOf, type Identity, identity, identityAt, knock, type Probe, probePlain } from '../etcd/probe.ts'
 
@@ -34,11 +34,7 @@ const openToClients =
   'no name is asked for there (ETCD_PEER_CERT_ALLOWED_CN), and whoever has such a certificate can speak raft'
 
 export const refusals: Refusal[] = [
-  {
-    name: 'refuses-plain-http',
-    what: 'plain HTTP',
-    port: 'client',
-  },
+  { name: 'refuses-plain-http', what: 'plain HTTP', port: 'client' },
   {
     name: 'refuses-no-certificate',
     what: 'a client without a certificate',
@@ -76,39 +72,29 @@ export const refusals: Refusal[] = [
   },
 ]
 
-/** Tries one refusal on one host. Undefined: we cannot pretend to be that visitor. */
-export function attempt(
+/** How an attempt to be let in ended, or why there was none. */
+export type Attempt = Probe | { impossible: string }
+
+/** Tries one refusal on one host. */
+export async function attempt(
   refusal: Refusal,
   cluster: Cluster,
   host: Host,
   visitors: Visitors,
   timeoutMs: number,
-): Promise<Probe> | undefined {
+): Promise<Attempt> {
   const port = refusal.port === 'peer' ? cluster.etcd.peerPort : cluster.etcd.clientPort
   if (!refusal.as) return probePlain(host.address, port, '/version', timeoutMs)
-  const visitor = refusal.as(visitors, host)
-  return 'impossible' in visitor || 'unusable' in visitor
-    ? undefined
-    : knock(cluster, host, { port, as: visitor, timeoutMs })
+  const as = refusal.as(visitors, host)
+  if ('impossible' in as) return as
+  if ('unusable' in as) return { impossible: `our own certificate cannot be used: ${as.unusable}` }
+  return knock(cluster, host, { port, as, timeoutMs })
 }
 
-/** Why a refusal cannot be tried with these visitors; undefined when it can. */
-export function impossible(refusal: Refusal, host: Host, visitors: Visitors): string | undefined {
-  const visitor = refusal.as?.(visitors, host) ?? visitors.none
-  return 'impossible' in visitor
-    ? visitor.impossible
-    : 'unusable' in visitor
-      ? `our own certificate cannot be used: ${visitor.unusable}`
-      : undefined
-}
-
-/**
- * Makes all visitors: real certificates from certs/, the foreign and the expired one in memory only.
- * @throws OperationError when the cluster has no client certificate here
- */
+/** Real certificates from certs/, the foreign and the expired one in memory. @throws OperationError without ours */
 export async function makeVisitors(cluster: Cluster): Promise<Visitors> {
   const client = identityAt(cluster, 'etcd-client')
-  if (!client) throw refusal(cluster, ofCertificates(cluster))
+  if (!client) throw refusal(cluster, ofCertificates(cluster) as Finding)
   const [foreign, expired] = await Promise.all([foreignIdentity(cluster), expiredIdentity(cluster)])
   const servers = cluster.hosts.flatMap((host) => {
     const server = identityAt(cluster, `${host.name}/server`)

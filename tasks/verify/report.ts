@@ -1,4 +1,5 @@
 // The outcome of the checks as data, and as the error that says what to do.
+import type { Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { type CertificateReport, certificateReport } from '../etcd/certificates.ts'
 import type { Member } from '../etcd/etcdctl.ts'
@@ -39,31 +40,24 @@ export interface CheckReport {
   ok: boolean
   skipped?: true
   detail: string
-  /** Where it is not ok: each fault by itself. */
   findings?: FaultReport[]
 }
 
-/** What verify found: the data of --json. */
 export interface Report {
   cluster: string
   healthy: boolean
   members: MemberReport[]
   checks: CheckReport[]
   certificates: CertificateReport[]
-  /** What is not wrong, but a person should know. */
   warnings: string[]
 }
 
-/** What the checks found in one look. */
 export interface Verdict {
   report: Report
-  /** Every fault, with the name of its check. */
   findings: { check: string; finding: Finding }[]
 }
 
-/**
- * Runs every check over the facts. A check that finds no fault, but could not look everywhere, is skipped, not passed.
- */
+/** A check that finds no fault, but could not look everywhere, is skipped, not passed. */
 export function judge(facts: Facts): Verdict {
   const results = checks.map((check) => ({ check, findings: check.check(facts) }))
   const reports = results.map(({ check, findings }): CheckReport => {
@@ -94,14 +88,16 @@ export function judge(facts: Facts): Verdict {
   }
 }
 
-/** Every fault with its check and host, those with the same remedy together above it. */
+/** Every fault with its check and host, those with the same remedy together above it; a host's is told once. */
 export function failure({ report }: Verdict): OperationError {
   const failing = report.checks.filter((check) => !check.ok).length
   const faults = report.checks
     .flatMap(({ name, findings = [] }) => findings.map((one) => ({ check: name, ...one })))
     .toSorted((one, other) => rankOf(one.code) - rankOf(other.code))
-  const lines = [...new Set(faults.map(({ remedy }) => remedy))].flatMap((remedy) => [
-    ...faults.filter((one) => one.remedy === remedy).map(({ check, detail }) => `  ${check}: ${detail}.`),
+  const told = ({ code, host, remedy }: FaultReport): string =>
+    (host && faults.find((one) => one.code === code && one.host === host)?.remedy) || remedy
+  const lines = [...new Set(faults.map(told))].flatMap((remedy) => [
+    ...faults.filter((one) => told(one) === remedy).map(({ check, detail }) => `  ${check}: ${detail}.`),
     `    ${remedy}`,
   ])
   return new OperationError(
@@ -123,10 +119,11 @@ const faultReport = ({ cluster }: Facts, finding: Finding): FaultReport => ({
 function memberReports(facts: Facts): MemberReport[] {
   const { cluster, hosts, members } = facts
   const listed = members?.ok ? members.value : []
-  const ofHosts = cluster.hosts.map((host) => ({
-    host: host.name,
-    member: memberOf(host, listed) ?? unknownMember(host.name, host.peerURL, host.clientURL),
-  }))
+  const unknown = ({ name, peerURL, clientURL }: Host): Member => {
+    const urls = { peerURLs: [peerURL], clientURLs: [clientURL] }
+    return { id: '', name, isLearner: false, ...urls }
+  }
+  const ofHosts = cluster.hosts.map((host) => ({ host: host.name, member: memberOf(host, listed) ?? unknown(host) }))
   const extra = listed
     .filter((member) => !ofHosts.some((one) => one.member === member))
     .map((member) => ({ host: null, member }))
@@ -153,11 +150,3 @@ function memberReports(facts: Facts): MemberReport[] {
     }
   })
 }
-
-const unknownMember = (name: string, peerURL: string, clientURL: string): Member => ({
-  id: '',
-  name,
-  peerURLs: [peerURL],
-  clientURLs: [clientURL],
-  isLearner: false,
-})

@@ -1,9 +1,8 @@
 // Judges a certificate that a member really serves by what lies here.
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { readFileIfThere } from '../core/files.ts'
-import { attempt, daysLeft, isSignedBy } from '../etcd/certificates.ts'
+import { certificateAt, daysLeft, isSignedBy } from '../etcd/certificates.ts'
 import type { Finding } from '../etcd/findings.ts'
 
 /** What does not keep anybody out yet, but will, or shows that the host has other files than we do. */
@@ -26,8 +25,7 @@ export function whyStale(
       days,
       is: new Date(certificate.validTo).toISOString().slice(0, 10),
     }
-  const text = readFileIfThere(join(cluster.paths.certs, file))
-  const here = text === undefined ? undefined : attempt(() => new X509Certificate(text))
+  const here = certificateAt(join(cluster.paths.certs, file))
   return here && here.fingerprint256 !== certificate.fingerprint256
     ? { code: 'other-certificate', host, port, due: file }
     : undefined

@@ -1,7 +1,7 @@
 // The checks of who lets us in, of certificates and refusals.
 import { type Finding, inRanking } from '../etcd/findings.ts'
-import type { Attempt, Facts } from './facts.ts'
-import type { Refusal } from './refusals.ts'
+import type { Facts } from './facts.ts'
+import type { Attempt, Refusal } from './refusals.ts'
 
 /** What members answer. Who is silent may wait at its start, because of the certificate that it has. */
 export const health = ({ hosts, judged }: Facts): Finding[] =>

@@ -5,6 +5,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { ask } from '../core/shell.ts'
+import { counted } from '../core/terminal.ts'
 import { clusterLabel } from './vagrant-folder.ts'
 
 /**
@@ -35,12 +36,12 @@ async function refuseUsed(cluster: Cluster, ids: string[]): Promise<void> {
   const count = used.filter(Boolean).length
   if (count > 0)
     throw new OperationError(
-      `Docker has ${count} ${count === 1 ? 'host' : 'hosts'} of ${cluster.name} with etcd, of which ` +
-        `${cluster.paths.vagrant} knows nothing; they were left as they are.`,
+      `Docker has ${counted(count, 'host')} of ${cluster.name} with etcd, which ` +
+        `${cluster.paths.vagrant} does not know. They were not changed.`,
       {
         hint:
-          `Put ${cluster.paths.state} and ${cluster.paths.certs} back from a copy. If their data is not ` +
-          `needed, remove them with it: ${command(cluster, 'down')}`,
+          `Put ${cluster.paths.state} and ${cluster.paths.certs} back from a copy. Or remove the hosts ` +
+          `with their data: ${command(cluster, 'down')}`,
       },
     )
 }
@@ -53,26 +54,17 @@ export async function removeFromDocker(cluster: Cluster): Promise<void> {
     await docker(`The network ${label} could not be removed`, ['network', 'rm', label])
 }
 
-const containers = async (label: string): Promise<string[]> =>
-  (
-    await docker('The containers could not be listed', [
-      'ps',
-      '--all',
-      '--quiet',
-      '--no-trunc',
-      '--filter',
-      `label=ha-etcd=${label}`,
-    ])
-  )
-    .split('\n')
-    .filter(Boolean)
+async function containers(label: string): Promise<string[]> {
+  const filter = ['--filter', `label=ha-etcd=${label}`]
+  const ids = await docker('The containers could not be listed', ['ps', '--all', '--quiet', '--no-trunc', ...filter])
+  return ids.split('\n').filter(Boolean)
+}
 
 async function removeContainers(ids: string[]): Promise<void> {
   if (ids.length > 0)
     await docker('Containers of the cluster could not be removed', ['rm', '--force', '--volumes', ...ids])
 }
 
-/** The containers that Vagrant has noted as its own: .vagrant/machines/<host>/docker/id. */
 function knownContainers(folder: string): string[] {
   const machines = join(folder, '.vagrant/machines')
   if (!existsSync(machines)) return []

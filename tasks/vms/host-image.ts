@@ -66,7 +66,7 @@ async function build(cluster: Cluster, image: string, report: (line: string) => 
   if (!isRoot() || !(hasApt() || findProgram('mmdebstrap')))
     throw new OperationError(`The hosts' image could not be built.`, {
       output: built.stderr,
-      hint: `See that Docker can pull debian:12-slim; or run this as root on Debian, where the packages serve instead.`,
+      hint: `Let Docker pull debian:12-slim. Or run this as root on Debian: then Debian's packages are used.`,
     })
   if (needsMmdebstrap()) await aptInstall(['mmdebstrap'], report)
   report('mmdebstrap')

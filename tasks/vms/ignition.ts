@@ -8,9 +8,6 @@ interface Butane {
   systemd?: { units?: { name: string; mask?: boolean; enabled?: boolean; contents?: string }[] }
 }
 
-/** What VirtualBox's guest property holds, and with it config.ign; in bytes (flatcar.org, "Vagrant"). */
-export const ignitionLimit = 1024
-
 /** Which version of Ignition's format a version of Butane's variant flatcar becomes (coreos.github.io/butane/specs). */
 const ignitionVersions: Record<string, string> = { '1.0.0': '3.3.0', '1.1.0': '3.4.0' }
 
@@ -20,10 +17,7 @@ const known = [
   /^systemd\.units(\.\d+(\.(name|mask|enabled|contents))?)?$/,
 ]
 
-/**
- * The Ignition configuration, as compact JSON, of a Butane configuration of variant flatcar.
- * @throws Error naming the key that is beyond what is translated here
- */
+/** The Ignition configuration of a Butane one, as compact JSON. @throws Error naming a key that is not translated */
 export function ignitionFrom(source: string): string {
   const butane = parse(source, { version: '1.1' }) as Butane // as Butane reads it: there 0644 is octal
   const version = ignitionVersions[butane.version]
@@ -43,7 +37,6 @@ export function ignitionFrom(source: string): string {
   })
 }
 
-/** Every key in it, as a path. */
 function keysOf(value: unknown, path = ''): string[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, below]) => [`${path}${key}`, ...keysOf(below, `${path}${key}.`)])

@@ -13,7 +13,6 @@ import { vagrant } from './vagrant.ts'
 
 const providers: Record<ProviderName, HostProvider> = { local, vagrant, ssh }
 
-/** What the cluster's provider needs of this machine. */
 export const checks = (cluster: Cluster): Check[] => providers[cluster.provider].checks(cluster)
 
 /** Brings the hosts up and records how Ansible reaches them. */
@@ -32,12 +31,11 @@ export function tasks(cluster: Cluster): Task[] {
   ]
 }
 
-/** How each host is, as far as its provider can see. */
 export const states = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(cluster)
 
-/** What the phase would do, a line each. */
 export async function plan(cluster: Cluster): Promise<string[]> {
-  const down = (await states(cluster)).filter(({ up }) => !up)
+  const unknown = cluster.hosts.filter(({ connection }) => !connection).map(({ name }) => name)
+  const down = (await states(cluster)).filter(({ name, up }) => !up || unknown.includes(name))
   return [
     ...down.map(({ name, address }) => `bring ${name} up at ${address}`),
     ...(await unkept(cluster)).map(({ name }) => `start the keeper of ${name}, which is gone`),
@@ -70,17 +68,18 @@ export async function mendKeepers(cluster: Cluster): Promise<void> {
   for (let waited = 0; waited < 5000 && !(await listening()); waited += 100) await sleep(100)
 }
 
-/** Stops the hosts and removes them with their data. */
 export const downTasks = (cluster: Cluster): Task[] => providers[cluster.provider].down(cluster)
 
 /** Stops one host, which is no longer a member, and removes it with its data. */
 export const removeHost = (cluster: Cluster, host: Host): Promise<void> =>
   providers[cluster.provider].remove(cluster, host)
 
-/** The process id of each member that runs, by host. */
-export const memberPids = (cluster: Cluster): Promise<Record<string, number>> =>
-  providers[cluster.provider].memberPids(cluster)
+export async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
+  const pid = (host: Host): Promise<number | undefined> => providers[cluster.provider].memberPid(cluster, host)
+  const pids = await Promise.all(cluster.hosts.map(async (host) => [host.name, await pid(host)] as const))
+  return Object.fromEntries(pids.flatMap(([name, pid]) => (pid ? [[name, pid]] : [])))
+}
 
-/** Kills a host's member as a crash would, and keeps it down. For tests of what a cluster survives. */
+/** Kills a host's member as a crash would, and keeps it down. */
 export const crashMember = (cluster: Cluster, host: Host): Promise<void> =>
   providers[cluster.provider].crashMember(cluster, host)

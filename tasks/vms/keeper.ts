@@ -1,7 +1,7 @@
 // The keepers of a cluster's local hosts: each runs one member, as systemd does on a machine. The program is the role's
 // (etcd_keeper.py); here is what we read of its notes, and how we start and end it.
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
@@ -14,7 +14,6 @@ import { ask } from '../core/shell.ts'
 interface Note {
   pid: number
   birth: string
-  /** The Python that the keeper runs on. */
   python?: string
 }
 
@@ -37,12 +36,8 @@ async function pidIn(folder: string, whose: keyof typeof notes): Promise<number 
   return note && (await birthOf(note.pid)) === note.birth ? note.pid : undefined
 }
 
-export async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
-  const pids = await Promise.all(
-    cluster.hosts.map(async (host) => [host.name, await pidIn(keeperFolder(cluster, host), 'member')] as const),
-  )
-  return Object.fromEntries(pids.flatMap(([name, pid]) => (pid ? [[name, pid]] : [])))
-}
+export const memberPid = (cluster: Cluster, host: Host): Promise<number | undefined> =>
+  pidIn(keeperFolder(cluster, host), 'member')
 
 /** Hosts whose keeper is gone without having been told to end: nobody would start their members again. */
 export async function unkeptHosts(cluster: Cluster): Promise<Host[]> {
@@ -64,7 +59,6 @@ export async function startLostKeepers(cluster: Cluster): Promise<Host[]> {
   return startable
 }
 
-/** @throws OperationError */
 export async function startKeeper(cluster: Cluster, host: Host): Promise<void> {
   const folder = keeperFolder(cluster, host)
   const before = noteIn(folder, 'keeper')?.python
@@ -96,6 +90,14 @@ export async function endStrays(cluster: Cluster): Promise<number> {
   return strays.length
 }
 
+const dataDirectory = 'ETCD_DATA_DIR='
+
+/** Without links, as far as it is there: another run may have come by another way. */
+function realPath(path: string): string {
+  if (existsSync(path)) return realpathSync(path)
+  return path === dirname(path) ? path : join(realPath(dirname(path)), basename(path))
+}
+
 /** Keepers first: they would start their members again. */
 export async function strayPids(cluster: Cluster): Promise<number[]> {
   if (!existsSync('/proc/self/environ')) return []
@@ -112,10 +114,11 @@ export async function strayPids(cluster: Cluster): Promise<number[]> {
       return false
     }
   }
-  const below = `${cluster.paths.hosts}/`
-  const isKeeper = has('cmdline', (words) =>
-    words.some((word) => word.startsWith(below) && word.endsWith('/keeper.py')),
+  const below = `${realPath(cluster.paths.hosts)}/`
+  const isOurs = (path: string): boolean => realPath(path).startsWith(below)
+  const isKeeper = has('cmdline', (words) => words.some((word) => word.endsWith('/keeper.py') && isOurs(word)))
+  const isMember = has('environ', (words) =>
+    words.some((word) => word.startsWith(dataDirectory) && isOurs(word.slice(dataDirectory.length))),
   )
-  const isMember = has('environ', (words) => words.some((word) => word.startsWith(`ETCD_DATA_DIR=${below}`)))
   return [...pids.filter(isKeeper), ...pids.filter(isMember)]
 }

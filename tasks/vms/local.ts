@@ -1,6 +1,7 @@
 // Local hosts: no machine at all. Each host is a loopback address, a folder, and a keeper that does what an init system
 // does for a real host.
 import { closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { canListen } from '../core/addresses.ts'
@@ -8,10 +9,13 @@ import type { Check, Finding } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { home } from '../core/environment.ts'
 import { makeFolder } from '../core/files.ts'
+import { withPort } from '../core/ip.ts'
+import { titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
+import { counted } from '../core/terminal.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
-import { endStrays, keeperFolder, killHost, memberPids, startLostKeepers, strayPids, unkeptHosts } from './keeper.ts'
-import type { HostProvider, HostState } from './provider.ts'
+import { endStrays, keeperFolder, killHost, memberPid, startLostKeepers, strayPids, unkeptHosts } from './keeper.ts'
+import { addressesOf, type HostProvider, type HostState } from './provider.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
 import { endSupervisor, takeOverFromSupervisor } from './supervised.ts'
 
@@ -33,24 +37,14 @@ export const local: HostProvider = {
     ),
     portsCheck(cluster),
   ],
-  up: (cluster) => [
-    {
-      title: `Start the hosts of ${cluster.name}`,
-      task: async (_, task) => void (task.title = await startHosts(cluster)),
-    },
-  ],
-  down: (cluster) => [
-    {
-      title: `Stop the hosts of ${cluster.name}`,
-      task: async (_, task) => void (task.title = await stopHosts(cluster)),
-    },
-  ],
+  up: (cluster) => [titled(`Start the hosts of ${cluster.name}`, () => startHosts(cluster))],
+  down: (cluster) => [titled(`Stop the hosts of ${cluster.name}`, () => stopHosts(cluster))],
   remove: removeHost,
   states,
   connection,
   unkept: unkeptHosts,
   mend,
-  memberPids,
+  memberPid,
   crashMember: async (cluster, host) => void (await killHost(cluster, host)),
 }
 
@@ -70,8 +64,6 @@ function connection(cluster: Cluster, host: Host): NonNullable<Host['connection'
 }
 
 async function startHosts(cluster: Cluster): Promise<string> {
-  const count = `${cluster.hosts.length} local ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
-  const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
   await requireEtcd(cluster)
   const made = cluster.hosts.filter((host) => !existsSync(hostFolder(cluster, host)))
   for (const host of made) makeFolder(hostFolder(cluster, host))
@@ -79,10 +71,10 @@ async function startHosts(cluster: Cluster): Promise<string> {
   const mended = await mend(cluster)
   const ended = await endStrays(cluster)
   const notes = [...mended, ...(ended ? [`ended ${ended} processes whose files are gone`] : [])]
-  return `${count} ${made.length > 0 ? 'made' : 'are up'} at ${where}${notes.map((note) => `; ${note}`).join('')}`
+  const done = `${counted(cluster.hosts.length, 'local host')} ${made.length > 0 ? 'made' : 'are up'}`
+  return [`${done} at ${addressesOf(cluster)}`, ...notes].join('; ')
 }
 
-/** Starts the keepers that are gone; says what it did. */
 async function mend(cluster: Cluster): Promise<string[]> {
   const names = (hosts: Host[]): string => hosts.map(({ name }) => name).join(', ')
   const taken = await takeOverFromSupervisor(cluster)
@@ -158,45 +150,43 @@ function slowestFsync(folder: string): number {
 const portsCheck = (cluster: Cluster): Check => ({
   title: 'Check addresses and ports',
   look: async () => {
-    const running = await memberPids(cluster)
-    const idle = cluster.hosts.filter(({ name }) => !running[name])
+    const pids = await Promise.all(cluster.hosts.map((host) => memberPid(cluster, host)))
+    const idle = cluster.hosts.filter((_, index) => !pids[index])
     if (idle.length === 0) return 'the hosts are up already'
-    const strays = (await strayPids(cluster)).length > 0
     const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
-    const findings = await Promise.all(
+    const found = await Promise.all(
       idle.flatMap((host) =>
-        ports.map(
-          async (port): Promise<Finding | undefined> => portFinding(host, port, await canListen(host.address, port)),
-        ),
+        ports.map(async (port) => {
+          const is = portFinding(host, port, await canListen(host.address, port))
+          return is && !(await memberPid(cluster, host)) ? is : undefined // its keeper may have started it meanwhile
+        }),
       ),
     )
-    const first = findings.find((finding) => finding !== undefined)
-    return first && !strays ? first : `${cluster.subnet}, ports ${ports.join(' and ')}`
+    const strays = await strayPids(cluster)
+    const first = found.find((is) => is !== undefined)
+    return first && strays.length === 0 ? first : `${cluster.subnet}, ports ${ports.join(' and ')}`
   },
 })
 
-function portFinding(host: Host, port: number, answer: true | string): Finding | undefined {
-  const at = `${host.address}:${port}`
+function portFinding({ name, address }: Host, port: number, answer: true | string): Finding | undefined {
   if (answer === true) return undefined
-  if (answer === 'EADDRINUSE')
-    return {
-      detail: `${host.name}: another program listens at ${at}.`,
-      remedy:
-        `See which one: ss -ltnp 'sport = :${port}'. End it, or choose other ports (etcd.clientPort, ` +
+  const at = withPort(address, port)
+  const [onMac, isV6] = [process.platform === 'darwin', isIPv6(address)]
+  const addition = onMac
+    ? `sudo ifconfig lo0 ${isV6 ? 'inet6 ' : ''}alias ${address}`
+    : `sudo ip address add ${address}/128 dev lo`
+  const known: Record<string, [detail: string, remedy: string]> = {
+    EADDRINUSE: [
+      `another program listens at ${at}`,
+      `See which one: ss -ltnp 'sport = :${port}'. End it, or choose other ports (etcd.clientPort, ` +
         'etcd.peerPort) or another subnet.',
-    }
-  if (answer === 'EADDRNOTAVAIL')
-    return {
-      detail: `${host.name}: this machine has no address ${host.address}.`,
-      remedy:
-        process.platform === 'darwin'
-          ? `Add it: sudo ifconfig lo0 alias ${host.address}`
-          : 'Choose a subnet in 127.0.0.0/8.',
-    }
-  if (answer === 'EACCES')
-    return {
-      detail: `${host.name}: this user may not listen at ${at}.`,
-      remedy: 'Choose ports above 1023 (etcd.clientPort, etcd.peerPort).',
-    }
-  return { detail: `${host.name}: listening at ${at} failed (${answer}).`, remedy: 'Choose another subnet.' }
+    ],
+    EADDRNOTAVAIL: [
+      `this machine has no address ${address}`,
+      `${onMac || isV6 ? `Give it that address: ${addition}. Or choose` : 'Choose'} a subnet in 127.0.0.0/8.`,
+    ],
+    EACCES: [`this user may not listen at ${at}`, 'Choose ports above 1023 (etcd.clientPort, etcd.peerPort).'],
+  }
+  const [detail, remedy] = known[answer] ?? [`listening at ${at} failed (${answer})`, 'Choose another subnet.']
+  return { detail: `${name}: ${detail}.`, remedy }
 }

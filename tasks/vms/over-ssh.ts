@@ -1,14 +1,18 @@
 // Hosts that are reached over ssh: the ssh-config that says how, whether they answer, and commands run on them.
+import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
+import type { Check } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
+import { findProgram } from '../core/programs.ts'
 import { clock, sleep } from '../core/run.ts'
 import { ask, type Result, shellQuoted } from '../core/shell.ts'
+import type { HostState } from './provider.ts'
 
 /**
  * Writes .cluster/<cluster>/ssh-config from what `vagrant ssh-config` says. Hosts are reached at their own addresses,
- * since the ports that Vagrant forwards change places when machines are made anew; only where those addresses cannot be
+ * since the ports that Vagrant forwards change places when machines are made again; only where those cannot be
  * reached from here (Docker Desktop) by the ports.
  */
 export async function writeSshConfig(cluster: Cluster, fromVagrant: string): Promise<boolean> {
@@ -19,10 +23,7 @@ export async function writeSshConfig(cluster: Cluster, fromVagrant: string): Pro
   return writeFileIfChanged(cluster.paths.sshConfig, header + sshConfig(cluster, fromVagrant, direct), 0o600)
 }
 
-/**
- * Each host goes by its name and its address; a connection whose host went away is noticed, and ssh's own words are
- * heard.
- */
+/** Each host goes by its name and its address; one that went away is noticed, and ssh's own words are heard. */
 export function sshConfig(cluster: Cluster, fromVagrant: string, direct: boolean): string {
   const blocks = cluster.hosts.map((host) => {
     const block = blockOf(fromVagrant, host.name)
@@ -43,7 +44,6 @@ export function sshConfig(cluster: Cluster, fromVagrant: string, direct: boolean
   return blocks.join('\n')
 }
 
-/** The lines of one host, the first of which names it. */
 function blockOf(config: string, name: string): string[] | undefined {
   const blocks = config.split(/^(?=Host )/m).map((block) => block.split('\n').filter((line) => line.trim() !== ''))
   return blocks.find(([first = '']) => first.startsWith('Host ') && first.split(' ').includes(name))
@@ -77,16 +77,16 @@ export async function waitForHosts(cluster: Cluster, ms: number): Promise<void> 
     if (clock() > deadline)
       throw new OperationError(`${silent.name} is up, but no SSH server answers there.`, {
         hint:
-          'Look whether a firewall or a VPN of this machine takes that network; another one is chosen with ' +
+          'See whether a firewall or a VPN of this machine takes that network. Or choose another network with ' +
           'subnet: in the configuration.',
       })
   }
 }
 
-/** Whether an SSH server greets there within 2 s. */
+/** Whether an SSH server greets there in time, two lost packets included: they are sent again after 1 and 2 s. */
 export function hasSshd(address: string, port = 22): Promise<boolean> {
   return new Promise((done) => {
-    const socket = connect({ host: address, port, timeout: 2000 })
+    const socket = connect({ host: address, port, timeout: 4000 })
     const end = (answer: boolean): void => {
       socket.destroy()
       done(answer)
@@ -97,32 +97,44 @@ export function hasSshd(address: string, port = 22): Promise<boolean> {
 }
 
 /**
- * The inventory variables with which Ansible reaches a host. Its address makes the name of Ansible's control socket the
- * cluster's own.
+ * How Ansible reaches a host. Ansible names its connections by address, port and user, and keeps each for a minute: by
+ * a folder of its own a cluster never gets one to another cluster's host, which behind its jump host has that address.
  */
 export const sshConnection = (cluster: Cluster, host: Host): NonNullable<Host['connection']> => ({
   ansible_connection: 'ssh',
   ansible_host: host.address,
   ansible_ssh_args: `-F ${shellQuoted(cluster.paths.sshConfig)} -o ControlMaster=auto -o ControlPersist=60s`,
+  // Short, since a socket's path has at most 108 bytes.
+  ansible_control_path_dir: `~/.ansible/cp/${fingerprint(cluster.paths.sshConfig)}`,
   ansible_python_interpreter: cluster.own?.hosts?.find(({ name }) => name === host.name)?.python ?? '/usr/bin/python3',
 })
 
-/** Runs a command on a host. Returns what it printed, whatever its exit code. */
+const fingerprint = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8)
+
 export const onHost = (cluster: Cluster, host: Host, command: string): Promise<Result> =>
   ask('ssh', ['-F', cluster.paths.sshConfig, '-o', 'ConnectTimeout=10', host.name, command], { timeout: 60_000 })
 
-/** The process id of each member that runs, by host. */
-export async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
-  const pids = await Promise.all(
-    cluster.hosts.map(
-      async (host) =>
-        [
-          host.name,
-          Number((await onHost(cluster, host, 'systemctl show --property MainPID --value etcd-member')).stdout),
-        ] as const,
-    ),
+export async function memberPid(cluster: Cluster, host: Host): Promise<number | undefined> {
+  return (
+    Number((await onHost(cluster, host, 'systemctl show --property MainPID --value etcd-member')).stdout) || undefined
   )
-  return Object.fromEntries(pids.filter(([, pid]) => pid > 0))
+}
+
+export const statesOf = ({ hosts }: Cluster, silent: Host[]): HostState[] =>
+  hosts.map((host) => ({
+    name: host.name,
+    address: host.address,
+    up: !silent.includes(host),
+    detail: silent.includes(host) ? 'does not answer' : 'answers',
+  }))
+
+export const sshCheck: Check = {
+  title: 'Check ssh',
+  look: async () =>
+    findProgram('ssh') ?? {
+      detail: 'ssh was not found.',
+      remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).',
+    },
 }
 
 /**

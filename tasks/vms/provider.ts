@@ -3,7 +3,6 @@ import type { Check } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
 
-/** How a host is, as far as its provider can see. */
 export interface HostState {
   name: string
   address: string
@@ -11,9 +10,11 @@ export interface HostState {
   detail: string
 }
 
+export const addressesOf = ({ hosts }: Cluster): string =>
+  `${hosts[0]?.address}${hosts.length > 1 ? ` to ${hosts.at(-1)?.address}` : ''}`
+
 /** Brings hosts up and takes them down, and says how they are and how Ansible reaches them. */
 export interface HostProvider {
-  /** What must hold before hosts can be brought up. */
   checks(cluster: Cluster): Check[]
   /** Steps that bring every host up; running them again changes nothing. */
   up(cluster: Cluster): Task[]
@@ -22,14 +23,13 @@ export interface HostProvider {
   /** Stops one host, which is no longer a member, and removes it with its data; nothing to do is no failure. */
   remove(cluster: Cluster, host: Host): Promise<void>
   states(cluster: Cluster): Promise<HostState[]>
-  /** The inventory variables with which Ansible and the role reach a host. */
   connection(cluster: Cluster, host: Host): NonNullable<Host['connection']>
   /** Hosts whose member nobody would start again; providers whose hosts have a service manager leave it out. */
   unkept?(cluster: Cluster): Promise<Host[]>
   /** Has them looked after again, without touching a member that runs; says what it did. */
   mend?(cluster: Cluster): Promise<string[]>
-  /** The process id of each member that runs, by host: equal before and after means that none was restarted. */
-  memberPids(cluster: Cluster): Promise<Record<string, number>>
+  /** The process id of a host's member, where it runs: equal before and after means that it was not restarted. */
+  memberPid(cluster: Cluster, host: Host): Promise<number | undefined>
   /** Kills a host's member as a crash would, and keeps it down until it is started again. */
   crashMember(cluster: Cluster, host: Host): Promise<void>
 }

@@ -23,10 +23,7 @@ export const memoryCheck = (cluster: Cluster, perHost: number): Check => ({
   },
 })
 
-/**
- * @param perHost bytes that a new host and its member need
- * @param folders where their data will be; the first that is there counts
- */
+/** `perHost`: bytes for a new host and its member. `folders`: where data will be; the first that is there counts. */
 export const diskCheck = (cluster: Cluster, perHost: number, folders: string[], remedy: string): Check => ({
   title: 'Check disk',
   look: async () => {

@@ -10,10 +10,7 @@ export function sshConfig(hosts: OwnHost[]): string {
   return `${hosts.map(block).join('\n')}\nHost *\n  Include ~/.ssh/config\n  Include /etc/ssh/ssh_config\n`
 }
 
-/**
- * Host keys are checked, since these hosts are no throw-away ones, unless a person's own inventory has Ansible pass
- * over them.
- */
+/** Host keys are checked, unless a person's own inventory has Ansible pass over them. */
 function block({ name, address, ssh }: OwnHost): string {
   const lines = {
     HostName: ssh?.host ?? address,

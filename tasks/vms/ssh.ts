@@ -1,45 +1,26 @@
 // Hosts that a person already has: nothing is brought up, and nothing but the role's files is changed on them.
 import { existsSync } from 'node:fs'
-import type { Check } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { writeFileIfChanged } from '../core/files.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from '../core/own-hosts.ts'
-import { findProgram } from '../core/programs.ts'
+import { titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
-import { crashMember, memberPids, onHost, sshConnection } from './over-ssh.ts'
+import { crashMember, memberPid, onHost, sshCheck, sshConnection, statesOf } from './over-ssh.ts'
 import type { HostProvider, HostState } from './provider.ts'
 import { sshConfig } from './ssh-config.ts'
 
 export const ssh: HostProvider = {
   checks: () => [sshCheck],
-  up: (cluster) => [
-    { title: 'Note how the hosts are reached', task: async (_, task) => void (task.title = await noteHosts(cluster)) },
-  ],
-  down: (cluster) => [
-    {
-      title: 'Remove etcd and its data from the hosts',
-      task: async (_, task) => void (task.title = await removeEtcd(cluster, (line) => void (task.output = line))),
-    },
-  ],
+  up: (cluster) => [titled('Note how the hosts are reached', () => noteHosts(cluster))],
+  down: (cluster) => [titled('Remove etcd and its data from the hosts', (report) => removeEtcd(cluster, report))],
   remove: removeFromHost,
   states,
   // What a person's own inventory says stays there; Ansible reads it beside ours.
   connection: (cluster, host) => (cluster.own?.inventory ? {} : sshConnection(cluster, host)),
-  memberPids,
+  memberPid,
   crashMember,
-}
-
-const sshCheck: Check = {
-  title: 'Check ssh',
-  look: async () =>
-    findProgram('ssh')
-      ? 'the ssh client is here'
-      : {
-          detail: 'ssh was not found.',
-          remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).',
-        },
 }
 
 async function noteHosts(cluster: Cluster): Promise<string> {
@@ -78,15 +59,7 @@ async function removeFromHost(cluster: Cluster, host: Host): Promise<void> {
 }
 
 async function states(cluster: Cluster): Promise<HostState[]> {
-  return Promise.all(
-    cluster.hosts.map(async (host) => {
-      const { exitCode } = existsSync(cluster.paths.sshConfig) ? await onHost(cluster, host, 'true') : { exitCode: 1 }
-      return {
-        name: host.name,
-        address: host.address,
-        up: exitCode === 0,
-        detail: exitCode === 0 ? 'answers' : 'does not answer',
-      }
-    }),
-  )
+  const isSilent = async (host: Host): Promise<Host[]> =>
+    existsSync(cluster.paths.sshConfig) && (await onHost(cluster, host, 'true')).exitCode === 0 ? [] : [host]
+  return statesOf(cluster, (await Promise.all(cluster.hosts.map(isSilent))).flat())
 }

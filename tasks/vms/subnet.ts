@@ -2,29 +2,21 @@
 import type { Finding } from '../core/check.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { findProgram } from '../core/programs.ts'
-import { canUse } from '../core/provider-choice.ts'
+import { canUse, privateSubnets } from '../core/provider-choice.ts'
 import type { VagrantProvider } from '../core/schema.ts'
 import { ask } from '../core/shell.ts'
 
-/** Networks that are there, in CIDR form, and whose they are. */
 export interface Networks {
   routes: { network: string; device: string; gateway: boolean }[]
   docker: { network: string; name: string; device: string }[]
   libvirt: { name: string; device: string }[]
-  /** What /etc/vbox/networks.conf allows. */
   virtualbox: string[]
 }
 
-/**
- * Where VirtualBox ≥ 6.1.28 allows host-only addresses when its networks.conf does not say otherwise (its manual,
- * "Host-only networking").
- */
+/** Host-only addresses that VirtualBox >= 6.1.28 allows by default (its manual, "Host-only networking"). */
 const virtualboxRange = '192.168.56.0/21'
 
-/**
- * What stands against a network for hosts of `provider`; undefined: nothing.
- * @param own the name of the cluster's own network of Docker or libvirt, left by a run that was killed
- */
+/** What stands against a network. `own`: the name of the cluster's own one, which a killed run may have left. */
 export function subnetClash(
   subnet: string,
   provider: VagrantProvider,
@@ -69,11 +61,8 @@ export function subnetClash(
 /** The first network of VirtualBox's range that is nobody's. */
 function freeSubnet({ routes, docker }: Networks): string {
   const taken = [...routes, ...docker].map(({ network }) => network)
-  return (
-    Array.from({ length: 8 }, (_, index) => `192.168.${56 + index}.0/24`).find(
-      (subnet) => !taken.some((network) => overlap(network, subnet)),
-    ) ?? '10.213.56.0/24'
-  )
+  const isFree = (subnet: string): boolean => !taken.some((network) => overlap(network, subnet))
+  return privateSubnets.find(isFree) ?? '10.213.56.0/24'
 }
 
 const contains = (outer: string, inner: string): boolean => prefix(outer) <= prefix(inner) && overlap(outer, inner)
@@ -85,7 +74,6 @@ const prefix = (network: string): number => Number(network.split('/')[1] ?? 32)
 const address = (network: string): number =>
   (network.split('/')[0] ?? '').split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
 
-/** The networks of this machine, as far as its programs say. */
 export async function networksHere(): Promise<Networks> {
   const [routes, docker, libvirt] = await Promise.all([routesHere(), dockerNetworks(), libvirtNetworks()])
   const allowed = [...(readFileIfThere('/etc/vbox/networks.conf') ?? '').matchAll(/^\s*\*\s+(.*)$/gm)].flatMap(

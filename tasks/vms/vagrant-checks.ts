@@ -8,7 +8,7 @@ import { aptInstall, compareVersions, findProgram, hasApt, isRoot, versionOf } f
 import { canUse, hasPlugin, type VagrantSettings, vagrantPlugins } from '../core/provider-choice.ts'
 import type { VagrantProvider } from '../core/schema.ts'
 import { imageCheck } from './host-image.ts'
-import { hasSshd } from './over-ssh.ts'
+import { hasSshd, sshCheck } from './over-ssh.ts'
 import { diskCheck, memoryCheck } from './resources.ts'
 import { networksHere, subnetClash } from './subnet.ts'
 import { boxOf, clusterLabel, requireVagrant } from './vagrant-folder.ts'
@@ -25,9 +25,7 @@ const diskFolders: Record<VagrantProvider, string[]> = {
   parallels: [homedir()],
 }
 
-/**
- * Of a cluster that is there, only what every run needs is looked at: Vagrant itself takes a second to say its version.
- */
+/** Of a cluster that is there only what every run needs: Vagrant takes a second to say its version. */
 export function vagrantChecks(cluster: Cluster): Check[] {
   const { provider, memory } = requireVagrant(cluster)
   const docker = provider === 'docker'
@@ -79,10 +77,7 @@ const vagrantCheck = (cluster: Cluster): Check => ({
   },
 })
 
-/**
- * From which VirtualBox on which Vagrant is needed, the newest first (Vagrant's CHANGELOG.md: "Add support for
- * VirtualBox").
- */
+/** From which VirtualBox on which Vagrant is needed, the newest first (Vagrant's CHANGELOG.md). */
 const vagrantForVirtualbox = [
   ['7.2', '2.4.9'],
   ['7.1', '2.4.2'],
@@ -127,10 +122,7 @@ async function whatVagrantLacks(provider: VagrantProvider): Promise<Finding | un
     : undefined
 }
 
-/**
- * What stands against that VirtualBox with that Vagrant, by their versions; undefined: nothing, or a version is not
- * known.
- */
+/** What stands against that VirtualBox with that Vagrant; undefined: nothing, or a version is not known. */
 export function virtualboxFinding(virtualbox = '0', vagrant = '0'): Finding | undefined {
   const needed = vagrantForVirtualbox.find(([since]) => compareVersions(virtualbox, since) >= 0)?.[1]
   if (!needed || vagrant === '0' || compareVersions(vagrant, needed) >= 0) return undefined
@@ -155,15 +147,6 @@ export function boxFinding(settings: VagrantSettings, architecture: string): Fin
       'Name one of Debian for arm64 with vagrant.box in the configuration, such as bento/debian-12; or ' +
       'take hosts on this machine: --provider local',
   }
-}
-
-const sshCheck: Check = {
-  title: 'Check ssh',
-  look: async () =>
-    findProgram('ssh') ?? {
-      detail: 'ssh was not found.',
-      remedy: 'Install the OpenSSH client (Debian: apt-get install openssh-client).',
-    },
 }
 
 const subnetCheck = (cluster: Cluster): Check => ({

@@ -28,10 +28,7 @@ export function renderFolder(cluster: Cluster): boolean {
 export const clusterLabel = (cluster: Cluster): string =>
   `${cluster.name}-${createHash('sha256').update(cluster.paths.state).digest('hex').slice(0, 6)}`
 
-/**
- * Whether the hosts are Flatcar, by their box's name: the official ones are called flatcar-<channel>, and another one
- * is to be called alike.
- */
+/** By the box's name: Flatcar's are called flatcar-<channel>, and another one of it is to be called alike. */
 export const isFlatcar = (cluster: Cluster): boolean =>
   requireVagrant(cluster).provider !== 'docker' && boxOf(requireVagrant(cluster)).box.startsWith('flatcar-')
 
@@ -40,7 +37,6 @@ export function requireVagrant(cluster: Cluster): VagrantSettings {
   return cluster.vagrant
 }
 
-/** What the Vagrantfile reads. */
 function settings(cluster: Cluster): object {
   const { provider, memory, cpus, driver } = requireVagrant(cluster)
   const ansible = join(projectFolder, 'templates/ansible')

@@ -2,12 +2,22 @@
 import { existsSync, rmSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import { titled } from '../core/pipeline.ts'
 import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { type Result, type ToolOptions, work } from '../core/shell.ts'
+import { counted } from '../core/terminal.ts'
 import { prepareDocker, removeFromDocker } from './docker.ts'
-import { crashMember, memberPids, silentHosts, sshConnection, waitForHosts, writeSshConfig } from './over-ssh.ts'
-import type { HostProvider, HostState } from './provider.ts'
+import {
+  crashMember,
+  memberPid,
+  silentHosts,
+  sshConnection,
+  statesOf,
+  waitForHosts,
+  writeSshConfig,
+} from './over-ssh.ts'
+import { addressesOf, type HostProvider } from './provider.ts'
 import { vagrantChecks } from './vagrant-checks.ts'
 import { isFlatcar, renderFolder, requireVagrant } from './vagrant-folder.ts'
 
@@ -17,40 +27,33 @@ const answerTimeout = 60_000
 export const vagrant: HostProvider = {
   checks: vagrantChecks,
   up: (cluster) => [
-    {
-      title: `Bring the hosts of ${cluster.name} up with Vagrant (${requireVagrant(cluster).provider})`,
-      task: async (_, task) => void (task.title = await bringUp(cluster, (line) => void (task.output = line))),
-    },
+    titled(`Bring the hosts of ${cluster.name} up with Vagrant (${requireVagrant(cluster).provider})`, (report) =>
+      bringUp(cluster, report),
+    ),
   ],
-  down: (cluster) => [
-    {
-      title: `Remove the hosts of ${cluster.name}`,
-      task: async (_, task) => void (task.title = await remove(cluster, (line) => void (task.output = line))),
-    },
-  ],
+  down: (cluster) => [titled(`Remove the hosts of ${cluster.name}`, (report) => remove(cluster, report))],
   remove: removeHost,
-  states,
+  states: async (cluster) => statesOf(cluster, await silentHosts(cluster)),
   // A host stays what it was made as, whatever box the configuration names since.
   connection: (cluster, host) => ({
     ...sshConnection(cluster, host),
     ...((host.connection ? host.connection.etcd_flatcar : isFlatcar(cluster)) && { etcd_flatcar: true }),
   }),
-  memberPids,
+  memberPid,
   crashMember,
 }
 
 /** Brings up what does not answer. Hosts that all answer cost no call of Vagrant, which takes seconds to look. */
 async function bringUp(cluster: Cluster, report: (line: string) => void): Promise<string> {
   const { provider } = requireVagrant(cluster)
-  const count = counted(cluster)
-  const where = `${cluster.hosts[0]?.address}${cluster.hosts.length > 1 ? ` to ${cluster.hosts.at(-1)?.address}` : ''}`
+  const count = hostsOf(cluster)
   const changed = renderFolder(cluster)
   if ((await silentHosts(cluster)).length === 0) {
     if (changed)
       run().warnings.push(
-        `What Vagrant makes hosts of has changed; those of ${cluster.name} stay as they are until they are made anew.`,
+        `What Vagrant makes hosts of has changed; those of ${cluster.name} stay as they are until you make them again.`,
       )
-    return `${count} are up at ${where}`
+    return `${count} are up at ${addressesOf(cluster)}`
   }
   if (provider === 'docker') await prepareDocker(cluster)
   await callVagrant(cluster, ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])], {
@@ -60,11 +63,10 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
   await writeSshConfig(cluster, (await callVagrant(cluster, ['ssh-config'])).stdout)
   await waitForHosts(cluster, answerTimeout)
   run().changes.push('brought the hosts up')
-  return `${count} brought up at ${where}`
+  return `${count} brought up at ${addressesOf(cluster)}`
 }
 
-const counted = (cluster: Cluster): string =>
-  `${cluster.hosts.length} ${requireVagrant(cluster).provider} ${cluster.hosts.length === 1 ? 'host' : 'hosts'}`
+const hostsOf = (cluster: Cluster): string => counted(cluster.hosts.length, `${requireVagrant(cluster).provider} host`)
 
 /** Destroys the machines with their data, and then forgets them. */
 async function remove(cluster: Cluster, report: (line: string) => void): Promise<string> {
@@ -76,7 +78,7 @@ async function remove(cluster: Cluster, report: (line: string) => void): Promise
   }
   if (requireVagrant(cluster).provider === 'docker') await removeFromDocker(cluster)
   for (const path of [folder, sshConfig]) rmSync(path, { recursive: true, force: true })
-  return there ? `Removed ${counted(cluster)}` : "None of Vagrant's hosts was there"
+  return there ? `Removed ${hostsOf(cluster)}` : "None of Vagrant's hosts was there"
 }
 
 async function removeHost(cluster: Cluster, host: Host): Promise<void> {
@@ -85,10 +87,7 @@ async function removeHost(cluster: Cluster, host: Host): Promise<void> {
   renderFolder({ ...cluster, hosts: cluster.hosts.filter((one) => one !== host) })
 }
 
-/**
- * Runs vagrant in the cluster's folder, whatever the person's own VAGRANT_* say of another.
- * @throws OperationError with Vagrant's last words
- */
+/** Runs vagrant in the cluster's folder, whatever the person's VAGRANT_* say. @throws OperationError */
 async function callVagrant(cluster: Cluster, args: string[], options: ToolOptions = {}): Promise<Result> {
   const { vagrant: folder, state } = cluster.paths
   const env = {
@@ -103,7 +102,7 @@ async function callVagrant(cluster: Cluster, args: string[], options: ToolOption
   if (result.exitCode !== 0)
     throw new OperationError(`vagrant ${args[0]} failed.`, {
       output: lastWords(result.stderr || result.stdout),
-      hint: 'Put right what it says, then run the same command again: it goes on from here.',
+      hint: 'Correct what Vagrant says, then run the same command again: that run goes on from here.',
       ...(log && { log }),
     })
   return result
@@ -115,13 +114,3 @@ const lastWords = (text: string): string =>
     .split('\n')
     .filter((line) => !/^\s*(Std(out|err):.*|Run '.* --help'.*)?$/.test(line))
     .join('\n')
-
-async function states(cluster: Cluster): Promise<HostState[]> {
-  const silent = await silentHosts(cluster)
-  return cluster.hosts.map((host) => ({
-    name: host.name,
-    address: host.address,
-    up: !silent.includes(host),
-    detail: silent.includes(host) ? 'does not answer' : 'answers',
-  }))
-}

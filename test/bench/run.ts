@@ -52,7 +52,7 @@ const steps: [begins: RegExp, what: string][] = [
   [/\[OUTPUT\] /, 'the role compares the hosts with what they must hold'],
   [/\[OUTPUT\] Converge/, 'the role decides what to do'],
   [/\[OUTPUT\] Put the host's files in place/, 'the role writes files, starts etcd, and waits until it commits'],
-  [/\[OUTPUT\] Wait until/, 'the role ends'],
+  [/\[OUTPUT\] Restart one member/, 'the role ends'],
   [/\[STARTED\] verify/, 'verify'],
   [/^The cluster is up/, 'the end'],
 ]

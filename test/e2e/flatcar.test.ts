@@ -93,7 +93,7 @@ test('an archive of Python with another sum is not used', async () => {
 test(
   "etcd runs by the OS's own unit, with the image that the role names, where " + 'its certificates are for it',
   async () => {
-    assert.is(await converge(sum), 3)
+    assert.is(await converge(sum), 2)
     assert.match(await machines.on('master01', 'cat /root/pulled'), /^gcr\.io\/etcd-development\/etcd:v3\.[\d.]+$/)
     assert.is(await machines.on('master01', 'cat /usr/lib/systemd/system/etcd-member.service'), unit.trim())
     await machines.on(

@@ -1,11 +1,10 @@
 // A running cluster's operations on real hosts over SSH, one after the other, while others write and read: nothing is
 // lost, nothing fails twice, no read goes back in time. The hosts are containers with systemd and sshd.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { stringify } from 'yaml'
-import { startHosts, type TestHosts } from '../support/hosts.ts'
+import { listHosts as listThem, startHosts, type TestHosts } from '../support/hosts.ts'
 import { underLoad } from '../support/load.ts'
 import { snapshotOf, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
@@ -24,13 +23,7 @@ test.before(async () => {
 })
 test.after(() => machines?.remove())
 
-/** Writes the configuration: the hosts, as a person lists them. */
-function listHosts(etcd: object = {}): void {
-  const { ansible_ssh_private_key_file: identityFile, ansible_ssh_common_args: args = '' } = machines.ssh
-  const ssh = { user: 'vagrant', identityFile, knownHosts: /UserKnownHostsFile=(\S+)/.exec(args)?.[1] }
-  const hosts = machines.hosts.map(({ name, address }) => ({ name, address, ssh }))
-  writeFileSync(join(home.path, 'cluster.yaml'), stringify({ hosts, etcd }))
-}
+const listHosts = (etcd: object = {}): void => listThem(home.path, machines, 3, etcd)
 
 /** Runs a verb to its good end under load; returns what it says with --json. */
 async function passes(...words: [string, ...string[]]): Promise<Record<string, unknown>> {
@@ -99,7 +92,7 @@ test('defrag takes every member in turn', async () => {
   assert.is(((await passes('defrag')).members as object[]).length, 3)
 })
 
-test('replace makes the leader anew; its old data is moved aside', async () => {
+test('replace gives the host of the leader a new member; its old data is moved aside', async () => {
   const leader = (await members()).find(({ state }) => state === 'leader')?.name ?? ''
   assert.equal((await passes('replace', leader)).replaced, [leader])
   assert.match(await machines.on(leader, 'ls /var/lib/etcd'), /member\.\d{8}T/)

@@ -21,7 +21,7 @@ import { sleep } from '../../tasks/core/run.ts'
 import { ask } from '../../tasks/core/shell.ts'
 import { libvirtPackages, makeBox } from '../support/libvirt.ts'
 import { prepare } from '../support/prepare.ts'
-import { etcdOf } from '../support/versions.ts'
+import { etcdOf, ladder } from '../support/versions.ts'
 
 /** Programs that the suite uses, and the Debian packages they come in. */
 const programs = {
@@ -59,7 +59,7 @@ try {
   // Kept in .tools/ and on the system; inside the namespace none of it could be had.
   await installPrograms()
   await prepare()
-  await etcdOf('3.7.1')
+  for (const version of ladder) await etcdOf(version)
   await makeNamespace()
   await startEngine()
   await end(
@@ -93,7 +93,7 @@ async function makeNamespace(): Promise<void> {
   await must('nsenter', [...inside.slice(1), 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'])
 }
 
-/** `ip netns exec` would mount /sys anew and hide the cgroups from dockerd; nsenter does not. */
+/** `ip netns exec` would mount another /sys and hide the cgroups from dockerd; nsenter does not. */
 async function startEngine(): Promise<void> {
   const log = openSync(join(folder, 'dockerd.log'), 'w')
   const groups = process.env.E2E_CGROUP2
@@ -168,7 +168,7 @@ function runTests(made: Record<string, string>): Promise<number> {
           '--kind',
           'e2e',
           '--timeout',
-          process.env.E2E_LIBVIRT ? '3600' : '1200',
+          process.env.E2E_LIBVIRT || process.env.E2E_FAR || process.env.STORIES ? '14400' : '1200',
           ...process.argv.slice(2),
         ]
   const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'ha-etcd/loader', ...program], {

@@ -77,6 +77,19 @@ test('a server that lacks what etcd needs is named, with what helps, before anyt
   await machines.on('master02', 'kill $(cat /tmp/pid); ip address del 192.168.99.1/32 dev lo')
 })
 
+test("an address that is not the server's is refused before anything is changed, and may be corrected", async () => {
+  const right = machines.hosts[1]?.address ?? ''
+  listHosts(({ address }) => ({ host: address }))
+  const wrong = readFileSync(configFile, 'utf8').replace(
+    `address: ${right}`,
+    `address: ${right.replace(/102$/, '250')}`,
+  )
+  writeFileSync(configFile, wrong)
+  assert.match(await failed('up'), /master02: This host does not have the address \S+250/)
+  listHosts()
+  await passed('up', '--plan') // the list is heard again; the test below but one brings it up
+})
+
 test(
   "another cluster's data, which etcd has left on a server, is neither started " + 'by up nor removed by down',
   async () => {
@@ -153,7 +166,7 @@ test(
       assert.match((await passed('up')).stdout, 'nothing had to be changed')
       const { stdout } = await passed('verify')
       assert.match(stdout, 'through ssh')
-      assert.match(stdout, 'All 15 checks pass')
+      assert.match(stdout, 'All 16 checks pass')
       assert.match((await passed('status')).stdout, '3 of 3 members up')
       assert.is(JSON.parse((await passed('load', '--seconds', '2', '--json')).stdout).missing, 0)
       await machines.on('master02', 'systemctl stop etcd-member')
@@ -209,9 +222,10 @@ test(
   async () => {
     const { ansible_ssh_common_args: args = '' } = machines.ssh
     const inventory = join(home.path, 'inventory.ini')
-    const list = (count: number): void => {
+    const list = (count: number, without = ''): void => {
       const lines = machines.hosts
         .slice(0, count)
+        .filter(({ name }) => name !== without)
         .map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
       const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
       writeFileSync(
@@ -237,6 +251,11 @@ test(
     list(3)
     assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master05.example', 'master04.example'])
     assert.is(await there('master05'), 'inactive')
+    list(4, 'master03')
+    const exchanged = JSON.parse((await passed('scale', '--json')).stdout)
+    assert.equal([exchanged.added, exchanged.removed], [['master04.example'], ['master03.example']])
+    list(4, 'master04')
+    await passed('scale')
     const kept = await machines.on('master02', 'cat /etc/ssl/etcd/ca.crt')
     await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
     assert.match(
@@ -249,6 +268,10 @@ test(
     await passed('down', '--yes', '--purge')
     assert.is(await there('master04'), '/etc/ssl/etcd\n/var/lib/etcd/member\ninactive')
     assert.is(await there('master01'), 'inactive')
+    const anything =
+      '(getent passwd etcd; getent group etcd; ls -d /etc/systemd/system/etcd-member.service.d ~vagrant/.ansible ' +
+      '~root/.ansible /tmp/ansible_etcd_*) 2>/dev/null || true'
+    assert.is(await machines.on('master01', anything), '')
   },
 )
 

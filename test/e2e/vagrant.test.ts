@@ -160,7 +160,7 @@ test('containers with etcd that Vagrant here knows nothing of are left as they a
     assert.is(exitCode, 1)
     assert.match(
       stderr,
-      /Docker has 3 hosts of v-e2e with etcd, .*; they were left as they are(.|\n)*Next: .*down\.ts --cluster v-e2e/,
+      /Docker has 3 hosts of v-e2e with etcd, .* They were not changed(.|\n)*Next: .*down\.ts --cluster v-e2e/,
     )
   } finally {
     rmSync(state, { recursive: true, force: true })

@@ -19,7 +19,7 @@ test('one member grows to three by learners, killed as the second comes up; the 
   await underLoad(home, async () => {
     await killedAt(home, '[STARTED] Start master02', 'scale', '--masters', '3')
     const { warning } = await done(home.verb('status', '--json'))
-    assert.match(String(warning), /Scaling to 3 members was begun .*scale\.ts --masters 3/)
+    assert.match(String(warning), /Scaling to 3 members is half done\..*scale\.ts --masters 3/)
     await done(home.verb('scale', '--masters', '3', '--json'))
   })
   await requireInStep(home, names(3))

@@ -46,13 +46,10 @@ async function everything(): Promise<object> {
   const { members } = JSON.parse((await home.verb('status', '--json')).stdout) as {
     members: { id: string; name: string }[]
   }
-  const files = Object.entries(snapshotOf(home.path)).filter(
-    ([name]) => !/^\.tools|\/(logs|lock)(\/|$)|\/var\/(lib|log)\//.test(name),
-  )
   return {
     pids: memberPids(home),
     members: members.map(({ id, name }) => [id, name]),
-    files: Object.fromEntries(files),
+    files: snapshotOf(home.path, /^\.tools|\/(logs|lock)(\/|$)|\/var\/(lib|log)\//),
   }
 }
 

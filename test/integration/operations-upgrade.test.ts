@@ -12,7 +12,7 @@ import { until } from '../support/wait.ts'
 
 const home = testHome()
 const config = join(home.path, 'cluster.yaml')
-const record = (): { version: string; upgradingTo?: string } =>
+const record = (): { version: string; upgradingTo?: string; binaries?: string } =>
   JSON.parse(readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')).etcd
 const old = defaults.etcd.version
 const newer = await etcdOf('3.7.1')
@@ -56,7 +56,7 @@ whereNewer(
       destroyHost(home, lost)
       const refused = await home.verb('upgrade', '--etcd-version', to)
       assert.is(refused.exitCode, 1)
-      assert.match(refused.stderr, `Replace it: npx zx scripts/replace.ts ${lost}`)
+      assert.match(refused.stderr, `Replace ${lost}: npx zx scripts/replace.ts ${lost}`)
       assert.match((await home.verb('replace', lost)).stderr, `Name with etcd.binaries a folder that has etcd ${old}`)
       rmSync(config)
       const replaced = await home.verb('replace', lost)
@@ -68,7 +68,7 @@ whereNewer(
     })
     assert.is(result.exitCode, 0, result.stderr)
     assert.ok(existsSync(join(JSON.parse(result.stdout).backup, 'snapshot.db')))
-    assert.equal(record(), { version: to })
+    assert.equal(record(), { version: to, binaries: newer?.folder })
     assert.equal(await versions(), [to, to, to])
   },
 )
@@ -76,6 +76,15 @@ whereNewer(
 whereNewer('run again there is nothing to upgrade', async () => {
   const { exitCode, stderr } = await home.verb('upgrade', '--etcd-version', to)
   assert.is(exitCode, 0, stderr)
+})
+
+whereNewer('etcd.binaries taken out of the configuration again changes no host, and is said', async () => {
+  rmSync(config)
+  const { exitCode, stdout, stderr } = await home.verb('up', '--json')
+  assert.is(exitCode, 0, stderr)
+  const { changes, warnings } = JSON.parse(stdout) as { changes: string[]; warnings: string[] }
+  assert.equal(changes, [])
+  assert.match(warnings.join(), `the hosts keep the programs of ${newer?.folder}`)
 })
 
 const members = async (): Promise<{ name: string; version: string | null }[]> =>

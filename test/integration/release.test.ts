@@ -1,6 +1,6 @@
 // The release from a site with an authority of its own: whole and of the right sum, or not at all, whatever the site
 // does.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
@@ -46,6 +46,8 @@ test('a release of the pinned sum is used; who vouches for it is told, and how f
   assert.match(progress.at(-1) ?? '', /^etcd-v3\.6\.98-linux-amd64\.tar\.gz: \d+\.\d of \d+\.\d MB$/)
   assert.ok(whole(home))
   assert.equal(parts(home), [])
+  const { mode } = statSync(join(home, '.tools'))
+  assert.is(mode & 0o777, 0o777 & ~process.umask(), 'programs are for every user, though the download made the folder')
 })
 
 test('one of another sum is refused, whatever other ways there are, and nothing of it stays', async () => {

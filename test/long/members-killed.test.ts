@@ -61,7 +61,7 @@ test('each member is replaced in turn, the leader, too, killed in the middle of 
       '[STARTED] Remove member',
       `[STARTED] Add ${follower} as a learner`,
       `[STARTED] Start ${follower}`,
-      '[OUTPUT] Wait until the member is healthy',
+      '[OUTPUT] Restart one member at a time',
       `[STARTED] Let ${follower} vote`,
       '[STARTED] verify',
     ]

@@ -50,7 +50,7 @@ test(
     rmSync(join(certs, 'ca.key'))
     await underLoad(home, async () => {
       await killedAt(home, '[COMPLETED] Trust a new authority beside the present one', 'rotate-ca', '--yes')
-      await killedAt(home, '[COMPLETED] Issue every certificate anew', 'rotate-ca', '--yes')
+      await killedAt(home, '[COMPLETED] Issue every certificate', 'rotate-ca', '--yes')
       assert.equal(await answers(home, before), ['answered'])
       await killedAt(home, '[OUTPUT] Restart etcd on', 'rotate-ca', '--yes')
       await refused(home, /There is no way back/, '--back')

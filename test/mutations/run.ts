@@ -1,5 +1,5 @@
 // Whether the tests find mistakes: each is planted in a copy of the project, one line, and the tests that hold its rule
-// must fail. node --import ha-etcd/loader test/mutations/run.ts [part of a file's name]
+// must fail. node --import ha-etcd/loader test/mutations/run.ts [part of the name of a file or of a test]
 import { spawnSync } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,7 +16,9 @@ for (const name of ['node_modules', '.tools']) symlinkSync(join(projectFolder, n
 
 const rows = [['MISTAKE', 'IN', 'FOUND BY']]
 let missed = 0
-for (const { file, line, wrong, tests } of mistakes.filter((one) => one.file.includes(part))) {
+for (const { file, line, wrong, tests } of mistakes.filter((one) =>
+  [one.file, ...one.tests].some((name) => name.includes(part)),
+)) {
   const path = join(copy, file)
   const right = readFileSync(path, 'utf8')
   if (right.split(line).length !== 2) throw new Error(`${file} must have this once: ${line}`)

@@ -1,10 +1,17 @@
 // What the tests of a change of the authority share: what it refuses, a change that is killed in the middle, who is let
 // in, and when it is over.
-import { existsSync, readFileSync } from 'node:fs'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
+import type { Cluster } from '../../tasks/core/cluster.ts'
+import { type Authority, issueLeaf, keyToPem, makeAuthority, makeKeyPair } from '../../tasks/core/x509.ts'
+import { authoritySubject, leaves } from '../../tasks/etcd/certificates.ts'
 import { identity, knock } from '../../tasks/etcd/probe.ts'
+import { etcdctlView } from './disasters.ts'
+import { temporaryFolder } from './folder.ts'
 import { clientsView, memberPids } from './load.ts'
+import { onHost, signalEtcd } from './on-host.ts'
 import { done, type Home, killedAt, snapshotOf } from './verbs.ts'
 
 interface Shown {
@@ -63,6 +70,60 @@ export async function changeHalfWay(home: Home): Promise<void> {
   assert.match((up.warnings as string[])[0] ?? '', 'rotate-ca.ts --back')
   assert.equal(memberPids(home), pids, 'nobody is restarted for new leaves')
   await requireTold(home)
+}
+
+const withCerts = (home: Home, certs = certsOf(home)): Cluster => {
+  const cluster = etcdctlView(home)
+  return { ...cluster, paths: { ...cluster.paths, certs } }
+}
+
+/** Puts an authority that expired yesterday, and what it signed, here and on every host; members start with that. */
+export async function expire(home: Home, passphrase?: string): Promise<void> {
+  const cluster = withCerts(home)
+  await issueAll(cluster, await newAuthority(cluster, -1, passphrase), -1)
+  for (const { name } of cluster.hosts) await install(home, cluster, name)
+}
+
+/** The authority is well; what it signed ended yesterday, here and on every host. */
+export async function expireLeaves(home: Home): Promise<void> {
+  const [certificate, key] = [fileOf(home, 'ca.crt'), fileOf(home, 'ca.key')]
+  const authority = { certificate: new X509Certificate(certificate), key: createPrivateKey(key) }
+  await issueAll(withCerts(home), authority, -1)
+  for (const { name } of clientsView(home).hosts) await install(home, withCerts(home), name)
+}
+
+/** A host gets the certificates of another cluster. */
+export async function installForeign(home: Home, host: string): Promise<void> {
+  const cluster = withCerts(home, temporaryFolder())
+  for (const { name } of cluster.hosts) mkdirSync(join(cluster.paths.certs, name))
+  await issueAll(cluster, await newAuthority(cluster, 30), 30)
+  await install(home, cluster, host)
+}
+
+async function newAuthority({ paths, ...cluster }: Cluster, days: number, passphrase?: string): Promise<Authority> {
+  const keys = await makeKeyPair('ecdsa-p256')
+  const authority = await makeAuthority(keys, authoritySubject({ paths, ...cluster }), days)
+  writeFileSync(join(paths.certs, 'ca.crt'), authority.certificate.toString())
+  writeFileSync(join(paths.certs, 'ca.key'), keyToPem(keys.privateKey, passphrase))
+  return authority
+}
+
+async function issueAll(cluster: Cluster, authority: Authority, ends: number): Promise<void> {
+  for (const leaf of leaves(cluster)) {
+    const pair = await makeKeyPair('ecdsa-p256')
+    writeFileSync(leaf.certificate, (await issueLeaf(authority, pair.publicKey, { ...leaf, ends })).toString())
+    writeFileSync(leaf.key, keyToPem(pair.privateKey))
+  }
+}
+
+/** Puts a host's certificates on it, and has its member start with them. */
+async function install(home: Home, { paths: { certs } }: Cluster, host: string): Promise<void> {
+  for (const file of (await onHost(home, host, 'ls "$ROOT/etc/ssl/etcd"')).split('\n')) {
+    const own = join(certs, host, file)
+    const text = readFileSync(existsSync(own) ? own : join(certs, file), 'utf8').trim()
+    await onHost(home, host, `echo '${text}' > "$ROOT/etc/ssl/etcd/${file}"`)
+  }
+  await signalEtcd(home, host, 'SIGKILL')
 }
 
 /** certs and status say that a change is under way. */

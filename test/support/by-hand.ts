@@ -1,5 +1,5 @@
 // What befalls a real local cluster, made by hand: members and data that go, and what a person may do with etcdctl.
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, type Host, hostNamed, resolveCluster } from '../../tasks/core/cluster.ts'
 import { loadSettings } from '../../tasks/core/config.ts'
@@ -9,33 +9,24 @@ import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { moveLeader } from '../../tasks/etcd/maintenance.ts'
 import { memberOf } from '../../tasks/etcd/membership.ts'
 import { crashMember } from '../../tasks/vms/index.ts'
-import { loseHosts } from './load.ts'
-import { environmentOfTests, type Home } from './verbs.ts'
+import { certsOf, expire, expireLeaves, installForeign } from './authority.ts'
+import { lose, onHost, rootOf, signalEtcd } from './on-host.ts'
+import type { Home } from './verbs.ts'
 import { pause } from './wait.ts'
-
-/** What scripts run in, for this home. */
-export const environmentOf = (home: Home): NodeJS.ProcessEnv => ({
-  ...environmentOfTests(),
-  HA_ETCD_HOME: home.path,
-  HA_ETCD_PROVIDER: 'local',
-})
 
 /** Calls `act` with the home's cluster, as a verb has it. `speed`: of the run's clock, which measures patience. */
 export function withCluster<T>(home: Home, act: (cluster: Cluster) => Promise<T>, speed = 1): Promise<T> {
   const started = Date.now()
   const silent = { write: () => true }
   const clock = (): number => started + (Date.now() - started) * speed
-  const run = new Run({ env: environmentOf(home), stdout: silent, stderr: silent, clock })
+  const run = new Run({ env: home.environment(), stdout: silent, stderr: silent, clock })
   return inRun(run, async () =>
     act(await resolveCluster(loadSettings({}), { configures: false, looks: true })),
   ).finally(() => run.end())
 }
 
-/** Where a local host's member has its data. */
-const dataOf = (home: Home, host: string): string =>
-  join(home.path, '.cluster/etcd-cluster-1/hosts', host, 'var/lib/etcd/member')
-
-export const hasData = (home: Home, host: string): boolean => existsSync(join(dataOf(home, host), 'wal'))
+export const hasData = (home: Home, host: string): boolean =>
+  existsSync(join(rootOf(home, host), 'var/lib/etcd/member/wal'))
 
 type Deed = (home: Home, cluster: Cluster, host: Host) => Promise<unknown>
 
@@ -43,7 +34,7 @@ const stop: Deed = (_, cluster, host) => crashMember(cluster, host)
 
 const wipe: Deed = async (home, cluster, host) => {
   await stop(home, cluster, host)
-  if (hasData(home, host.name)) renameSync(dataOf(home, host.name), join(home.path, `wiped-${Date.now()}`))
+  await onHost(home, host.name, 'rm -rf "$ROOT/var/lib/etcd/member"')
 }
 
 const lead: Deed = async (_, cluster, { name }) => {
@@ -92,7 +83,7 @@ const alarm =
 export const deeds: Record<string, Deed> = {
   stop,
   wipe,
-  lose: async (home, _, { name }) => loseHosts(home, [name]),
+  lose: (home, _, { name }) => lose(home, name),
   'give the lead to': lead,
   'remove by hand': remove,
   'add as a learner by hand, not started,': async (home, cluster, host) => {
@@ -105,5 +96,39 @@ export const deeds: Record<string, Deed> = {
   'raise CORRUPT on': alarm('CORRUPT'),
 }
 
-export const befall = (home: Home, deed: string, name: string): Promise<unknown> =>
-  withCluster(home, async (cluster) => deeds[deed]?.(home, cluster, hostNamed(cluster, name)))
+/** The disk that has a member's data becomes a small one, and fills up. */
+const fillDisk: Deed = async (home, cluster, host) => {
+  await stop(home, cluster, host)
+  const data = '"$ROOT/var/lib/etcd"'
+  await onHost(
+    home,
+    host.name,
+    `cp -a ${data} /var/tmp/kept; mount -t tmpfs -o size=400m tmpfs ${data}; cp -a /var/tmp/kept/. ${data}; ` +
+      `chown --reference /var/tmp/kept ${data}; chmod --reference /var/tmp/kept ${data}; rm -r /var/tmp/kept; ` +
+      `dd if=/dev/zero of=${data}/filler 2>/dev/null || true; systemctl start etcd-member || true`,
+  )
+}
+
+/** What would keep stories drawn at random from many a verb; some of it is about all hosts. */
+const worseDeeds: Record<string, Deed> = {
+  freeze: (home, _, { name }) => signalEtcd(home, name, 'SIGSTOP'),
+  resume: (home, _, { name }) => signalEtcd(home, name, 'SIGCONT'),
+  'fill the disk of': fillDisk,
+  'make room on': (home, _, { name }) => onHost(home, name, 'rm "$ROOT/var/lib/etcd/filler"'),
+  'give certificates of another authority to': (home, _, { name }) => installForeign(home, name),
+  'move the certificates aside on': (home, _, { name }) =>
+    onHost(home, name, 'mv "$ROOT/etc/ssl/etcd" "$ROOT/etc/ssl/etcd.aside"'),
+  'switch off': async ({ machines }, _, { name }) => machines?.kill(name),
+  'switch on': async ({ machines }, _, { name }) => machines?.boot(name),
+  'let the authority expire': (home) => expire(home),
+  'let all certificates expire': (home) => expireLeaves(home),
+  'lose the certificates here': async (home) => rmSync(certsOf(home), { recursive: true }),
+}
+
+const allDeeds = { ...deeds, ...worseDeeds }
+/** What befalls in a line of a story, and whom. */
+export const deedIn = (line: string): string | undefined =>
+  Object.keys(allDeeds).find((deed) => line === deed || line.startsWith(`${deed} master`))
+
+export const befall = (home: Home, deed: string, name = 'master01'): Promise<unknown> =>
+  withCluster(home, async (cluster) => allDeeds[deed]?.(home, cluster, hostNamed(cluster, name)))

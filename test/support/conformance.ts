@@ -70,13 +70,14 @@ function viewOf(seen: Observation, before: Observation, act: Act): Record<string
     return [hostOf(one.host), idOf(one.id), ...states].join(' ')
   })
   const votes = members?.some((one) => one.host === leader && !one.learner)
-  return {
+  const view: Record<string, string> = {
     members: members ? listed.sort().join(', ') : 'unknown',
     leader: leader === undefined ? 'none' : act.do === 'hand over' ? leader : votes ? 'a voter' : 'no voter',
-    ...(act.do === 'end downgrade' && { downgradingTo: `${downgradingTo}` }),
     ...notesOf(seen),
-    ...Object.fromEntries(Object.keys(hosts).flatMap((host) => hostView(seen, host, idOf, act))),
   }
+  if (act.do === 'end downgrade') view.downgradingTo = `${downgradingTo}`
+  for (const host of Object.keys(hosts)) Object.assign(view, hostView(seen, host, idOf, act))
+  return view
 }
 
 const notesOf = (seen: Observation): Record<string, string> => ({
@@ -89,28 +90,20 @@ const notesOf = (seen: Observation): Record<string, string> => ({
   done: seen.done.map(titleOf).join(),
 })
 
-function hostView(seen: Observation, host: string, idOf: (id: string) => string, act: Act): [string, string][] {
+function hostView(seen: Observation, host: string, idOf: (id: string) => string, act: Act): Record<string, string> {
   const { ready, empty, answer } = seen.hosts[host] ?? { ready: false, empty: false }
   // A removed member may answer for a moment before it ends.
   const isMember = answer && (!seen.members || seen.members.some(({ id }) => id === answer.member))
+  const view = { [`${host} ready`]: `${ready}`, [`${host} empty`]: `${empty}` }
+  if (!isMember) return { ...view, [`${host} runs`]: 'nothing', [`${host} states`]: 'none' }
   const furthest = Math.max(...Object.values(seen.hosts).map((one) => one.answer?.index ?? 0))
-  const states =
-    isMember &&
-    [
-      answer.learner && 'learner',
-      answer.follows && 'follows',
-      answer.commits && 'commits',
-      answer.index < furthest - near && 'lags',
-    ].filter(Boolean)
-  return [
-    [`${host} ready`, String(ready)],
-    [`${host} empty`, String(empty)],
-    [`${host} runs`, isMember ? `${answer.version} as ${idOf(answer.member)}` : 'nothing'],
-    [`${host} states`, states ? states.join(' ') : 'none'],
-    ...(act.do === 'enable downgrade' && isMember
-      ? [[`${host} works at`, `${answer.works}, ${answer.written}`] as [string, string]]
-      : []),
-  ]
+  const { learner, follows, commits, index, works, written } = answer
+  view[`${host} runs`] = `${answer.version} as ${idOf(answer.member)}`
+  const lags = index < furthest - near
+  const states = [learner && 'learner', follows && 'follows', commits && 'commits', lags && 'lags']
+  view[`${host} states`] = states.filter(Boolean).join(' ')
+  if (act.do === 'enable downgrade') view[`${host} works at`] = `${works}, ${written}`
+  return view
 }
 
 /**

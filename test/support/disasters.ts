@@ -78,7 +78,7 @@ export async function requireRestored(home: Home, { keys, folder }: Kept, steps:
     assert.ok(recordOf(home).begun)
     if (index > 0) continue
     for (const verb of [['up'], ['replace', 'master01'], ['recover', '--yes']] as [string, ...string[]][])
-      await refused(home, 1, /A restore .* was begun(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
+      await refused(home, 1, /A restore .* is half done(.|\n)*restore\.ts .*snapshot\.db/, ...verb)
   }
   const { token } = recordOf(home).etcd as { token: string }
   const { clients } = await done(home.verb('restore', folder, '--yes', '--json'))
@@ -100,7 +100,7 @@ export async function requireRecovered(
 ): Promise<unknown> {
   const { survivor, lost, requireKept } = await loseTwoOfThree(home)
   await killedAt(home, '[STARTED] Forget the members', 'recover', '--yes')
-  await refused(home, 1, /A recover .* was begun(.|\n)*recover\.ts --from master0\d/, 'up')
+  await refused(home, 1, /A recover .* is half done(.|\n)*recover\.ts --from master0\d/, 'up')
   await more(lost)
   const [{ from }, taken] = await whileWriting(home, survivor, () => done(home.verb('recover', '--yes', '--json')))
   const there = new Set((await allKeys(home)).map(({ key }) => Buffer.from(key, 'base64').toString()))

@@ -15,7 +15,7 @@ export const cluster = testCluster({
   etcd: { version: '3.6.14' },
   paths: { certs: `certs/${defaultCluster}` },
 })
-const upgrading = { ...cluster, etcd: { ...cluster.etcd, upgradingTo: '3.7.1' } }
+export const upgrading = { ...cluster, etcd: { ...cluster.etcd, upgradingTo: '3.7.1' } }
 
 /** What the role says itself, of a HOST. */
 export const said: Partial<Record<Code, string>> = {
@@ -23,6 +23,7 @@ export const said: Partial<Record<Code, string>> = {
   'others-silent': 'HOST has no data, but others belonged to a formed cluster that does not answer now',
   'members-differ': 'the inventory and the live members differ',
   'data-lost': 'HOST is a member of the running cluster, but its data directory is empty',
+  'all-data-lost': 'no host has any data left',
   'v2-data': 'HOST would not start on this etcd: there are keys in the v2 store',
   'no-snapshot': 'HOST would not start on this etcd: its log has entries of an older one, and no snapshot after them',
   ends: 'etcd does not stay up on HOST. The last it said: OUTPUT',

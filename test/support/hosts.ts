@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { stringify } from 'yaml'
 import { temporaryFolder } from './folder.ts'
 
 const exec = promisify(execFile)
@@ -140,6 +141,14 @@ export async function startHosts(image: string, count: number): Promise<TestHost
     },
     remove,
   }
+}
+
+/** Writes the configuration of a home: the first of the hosts, as a person lists them. */
+export function listHosts(home: string, machines: TestHosts, count: number, etcd: object = {}): void {
+  const { ansible_ssh_private_key_file: identityFile, ansible_ssh_common_args: args = '' } = machines.ssh
+  const ssh = { user, identityFile, knownHosts: /UserKnownHostsFile=(\S+)/.exec(args)?.[1] }
+  const hosts = machines.hosts.slice(0, count).map(({ name, address }) => ({ name, address, ssh }))
+  writeFileSync(join(home, 'cluster.yaml'), stringify({ hosts, etcd }))
 }
 
 /** The first free of a few networks; returns its first three numbers. */

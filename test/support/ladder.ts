@@ -1,23 +1,27 @@
 // What the tests of the ladder of etcd's minor versions share: the versions, and a home's cluster moved between them.
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { parse, stringify } from 'yaml'
 import { clientEnvironment } from '../../tasks/etcd/client-environment.ts'
 import { clientsView } from './load.ts'
 import type { Home } from './verbs.ts'
-import { etcdOf } from './versions.ts'
+import { etcdOf, ladder } from './versions.ts'
 
 const rungs: Awaited<ReturnType<typeof etcdOf>>[] = []
-for (const version of ['3.4.23', '3.5.33', '3.6.14', '3.7.1']) rungs.push(await etcdOf(version))
+for (const version of ladder) rungs.push(await etcdOf(version))
 export const [v34, v35, v36, v37] = rungs.map((rung) => rung?.version ?? '') as [string, string, string, string]
 export const forReal = rungs.every((rung) => rung !== undefined) ? test : test.skip
 export const folderOf = (version: string): string => rungs.find((rung) => rung?.version === version)?.folder ?? ''
 
-/** Has a home's cluster take the programs in this folder. */
-export const use = (home: Home, folder: string): void =>
-  writeFileSync(join(home.path, 'cluster.yaml'), `etcd: { binaries: ${folder} }\n`)
+/** Has a home's cluster take the programs in this folder; its hosts stay as they are listed. */
+export function use(home: Home, folder: string): void {
+  const file = join(home.path, 'cluster.yaml')
+  const { hosts } = existsSync(file) ? parse(readFileSync(file, 'utf8')) : {}
+  writeFileSync(file, stringify({ hosts, etcd: { binaries: folder } }))
+}
 
 /** A verb that must succeed, with the programs of a version. */
 export async function must(home: Home, version: string, verb: string, ...words: string[]): Promise<string> {
@@ -30,8 +34,13 @@ export async function must(home: Home, version: string, verb: string, ...words: 
 export const go = (home: Home, verb: 'upgrade' | 'downgrade', to: string): Promise<string> =>
   must(home, to, verb, '--etcd-version', to, '--json')
 
-export const recorded = (home: Home): { version: string; upgradingTo?: string } =>
-  JSON.parse(readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8')).etcd
+/** What the record says of the version, and of one that it moves to. */
+export function recorded(home: Home): { version: string; upgradingTo?: string } {
+  const { binaries: _, ...versions } = JSON.parse(
+    readFileSync(join(home.path, '.cluster/etcd-cluster-1/cluster.json'), 'utf8'),
+  ).etcd
+  return versions
+}
 
 export async function runs(home: Home, version: string): Promise<void> {
   const { members } = JSON.parse(await must(home, version, 'status', '--json'))

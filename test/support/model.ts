@@ -1,12 +1,15 @@
 // A cluster in memory: what etcd makes of acts, and what befalls hosts. The rules of plans are explored on it.
+import type { X509Certificate } from 'node:crypto'
 import type { Host } from '../../tasks/core/cluster.ts'
 import type { Answers, HostAnswers } from '../../tasks/etcd/ask.ts'
 import type { EndpointStatus } from '../../tasks/etcd/etcdctl.ts'
+import type { Finding } from '../../tasks/etcd/findings.ts'
 import { atTheDoor } from '../../tasks/etcd/judge.ts'
 import { mayAdd, quorum } from '../../tasks/etcd/membership.ts'
 import type { Probe } from '../../tasks/etcd/probe.ts'
-import { seenIn } from '../../tasks/observe/seen.ts'
+import { type Seen, seenIn } from '../../tasks/observe/seen.ts'
 import type { Act, MemberSeen, Observation } from '../../tasks/plans/types.ts'
+import { memo } from './memo.ts'
 
 interface HostWorld {
   up: boolean
@@ -15,6 +18,19 @@ interface HostWorld {
   data?: string | undefined
   /** Set aside by the run that is at work. */
   empty: boolean
+  /** It runs, and answers nobody. */
+  frozen?: boolean | undefined
+  /** Its clock is off: no certificate is valid there. */
+  late?: boolean | undefined
+  /** Its disk is full: no etcd starts there. */
+  full?: boolean | undefined
+  /**
+   * What is wrong with its certificates: another authority's; those moved aside; expired or not valid yet, and so are
+   * ours; or ours are renewed.
+   */
+  certificates?: 'foreign' | 'gone' | 'expired' | 'early' | 'renewed' | undefined
+  /** Its data differs from what was agreed, since it was damaged on that host. */
+  damaged?: string | undefined
   /** The etcd that it runs, or ran last; and the one that lies there for the next start. */
   version: string
   holds: string
@@ -42,6 +58,12 @@ export interface World {
   backups: string[]
   /** Hosts whose member does not start on another minor version before it took a snapshot. */
   uncovered: string[]
+  /** What is raised, by the member that it is about. */
+  alarms?: { id: string; kind: 'NOSPACE' | 'CORRUPT' }[]
+  /** What is lost on this machine: the clients' certificate is useless or gone; or certs/ is gone as a whole. */
+  here?: 'no client' | 'no certificates' | undefined
+  /** Authentication is on, and our client certificate's user has no rights. */
+  auth?: boolean | undefined
   /** etcd before 3.5.30: nobody is added while any voter is down. */
   strict: boolean
 }
@@ -68,8 +90,10 @@ export function healthy(count: number, strict: boolean, version = '3.6.14'): Wor
   })
 }
 
-const takesPart = (world: World, { host, id }: World['members'][number]): boolean =>
-  world.hosts[host]?.running === true && world.hosts[host].data === id
+function takesPart(world: World, { host, id }: World['members'][number]): boolean {
+  const at = world.hosts[host]
+  return at?.running === true && at.data === id && !at.frozen && !at.late && !at.certificates
+}
 const voters = ({ members }: World): World['members'] => members.filter(({ learner }) => !learner)
 export const runningVoters = (world: World): World['members'] => voters(world).filter((one) => takesPart(world, one))
 export const hasQuorum = (world: World): boolean => runningVoters(world).length >= quorum(voters(world).length)
@@ -89,7 +113,10 @@ function atWork(world: World): World {
 function settled(world: World): World {
   const known = (data: string | undefined): boolean => world.members.some(({ id }) => id === data)
   const hosts = Object.fromEntries(
-    Object.entries(world.hosts).map(([name, host]) => [name, { ...host, running: host.running && known(host.data) }]),
+    Object.entries(world.hosts).map(([name, host]) => {
+      const running = host.running && known(host.data)
+      return [name, running === host.running && (running || !host.frozen) ? host : { ...host, running, frozen: false }]
+    }),
   )
   const now = { ...world, hosts }
   const able = hasQuorum(now) ? runningVoters(now).map(({ host }) => host) : []
@@ -100,8 +127,9 @@ function settled(world: World): World {
 export function observe(world: World, coming: string[] = []): Observation {
   const known = seenBefore.get(world) ?? new Map<string, Observation>()
   seenBefore.set(world, known)
-  const seen = known.get(coming.join()) ?? lookAt(world, coming)
-  known.set(coming.join(), seen)
+  const more = coming.filter((host) => !world.recorded.includes(host))
+  const seen = known.get(more.join()) ?? lookAt(world, more)
+  known.set(more.join(), seen)
   return seen
 }
 
@@ -110,17 +138,21 @@ const seenBefore = new WeakMap<World, Map<string, Observation>>()
 
 function lookAt(world: World, coming: string[]): Observation {
   const { recorded, replacing, done, version, upgradingTo, programs, backups } = world
-  const names = [...new Set([...recorded, ...coming])]
-  const { answers, ...seen } = seenIn(answersIn(world, names), recorded)
+  const names = [...recorded, ...coming]
+  const { answers, ...seen } = told(world, names)
   const hosts = Object.fromEntries(
     names.map((name) => {
-      const { up = false, running = false, empty = false } = world.hosts[name] ?? {}
-      return [name, { ready: up, empty: empty && !running, answer: answers[name] }]
+      const { up = false, running = false, empty = false, certificates } = world.hosts[name] ?? {}
+      const ready = up && !isDue(certificates) && world.here !== 'no certificates'
+      return [name, { ready, empty: empty && !running, answer: answers[name] }]
     }),
   )
   const uncovered = Object.fromEntries(world.uncovered.map((host) => [host, '']))
+  // as lookFirst asks, and verify: beside damaged data, too
+  const isOut = world.auth && (seen.members !== undefined || seen.findings.some(({ code }) => code === 'corrupt'))
   return {
     ...seen,
+    findings: isOut ? [...seen.findings, { code: 'auth-enabled', name: 'client' }] : seen.findings,
     strict: world.strict,
     hosts,
     recorded,
@@ -132,6 +164,27 @@ function lookAt(world: World, coming: string[]): Observation {
     backups,
     uncovered,
   }
+}
+
+/** What was made of the same answers before: few acts change what members say. */
+const toldBefore = memo<Seen>(100_000)
+
+function told(world: World, names: string[]): Seen {
+  const { hosts, members, recorded, alarms = [], leader, works, downgradingTo } = world
+  const isAsked = asksForHashes(world)
+  const ofHost = (name: string): string => {
+    const { up, running, data, version, full, damaged } = hosts[name] ?? {}
+    const state = up && running ? ` ${doorOf(hosts[name])} ${data} ${version} ${isAsked && damaged}` : ''
+    return `${name}${state}${up && full ? ' full' : ''}`
+  }
+  const ofMember = ({ id, host, learner, started }: World['members'][number]): string =>
+    `${id} ${host} ${learner} ${started}`
+  const ofAlarm = ({ id, kind }: { id: string; kind: string }): string => `${id} ${kind}`
+  const parts = [names.map(ofHost), recorded.length, members.map(ofMember), alarms.map(ofAlarm)]
+  const key = `${parts.join('|')}|${world.here}|${hasQuorum(world)}|${leader}|${works}|${downgradingTo}`
+  const known = toldBefore.get(key) ?? seenIn(answersIn(world, names), recorded)
+  toldBefore.set(key, known)
+  return known
 }
 
 const hostNamed = (name: string): Host => ({
@@ -148,26 +201,38 @@ const no = (reason: string) => ({ endpoint: '', ok: false as const, reason })
 function answersIn(world: World, names: string[]): Answers {
   const quorate = hasQuorum(world)
   const leader = world.members.find(({ host }) => host === world.leader)
+  const { alarms = [] } = world
+  const isBlind = world.here !== undefined
   const members = world.members.map(({ id, host, started, learner }) => {
     const { peerURL, clientURL } = hostNamed(host)
     const isLearner = learner
     return { id, name: started ? host : '', peerURLs: [peerURL], clientURLs: started ? [clientURL] : [], isLearner }
   })
   return {
-    missing: undefined,
+    missing: missingIn(world),
     trusted: [],
     hosts: names.map((name) => hostAnswers(world, hostNamed(name), leader?.id ?? '', quorate)),
-    members: quorate ? ok(members) : no('timed out'),
-    alarms: quorate ? ok([]) : no('timed out'),
+    members: isBlind ? undefined : quorate ? ok(members) : no('timed out'),
+    alarms: isBlind
+      ? undefined
+      : quorate
+        ? ok(alarms.map(({ id, kind }) => ({ memberId: id, alarm: kind })))
+        : no('timed out'),
   }
 }
 
+/** What keeps us from asking anybody. */
+function missingIn({ here }: World): Finding | undefined {
+  if (here === 'no client') return { code: 'no-client-certificate', at: 'certs', reason: 'expired on 2002-01-01' }
+  return here && { code: 'no-certificates', at: 'certs' }
+}
+
 function hostAnswers(world: World, host: Host, leaderId: string, quorate: boolean): HostAnswers {
-  const { up = false, running = false, data = '', version = '' } = world.hosts[host.name] ?? {}
-  const probe: Probe =
-    up && running ? { kind: 'answered', status: 200, body: '' } : { kind: 'closed', reason: 'connection refused' }
-  const door = atTheDoor(host, 2379, probe, [])
-  if (door) return { host, probe, door, runs: undefined, status: undefined, health: undefined }
+  const { up = false, data = '', version = '', full = false } = world.hosts[host.name] ?? {}
+  const probe = probes[doorOf(world.hosts[host.name])]
+  const door = atTheDoor(host, 2379, probe, [ours])
+  const free = up && full ? 0 : undefined
+  if (door || world.here) return { host, probe, door, runs: undefined, status: undefined, health: undefined, free }
   const isLearner = world.members.find(({ id }) => id === data)?.learner === true
   const [works, due] = [world.works, world.downgradingTo]
   const status = { memberId: data, clusterId: 'c', leaderId, isLearner, version, raftIndex: 1 } as EndpointStatus
@@ -177,9 +242,58 @@ function hostAnswers(world: World, host: Host, leaderId: string, quorate: boolea
     door,
     runs: { host: host.name, server: version, cluster: `${works}.0`, storage: `${works}.0` },
     status: ok({ ...status, downgradingTo: due ? `${due}.0` : '' }),
-    health: quorate && !isLearner ? ok({ tookMs: 1 }) : no('timed out'),
+    health: healthOf(world, quorate && !isLearner),
+    hash: !isLearner && asksForHashes(world) ? hashOf(world.hosts[host.name]?.damaged) : undefined,
+    free,
   }
 }
+
+type Door = 'open' | 'closed' | 'silent' | 'late' | 'foreign' | 'bare' | 'expired' | 'early'
+
+function doorOf(host: HostWorld | undefined): Door {
+  if (!host?.up || !host.running) return 'closed'
+  if (host.frozen) return 'silent'
+  if (!host.certificates) return host.late ? 'late' : 'open'
+  if (host.certificates === 'gone') return 'bare'
+  if (host.certificates === 'renewed') return 'expired'
+  return isDue(host.certificates) ? host.certificates : 'foreign'
+}
+
+/** As much of a certificate as is judged. */
+const certificate = (is: { foreign?: true; validFrom?: string; validTo?: string }): X509Certificate =>
+  ({
+    issuer: 'CN=other',
+    validFrom: is.validFrom ?? '2001-01-01',
+    validTo: is.validTo ?? '2999-01-01',
+    checkIssued: () => !is.foreign,
+    verify: () => true,
+    checkIP: () => true,
+  }) as unknown as X509Certificate
+const ours = certificate({})
+
+const probes: Record<Door, Probe> = {
+  open: { kind: 'answered', status: 200, body: '' },
+  closed: { kind: 'closed', reason: 'connection refused' },
+  silent: { kind: 'silent', reason: 'no answer' },
+  late: { kind: 'refused', reason: 'certificate expired', alert: true, served: ours },
+  foreign: { kind: 'refused', reason: 'unknown CA', alert: true, served: certificate({ foreign: true }) },
+  bare: { kind: 'refused', reason: 'internal error', alert: true, bare: true },
+  expired: { kind: 'answered', status: 200, body: '', served: certificate({ validTo: '2002-01-01' }) },
+  early: { kind: 'answered', status: 200, body: '', served: certificate({ validFrom: '2998-01-01' }) },
+}
+
+/** As etcdctl tells it: a damaged cluster commits nothing, a full one only says that it is. */
+function healthOf({ alarms = [] }: World, commits: boolean): HostAnswers['health'] {
+  const raised = alarms.find(({ kind }) => kind === 'CORRUPT') ?? alarms[0]
+  if (!commits) return no('timed out')
+  return raised ? no(`alarm ${raised.kind}`) : ok({ tookMs: 1 })
+}
+
+/** Where etcd does not say whose data are damaged. */
+const asksForHashes = ({ alarms = [], members }: World): boolean =>
+  alarms.some((one) => one.kind === 'CORRUPT' && !members.some(({ id }) => id === one.id))
+const hashOf = (damaged = 'right') => ok({ hash: hashes.indexOf(damaged), compactRevision: 0 })
+const hashes = ['right', 'h1', 'h2', 'h3', 'h4', 'h5']
 
 const nothing = ({ version }: World): HostWorld => ({
   up: false,
@@ -193,6 +307,18 @@ const withHost = (world: World, name: string, change: Partial<HostWorld>): World
   ...world,
   hosts: { ...world.hosts, [name]: { ...nothing(world), ...world.hosts[name], ...change } },
 })
+
+/** A host that is up, and its member where it can run. One that runs already goes on. */
+function started(world: World, name: string): Partial<HostWorld> {
+  const { running = false, data, holds = world.version, full, certificates } = world.hosts[name] ?? {}
+  if (running || data === undefined || full || certificates === 'gone') return { running }
+  const isTooOld = minorOf(holds) < world.works
+  return isTooOld ? { running: false } : { running: true, version: holds }
+}
+
+/** Every host is up, and every member that can be started runs. */
+export const awoken = (world: World): World =>
+  settled(world.recorded.reduce((now, name) => withHost(now, name, { up: true, ...started(now, name) }), world))
 
 /** What comes of an act; or why etcd, or the host, refuses it. */
 export function carriedOut(world: World, act: Act): World | string {
@@ -209,13 +335,12 @@ function outcome(world: World, act: Act): World | string {
       return { ...world, replacing: { ...world.replacing, [act.host]: act.id } }
     case 'bring up':
       // A host that was only off comes back with its data, and its keeper starts the member.
-      return withHost(world, act.host, { up: true, running: hosts[act.host]?.data !== undefined })
+      return withHost(world, act.host, { up: true, ...renewed(hosts[act.host]), ...started(world, act.host) })
     case 'hand over':
       return runningVoters(world).some(({ host }) => host === act.to) ? { ...world, leader: act.to } : 'it cannot lead'
     case 'set aside':
-      return hosts[act.host]?.up
-        ? withHost(world, act.host, { running: false, data: undefined, empty: true })
-        : 'the host is not up'
+      if (!hosts[act.host]?.up || whyUnfitFor(act, hosts[act.host])) return 'the host is not up, or not fit'
+      return withHost(world, act.host, { running: false, frozen: false, ...noData, empty: true })
     case 'remove member': {
       const goes = members.find(({ id }) => id === act.id)
       const rest = voters(world).filter((one) => one !== goes)
@@ -236,11 +361,15 @@ function outcome(world: World, act: Act): World | string {
       const member = members.find(({ host }) => host === act.host)
       if (!hasQuorum(world) || !member) return 'no quorum, or no member'
       if (!hosts[act.host]?.up || hosts[act.host]?.data !== undefined) return 'it is not up, or has other data'
+      const unfit = whyUnfitFor(act, hosts[act.host])
+      if (unfit) return unfit
       if (member.started) return 'it lost what the leader believes it has'
       if (minorOf(act.version) < world.works) return 'it is too old for the cluster'
       if (world.downgradingTo) return 'a downgrade is enabled'
       const started = members.map((one) => (one === member ? { ...one, started: true } : one))
-      const joined = { running: true, data: member.id, empty: false, version: act.version, holds: act.version }
+      const version = { version: act.version, holds: act.version }
+      const damaged = hosts[world.leader ?? '']?.damaged
+      const joined = { running: true, damaged, data: member.id, empty: false, certificates: undefined, ...version }
       return withHost({ ...world, members: started }, act.host, joined)
     }
     case 'promote': {
@@ -254,8 +383,9 @@ function outcome(world: World, act: Act): World | string {
     }
     case 'defragment':
       return hosts[act.host]?.running ? world : 'it does not run'
-    case 'compact':
     case 'disarm':
+      return hasQuorum(world) ? { ...world, alarms: [] } : 'no quorum'
+    case 'compact':
     case 'prove a write':
       return hasQuorum(world) ? world : 'no quorum'
     case 'back up':
@@ -290,6 +420,27 @@ function outcome(world: World, act: Act): World | string {
   }
 }
 
+/** Certificates here are renewed where they are not valid now; the role installs them. */
+export const renewed = (host?: HostWorld): Partial<HostWorld> =>
+  isDue(host?.certificates) ? { certificates: 'renewed' } : {}
+
+function isDue(certificates: HostWorld['certificates']): certificates is 'expired' | 'early' {
+  return certificates === 'expired' || certificates === 'early'
+}
+
+/** Why the role refuses a host, by its own checks (etcd_checks.py, etcd_doctor.py). */
+export function whyUnfit(host?: HostWorld): string | undefined {
+  if (host?.up && host.late) return 'its clock is off'
+  if (host?.up && host.full && !host.running) return 'its disk is full'
+  return isDue(host?.certificates) ? 'its certificates are not valid now' : undefined
+}
+
+/** The same before an act: the role checks a host before it stops a member there, and before it starts one. */
+export function whyUnfitFor(act: Act, host?: HostWorld): string | undefined {
+  if (act.do === 'set aside' && host?.full) return 'its disk is full'
+  return act.do === 'set aside' || act.do === 'start learner' ? whyUnfit(host) : undefined
+}
+
 /** Why the role, or etcd, does not let that version run on those hosts. */
 function refusal(world: World, names: string[], version: string): string | undefined {
   const isOther = (host: string): boolean => minorOf(world.hosts[host]?.version ?? '') < minorOf(version)
@@ -303,7 +454,12 @@ function refusal(world: World, names: string[], version: string): string | undef
 const turned = (world: World, hosts: string[], version?: string): World =>
   hosts.reduce((now, host) => {
     const heir = runningVoters(now).find((one) => one.host !== host)?.host
-    const after = withHost(now, host, { running: true, ...(version && { version, holds: version }) })
+    const after = withHost(now, host, {
+      running: true,
+      frozen: false,
+      certificates: undefined,
+      ...(version && { version, holds: version }),
+    })
     return settled({ ...after, leader: now.leader === host ? (heir ?? host) : now.leader })
   }, world)
 
@@ -338,12 +494,65 @@ export function faults(world: World): [string, World][] {
     const strike = (change: Partial<HostWorld>): World => settled(withHost(killed(world), name, change))
     return [
       ...(host.running ? [[`stop ${name}`, strike({ running: false })] as [string, World]] : []),
-      ...(host.data ? [[`wipe ${name}`, strike({ running: false, data: undefined })] as [string, World]] : []),
+      ...(host.data ? [[`wipe ${name}`, strike({ running: false, ...noData })] as [string, World]] : []),
       [`turn ${name} off`, strike({ up: false, running: false })],
-      [`lose ${name}`, strike({ up: false, running: false, data: undefined })],
+      [`lose ${name}`, strike({ up: false, running: false, ...noData })],
+      ...(host.full ? [] : [[`fill the disk of ${name}`, strike({ full: true })] as [string, World]]),
+      ...(host.late ? [] : [[`set the clock of ${name} wrong`, strike({ late: true })] as [string, World]]),
+      ...(host.certificates
+        ? []
+        : ([
+            [`let the certificates of ${name} expire`, strike({ certificates: 'expired' })],
+            [`give ${name} certificates that are not valid yet`, strike({ certificates: 'early' })],
+            [`give ${name} certificates of another authority`, strike({ certificates: 'foreign' })],
+          ] as [string, World][])),
     ]
   })
 }
+
+const noData = { data: undefined, damaged: undefined }
+
+/** What else may befall it: members that hang, alarms, and who lets nobody in. */
+export function troubles(world: World): [string, World][] {
+  const ofMembers = world.members.filter((member) => takesPart(world, member))
+  const hung = ofMembers.map(({ host }): [string, World] => [
+    `freeze ${host}`,
+    settled(withHost(killed(world), host, { frozen: true })),
+  ])
+  if (!hasQuorum(world)) return hung
+  const ofAuth: [string, World][] = [['turn authentication on', killed({ ...world, auth: true })]]
+  return [...hung, ...alarmed(world, ofMembers), ...(world.auth ? [] : ofAuth)]
+}
+
+/** etcd names nobody where it cannot say whose data are right. An alarm outlives the member that it is about. */
+const nobody = '0'
+
+/** Alarms about each of these members, and about none. */
+function alarmed(world: World, members: World['members']): [string, World][] {
+  const { alarms = [] } = world
+  const isRaised = (kind: string, id: string): boolean => alarms.some((one) => one.kind === kind && one.id === id)
+  const raised = (kind: 'NOSPACE' | 'CORRUPT', id: string, damaged?: string): [string, World][] => {
+    if (isRaised(kind, id)) return []
+    const now = killed({ ...world, alarms: [...alarms, { id, kind }] })
+    const whose = id === nobody ? 'nobody' : members.find((one) => one.id === id)?.host
+    const what = kind === 'NOSPACE' ? `fill the quota of ${whose}` : `damage the data of ${damaged}, told of ${whose}`
+    return [[what, damaged ? withHost(now, damaged, { damaged }) : now]]
+  }
+  return [
+    ...members.flatMap(({ host, id }) => [...raised('NOSPACE', id), ...raised('CORRUPT', id, host)]),
+    ...raised('NOSPACE', nobody),
+    ...(runningVoters(world).length > 1 ? members.flatMap(({ host }) => raised('CORRUPT', nobody, host)) : []),
+  ]
+}
+
+/** What may befall this machine. */
+export const lossesHere = (world: World): [string, World][] =>
+  world.here
+    ? []
+    : [
+        ["lose the clients' certificate", killed({ ...world, here: 'no client' })],
+        ['lose certs/', killed({ ...world, here: 'no certificates' })],
+      ]
 
 /** The same world, each recorded host changed, and what follows by itself. */
 export const settledWith = (world: World, change: (host: HostWorld, name: string) => HostWorld): World =>

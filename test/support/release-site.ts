@@ -42,7 +42,7 @@ export async function releaseSite(): Promise<Site> {
   writeFileSync(join(folder, 'ca.crt'), authority.certificate.toString())
   const answers = new Map<string, Answer>()
   const asked: string[] = []
-  const server = createServer({ key: keyToPem(privateKey), cert: certificate.toString() }, (request, response) => {
+  const server = createServer({ key: keyToPem(privateKey), cert: certificate }, (request, response) => {
     const path = request.url?.slice(1) ?? ''
     asked.push([path.split('/').at(-1), request.headers.range].filter(Boolean).join(' '))
     const answer = answers.get(path)

@@ -9,7 +9,7 @@ import { effectOf } from '../../tasks/plans/effects.ts'
 import { memberOn } from '../../tasks/plans/members.ts'
 import type { Act, Observation } from '../../tasks/plans/types.ts'
 import { linesOf, titleOf } from '../../tasks/plans/words.ts'
-import { environmentOf, hasData, withCluster } from './by-hand.ts'
+import { befall, hasData, withCluster } from './by-hand.ts'
 import { differences, differencesOfModel, looksIn } from './conformance.ts'
 import { folderOf, recorded, use } from './ladder.ts'
 import { clientsView } from './load.ts'
@@ -24,6 +24,8 @@ export interface Tally {
   elections: number
   /** What was not as foreseen, with the story that it belongs to. */
   differences: string[]
+  /** Verbs that the role, or etcd, refused after some of their acts. */
+  cutShort: string[]
   /** The verbs that cured the cluster, a line for each story. */
   cures: string[]
 }
@@ -33,6 +35,8 @@ export interface Teller {
   home: Home
   tally: Tally
   told: string[]
+  /** What a person restores who is told to restore a backup. */
+  backup?: string
 }
 
 const differ = ({ tally, told }: Teller, what: string): void => {
@@ -70,7 +74,7 @@ export async function carried(
   words: string[],
   { killAfter, plan = true }: { killAfter?: number | undefined; plan?: boolean } = {},
 ): Promise<Outcome> {
-  const { home, told } = teller
+  const { home, told, tally } = teller
   told.push(words.join(' ') + (killAfter === undefined ? '' : `, ended after act ${killAfter}`))
   const [verb = '', ...flags] = words
   const planned = plan && looksAhead.includes(verb) ? await home.verb(verb, ...flags, '--plan', '--json') : undefined
@@ -84,16 +88,18 @@ export async function carried(
         told.push(`  ${titleOf(act)}`)
         compareAct(teller, before, world, act, seen)
       }
-      ;[before, world] = [seen, seen.members && worldOf(home, seen)]
+      ;[before, world] = [seen, seen.members && !home.machines ? worldOf(home, seen) : undefined]
       if (acts.length === killAfter) run.stop('SIGINT')
     }
   }
-  const outcome = await performHere(verb, [...flags, '--yes'], environmentOf(home), heard)
+  const outcome = await performHere(verb, [...flags, '--yes'], home.environment(), heard)
   const isKilled = killAfter !== undefined && outcome.exitCode === 130
   told.push(`  ${Math.round(outcome.tookMs / 1000)} s`)
   if (outcome.exitCode !== 0) told.push(`  exit ${outcome.exitCode}: ${outcome.stderr.trim().split('\n').join(' | ')}`)
   if (planned) comparePlan(teller, planned, acts, outcome, isKilled)
-  if (acts.length > 0 && outcome.exitCode !== 0 && !isKilled) differ(teller, `${words.join(' ')} ends in the middle`)
+  // It may be done with what it was asked for, and find by its last look what else is wrong.
+  const isDone = outcome.exitCode === 0 || / is not healthy: \d+ of \d+ checks? fail/.test(outcome.stderr)
+  if (acts.length > 0 && !isDone && !isKilled) tally.cutShort.push(`${words.join(' ')}\n    ${told.join('\n    ')}`)
   return outcome
 }
 
@@ -122,7 +128,8 @@ function comparePlan(teller: Teller, planned: Outcome, acts: Act[], outcome: Out
   const foreseen = plan.filter((line) => !/^(leave|beware:) /.test(line))
   const open = foreseen.indexOf('then by what is found there')
   const done = acts.flatMap(linesOf)
-  const due = foreseen.slice(0, isKilled ? done.length : open >= 0 ? open : undefined)
+  const told = open >= 0 ? foreseen.slice(0, open) : foreseen
+  const due = isKilled ? told.slice(0, done.length) : told
   const isSame = due.every((line, at) => line === done[at] || (at >= done.length && isTail(line)))
   const isAll = open >= 0 || isKilled || done.length <= foreseen.length
   if (!isSame || !isAll)
@@ -199,41 +206,51 @@ export async function cured(teller: Teller): Promise<boolean> {
     if (!good) differ(teller, `dead end: ${chain.join(' → ')}`)
     return good
   }
-  let next: string[][] = []
+  let next: Asked[] = []
   while (chain.length < most) {
     if (next.length === 0) {
       const { codes, remedy } = await whatIsWrong(home)
       if (codes === '') return end(true)
       told.push(`verify names ${codes}: ${remedy.replaceAll('\n', ' ')}`)
-      next = commandsIn(remedy)
+      next = commandsIn(remedy, teller.backup)
       chain.push(`[${codes}]`)
     }
-    const fresh = next.find((words) => !chain.includes(words.join(' '))) ?? next[0]
+    const fresh = next.find(({ words }) => !chain.includes(words.join(' '))) ?? next[0]
     if (!fresh) return end(false)
-    chain.push(fresh.join(' '))
+    chain.push(fresh.words.join(' '))
     next = await followed(teller, fresh, next)
   }
   return end((await whatIsWrong(home)).codes === '')
 }
 
 /** Does what a remedy says. @returns what to follow next; nothing: look again */
-async function followed(teller: Teller, words: string[], all: string[][]): Promise<string[][]> {
-  const { home, told } = teller
-  const [verb = '', ...rest] = words
+async function followed(teller: Teller, asked: Asked, all: Asked[]): Promise<Asked[]> {
+  const { home, told, backup } = teller
+  const [verb = '', ...rest] = asked.words
+  const after = all.slice(all.indexOf(asked) + 1)
+  const end = after.findIndex(({ joined }) => !joined)
+  const joined = end < 0 ? after : after.slice(0, end)
+  if (verb === 'by hand') {
+    told.push(rest.join(' '))
+    await befall(home, rest[0] ?? '', rest[1])
+    return joined
+  }
   if (verb === 'etcdctl') {
     const { version } = recorded(home)
-    const env = { ...process.env, ...clientEnvironment(clientsView(home)), ETCDCTL_API: '3' }
+    const client = clientEnvironment(clientsView(home))
+    const env = { ...process.env, ...client, ETCDCTL_API: '3' }
     const { status, stderr } = spawnSync(join(folderOf(version), 'etcdctl'), rest, { env, encoding: 'utf8' })
     told.push(`etcdctl ${rest.join(' ')}: ${status === 0 ? 'done' : stderr}`)
-    return all.slice(all.indexOf(words) + 1) // what it is joined with by &&
+    return joined
   }
-  use(home, folderOf(versionFor(home, words)))
-  const outcome = await carried(teller, words, { plan: false })
-  return outcome.exitCode === 0 ? [] : commandsIn(outcome.stderr).filter(([name]) => name !== 'verify')
+  use(home, folderOf(versionFor(home, asked.words)))
+  const outcome = await carried(teller, asked.words, { plan: false })
+  if (outcome.exitCode === 0) return joined
+  return commandsIn(outcome.stderr, backup).filter(({ words: [name] }) => name !== 'verify')
 }
 
 /** The programs that a person names with etcd.binaries before that verb. */
-function versionFor(home: Home, words: string[]): string {
+export function versionFor(home: Home, words: string[]): string {
   const at = words.indexOf('--etcd-version')
   return at >= 0 ? (words[at + 1] ?? '') : recorded(home).version
 }
@@ -258,18 +275,39 @@ async function whatIsWrong(home: Home, looks = 3): Promise<{ codes: string; reme
   return { codes: codes.join() || 'refused', remedy: faults.length > 0 ? faults.join('\n') : stderr }
 }
 
-/** The commands that a text names, in their order, with what a person fills in. */
-function commandsIn(text: string): string[][] {
-  const ours = /npx zx scripts\/([a-z-]+)\.ts((?: (?:--[a-z-]+(?: (?:[\d.]*\d|N|HOST))?|master\d\d))*)/
-  const theirs =
-    /eval "\$\(npx zx scripts\/env\.ts\)" && etcdctl ((?:[a-z]+ ?)+(?:[0-9a-f]{8,16})?(?: --peer-urls=\S+)?)/
-  const found = [...text.matchAll(new RegExp(`${theirs.source}|${ours.source}`, 'g'))]
-  return found.map(([, etcdctl, verb = '', flags = '']) => {
-    if (etcdctl) return ['etcdctl', ...etcdctl.trim().split(' ')]
-    const words = flags
-      .trim()
-      .split(' ')
-      .filter((word) => word && word !== '--plan')
-    return [verb, ...words.map((word) => ({ N: '3', HOST: 'master02' })[word] ?? word)]
+/** What only a person can do, by the words that ask for it, and the deed (by-hand.ts). */
+const byHand: [words: RegExp, deed: string][] = [
+  [/Make room on (master\d\d)/g, 'make room on'],
+  [/On (master\d\d), resume etcd if it is suspended/g, 'resume'],
+  [/on (master\d\d), move its certificates \(\S+\) aside/g, 'move the certificates aside on'],
+  [/(master\d\d): it cannot be reached at/g, 'switch on'],
+]
+
+/** What a person is asked to do. `joined`: with what stands before it. */
+interface Asked {
+  words: string[]
+  joined: boolean
+}
+
+/** What a text tells a person to do, in its order, with what a person fills in. `backup`: for FILE. */
+function commandsIn(text: string, backup = 'FILE'): Asked[] {
+  const word = /(?:--[a-z-]+(?: (?:[\d.]*\d|N|HOST|master\d\d))?|master\d\d|FILE|\/\S+\.db)/
+  const ours = new RegExp(`npx zx scripts/([a-z-]+)\\.ts((?: ${word.source})*)`)
+  const asClient = /(?:eval "\$\(npx zx scripts\/env\.ts\)" )?&& etcdctl /
+  const call = /((?:--user root )?(?:[a-z-]+ ?)+(?:[0-9a-f]{8,16})?(?: --[a-z-]+(?:=\S+)?)?)/
+  const found = [...text.matchAll(new RegExp(`${asClient.source}${call.source}|${ours.source}`, 'g'))].map((match) => {
+    const [, etcdctl, verb = '', flags = ''] = match
+    const words = flags.split(' ').filter((word) => word && word !== '--plan')
+    const filledIn = words.map((word) => ({ N: '3', HOST: 'master02', FILE: backup })[word] ?? word)
+    return { match, words: etcdctl ? ['etcdctl', ...etcdctl.trim().split(' ')] : [verb, ...filledIn] }
+  })
+  const asked = byHand.flatMap(([pattern, deed]) =>
+    [...text.matchAll(pattern)].map((match) => ({ match, words: ['by hand', deed, match[1] ?? ''] })),
+  )
+  const all = [...found, ...asked].sort((one, other) => one.match.index - other.match.index)
+  return all.map(({ match, words }, at) => {
+    const before = all[at - 1]?.match
+    const between = before && text.slice(before.index + before[0].length, match.index).trim()
+    return { words, joined: ['', '&&', ', then'].includes(between ?? 'nothing') }
   })
 }

@@ -19,6 +19,7 @@ import { type Output, Run } from '../../tasks/core/run.ts'
 import { perform, type Verb } from '../../tasks/core/script.ts'
 import { differencesIn } from './conformance.ts'
 import { temporaryFolder } from './folder.ts'
+import type { TestHosts } from './hosts.ts'
 
 export interface Outcome {
   exitCode: number | null
@@ -29,6 +30,10 @@ export interface Outcome {
 
 export interface Home {
   path: string
+  /** What scripts run in. */
+  environment: () => NodeJS.ProcessEnv
+  /** Hosts reached over ssh; none: they are folders of this machine. */
+  machines?: TestHosts
   /** Performs a verb in this process, to its end. */
   verb: (script: string, ...flags: string[]) => Promise<Outcome>
   /** Starts a script in a process group of its own. */
@@ -49,20 +54,22 @@ export interface Started {
 
 /**
  * A home folder for clusters, on this machine unless the environment says otherwise; fetched programs are shared with
- * the project's own .tools/. `user`: the uid that runs the scripts.
+ * the project's own .tools/. `user`: the uid that runs the scripts; `within`: the command that runs them.
  */
-export function testHome(environment: Record<string, string> = {}, user?: number): Home {
+export function testHome(environment: Record<string, string> = {}, user?: number, within: string[] = []): Home {
   const path = temporaryFolder()
   const tools = join(projectFolder, '.tools')
   mkdirSync(tools, { recursive: true })
   symlinkSync(tools, join(path, '.tools'))
   if (user) chownSync(path, user, user)
   const variables = (): Record<string, string> => ({ HA_ETCD_HOME: path, HA_ETCD_PROVIDER: 'local', ...environment })
-  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables(), user)
+  const start = (script: string, ...flags: string[]): Started => startScript(script, flags, variables(), user, within)
+  const around = (): NodeJS.ProcessEnv => ({ ...environmentOfTests(), ...variables() })
   const verb = (name: string, ...words: string[]): Promise<Outcome> =>
-    user ? start(name, ...words).done : performAsForeseen(name, words, { ...environmentOfTests(), ...variables() })
+    user || within.length > 0 ? start(name, ...words).done : performAsForeseen(name, words, around())
   return {
     path,
+    environment: around,
     verb,
     start,
     at: (offset, script, ...flags) => startScript(script, flags, variables(), user, ['faketime', '-f', offset]).done,
@@ -238,10 +245,10 @@ export function destroyHost(home: Home, name: string): void {
 }
 
 /** Every file below a folder: path to inode, time of change, mode and content, to compare before and after. */
-export function snapshotOf(folder: string): Record<string, string> {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
+export function snapshotOf(folder: string, except = /^$/): Record<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => !except.test(name))
   return Object.fromEntries(
-    names.map((name) => {
+    names.sort().map((name) => {
       const path = join(folder, name)
       const { ino, mtimeMs, mode } = statSync(path)
       return [name, statSync(path).isFile() ? `${ino} ${mtimeMs} ${mode} ${readFileSync(path, 'base64')}` : `${mode}`]

@@ -7,6 +7,9 @@ import { machineOf } from '../../tasks/etcd/ways.ts'
 
 const tool = 'tests-etcd'
 
+/** One of each minor version. */
+export const ladder = ['3.4.23', '3.5.33', '3.6.14', '3.7.1']
+
 /**
  * The folder with the programs of that version; undefined, with a word to standard output, where they cannot be had.
  */

@@ -2,87 +2,220 @@
 // verify is content; or the one honest end, that too much data is lost.
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import type { Action } from '../../tasks/core/remedy.ts'
-import { actionsOf, type Finding, type Half, inRanking } from '../../tasks/etcd/findings.ts'
-import { quorum } from '../../tasks/etcd/membership.ts'
+import { moveBegun } from '../../tasks/etcd/advice.ts'
+import { type Finding, type Half, inRanking, waysOf } from '../../tasks/etcd/findings.ts'
+import { majority, quorum } from '../../tasks/etcd/membership.ts'
+import { findingOf } from '../../tasks/operations/carry-out.ts'
 import { chooseSurvivor } from '../../tasks/operations/choose-survivor.ts'
-import { type GuardOptions, obstacle, ofReplace, ofScale } from '../../tasks/operations/guard.ts'
-import { joinAll } from '../../tasks/plans/members.ts'
-import { planOf } from '../../tasks/plans/plan.ts'
-import { replaceRules } from '../../tasks/plans/replace.ts'
-import { movesTo, scaleRules } from '../../tasks/plans/scale.ts'
-import type { Observation, Rules } from '../../tasks/plans/types.ts'
+import { joinAll, minorOf } from '../../tasks/plans/members.ts'
+import type { Act } from '../../tasks/plans/types.ts'
 import { testCluster } from './cluster.ts'
-import { carriedOut, hasQuorum, observe, settledWith, type World } from './model.ts'
+import { memo } from './memo.ts'
+import {
+  awoken,
+  carriedOut,
+  hasQuorum,
+  observe,
+  renewed,
+  runningVoters,
+  settledWith,
+  type World,
+  whyUnfit,
+} from './model.ts'
+import {
+  defrag,
+  downgrade,
+  lostIn,
+  refusalOfMove,
+  replace,
+  scale,
+  unfitIn,
+  unreachable,
+  upgrade,
+  withoutRoom,
+} from './verbs-in-memory.ts'
+import { refusalOf, type Step, type Verb, walk } from './walk.ts'
+import { keyOf, kindOf } from './world-key.ts'
 
 /** What came of an action: another world, or why not. */
-type Outcome = { world: World } | { refused: Finding } | 'the honest end' | undefined
+type Outcome = { world: World } | { refused: Finding; world?: World } | 'the honest end' | undefined
+/** Something that was done because of a finding. */
+type Way = { way: Action[]; finding: Finding }
+type Come = { world: World; refused?: Finding } | 'the honest end'
 
-/** How many verbs a person is sent through at most. */
-const most = 6
+/** The shortest way out that was found from a world of that kind. */
+const known = memo<string[]>(500_000)
 
-/** The verbs that lead out of here, in their order; undefined: a dead end. */
-export const wayOut = (world: World): string[] | undefined => leadOut(world, new Set(), most)
+/** The verbs that lead out of here, in their order, not more than `most`; undefined: a dead end. */
+export const wayOut = (world: World, most: number): string[] | undefined => leadOut(world, new Set(), most)
 
 function leadOut(world: World, been: Set<string>, left: number): string[] | undefined {
+  const kind = kindOf(world)
+  const before = known.get(kind)
+  if (before && before.length <= left) return before
   const [first] = whatIsWrong(world)
-  if (!first) return []
-  const key = JSON.stringify(world)
-  if (left === 0 || been.has(key)) return undefined
-  return follow(world, first, new Set([...been, key]), left)
+  if (first && (left === 0 || been.has(kind))) return undefined
+  const found = first ? follow(world, first, new Set([...been, kind]), left) : []
+  if (found) known.set(kind, found)
+  return found
 }
 
-/** Each action in its order, until one leads out. */
-function follow(world: World, finding: Finding, been: Set<string>, left: number): string[] | undefined {
-  for (const action of actionsOf(clusterOf(world), finding, halfOf(world))) {
-    const words = 'verb' in action ? [action.verb, ...action.words].join(' ') : 'etcdctl' in action ? 'etcdctl' : ''
-    const step = JSON.stringify([world, words])
+/** Each way in its order, until one leads out. */
+function follow(world: World, finding: Finding, been: Set<string>, left: number, again?: Way): string[] | undefined {
+  for (const way of waysOf(clusterOf(world), finding, halfOf(world))) {
+    const words = way.map(inText)
+    const step = `${words.join(' && ')} ${kindOf(world)}`
     if (been.has(step)) continue
-    const outcome = done(world, action)
+    const outcome = orAgain(allDone(world, way, finding), way, again)
     const beenThere = new Set([...been, step])
-    if (outcome === 'the honest end') return [words]
+    if (outcome === 'the honest end') return words
     if (!outcome) continue
-    const rest =
-      'world' in outcome
-        ? leadOut(outcome.world, beenThere, left - 1)
-        : left > 0 && follow(world, outcome.refused, beenThere, left - 1)
-    if (rest) return [words, ...rest]
+    const rest = outcome.refused
+      ? left > 0 && follow(outcome.world, outcome.refused, beenThere, left - 1, { way, finding })
+      : leadOut(outcome.world, beenThere, left - 1)
+    if (rest) return [...words, ...rest]
   }
   return undefined
 }
 
+/** What is asked for by hand because a command was refused is followed by that command, as it says. */
+function orAgain(outcome: Come | undefined, by: Action[], again?: Way): Come | undefined {
+  if (!again || !outcome || outcome === 'the honest end' || outcome.refused) return outcome
+  const isByHand = by.every((action) => 'byHand' in action)
+  const then = isByHand ? allDone(outcome.world, again.way, again.finding) : undefined
+  return then && then !== 'the honest end' && !then.refused ? then : outcome
+}
+
+const inText = (action: Action): string => Object.values(action).flat().join(' ')
+
+/** One after the other, as a person pastes them, until one is refused. */
+function allDone(world: World, way: Action[], finding: Finding): Come | undefined {
+  let now = world
+  for (const action of way) {
+    const outcome = done(now, action, finding)
+    if (!outcome || outcome === 'the honest end') return outcome
+    if ('refused' in outcome) return { world: now, ...outcome }
+    now = outcome.world
+  }
+  const replaces = way.some((action) => 'verb' in action && ['replace', 'scale'].includes(action.verb))
+  return replaces && hasSound(world) && !hasSound(now) ? undefined : { world: now }
+}
+
+/** Whether any member has data that is as it was agreed: who replaces others must not lose the last of it. */
+const hasSound = (world: World): boolean => dataOf(world).some((host) => !world.hosts[host]?.damaged)
+
 /** What verify finds, first what is to be cured first; where it is content, what status warns of. */
-export function whatIsWrong(world: World): Finding[] {
-  const hosts = Object.keys(world.replacing)
+function whatIsWrong(world: World): Finding[] {
+  const hosts = replacedIn(world)
+  const begun = moveOf(world)
   const half: Finding[] = [
+    ...(begun ? [begun] : []),
     ...(hosts.length > 0 ? [{ code: 'half-replaced', hosts } as const] : []),
     ...(world.scaling ? [{ code: 'half-scaled', hosts: world.scaling } as const] : []),
   ]
-  return [...inRanking(observe(world).findings), ...half]
+  return [...inRanking([...observe(world).findings, ...differing(world)]), ...half]
 }
 
-const halfOf = ({ replacing, scaling }: World): Half => ({ replaced: Object.keys(replacing), scaledTo: scaling })
+/** As status tells it. */
+const moveOf = (world: World) => moveBegun(clusterOf(world))
 
-const known = testCluster()
-const clusterOf = ({ version }: World): Cluster => ({ ...known, formed: true, etcd: { ...known.etcd, version } })
+/** Members whose data is not what most have; only verify compares them, where nothing keeps it from asking. */
+function differing(world: World): Finding[] {
+  const { recorded, hosts, alarms = [] } = world
+  const voting = runningVoters(world)
+    .map(({ host }) => host)
+    .filter((host) => recorded.includes(host))
+  if (!hasQuorum(world) || alarms.some(({ kind }) => kind === 'CORRUPT')) return []
+  const hashes = voting.map((host) => hosts[host]?.damaged ?? 'right')
+  const most = majority(hashes)
+  const differ = voting.filter((_, at) => hashes[at] !== most)
+  return differ.map((host): Finding => ({ code: 'other-data', host, is: '', most, hosts: differ }))
+}
 
-function done(world: World, action: Action): Outcome {
-  if ('byHand' in action) return undefined
+/** As beingReplaced: a note about a host that is gone says nothing. */
+const replacedIn = ({ replacing, recorded }: World): string[] =>
+  Object.keys(replacing).filter((host) => recorded.includes(host))
+const halfOf = (world: World): Half => ({ replaced: replacedIn(world), scaledTo: world.scaling })
+
+const made = testCluster()
+const clusterOf = ({ version, upgradingTo }: World): Cluster => ({
+  ...made,
+  formed: true,
+  etcd: { ...made.etcd, version, upgradingTo },
+})
+
+function done(world: World, action: Action, { code, host = '' }: Finding): Outcome {
+  if ('byHand' in action) return byPerson(world, action.byHand, code, host)
   if ('etcdctl' in action) return byEtcdctl(world, action.etcdctl)
   const { verb, words } = action
-  if (verb === 'up') return up(world)
-  if (verb === 'replace') return replace(world, words)
-  if (verb === 'scale') return scale(world, Number(words.at(-1)) || world.recorded.length)
-  if (verb === 'recover') return recover(world, words.includes('--from'))
-  if (verb === 'restore') return dataOf(world).length < quorum(world.members.length) ? 'the honest end' : undefined
-  return undefined
+  const to = words[words.indexOf('--etcd-version') + 1] ?? ''
+  switch (verb) {
+    case 'up':
+    case 'etcd-role':
+      return up(world, verb === 'up')
+    case 'pki':
+      return pki(world)
+    case 'vms':
+      return { world: awoken(world) }
+    case 'replace':
+      return replaced(world, words)
+    case 'scale':
+      return scaled(world, Number(words.at(-1)) || world.recorded.length)
+    case 'recover':
+      return recover(world, words.includes('--from'))
+    case 'defrag':
+      return carried(world, defrag)
+    case 'upgrade':
+    case 'downgrade':
+      return moved(world, verb, words.includes('--cancel') ? world.version : to, words.includes('--cancel'))
+    case 'restore':
+      return isLost(world) ? 'the honest end' : undefined
+    default:
+      return undefined
+  }
 }
 
+/** Issues what is not valid now; without an authority it makes none that the hosts would refuse. */
+function pki(world: World): { world: World } | { refused: Finding; world: World } {
+  if (world.here === 'no certificates') return { refused: { code: 'no-authority', reason: '' }, world }
+  const issued = settledWith(world, (host) => ({ ...host, ...renewed(host) }))
+  return { world: { ...issued, here: undefined } }
+}
+
+/** What only a person can do: also by the role's own words, where its checks refuse a host. */
+function byPerson(world: World, what: string, code: string, host: string): Outcome {
+  const at = world.hosts[host]
+  if (code === 'member-frozen' && at?.frozen) return { world: changed(world, host, { frozen: false }) }
+  const stranger = world.members.find((member) => member.host === 'stranger')?.id
+  if (code === 'members-differ' && stranger) return byEtcdctl(world, ['member', 'remove', stranger])
+  if (code === 'tls-refused' && at?.late) return { world: changed(world, host, { late: false }) }
+  if (code.startsWith('disk-') && at?.full) return { world: changed(world, host, { full: false }) }
+  if (what.includes('its certificates') && ['foreign', 'gone'].includes(at?.certificates ?? ''))
+    return { world: changed(world, host, { certificates: 'gone' }) }
+  if (what.includes('from your copy') && world.here) return { world: { ...world, here: undefined } }
+  if (code !== 'ends' || !(whyUnfit(at) || at?.certificates === 'foreign')) return undefined
+  const { certificates } = at ?? {}
+  return { world: changed(world, host, { late: false, full: false, certificates: certificates && 'renewed' }) }
+}
+
+const changed = (world: World, host: string, change: Partial<World['hosts'][string]>): World =>
+  settledWith(world, (one, name) => (name === host ? { ...one, ...change } : one))
+
 function byEtcdctl(world: World, words: string[]): Outcome {
-  const [id = '', verb] = [...words].reverse()
-  const host = world.members.find((member) => member.id === id)?.host ?? ''
-  const then = verb === 'remove' ? carriedOut(world, { do: 'remove member', host, id }) : world
+  const [last = '', verb] = [...words].reverse()
+  if (verb === 'auth' && last === 'disable') return { world: { ...world, auth: false } }
+  const host = world.members.find((member) => member.id === last)?.host ?? ''
+  const act: Act | undefined =
+    verb === 'remove' ? { do: 'remove member', host, id: last } : verb === 'alarm' ? { do: 'disarm' } : undefined
+  const then = act ? carriedOut(world, act) : world
   return typeof then === 'string' || then === world ? undefined : { world: forget(then) }
 }
+
+/** Too much data is gone, or nobody can say which is right. */
+const isLost = (world: World): boolean =>
+  dataOf(world).length < quorum(world.members.length) ||
+  !runningVoters(world).some(({ host }) => !world.hosts[host]?.damaged) ||
+  differing({ ...world, alarms: [] }).some((finding) => finding.code === 'other-data' && finding.most === undefined)
 
 const forget = (world: World): World => ({ ...world, done: [] })
 
@@ -91,13 +224,38 @@ const dataOf = ({ recorded, hosts, members }: World): string[] =>
   recorded.filter((host) => members.some(({ id }) => id === hosts[host]?.data))
 
 /** Hosts that were off come back with their data; the role starts what is stopped, or says why not. */
-function up(world: World): Outcome {
-  const awake = settledWith(world, (host) => ({ ...host, up: true, running: host.data !== undefined }))
+function up(world: World, brings: boolean): Outcome {
+  const begun = moveOf(world)
+  const missing = !begun && world.here ? (brings ? pki(world) : { refused: lacking, world }) : { world }
+  if ('refused' in missing) return missing
+  const awake = brings ? awoken(missing.world) : world
+  const unfit = begun ?? unfitIn(awake)
+  if (unfit) return { refused: unfit, world: awake }
   const refused = refusalOfRole(awake)
-  if (refused) return JSON.stringify(awake) === JSON.stringify(world) ? { refused } : { world: awake }
+  if (refused) return { refused, world: refused.code === 'ends' ? awake : withLeaves(awake) }
+  const then = inStep(awoken(awake))
+  if (!hasQuorum(then)) return { refused: { code: 'no-quorum' }, world: then }
   const waiting = awake.members.filter(({ host, started }) => !started && awake.recorded.includes(host))
-  return { world: waiting.reduce((now, { host }) => started(now, host), awake) }
+  return { world: waiting.reduce((now, { host }) => started(now, host), then) }
 }
+
+/** As the role's inventory is written only where all certificates are there. */
+const lacking: Finding = { code: 'certificate-missing', what: 'etcd-client.crt' }
+
+/** The role gives all the version that is recorded, and the certificates that are here. */
+const inStep = (world: World): World =>
+  settledWith(world, (host) => ({
+    ...host,
+    certificates: host.up ? undefined : host.certificates,
+    holds: world.version,
+    version: host.running ? world.version : host.version,
+  }))
+
+/** Whatever else it refuses, it gives renewed certificates to who runs. */
+const withLeaves = (world: World): World =>
+  settledWith(world, (host) =>
+    host.running && host.certificates === 'renewed' ? { ...host, certificates: undefined } : host,
+  )
 
 const started = (world: World, host: string): World => {
   const then = carriedOut(world, { do: 'start learner', host, version: world.version })
@@ -110,7 +268,9 @@ function refusalOfRole(world: World): Finding | undefined {
   const role = { detail: '', remedy: '' }
   const empty = recorded.filter((host) => hosts[host]?.data === undefined)
   if (!hasQuorum(world)) {
-    if (empty.length === 0) return { code: 'no-quorum' }
+    const foreign = recorded.find((host) => hosts[host]?.certificates === 'foreign' && hosts[host].data)
+    if (foreign !== undefined) return { code: 'ends', host: foreign, ...role }
+    if (empty.length === 0) return undefined
     if (empty.length === recorded.length) return { code: 'all-data-lost' }
     return { code: 'others-silent', host: empty[0] ?? '', ...role }
   }
@@ -121,39 +281,65 @@ function refusalOfRole(world: World): Finding | undefined {
   return same ? undefined : { code: 'members-differ', ...role }
 }
 
-/** A verb's rules to their end; what the verb would forget then is forgotten. */
-function carried(world: World, rules: (seen: Observation) => Rules, coming: string[], guard?: GuardOptions): Outcome {
-  const start = observe(world, coming)
-  const stops = guard && obstacle(start, guard)
-  if (stops) return { refused: stops }
-  const next = rules(start)
-  let now = world
-  for (;;) {
-    const { acts, obstacle: stop } = planOf(next, observe(now, coming))
-    if (stop) return stop.code === 'refused' ? undefined : { refused: stop }
-    const [act] = acts
-    if (!act) return { world: { ...forget(now), replacing: {}, scaling: undefined } }
-    const then = carriedOut(now, act)
-    if (typeof then === 'string') return undefined
-    now = then
-  }
+/** What comes of a verb; what the verb would forget then is forgotten. */
+function carried(world: World, verb: Verb): Outcome {
+  const refused = refusalOf(world, verb)
+  if (refused) return { refused }
+  const first = walk(world, verb)
+  const end = lastOf(first)
+  const stop = first.obstacle ?? end.obstacle
+  if (stop) return stop.code === 'refused' ? undefined : { refused: findingOf(stop, observe(world)) }
+  if (end.refused) return { refused: end.refused, world: forget(end.world) }
+  return first.broken ? undefined : { world: { ...forget(end.world), replacing: {}, scaling: undefined } }
 }
 
-function replace(world: World, hosts: string[]): Outcome {
+function lastOf(step: Step): Step {
+  let last = step
+  while (last.next) last = last.next
+  return last
+}
+
+function replaced(world: World, hosts: string[]): Outcome {
   if (!hosts.every((host) => world.recorded.includes(host))) return undefined
   if (world.recorded.length === 1) return { refused: { code: 'only-member', host: hosts[0] ?? '', name: 'x' } }
-  return carried(world, (seen) => replaceRules(seen, hosts), [], ofReplace(hosts))
+  const verb = replace(...hosts)
+  const refused = refusalOf(world, verb) ?? unreachable(world) ?? withoutRoom(world, hosts)
+  return refused ? { refused } : carried(world, verb)
 }
 
-function scale(world: World, count: number): Outcome {
-  const wanted = Array.from({ length: count }, (_, at) => `h${at + 1}`)
-  const guard = ofScale(movesTo(observe(world, wanted), wanted))
-  return carried(world, (seen) => scaleRules(seen, wanted), wanted, guard)
+/** Those that do not vote come back. */
+const comeBack: Verb = {
+  words: 'recover',
+  rules: () => (seen) =>
+    joinAll(
+      seen,
+      seen.recorded.map((host) => ({ host })),
+    ),
+  coming: [],
+  about: [],
+  reached: () => true,
+}
+
+function scaled(world: World, count: number): Outcome {
+  const refused = moveOf(world) ?? refusalOf(world, scale(count)) ?? unreachable(world)
+  return refused ? { refused } : carried(world, scale(count))
+}
+
+function moved(world: World, verb: 'upgrade' | 'downgrade', to: string, cancel: boolean): Outcome {
+  const refused =
+    refusalOfMove(world, verb, to, cancel) ?? (lostIn(world) && (refusalOfRole(world) ?? { code: 'no-quorum' }))
+  return refused ? { refused } : carried(world, verb === 'upgrade' ? upgrade(to) : downgrade(to))
 }
 
 /** `insist`: a person names a host to go on from; here it is the one that goes furthest. */
 function recover(world: World, insist: boolean): Outcome {
-  const awake = settledWith(world, (host) => ({ ...host, up: true, running: host.data !== undefined }))
+  const issued = pki(world)
+  if ('refused' in issued) return issued
+  const hung = world.recorded.find((host) => world.hosts[host]?.frozen)
+  const looked = observe(world).findings
+  if (hung && !insist && !looked.some(({ code }) => code === 'no-quorum'))
+    return { refused: { code: 'member-frozen', host: hung, reason: 'no answer' } }
+  const awake = settledWith(awoken(issued.world), (host) => ({ ...host, ...renewed(host) }))
   const { recorded, hosts } = awake
   const well = dataOf(awake).length
   if (hasQuorum(awake)) {
@@ -167,22 +353,48 @@ function recover(world: World, insist: boolean): Outcome {
     commit: 1,
     last: 1,
     restored: '',
+    free: 0,
+    database: 0,
+    size: 0,
   }))
+  const unfit = unreachable(awake) ?? withoutRoom(awake, recorded)
+  if (unfit) return { refused: unfit, world: awake }
   const choice = chooseSurvivor(there, insist)
   if ('finding' in choice) return { refused: choice.finding }
   const { name } = choice.survivor.host
+  const why = whyUnfit(hosts[name])
+  if (why) return { refused: { code: 'ends', host: name, detail: why, remedy: '' }, world: awake }
   const id = `${awake.nextId}`
+  const version = [awake.version, awake.upgradingTo ?? awake.version].toSorted().at(-1) ?? ''
+  const ends = {
+    version,
+    upgradingTo: undefined,
+    downgradingTo: undefined,
+    works: minorOf(version),
+    uncovered: [],
+    alarms: [],
+  }
   const formed = settledWith(
-    { ...awake, nextId: awake.nextId + 1, members: [{ id, host: name, learner: false, started: true }] },
-    (host, at) => (at === name ? { ...host, data: id, running: true } : { ...host, running: false }),
+    { ...awake, ...ends, nextId: awake.nextId + 1, members: [{ id, host: name, learner: false, started: true }] },
+    (host, at) =>
+      at === name
+        ? { ...host, data: id, running: true, frozen: false, certificates: undefined, version, holds: version }
+        : { ...host, running: false, frozen: false },
   )
-  return carried(
-    formed,
-    () => (seen) =>
-      joinAll(
-        seen,
-        recorded.map((host) => ({ host })),
-      ),
-    [],
-  )
+  return carried(formed, comeBack)
+}
+
+/** For a dead end: what was tried, and why it does not help. */
+export function trail(world: World, depth = 0, [finding] = whatIsWrong(world)): string[] {
+  if (!finding || depth > 3) return []
+  const said = (all: Finding[]): string => all.map(({ code, host = '' }) => `${code} ${host}`.trim()).join(', ')
+  return waysOf(clusterOf(world), finding, halfOf(world)).flatMap((way) => {
+    const outcome = allDone(world, way, finding)
+    const told = `${'  '.repeat(depth)}${said([finding])}: ${way.map(inText).join(' && ')}:`
+    if (!outcome || outcome === 'the honest end') return [`${told} ${outcome ?? 'does nothing'}`]
+    if (outcome.refused)
+      return [`${told} refused, ${said([outcome.refused])}`, ...trail(outcome.world, depth + 1, [outcome.refused])]
+    const isSame = keyOf(outcome.world) === keyOf(world)
+    return [`${told} then ${said(whatIsWrong(outcome.world))}`, ...(isSame ? [] : trail(outcome.world, depth + 1))]
+  })
 }

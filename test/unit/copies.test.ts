@@ -1,11 +1,12 @@
 // Copies of a cluster's certificates hold private keys: none may outlive its run, however that ended.
-import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { withCopies } from '../../tasks/copies.ts'
 import type { Cluster } from '../../tasks/core/cluster.ts'
+import { OperationError } from '../../tasks/core/errors.ts'
 import { down } from '../../tasks/down.ts'
 import { authorityKeys } from '../../tasks/etcd/certificates.ts'
 import { testCluster } from '../support/cluster.ts'
@@ -37,6 +38,15 @@ test('the copy lies with the cluster, for this user alone; what is not needed is
   assert.equal(readdirSync(cluster.paths.state), [])
 })
 
+test('a failure names what was copied, not the copy', async () => {
+  const cluster = testCluster()
+  const missing = (folder: string): OperationError =>
+    new OperationError(`${folder}/ca.key is missing.`, { hint: `Put ${folder}/ca.key back.` })
+  const failure = await withCopies(cluster, ({ paths }) => Promise.reject(missing(paths.certs))).catch((error) => error)
+  const { message, more } = missing(cluster.paths.certs)
+  assert.equal([failure.message, failure.more], [message, more])
+})
+
 test('a cluster of which nothing is there yet gets no folder', async () => {
   const cluster = testCluster()
   await withCopies(cluster, async () => assert.not(existsSync(cluster.paths.state)))
@@ -49,6 +59,16 @@ test('down removes what a killed run left, also where there is no cluster any mo
   for (const folder of left) mkdirSync(folder, { recursive: true })
   await down(cluster, false).catch(() => {}) // where this checkout has clusters, it names them
   assert.equal(left.map(existsSync), [false, false])
+})
+
+test("Ansible's folders for our modules are removed where their process is gone, and nobody else's", async () => {
+  const folders = ['left', 'used', 'new'].map((name) => join(tmpdir(), `ansible_etcd_host_payload_${name}`))
+  for (const folder of folders) mkdirSync(folder, { recursive: true })
+  for (const [index, pid] of [2147483646, process.ppid].entries())
+    writeFileSync(join(folders[index] ?? '', 'pid'), String(pid))
+  await withCopies(testCluster(), async () => {})
+  assert.equal(folders.map(existsSync), [false, true, true])
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
 test('what a killed run left is removed by the next one; what another run works on stays', async () => {

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import filter_loader, test_loader
 
 DOCUMENTATION = """
 name: etcd_events
@@ -38,6 +40,11 @@ class CallbackModule(CallbackBase):
         self.name = ""
         self.failed_rows = {}  # of the present task, by host
         os.set_inheritable(EVENTS, False)  # what Ansible starts, and leaves running, must not hold it open
+
+    def v2_playbook_on_play_start(self, play):
+        """Loads filters and tests, the role's among them, before Ansible forks: else each worker loads them again."""
+        for loader in (filter_loader, test_loader):
+            list(loader.all())
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         """A task has begun on all hosts; its name is templated only now."""
@@ -106,6 +113,7 @@ def _act(task):
 
 
 def _tell(event, **more):
+    sys.stdout.flush()  # what Ansible has printed so far belongs before the event
     line = json.dumps({"event": event, **more}, default=str) + "\n"
     rest = line.encode()
     while rest:

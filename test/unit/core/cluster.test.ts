@@ -1,5 +1,5 @@
 // The cluster: resolved from what is asked and recorded, the same at every run, and never in contradiction.
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
@@ -96,6 +96,17 @@ test('what is asked holds', async () => {
   assert.is(cluster.paths.certs, join(home, 'certs/x'))
 })
 
+test('an IPv6 network gives its hosts ::101 and up, on this machine; their URLs have brackets', async () => {
+  const cluster = await resolve({ provider: 'auto', subnet: 'fd00:10:20::/64' })
+  assert.is(cluster.provider, 'local')
+  assert.equal(
+    cluster.hosts.map(({ address, peerURL }) => [address, peerURL]),
+    [101, 102, 103].map((last) => [`fd00:10:20::${last}`, `https://[fd00:10:20::${last}]:2380`]),
+  )
+  leaveRecord(record({ subnet: cluster.subnet, members: cluster.hosts }))
+  assert.is((await resolve({ cluster: 'a' })).hosts[0]?.clientURL, 'https://[fd00:10:20::101]:2379')
+})
+
 test('a network whose ports are taken, or that another cluster has, is passed over', async () => {
   const first = await resolve({ cluster: 'a' })
   const server = createServer().listen({ host: first.hosts[0]?.address, port: 2379 })
@@ -124,6 +135,19 @@ test('a recorded cluster comes back as it was recorded, connection and all', asy
   assert.equal(recordedClusters(), ['a'])
 })
 
+test('the folder that its programs came from is remembered, until a version is asked for instead', async () => {
+  leaveRecord(record({ etcd: { version: '3.5.16', binaries: '/opt/etcd' } }))
+  assert.is((await resolve({ cluster: 'a' })).etcd.keptBinaries, '/opt/etcd')
+  assert.is((await resolve({ cluster: 'a', etcd: { version: '3.5.16' } })).etcd.keptBinaries, undefined)
+  const looking = {
+    asked: { cluster: 'a', etcd: { version: '3.5.16' } },
+    configFile: undefined,
+    yes: false,
+    json: false,
+  }
+  assert.is((await resolveCluster(looking, { configures: false })).etcd.keptBinaries, undefined)
+})
+
 test('a cluster has one life as long as it is recorded, and another one after that', async () => {
   const cluster = await resolve({ cluster: 'a' })
   recordCluster(cluster)
@@ -143,6 +167,32 @@ test('the record of an older release, which has no life, gets one when it is nex
   recordCluster(cluster)
   assert.ok(cluster.life)
   assert.is((await resolve({ cluster: 'a' })).life, cluster.life)
+})
+
+test('a home that is reached by a link is the same one', async () => {
+  const [link, before] = [join(temporaryFolder(), 'link'), process.env.HA_ETCD_HOME]
+  symlinkSync(home, link)
+  process.env.HA_ETCD_HOME = link
+  try {
+    assert.is((await resolve({ cluster: 'a' })).paths.state, join(home, '.cluster/a'))
+  } finally {
+    process.env.HA_ETCD_HOME = before
+  }
+})
+
+test('a list of hosts may be corrected until the role was run on them; then other hosts are refused', async () => {
+  const list = (...last: number[]) => ({ hosts: last.map((one) => ({ name: `m${one}`, address: `10.0.0.${one}` })) })
+  const asked = (last: number[]) => ({ cluster: 'a', provider: 'ssh', ...list(...last) }) as Config
+  const addresses = async (last: number[]): Promise<string[]> =>
+    (await resolve(asked(last))).hosts.map(({ address }) => address)
+  const made = (changes: object): string =>
+    record({ provider: 'ssh', subnet: '', members: [{ ...list(1).hosts[0], connection: { x: 1 } }], ...changes })
+  leaveRecord(made({}))
+  assert.equal(await addresses([2, 3]), ['10.0.0.2', '10.0.0.3'])
+  assert.equal((await resolve(asked([1]))).hosts[0]?.connection, { x: 1 })
+  leaveRecord(made({ formed: true }))
+  assert.equal(await addresses([1]), ['10.0.0.1'])
+  assert.match((await refusal(asked([2]))).message, 'm1 (10.0.0.1) went, m2 (10.0.0.2) came')
 })
 
 test('recording the same again touches nothing', async () => {

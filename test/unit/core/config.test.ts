@@ -259,6 +259,11 @@ const refusedFiles: [string, string, RegExp][] = [
     'pki: { extraSans: [10.0.0.300] }',
     /: pki\.extraSans\.0 must be a DNS name or an IP address, not "10\.0\.0\.300"\.$/,
   ],
+  [
+    'a link-local SAN',
+    'pki: { extraSans: [fe80::1%eth0] }',
+    /^pki\.extraSans has the address fe80::1%eth0, which is link/,
+  ],
   ['a SAN with a space', 'pki: { extraSans: ["a b"] }', /: pki\.extraSans\.0 must be/],
   [
     'SANs that are no list',
@@ -266,6 +271,17 @@ const refusedFiles: [string, string, RegExp][] = [
     /: pki\.extraSans must be a list of DNS names and IP addresses/,
   ],
   ['a subnet that is no /24', 'subnet: 127.0.0.0/16', /: subnet must be an IPv4 \/24 network/],
+  ['an IPv6 subnet that is no /64', 'subnet: fd00:1::/48', /, or an IPv6 \/64 one such as fd00:10:20::\/64, not/],
+  [
+    'a link-local subnet',
+    'provider: local\nsubnet: fe80::/64',
+    /^subnet fe80::\/64 has the address fe80::101, which is link-local/,
+  ],
+  [
+    "an IPv6 subnet for Vagrant's hosts",
+    'provider: vagrant\nsubnet: fd00:1::/64',
+    /^subnet fd00:1::\/64 is IPv6: Vagrant's hosts need an IPv4 network/,
+  ],
   ['a subnet beyond 255', 'subnet: 127.0.256.0/24', /: subnet must be an IPv4 \/24 network/],
   [
     "a loopback subnet for Vagrant's hosts",

@@ -2,10 +2,12 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UsageError } from '../../../tasks/core/errors.ts'
-import { clusterFlags, helpText, numberFlag, parseCommandLine, parseFlags } from '../../../tasks/core/flags.ts'
+import { clusterFlags, helpText, numberFlag, parseCommandLine } from '../../../tasks/core/flags.ts'
 
 const test = suite('flags')
-const parse = (...args: string[]): Record<string, unknown> => ({ ...parseFlags(args, clusterFlags) })
+const parse = (...args: string[]): Record<string, unknown> => ({
+  ...parseCommandLine(args, clusterFlags, { usage: '', least: 0, most: 0 }).flags,
+})
 
 const accepted: [string[], Record<string, unknown>][] = [
   [[], {}],

@@ -68,10 +68,18 @@ test("a play with the person's own inventory hears it, beside our ansible.cfg; a
   assert.is(await heard(said, { hosts: undefined, inventory: undefined }), '  ansible')
 })
 
-test("a person's variables say how hosts are reached, and not where the role is found", async () => {
-  Object.assign(process.env, { ANSIBLE_ROLES_PATH: '/theirs', ANSIBLE_BECOME_METHOD: 'doas' })
-  const said = '$ANSIBLE_BECOME_METHOD roles:$ANSIBLE_ROLES_PATH'
-  assert.is(await heard(said, { hosts: undefined, inventory: undefined }), 'doas roles:')
+test("a person's variables say how hosts are reached, not where the role is found or what a play does", async () => {
+  const theirs = ['ROLES_PATH', 'LIBRARY', 'ACTION_PLUGINS', 'MODULE_UTILS', 'GATHERING', 'RUN_TAGS', 'HASH_BEHAVIOUR']
+  for (const name of [...theirs, 'CALLBACK_PLUGINS', 'STRATEGY']) process.env[`ANSIBLE_${name}`] = '/theirs'
+  process.env.ANSIBLE_BECOME_METHOD = 'doas'
+  const said = `$ANSIBLE_BECOME_METHOD unheard:${theirs.map((name) => `$ANSIBLE_${name}`).join('')}`
+  const ours = '$(basename $ANSIBLE_CALLBACK_PLUGINS) $ANSIBLE_STRATEGY'
+  try {
+    const told = await heard(`${said} ${ours}`, { hosts: undefined, inventory: undefined })
+    assert.is(told, 'doas unheard: callback_plugins linear')
+  } finally {
+    for (const name of [...theirs, 'CALLBACK_PLUGINS', 'STRATEGY']) delete process.env[`ANSIBLE_${name}`]
+  }
 })
 
 test.run()

@@ -51,9 +51,20 @@ for (const [content, says] of [
     'hosts: [{ name: m1, address: 10.0.0.1 }, { name: m1, address: 10.0.0.2 }, { name: m3, address: 10.0.0.3 }]',
     'names m1 twice',
   ],
-  ['hosts: [{ name: m1, address: server.example }]', 'must be an IPv4 address'],
-  ['hosts: [{ name: m1, address: 0.0.0.0 }]', "0.0.0.0, the address of m1, can be no host's"],
-  ['hosts: [{ name: m1, address: 224.0.0.1 }]', "224.0.0.1, the address of m1, can be no host's"],
+  ['hosts: [{ name: m1, address: server.example }]', 'must be an IPv4 or IPv6 address'],
+  ['hosts: [{ name: m1, address: "[fd00::1]" }]', 'must be an IPv4 or IPv6 address'],
+  ['hosts: [{ name: m1, address: 0.0.0.0 }]', 'm1 has the address 0.0.0.0, which no host can have'],
+  ['hosts: [{ name: m1, address: 224.0.0.1 }]', 'm1 has the address 224.0.0.1, which no host can have'],
+  ['hosts: [{ name: m1, address: fe80::1 }]', 'hosts: m1 has the address fe80::1, which is link-local'],
+  ['hosts: [{ name: m1, address: fe80::1%eth0 }]', 'm1 has the address fe80::1%eth0, which is link-local'],
+  ['hosts: [{ name: m1, address: ff02::1 }]', 'm1 has the address ff02::1, which is multicast'],
+  ['hosts: [{ name: m1, address: "::" }]', 'm1 has the address ::, which no host can have'],
+  ['hosts: [{ name: m1, address: "::ffff:10.0.0.1" }]', 'in the form of IPv6: give it as 10.0.0.1'],
+  [
+    'hosts: [{ name: m1, address: fd00::1 }, { name: m2, address: FD00:0::1 }, { name: m3, address: fd00::3 }]',
+    'm1 and m2 have the same address fd00::1',
+  ],
+  ['hosts: [{ name: "FD00::1", address: fd00::1 }]', 'must be a DNS name in lower case'],
   ['hosts: [{ name: m1, adress: 10.0.0.1 }]', 'is not a known key. Did you mean address?'],
   ['hosts: [{ name: m1, address: 10.0.0.1, ssh: { usr: me } }]', 'is not a known key. Did you mean user?'],
   ['hosts: [{ name: M1, address: 10.0.0.1 }]', 'must be a DNS name in lower case'],
@@ -116,6 +127,31 @@ test('an inventory: the group of the masters, their addresses, and how ssh reach
     options: ['ProxyJump bastion', 'UserKnownHostsFile=/known'],
   }
   assert.equal(only, { name: 'a1', address: '10.0.0.1', ssh })
+})
+
+test('an inventory of IPv6 hosts and others: addresses in one form, private_ipv4 before private_ipv6', async () => {
+  const hosts = await hostsInInventory(
+    file(
+      'hosts.ini',
+      '[etcd]\nfd00::11\na2 ansible_host=FD00:0::12\na3 ansible_host=a3.example private_ipv6=fd00::13\n' +
+        'a4 private_ipv4=10.0.0.4 private_ipv6=fd00::14\n[fd00::15]:2222\n',
+    ),
+  )
+  assert.equal(
+    hosts.map(({ name, address, ssh }) => [name, address, ssh?.host, ssh?.port]),
+    [
+      ['fd00::11', 'fd00::11', 'fd00::11', undefined],
+      ['a2', 'fd00::12', 'FD00:0::12', undefined],
+      ['a3', 'fd00::13', 'a3.example', undefined],
+      ['a4', '10.0.0.4', 'a4', undefined],
+      ['fd00::15', 'fd00::15', 'fd00::15', 2222],
+    ],
+  )
+  const config = file('ssh-config', sshConfig(hosts))
+  for (const asked of ['fd00::15', 'a3', 'fd00::13']) {
+    const said = execFileSync('ssh', ['-G', '-F', config, asked], { encoding: 'utf8' })
+    assert.match(said, asked === 'fd00::15' ? /^hostname fd00::15\n(.*\n)*port 2222$/m : /^hostname a3\.example$/m)
+  }
 })
 
 test('an inventory in the older words for how ssh reaches a host', async () => {
@@ -182,7 +218,8 @@ test('an inventory without the group, or that is none, is refused', async () => 
   for (const [content, says] of [
     ['[web]\nw1 ansible_host=10.0.0.1\n', 'has no group role=master or etcd'],
     ['[etcd\nbroken', 'cannot be read'],
-    ['[etcd]\na1 ansible_host=a1.example\n', 'a1 in .* has no IPv4 address'],
+    ['[etcd]\na1 ansible_host=a1.example\n', 'a1 in .* has no IP address: set private_ipv4 or private_ipv6'],
+    ['[etcd]\na1 private_ipv6=fe80::1%eth0\n', 'a1 has the address fe80::1%eth0, which is link-local'],
   ] as const) {
     const failure = await hostsInInventory(file('hosts.ini', content)).catch((error: Error) => error)
     assert.match((failure as Error).message, new RegExp(says))

@@ -78,9 +78,8 @@ test('several failures of the world in a group are said together, the first as t
       throw new OperationError(message, { hint: `Mend ${message}` })
     },
   })
-  const failure = (await runPipeline([concurrently('both', [failing('disk.', 20), failing('memory.', 5)])]).catch(
-    (error: Error) => error,
-  )) as OperationError
+  const all = [failing('disk.', 20), failing('memory.', 5), failing('memory.', 10)]
+  const failure = (await runPipeline([concurrently('all', all)]).catch((error: Error) => error)) as OperationError
   assert.is(failure.message, 'memory.')
   assert.equal(failure.more, { hint: 'Mend memory.', output: 'Also: disk. Mend disk.' })
 })

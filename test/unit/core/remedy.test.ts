@@ -1,16 +1,21 @@
 // A remedy is a value: what is to be done can be taken from it, and its text can be pasted.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { actionsIn, byHand, etcdctl, inText, ours, remedy } from '../../../tasks/core/remedy.ts'
+import { byHand, etcdctl, inText, ours, remedy, waysIn } from '../../../tasks/core/remedy.ts'
 
 const rebuild = remedy`rebuild it: ${ours('replace', 'master02')}`
 const helps = remedy`${byHand('Bring it back')}, or ${rebuild}. ${etcdctl('member', 'remove', 'a1')}`
 
-test('what is to be done comes in its order, that of a remedy within a remedy, too', () => {
-  assert.equal(actionsIn(helps), [
-    { byHand: 'Bring it back' },
-    { verb: 'replace', words: ['master02'] },
-    { etcdctl: ['member', 'remove', 'a1'] },
+test('the ways come in their order, those of a remedy within a remedy, too; what && joins is one', () => {
+  assert.equal(waysIn(helps), [
+    [{ byHand: 'Bring it back' }],
+    [{ verb: 'replace', words: ['master02'] }],
+    [{ etcdctl: ['member', 'remove', 'a1'] }],
+  ])
+  const [pki, role] = [ours('pki'), ours('etcd-role')]
+  assert.equal(waysIn(remedy`Renew: ${pki} && ${role}. Or: ${rebuild}`), [
+    [pki, role],
+    [{ verb: 'replace', words: ['master02'] }],
   ])
 })
 

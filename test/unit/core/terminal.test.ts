@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Interrupted, OperationError, UsageError } from '../../../tasks/core/errors.ts'
-import { bytes, chalk, duration, presentError, table, warningLines } from '../../../tasks/core/terminal.ts'
+import { areOrIs, bytes, chalk, duration, presentError, table, warningLines } from '../../../tasks/core/terminal.ts'
 
 const test = suite('terminal')
 chalk.level = 0
@@ -43,6 +43,12 @@ test('sizes read well', () => {
   for (const [count, text] of known) assert.is(bytes(count), text)
 })
 
+test('one is, several are', () => {
+  assert.is(areOrIs(['master02']), 'master02 is')
+  assert.is(areOrIs(['master02', 'master04']), 'master02 and master04 are')
+  assert.is(areOrIs(['a', 'b', 'c']), 'a, b and c are')
+})
+
 test('a failure is its sentence, the last six lines of the tool, the hint and the log', () => {
   const output = Array.from({ length: 9 }, (_, index) => `line ${index + 1}`).join('\n')
   const { text, exitCode } = presentError(
@@ -77,6 +83,7 @@ test('the exit code says which kind of failure it was', () => {
   assert.is(presentError(new UsageError('x'), false).exitCode, 2)
   assert.is(presentError(new Interrupted('SIGINT'), false).exitCode, 130)
   assert.is(presentError(new Interrupted('SIGTERM'), false).exitCode, 143)
+  assert.is(presentError(new Interrupted('SIGPIPE'), false).exitCode, 141)
 })
 
 for (const [code, message] of [

@@ -1,6 +1,6 @@
 // What tasks/core/x509.ts promises: certificates that openssl's strict rules accept, whatever keys sign whatever keys.
 import { execFileSync } from 'node:child_process'
-import { createPrivateKey, type X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -28,6 +28,8 @@ const profile: Profile = {
   usages: ['serverAuth', 'clientAuth'],
   ends: 365,
 }
+const issue = async (...asked: Parameters<typeof issueLeaf>): Promise<X509Certificate> =>
+  new X509Certificate(await issueLeaf(...asked))
 const keys = { 'ecdsa-p256': await makeKeyPair('ecdsa-p256'), 'rsa-2048': await makeKeyPair('rsa-2048') }
 const authorities = {
   'ecdsa-p256': await makeAuthority(keys['ecdsa-p256'], subject, 3650),
@@ -57,7 +59,7 @@ for (const ca of kinds) {
   for (const leaf of kinds) {
     test(`openssl accepts an ${leaf} leaf under an ${ca} authority under its strict rules`, async () => {
       const { publicKey, privateKey } = await makeKeyPair(leaf)
-      const certificate = await issueLeaf(authorities[ca], publicKey, profile)
+      const certificate = await issue(authorities[ca], publicKey, profile)
       verifyStrictly(authorities[ca], certificate)
       assert.ok(certificate.checkPrivateKey(privateKey))
       assert.is(keyAlgorithmOf(certificate.publicKey), leaf)
@@ -88,7 +90,7 @@ test('an authority is self-signed, for signing only, and has no authorities belo
 })
 
 test('a leaf says exactly what was asked', async () => {
-  const leaf = text(await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile))
+  const leaf = text(await issue(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile))
   assert.match(leaf, /Subject: O ?= ?test-cluster, CN ?= ?test-leaf/)
   assert.match(
     leaf,
@@ -101,7 +103,7 @@ test('a leaf says exactly what was asked', async () => {
 
 test('a leaf for clients only has that usage only, and no SANs when none are asked', async () => {
   const leaf = text(
-    await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
+    await issue(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
       ...profile,
       sans: [],
       usages: ['clientAuth'],
@@ -113,7 +115,7 @@ test('a leaf for clients only has that usage only, and no SANs when none are ask
 
 test('serial numbers are positive, of 128 bits, and differ', async () => {
   const certificates = await Promise.all(
-    Array.from({ length: 50 }, () => issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile)),
+    Array.from({ length: 50 }, () => issue(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile)),
   )
   const serials = certificates.map(({ serialNumber }) => serialNumber)
   for (const serial of serials) assert.match(serial, /^[4-7][0-9A-F]{31}$/)
@@ -121,14 +123,14 @@ test('serial numbers are positive, of 128 bits, and differ', async () => {
 })
 
 test('a certificate begins a little in the past and lasts as long as asked', async () => {
-  const { validFrom, validTo } = await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile)
+  const { validFrom, validTo } = await issue(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, profile)
   const minutesAgo = (Date.now() - Date.parse(validFrom)) / 60_000
   assert.ok(minutesAgo >= 4.9 && minutesAgo < 6, `began ${minutesAgo} minutes ago`)
   assert.ok(Math.abs(Date.parse(validTo) - Date.now() - 365 * day) < 60_000, validTo)
 })
 
 test('an expired certificate can be made, and openssl finds nothing wrong with it but that', async () => {
-  const certificate = await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
+  const certificate = await issue(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
     ...profile,
     ends: new Date(Date.now() - day),
   })
@@ -139,20 +141,20 @@ test('an expired certificate can be made, and openssl finds nothing wrong with i
 
 test('a leaf never outlives its authority', async () => {
   const authority = await makeAuthority(keys['ecdsa-p256'], subject, 10)
-  const leaf = await issueLeaf(authority, keys['ecdsa-p256'].publicKey, profile)
+  const leaf = await issue(authority, keys['ecdsa-p256'].publicKey, profile)
   assert.is(leaf.validTo, authority.certificate.validTo)
 })
 
 test('dates after 2049 are written right', async () => {
   const authority = await makeAuthority(keys['ecdsa-p256'], subject, 36500)
-  const leaf = await issueLeaf(authority, keys['ecdsa-p256'].publicKey, { ...profile, ends: 36500 })
+  const leaf = await issue(authority, keys['ecdsa-p256'].publicKey, { ...profile, ends: 36500 })
   verifyStrictly(authority, leaf)
   assert.is(new Date(leaf.validTo).getFullYear(), new Date(Date.now() + 36500 * day).getFullYear())
 })
 
 for (const san of ['10.0.0.300', '10.0.0', '1:2', 'fe80::1%eth0', 'two words', 'a,b', 'bücher.example', '', '*.']) {
   test(`${JSON.stringify(san)} is refused as a SAN`, async () => {
-    const error = await issueLeaf(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
+    const error = await issue(authorities['ecdsa-p256'], keys['ecdsa-p256'].publicKey, {
       ...profile,
       sans: ['localhost', san],
     }).then(

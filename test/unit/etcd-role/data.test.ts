@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -157,6 +158,59 @@ test('neither a pipe is waited for, nor a link followed, where a file of etcd sh
   symlinkSync('/dev/zero', join(data, 'member/wal/0.wal'))
   assert.match(act('inspect', data), /^refused: .*symbolic links/)
   assert.ok(existsSync(join(closed, 'token')))
+})
+
+test('where Ansible unpacked a module that was killed is removed by the next one; nothing else is', () => {
+  const folder = temporaryFolder()
+  const notes = {
+    left: '2147483646',
+    used: String(process.pid),
+    new: '',
+    own: '',
+    unnoted: '',
+    reused: String(process.pid),
+  }
+  const path = (name: string): string => join(folder, `ansible_etcd_data_payload_${name}`)
+  for (const [name, pid] of Object.entries(notes)) {
+    mkdirSync(path(name))
+    if (pid) writeFileSync(join(path(name), 'pid'), pid)
+  }
+  const minutesAgo = (minutes: number): number => Date.now() / 1000 - minutes * 60
+  utimesSync(path('unnoted'), minutesAgo(11), minutesAgo(11))
+  utimesSync(path('used'), minutesAgo(11), minutesAgo(11))
+  utimesSync(path('reused'), minutesAgo(1500), minutesAgo(1500))
+  mkdirSync(join(folder, 'ansible_other_payload_x'))
+  python(
+    `
+import tempfile
+from ansible.module_utils import etcd_payloads
+tempfile.tempdir = sys.argv[1]
+etcd_payloads.clear(sys.argv[2])`,
+    folder,
+    path('own'),
+  )
+  assert.equal(
+    readdirSync(folder).sort(),
+    ['new', 'own', 'used'].map((name) => `ansible_etcd_data_payload_${name}`).concat('ansible_other_payload_x'),
+  )
+  assert.match(readFileSync(join(path('own'), 'pid'), 'utf8'), /^\d+$/)
+})
+
+test('of users only the one that the role made is removed', () => {
+  const said = python(`
+import types
+from ansible.module_utils import etcd_files
+asked = []
+def run_command(command):
+    asked.append(command)
+    return 0, "", ""
+for comment in (etcd_files.MADE, "etcd of the distribution"):
+    entry = types.SimpleNamespace(pw_gecos=comment, pw_uid=1, pw_gid=1)
+    etcd_files.pwd = types.SimpleNamespace(getpwnam=lambda user: entry)
+    etcd_files.remove_user(run_command, "etcd")
+etcd_files.remove_user(run_command, "")
+print(asked)`)
+  assert.is(said.trim(), "[['userdel', 'etcd']]")
 })
 
 test.run()

@@ -5,6 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { canListen } from '../../../tasks/core/addresses.ts'
 import { ansiblePython } from '../../../tasks/core/ansible.ts'
 import { projectFolder } from '../../../tasks/core/environment.ts'
 import { ensureCertificates } from '../../../tasks/pki/index.ts'
@@ -102,6 +103,55 @@ test('certificates that name the host pass; one that does not, or is not there, 
   assert.match(row(none.master01, 'certificates')?.detail ?? '', '/nowhere/master01/server.crt')
 })
 
+test('a certificate that has expired, or is not valid yet by the clock here, stops the run', () => {
+  const day = 86_400
+  const at = (seconds: number): string => {
+    const now = Date.now() / 1000 + seconds
+    const look = { checks: [], clock: { sent: now, began: now, ended: now } }
+    const rows = call<Record<string, Row[]>>(
+      'etcd_doctor_report',
+      { master01: look },
+      {},
+      addresses,
+      cluster.paths.certs,
+      now,
+    )
+    return row(rows.master01, 'certificates')?.detail ?? ''
+  }
+  const days = cluster.pki.leafDays
+  assert.match(at(0), 'name 127.77.0.101')
+  assert.match(at((days + 1) * day), /master01\/server\.crt expired on \d{4}-\d\d-\d\d\./)
+  assert.match(at(-day), /master01\/server\.crt is not valid before \d{4}-\d\d-\d\d\./)
+})
+
+test('a host that calls the others from an address that its certificate does not name is warned of', () => {
+  const from = (source: string): Row | undefined => {
+    const now = Date.now() / 1000
+    const looks = { master01: { checks: [], clock: { sent: now, began: now, ended: now } } }
+    const reaches = { master01: { checks: [], offsets: {}, sources: [source] } }
+    const rows = call<Record<string, Row[]>>('etcd_doctor_report', looks, reaches, addresses, cluster.paths.certs, now)
+    return row(rows.master01, 'certificates')
+  }
+  assert.equal([from('127.77.0.101')?.ok, from('127.77.0.101')?.warning], [true, false])
+  assert.equal([from('fd00::99')?.ok, from('fd00::99')?.warning], [true, true])
+  assert.match(
+    from('fd00::99')?.detail ?? '',
+    /^This host calls the others from fd00::99, which .*master01\.crt does not/,
+  )
+})
+
+const ifIPv6 = (await canListen('::1', 0)) === true ? test : test.skip
+
+ifIPv6('a listener on an IPv6 address answers who calls it, who learns from which address', () => {
+  const said = pythonOfRole(`
+from ansible.module_utils import etcd_listener
+server = etcd_listener._listen("::1", 0)
+import threading
+threading.Thread(target=etcd_listener._serve, args=([server], "m1", {("m2", server.getsockname()[1])})).start()
+print(*etcd_listener.call("::1", server.getsockname()[1], "m2", True))`)
+  assert.match(said, /^-?[\d.e-]+ ::1$/)
+})
+
 test('hosts call each port on which something listens, and speak to listeners only', () => {
   const looks = {
     master01: { listens: { 2380: 'etcd' } },
@@ -136,9 +186,10 @@ test('mistakes in the inventory and in etcd_environment are named, all of them',
       .map(({ detail }) => detail)
       .join('\n')
   assert.is(mistakes({ a: '10.0.0.1', b: '10.0.0.2' }, { ETCD_A: 5 }), '')
-  assert.match(mistakes({ a: '10.0.0.1', b: '' }), 'b has no private_ipv4')
-  assert.match(mistakes({ a: '10.0.0.1', b: '10.0.0.1' }), 'a and b have the same private_ipv4')
-  assert.match(mistakes({ a: '10.0.0.300', ca: '10.0.0.1' }), /is no IPv4 address.*\nA host cannot be named ca/)
+  assert.match(mistakes({ a: '10.0.0.1', b: '' }), 'b has no private_ipv4 or private_ipv6')
+  assert.match(mistakes({ a: '10.0.0.1', b: '10.0.0.1' }), 'a and b have the same address')
+  assert.match(mistakes({ a: '10.0.0.300', ca: '10.0.0.1' }), /is no IP address.*\nA host cannot be named ca/)
+  assert.match(mistakes({ a: 'fe80::1' }), "a's address in the inventory, fe80::1, is link-local")
   assert.match(mistakes({}), 'has no host')
   const said = mistakes({ a: '10.0.0.1' }, { ETCD_NAME: 'x', ETCD_PROXY: 'on', ETCD_A: 'a\nb' })
   assert.match(said, 'ETCD_A must be on one line')
@@ -217,5 +268,44 @@ print(json.dumps({"rows": rows, "check": etcd_checks.architecture(rows)}))`,
       JSON.stringify(rows),
     ),
   )
+
+test("a disk needs room to begin with, under a running member none; but room for others' data that come", () => {
+  const rows = JSON.parse(
+    pythonOfRole(
+      `
+import json
+from ansible.module_utils import etcd_checks
+etcd_checks.free_bytes = lambda path: 300 << 20
+print(json.dumps([etcd_checks.disk("/", [], running, needed << 20) for running, needed in json.loads(sys.argv[1])]))`,
+      JSON.stringify([
+        [false, 0],
+        [true, 0],
+        [true, 44],
+        [true, 45],
+        [false, 45],
+      ]),
+    ),
+  ) as Row[]
+  assert.equal(
+    rows.map(({ ok }) => ok),
+    [true, true, true, false, false],
+  )
+  assert.match(rows[3]?.detail ?? '', '300 MiB are free for /; etcd needs 301 MiB to begin with.')
+})
+
+test('a disk without free inodes has no room; a file system without a fixed number of them has', () => {
+  const room = (bytes: number, inodes: number, free: number): unknown =>
+    JSON.parse(
+      pythonOfRole(
+        `
+import collections, json
+from ansible.module_utils import etcd_checks
+Status = collections.namedtuple("Status", "f_bavail f_frsize f_files f_favail")
+print(json.dumps(etcd_checks.room_in(Status(*json.loads(sys.argv[1])))))`,
+        JSON.stringify([bytes, 1, inodes, free]),
+      ),
+    )
+  assert.equal([room(5, 100, 32), room(5, 100, 31), room(5, 0, 0)], [5, 0, 5])
+})
 
 test.run()

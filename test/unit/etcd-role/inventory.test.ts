@@ -32,6 +32,15 @@ test('hosts of several architectures get a folder for each, by what they call th
   )
 })
 
+test('IPv6 addresses have a variable of their own, and none is a number in YAML 1.1, which Ansible reads', () => {
+  const cluster = testCluster({ provider: 'ssh' })
+  for (const host of cluster.hosts) host.connection = {}
+  Object.assign(cluster.hosts[1] as object, { address: '20:1:2:3:4:5:6:7' })
+  writeInventory(cluster, { folder: '/a', version: '3.6.14' })
+  const text = readFileSync(cluster.paths.inventory, 'utf8')
+  assert.match(text, /private_ipv4: 127\.77\.0\.101\n\s+master02:\n\s+private_ipv6: "20:1:2:3:4:5:6:7"\n/)
+})
+
 test('a play is given no template, at whatever depth', async () => {
   for (const variables of [
     { etcd_snapshot: '/backups/{% x %}.db' },

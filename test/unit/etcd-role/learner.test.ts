@@ -10,6 +10,7 @@ interface Status {
   index?: number
   applied?: number
   full?: boolean
+  damaged?: boolean
 }
 
 /** What a member answers, time after time; the last answer stays. Null: nothing. */
@@ -33,6 +34,8 @@ def run_command(args, environ_update, handle_exceptions):
         return 1, "", "no"
     if args[1:] == ["endpoint", "health"] and now.get("full"):
         return 1, '[{"health": false, "error": "Active Alarm(s): NOSPACE "}]', "unhealthy cluster"
+    if args[1:] == ["endpoint", "health"] and now.get("damaged"):
+        return 1, '[{"health": false, "error": "Active Alarm(s): CORRUPT "}]', "unhealthy cluster"
     status = {"header": {"member_id": 1}, "leader": now.get("leader", 2), "isLearner": now.get("learner", False)}
     status["raftIndex"] = now.get("index", 0)
     status["raftAppliedIndex"] = now.get("applied", status["raftIndex"])
@@ -40,17 +43,19 @@ def run_command(args, environ_update, handle_exceptions):
 class Service:
     def last_words(self):
         return ""
-etcdctl = Etcdctl(run_command, "etcdctl", "/ssl", endpoint, list(members), 1)
+etcdctl = Etcdctl(run_command, "etcdctl", "/ssl", endpoint, list(members), 1, question == "restored")
 try:
     wait = lambda: etcdctl.wait_until_healthy(Service(), question == "restarted", question == "joins")
-    answer = etcdctl.healthy(endpoint) if question == "healthy" else wait()
+    healthy = lambda: etcdctl.healthy(endpoint)
+    ways = {"healthy": healthy, "restored": healthy, "restart": etcdctl.require_others_healthy}
+    answer = ways.get(question, wait)()
 except Refusal as error:
     answer = str(error)
 print(json.dumps([answer, asked, given]))`
 
 function role(
   members: Members,
-  question: 'healthy' | 'started' | 'restarted' | 'joins',
+  question: 'healthy' | 'restored' | 'restart' | 'started' | 'restarted' | 'joins',
   env = process.env,
 ): { answer: unknown; asked: string[]; given: unknown[] } {
   const printed = pythonIn(env, program, JSON.stringify([members, 'new', question]))
@@ -77,6 +82,35 @@ test('a learner without a leader is not healthy, nor is a member that does not a
 
 test('a member whose database is full commits all the same: it is healthy', () => {
   assert.is(role({ new: [{ full: true }] }, 'healthy').answer, true)
+})
+
+test('damaged data are not healthy; but where all were restored, the alarm came with the snapshot', () => {
+  const members = { new: [{ damaged: true }], other: [{}] }
+  assert.is(role(members, 'healthy').answer, false)
+  assert.is(role(members, 'restored').answer, true)
+})
+
+test('while the alarm CORRUPT is raised, a member that was started is not waited for', () => {
+  const { answer } = role({ new: [{ damaged: true }], other: [{}] }, 'started')
+  assert.match(String(answer), /^The member at new runs, but the alarm CORRUPT is raised/)
+})
+
+test('a member that has missed much is waited for as long as it gets further', () => {
+  const behind = Array.from({ length: 60 }, (_, applied) => ({ applied, index: 60 }))
+  assert.is(role({ old: [{ index: 60 }], new: [...behind, { applied: 60 }] }, 'restarted').answer, null)
+  const stuck = role({ old: [{ index: 60 }], new: [{ applied: 7, index: 60 }] }, 'restarted')
+  assert.match(String(stuck.answer), /new did not become healthy within [12] s/)
+})
+
+test('no voter is restarted while another member learns or is missing; a learner may be', () => {
+  const restart = (members: Members): unknown => role(members, 'restart').answer
+  assert.is(restart({ new: [{}], other: [{}] }), null)
+  for (const other of [{ learner: true }, null])
+    assert.match(
+      String(restart({ new: [{}], other: [other] })),
+      /^Not restarted: other is not healthy or does not vote/,
+    )
+  assert.is(restart({ new: [{ learner: true }], other: [{}] }), null)
 })
 
 test('a learner that was started is waited for until it has applied what the others had', () => {

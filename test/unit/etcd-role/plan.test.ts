@@ -27,9 +27,10 @@ interface Plan {
   refusal: string
   code: string | undefined
   hosts: string[] | undefined
-  state: Record<string, string>
+  state: string
   converge: string[]
   settle: string[]
+  turns: { tasks: string; host?: string; hosts?: string[]; leads?: boolean }[]
   restart: string[]
   left: { code: string; host: string }[]
 }
@@ -39,9 +40,11 @@ const program = `
 import json, sys
 sys.path.insert(0, ${JSON.stringify(filter)})
 sys.dont_write_bytecode = True
-from etcd_plan import etcd_changes, etcd_plan
-looks, urls, answers = json.load(sys.stdin)
-print(json.dumps([etcd_changes(looks), etcd_plan(looks, urls, answers, sys.argv[1:])]))`
+from etcd_plan import etcd_plan
+looks, urls, answers, at_once, formed = json.load(sys.stdin)
+for look, answer in zip(looks.values(), answers):
+    look["members"] = answer
+print(json.dumps(etcd_plan(looks, urls, sys.argv[1:], at_once, formed)))`
 
 const hosts = ['master01', 'master02', 'master03']
 const url = (name: string): string => `https://10.0.0.${name.slice(-2)}:2380`
@@ -67,16 +70,19 @@ function plan(
   answers: string[] = [],
   witnesses: string[] = [],
   known: Record<string, string> = urls,
+  atOnce = true,
+  formed = false,
 ): { changes: boolean; plan: Plan } {
-  const [changes, decided] = JSON.parse(
+  const { changes, ...decided } = JSON.parse(
     execFileSync('python3', ['-c', program, ...witnesses], {
-      input: JSON.stringify([looks, known, answers]),
+      input: JSON.stringify([looks, known, answers, atOnce, formed]),
       encoding: 'utf8',
     }),
   )
   const [refused] = decided.refusals as { code: string; hosts?: string[]; detail: string; remedy: string }[]
   const refusal = refused ? `${refused.detail} ${refused.remedy}` : ''
-  return { changes, plan: { ...decided, refusal, code: refused?.code, hosts: refused?.hosts } }
+  const restart = (decided.turns as Plan['turns']).flatMap(({ host }) => host ?? [])
+  return { changes, plan: { ...decided, restart, refusal, code: refused?.code, hosts: refused?.hosts } }
 }
 
 test('witnesses are only asked: though they differ, or would not start, nothing is done there', () => {
@@ -102,7 +108,12 @@ test('all hosts fresh: all start at once as a new cluster', () => {
   const { plan: decided } = plan(three(fresh))
   assert.equal(decided.converge, hosts)
   assert.equal(decided.settle, hosts)
-  assert.equal(decided.state, { master01: 'new', master02: 'new', master03: 'new' })
+  assert.is(decided.state, 'new')
+})
+
+test('where not all hosts are worked on at once, all start before anybody is waited for', () => {
+  const { converge, settle, turns } = plan(three(fresh), [], [], urls, false).plan
+  assert.equal([converge, settle, turns], [hosts, [], [{ tasks: 'settle.yml', hosts }]])
 })
 
 test('a first start that was cut short goes on as a new cluster', () => {
@@ -117,20 +128,20 @@ test('a first start that was cut short goes on as a new cluster', () => {
   }
   const { plan: decided } = plan(three({ ...fresh, neighbours: ['https://10.0.0.01:2379'] }, { master01: begun }))
   assert.is(decided.refusal, '')
-  assert.equal(decided.state, { master01: 'new', master02: 'new', master03: 'new' })
+  assert.is(decided.state, 'new')
 })
 
 test('a stopped member of a formed cluster is started again as that', () => {
   const { plan: decided } = plan(three(good, { master02: { ...good, running: false } }), [members()])
   assert.equal(decided.converge, ['master02'])
-  assert.is(decided.state.master02, 'existing')
+  assert.is(decided.state, 'existing')
 })
 
 test('all members stopped, with their data: all start again', () => {
   const { plan: decided } = plan(three({ ...good, running: false }))
   assert.is(decided.refusal, '')
   assert.equal(decided.converge, hosts)
-  assert.is(decided.state.master01, 'existing')
+  assert.is(decided.state, 'existing')
 })
 
 test('a known member with an empty data directory is refused, with the commands that replace it', () => {
@@ -171,7 +182,7 @@ test('a host without data that was added to the live cluster joins it', () => {
     members({ master03: { name: '', clientURLs: [] } }),
   ])
   assert.is(decided.refusal, '')
-  assert.is(decided.state.master03, 'existing')
+  assert.is(decided.state, 'existing')
 })
 
 test('a host that is to start afresh beside a part of older data is refused, with the command that helps', () => {
@@ -185,6 +196,15 @@ test('a host without data, while the formed cluster does not answer and cannot b
   assert.match(refusal, 'master01 has no data, but master02 belonged to a formed cluster')
 })
 
+test('a cluster that had data is not started afresh where no host has any left, though all were made again', () => {
+  const decided = (looks: Record<string, Look>, answers: string[], formed: boolean): string | undefined =>
+    plan(looks, answers, [], urls, true, formed).plan.code
+  assert.is(decided(three(fresh), [], true), 'all-data-lost')
+  assert.is(decided(three(fresh), [], false), undefined)
+  assert.is(decided(three(fresh, { master02: { ...good, running: false } }), [], true), 'others-silent')
+  assert.is(decided(three(good, { master03: fresh }), [members()], true), 'data-lost')
+})
+
 test('stopped members that are a quorum with their data are started first, and the host without data is left', () => {
   const down = { ...good, running: false }
   for (const [other, started] of [
@@ -195,12 +215,28 @@ test('stopped members that are a quorum with their data are started first, and t
     const looks = { master01: { ...fresh, neighbours }, master02: down, master03: other }
     const { plan: decided } = plan(looks)
     assert.equal([decided.refusal, decided.converge, decided.settle, decided.restart], ['', started, started, []])
-    assert.is(decided.state.master02, 'existing')
+    assert.is(decided.state, 'existing')
     assert.equal(
       decided.left.map(({ code, host }) => [code, host]),
       [['data-lost', 'master01']],
     )
   }
+})
+
+test('running members get renewed certificates though other hosts are in the way, which is told then', () => {
+  const renewed = { ...good, drift: ['/etc/ssl/etcd/server.crt: content'] }
+  const all: [Record<string, Look>, string[]][] = [
+    [{ master01: { ...fresh, running: false }, master02: renewed, master03: { ...good, drift: ['x'] } }, [members()]],
+    [{ master01: fresh, master02: renewed, master03: good }, []],
+    [three(good, { master02: renewed }), [members({ master03: undefined })]],
+  ]
+  for (const [looks, answers] of all) {
+    const { plan: decided } = plan(looks, answers)
+    assert.equal([decided.refusal, decided.converge, decided.settle, decided.restart], ['', ['master02'], [], []])
+    assert.is(decided.left.length, 1)
+  }
+  const foreign = { ...renewed, restart: true }
+  assert.match(plan({ master01: fresh, master02: foreign, master03: good }, [members()]).plan.refusal, 'master01')
 })
 
 test('a fresh host alone in the play is refused where etcd answers on another host', () => {
@@ -260,7 +296,7 @@ test(
       members({ master03: { name: '', clientURLs: [] } }),
     ])
     assert.equal([decided.refusal, decided.restart, decided.settle], ['', [], ['master03']])
-    assert.is(decided.state.master03, 'existing')
+    assert.is(decided.state, 'existing')
   },
 )
 

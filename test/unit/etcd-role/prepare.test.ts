@@ -13,7 +13,7 @@ const test = suite('prepare')
 /** What the role says of this etcd_environment. */
 const program = await requireAnsible('ansible-playbook')
 
-function prepare(environment: Record<string, unknown>): string {
+function prepare(environment: Record<string, unknown>, address: object = { private_ipv4: '127.0.0.1' }): string {
   const folder = temporaryFolder()
   const play = {
     hosts: 'm1',
@@ -21,7 +21,7 @@ function prepare(environment: Record<string, unknown>): string {
     tasks: [{ 'ansible.builtin.include_role': { name: 'etcd', tasks_from: 'prepare.yml' } }],
   }
   writeFileSync(join(folder, 'play.yml'), JSON.stringify([play]))
-  const variables = { private_ipv4: '127.0.0.1', etcd_members: ['m1'], etcd_environment: environment }
+  const variables = { ...address, etcd_members: ['m1'], etcd_environment: environment }
   const env = {
     ...process.env,
     ANSIBLE_CONFIG: join(projectFolder, 'templates/ansible/ansible.cfg'),
@@ -35,6 +35,12 @@ function prepare(environment: Record<string, unknown>): string {
 
 test('values on one line are taken', () =>
   assert.match(prepare({ ETCD_A: 'info', ETCD_B: 5, ETCD_C: true }), 'failed=0'))
+
+test('a host has private_ipv4 or private_ipv6; of the latter none that is link-local', () => {
+  assert.match(prepare({}, { private_ipv6: 'FD00::11' }), 'failed=0')
+  assert.match(prepare({}, { private_ipv6: 'fe80::11' }), "m1's address in the inventory, fe80::11, is link-local")
+  assert.match(prepare({}, {}), 'm1 has no private_ipv4 or private_ipv6')
+})
 
 test('values that would add lines to the configuration are refused by name', () => {
   const said = prepare({ ETCD_A: 'a\nExecStartPre=/bin/x', ETCD_B: 'b', ETCD_C: 'c\rd' })

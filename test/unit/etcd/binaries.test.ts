@@ -7,7 +7,17 @@ import type { Binaries } from '../../../tasks/core/cluster.ts'
 import { type OperationError, UsageError } from '../../../tasks/core/errors.ts'
 import { architectureHere } from '../../../tasks/core/machines.ts'
 import { toolsFolder } from '../../../tasks/core/programs.ts'
-import { etcdctlPath, findEtcd, requireEtcd } from '../../../tasks/etcd/binaries.ts'
+import { readRecord } from '../../../tasks/core/record.ts'
+import {
+  etcdctlPath,
+  etcdMissing,
+  findEtcd,
+  lookAgain,
+  noteVersion,
+  requireEtcd,
+  sayKept,
+} from '../../../tasks/etcd/binaries.ts'
+import { atVersion } from '../../../tasks/etcd/versions.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
@@ -55,6 +65,35 @@ test('a script that starts etcd is pushed, and so is an ELF file', async () => {
   assert.is((await findEtcd(testCluster({ provider: 'vagrant' })))?.folder, other)
 })
 
+test('etcd.binaries taken out of the configuration: what the hosts have stays, and never another version', async () => {
+  const keptBinaries = programs('#!/bin/sh\n', '3.99.4')
+  const path = onPath('#!/bin/sh\n', '3.99.5')
+  const cluster = testCluster({ etcd: { binaries: keptBinaries } })
+  await noteVersion(cluster, '3.99.4')
+  assert.equal(readRecord(cluster.paths.record)?.etcd, { version: '3.99.4', binaries: keptBinaries })
+  cluster.etcd.binaries = undefined
+  const mine = { folder: keptBinaries, version: '3.99.4' }
+  assert.equal(await findEtcd(cluster), mine)
+  assert.match(await sayKept(cluster, mine), `the hosts keep the programs of ${keptBinaries}. Name another folder`)
+  assert.is(await sayKept({ ...cluster, etcd: { ...cluster.etcd, looksOnly: true } }, mine), '', 'a move brings others')
+  // To move to another version takes that version's programs.
+  const next = atVersion(cluster, '3.99.5')
+  assert.equal(await findEtcd(next), { folder: path, version: '3.99.5' })
+  assert.is(await sayKept(next, { folder: path, version: '3.99.5' }), '')
+  rmSync(keptBinaries, { recursive: true })
+  lookAgain()
+  assert.is(await findEtcd(cluster), undefined)
+  assert.is(await etcdMissing(cluster), `etcd 3.99.4 and etcdctl were not found: ${keptBinaries} no longer has them.`)
+  const other = { folder: '/got', version: '3.99.4' }
+  assert.match(
+    await sayKept(cluster, other),
+    `${keptBinaries} has no etcd 3.99.4: the hosts get that version from /got.`,
+  )
+  await noteVersion(cluster, '3.99.4')
+  assert.equal(readRecord(cluster.paths.record)?.etcd, { version: '3.99.4' })
+  assert.is(await sayKept(cluster, other), '')
+})
+
 test('an etcd that is too old, or 3.6.0 with its deaf etcdctl, is refused on PATH and in etcd.binaries', async () => {
   for (const [version, reason] of [
     ['3.3.25', 'too old: 3.4 or later is needed'],
@@ -99,6 +138,11 @@ test("each thing that is wrong with a person's own folder has a sentence of its 
     await refusalOf(folder, '3.6.13'),
     `etcd.binaries: ${folder} has etcd 3.6.14, but this cluster runs 3.6.13.`,
   )
+  const { more } = await findEtcd(testCluster({ etcd: { binaries: folder, version: '3.6.13' } })).catch(
+    (error) => error,
+  )
+  assert.match(more.hint, 'Name a folder that has etcd 3.6.13. What an upgrade would need: ')
+  assert.not.match(more.hint, '--etcd-version')
   const mixed = programs('#!/bin/sh\n', '3.6.14')
   copyFileSync(join(programs('#!/bin/sh\n', '3.6.13'), 'etcdctl'), join(mixed, 'etcdctl'))
   assert.is(await refusalOf(mixed), `etcd.binaries: ${mixed} has etcd 3.6.14, but its etcdctl is of 3.6.13.`)

@@ -14,7 +14,7 @@ import {
   makeKeyPair,
   type Profile,
 } from '../../../tasks/core/x509.ts'
-import { readAuthority } from '../../../tasks/etcd/authority-key.ts'
+import { readAuthority, whyKeptOut } from '../../../tasks/etcd/authority-key.ts'
 import {
   authorityCertificate,
   authorityFiles,
@@ -39,7 +39,7 @@ const client = leaves(cluster).at(-1) as Leaf
 async function place(leaf: Leaf, changes: Partial<Profile> = {}, signer = authority, pair = keys): Promise<void> {
   const certificate = await issueLeaf(signer, pair.publicKey, { ...leaf, ends: 365, ...changes })
   writeFileAtomic(leaf.key, keyToPem(pair.privateKey), 0o600)
-  writeFileAtomic(leaf.certificate, certificate.toString(), 0o644)
+  writeFileAtomic(leaf.certificate, certificate, 0o644)
 }
 
 const reason = (leaf: Leaf, asked = cluster.pki, now?: Date): string | undefined =>
@@ -73,6 +73,13 @@ test('servers and peers are named by their host, its addresses and the extra SAN
   assert.equal(peer.sans, expected)
   assert.equal(client.sans, [])
   assert.equal(leaves(cluster)[2]?.sans.slice(1, 5), ['master02', '127.0.0.1', '::1', '127.77.0.102'])
+})
+
+test('local hosts on IPv6 are named by all addresses of theirs: they dial one another from these', () => {
+  const own = testCluster({ subnet: 'fd00:10:20::/64' })
+  const sans = leaves(own)[0]?.sans ?? []
+  for (const last of [101, 102, 109]) assert.ok(sans.includes(`fd00:10:20::${last}`))
+  assert.not(leaves({ ...own, provider: 'ssh' })[0]?.sans.includes('fd00:10:20::102'))
 })
 
 test('a leaf that is as it must be gives no reason, whatever the writing of its names', async () => {
@@ -153,6 +160,23 @@ test('a certificate from the future is a reason: the clock was wrong when it was
   assert.is(reason(server, cluster.pki, new Date(Date.now() - 2 * day)), `not valid before ${isoDay(-5 / 24 / 60)}`)
 })
 
+test("the clients' certificate lets us in while it is valid, has its key, and a trusted signature", async () => {
+  const out = (now?: Date): string | undefined => whyKeptOut(cluster, now)
+  writeFileAtomic(authorityFiles(cluster).certificate, authority.certificate.toString(), 0o644)
+  await place(client, { ends: 20 })
+  assert.is(out(), undefined, 'its end is near, and it is good')
+  assert.match(out(new Date(Date.now() + 22 * day)) ?? '', 'expired on')
+  assert.match(out(new Date(Date.now() - day)) ?? '', 'not valid before')
+  await place(client, {}, await makeAuthority(otherKeys, authoritySubject(cluster), 10))
+  assert.is(out(), undefined, 'the authority here has no key, and may be the wrong one')
+  writeFileAtomic(authorityFiles(cluster).key, keyToPem(keys.privateKey), 0o600)
+  assert.is(out(), "not signed by the cluster's authority")
+  rmSync(authorityFiles(cluster).key)
+  rmSync(client.key)
+  assert.is(out(), 'its key is missing')
+  await place(client)
+})
+
 test('a leaf that ends with its authority is left alone: a new one would end no later', async () => {
   const short = await makeAuthority(keys, authoritySubject(cluster), 10)
   await place(server, {}, short)
@@ -212,7 +236,10 @@ test('an expired authority, or one from the future, is refused in a sentence tha
     expired.message,
     `The authority of cluster test-cluster expired on ${isoDay(100)}. This machine's clock says ${isoDay(101)}.`,
   )
-  assert.match(expired.more.hint ?? '', `move ${own.paths.certs} aside`)
+  assert.match(expired.more.hint ?? '', `Move ${own.paths.certs} aside`)
+  const formed = failure(() => authorityCertificate({ ...own, formed: true }, new Date(Date.now() + 101 * day)))
+  assert.match(formed.more.hint ?? '', /^Replace it: .*rotate-ca/)
+  assert.not.match(formed.more.hint ?? '', /down/)
   assert.match(failure(() => authorityCertificate(own, new Date(Date.now() - day))).message, 'is not valid before')
 })
 
@@ -232,7 +259,7 @@ test('a leaf is not taken for an authority', async () => {
     usages: [],
     ends: 10,
   })
-  writeFileSync(authorityFiles(own).certificate, leaf.toString())
+  writeFileSync(authorityFiles(own).certificate, leaf)
   assert.match(failure(() => authorityCertificate(own)).message, 'is not the certificate of an authority')
 })
 

@@ -53,7 +53,7 @@ test('where none works, all reasons are told, and what helps', async () => {
   onPath({}, true)
   const failure = (await fetchEtcd(wanted('auto')).catch((error: unknown) => error)) as OperationError
   assert.instance(failure, OperationError)
-  assert.match(failure.message, /^etcd 3\.97\.1 for linux\/\w+ cannot be got\.$/)
+  assert.match(failure.message, /^etcd 3\.97\.1 for linux\/\w+ cannot be fetched\.$/)
   assert.is(
     failure.more.output,
     'release: 127.0.0.1:1 cannot be reached (ECONNREFUSED)\nGo: no Go toolchain is on ' +

@@ -9,7 +9,7 @@ import type { Action } from '../../../tasks/core/remedy.ts'
 import type { Verb } from '../../../tasks/core/script.ts'
 import { adviceOf } from '../../../tasks/etcd/advice.ts'
 import {
-  actionsOf,
+  type Code,
   type Finding,
   type Half,
   inRanking,
@@ -18,6 +18,7 @@ import {
   remedyOf,
   rows,
   sentenceOf,
+  waysOf,
 } from '../../../tasks/etcd/findings.ts'
 import { cluster, codes, page, said, sample, text } from '../../support/findings.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -50,7 +51,7 @@ test('each remedy says what is to be done, and a verb that it names takes its wo
   for (const code of codes)
     for (const [about, half] of situations) {
       if (code === 'move-begun' && !about.etcd.upgradingTo) continue
-      const actions = actionsOf(about, sample(code), half)
+      const actions = waysOf(about, sample(code), half).flat()
       assert.ok(actions.length > 0, code)
       for (const action of actions)
         if ('verb' in action) {
@@ -81,27 +82,28 @@ test('a refusal has the code, what was said before, and the remedy', () => {
   const { message, more } = refusal(cluster, { code: 'member-missing', host: 'master02' }, 'Nothing was changed: ')
   assert.is(message, 'Nothing was changed: master02 is no member of the cluster.')
   assert.is(more.code, 'member-missing')
-  assert.is(more.hint, 'Make it a member again: npx zx scripts/replace.ts master02')
+  assert.is(more.hint, 'Make master02 a member again: npx zx scripts/replace.ts master02')
 })
 
 test('what concerns the cluster as a whole is told in sentences', () => {
   assert.is(
     inWords(cluster, { code: 'half-replaced', hosts: ['master01', 'master02'] }),
-    'The replacement of master01 and master02 was begun and is not done. ' +
+    'The replacement of master01 and master02 is half done. ' +
       'Finish it: npx zx scripts/replace.ts master01 master02',
   )
 })
 
 test('while a replacement is half done, it is what helps; a restore that is half done is told of', () => {
   const state = temporaryFolder()
-  writeFileSync(join(state, 'replacing.json'), '{ "master02": "a1" }')
+  writeFileSync(join(state, 'replacing.json'), '{ "master02": "a1", "gone-since": "a2" }')
   writeFileSync(join(state, 'scaling.json'), '["a", "b", "c", "master02", "master03"]')
   const [replacing, scaling] = ['replacing.json', 'scaling.json'].map((name) => join(state, name))
   const half = { ...cluster, paths: { ...cluster.paths, replacing: String(replacing), scaling: String(scaling) } }
   assert.match(
     adviceOf(half).join(),
-    'Scaling to 5 members was begun and is not done. Finish it: npx zx scripts/scale.ts --masters 5',
+    'Scaling to 5 members is half done. Finish it: npx zx scripts/scale.ts --masters 5',
   )
+  assert.match(adviceOf(half).join(), 'The replacement of master02 is half done.')
   const down = (host: string): string =>
     remedyOf(half, { code: 'member-down', host, at: 'x', reason: 'connection refused' })
   assert.is(down('master02'), 'Finish its replacement: npx zx scripts/replace.ts master02')
@@ -112,7 +114,7 @@ test('while a replacement is half done, it is what helps; a restore that is half
   assert.is(remedyOf(half, { code: 'member-missing', host: 'leaving' }), scale)
   assert.is(remedyOf(half, { code: 'learner-left', host: 'a', id: 'a1' }), scale)
   const begun = { ...cluster, begun: { verb: 'restore' as const, file: 'kept.db' } }
-  assert.match(adviceOf(begun).join(), 'A restore of etcd-cluster-1 was begun and is not done. Finish it: npx zx')
+  assert.match(adviceOf(begun).join(), 'A restore of etcd-cluster-1 is half done. Finish it: npx zx')
 })
 
 test("the role's rows, and no others, are made of what the role says", () => {
@@ -125,8 +127,21 @@ test("the role's rows, and no others, are made of what the role says", () => {
 
 test('a verb that is to finish what is half done begins while it is', async () => {
   for (const verb of ['restore', 'recover'] as const) {
-    const [action] = actionsOf({ ...cluster, begun: { verb } }, { code: 'half-restored', what: verb, name: 'x' })
+    const [[action] = []] = waysOf({ ...cluster, begun: { verb } }, { code: 'half-restored', what: verb, name: 'x' })
     assert.ok(action && 'verb' in action && action.verb === verb && (await verbOf(verb)).evenHalfDone)
+  }
+})
+
+test('while a restore or a recover is half done, nothing that refuses until then is named', () => {
+  for (const verb of ['restore', 'recover'] as const) {
+    const half = { ...cluster, begun: { verb } }
+    const remedy = (code: Code): string => remedyOf(half, sample(code))
+    const finish = `Finish it: npx zx scripts/${verb}.ts${verb === 'restore' ? ' FILE' : ''}`
+    for (const code of ['member-down', 'no-space', 'data-lost', 'certificate-due'] as const)
+      assert.is(remedy(code), finish, code)
+    assert.match(remedy('no-leader'), 'verify')
+    assert.match(remedy('no-authority-key'), 'Put the key back')
+    assert.match(remedy('all-data-lost'), 'restore a backup')
   }
 })
 
@@ -138,12 +153,17 @@ test('local hosts have no systemd: there up starts all', () => {
 
 test('a verb that is said to cure something is named by a remedy', () => {
   const cures = Object.values<{ curedBy?: string[] }>(rows).flatMap(({ curedBy = [] }) => curedBy)
-  const named = codes.flatMap((code) => actionsOf(cluster, sample(code)).map(lineOf))
+  const named = codes.flatMap((code) => waysOf(cluster, sample(code)).flat().map(lineOf))
   for (const verb of new Set(cures))
     assert.ok(
       named.some((line) => `${line} `.startsWith(`${verb} `)),
       verb,
     )
+})
+
+test('of a replacement that was cut short all hosts are named', () => {
+  const down = { code: 'member-down', host: 'a', at: 'a:2379', reason: 'x' } as const
+  assert.equal(waysOf(cluster, down, { replaced: ['a', 'b'] }), [[{ verb: 'replace', words: ['a', 'b'] }]])
 })
 
 test('docs/findings.md says what the table says', () => assert.fixture(readFileSync(page, 'utf8'), text))

@@ -21,6 +21,7 @@ const found = (changes: Changes, about: keyof ReturnType<typeof judge>): string[
   judge(answersOf(hosts, changes))[about].map((finding) =>
     [finding.code, finding.host ?? ('id' in finding && finding.id)].filter(Boolean).join(' '),
   )
+const withHash = (hash: number) => ok({ hash, compactRevision: 0 })
 const told = (members: Changes['members'], more: (typeof stranger)[] = [], from = 0): string[] => {
   const listed = hosts.map((host, index) => ({ ...memberOn(host, index), ...members?.[index] }))
   return found({ listed: ok([...listed.slice(from), ...more]) }, 'members')
@@ -39,12 +40,37 @@ test('the members that the hosts should have differ in nothing, in whatever orde
 
 test('a host without a member is missing', () => assert.equal(told({}, [], 1), ['member-missing master01']))
 
+test('hosts without a member are missing together: one command makes all of them members again', () => {
+  const { members } = judge({ ...answersOf(hosts), members: ok(hosts.slice(2).map(memberOn)) })
+  assert.equal(
+    members.map((finding) => ('hosts' in finding ? finding.hosts : [])),
+    [
+      ['master01', 'master02'],
+      ['master01', 'master02'],
+    ],
+  )
+})
+
 test('a member of no host is a stranger', () => assert.equal(told({}, [stranger]), ['stranger-member bad']))
 
 test('a member that never started is known by its peer URL', () =>
   assert.equal(told({ 1: { name: '', clientURLs: [] } }), ['unstarted-member master02']))
 
+test('beside a host of another authority those that do not answer are named; not where nobody answers', () => {
+  const foreign = (host: string) => behind({ code: 'other-authority', host, port: 2379, is: '' })
+  const named = (...doors: NonNullable<Changes['hosts']>[number][]) =>
+    judge(answersOf(hosts, { hosts: doors })).health.map((finding) => ('hosts' in finding ? finding.hosts : 'none'))
+  assert.equal(named(foreign('master01')), [['master01']])
+  assert.equal(named(foreign('master01'), down('master02')), [['master01', 'master02'], 'none'])
+  assert.equal(named(...hosts.map(({ name }) => foreign(name))), [undefined, undefined, undefined])
+})
+
 test('a learner is named', () => assert.equal(told({ 2: { isLearner: true } }), ['learner-left master03']))
+
+test('a disk on which no log file fits is full; one that nobody knows is not', () => {
+  const free = (bytes: number) => found({ hosts: { 0: { free: bytes }, 1: { free: undefined } } }, 'disks')
+  assert.equal([free(0), free(2 ** 26 - 1), free(2 ** 26)], [['disk-full master01'], ['disk-full master01'], []])
+})
 
 test('another name or URL is named', () => {
   assert.equal(told({ 0: { name: 'other' } }), ['other-name master01'])
@@ -79,6 +105,34 @@ test("an alarm is its host's; that of a member of no host keeps its id", () => {
   assert.equal(found({ alarms }, 'alarms'), ['no-space master02', 'corrupt bad'])
 })
 
+test('where etcd names no member whose data are damaged, those differ that have not what most have', () => {
+  const told = (...hashes: (number | undefined)[]) => {
+    const states = hashes.map((hash) =>
+      hash === undefined ? behind({ code: 'member-frozen', host: '', reason: '' }) : { hash: withHash(hash) },
+    )
+    const alarms = ok([{ memberId: '0', alarm: 'CORRUPT' }])
+    const [found] = judge(answersOf(hosts, { hosts: { ...states }, alarms })).alarms
+    return found?.code === 'corrupt' ? [found.host, found.hosts, found.most !== undefined] : []
+  }
+  assert.equal(told(1, 2, 1), ['master02', ['master02'], false])
+  assert.equal(told(1, 1, 1), [undefined, undefined, true])
+  assert.equal(told(1, 2, 3), [undefined, undefined, false])
+  assert.equal(told(1, 2, undefined), [undefined, undefined, false])
+})
+
+test('beside damaged data that etcd names, and those that it does not, all are to be replaced at once', () => {
+  const alarms = ok(['a0', '0'].map((memberId) => ({ memberId, alarm: 'CORRUPT' })))
+  const states = [1, 2, 1].map((hash) => ({ hash: withHash(hash) }))
+  const { alarms: all } = judge(answersOf(hosts, { hosts: { ...states }, alarms }))
+  assert.equal(
+    all.map((one) => ('hosts' in one ? one.hosts : [])),
+    [
+      ['master01', 'master02'],
+      ['master02', 'master01'],
+    ],
+  )
+})
+
 test('a host that is no member, or whose member never started, is not down besides', () => {
   const silent = { hosts: { 2: down('master03') } }
   const listed = hosts.slice(0, 2).map(memberOn)
@@ -111,6 +165,14 @@ test('where nobody commits the quorum is lost, and each that is down is named, t
   assert.equal(found({ hosts: lost }, 'health'), ['no-quorum master01', 'member-down master02', 'member-down master03'])
   const all = hosts.map(({ name }) => down(name))
   assert.is(found({ hosts: all }, 'health').at(-1), 'no-quorum')
+})
+
+test('where somebody commits, a list that did not come is a call that failed, and no lost quorum', () => {
+  const lost = { listed: no('timed out'), alarms: no('timed out') }
+  assert.equal(found(lost, 'members'), ['call-fails master01'])
+  assert.equal(found({ ...lost, hosts: { 0: { health: no('timed out') } } }, 'alarms'), ['call-fails master02'])
+  const nobody = hosts.map(() => ({ health: no('timed out') }))
+  assert.equal(found({ ...lost, hosts: { ...nobody } }, 'members'), ['no-quorum'])
 })
 
 test('where nobody lets us in nothing is known of a quorum', () => {
@@ -153,6 +215,7 @@ test('a door is open, or says why not', () => {
   assert.is(code({ kind: 'silent', reason: '' }), 'member-frozen')
   assert.is(code({ kind: 'plain', reason: '' }), 'plain-http')
   assert.is(code({ kind: 'refused', reason: '', alert: true }), 'tls-refused')
+  assert.is(code({ kind: 'refused', reason: '', alert: true, bare: true }), 'certificate-unusable')
   assert.is(code({ kind: 'refused', reason: '' }), 'hangs-up')
 })
 

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { OperationError } from '../../../tasks/core/errors.ts'
 import type { PlayFailure, RoleFinding, Told } from '../../../tasks/etcd/play-events.ts'
-import { playFailure } from '../../../tasks/etcd/play-failure.ts'
+import { isUntouched, playFailure } from '../../../tasks/etcd/play-failure.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const cluster = testCluster()
@@ -155,7 +155,7 @@ test(
     assert.is(message, 'master03 is a member, but has no data.')
     assert.is(
       more.hint,
-      'Replace it: npx zx scripts/replace.ts --cluster test-cluster master03. By hand: etcdctl member remove c.',
+      'Replace master03: npx zx scripts/replace.ts --cluster test-cluster master03. By hand: etcdctl member remove c.',
     )
     assert.is(more.code, 'data-lost')
   },
@@ -242,6 +242,15 @@ test('no failure of a host at all: Ansible itself is to blame, in its own words'
   const { message, more } = judge([], 'ERROR! no such role')
   assert.match(message, 'before it reached a host')
   assert.is(more.output, 'ERROR! no such role')
+})
+
+test('a play that was refused, or did not reach a host, has changed nothing; one that failed may have', () => {
+  const refused: PlayFailure = { event: 'refused', findings: [{ code: 'address', detail: 'x' }] }
+  const none = { master01: 0, master02: 0 }
+  assert.ok(isUntouched([refused, unreachable('x')], none))
+  assert.not.ok(isUntouched([refused], { ...none, master02: 1 }))
+  assert.not.ok(isUntouched([refused, failed({ msg: 'x' })], none))
+  assert.not.ok(isUntouched([refused]), 'it was killed')
 })
 
 test.run()

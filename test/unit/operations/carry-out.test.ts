@@ -34,7 +34,7 @@ test('an act that was done and that nothing shows is not done again and again', 
     () => undefined,
     (error: Error) => error,
   )) as OperationError
-  assert.is(failure?.message, '"Record ghost" was done, and nothing shows it.')
+  assert.is(failure?.message, '"Record ghost" was done, but the cluster shows no trace of it.')
   assert.match(failure.more.hint ?? '', /verify\.ts.*run the same command again/)
 })
 

@@ -1,17 +1,27 @@
 // From whose data a new cluster is formed, and when none is.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { sentenceOf } from '../../../tasks/etcd/findings.ts'
+import { type Finding, remedyOf, sentenceOf } from '../../../tasks/etcd/findings.ts'
 import type { HostData } from '../../../tasks/observe/host-data.ts'
 import { chooseSurvivor } from '../../../tasks/operations/choose-survivor.ts'
 import { testCluster } from '../../support/cluster.ts'
+
+const noRoom = { free: 0, database: 0, size: 0 }
 
 /** Hosts by their committed raft index (and the last one in the log); 0: no data. */
 function there(...indexes: (number | [number, number])[]): HostData[] {
   const { hosts } = testCluster({ masters: indexes.length })
   return indexes.map((index, at) => {
     const [commit, last] = Array.isArray(index) ? index : [index, index]
-    return { host: hosts[at] as HostData['host'], running: false, hasData: commit > 0, commit, last, restored: '' }
+    return {
+      host: hosts[at] as HostData['host'],
+      running: false,
+      hasData: commit > 0,
+      commit,
+      last,
+      restored: '',
+      ...noRoom,
+    }
   })
 }
 
@@ -36,6 +46,16 @@ test('where a quorum still has its data, members are only to be started', () => 
     'master01 and master02 still have their data, which is a quorum: once they run, nothing is lost',
   )
   assert.match(chosen(there(7)), 'master01 still has its data, which is a quorum')
+})
+
+test('a quorum that runs and does not work together is not told to be started', () => {
+  const choice = chooseSurvivor(
+    there(7, 9, 0).map((one) => ({ ...one, running: true })),
+    false,
+  )
+  const finding = 'finding' in choice ? choice.finding : assert.unreachable()
+  assert.match(sentenceOf(finding as Finding), 'etcd runs on master01 and master02, which have their data')
+  assert.match(remedyOf(testCluster(), finding as Finding), /^See why: .*verify/)
 })
 
 test('a person who insists gets the one that goes furthest, or the one that is named', () => {

@@ -1,9 +1,17 @@
 // Which of all that is wrong an operation names, and what it tolerates.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { actionsOf, type Finding, rankOf } from '../../../tasks/etcd/findings.ts'
+import { type Finding, rankOf, waysOf } from '../../../tasks/etcd/findings.ts'
 import { seenIn } from '../../../tasks/observe/seen.ts'
-import { firstOf, type GuardOptions, obstacle, ofReplace, ofScale } from '../../../tasks/operations/guard.ts'
+import {
+  curable,
+  firstOf,
+  type GuardOptions,
+  obstacle,
+  obstacleToMove,
+  ofReplace,
+  ofScale,
+} from '../../../tasks/operations/guard.ts'
 import { answersOf, behind, type Changes, memberOn, no, ok, statusWith } from '../../support/answers.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { cluster, codes, said, sample } from '../../support/findings.ts'
@@ -29,7 +37,7 @@ test('of all that is wrong the first in the ranking is named, whoever asks', () 
   for (const verb of ['', 'restart', 'defrag --disarm']) assert.is(named(ill, { verb }), 'member-missing master02')
   const worse = { ...ill, hosts: { 1: { status: statusWith({ leaderId: '' }) } } }
   assert.is(named(worse), 'no-leader master02')
-  assert.is(named({ ...worse, alarms: no('timed out') }), 'no-quorum')
+  assert.is(named({ ...worse, alarms: no('timed out') }), 'call-fails master01')
 })
 
 test('a member that does not commit is named; a full database alone keeps none from that', () => {
@@ -137,6 +145,28 @@ test('damaged data stops a replacement and a growth, which would copy it, until 
   assert.is(named(corrupt, ofScale({ coming: ['master04'], leaving: [] })), 'corrupt master02')
 })
 
+test('recover is refused where data is damaged, and where members hang that would be a quorum', () => {
+  const corrupt: Finding = { code: 'corrupt', host: 'master02', id: 'a1' }
+  const hung: Finding = { code: 'member-frozen', host: 'master02', reason: '' }
+  const codeOf = (findings: Finding[], from?: string): string | undefined => curable(findings, from)?.code
+  assert.equal([codeOf([corrupt]), codeOf([corrupt], 'master01')], ['corrupt', 'corrupt'])
+  assert.equal([codeOf([hung]), codeOf([hung], 'master01')], ['member-frozen', undefined])
+  assert.is(codeOf([hung, { code: 'no-quorum' }]), undefined)
+})
+
+test('a move that is half done goes on without a quorum; not where nobody could be asked', () => {
+  const told = (changes: Changes, missing?: Finding): string | undefined => {
+    const { answers, ...seen } = seenIn({ ...answersOf(hosts, changes), missing }, names)
+    const there = names.map((name) => [name, { ready: true, empty: false, answer: answers[name] }])
+    const rest = { recorded: names, replacing: {}, backups: [], uncovered: {}, done: [], upgradingTo: '3.7.1' }
+    return obstacleToMove({ ...seen, ...rest, hosts: Object.fromEntries(there) }, 'upgrade').found?.code
+  }
+  const silent = { hosts: names.map(down), listed: no('timed out') }
+  assert.is(told(silent), undefined)
+  const expired: Finding = { code: 'no-client-certificate', at: 'certs', reason: 'expired' }
+  assert.is(told(silent, expired), 'no-client-certificate')
+})
+
 /** The options with which a verb asks the guard; undefined: it asks none. */
 function asked(verb: string, words: string[]): GuardOptions | undefined {
   const allowDown = words.filter((word) => !word.startsWith('-'))
@@ -151,7 +181,7 @@ test('no verb refuses because of what its remedy sends a person to it for', () =
   // No guard looks for what the role finds, or a move that was begun; where data is damaged the alarm is lowered first.
   const guarded = codes.filter((code) => !said[code] && code !== 'corrupt' && code !== 'move-begun')
   for (const code of guarded)
-    for (const action of actionsOf(cluster, sample(code))) {
+    for (const action of waysOf(cluster, sample(code)).flat()) {
       const options = 'verb' in action && asked(action.verb, action.words)
       if (options) assert.is(firstOf([sample(code)], options), undefined, `${code}: ${JSON.stringify(action)}`)
     }

@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../../tasks/core/cluster.ts'
-import { makeAuthority, makeKeyPair } from '../../../tasks/core/x509.ts'
+import { keyToPem, makeAuthority, makeKeyPair } from '../../../tasks/core/x509.ts'
 import { authorityWarning, changeStage, readOther } from '../../../tasks/etcd/authority-change.ts'
 import { readAuthority } from '../../../tasks/etcd/authority-key.ts'
 import {
   authorityCertificate,
+  authoritySubject,
   certificateReport,
   leaves,
   reasonToIssue,
@@ -22,6 +23,8 @@ import {
   forgetOld,
   issueFromNext,
   issueFromOld,
+  leaveExpired,
+  renewLeaves,
   trustIssuerOnly,
   trustNext,
 } from '../../../tasks/pki/index.ts'
@@ -133,6 +136,23 @@ test('two authorities of one name are told apart by their keys, RSA ones, too', 
       assert.is(reasonToIssue(leaf, next as never, cluster.pki), "not signed by the cluster's authority")
     }
   }
+})
+
+test('an authority that has expired is left at once: the next one issues, and both are trusted', async () => {
+  const cluster = await ready()
+  const keys = await makeKeyPair('ecdsa-p256')
+  const { certificate } = await makeAuthority(keys, authoritySubject(cluster), -1)
+  writeFileSync(below(cluster, 'ca.crt'), certificate.toString())
+  writeFileSync(below(cluster, 'ca.key'), keyToPem(keys.privateKey))
+  assert.is(changeStage(cluster), undefined)
+  await leaveExpired(cluster)
+  assert.equal([changeStage(cluster), serials(cluster)[0]], ['issuing', certificate.serialNumber])
+  assert.not.equal(issuer(cluster), certificate.serialNumber)
+  assert.is((await renewLeaves(cluster, (_, due) => due)).length, 3)
+  requireStrictlyValid(cluster)
+  trustIssuerOnly(cluster)
+  forgetOld(cluster)
+  assert.equal([changeStage(cluster), serials(cluster)], [undefined, [issuer(cluster)]])
 })
 
 test('each function, called again, changes nothing', async () => {

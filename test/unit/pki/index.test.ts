@@ -112,7 +112,7 @@ async function replace(cluster: Cluster, leaf: Leaf, changes: Partial<Profile>):
   writeFileSync(leaf.key, keyToPem(keys.privateKey))
   writeFileSync(
     leaf.certificate,
-    (await issueLeaf(readAuthority(cluster), keys.publicKey, { ...leaf, ends: 365, ...changes })).toString(),
+    await issueLeaf(readAuthority(cluster), keys.publicKey, { ...leaf, ends: 365, ...changes }),
   )
 }
 

@@ -2,66 +2,20 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { versionToJoin } from '../../../tasks/plans/members.ts'
-import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../../../tasks/plans/move.ts'
+import { upgradeRules, whyNotMove } from '../../../tasks/plans/move.ts'
 import { planOf } from '../../../tasks/plans/plan.ts'
-import { replaceRules } from '../../../tasks/plans/replace.ts'
 import type { Observation } from '../../../tasks/plans/types.ts'
 import { linesOf } from '../../../tasks/plans/words.ts'
-import { all, broken, explore, perform, type State, type Verb, voting } from '../../support/explorer.ts'
+import { broken, endOf, explore, type State } from '../../support/explorer.ts'
 import { faults as deaths, hasQuorum, healthy, killed, observe, stopped, type World } from '../../support/model.ts'
+import { downgrade, lostIn, replace as replaceHost, runsAll, upgrade, voting } from '../../support/verbs-in-memory.ts'
+import type { Verb } from '../../support/walk.ts'
 
 const [older, newer] = ['3.6.14', '3.7.1']
 
-/** Every member runs it, the record says so, and nothing is under way. */
-const runsAll = (world: World, version: string): boolean =>
-  all(world.recorded, voting(world)) &&
-  world.recorded.every((host) => world.hosts[host]?.version === version && world.hosts[host].holds === version) &&
-  [world.version, world.upgradingTo, world.downgradingTo].join() === [version, undefined, undefined].join()
-
-/** A host without a member that votes, or without its data. */
-const lostIn = ({ recorded, members, hosts }: World): string | undefined =>
-  recorded.find(
-    (name) => !members.some(({ host, id, learner }) => host === name && !learner && hosts[name]?.data === id),
-  )
-
-/** What the verbs refuse before they plan, and the role before it restarts anybody. */
-function may(world: World, verb: 'upgrade' | 'downgrade', to: string): boolean {
-  const { version, upgradingTo: begun, downgradingTo } = world
-  if (verb === 'upgrade' ? to < version : to > version) return false
-  if (begun && (begun < version !== (verb === 'downgrade') || (begun !== to && to !== version))) return false
-  if (lostIn(world)) return false
-  if (!begun && !all(world.recorded, voting(world))) return false
-  if (verb === 'upgrade' && hasQuorum(world) && downgradingTo) return false
-  return whyNotMove(observe(world), verb, to) === undefined
-}
-
-const upgrade = (to: string): Verb => ({
-  words: `upgrade ${to}`,
-  rules: (seen) => upgradeRules(seen, to),
-  coming: [],
-  about: [],
-  may: (world) => may(world, 'upgrade', to),
-  reached: (world, start) => runsAll(world, to) && isBackedUp(world, start, to),
-})
-
-const downgrade = (to: string): Verb => ({
-  words: `downgrade ${to}`,
-  rules: (seen) => (seen.version === to && !seen.upgradingTo ? cancelRules : downgradeRules(seen, to)),
-  coming: [],
-  about: [],
-  may: (world) => may(world, 'downgrade', to),
-  reached: (world, start) => runsAll(world, to) && isBackedUp(world, start, to),
-})
-
-/** Who takes a move back keeps the backup that was made before it. */
-const isBackedUp = (world: World, start: World, to: string): boolean =>
-  start.version === to || !hasQuorum(start) || world.backups.length > start.backups.length
-
+/** While no downgrade is enabled, but by the move. */
 const replace = (host: string): Verb => ({
-  words: `replace ${host}`,
-  rules: (seen) => replaceRules(seen, [host]),
-  coming: [],
-  about: [host],
+  ...replaceHost(host),
   may: ({ version, upgradingTo: to = version, downgradingTo }) => !downgradingTo || to < version,
   reached: (world) => voting(world).includes(host),
 })
@@ -76,7 +30,7 @@ function requireWayOut(state: State): void {
   if (!to) return
   const verb = to > version ? upgrade : downgrade
   const reaches = (goal: string): boolean => {
-    const end = perform(state, verb(goal)).at(-1)
+    const end = endOf(state, verb(goal))
     return end !== undefined && runsAll(end, goal)
   }
   const isOver = to > version && world.recorded.every((host) => world.hosts[host]?.version === to)
@@ -109,7 +63,7 @@ function requireWayOutOfLoss(state: State): void {
   const lost = lostIn(world)
   if (lost === undefined) requireWayOut(state)
   else if (hasQuorum(world) && world.upgradingTo) {
-    const end = perform(state, replace(lost)).at(-1)
+    const end = endOf(state, replace(lost))
     if (!end || !voting(end).includes(lost)) broken(state.story, `${lost} is not replaced`)
     else requireWayOut({ ...state, world: killed(end), story: [...state.story, `replace ${lost}`] })
   }

@@ -50,4 +50,14 @@ test('where nobody may be added beside a member of no host, that member is named
   assert.equal(planned(true, five(['d'])), { code: 'voters-down', hosts: ['d'] })
 })
 
+test('a host is exchanged for another: the old one goes, down or not, then the new one comes', () => {
+  const acts = (down: string[]): string[] => {
+    const seen = { ...five(down), strict: true }
+    return planOf(scaleRules(seen, ['a', 'b', 'c', 'd', 'f']), seen)
+      .acts.map((act) => act.do)
+      .filter((what) => ['add learner', 'promote', 'remove member', 'remove host'].includes(what))
+  }
+  for (const down of [[], ['e']]) assert.equal(acts(down), ['remove member', 'remove host', 'add learner', 'promote'])
+})
+
 test.run()

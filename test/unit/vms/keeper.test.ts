@@ -7,9 +7,10 @@ import * as assert from 'uvu/assert'
 import type { Host } from '../../../tasks/core/cluster.ts'
 import { projectFolder } from '../../../tasks/core/environment.ts'
 import { isSignallable } from '../../../tasks/core/processes.ts'
-import { keeperFolder, killHost, memberPids, startLostKeepers, unkeptHosts } from '../../../tasks/vms/keeper.ts'
+import { keeperFolder, killHost, memberPid, startLostKeepers, unkeptHosts } from '../../../tasks/vms/keeper.ts'
 import { keeperConfig } from '../../../tasks/vms/supervised.ts'
 import { testCluster } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
 import { python } from '../../support/python.ts'
 import { until } from '../../support/wait.ts'
 
@@ -17,7 +18,7 @@ const test = suite('keeper')
 const source = join(projectFolder, 'templates/ansible/roles/etcd/module_utils/etcd_keeper.py')
 /** A host with a configuration for a stand-in that runs this shell script. */
 function host(script: string, hasData = true) {
-  const cluster = testCluster({ masters: 1 })
+  const cluster = testCluster({ masters: 1, paths: { hosts: join(temporaryFolder(), 'h"o#s;t*s[') } })
   const [one] = cluster.hosts as [Host]
   const [folder, data] = [keeperFolder(cluster, one), join(cluster.paths.hosts, 'data')]
   const [program, log] = [join(folder, 'etcd'), join(folder, 'etcd.log')]
@@ -31,7 +32,7 @@ function host(script: string, hasData = true) {
   copyFileSync(source, join(folder, 'keeper.py'))
   const note = (name: string) => JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as { pid: number }
   const start = (): void => void execFileSync('python3', ['-IS', join(folder, 'keeper.py'), folder])
-  const member = async (): Promise<number> => (await memberPids(cluster)).master01 ?? 0
+  const member = async (): Promise<number> => (await memberPid(cluster, one)) ?? 0
   const kill = (pid: number): boolean => process.kill(pid, 'SIGKILL')
   return { cluster, one, folder, data, log, note, start, member, kill, end: () => killHost(cluster, one) }
 }

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { hostNamed } from '../../../tasks/core/cluster.ts'
+import { type Host, hostNamed } from '../../../tasks/core/cluster.ts'
 import {
   crashMember,
   hasSshd,
@@ -106,6 +106,15 @@ test("a path with a space reaches ssh whole, and Ansible's control socket is the
   const { ansible_ssh_args, ansible_host } = sshConnection(cluster, host)
   assert.match(String(ansible_ssh_args), /^-F '\/a b\/ssh-config' /)
   assert.is(ansible_host, '127.77.0.101') // the name of the socket is made of it: master01 is a host of every cluster
+})
+
+test('no cluster is given the connection to a host that has the same address at another place', () => {
+  const [folder, other] = ['/a/ssh-config', '/b/ssh-config'].map((sshConfig) => {
+    const cluster = testCluster({ paths: { ...testCluster().paths, sshConfig } })
+    return String(sshConnection(cluster, cluster.hosts[0] as Host).ansible_control_path_dir)
+  })
+  assert.match(folder ?? '', /^~\/\.ansible\/cp\/[0-9a-f]{8}$/)
+  assert.is.not(folder, other)
 })
 
 test("Ansible runs the system's Python, unless the configuration names another for a host", () => {

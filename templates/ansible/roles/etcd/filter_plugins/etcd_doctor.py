@@ -34,7 +34,7 @@ def etcd_doctor_report(looks, reaches, addresses, pki_directory, now):
             *look["checks"],
             *reaches.get(host, {}).get("checks", []),
             _clock(host, offsets, {name: reach.get("offsets", {}) for name, reach in reaches.items()}),
-            _certificates(pki_directory, host, addresses[host], now),
+            _certificates(pki_directory, host, addresses[host], reaches.get(host, {}).get("sources", []), now),
         ]
         for host, look in looks.items()
     }
@@ -75,9 +75,9 @@ def _clock(host, offsets, measured):
     return _row("clock", True, False, "within %g s of the others'" % CLOCK_WARNS, "")
 
 
-def _certificates(folder, host, address, now):
-    """Whether the host's certificates are valid and name its address: etcd refuses a peer whose own address is
-    missing."""
+def _certificates(folder, host, address, sources, now):
+    """Whether the host's certificates are valid and name its address, and those that it calls the others from: etcd
+    refuses a peer whose own address is missing."""
     for name in ("server", host):
         path = os.path.join(folder, host, name + ".crt")
         try:
@@ -100,16 +100,22 @@ def _certificates(folder, host, address, now):
                 False,
                 False,
                 "%s does not name %s among its SANs." % (path, address),
-                "Issue it again, or correct private_ipv4 in the inventory.",
+                "Issue it again, or correct private_ipv4 (private_ipv6) in the inventory.",
             )
-        if certificate.not_valid_after < datetime.datetime.utcfromtimestamp(now):
-            return _row(
-                "certificates",
-                False,
-                False,
-                "%s expired on %s." % (path, certificate.not_valid_after.date()),
-                "Issue it again.",
-            )
+        begins, ends = certificate.not_valid_before, certificate.not_valid_after
+        at = datetime.datetime.utcfromtimestamp(now)
+        if not begins <= at <= ends:
+            when = "expired on %s." % ends.date() if at > ends else "is not valid before %s." % begins.date()
+            return _row("certificates", False, False, "%s %s" % (path, when), "Issue it again.")
+    strange = [source for source in sources if ipaddress.ip_address(source) not in names]
+    if strange:
+        return _row(
+            "certificates",
+            True,
+            True,
+            "This host calls the others from %s, which %s does not name: they may not let it in." % (strange[0], path),
+            "Issue it again, with that address among its SANs, or have the host call from %s." % address,
+        )
     return _row("certificates", True, False, "name %s" % address, "")
 
 

@@ -11,7 +11,7 @@ CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 def etcd_mistakes(addresses, environment, derived, refused):
-    """Findings, none where there is no mistake. addresses: host -> private_ipv4; environment: etcd_environment;
+    """Findings, none where there is no mistake. addresses: host -> its address; environment: etcd_environment;
     derived: the variables that the role sets; refused: those that nobody may set, with the reasons."""
     broken = [name for name, value in environment.items() if CONTROL.search("%s=%s" % (name, value))]
     overruled = [name for name in environment if name in derived]
@@ -55,15 +55,15 @@ def _mistakes_of_inventory(addresses):
             mistakes.append(
                 _finding(
                     "inventory",
-                    "%s has no private_ipv4 in the inventory." % host,
+                    "%s has no private_ipv4 or private_ipv6 in the inventory." % host,
                     "Give every member its own address there.",
                 )
             )
-        elif not _is_address(address):
+        elif why_no_hosts(address):
             mistakes.append(
                 _finding(
                     "inventory",
-                    "%s's private_ipv4 in the inventory, %s, is no IPv4 address." % (host, address),
+                    "%s's address in the inventory, %s, %s." % (host, address, why_no_hosts(address)),
                     "Correct it.",
                 )
             )
@@ -71,7 +71,7 @@ def _mistakes_of_inventory(addresses):
             mistakes.append(
                 _finding(
                     "inventory",
-                    "%s and %s have the same private_ipv4 in the inventory, %s." % (taken[address], host, address),
+                    "%s and %s have the same address in the inventory, %s." % (taken[address], host, address),
                     "Give every member its own.",
                 )
             )
@@ -79,12 +79,29 @@ def _mistakes_of_inventory(addresses):
     return mistakes
 
 
-def _is_address(text):
+def why_no_hosts(text):
+    """Why an address cannot be one host's, as a clause; None where it can."""
+    plain, _percent, zone = text.partition("%")
     try:
-        ipaddress.IPv4Address(text)
-        return True
+        address = ipaddress.ip_address(plain)
     except ValueError:
-        return False
+        return "is no IP address"
+    mapped = address.version == 6 and address.ipv4_mapped
+    reasons = {
+        "is link-local: on each interface it is another host": address.version == 6 and address.is_link_local,
+        "has a zone: give the address without it": zone,
+        "is multicast": address.is_multicast,
+        "is an IPv4 address in the form of IPv6: give it as %s" % mapped: mapped,
+        "is one that no host can have": _is_nobodys(address),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _is_nobodys(address):
+    """RFC 6890, and RFC 4291, 2.5.5.1: the old form ::10.0.0.1."""
+    if address.version == 4:
+        return not 0 < int(address) >> 24 < 224
+    return int(address) != 1 and int(address) >> 32 == 0
 
 
 def _finding(code, detail, remedy=""):

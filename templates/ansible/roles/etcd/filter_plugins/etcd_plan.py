@@ -1,4 +1,4 @@
-"""What a run is going to do, decided from what every host looks like and who the live members are.
+"""What a run is going to do, decided from what every host looks like and who the members are by their word.
 
 Pure functions, so that each rule can be read and tested on its own. A "look" is what the module
 etcd_host returned for a host with action=look.
@@ -9,23 +9,24 @@ from __future__ import annotations
 import json
 
 
-def etcd_changes(looks):
-    """Whether anything is to be done on any host."""
-    return any(look.get("drift") or not look.get("running") for look in looks.values())
+def etcd_plan(looks, peer_urls, witnesses=(), at_once=True, formed=False):
+    """The plan of a run.
 
+    changes: whether there is anything to do; if not, the rest is not heard; refusals: findings, the first reason to
+    touch nothing; state: the initial cluster state of members without data; converge: hosts whose files are put in
+    place, and whose etcd is started where it does not run; settle: those of them that are waited for in the same call;
+    turns: what comes then, in this order; left: findings of hosts that are left as they are, told once the others are
+    done.
 
-def etcd_plan(looks, peer_urls, answers, witnesses=()):
-    """The plan: refusals (findings; the first reason to touch nothing), state, converge, settle and restart.
-    left: findings of hosts that are left as they are, told once the others are done.
-
-    looks: host -> look; peer_urls: host -> peer URL of every host in the inventory group;
-    answers: the member lists (etcdctl's JSON) of those members that answered; witnesses: hosts that are only asked.
+    looks: host -> look; peer_urls: host -> peer URL of every host in the inventory group; witnesses: hosts that are
+    only asked; at_once: whether all hosts are worked on at once. Members wait for each other as they start for the
+    first time: otherwise one call cannot start and wait. formed: whether the cluster has had data.
     """
-    views = [_members(answer) for answer in answers]
+    views = [_members(look["members"]) for look in looks.values() if look.get("members")]
     members = views[0] if views else None
     agree = all(sorted(view) == sorted(members) for view in views)
     refusal = (
-        _refusal(looks, peer_urls, members, witnesses)
+        _refusal(looks, peer_urls, members, witnesses, formed)
         if agree
         else _finding(
             "members-disagree",
@@ -35,43 +36,51 @@ def etcd_plan(looks, peer_urls, answers, witnesses=()):
         )
     )
     waking = _waking(looks, peer_urls, refusal)
-    if waking:
-        return {
-            "refusals": [],
-            "state": {host: "existing" for host in looks},
-            "converge": waking,
-            "settle": waking,
-            "restart": [],
-            "left": [_lost_meanwhile(host) for host in sorted(looks) if not looks[host].get("has_data")],
-        }
+    renewing = _renewing(looks, witnesses, refusal)
+    if waking or renewing:
+        lost = [_lost_meanwhile(host) for host in sorted(looks) if not looks[host].get("has_data")]
+        return _steps("existing", waking + renewing, waking, [], at_once, left=lost if waking else [refusal])
     bootstrapping = not any(look.get("state") == "existing" for look in looks.values()) and not _joins(
         looks, peer_urls, members
     )
-    state = {host: "new" if bootstrapping else "existing" for host in looks}
     touched = {host: look for host, look in looks.items() if host not in witnesses}
     # A cluster that was never formed has nothing to lose: there a restart needs no turn.
     restart = (
         [] if bootstrapping else [host for host, look in touched.items() if look.get("restart") and look.get("running")]
     )
+    others = {host: look for host, look in touched.items() if host not in restart}
+    settle = [host for host, look in others.items() if not look.get("running") or look.get("state") == "new"]
+    return _steps(
+        "new" if bootstrapping else "existing",
+        [host for host, look in others.items() if look.get("drift") or host in settle],
+        settle,
+        [_restart(host, looks[host], peer_urls) for host in _in_turn(restart, looks)],
+        at_once,
+        changes=any(look.get("drift") or not look.get("running") for look in looks.values()),
+        refusals=[refusal] if refusal else [],
+    )
+
+
+def _steps(state, converge, settle, restarts, at_once, changes=True, refusals=(), left=()):
+    wait = [] if at_once or not settle else [{"tasks": "settle.yml", "hosts": settle}]
     return {
-        "refusals": [refusal] if refusal else [],
+        "changes": changes,
+        "refusals": list(refusals),
         "state": state,
-        "converge": [
-            host
-            for host, look in touched.items()
-            if (look.get("drift") or not look.get("running")) and host not in restart
-        ],
-        "settle": [
-            host
-            for host, look in touched.items()
-            if host not in restart and (not look.get("running") or look.get("state") == "new")
-        ],
-        # Who is ill has nothing to lose, the leader's turn disturbs most; the others in the inventory's order.
-        "restart": sorted(
-            restart, key=lambda host: (looks[host].get("healthy", True), looks[host].get("leader", False))
-        ),
-        "left": [],
+        "converge": converge,
+        "settle": settle if at_once else [],
+        "turns": wait + restarts,
+        "left": list(left),
     }
+
+
+def _in_turn(hosts, looks):
+    """Who is ill has nothing to lose, the leader's turn disturbs most; the others in the inventory's order."""
+    return sorted(hosts, key=lambda host: (looks[host].get("healthy", True), looks[host].get("leader", False)))
+
+
+def _restart(host, look, peer_urls):
+    return {"tasks": "restart.yml", "host": host, "leads": bool(look.get("leader")) and len(peer_urls) > 1}
 
 
 def _members(listed):
@@ -92,7 +101,7 @@ def _joins(looks, peer_urls, members):
     )
 
 
-def _refusal(looks, peer_urls, members, witnesses):
+def _refusal(looks, peer_urls, members, witnesses, formed):
     """The first reason to touch nothing, with what helps; None where there is none."""
     if members is not None and set(members) != set(peer_urls.values()):
         return _lost_member(looks, peer_urls, members) or _other_members(peer_urls, members)
@@ -116,6 +125,13 @@ def _refusal(looks, peer_urls, members, witnesses):
                 why["remedy"],
             )
     empty = [host for host in sorted(looks) if not looks[host].get("has_data")]
+    if formed and members is None and len(empty) == len(peer_urls):
+        return _finding(
+            "all-data-lost",
+            "",
+            "No host has any data left. The cluster had data: starting it afresh, it would be empty.",
+            "Restore a snapshot on all hosts (playbooks/stage-snapshot.yml).",
+        )
     return next(filter(None, (_refusal_of_empty(host, empty, looks, peer_urls, members) for host in empty)), None)
 
 
@@ -126,6 +142,22 @@ def _waking(looks, peer_urls, refusal):
         return []
     kept = [host for host, look in looks.items() if look.get("has_data") and look.get("state") == "existing"]
     return [host for host in kept if not looks[host].get("running")] if len(kept) > len(peer_urls) // 2 else []
+
+
+def _renewing(looks, witnesses, refusal):
+    """The running members that lack certificates which need no restart, while only other hosts stand in the way: with
+    expired ones they hear nobody, and then nobody could mend those hosts."""
+    codes = ("data-lost", "members-differ", "others-unasked", "others-silent", "quorum-lost")
+    if not refusal or refusal["code"] not in codes:
+        return []
+    return [
+        host
+        for host, look in looks.items()
+        if host not in witnesses
+        and look.get("running")
+        and not look.get("restart")
+        and any(".crt: " in line for line in look.get("drift", []))
+    ]
 
 
 def _lost_member(looks, peer_urls, members):
@@ -240,4 +272,4 @@ class FilterModule:
 
     def filters(self):
         """Their names in templates."""
-        return {"etcd_changes": etcd_changes, "etcd_plan": etcd_plan}
+        return {"etcd_plan": etcd_plan}

@@ -11,7 +11,7 @@ import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.etcd_checks import names_cluster, same_authority
+from ansible.module_utils.etcd_checks import free_bytes, names_cluster, same_authority, size
 from ansible.module_utils.etcd_files import (
     FIRST_START,
     RESTORED_AS,
@@ -25,6 +25,7 @@ from ansible.module_utils.etcd_files import (
     own,
     put,
     read,
+    remove_user,
     restored_as,
 )
 from ansible.module_utils.etcd_log import old_requests, progress
@@ -47,7 +48,8 @@ options:
       - V(take) puts what was staged in the data's place, which must be empty.
       - V(remove) removes this cluster's data for good, also what was moved aside, and its certificates; what others put
         beside them stays.
-    choices: [inspect, set_aside, copy, stage, take, remove]
+      - V(leave) removes, after that, the configuration, and the user where the role made it.
+    choices: [inspect, set_aside, copy, stage, take, remove, leave]
     required: true
     type: str
   wanted:
@@ -111,6 +113,18 @@ machine:
   description: What uname calls the host's machine.
   returned: with action=inspect
   type: str
+free:
+  description: The bytes that are free for the data.
+  returned: with action=inspect
+  type: int
+database:
+  description: The bytes of the member's database.
+  returned: with action=inspect
+  type: int
+size:
+  description: The bytes of all that the member has.
+  returned: with action=inspect
+  type: int
 old_requests:
   description: What in the log stands in the way of etcd 3.6 (V(before_3_6)) and 3.7 (V(before_3_7)); '' where nothing
     does.
@@ -132,7 +146,7 @@ left:
 """
 
 SPEC = {
-    "action": {"choices": ["inspect", "set_aside", "copy", "stage", "take", "remove"], "required": True},
+    "action": {"choices": ["inspect", "set_aside", "copy", "stage", "take", "remove", "leave"], "required": True},
     "wanted": {
         "type": "dict",
         "required": True,
@@ -244,6 +258,9 @@ def inspect(data):
         "ours": data.ours,
         "restored": restored,
         "machine": os.uname().machine,
+        "free": free_bytes(data.folder),
+        "database": size(os.path.join(data.member, "snap", "db")),
+        "size": size(data.member),
     }
     if data.module.params.get("read_log"):
         found["old_requests"] = old_requests(data.folder)
@@ -417,6 +434,21 @@ def remove(data):
     return {"changed": bool(folders), "left": [path for path in folders if not remove_folder(path)]}
 
 
+def leave(data):
+    """The user, unless files of his may be left; then the configuration, by which a run that was cut short knows the
+    host again, and its folder."""
+    config = data.module.params["wanted"]["config_path"]
+    if data.module.check_mode:
+        return {"changed": os.path.lexists(config)}
+    if not os.path.isdir(data.folder) or not os.listdir(data.folder):
+        remove_user(data.module.run_command, data.user)
+    there = os.path.lexists(config)
+    discard(config)
+    if os.path.isdir(os.path.dirname(config)):
+        remove_folder(os.path.dirname(config))
+    return {"changed": there}
+
+
 def remove_folder(path):
     """Removes a folder that is empty, or the link to one; False where it is not empty, or a disk of its own."""
     try:
@@ -434,7 +466,15 @@ def remove_folder(path):
 def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    actions = {"inspect": inspect, "set_aside": set_aside, "copy": copy, "stage": stage, "take": take, "remove": remove}
+    actions = {
+        "inspect": inspect,
+        "set_aside": set_aside,
+        "copy": copy,
+        "stage": stage,
+        "take": take,
+        "remove": remove,
+        "leave": leave,
+    }
     answer(module, lambda: actions[module.params["action"]](Data(module)))
 
 

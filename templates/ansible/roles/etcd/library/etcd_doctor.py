@@ -75,6 +75,7 @@ SPEC = {
             "peer_port": {"type": "int"},
             "loopback_ports": {"type": "list", "elements": "int"},
             "data_directory": {"type": "path"},
+            "space": {"type": "int"},
             "programs": {"type": "list", "elements": "dict"},
             "service": {"type": "dict"},
             "config_path": {"type": "str"},
@@ -127,7 +128,7 @@ def look(module):
             wanted["ca"],
             running,
         ),
-        checks.disk(wanted["data_directory"], programs, running),
+        checks.disk(wanted["data_directory"], programs, running, wanted["space"]),
         checks.memory(running),
     ]
     if not module.check_mode:
@@ -171,9 +172,12 @@ def _listens(module, running):
 def reach(module):
     """Every other host's ports, from here: peers talk at one; at the other the role asks, before it takes a member
     down, how the others are."""
-    offsets, lost = {}, {}
+    offsets, lost, sources = {}, {}, set()
     for target in module.params["targets"]:
-        wrong, offset = listener.call(target["address"], target["port"], module.params["name"], target["greets"])
+        wrong, offset, source = listener.call(
+            target["address"], target["port"], module.params["name"], target["greets"]
+        )
+        sources |= {source} if source else set()
         if wrong:
             lost.setdefault((target["name"], target["address"], wrong), []).append("port %d" % target["port"])
         elif offset is not None:
@@ -193,7 +197,7 @@ def reach(module):
             "peers", "reaches %s" % ", ".join(dict.fromkeys(target["name"] for target in module.params["targets"]))
         )
     )
-    return {"changed": False, "checks": [row], "offsets": offsets}
+    return {"changed": False, "checks": [row], "offsets": offsets, "sources": sorted(sources)}
 
 
 def main():

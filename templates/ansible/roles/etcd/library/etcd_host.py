@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import glob
 import os
 import re
 import time
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import holder, same_authority
-from ansible.module_utils.etcd_cluster import Etcdctl, listens
+from ansible.module_utils.etcd_cluster import LOOKS, Etcdctl, listens
 from ansible.module_utils.etcd_files import (
     FIRST_START,
     differs,
@@ -20,6 +22,7 @@ from ansible.module_utils.etcd_files import (
     has_log,
     ids_of,
     leftovers,
+    lies_ahead,
     make_directory,
     make_user,
     needs_restart,
@@ -31,7 +34,7 @@ from ansible.module_utils.etcd_files import (
 )
 from ansible.module_utils.etcd_listener import NAME as LISTENER
 from ansible.module_utils.etcd_log import unreadable
-from ansible.module_utils.etcd_refusal import answer
+from ansible.module_utils.etcd_refusal import Refusal, answer
 from ansible.module_utils.etcd_service import service_of
 
 DOCUMENTATION = r"""
@@ -43,12 +46,11 @@ description:
 options:
   action:
     description:
-      - V(look) reports what differs and whether etcd runs; it changes nothing.
-      - V(ask) reports the live members by this member's word.
+      - V(look) reports what differs, whether etcd runs, and who the members are by its word; it changes nothing.
       - V(converge) puts files in place and starts etcd where it does not run.
       - V(settle) waits until the member is healthy and marks the cluster as formed in its configuration.
       - V(restart) puts files in place, hands leadership over, restarts etcd and waits until it has caught up.
-    choices: [look, ask, converge, settle, restart]
+    choices: [look, converge, settle, restart]
     required: true
     type: str
   state:
@@ -60,6 +62,10 @@ options:
     description: With action=converge, settles the member in the same call.
     default: false
     type: bool
+  programs:
+    description: For its action plugin: the programs that are sent to the host before; I(programs) of what V(look) saw.
+    default: []
+    type: list
   wanted:
     description: What the host must hold; C(etcd_wanted) in the role's vars.
     required: true
@@ -96,6 +102,10 @@ state:
   description: The initial cluster state in the configuration; V(existing) once the cluster was formed.
   returned: with action=look
   type: str
+members:
+  description: The member list (etcdctl's JSON) by this member's word; '' where it does not run, or cannot say.
+  returned: with action=look
+  type: str
 restart:
   description: Whether a running etcd must start again to know what differs.
   returned: with action=look
@@ -121,7 +131,7 @@ STATE = re.compile(r'(\bETCD_INITIAL_CLUSTER_STATE="?)(new|existing)')
 VENDOR_UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/usr/local/lib/systemd/system")
 FILE = {"path": {"type": "str"}, "content": {"type": "str"}, "restart": {"type": "bool", "default": False}}
 SPEC = {
-    "action": {"choices": ["look", "ask", "converge", "settle", "restart"], "required": True},
+    "action": {"choices": ["look", "converge", "settle", "restart"], "required": True},
     "state": {"choices": ["new", "existing"], "default": "existing"},
     "settle": {"type": "bool", "default": False},
     "wanted": {
@@ -154,6 +164,7 @@ SPEC = {
             },
             "unit": {"type": "dict", "options": FILE},
             "version": {"type": "str", "default": ""},
+            "image": {"type": "str", "default": ""},
             "service": {
                 "type": "dict",
                 "options": {
@@ -170,6 +181,7 @@ SPEC = {
                     "endpoints": {"type": "list", "elements": "str"},
                     "ssl_directory": {"type": "str"},
                     "timeout": {"type": "int"},
+                    "restored": {"type": "bool", "default": False},
                 },
             },
         },
@@ -198,11 +210,20 @@ class Host:
             etcdctl["endpoint"],
             etcdctl["endpoints"],
             etcdctl["timeout"],
+            etcdctl["restored"],
         )
 
     def has_data(self):
         """Whether the data directory holds a member's log."""
         return has_log(self.data)
+
+    def received(self):
+        """How many bytes lie where etcd writes its database, and one that it is sent."""
+        size = 0
+        for path in glob.glob(os.path.join(self.data, "member", "snap", "*")):
+            with contextlib.suppress(OSError):  # renamed meanwhile
+                size += os.path.getsize(path)
+        return size
 
     def permit(self):
         """The path of the file that lets etcd start without data."""
@@ -300,6 +321,7 @@ class Host:
         for path, why in self.programs():
             if why:
                 lines.append("%s: %s" % (path, why))
+                diffs.append({"prepared": "--- before: %s\n+++ after: %s\n(the program)\n" % (path, path)})
                 restart = restart or (why in ("missing", "content") and path == self.etcd_program())
         for path, mode in self.owned_directories():
             why = differs(path, None, mode, self.ids)
@@ -312,6 +334,7 @@ class Host:
                 lines.append("%s: %s" % (path, why))
                 restart = restart or (needs and why != "permissions")
                 diffs.append(diff_of(path, content, mode))
+        lines += ["%s: its time lies in the future" % path for path in self.read_at_start() if lies_ahead(path)]
         if state == "existing" and self.has_data() and os.path.exists(self.permit()):
             lines.append("%s: no longer needed" % self.permit())
         lines += ["%s: left half-written" % path for path in self.leftovers()]
@@ -337,6 +360,15 @@ class Host:
         found = re.search(r"etcd Version: (\d+\.\d+\.\d+)", out)
         return found.group(1) if found else ""
 
+    def get_image(self):
+        """Gets the image that the OS's own unit runs etcd from. The unit would get it between stopping the member and
+        starting it, however long that takes."""
+        image, run = self.wanted["image"], self.module.run_command
+        if image and run(["docker", "image", "inspect", image])[0] != 0:
+            code, _out, err = run(["docker", "pull", "--quiet", image])
+            if code != 0:
+                raise Refusal("image", "%s could not be pulled." % image, "Run this again.", err)
+
     def write(self, state, only_now=False):
         """Puts in place what differs. only_now: no file for which a running etcd must start again."""
         if self.ids is None:
@@ -351,6 +383,7 @@ class Host:
             if differs(path, None, mode, self.ids):
                 make_directory(path, mode, self.ids)
         self.write_files([file for file in self.all_files(state) if not only_now or not file[-1]])
+        self.put_times_right()
         if state == "existing" and self.has_data() and os.path.exists(self.permit()):
             os.unlink(self.permit())
         for path in self.leftovers():
@@ -363,19 +396,30 @@ class Host:
             if why:
                 put(path, content, mode, ids, keep_time=not needs or why == "permissions")
 
+    def put_times_right(self):
+        """A time in the future says nothing, and the content was compared: that etcd has read it."""
+        running, since, _enabled = self.service.status()
+        moment = since if running else time.time()
+        for path in self.read_at_start():
+            if lies_ahead(path):
+                os.utime(path, (moment, moment))
+
     def leftovers(self):
         """Half-written files in the folders that we write to."""
         return [path for folder in [self.data, *self.wanted["directories"]] for path in leftovers(folder)]
 
-    def stale(self, since):
-        """Whether a file that etcd reads at its start only was written after this etcd started."""
-        paths = [
+    def read_at_start(self):
+        """The files that etcd reads at its start only."""
+        files = [
             path
             for path, _content, _mode, _ids, needs in self.all_files("existing")
             if needs or path == self.config["path"]
         ]
-        paths += [path for path in [self.etcd_program()] if path]
-        return any(os.path.exists(path) and int(os.stat(path).st_mtime) > since for path in paths)
+        return [path for path in files + [self.etcd_program()] if path and os.path.exists(path)]
+
+    def stale(self, since):
+        """Whether one of them was written after this etcd started. A time in the future says nothing."""
+        return any(not lies_ahead(path) and int(os.stat(path).st_mtime) > since for path in self.read_at_start())
 
     def has_listener(self):
         """Whether the listener of checks that failed lives on at the client port, for a moment; others take it for an
@@ -421,6 +465,7 @@ def look(host):
         "remnants": os.path.join(host.data, "member") if host.remnants() else "",
         "strange": os.path.join(host.data, "member") if host.strange() else "",
         "state": state,
+        "members": members(host, LOOKS if lines else 1) if running else "",
         "restart": restart,
         "version": version,
         "unreadable": unreadable(host.data, version, status["version"] if status else "") if version else {},
@@ -437,14 +482,14 @@ def look(host):
     }
 
 
-def ask(host):
+def members(host, attempts):
     """Who the members are, by this member's word; '' when it cannot say, even asked again: a busy machine may miss one
     call's time."""
-    for _attempt in range(3):
+    for _attempt in range(attempts):
         code, out, _err = host.etcdctl.call(host.etcdctl.endpoint, "member", "list")
         if code == 0:
-            return {"changed": False, "members": out}
-    return {"changed": False, "members": ""}
+            return out
+    return ""
 
 
 def converge(host):
@@ -458,6 +503,7 @@ def converge(host):
     lines, restart_needed, diffs = host.drift(state)
     restart_needed = restart_needed or (running and host.stale(since))
     if not host.module.check_mode:
+        host.get_image()
         host.write(state)
         if not had_data:
             put(host.permit(), "", 0o600, host.ids)
@@ -477,7 +523,7 @@ def converge(host):
 def settle(host):
     """Waits for health, then marks in the configuration that the cluster is formed."""
     joins = host.state() == "existing" and os.path.exists(host.permit())
-    host.etcdctl.wait_until_healthy(host.service, joins=joins)
+    host.etcdctl.wait_until_healthy(host.service, joins=joins, received=host.received)
     lines, _restart, _diffs = host.drift("existing")
     if lines:
         host.write("existing")
@@ -489,19 +535,20 @@ def restart(host):
     """Files in place and etcd started again, when the other members can spare it."""
     lines, _restart, diffs = host.drift("existing")
     if not host.module.check_mode:
+        host.get_image()
         host.write("existing", only_now=True)  # renewed leaves first: they may be what makes members healthy again
         host.etcdctl.require_others_healthy()
         host.etcdctl.hand_leadership_over()
         host.write("existing")
         host.service.restart()
-        host.etcdctl.wait_until_healthy(host.service, caught_up=True)
+        host.etcdctl.wait_until_healthy(host.service, caught_up=True, received=host.received)
     return {"changed": True, "drift": lines, "diff": diffs}
 
 
 def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    actions = {"look": look, "ask": ask, "converge": converge, "settle": settle, "restart": restart}
+    actions = {"look": look, "converge": converge, "settle": settle, "restart": restart}
     answer(module, lambda: actions[module.params["action"]](Host(module)))
 
 

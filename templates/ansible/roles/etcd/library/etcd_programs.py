@@ -15,12 +15,12 @@ DOCUMENTATION = r"""
 module: etcd_programs
 short_description: Put programs in place on a host
 description:
-  - Its action plugin sends the programs first. A running program is replaced beside itself and goes on running.
+  - The action plugin of M(etcd_host) sends the programs first. A running program is replaced beside itself and goes on
+    running.
   - They belong to root until M(etcd_host) gives them to the user that runs etcd, who may not be there yet.
 options:
   programs:
-    description: Rows with sent, the file that was sent (source, on the controller, for the action plugin), path, where
-      it belongs, and sha256, its sum.
+    description: Rows with sent, the file that was sent, path, where it belongs, and sha256, its sum.
     required: true
     type: list
     elements: dict
@@ -51,8 +51,7 @@ def main():
     spec = {"sent": {"type": "str"}, "path": {"type": "str"}, "sha256": {"type": "str"}}
     module = AnsibleModule(
         argument_spec={
-            "programs": {"type": "list", "elements": "dict", "options": spec, "required": True},
-            "source": {"type": "str"},
+            "programs": {"type": "list", "elements": "dict", "options": spec, "required": True}
         }
     )
     answer(module, lambda: {"changed": bool([place(program) for program in module.params["programs"]])})

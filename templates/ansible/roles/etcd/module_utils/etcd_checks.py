@@ -15,6 +15,8 @@ MIB = 1 << 20
 # Less than this and etcd cannot even begin; twice its quota (2 GiB) is what it may come to need (write-ahead log,
 # snapshots).
 LEAST_DISK, GOOD_DISK = 256 * MIB, 4096 * MIB
+# Files that etcd makes: write-ahead logs, snapshots and their temporary files, with some to spare.
+LEAST_INODES = 32
 LEAST_MEMORY = 256 * MIB
 
 # etcd wants its write-ahead log's fdatasync done within 10 ms (etcd's hardware guide, etcd-io/etcd#12405).
@@ -67,23 +69,25 @@ def architecture(programs):
     return {**row, "machine": mine}
 
 
-def disk(data_directory, programs, running):
-    """Free space where the data and the programs go. A running member is not held up: it may be what frees space."""
+def disk(data_directory, programs, running, needed=0):
+    """Free space where the data and the programs go. A running member is not held up: it may be what frees space; but
+    for one that is to get others' data, the needed bytes besides: its own data stays, moved aside."""
     for program in programs:
-        free = _free(os.path.dirname(program["path"]))
-        if not os.path.exists(program["path"]) and free < program["size"]:
+        free = free_bytes(os.path.dirname(program["path"]))
+        if size(program["path"]) != program["size"] and free < program["size"]:
             return bad(
                 "disk space",
-                "%d MiB are free for %s, which needs %d MiB."
-                % (free // MIB, program["path"], program["size"] // MIB + 1),
+                "%s, which needs %d MiB."
+                % (_left(free, program["path"]), program["size"] // MIB + 1),
                 "Free some space there, then run this again.",
             )
-    free = _free(data_directory)
-    detail = "%d MiB are free for %s." % (free // MIB, data_directory)
-    if free < LEAST_DISK and not running:
+    free = free_bytes(data_directory)
+    detail = _left(free, data_directory) + "."
+    if free < LEAST_DISK + needed and (needed or not running):
         return bad(
             "disk space",
-            "Only %s etcd needs %d MiB to begin with." % (detail.replace(".", ";"), LEAST_DISK // MIB),
+            "Only %s etcd needs %d MiB to begin with."
+            % (detail.replace(".", ";"), (LEAST_DISK + needed) // MIB),
             "Free some space there, then run this again.",
         )
     if free < LEAST_DISK or free < GOOD_DISK and not running:
@@ -152,12 +156,12 @@ def address(private):
             return bad(
                 "address",
                 "This host does not have the address %s." % private,
-                "Correct private_ipv4 in the inventory, or give the host that address.",
+                "Correct private_ipv4 (private_ipv6) in the inventory, or give the host that address.",
             )
         return bad(
             "address",
             "%s cannot be used here: %s." % (private, error.strerror),
-            "Correct private_ipv4 in the inventory.",
+            "Correct private_ipv4 (private_ipv6) in the inventory.",
         )
     return good("address", private)
 
@@ -258,6 +262,19 @@ def _bind(host, port):
     return found
 
 
+def size(path):
+    """Of a file, or of all files in a folder, in bytes; 0 where there is none."""
+    files = [os.path.join(folder, name) for folder, _folders, names in os.walk(path) for name in names]
+    return sum(map(_size, files or [path]))
+
+
+def _size(path):
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return 0  # etcd removes old logs
+
+
 def _nearest(path):
     """The folder, or the nearest one above it that is there already."""
     while not os.path.isdir(path):
@@ -265,6 +282,16 @@ def _nearest(path):
     return path
 
 
-def _free(path):
-    status = os.statvfs(_nearest(path))
-    return status.f_bavail * status.f_frsize
+def free_bytes(path):
+    """What users who are not root may still write there."""
+    return room_in(os.statvfs(_nearest(path)))
+
+
+def _left(free, path):
+    return "%s free for %s" % ("%d MiB are" % (free // MIB) if free else "no space or no inodes are", path)
+
+
+def room_in(status):
+    """In bytes, by what statvfs says: none where no file can be made. Some file systems have no number of inodes."""
+    lacks_inodes = status.f_files > 0 and status.f_favail < LEAST_INODES
+    return 0 if lacks_inodes else status.f_bavail * status.f_frsize

@@ -12,6 +12,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 
 # etcd reads these only while its data directory is empty: a member with data needs no restart for them.
 BOOTSTRAP = re.compile(r"^.*\bETCD_INITIAL_(?:CLUSTER|CLUSTER_STATE|CLUSTER_TOKEN)=.*$", re.MULTILINE)
@@ -81,13 +82,17 @@ def ids_of(user):
     return entry.pw_uid, entry.pw_gid
 
 
+# The comment of a user whom the role made, with a group of the same name.
+MADE = "etcd, made by the Ansible role etcd"
+
+
 def make_user(run_command, user):
     """Makes the system user, which has no home, and its group where there is none; returns its ids."""
     try:
         grp.getgrnam(user)
         group = ["--gid", user]
     except KeyError:
-        group = ["--user-group"]
+        group = ["--user-group", "--comment", MADE]
     code, out, err = run_command(
         [
             "useradd",
@@ -109,6 +114,13 @@ def make_user(run_command, user):
             user,
         )
     return ids
+
+
+def remove_user(run_command, user):
+    """Removes the user and the group that the role made; says whether they are gone."""
+    if not user or ids_of(user) is None or pwd.getpwnam(user).pw_gecos != MADE:
+        return False
+    return run_command(["userdel", user])[0] == 0
 
 
 def read(path):
@@ -179,6 +191,11 @@ def own(path, mode, ids):
     """Corrects owner and mode."""
     os.chown(path, *ids)
     os.chmod(path, mode)
+
+
+def lies_ahead(path):
+    """Whether the file's time lies in the future, by more than a clock that is just being set."""
+    return os.stat(path).st_mtime > time.time() + 60
 
 
 def put(path, content, mode, ids, keep_time=False):

@@ -12,7 +12,8 @@ import time
 # takes 20 and more for a task, and the first to listen waits for the last.
 LIFE = 120
 NAME = "etcd-doctor"
-CALL_SECONDS = 3
+# Time for three lost packets: each is sent again, after 1, 2 and 4 s (RFC 6298).
+CALL_SECONDS = 8
 
 
 def start(address, ports, me, awaited):
@@ -41,7 +42,7 @@ def start(address, ports, me, awaited):
 
 
 def _listen(address, port):
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((address, port))
     server.listen(64)
@@ -72,17 +73,19 @@ def end(pid):
 
 
 def call(address, port, me, greets):
-    """Calls a host: ('', offset of its clock in seconds or None), or (what went wrong, None)."""
+    """Calls a host: ('', offset of its clock in seconds or None, the address called from), or (what went wrong, None,
+    '')."""
     try:
         with socket.create_connection((address, port), timeout=CALL_SECONDS) as connection:
+            source = connection.getsockname()[0]
             if not greets:
-                return "", None  # an etcd, which need not be spoken to
+                return "", None, source  # an etcd, which need not be spoken to
             sent = time.time()
             connection.sendall(("%s\n" % me).encode())
             answer = connection.makefile(encoding="utf-8", errors="replace").readline().split()
             back = time.time()
     except OSError as error:
-        return error.strerror or str(error), None
+        return error.strerror or str(error), None, ""
     if len(answer) != 3 or answer[0] != NAME:
-        return "something else answers there", None
-    return "", float(answer[2]) - (sent + back) / 2
+        return "something else answers there", None, ""
+    return "", float(answer[2]) - (sent + back) / 2, source

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ansible.module_utils import etcd_payloads
+
 
 class Refusal(Exception):
     """A step cannot be done. detail: what is wrong; remedy: what helps; output: a program's own last words."""
@@ -14,6 +16,7 @@ class Refusal(Exception):
 def answer(module, work):
     """Ends the module with what the work returns, or with why it could not be done."""
     try:
+        etcd_payloads.clear(etcd_payloads.own_folder())
         module.exit_json(**work())
     except Refusal as error:
         module.fail_json(msg=str(error), finding=error.finding)
