@@ -5,7 +5,7 @@ import { OperationError } from '../core/errors.ts'
 import { titled } from '../core/pipeline.ts'
 import { requireProgram } from '../core/programs.ts'
 import { run } from '../core/run.ts'
-import { type Result, type ToolOptions, work } from '../core/shell.ts'
+import { ask, type Result, type ToolOptions, work } from '../core/shell.ts'
 import { counted } from '../core/terminal.ts'
 import { prepareDocker, removeFromDocker } from './docker.ts'
 import {
@@ -56,14 +56,29 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
     return `${count} are up at ${addressesOf(cluster)}`
   }
   if (provider === 'docker') await prepareDocker(cluster)
-  await callVagrant(cluster, ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])], {
-    onLine: report,
-  })
+  await vagrantUp(cluster, report)
   report('vagrant ssh-config')
   await writeSshConfig(cluster, (await callVagrant(cluster, ['ssh-config'])).stdout)
   await waitForHosts(cluster, answerTimeout)
   run().changes.push('brought the hosts up')
   return `${count} brought up at ${addressesOf(cluster)}`
+}
+
+/**
+ * With Docker, Vagrant asks for every container of the engine, anybody's (read_used_ports in its driver), and fails where
+ * one has gone since they were listed. Called once more, it goes on from where it was.
+ */
+async function vagrantUp(cluster: Cluster, report: (line: string) => void): Promise<void> {
+  const args = ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])]
+  let result = await runVagrant(cluster, args, { onLine: report })
+  for (let more = 4; more > 0 && (await metGoneContainer(result)); more--)
+    result = await runVagrant(cluster, args, { onLine: report })
+  requireSuccess(args, result)
+}
+
+async function metGoneContainer({ exitCode, stderr }: Result): Promise<boolean> {
+  const id = exitCode === 0 ? undefined : /"docker", "inspect", "([0-9a-f]{64})"/.exec(stderr)?.[1]
+  return id !== undefined && (await ask('docker', ['container', 'inspect', id])).exitCode !== 0
 }
 
 const hostsOf = (cluster: Cluster): string => counted(cluster.hosts.length, `${requireVagrant(cluster).provider} host`)
@@ -87,8 +102,13 @@ async function removeHost(cluster: Cluster, host: Host): Promise<void> {
   renderFolder({ ...cluster, hosts: cluster.hosts.filter((one) => one !== host) })
 }
 
-/** Runs vagrant in the cluster's folder, whatever the person's VAGRANT_* say. @throws OperationError */
+/** @throws OperationError */
 async function callVagrant(cluster: Cluster, args: string[], options: ToolOptions = {}): Promise<Result> {
+  return requireSuccess(args, await runVagrant(cluster, args, options))
+}
+
+/** Runs vagrant in the cluster's folder, whatever the person's VAGRANT_* say. */
+function runVagrant(cluster: Cluster, args: string[], options: ToolOptions): Promise<Result> {
   const { vagrant: folder, state } = cluster.paths
   const env = {
     VAGRANT_CWD: folder,
@@ -97,20 +117,22 @@ async function callVagrant(cluster: Cluster, args: string[], options: ToolOption
     VAGRANT_CHECKPOINT_DISABLE: '1',
     VAGRANT_NO_COLOR: '1',
   }
-  const result = await work(requireProgram('vagrant'), args, { state, cwd: folder, env, ...options })
-  const { log } = run()
-  if (result.exitCode !== 0)
-    throw new OperationError(`vagrant ${args[0]} failed.`, {
-      output: lastWords(result.stderr || result.stdout),
-      hint: 'Correct what Vagrant says, then run the same command again: that run goes on from here.',
-      ...(log && { log }),
-    })
-  return result
+  return work(requireProgram('vagrant'), args, { state, cwd: folder, env, ...options })
 }
 
-/** Without the empty lines and headings between which Vagrant quotes another program. */
+function requireSuccess(args: string[], result: Result): Result {
+  if (result.exitCode === 0) return result
+  const { log } = run()
+  throw new OperationError(`vagrant ${args[0]} failed.`, {
+    output: lastWords(result.stderr || result.stdout),
+    hint: 'Correct what Vagrant says, then run the same command again: that run goes on from here.',
+    ...(log && { log }),
+  })
+}
+
+/** Without the empty lines and empty headings between which Vagrant quotes another program. */
 const lastWords = (text: string): string =>
   text
     .split('\n')
-    .filter((line) => !/^\s*(Std(out|err):.*|Run '.* --help'.*)?$/.test(line))
+    .filter((line) => !/^\s*(Std(out|err):\s*|Run '.* --help'.*)?$/.test(line))
     .join('\n')

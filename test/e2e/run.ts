@@ -14,9 +14,10 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fetchAnsible, pythonForAnsible } from '../../tasks/core/ansible.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { endGroup } from '../../tasks/core/processes.ts'
-import { aptInstall, findProgram, hasApt, isRoot } from '../../tasks/core/programs.ts'
+import { aptInstall, fetchedFolders, findProgram, hasApt, isRoot } from '../../tasks/core/programs.ts'
 import { sleep } from '../../tasks/core/run.ts'
 import { ask } from '../../tasks/core/shell.ts'
 import { libvirtPackages, makeBox } from '../support/libvirt.ts'
@@ -60,6 +61,8 @@ try {
   await installPrograms()
   await prepare()
   for (const version of ladder) await etcdOf(version)
+  const python = await pythonForAnsible()
+  if (fetchedFolders('ansible').length === 0 && python) await fetchAnsible(python, () => {})
   await makeNamespace()
   await startEngine()
   await end(

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { stringify } from 'yaml'
+import '../support/own-ansible.ts'
 import { startHosts, type TestHost, type TestHosts, untilListens } from '../support/hosts.ts'
 import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
 

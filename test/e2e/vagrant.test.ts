@@ -2,14 +2,16 @@
 // did there. Needs a Docker engine (DOCKER_HOST) in whose network this runs, Vagrant, and the hosts' image or the means
 // to build it.
 import { execFile } from 'node:child_process'
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
+import '../support/own-ansible.ts'
 import { snapshotOf, testHome } from '../support/verbs.ts'
 
 const subnet = process.env.E2E_SUBNET ?? '192.168.62.0/24'
+const image = process.env.TEST_IMAGE ?? ''
 const name = 'v-e2e'
 const home = testHome({ HA_ETCD_PROVIDER: 'vagrant', HA_ETCD_CLUSTER: name })
 writeFileSync(join(home.path, 'cluster.yaml'), `subnet: ${subnet}\nvagrant: { provider: docker }\n`)
@@ -27,8 +29,11 @@ interface Result {
 /** Runs a program as a person would, in the cluster's Vagrant folder. */
 const byHand = (program: string, ...args: string[]): Promise<Result> =>
   new Promise((done) =>
-    execFile(program, args, { cwd: folder, maxBuffer: 2 ** 26 }, (error, stdout, stderr) =>
-      done({ exitCode: error ? Number(error.code ?? 1) : 0, stdout, stderr }),
+    execFile(
+      program,
+      args,
+      { cwd: existsSync(folder) ? folder : home.path, maxBuffer: 2 ** 26 },
+      (error, stdout, stderr) => done({ exitCode: error ? Number(error.code ?? 1) : 0, stdout, stderr }),
     ),
   )
 const onHost = async (host: string, command: string): Promise<string> => {
@@ -39,8 +44,14 @@ const onHost = async (host: string, command: string): Promise<string> => {
 const pids = async (): Promise<string[]> =>
   Promise.all(hosts.map((host) => onHost(host, 'systemctl show --property MainPID --value etcd-member')))
 
-test('phase vms alone brings three hosts up, each under systemd, with a key of its own', async () => {
+test('phase vms alone brings three hosts up, each under systemd, with a key of its own, while others use the engine', async () => {
+  let busy = true
+  const others = (async () => {
+    while (busy) await byHand('docker', 'run', '--rm', '--entrypoint', 'true', image)
+  })()
   const { exitCode, stderr } = await home.verb('vms', '--yes')
+  busy = false
+  await others
   assert.is(exitCode, 0, stderr)
   for (const [index, host] of hosts.entries()) {
     assert.is(await onHost(host, 'hostname'), host)
