@@ -52,7 +52,8 @@ export async function cancelDowngrade(cluster: Cluster): Promise<void> {
 /** Through the JSON gateway: etcdctl has this from 3.6 on only, and a person's own folder may hold 3.5 by now. */
 async function askForDowngrade(cluster: Cluster, request: { action: string; version?: string }): Promise<void> {
   const gateway = openGateway(cluster, 1)
-  let last = 'no member answers'
+  let refusal = 'no member answers'
+  let answered = false // what a member says counts for more than that another one is silent
   const words = ['downgrade', request.action.toLowerCase(), ...(request.version ? [request.version] : [])]
   try {
     for (const endpoint of gateway.endpoints) {
@@ -60,14 +61,16 @@ async function askForDowngrade(cluster: Cluster, request: { action: string; vers
         return void (await gateway.ask(endpoint, 'maintenance/downgrade', request))
       } catch (error) {
         if (isOff(error as Error)) return await act(cluster, words, undefined, 10_000).catch(withoutGateway)
-        last = (error as Error).message
+        const { message, status } = error as Error & { status?: number }
+        if (!answered) refusal = message
+        answered ||= status !== undefined
       }
     }
   } finally {
     gateway.close()
   }
   throw new OperationError('The members did not take the request for a downgrade.', {
-    output: parse<{ message?: string }>(last)?.message ?? last,
+    output: parse<{ message?: string }>(refusal)?.message ?? refusal,
   })
 }
 

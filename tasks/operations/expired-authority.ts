@@ -13,6 +13,7 @@ import { reachMembers } from '../etcd/reach.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
+import { endMove } from './end-move.ts'
 import { sayPlan } from './say.ts'
 import { doSteps, planOfSteps, type Step } from './steps.ts'
 
@@ -26,16 +27,17 @@ export async function isCutOff(cluster: Cluster): Promise<boolean> {
 
 /** @returns false where only the plan was told */
 export async function leaveExpired(cluster: Cluster, plan: boolean): Promise<boolean> {
-  etcdRole.refuseHalfUpgraded(cluster)
   await requireRightClock(cluster)
+  const moved = await endMove(cluster, ...cluster.hosts)
   if (plan) {
+    if (moved) run().warn(moved)
     const rest = ['trust the old authority no longer', 'verify', 'delete the key of the old authority']
     sayPlan(cluster, 'rotate-ca', [...(await planOfSteps(steps(cluster))), ...rest])
     return false
   }
   const question =
     `The authority of ${cluster.name} has expired. Make another one, start all members again at once, and delete the ` +
-    'old one? All data stay.'
+    `old one? All data stay.${moved && ` ${moved}`}`
   if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
   await doSteps(steps(cluster))
   return true

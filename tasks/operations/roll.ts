@@ -6,9 +6,8 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
 import { run } from '../core/run.ts'
 import { listed } from '../core/terminal.ts'
-import { findEtcd, ownPrograms, requireEtcd } from '../etcd/binaries.ts'
-import { canFetch } from '../etcd/fetch.ts'
 import { refusal } from '../etcd/findings.ts'
+import { nameFolder, whyNoPrograms, withoutPrograms } from '../etcd/required-programs.ts'
 import { downgradePath, upgradePath } from '../etcd/upgrade-path.ts'
 import { atVersion } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
@@ -78,36 +77,6 @@ function refuseOtherMove(verb: string, cluster: Cluster, to: string): void {
   const { version: from = '', upgradingTo: begun } = cluster.etcd
   const otherWay = begun !== undefined && compareVersions(begun, from) < 0 !== (verb === 'downgrade')
   if (begun && (otherWay || (begun !== to && to !== from))) etcdRole.refuseHalfUpgraded(cluster)
-}
-
-const nameFolder = (version: string): string =>
-  `Name with etcd.binaries a folder that has etcd ${version}; then run this again.`
-const withoutPrograms = (lacking: string, version: string): UsageError =>
-  new UsageError(lacking, { hint: nameFolder(version) })
-
-/** That the programs of a new member are here. @throws UsageError where the person's own folder has others */
-export async function requirePrograms(cluster: Cluster, version: string): Promise<void> {
-  const target = atVersion(cluster, version)
-  const lacking = await whyNoPrograms(target)
-  if (lacking) throw withoutPrograms(lacking, version)
-  await requireEtcd(target)
-}
-
-const messageOf = (error: unknown): string => {
-  if (error instanceof UsageError) return error.message
-  throw error
-}
-
-/** Why the programs of that version are not to be had; '' where they are. Nothing is fetched. */
-async function whyNoPrograms(target: Cluster): Promise<string> {
-  const { binaries, version = '', source } = target.etcd
-  if (binaries) {
-    const mine = await ownPrograms(target).catch(messageOf)
-    if (typeof mine === 'string') return mine
-    return mine.version === version ? '' : `etcd.binaries: ${mine.folder} has etcd ${mine.version}, not ${version}.`
-  }
-  if ((await findEtcd(target)) || (await canFetch(version, source))) return ''
-  return `etcd ${version} is not the distribution's, as etcd.source asks.`
 }
 
 /** @throws OperationError where something must be done first */

@@ -65,8 +65,8 @@ async function bringUp(cluster: Cluster, report: (line: string) => void): Promis
 }
 
 /**
- * With Docker, Vagrant asks for every container of the engine, anybody's (read_used_ports in its driver), and fails where
- * one has gone since they were listed. Called once more, it goes on from where it was.
+ * With Docker, Vagrant asks for every container of the engine, anybody's (read_used_ports in its driver), and fails
+ * where one has gone since they were listed. Called once more, it goes on from where it was.
  */
 async function vagrantUp(cluster: Cluster, report: (line: string) => void): Promise<void> {
   const args = ['up', ...(isFlatcar(cluster) ? ['--provision-with', 'flatcar'] : ['--no-provision'])]

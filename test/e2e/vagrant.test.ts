@@ -44,7 +44,7 @@ const onHost = async (host: string, command: string): Promise<string> => {
 const pids = async (): Promise<string[]> =>
   Promise.all(hosts.map((host) => onHost(host, 'systemctl show --property MainPID --value etcd-member')))
 
-test('phase vms alone brings three hosts up, each under systemd, with a key of its own, while others use the engine', async () => {
+test('phase vms alone brings up three hosts with systemd and keys of their own, on an engine in use', async () => {
   let busy = true
   const others = (async () => {
     while (busy) await byHand('docker', 'run', '--rm', '--entrypoint', 'true', image)

@@ -244,7 +244,12 @@ async function followed(teller: Teller, asked: Asked, all: Asked[]): Promise<Ask
     return joined
   }
   use(home, folderOf(versionFor(home, asked.words)))
-  const outcome = await carried(teller, asked.words, { plan: false })
+  let outcome = await carried(teller, asked.words, { plan: false })
+  const [, named] = /Name with etcd\.binaries a folder that has etcd ([\d.]+);/.exec(outcome.stderr) ?? []
+  if (named) {
+    use(home, folderOf(named))
+    outcome = await carried(teller, asked.words, { plan: false })
+  }
   if (outcome.exitCode === 0) return joined
   return commandsIn(outcome.stderr, backup).filter(({ words: [name] }) => name !== 'verify')
 }

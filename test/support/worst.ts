@@ -165,6 +165,11 @@ export const worst: Story[] = [
     where: 'local',
   },
   {
+    title: 'an upgrade killed, and the authority expired',
+    tell: [`upgrade --etcd-version ${v37}, ended after act 2`, 'let the authority expire'],
+    where: 'local',
+  },
+  {
     title: 'a downgrade killed, and a member without its data',
     tell: [`downgrade --etcd-version ${v35}, ended after act 3`, 'wipe master03'],
     where: 'local',

@@ -203,7 +203,7 @@ test('no line of code is longer than 120 columns', () => {
   assert.equal(long, [])
 })
 
-test('no template of the role uses a filter of sets: newer Ansible gives their result in another order each time', () => {
+test('no template of the role uses a filter of sets: newer Ansible orders the result anew', () => {
   const role = join(project, 'templates/ansible')
   const found = (readdirSync(role, { recursive: true }) as string[])
     .filter((name) => /\.(yml|j2)$/.test(name))
