@@ -101,26 +101,33 @@ export const hasQuorum = (world: World): boolean => runningVoters(world).length 
 const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')
 
 /** etcd works at the oldest member's minor version, or at the one that a downgrade leads to, until that is done. */
-function atWork(world: World): World {
-  const versions = runningVoters(world).map(({ host }) => minorOf(world.hosts[host]?.version ?? ''))
-  if (!hasQuorum(world) || versions.length < voters(world).length) return world
-  const [oldest = ''] = versions.toSorted()
-  if (world.downgradingTo && versions.some((version) => version !== world.downgradingTo)) return world
-  return { ...world, works: oldest, downgradingTo: undefined }
+function worksAt(world: World, running: World['members']): Pick<World, 'works' | 'downgradingTo'> {
+  const { works, downgradingTo } = world
+  if (running.length < voters(world).length) return { works, downgradingTo }
+  const versions = running.map(({ host }) => minorOf(world.hosts[host]?.version ?? ''))
+  if (downgradingTo && versions.some((version) => version !== downgradingTo)) return { works, downgradingTo }
+  return { works: versions.toSorted()[0] ?? '', downgradingTo: undefined }
 }
 
 /** What follows by itself: a removed member ends, and who runs elects a leader. */
 function settled(world: World): World {
-  const known = (data: string | undefined): boolean => world.members.some(({ id }) => id === data)
-  const hosts = Object.fromEntries(
-    Object.entries(world.hosts).map(([name, host]) => {
-      const running = host.running && known(host.data)
-      return [name, running === host.running && (running || !host.frozen) ? host : { ...host, running, frozen: false }]
-    }),
-  )
-  const now = { ...world, hosts }
-  const able = hasQuorum(now) ? runningVoters(now).map(({ host }) => host) : []
-  return atWork({ ...now, leader: able.includes(now.leader ?? '') ? now.leader : able[0] })
+  const hosts = withEnded(world)
+  const now = hosts === world.hosts ? world : { ...world, hosts }
+  const running = runningVoters(now)
+  if (running.length < quorum(voters(now).length)) return { ...now, leader: undefined }
+  const leader = running.find(({ host }) => host === now.leader) ?? running[0]
+  return { ...now, leader: leader?.host, ...worksAt(now, running) }
+}
+
+/** Its hosts, where a process of a member that was removed does not run, and what does not run does not hang. */
+function withEnded({ hosts, members }: World): World['hosts'] {
+  let then = hosts
+  for (const name in hosts) {
+    const host = hosts[name] as HostWorld
+    const isKnown = members.some(({ id }) => id === host.data)
+    if (host.running ? !isKnown : host.frozen) then = { ...then, [name]: { ...host, running: false, frozen: false } }
+  }
+  return then
 }
 
 /** What a look sees of it. `coming`: hosts that are to be, though nobody has recorded them. */
@@ -305,7 +312,7 @@ const nothing = ({ version }: World): HostWorld => ({
 
 const withHost = (world: World, name: string, change: Partial<HostWorld>): World => ({
   ...world,
-  hosts: { ...world.hosts, [name]: { ...nothing(world), ...world.hosts[name], ...change } },
+  hosts: { ...world.hosts, [name]: { ...(world.hosts[name] ?? nothing(world)), ...change } },
 })
 
 /** A host that is up, and its member where it can run. One that runs already goes on. */
@@ -477,11 +484,14 @@ export function meanwhile(world: World, act: Act): World[] {
 }
 
 /** What a run that is killed forgets. */
-export const killed = (world: World): World => ({
-  ...world,
-  done: [],
-  hosts: Object.fromEntries(Object.entries(world.hosts).map(([name, host]) => [name, { ...host, empty: false }])),
-})
+export function killed(world: World): World {
+  let { hosts } = world
+  for (const name in hosts) {
+    const host = hosts[name] as HostWorld
+    if (host.empty) hosts = { ...hosts, [name]: { ...host, empty: false } }
+  }
+  return hosts === world.hosts && world.done.length === 0 ? world : { ...world, hosts, done: [] }
+}
 
 /** Its member has ended, or answers nobody. */
 export const stopped = (world: World, host: string): World => settled(withHost(killed(world), host, { running: false }))
