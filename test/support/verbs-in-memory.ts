@@ -3,9 +3,9 @@
 import type { Finding } from '../../tasks/etcd/findings.ts'
 import { obstacleToMove, ofReplace, ofScale } from '../../tasks/operations/guard.ts'
 import { defragRules } from '../../tasks/plans/defrag.ts'
-import { goesDown } from '../../tasks/plans/members.ts'
+import { goesDown, memberOn } from '../../tasks/plans/members.ts'
 import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../../tasks/plans/move.ts'
-import { replaceRules } from '../../tasks/plans/replace.ts'
+import { goalsOf, replaceRules } from '../../tasks/plans/replace.ts'
 import { movesTo, scaleRules } from '../../tasks/plans/scale.ts'
 import type { Act, Observation } from '../../tasks/plans/types.ts'
 import { hasQuorum, observe, runningVoters, type World, whyUnfit } from './model.ts'
@@ -24,15 +24,10 @@ function isNew(start: World, acts: Act[], host: string): boolean {
   return isReplaced === (noted === undefined || noted === before)
 }
 
-/** Whom each host's replacement is about is fixed, and noted before anything else. */
+/** Whom each host's replacement is about is fixed, and noted before anything else: who is there, or was; or nobody. */
 const aimOfReplace = (seen: Observation, hosts: string[]): string =>
-  hosts
-    .map((host) => {
-      const member = seen.members?.find((one) => one.host === host)
-      const { answer } = seen.hosts[host] ?? {}
-      const isDue = member && (!member.learner || (answer?.commits && answer.member === member.id))
-      return seen.replacing[host] || isDue ? 'o' : 'n'
-    })
+  goalsOf(seen, hosts)
+    .map(({ host, old }) => (old === undefined ? 'n' : memberOn(seen, host)?.id === old ? 'p' : 'o'))
     .join('')
 
 export const replace = (...hosts: string[]): Verb => ({
