@@ -2,9 +2,10 @@
 import { rmSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import { UsageError } from '../core/errors.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
 import { inOrder } from '../core/pipeline.ts'
+import { confirm } from '../core/script.ts'
 import { counted, listed } from '../core/terminal.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
@@ -17,7 +18,7 @@ import { doSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /**
  * Makes the cluster's members those it is to have, whatever an earlier run left half-done; `planOnly` says how.
- * @throws UsageError when it is not said how many, or more than one host is to be exchanged at once
+ * @throws UsageError when it is not said how many
  */
 export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> {
   const wanted = requireWanted(cluster)
@@ -27,10 +28,6 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   const names = wanted.map(({ name }) => name)
   const { coming, leaving } = movesTo(seen, names)
   const fresh = coming.filter((name) => !seen.recorded.includes(name))
-  if (fresh.length > 0 && leaving.length > 0 && fresh.length + leaving.length > 2)
-    throw new UsageError(`This would add ${listed(fresh)} and remove ${listed(leaving)} at once.`, {
-      hint: 'Exchange one host at a time: list one that is new in the place of one that goes.',
-    })
   const moving = [...coming, ...leaving]
   refuseUnhealthy(cluster, seen, ofScale({ coming, leaving }))
   await requireReachable(
@@ -46,11 +43,16 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     { title: 'Forget what was begun', task: () => rmSync(cluster.paths.scaling, { force: true }), would: [] },
   ]
   if (planOnly) return sayPlan(cluster, 'scale', [...lines, ...(await planOfSteps(tail))])
+  const exchanged = Math.min(fresh.length, leaving.length)
+  // A list of other servers may be a mistake.
+  if (exchanged > 1 && !(await confirm(`Move ${cluster.name} from ${listed(leaving)} to ${listed(fresh)}?`)))
+    throw new OperationError('Nothing was changed.')
   if (moving.length > 0) writeFileAtomic(cluster.paths.scaling, JSON.stringify(names), 0o600)
   await carryOut(cluster, rules, seen, scope)
   await doSteps(tail)
   const count = cluster.hosts.length
-  sayDone(cluster, 'scale', `${cluster.name} has ${counted(count, 'member')}; it is verified.`, {
+  const clients = exchanged > 0 ? ` Clients need the endpoints that it has now: ${command(cluster, 'env')}` : ''
+  sayDone(cluster, 'scale', `${cluster.name} has ${counted(count, 'member')}; it is verified.${clients}`, {
     masters: count,
     added: coming,
     removed: leaving,

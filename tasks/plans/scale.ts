@@ -21,17 +21,24 @@ export function movesTo(seen: Observation, wanted: string[]): Moves {
   return { coming, leaving: leaving.toSorted((a, b) => Number(votes(seen, a)) - Number(votes(seen, b))) }
 }
 
-/** One at a time: each comes as a learner; each that goes hands leadership over first. */
+/**
+ * One at a time: each comes as a learner; each that goes hands leadership over first. Where hosts are exchanged, one
+ * comes, then one goes, so that no failure less is tolerated meanwhile. But whoever is down goes before anybody comes:
+ * etcd may add nobody beside it.
+ */
 export function scaleRules(start: Observation, wanted: string[]): Rules {
   const { coming, leaving } = movesTo(start, wanted)
-  // A host that is exchanged goes first: once the list is heard that has it no more, nobody knows how it is reached.
-  const isExchange = coming.some((host) => !start.recorded.includes(host))
+  const down = leaving.filter((host) => !votes(start, host))
+  const well = leaving.filter((host) => votes(start, host))
   return (seen) => {
     const come = coming.map((host) => () => grow(seen, host))
-    const go = leaving.map((host) => () => retire(seen, host, leaving))
+    const go = (hosts: string[]) => hosts.map((host) => () => retire(seen, host, leaving))
+    const pairs = come.flatMap((one, turn) => [one, ...go(well.slice(turn, turn + 1))])
     return first(
       () => (seen.members ? undefined : { obstacle: { code: 'no-quorum' as const } }),
-      ...(isExchange ? [...go, ...come] : [...come, ...go]),
+      ...go(down),
+      ...pairs,
+      ...go(well.slice(coming.length)),
     )
   }
 }

@@ -44,7 +44,8 @@ export function sshConfig(cluster: Cluster, fromVagrant: string, direct: boolean
   return blocks.join('\n')
 }
 
-function blockOf(config: string, name: string): string[] | undefined {
+/** The lines about a host; undefined where there are none. */
+export function blockOf(config: string, name: string): string[] | undefined {
   const blocks = config.split(/^(?=Host )/m).map((block) => block.split('\n').filter((line) => line.trim() !== ''))
   return blocks.find(([first = '']) => first.startsWith('Host ') && first.split(' ').includes(name))
 }

@@ -4,10 +4,10 @@ import type { OwnHost } from '../core/own-hosts.ts'
 /**
  * An ssh_config(5) with a block for each host. ssh takes the first value it finds: the person's own configuration, then
  * the system's fill the gaps, so that a jump host's name works, and a site's known hosts. `-F` alone would leave both
- * out.
+ * out. `more`: blocks of other hosts.
  */
-export function sshConfig(hosts: OwnHost[]): string {
-  return `${hosts.map(block).join('\n')}\nHost *\n  Include ~/.ssh/config\n  Include /etc/ssh/ssh_config\n`
+export function sshConfig(hosts: OwnHost[], more: string[] = []): string {
+  return `${[...hosts.map(block), ...more].join('\n')}\nHost *\n  Include ~/.ssh/config\n  Include /etc/ssh/ssh_config\n`
 }
 
 /** Host keys are checked, unless a person's own inventory has Ansible pass over them. */

@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
-import { writeFileIfChanged } from '../core/files.ts'
+import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from '../core/own-hosts.ts'
 import { titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
-import { crashMember, memberPid, onHost, sshCheck, sshConnection, statesOf } from './over-ssh.ts'
+import { blockOf, crashMember, memberPid, onHost, sshCheck, sshConnection, statesOf } from './over-ssh.ts'
 import type { HostProvider, HostState } from './provider.ts'
 import { sshConfig } from './ssh-config.ts'
 
@@ -18,13 +18,22 @@ export const ssh: HostProvider = {
   remove: removeFromHost,
   states,
   // What a person's own inventory says stays there; Ansible reads it beside ours.
-  connection: (cluster, host) => (cluster.own?.inventory ? {} : sshConnection(cluster, host)),
+  connection: (cluster, host) =>
+    cluster.own?.inventory && !isLeaving(cluster, host) ? {} : sshConnection(cluster, host),
   memberPid,
   crashMember,
 }
 
+/** On no list any more, though it is a member still: it is reached as it was before. */
+const isLeaving = ({ wanted }: Cluster, { name }: Host): boolean =>
+  !(wanted ?? [{ name }]).some((host) => host.name === name)
+
 async function noteHosts(cluster: Cluster): Promise<string> {
-  writeFileIfChanged(cluster.paths.sshConfig, sshConfig(await listedHosts(cluster)), 0o600)
+  const { sshConfig: file } = cluster.paths
+  const before = readFileIfThere(file) ?? ''
+  const leaving = cluster.hosts.filter((host) => isLeaving(cluster, host))
+  const kept = leaving.flatMap(({ name }) => blockOf(before, name)?.concat('').join('\n') ?? [])
+  writeFileIfChanged(file, sshConfig(await listedHosts(cluster), kept), 0o600)
   return `${cluster.hosts.length} hosts, ${cluster.hosts.map((host) => host.name).join(', ')}`
 }
 

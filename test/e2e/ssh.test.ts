@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 import { stringify } from 'yaml'
 import '../support/own-ansible.ts'
 import { startHosts, type TestHost, type TestHosts, untilListens } from '../support/hosts.ts'
+import { underLoad } from '../support/load.ts'
 import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome({ HA_ETCD_PROVIDER: 'auto' })
@@ -223,10 +224,10 @@ test(
   async () => {
     const { ansible_ssh_common_args: args = '' } = machines.ssh
     const inventory = join(home.path, 'inventory.ini')
-    const list = (count: number, without = ''): void => {
+    const list = (count: number, ...without: string[]): void => {
       const lines = machines.hosts
         .slice(0, count)
-        .filter(({ name }) => name !== without)
+        .filter(({ name }) => !without.includes(name))
         .map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
       const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
       writeFileSync(
@@ -252,11 +253,22 @@ test(
     list(3)
     assert.equal(JSON.parse((await passed('scale', '--json')).stdout).removed, ['master05.example', 'master04.example'])
     assert.is(await there('master05'), 'inactive')
-    list(4, 'master03')
-    const exchanged = JSON.parse((await passed('scale', '--json')).stdout)
-    assert.equal([exchanged.added, exchanged.removed], [['master04.example'], ['master03.example']])
-    list(4, 'master04')
-    await passed('scale')
+    list(5, 'master02', 'master03')
+    const unasked = await home.verb('scale')
+    assert.is(unasked.exitCode, 2)
+    assert.match(unasked.stderr, 'Move inventory from master03.example and master02.example to master04.example and')
+    const moved = await underLoad(home, () => passed('scale', '--yes', '--json'), 'two of three servers exchanged')
+    const { added, removed } = JSON.parse(moved.stdout)
+    assert.equal(
+      [added, removed],
+      [
+        ['master04.example', 'master05.example'],
+        ['master03.example', 'master02.example'],
+      ],
+    )
+    assert.is(await there('master02'), 'inactive')
+    list(3)
+    await passed('scale', '--yes')
     const kept = await machines.on('master02', 'cat /etc/ssl/etcd/ca.crt')
     await machines.copy('master02', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
     assert.match(

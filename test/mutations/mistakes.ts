@@ -311,8 +311,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/plans/scale.ts',
-    line: 'isExchange ? [...go, ...come] : [...come, ...go]',
-    wrong: '[...come, ...go]',
+    line: '...go(down),',
+    wrong: '',
     tests: ['unit/plans/scale'],
   },
   {
