@@ -17,7 +17,7 @@ let machines: TestHosts
 test.before(async () => {
   const image = process.env.TEST_IMAGE
   if (!image) throw new Error('TEST_IMAGE names no image: run this with npm run test:e2e.')
-  machines = await startHosts(image, 3)
+  machines = await startHosts(image, 4)
   listHosts()
   const { exitCode, stderr } = await home.verb('up', '--yes')
   assert.is(exitCode, 0, stderr)
@@ -150,6 +150,16 @@ whereNewer('upgrade brings a newer etcd to every host', async () => {
     (await members()).map(({ version }) => version),
     [newer?.version, newer?.version, newer?.version],
   )
+})
+
+test('scale gives the place of a host to one that is listed instead; the old one is left clean', async () => {
+  const left = { ...machines, hosts: machines.hosts.filter(({ name }) => name !== 'master01') }
+  listThem(home.path, left, 3, newer ? { binaries: newer.folder } : {})
+  const { added, removed } = await passes('scale')
+  assert.equal([added, removed], [['master04'], ['master01']])
+  assert.equal((await members()).map(({ name }) => name).sort(), ['master02', 'master03', 'master04'])
+  const gone = 'systemctl is-active etcd-member; ls -d /etc/ssl/etcd /var/lib/etcd 2>/dev/null || true'
+  assert.is(await machines.on('master01', gone), 'inactive')
 })
 
 test.run()
