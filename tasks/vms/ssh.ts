@@ -25,8 +25,8 @@ export const ssh: HostProvider = {
 }
 
 /** On no list any more, though it is a member still: it is reached as it was before. */
-const isLeaving = ({ wanted }: Cluster, { name }: Host): boolean =>
-  !(wanted ?? [{ name }]).some((host) => host.name === name)
+const isLeaving = ({ hosts, wanted = hosts }: Cluster, { name }: Host): boolean =>
+  wanted.every((host) => host.name !== name)
 
 async function noteHosts(cluster: Cluster): Promise<string> {
   const { sshConfig: file } = cluster.paths

@@ -41,8 +41,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/plans/replace.ts',
-    line: 'old: start.replacing[host] ?? oldOf(start, host)',
-    wrong: 'old: oldOf(start, host)',
+    line: 'isReplaced(start, host) ? start.replacing[host] : oldOf(start, host)',
+    wrong: 'oldOf(start, host)',
     tests: ['unit/plans'],
   },
   {
@@ -308,6 +308,12 @@ export const mistakes: Mistake[] = [
     line: 'return programs.version === version ? programs : undefined',
     wrong: 'return programs',
     tests: ['unit/etcd/binaries'],
+  },
+  {
+    file: 'tasks/plans/replace.ts',
+    line: ' || seen.hosts[host]?.answer !== undefined)',
+    wrong: ' || true)',
+    tests: ['unit/plans/replace'],
   },
   {
     file: 'tasks/plans/scale.ts',
