@@ -24,6 +24,8 @@ test.before(async () => {
 })
 test.after(() => machines?.remove())
 
+/** The fourth takes another one's place at the end. */
+const firstThree = (): TestHosts['hosts'] => machines.hosts.slice(0, 3)
 const listHosts = (etcd: object = {}): void => listThem(home.path, machines, 3, etcd)
 
 /** Runs a verb to its good end under load; returns what it says with --json. */
@@ -68,7 +70,7 @@ test(
     'keys stay on their own hosts',
   async () => {
     const authorities = async (): Promise<string[]> =>
-      Promise.all(machines.hosts.map(({ name }) => machines.on(name, 'cat /etc/ssl/etcd/ca.crt')))
+      Promise.all(firstThree().map(({ name }) => machines.on(name, 'cat /etc/ssl/etcd/ca.crt')))
     const [before, started] = [await authorities(), await startTimes()]
     assert.is((await passes('rotate-ca', '--yes')).finished, true)
     const after = await authorities()
@@ -76,7 +78,7 @@ test(
     assert.is(after[0]?.match(/BEGIN CERTIFICATE/g)?.length, 1)
     assert.is.not(after[0], before[0])
     for (const [index, time] of (await startTimes()).entries()) assert.is.not(time, started[index])
-    for (const { name } of machines.hosts)
+    for (const { name } of firstThree())
       assert.is(
         await machines.on(name, 'ls /etc/ssl/etcd/*.key'),
         ['etcd-client', name, 'server'].map((key) => `/etc/ssl/etcd/${key}.key`).join('\n'),
