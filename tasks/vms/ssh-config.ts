@@ -7,7 +7,8 @@ import type { OwnHost } from '../core/own-hosts.ts'
  * out. `more`: blocks of other hosts.
  */
 export function sshConfig(hosts: OwnHost[], more: string[] = []): string {
-  return `${[...hosts.map(block), ...more].join('\n')}\nHost *\n  Include ~/.ssh/config\n  Include /etc/ssh/ssh_config\n`
+  const blocks = [...hosts.map(block), ...more].join('\n')
+  return `${blocks}\nHost *\n  Include ~/.ssh/config\n  Include /etc/ssh/ssh_config\n`
 }
 
 /** Host keys are checked, unless a person's own inventory has Ansible pass over them. */
