@@ -88,7 +88,7 @@ const exchange: Verb = {
 }
 
 for (const strict of [false, true])
-  test(`an exchange that is killed twice, a member stopped, ends as it was to${strict ? '; before 3.5.30' : ''}`, () => {
+  test(`an exchange, killed twice, a member stopped, ends as it was to${strict ? '; before 3.5.30' : ''}`, () => {
     const found = explore({
       starts: [healthy(3, strict)],
       verbs: [exchange],
