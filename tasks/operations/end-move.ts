@@ -1,4 +1,4 @@
-// What becomes of a move to another etcd that was under way when all members start anew, as in a recovery: it ends.
+// A move to another etcd that is half done ends where all members are started together, as in a recovery.
 import type { Cluster, Host } from '../core/cluster.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { requirePrograms } from '../etcd/required-programs.ts'

@@ -310,6 +310,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/etcd/binaries'],
   },
   {
+    file: 'tasks/plans/replace.ts',
+    line: ' || seen.hosts[host]?.answer !== undefined)',
+    wrong: ' || true)',
+    tests: ['unit/plans/replace'],
+  },
+  {
     file: 'tasks/plans/scale.ts',
     line: '...go(down),',
     wrong: '',

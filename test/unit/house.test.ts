@@ -203,7 +203,7 @@ test('no line of code is longer than 120 columns', () => {
   assert.equal(long, [])
 })
 
-test('no template of the role uses a filter of sets: newer Ansible orders the result anew', () => {
+test('no template of the role uses a filter of sets: with newer Ansible the order of its result changes', () => {
   const role = join(project, 'templates/ansible')
   const found = (readdirSync(role, { recursive: true }) as string[])
     .filter((name) => /\.(yml|j2)$/.test(name))
