@@ -211,7 +211,8 @@ export const beingReplaced = ({ paths, hosts }: Cluster): string[] =>
   Object.keys(replacing(paths)).filter((name) => hosts.some((host) => host.name === name))
 
 /** A restore or recover that is half done, as a clause, and what finishes it: a row of etcd/findings.ts. */
-export const halfDone = ({ what, name }: { what: string; name: string }): string => `a ${what} of ${name} is half done`
+export const halfDone = ({ what, name }: { what: string; name: string }): string =>
+  `${what === 'adopt' ? 'the adoption' : `a ${what}`} of ${name} is half done`
 export function finishBegun({ begun = { verb: 'restore' } }: Cluster): Remedy {
   const { verb, file = 'FILE', from } = begun
   return remedy`Finish it: ${ours(verb, ...(verb === 'restore' ? [file] : from ? ['--from', from] : []))}`

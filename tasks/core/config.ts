@@ -193,12 +193,16 @@ interface RoleVariables {
   etcd_refused_environment: Record<string, string>
 }
 
-/** The role's own lists are the source. @throws UsageError for a variable that it derives, or that harms a cluster */
-function checkEnvironment(names: string[]): void {
-  if (names.length === 0) return
-  const role = parseDocument(
+/** The role's own lists: the variables that it derives, and those that harm a cluster. */
+export const roleVariables = (): RoleVariables =>
+  parseDocument(
     readFileSync(join(projectFolder, 'templates/ansible/roles/etcd/vars/main.yml'), 'utf8'),
   ).toJS() as RoleVariables
+
+/** @throws UsageError for a variable of those lists */
+function checkEnvironment(names: string[]): void {
+  if (names.length === 0) return
+  const role = roleVariables()
   const clash = names.find((name) => name in role.etcd_derived_environment)
   if (clash) throw new UsageError(`etcd.environment: ${clash} is derived from the cluster and cannot be set.`)
   const danger = names.find((name) => name in role.etcd_refused_environment)

@@ -40,7 +40,7 @@ const recordSchema = v.object({
   }),
   begun: v.optional(
     v.object({
-      verb: v.picklist(['restore', 'recover']),
+      verb: v.picklist(['restore', 'recover', 'adopt']),
       file: v.optional(v.string()),
       sha256: v.optional(v.string()),
       formerTokens: v.optional(v.array(v.string())),
@@ -79,6 +79,8 @@ export function clusterPaths(name: string, root = home()) {
     vagrant: join(state, 'vagrant'),
     sshConfig: join(state, 'ssh-config'),
     backups: join(state, 'backups'),
+    /** The certificates of a cluster that is being adopted, until it has those of its own authority. */
+    adopting: join(state, 'adopting'),
     /** There while a replacement is half done. */
     replacing: join(state, 'replacing.json'),
     /** What a scale that was begun is to end with; not there, usually. */

@@ -195,3 +195,7 @@ function altName(san: string): { type: number; value?: string; ip?: string } {
 /** Loaded with the first certificate (it takes 40 ms), and kept: asking again takes 0.7 ms. */
 const forge = () => (loading ??= import('node-forge').then((module) => module.default))
 let loading: Promise<typeof import('node-forge')> | undefined
+
+/** The certificates in a file of PEM, as text. */
+export const certificatesIn = (text: string): string[] =>
+  text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []

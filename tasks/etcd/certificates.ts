@@ -8,7 +8,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { today } from '../core/run.ts'
 import { masterCounts } from '../core/schema.ts'
-import { day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
+import { certificatesIn, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
 import { refusal } from './findings.ts'
 
 /** With one authority for all, the peers' name (ETCD_PEER_CERT_ALLOWED_CN) keeps clients from speaking raft. */
@@ -179,10 +179,8 @@ export function trustedAuthorities(cluster: Cluster): X509Certificate[] {
   const path = authorityFiles(cluster).certificate
   const text = readFileIfThere(path)
   if (text === undefined) return []
-  const certificates = text
-    .match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
-    ?.map((pem) => attempt(() => new X509Certificate(pem)))
-  if (!certificates?.every((certificate) => certificate !== undefined))
+  const certificates = certificatesIn(text).map((pem) => attempt(() => new X509Certificate(pem)))
+  if (certificates.length === 0 || !certificates.every((certificate) => certificate !== undefined))
     throw refusal(cluster, { code: 'no-authority', reason: `${path} is not a readable certificate` })
   return certificates
 }

@@ -190,6 +190,11 @@ export const rows = {
     ({ formed }) => remedy`Issue it: ${ours(formed ? 'pki' : 'up')}`,
   ),
   'move-begun': row<'what' | 'due'>((f) => `the ${f.what} to etcd ${f.due} is half done`, endMove),
+  'not-adoptable': row<'reason'>(
+    (f) => `this etcd cannot be adopted as it is: ${f.reason}`,
+    () =>
+      remedy`${byHand('Nothing was changed. Put that right by the means that this etcd was set up with')}. ${again}`,
+  ),
   'half-restored': row<'what' | 'name'>(halfDone, finishBegun),
 
   // Members that are not what they should be, or let nobody in.
@@ -554,7 +559,8 @@ function helps(cluster: Cluster, finding: Finding, half = halfOf(cluster)): Reme
   const { begun } = cluster
   if (!begun || rankOf(finding.code) <= rankOf('half-restored')) return found
   const refusesNow = (action: Action): boolean =>
-    'verb' in action && !['verify', 'restore', 'down', begun.verb].includes(action.verb)
+    'verb' in action &&
+    !['verify', ...(begun.verb === 'adopt' ? [] : ['restore']), 'down', begun.verb].includes(action.verb)
   return waysIn(found).flat().some(refusesNow) ? finishBegun(cluster) : found
 }
 export const remedyOf = (cluster: Cluster, finding: Finding): string => inText(cluster, helps(cluster, finding))

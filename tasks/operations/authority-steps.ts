@@ -70,15 +70,19 @@ export function issueAll(
     proof: 'new connections to both ports of every member show the new serial numbers',
     missing: async (cluster) => {
       const due = dueLeaves(cluster)
-      if (due.length > 0) return `${due.join(', ')} must be issued`
-      const other = (await servedCertificates(cluster))
-        .filter((one) => !isInstalled(one))
-        .map(({ host, port }) => `${host.name} (${port} port)`)
-      const wrong = 'another certificate than the one here is served by, or our client is refused by'
-      return other.length > 0 ? `${wrong} ${other.join(', ')}` : undefined
+      return due.length > 0 ? `${due.join(', ')} must be issued` : servedProof(cluster)
     },
     between: aroundRotateCa.identify,
   }
+}
+
+/** Which ports do not serve the certificate that lies here, as a clause. */
+export async function servedProof(cluster: Cluster): Promise<string | undefined> {
+  const other = (await servedCertificates(cluster))
+    .filter((one) => !isInstalled(one))
+    .map(({ host, port }) => `${host.name} (${port} port)`)
+  const wrong = 'another certificate than the one here is served by, or our client is refused by'
+  return other.length > 0 ? `${wrong} ${other.join(', ')}` : undefined
 }
 
 /** A client of the authority that was left must be refused; where its key is not to be had there is none to try. */

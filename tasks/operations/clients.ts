@@ -31,8 +31,9 @@ export const aroundRotateCa = {
   over: (cluster: Cluster): string =>
     `give every client ${fileOf(cluster, 'ca.crt')}, and restart those that read it only at their start (each ` +
     'kube-apiserver)',
-  question: (cluster: Cluster, verb: string): string =>
+  needs: (cluster: Cluster): string =>
     `Clients need ${fileOf(cluster, 'ca.crt')} before certificates are issued by the other authority, and those that ` +
-    'read it only at their start (each kube-apiserver) a restart then, or they lose the cluster. To pause for that ' +
-    `between the steps: ${command(cluster, `${verb} --step`)}.`,
+    'read it only at their start (each kube-apiserver) a restart then, or they lose the cluster.',
+  question: (cluster: Cluster, verb: string): string =>
+    `${aroundRotateCa.needs(cluster)} To pause for that between the steps: ${command(cluster, `${verb} --step`)}.`,
 }

@@ -35,7 +35,7 @@ export async function recover(
   { from, plan }: { from: string | undefined; plan: boolean },
 ): Promise<void> {
   if (from) hostNamed(cluster, from)
-  if (cluster.begun?.verb === 'restore') refuseHalfDone(cluster)
+  if (cluster.begun && cluster.begun.verb !== 'recover') refuseHalfDone(cluster)
   await reachMembers(cluster)
   await refuseQuorum(cluster, plan)
   if (!cluster.begun) await refuseCurable(cluster, from)

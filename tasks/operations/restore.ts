@@ -3,7 +3,7 @@
 import { withCopies } from '../copies.ts'
 import { findAnsible } from '../core/ansible.ts'
 import { checkTasks, questionsOf } from '../core/check.ts'
-import type { Begun, Cluster, Host } from '../core/cluster.ts'
+import { type Begun, type Cluster, type Host, refuseHalfDone } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { concurrently, inOrder, type Task } from '../core/pipeline.ts'
 import { forgetReplacing, recordCluster } from '../core/record.ts'
@@ -44,6 +44,7 @@ export async function restore(
   given: string,
   { skipHashCheck, above, plan }: RestoreOptions,
 ): Promise<void> {
+  if (cluster.begun?.verb === 'adopt') refuseHalfDone(cluster)
   const file = await snapshotFile(cluster, given, skipHashCheck)
   if (cluster.etcd.upgradingTo) await refuseWhileMovable(cluster)
   if (plan) return sayPlan(cluster, 'restore', await planned(cluster, await readSource(cluster, file), above))

@@ -31,6 +31,12 @@ export function tasks(cluster: Cluster): Task[] {
   ]
 }
 
+/** How the hosts are reached, for a look at hosts that are on no record yet: it goes into the cluster's ssh-config. */
+export async function note(cluster: Cluster): Promise<void> {
+  await ssh.note(cluster)
+  for (const host of cluster.hosts) host.connection = ssh.connection(cluster, host)
+}
+
 export const states = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(cluster)
 
 export async function plan(cluster: Cluster): Promise<string[]> {

@@ -11,7 +11,8 @@ import { blockOf, crashMember, memberPid, onHost, sshCheck, sshConnection, state
 import type { HostProvider, HostState } from './provider.ts'
 import { sshConfig } from './ssh-config.ts'
 
-export const ssh: HostProvider = {
+export const ssh: HostProvider & { note: (cluster: Cluster) => Promise<string> } = {
+  note: noteHosts,
   checks: () => [sshCheck],
   up: (cluster) => [titled('Note how the hosts are reached', () => noteHosts(cluster))],
   down: (cluster) => [titled('Remove etcd and its data from the hosts', (report) => removeEtcd(cluster, report))],

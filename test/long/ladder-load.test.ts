@@ -28,11 +28,7 @@ const three = testHome()
 async function eachStepKilled(home: Home, verb: 'upgrade' | 'downgrade', to: string, steps: RegExp[]): Promise<void> {
   use(home, folderOf(to))
   const words = ['--etcd-version', to]
-  const result = await underLoad(
-    home,
-    () => killedAtEachStep(home, verb, ...words),
-    `${verb} to ${to}, each step killed`,
-  )
+  const result = await underLoad(home, () => killedAtEachStep(home, verb, words), `${verb} to ${to}, each step killed`)
   console.log(`measured: ${verb} to ${to} killed at: ${result.steps.join('; ')}`)
   assert.is(result.last.exitCode, 0, result.last.stderr)
   for (const step of steps)

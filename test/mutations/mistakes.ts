@@ -423,4 +423,16 @@ export const mistakes: Mistake[] = [
     wrong: "ours(formed ? 'certs' : 'up')",
     tests: ['unit/plans/explore'],
   },
+  {
+    file: 'tasks/etcd/foreign.ts',
+    line: 'return { ...environment, ...fromFlags(args) }',
+    wrong: 'return { ...fromFlags(args), ...environment }',
+    tests: ['unit/etcd/foreign'],
+  },
+  {
+    file: 'tasks/etcd/foreign.ts',
+    line: '...(etcd.movable ? []',
+    wrong: '...(etcd.unit ? []',
+    tests: ['unit/etcd/foreign'],
+  },
 ]

@@ -14,11 +14,14 @@ const user = 'vagrant'
 export const untilListens = (port: number): string =>
   `for i in $(seq 600); do ss -Hltn | grep -q ':${port} ' && exit 0; sleep 0.1; done; exit 1`
 
-/** What makes systemd boot in a container, without --privileged. NET_ADMIN: tests cut networks. */
+/**
+ * What makes systemd boot in a container, without --privileged. NET_ADMIN: tests cut networks; SYS_PTRACE: a server's
+ * root may read other users' processes.
+ */
 const systemd =
-  '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt seccomp=unconfined ' +
-  '--security-opt apparmor=unconfined --cgroupns=private --tmpfs /run --tmpfs /run/lock ' +
-  '--tmpfs /tmp -e container=docker'
+  '--stop-signal SIGRTMIN+3 --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add SYS_PTRACE ' +
+  '--security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns=private ' +
+  '--tmpfs /run --tmpfs /run/lock --tmpfs /tmp -e container=docker'
 
 // A test that is ended removes its hosts, too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1))
@@ -144,11 +147,17 @@ export async function startHosts(image: string, count: number): Promise<TestHost
 }
 
 /** Writes the configuration of a home: the first of the hosts, as a person lists them. */
-export function listHosts(home: string, machines: TestHosts, count: number, etcd: object = {}): void {
+export function listHosts(
+  home: string,
+  machines: TestHosts,
+  count: number,
+  etcd: object = {},
+  more: object = {},
+): void {
   const { ansible_ssh_private_key_file: identityFile, ansible_ssh_common_args: args = '' } = machines.ssh
   const ssh = { user, identityFile, knownHosts: /UserKnownHostsFile=(\S+)/.exec(args)?.[1] }
   const hosts = machines.hosts.slice(0, count).map(({ name, address }) => ({ name, address, ssh }))
-  writeFileSync(join(home, 'cluster.yaml'), stringify({ hosts, etcd }))
+  writeFileSync(join(home, 'cluster.yaml'), stringify({ hosts, etcd, ...more }))
 }
 
 /** The first free of a few networks; returns its first three numbers. */

@@ -208,24 +208,24 @@ export async function killedAt(home: Home, words: string | RegExp, script: strin
 
 /**
  * Runs a verb again and again, and kills it (-9) each time at a step that no run before was killed at, by what it says
- * of it; until one ends by itself. A step: what has [STARTED], and what the role does to a host.
+ * of it; until one ends by itself. A step: what has [STARTED], and what the role does to a host, by `ofRole`.
  * @returns the steps in their order, and how the last run ended
  */
 export async function killedAtEachStep(
   home: Home,
   script: string,
-  ...flags: string[]
+  flags: string[],
+  ofRole = /Restart etcd on \S+/,
 ): Promise<{ steps: string[]; last: Outcome }> {
   const steps: string[] = []
+  const step = new RegExp(`^.*?(?:\\[STARTED\\] (.+)|(${ofRole.source}).*)$`, 'gm')
   for (;;) {
     const run = home.start(script, ...flags)
     let said = ''
     let at: string | undefined
     run.child.stdout?.on('data', (chunk: Buffer) => {
       said += chunk
-      at ??= [...said.matchAll(/^.*?(?:\[STARTED\] (.+)|(Restart etcd on \S+).*)$/gm)]
-        .map(([, step = '', ofRole = '']) => step || ofRole)
-        .find((step) => !steps.includes(step))
+      at ??= [...said.matchAll(step)].map(([, ours, its]) => ours || its || '').find((one) => !steps.includes(one))
       if (at) run.child.kill('SIGKILL')
     })
     const last = await run.done

@@ -7,7 +7,6 @@ import errno
 import os
 import re
 import shutil
-import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -17,12 +16,12 @@ from ansible.module_utils.etcd_files import (
     RESTORED_AS,
     TEMPORARY,
     discard,
+    give_folder,
     has_log,
     ids_of,
     leftovers,
     make_directory,
     make_user,
-    own,
     put,
     read,
     remove_user,
@@ -217,24 +216,6 @@ class Data:
         """Whether what was restored under our token waits to be put in place."""
         return restored_as(os.path.join(self.staged, "member")) == self.token
 
-    def give_to_etcd(self, folder):
-        """Hands a folder with all that is in it to the user that runs etcd, and waits until the disk has it."""
-        for path, _folders, files, handle in os.fwalk(folder):
-            own(handle, 0o700, self.ids)
-            for name in files:
-                self.give_file(os.path.join(path, name), name, handle)
-        os.sync()
-
-    def give_file(self, path, name, folder):
-        """By handles: the user that runs etcd could put a link to somebody else's file in its place meanwhile."""
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise Refusal("no-file", "%s is no file, and etcd made none like it. Nothing was taken from it." % path)
-            own(handle, 0o600, self.ids)
-        finally:
-            os.close(handle)
-
 
 def kept_programs(config):
     """The folder of the etcd that a keeper runs; '' for any other configuration."""
@@ -361,7 +342,8 @@ def restore_beside(data):
         else:
             run_tool(data, data.module.params["snapshot"], [])
         put(os.path.join("restored", "member", RESTORED_AS), data.token, 0o600, data.ids)
-        data.give_to_etcd("restored")
+        give_folder("restored", data.ids)
+        os.sync()
         os.rename("restored", data.staged)
     finally:
         os.chdir("/")

@@ -47,10 +47,11 @@ options:
   action:
     description:
       - V(look) reports what differs, whether etcd runs, and who the members are by its word; it changes nothing.
+      - V(put) puts files in place, and no more.
       - V(converge) puts files in place and starts etcd where it does not run.
       - V(settle) waits until the member is healthy and marks the cluster as formed in its configuration.
       - V(restart) puts files in place, hands leadership over, restarts etcd and waits until it has caught up.
-    choices: [look, converge, settle, restart]
+    choices: [look, put, converge, settle, restart]
     required: true
     type: str
   state:
@@ -131,7 +132,7 @@ STATE = re.compile(r'(\bETCD_INITIAL_CLUSTER_STATE="?)(new|existing)')
 VENDOR_UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/usr/local/lib/systemd/system")
 FILE = {"path": {"type": "str"}, "content": {"type": "str"}, "restart": {"type": "bool", "default": False}}
 SPEC = {
-    "action": {"choices": ["look", "converge", "settle", "restart"], "required": True},
+    "action": {"choices": ["look", "put", "converge", "settle", "restart"], "required": True},
     "state": {"choices": ["new", "existing"], "default": "existing"},
     "settle": {"type": "bool", "default": False},
     "wanted": {
@@ -492,6 +493,15 @@ def members(host, attempts):
     return ""
 
 
+def put_files(host):
+    """Files in place, for a service that is to be started later."""
+    lines, _restart, diffs = host.drift("existing")
+    if not host.module.check_mode:
+        host.get_image()
+        host.write("existing")
+    return {"changed": bool(lines), "drift": lines, "diff": diffs}
+
+
 def converge(host):
     """Files in place, etcd started where it does not run, and, if asked, waited for.
 
@@ -548,7 +558,7 @@ def restart(host):
 def main():
     """Runs the action that the task asks for."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    actions = {"look": look, "converge": converge, "settle": settle, "restart": restart}
+    actions = {"look": look, "put": put_files, "converge": converge, "settle": settle, "restart": restart}
     answer(module, lambda: actions[module.params["action"]](Host(module)))
 
 

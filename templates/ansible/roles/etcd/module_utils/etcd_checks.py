@@ -113,7 +113,7 @@ def memory(running):
 
 def disk_speed(data_directory):
     """How long the slowest but one of a hundred small writes takes to reach the disk."""
-    folder = _nearest(data_directory)
+    folder = nearest(data_directory)
     path = os.path.join(folder, ".etcd-role-fsync-%d" % os.getpid())
     took = []
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -275,7 +275,7 @@ def _size(path):
         return 0  # etcd removes old logs
 
 
-def _nearest(path):
+def nearest(path):
     """The folder, or the nearest one above it that is there already."""
     while not os.path.isdir(path):
         path = os.path.dirname(path)
@@ -284,7 +284,7 @@ def _nearest(path):
 
 def free_bytes(path):
     """What users who are not root may still write there."""
-    return room_in(os.statvfs(_nearest(path)))
+    return room_in(os.statvfs(nearest(path)))
 
 
 def _left(free, path):

@@ -14,6 +14,8 @@ import stat
 import tempfile
 import time
 
+from ansible.module_utils.etcd_refusal import Refusal
+
 # etcd reads these only while its data directory is empty: a member with data needs no restart for them.
 BOOTSTRAP = re.compile(r"^.*\bETCD_INITIAL_(?:CLUSTER|CLUSTER_STATE|CLUSTER_TOKEN)=.*$", re.MULTILINE)
 
@@ -191,6 +193,25 @@ def own(path, mode, ids):
     """Corrects owner and mode."""
     os.chown(path, *ids)
     os.chmod(path, mode)
+
+
+def give_folder(folder, ids):
+    """Hands a member's data, with all that is in its folder, to a user."""
+    for path, _folders, files, handle in os.fwalk(folder):
+        own(handle, 0o700, ids)
+        for name in files:
+            _give_file(os.path.join(path, name), name, handle, ids)
+
+
+def _give_file(path, name, folder, ids):
+    """By handles: the user that runs etcd could put a link to somebody else's file in its place meanwhile."""
+    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Refusal("no-file", "%s is no file, and etcd made none like it. Nothing was taken from it." % path)
+        own(handle, 0o600, ids)
+    finally:
+        os.close(handle)
 
 
 def lies_ahead(path):

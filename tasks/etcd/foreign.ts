@@ -1,0 +1,170 @@
+// An etcd that something else has set up: how it was started, and what stands against taking it over. Pure.
+import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import { parse, stringify } from 'yaml'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { roleVariables } from '../core/config.ts'
+import { listed } from '../core/terminal.ts'
+import { leaves } from './certificates.ts'
+
+/** An etcd that runs on a host, as the role's module etcd_adopt reports it. */
+export interface RunningEtcd {
+  version: string
+  args: string[]
+  environment: Record<string, string>
+  /** Its configuration file; null where it has none. */
+  config: string | null
+  cwd: string
+  /** The systemd unit that runs it; '' for none. */
+  unit: string
+  container: boolean
+  /** Whether its data can be moved to where the role has them by a rename. */
+  movable: boolean
+  /** Other data that lie where the role has them; '' for none. */
+  in_the_way: string
+}
+
+/** What a host's etcd was set up with: its settings as ETCD_* variables, and the certificates that it serves. */
+export interface ForeignHost {
+  host: Host
+  etcd: RunningEtcd
+  settings: Record<string, string>
+  server?: X509Certificate | undefined
+  peer?: X509Certificate | undefined
+}
+
+/** The kinds of files that are fetched from a host, each named by the setting that has its path. */
+export const certificateSettings = {
+  'client-ca.crt': 'ETCD_TRUSTED_CA_FILE',
+  'server.crt': 'ETCD_CERT_FILE',
+  'server.key': 'ETCD_KEY_FILE',
+  'peer-ca.crt': 'ETCD_PEER_TRUSTED_CA_FILE',
+  'peer.crt': 'ETCD_PEER_CERT_FILE',
+  'peer.key': 'ETCD_PEER_KEY_FILE',
+} as const
+
+/** etcd's own word: where there is a configuration file, flags and variables are not heard (embed.ConfigFromFile). */
+export function settingsOf({ args, environment, config }: RunningEtcd): Record<string, string> {
+  if (config !== null) return fromFile(config)
+  return { ...environment, ...fromFlags(args) }
+}
+
+/** etcd's own default is a folder of its name where it was started. */
+export function dataOf({ etcd: { cwd }, settings }: ForeignHost): string {
+  const folder = settings.ETCD_DATA_DIR ?? `${settings.ETCD_NAME ?? 'default'}.etcd`
+  return folder.startsWith('/') ? folder : join(cwd, folder)
+}
+
+const variableOf = (flag: string): string => `ETCD_${flag.toUpperCase().replaceAll('-', '_')}`
+
+function fromFlags(args: string[]): Record<string, string> {
+  const settings: Record<string, string> = {}
+  args.forEach((word, index) => {
+    const [, flag, value] = /^--?([a-z][\w-]*)(?:=(.*))?$/s.exec(word) ?? []
+    const next = args[index + 1]
+    if (flag) settings[variableOf(flag)] = value ?? (next === undefined || next.startsWith('-') ? 'true' : next)
+  })
+  return settings
+}
+
+/** The file has what concerns TLS in two sections. */
+function fromFile(text: string): Record<string, string> {
+  const { 'client-transport-security': client, 'peer-transport-security': peer, ...others } = parse(text) ?? {}
+  const inPeer = Object.entries(peer ?? {}).map(([name, value]) => [`peer-${name}`, value] as const)
+  const all: (readonly [string, unknown])[] = [...Object.entries(others), ...Object.entries(client ?? {}), ...inPeer]
+  return Object.fromEntries(all.map(([name, value]) => [variableOf(name), String(value)]))
+}
+
+/** What is the service's own affair, or said by the data: it is not carried over. */
+const notCarried =
+  /^ETCD_(CONFIG_FILE|SSL_DIR|LOGGER|LOG_OUTPUTS|LOG_PACKAGE_LEVELS|ENABLE_PPROF|DEBUG|UNSUPPORTED_ARCH)$/
+
+/** The settings that the configuration must have, too, for the members to go on as they are. */
+export function carriedSettings(settings: Record<string, string>): Record<string, string> {
+  const { etcd_derived_environment: derived } = roleVariables()
+  const off = (name: string, value: string): boolean => name === 'ETCD_ENABLE_V2' && value === 'false'
+  return Object.fromEntries(
+    Object.entries(settings).filter(
+      ([name, value]) =>
+        !(name in derived) && !notCarried.test(name) && !/_(CERT|KEY|TRUSTED_CA)_FILE$/.test(name) && !off(name, value),
+    ),
+  )
+}
+
+/** What the configuration lacks of what the members have, as YAML; '' where it has all. */
+export function lackingIn(cluster: Cluster, hosts: ForeignHost[]): string {
+  if (hosts.length === 0) return ''
+  const carried = Object.assign({}, ...hosts.map(({ settings }) => carriedSettings(settings)))
+  const has = cluster.etcd.environment
+  const environment = Object.fromEntries(
+    Object.entries<string>(carried).filter(([name, value]) => String(has[name]) !== value),
+  )
+  const extraSans = [...new Set(hosts.flatMap(({ server }) => (server ? namesIn(server) : [])))].filter(
+    (name) => !leaves(cluster).some(({ sans }) => sans.includes(name)),
+  )
+  const clientPort = portOf(hosts[0]?.settings.ETCD_ADVERTISE_CLIENT_URLS, 2379)
+  const peerPort = portOf(hosts[0]?.settings.ETCD_INITIAL_ADVERTISE_PEER_URLS, 2380)
+  const etcd = {
+    ...(clientPort !== cluster.etcd.clientPort && { clientPort }),
+    ...(peerPort !== cluster.etcd.peerPort && { peerPort }),
+    ...(Object.keys(environment).length > 0 && { environment: { ...has, ...environment } }),
+  }
+  const lacks = {
+    ...(Object.keys(etcd).length > 0 && { etcd }),
+    ...(extraSans.length > 0 && { pki: { extraSans: [...cluster.pki.extraSans, ...extraSans] } }),
+  }
+  return Object.keys(lacks).length > 0 ? stringify(lacks).trim() : ''
+}
+
+const portOf = (urls: string | undefined, otherwise: number): number =>
+  Number(/:(\d+)\/?(?:,|$)/.exec(urls ?? '')?.[1] ?? otherwise)
+
+/** The DNS names and addresses that a certificate is for. */
+export const namesIn = ({ subjectAltName = '' }: X509Certificate): string[] =>
+  subjectAltName.split(', ').flatMap((entry) => {
+    const name = entry.replace(/^(DNS|IP Address):/, '')
+    return name === entry ? [] : [isIP(name) === 6 ? shortened(name) : name.toLowerCase()]
+  })
+
+/** node gives an IPv6 address in upper case, and whole. */
+const shortened = (address: string): string => new URL(`http://[${address}]`).hostname.slice(1, -1)
+
+/** What stands against taking the members over, a clause each: all at once, so that a person mends it in one go. */
+export function whyNotAdopted(cluster: Cluster, hosts: ForeignHost[]): string[] {
+  const versions = [...new Set(hosts.map(({ etcd }) => etcd.version))]
+  const asked = cluster.etcd.version
+  return [
+    ...hosts.flatMap((one) => whyNotOf(cluster, one).map((reason) => `${one.host.name}: ${reason}`)),
+    ...(versions.length > 1 ? [`the members run ${listed(versions)}: finish that upgrade first`] : []),
+    ...(asked && versions.length === 1 && versions[0] !== asked
+      ? [`they run etcd ${versions[0]}, and etcd.version asks for ${asked}: leave it out, and upgrade afterwards`]
+      : []),
+  ]
+}
+
+/** Who may not be stopped by us, what could not be undone, and settings that mean something else here. */
+function whyNotOf({ etcd: { clientPort } }: Cluster, one: ForeignHost): string[] {
+  const { host, etcd, settings, server, peer } = one
+  const { etcd_refused_environment: refused } = roleVariables()
+  const is = (name: string): string => settings[name] ?? ''
+  const harmful = Object.keys(settings).filter(
+    (name) => name in refused && is(name) !== '' && !['false', 'off'].includes(is(name)) && name !== 'ETCD_CONFIG_FILE',
+  )
+  const plain = ['ETCD_LISTEN_CLIENT_URLS', 'ETCD_LISTEN_PEER_URLS'].filter((name) => /http:/.test(is(name) || 'http:'))
+  const started = etcd.container ? 'runs in a container' : 'was not started by a systemd unit'
+  return [
+    ...(etcd.unit === '' || etcd.container ? [`etcd ${started}: only systemd's services can be taken over`] : []),
+    ...(plain.length > 0 ? [`it speaks plain http (${listed(plain)}): bring TLS to it before`] : []),
+    ...harmful.map((name) => `${name} is set, and must not be: ${refused[name]}`),
+    ...(is('ETCD_ENABLE_V2') === 'true' ? ['ETCD_ENABLE_V2 is on: etcd 3.6 has no v2 API, turn it off before'] : []),
+    ...(etcd.movable ? [] : [`${dataOf(one)} is on another file system than /var/lib/etcd is to be`]),
+    ...(etcd.in_the_way ? [`${etcd.in_the_way} holds other data, and is in the way`] : []),
+    ...(server?.checkIP(host.address) === undefined && plain.length === 0
+      ? [`the certificate of its client port ${clientPort} does not name its address ${host.address}`]
+      : []),
+    ...(peer?.checkIP(host.address) === undefined && plain.length === 0
+      ? [`the certificate of its peer port does not name its address ${host.address}`]
+      : []),
+  ]
+}

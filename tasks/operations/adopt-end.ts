@@ -1,0 +1,107 @@
+// The end of an adoption: certificates by our own authority, and the old authority gone.
+import { X509Certificate } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { inOrder } from '../core/pipeline.ts'
+import { recordCluster } from '../core/record.ts'
+import { confirm } from '../core/script.ts'
+import { listed } from '../core/terminal.ts'
+import { certificatesIn } from '../core/x509.ts'
+import { trustedAuthorities } from '../etcd/certificates.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as pki from '../pki/index.ts'
+import { anyPeer, oldAuthorities } from './adopt.ts'
+import { lookAtForeign } from './adopt-look.ts'
+import { prove, servedProof } from './authority-steps.ts'
+import { aroundRotateCa } from './clients.ts'
+import { lookFirst, refuseUnhealthy } from './guard.ts'
+import { sayDone } from './say.ts'
+import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
+
+/** Every certificate is issued by our authority. Clients go on with theirs, which the old one has signed. */
+export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
+  if (cluster.begun?.verb !== 'adopt')
+    throw new UsageError(`No adoption of ${cluster.name} is under way.`, {
+      hint: `See how the cluster is: ${command(cluster, 'status')}`,
+    })
+  const { foreign, half } = await lookAtForeign(cluster, undefined)
+  const left = [...half, ...foreign.map(({ host }) => host)].map(({ name }) => name)
+  if (left.length > 0)
+    throw new OperationError(`Not every member is taken over yet: ${listed(left)} is left.`, {
+      hint: `Go on: ${command(cluster, 'adopt')}`,
+    })
+  const question =
+    `Issue every certificate of ${cluster.name} by its new authority? Each member restarts once. Then there is no ` +
+    `way back to the old services. ${aroundRotateCa.needs(cluster)}`
+  if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const dropping = `then have the old authority trusted no longer: ${command(cluster, 'adopt --drop-old')}`
+  const after = [`you: ${aroundRotateCa.identify(cluster)}`, dropping]
+  if (!(await carryOutSteps(cluster, 'adopt --finish', [...issueSteps(cluster), told(...after)], plan))) return
+  const done = `${cluster.name} is ha-etcd's; it is verified. It trusts its old authority, too.`
+  sayDone(cluster, 'adopt', [done, ...after].join('\n'), { finished: true })
+}
+
+const issueSteps = (cluster: Cluster): Step[] => [
+  {
+    ...inOrder('Issue every certificate by the new authority', () => issue(cluster)),
+    would: ['issue every certificate by the new authority, which restarts nobody'],
+  },
+  {
+    ...inOrder('Let only members in at the peer port', () => etcdRole.tasks(cluster)),
+    would: ['restart one member after the other, which from then on lets only members in at its peer port'],
+  },
+  proveItWorks(cluster),
+  { title: 'Note that it is done', task: () => noteDone(cluster), would: [] },
+]
+
+/** Both authorities are trusted everywhere by now. The old certificates, and their keys, are of no use any more. */
+function issue(cluster: Cluster): ReturnType<typeof etcdRole.tasks> {
+  rmSync(cluster.paths.adopting, { recursive: true, force: true })
+  return [
+    ...pki.tasks(cluster),
+    ...etcdRole.tasks(cluster, { variables: anyPeer }),
+    {
+      title: 'Prove that every member serves its new certificates',
+      task: () => prove(cluster, () => servedProof(cluster)),
+    },
+  ]
+}
+
+function noteDone(cluster: Cluster): void {
+  cluster.begun = undefined
+  recordCluster(cluster)
+}
+
+/** The authorities that the members trusted before they were adopted are trusted no longer. */
+export async function dropOld(cluster: Cluster, plan: boolean): Promise<void> {
+  const old = readFileIfThere(oldAuthorities(cluster))
+  if (old === undefined)
+    throw new UsageError(`${cluster.name} trusts no authority of before its adoption.`, {
+      hint: `See what it trusts: ${command(cluster, 'certs')}`,
+    })
+  refuseUnhealthy(cluster, await lookFirst(cluster), {})
+  const question = `Trust the old authority of ${cluster.name} no longer? Clients with its certificates are refused.`
+  if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const steps: Step[] = [
+    {
+      title: 'Take the old authority out of ca.crt',
+      task: () => {
+        const left = certificatesIn(old).map((pem) => new X509Certificate(pem).fingerprint256)
+        const kept = trustedAuthorities(cluster).filter(({ fingerprint256 }) => !left.includes(fingerprint256))
+        writeFileAtomic(join(cluster.paths.certs, 'ca.crt'), kept.map(String).join(''), 0o644)
+      },
+    },
+    {
+      ...inOrder('Have every member trust ours alone', () => etcdRole.tasks(cluster)),
+      would: ['restart one member after the other'],
+    },
+    proveItWorks(cluster),
+    { title: 'Forget the old authority', task: () => rmSync(oldAuthorities(cluster), { force: true }), would: [] },
+  ]
+  if (!(await carryOutSteps(cluster, 'adopt --drop-old', steps, plan))) return
+  sayDone(cluster, 'adopt', `${cluster.name} trusts its own authority only.`, { dropped: true })
+}

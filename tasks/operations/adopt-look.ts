@@ -1,0 +1,269 @@
+// What adopting needs to know of a running cluster that something else has set up. Nothing is changed.
+import { X509Certificate } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { withScratch } from '../copies.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
+import { certificatesIn } from '../core/x509.ts'
+import { requireEtcd } from '../etcd/binaries.ts'
+import { attempt, isSignedBy } from '../etcd/certificates.ts'
+import { type Member, memberList } from '../etcd/etcdctl.ts'
+import { type Finding, refusal, sentenceOf } from '../etcd/findings.ts'
+import {
+  certificateSettings,
+  type ForeignHost,
+  lackingIn,
+  type RunningEtcd,
+  settingsOf,
+  whyNotAdopted,
+} from '../etcd/foreign.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as pki from '../pki/index.ts'
+import type { Observation } from '../plans/types.ts'
+import * as vms from '../vms/index.ts'
+import { lookFirst } from './guard.ts'
+
+/** A client certificate of a person's own, and its key: paths. */
+export interface ClientFiles {
+  certificate: string
+  key: string
+}
+
+/** What the role's module notes of a member that it takes over. */
+interface Kept {
+  id?: string
+  unit?: string
+  stopping?: boolean
+  taken?: boolean
+}
+interface Looked {
+  etcds: RunningEtcd[]
+  kept: Kept
+}
+
+export interface Found {
+  /** Those whose member is still under its old service. */
+  foreign: ForeignHost[]
+  /** Those where an earlier run was cut short. */
+  half: Host[]
+  version: string
+  /** The certificates that the members have now, below a folder as the role takes them. */
+  files: NewFile[]
+  seen: Observation
+  /** Members that are known by another peer URL than their host's here: their ids, by host. */
+  readdressed: Record<string, string>
+}
+
+/** @throws OperationError with everything that stands against it */
+export async function lookAtForeign(cluster: Cluster, client: ClientFiles | undefined): Promise<Found> {
+  return withScratch(cluster, async (folder) => {
+    const copy = await scratchOf(cluster, folder)
+    const looked = await lookAtHosts(copy)
+    const stageOf = ({ name }: Host): Stage => stageIn(cluster, looked.get(name))
+    const half = cluster.hosts.filter((host) => stageOf(host) === 'half')
+    const foreign = cluster.hosts.filter((host) => stageOf(host) === 'not').map((host) => foreignHost(host, looked))
+    const fetched = await fetchFiles(copy, folder, foreign)
+    refuse(cluster, whyNotAdopted(cluster, foreign), lackingIn(cluster, foreign))
+    const staged = readStaged(cluster)
+    const files = staged.length > 0 || foreign.length === 0 ? staged : arranged(foreign, fetched, client)
+    const asked = files.length > 0 ? await withTheirs(copy, files) : cluster
+    const seen = await lookFirst(asked)
+    refuse(cluster, obstacles(seen, half).map(sentenceOf), '')
+    const members = await memberList(asked)
+    refuse(cluster, strangers(seen, members, half), '')
+    const version = foreign[0]?.etcd.version ?? cluster.etcd.version ?? ''
+    return { foreign, half, version, files, seen, readdressed: readdressed(cluster, seen, members) }
+  })
+}
+
+/** How far a host's member is taken over. */
+type Stage = 'not' | 'half' | 'taken'
+
+/** What the role noted on the host stays there: it counts while this very adoption is under way. */
+function stageIn({ begun, life }: Cluster, { etcds, kept }: Looked = { etcds: [], kept: {} }): Stage {
+  if (!begun || kept.id !== life || !kept.stopping) return 'not'
+  return kept.taken && etcds.some(({ unit }) => unit === 'etcd-member') ? 'taken' : 'half'
+}
+
+/** The cluster with its state in a folder that is thrown away, and its hosts as Ansible reaches them. */
+async function scratchOf(cluster: Cluster, folder: string): Promise<Cluster> {
+  const [sshConfig, inventory] = [join(folder, 'ssh-config'), join(folder, 'inventory.yml')]
+  const paths = { ...cluster.paths, state: folder, certs: join(folder, 'certs'), sshConfig, inventory }
+  const etcd = { ...cluster.etcd, version: undefined, looksOnly: true, environment: {} }
+  const copy = { ...cluster, formed: undefined, etcd, paths, hosts: cluster.hosts.map((host) => ({ ...host })) }
+  await vms.note(copy)
+  for (const made of [paths.certs, join(folder, 'lock')]) mkdirSync(made, { mode: 0o700 })
+  await pki.ensureCertificates(copy) // of an authority that is thrown away: the role wants some
+  etcdRole.writeInventory(copy, await requireEtcd(copy))
+  return copy
+}
+
+async function lookAtHosts(copy: Cluster): Promise<Map<string, Looked>> {
+  const looked = new Map<string, Looked>()
+  await runPlaybook(copy, {
+    playbook: 'adopt',
+    variables: { etcd_adopt_action: 'look' },
+    onSaid: (host, said) => void looked.set(host, said as Looked),
+  })
+  return looked
+}
+
+/** @throws OperationError where none runs, or several do */
+function foreignHost(host: Host, looked: Map<string, Looked>): ForeignHost {
+  const { etcds = [] } = looked.get(host.name) ?? {}
+  const [etcd, another] = etcds
+  const no = (reason: string): OperationError =>
+    new OperationError(`${host.name}: ${reason}. Nothing was changed.`, {
+      hint: 'List in the configuration the hosts whose etcd is to be adopted; each must run one.',
+    })
+  if (!etcd) throw no('no etcd runs here')
+  if (another) throw no(`${etcds.length} etcds run here`)
+  return { host, etcd, settings: settingsOf(etcd) }
+}
+
+/** Reads the members' certificates and keys from the hosts; gives each host its own certificates. */
+async function fetchFiles(
+  copy: Cluster,
+  folder: string,
+  foreign: ForeignHost[],
+): Promise<Record<string, Record<string, string>>> {
+  if (foreign.length === 0) return {}
+  const wanted = foreign.map(({ host, etcd, settings }) => {
+    const paths = Object.entries(certificateSettings).flatMap(([name, setting]) => {
+      const path = settings[setting]
+      return path ? [[name, path.startsWith('/') ? path : join(etcd.cwd, path)]] : []
+    })
+    return [host.name, Object.fromEntries(paths)] as const
+  })
+  const there = join(folder, 'fetched')
+  await runPlaybook(copy, {
+    playbook: 'adopt',
+    limit: foreign.map(({ host }) => host.name),
+    variables: {
+      etcd_adopt_action: 'fetch',
+      etcd_adopt_files: Object.fromEntries(wanted),
+      etcd_fetch_directory: there,
+    },
+  })
+  const texts = wanted.map(([host, paths]) => [
+    host,
+    Object.fromEntries(Object.keys(paths).map((name) => [name, readFileSync(join(there, host, name), 'utf8')])),
+  ])
+  const fetched = Object.fromEntries(texts) as Record<string, Record<string, string>>
+  for (const one of foreign) {
+    one.server = readCertificate(fetched[one.host.name]?.['server.crt'])
+    one.peer = readCertificate(fetched[one.host.name]?.['peer.crt'])
+  }
+  return fetched
+}
+
+const readCertificate = (text = ''): X509Certificate | undefined => attempt(() => new X509Certificate(text))
+
+/** As the role takes them: ca.crt with all that is trusted, a pair of each kind for every host, and the client's. */
+function arranged(
+  foreign: ForeignHost[],
+  fetched: Record<string, Record<string, string>>,
+  client: ClientFiles | undefined,
+): NewFile[] {
+  const texts = Object.values(fetched)
+  const trusted = texts.flatMap((one) => certificatesIn(`${one['client-ca.crt'] ?? ''}\n${one['peer-ca.crt'] ?? ''}`))
+  const ofHosts = foreign.flatMap(({ host: { name } }) => {
+    const one = fetched[name] ?? {}
+    return [
+      ...pair(`${name}/server`, one['server.crt'], one['server.key']),
+      ...pair(`${name}/${name}`, one['peer.crt'], one['peer.key']),
+    ]
+  })
+  const own = client && pair('etcd-client', readFileSync(client.certificate, 'utf8'), readFileSync(client.key, 'utf8'))
+  return [
+    { path: 'ca.crt', content: `${[...new Set(trusted)].join('\n')}\n`, mode: 0o644 },
+    ...ofHosts,
+    ...(own ?? clientOf(texts)),
+  ]
+}
+
+const pair = (name: string, certificate = '', key = ''): NewFile[] => [
+  { path: `${name}.crt`, content: certificate, mode: 0o644 },
+  { path: `${name}.key`, content: key, mode: 0o600 },
+]
+
+/** A certificate of a member's that the members let in as a client's. */
+function clientOf(texts: Record<string, string>[]): NewFile[] {
+  const clientUse = '1.3.6.1.5.5.7.3.2'
+  const candidates = texts.flatMap((one) => {
+    const authorities = certificatesIn(one['client-ca.crt'] ?? one['peer-ca.crt'] ?? '').map(readCertificate)
+    return ['server', 'peer'].flatMap((kind) => {
+      const certificate = readCertificate(one[`${kind}.crt`])
+      const isClient = certificate && (certificate.keyUsage ?? [clientUse]).includes(clientUse)
+      const isTrusted = certificate && authorities.some((ca) => ca && isSignedBy(certificate, ca))
+      return isClient && isTrusted ? [pair('etcd-client', one[`${kind}.crt`], one[`${kind}.key`])] : []
+    })
+  })
+  if (candidates[0]) return candidates[0]
+  throw new OperationError('No certificate of the members is one that they let in as a client.', {
+    hint: 'Name a client certificate of this cluster: --client-cert FILE --client-key FILE',
+  })
+}
+
+/** What an earlier run has put aside. */
+function readStaged({ hosts, begun, paths: { adopting } }: Cluster): NewFile[] {
+  if (!begun || !existsSync(adopting)) return []
+  const names = ['etcd-client', ...hosts.flatMap(({ name }) => [`${name}/server`, `${name}/${name}`])]
+  const read = (name: string): string => readFileIfThere(join(adopting, name)) ?? ''
+  return [
+    { path: 'ca.crt', content: read('ca.crt'), mode: 0o644 },
+    ...names.flatMap((name) => pair(name, read(`${name}.crt`), read(`${name}.key`))),
+  ]
+}
+
+/** The cluster as its members let us in: with their certificates. */
+async function withTheirs(copy: Cluster, files: NewFile[]): Promise<Cluster> {
+  const { certs } = copy.paths
+  const ours = readFileSync(join(certs, 'ca.crt'), 'utf8')
+  const content = (file: NewFile): string => (file.path === 'ca.crt' ? ours + file.content : file.content)
+  await writeFilesAtomic(files.map((file) => ({ ...file, content: content(file), path: join(certs, file.path) })))
+  return copy
+}
+
+/** What adopting itself puts right, or is about; who the members are is judged by their ids. */
+const putRight: Finding['code'][] = [
+  ...(['other-name', 'other-client-url', 'other-peer-url', 'mixed-versions'] as const),
+  ...(['member-missing', 'stranger-member'] as const),
+]
+
+const obstacles = ({ findings }: Observation, stopped: Host[]): Finding[] =>
+  findings.filter(
+    ({ code, host }) =>
+      !putRight.includes(code) && !(code === 'member-down' && stopped.some(({ name }) => name === host)),
+  )
+
+/** Members that none of the hosts runs. */
+function strangers({ hosts }: Observation, members: Member[], stopped: Host[]): string[] {
+  const known = Object.values(hosts).map(({ answer }) => answer?.member)
+  return members
+    .filter(({ id, peerURLs }) => !known.includes(id) && !stopped.some(({ peerURL }) => peerURLs.includes(peerURL)))
+    .map(({ id, name, peerURLs }) => `member ${id} (${[name, ...peerURLs].join(', ')}) is on none of the hosts`)
+}
+
+function readdressed(cluster: Cluster, { hosts }: Observation, members: Member[]): Record<string, string> {
+  const ids = cluster.hosts.flatMap(({ name, peerURL }) => {
+    const member = members.find(({ id }) => id === hosts[name]?.answer?.member)
+    return member && !member.peerURLs.includes(peerURL) ? [[name, member.id]] : []
+  })
+  return Object.fromEntries(ids)
+}
+
+/** All at once: the first as the reason, the others below it. @throws OperationError where there is one */
+function refuse(cluster: Cluster, reasons: string[], lacks: string): void {
+  const [first, ...others] = [...reasons, ...(lacks ? ['the configuration lacks settings that the members have'] : [])]
+  if (first === undefined) return
+  const more = [
+    ...others.map((reason) => `Also: ${reason}.`),
+    ...(lacks ? [`Add to the configuration:\n${lacks}`] : []),
+  ]
+  const error = refusal(cluster, { code: 'not-adoptable', reason: first })
+  throw new OperationError(error.message, { ...error.more, ...(more.length > 0 && { output: more.join('\n') }) })
+}

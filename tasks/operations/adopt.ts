@@ -1,0 +1,178 @@
+// adopt: a running cluster that something else has set up goes on as one of ours, and serves all the while.
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { readFileIfThere, writeFileIfChanged, writeFilesAtomic } from '../core/files.ts'
+import { titled } from '../core/pipeline.ts'
+import { recordCluster } from '../core/record.ts'
+import { run } from '../core/run.ts'
+import { confirm } from '../core/script.ts'
+import { listed } from '../core/terminal.ts'
+import { call } from '../etcd/etcdctl.ts'
+import { dataOf } from '../etcd/foreign.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+import { requirePrograms } from '../etcd/required-programs.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as pki from '../pki/index.ts'
+import { inOrderOfRisk } from '../plans/in-turn.ts'
+import * as vms from '../vms/index.ts'
+import { type ClientFiles, type Found, lookAtForeign } from './adopt-look.ts'
+import { bringBack, isMadeByUs } from './bring-back.ts'
+import { aroundRotateCa } from './clients.ts'
+import { lookFirst } from './guard.ts'
+import { sayDone } from './say.ts'
+import { carryOutSteps, type Step, told } from './steps.ts'
+
+/** Until every member has certificates of ours, any client's certificate may speak raft, as before. */
+export const anyPeer = { etcd_peer_common_name: '' }
+
+/**
+ * Looks, asks, takes one member after the other; with their old certificates, so that clients notice nothing. Run again
+ * after a kill, it goes on.
+ */
+export async function adopt(cluster: Cluster, client: ClientFiles | undefined, plan: boolean): Promise<void> {
+  if (isOurs(cluster)) return sayDone(cluster, 'adopt', `${cluster.name} is ha-etcd's already.`, { adopted: [] })
+  const found = await lookAtForeign(cluster, client)
+  if (isMadeByUs(found)) return bringBack(cluster, found, plan)
+  const names = cluster.hosts.map(({ name }) => name)
+  const { version } = found
+  const question =
+    `Adopt the etcd ${version} of ${listed(names)} as ${cluster.name}? Each member restarts once, one at a time. ` +
+    `It can be taken back: ${command(cluster, 'adopt --back')}.`
+  if (!plan && !cluster.begun && !(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const goOn = `then go on: ${command(cluster, 'adopt --finish')}`
+  const steps = [...takeSteps(cluster, found), told(`you: ${aroundRotateCa.trust(cluster)}`, goOn)]
+  if (!(await carryOutSteps(cluster, 'adopt', steps, plan))) return
+  const done = `All members of ${cluster.name} run as ha-etcd's, with etcd ${version} and their old certificates.`
+  const next = `Now ${aroundRotateCa.trust(cluster)}; ${goOn}`
+  sayDone(cluster, 'adopt', `${done}\n${next}`, { adopted: names, version, finished: false })
+}
+
+const isOurs = ({ recorded, begun }: Cluster): boolean => recorded && begun?.verb !== 'adopt'
+
+/** The members with the certificates that they had, as the role takes them. */
+const asBefore = (cluster: Cluster): Cluster => ({
+  ...cluster,
+  paths: { ...cluster.paths, certs: cluster.paths.adopting },
+})
+
+function takeSteps(cluster: Cluster, found: Found): Step[] {
+  const order = inOrderOfRisk(
+    found.seen,
+    [...found.half, ...found.foreign.map(({ host }) => host)].map(({ name }) => name),
+  )
+  return [
+    { title: `Get etcd ${found.version}`, task: () => requirePrograms(cluster, found.version), would: [] },
+    {
+      title: "Make an authority, and take the members' certificates",
+      task: () => begin(cluster, found),
+      would: ['make an authority of our own, which every member is to trust beside the old one'],
+    },
+    ...Object.entries(found.readdressed).map(([name, id]) => readdress(cluster, hostNamed(cluster, name), id)),
+    ...order.map((name) => takeOver(cluster, found, name)),
+  ]
+}
+
+/** From here on the record says what is under way; nothing on the hosts has changed. */
+async function begin(cluster: Cluster, { files, version }: Found): Promise<void> {
+  cluster.etcd.version = version
+  cluster.begun ??= { verb: 'adopt' }
+  cluster.formed = true
+  await vms.note(cluster)
+  if (cluster.recorded) return
+  await pki.ensureCertificates({ ...cluster, formed: undefined })
+  const { adopting, certs } = cluster.paths
+  const old = files.find(({ path }) => path === 'ca.crt')?.content ?? ''
+  writeFileIfChanged(oldAuthorities(cluster), old, 0o644)
+  const ours = readFileIfThere(join(certs, 'ca.crt')) ?? ''
+  const both = ours.includes(old) ? ours : ours + old
+  writeFileIfChanged(join(certs, 'ca.crt'), both, 0o644)
+  const staged = files.map((file) => (file.path === 'ca.crt' ? { ...file, content: both } : file))
+  await writeFilesAtomic(staged.map((file) => ({ ...file, path: join(adopting, file.path) })))
+  recordCluster(cluster)
+}
+
+/** What the members trusted before, and clients may still need. */
+export const oldAuthorities = ({ paths }: Cluster): string => join(paths.certs, 'adopted-ca.crt')
+
+/** Whether certificates were issued anew, so that the old ones were thrown away. */
+export const hasLeftOld = ({ recorded, paths }: Cluster): boolean => recorded && !existsSync(paths.adopting)
+
+const readdress = (cluster: Cluster, { name, peerURL }: Host, id: string): Step => ({
+  title: `Have ${name} known by its peer URL ${peerURL}`,
+  task: async () => void (await call(asBefore(cluster), ['member', 'update', id, `--peer-urls=${peerURL}`], {})),
+})
+
+function takeOver(cluster: Cluster, { foreign }: Found, name: string): Step {
+  const one = foreign.find(({ host }) => host.name === name)
+  // Of one that is half taken over its host has a note.
+  const old = one ? { unit: one.etcd.unit, data_directory: dataOf(one) } : { unit: '', data_directory: '/' }
+  const from = one
+    ? `: end ${old.unit}.service, move its data from ${old.data_directory}, go on as etcd-member.service`
+    : ''
+  return {
+    ...titled(`Take ${name} over`, async (onTask) => {
+      await act(cluster, 'take', name, { etcd_adopt_old: { [name]: old } }, onTask)
+      run().changes.push(`took ${name} over`)
+      return `Take ${name} over`
+    }),
+    would: [`take ${name} over${from}; where it does not start, give it back`],
+  }
+}
+
+/** Runs an act of the role's on one host, with the certificates that it had. */
+async function act(
+  cluster: Cluster,
+  action: 'take' | 'back',
+  host: string,
+  more: object,
+  onTask: (name: string) => void,
+): Promise<void> {
+  const copy = asBefore(cluster)
+  await etcdRole.prepare(copy)
+  await runPlaybook(copy, {
+    playbook: 'adopt',
+    limit: [host],
+    variables: { ...anyPeer, etcd_adopt_action: action, etcd_adopt_id: cluster.life ?? '', ...more },
+    onTask,
+  })
+}
+
+/** Every member that was taken over goes back to its old service. @throws UsageError where nothing can be taken back */
+export async function giveBack(cluster: Cluster): Promise<void> {
+  if (cluster.begun?.verb !== 'adopt' || hasLeftOld(cluster))
+    throw new UsageError(
+      cluster.begun?.verb === 'adopt'
+        ? 'There is no way back: the members have certificates of the new authority.'
+        : `No adoption of ${cluster.name} is under way.`,
+      { hint: `Go on: ${command(cluster, 'adopt')}` },
+    )
+  if (!(await confirm(`Give the members of ${cluster.name} back to their old services, one at a time?`)))
+    throw new OperationError('Nothing was changed.')
+  const order = inOrderOfRisk(
+    await lookFirst(asBefore(cluster)),
+    cluster.hosts.map(({ name }) => name),
+  )
+  const steps: Step[] = [
+    ...order.map((name) => ({
+      ...titled(`Give ${name} back`, async (onTask) => {
+        await act(cluster, 'back', name, {}, onTask)
+        await lookFirst(asBefore(cluster))
+        return `Give ${name} back to its old service`
+      }),
+    })),
+    {
+      title: 'Forget the adoption',
+      task: () => {
+        for (const path of ['record', 'inventory', 'adopting', 'sshConfig'] as const)
+          rmSync(cluster.paths[path], { recursive: true, force: true })
+      },
+    },
+  ]
+  await carryOutSteps(cluster, 'adopt --back', steps, false)
+  sayDone(cluster, 'adopt', 'Every member runs under its old service again, with its old certificates.', {
+    givenBack: cluster.hosts.map(({ name }) => name),
+  })
+}

@@ -1,0 +1,133 @@
+// Clusters that other people set up go on as ours, on hosts under systemd and over ssh, while clients write and read.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parse, stringify } from 'yaml'
+import '../support/own-ansible.ts'
+import type { Cluster } from '../../tasks/core/cluster.ts'
+import { clientsOf, setUpByHand } from '../support/foreign.ts'
+import { listHosts, startHosts, type TestHosts, untilListens } from '../support/hosts.ts'
+import { underLoad } from '../support/load.ts'
+import { type Outcome, testHome } from '../support/verbs.ts'
+import { etcdOf } from '../support/versions.ts'
+
+const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
+const older = await etcdOf('3.5.33')
+const byHand = join(home.path, 'by-hand')
+let machines: TestHosts
+let clients: Cluster
+
+const manner = { unit: 'my-etcd', data: '/srv/etcd/data', certs: '/srv/etcd/pki', user: 'keeper', apart: true }
+
+test.before(async () => {
+  const image = process.env.TEST_IMAGE
+  if (!image || !older) throw new Error('TEST_IMAGE names no image: run this with npm run test:e2e.')
+  machines = await startHosts(image, 3)
+  const more = { 'quota-backend-bytes': '4294967296' }
+  clients = await setUpByHand(machines, 3, older.folder, byHand, { ...manner, more })
+  listHosts(home.path, machines, 3, { binaries: older.folder })
+})
+test.after(() => machines?.remove())
+
+const passed = async (...words: [string, ...string[]]): Promise<Outcome> => {
+  const outcome = await home.verb(...words)
+  assert.is(outcome.exitCode, 0, outcome.stderr + outcome.stdout)
+  return outcome
+}
+const failed = async (...words: [string, ...string[]]): Promise<string> => {
+  const { exitCode, stderr } = await home.verb(...words)
+  assert.is(exitCode, 1, stderr)
+  return stderr
+}
+/** Of each host whether the old unit is active, and ours. */
+const units = (): Promise<string[]> =>
+  Promise.all(
+    machines.hosts.map(async ({ name }) =>
+      (await machines.on(name, 'systemctl is-active my-etcd etcd-member || true')).replace('\n', ' '),
+    ),
+  )
+
+test('what the configuration lacks of the members settings is named at once, and nothing is touched', async () => {
+  const stderr = await failed('adopt', '--plan')
+  assert.match(stderr, 'ETCD_QUOTA_BACKEND_BYTES: "4294967296"')
+  assert.match(stderr, 'etcd-0.example')
+  const config = parse(readFileSync(join(home.path, 'cluster.yaml'), 'utf8'))
+  const etcd = { ...config.etcd, environment: { ETCD_QUOTA_BACKEND_BYTES: 4294967296 } }
+  const pki = { extraSans: ['etcd-0.example', 'etcd-1.example', 'etcd-2.example'] }
+  writeFileSync(join(home.path, 'cluster.yaml'), stringify({ ...config, etcd, pki }))
+  const { stdout } = await passed('adopt', '--plan')
+  assert.match(stdout, 'take master01 over: end my-etcd.service')
+  assert.equal(await units(), ['active inactive', 'active inactive', 'active inactive'])
+})
+
+test('a member that does not start as ours is given back, and all goes on', async () => {
+  // the role's etcd listens there, too
+  await machines.on(
+    'master02',
+    `python3 -m http.server --bind 127.0.0.1 4001 >/dev/null 2>&1 & echo $! > /tmp/pid; ${untilListens(4001)}`,
+  )
+  const stderr = await underLoad(clients, () => failed('adopt', '--yes'), 'given back')
+  assert.match(stderr, /master02: etcd does not stay up here/)
+  assert.is((await units())[1], 'active inactive')
+  assert.match(await failed('up', '--yes'), 'The adoption of etcd-cluster-1 is half done')
+  await machines.on('master02', 'kill $(cat /tmp/pid)')
+})
+
+test('adopt --back gives every member back to its old service, as it was', async () => {
+  await underLoad(clients, () => passed('adopt', '--back', '--yes'), 'taken back')
+  assert.equal(await units(), ['active inactive', 'active inactive', 'active inactive'])
+  const left = 'ls -d /etc/ssl/etcd /etc/systemd/system/etcd-member* /var/lib/etcd/member /var/lib/etcd.adopted || true'
+  assert.is(await machines.on('master01', `(${left}) 2>/dev/null; stat -c %U /srv/etcd/data/member`), 'keeper')
+})
+
+test('adopt takes one member after the other, and clients notice nothing', async () => {
+  await underLoad(clients, () => passed('adopt', '--yes'), 'adopted')
+  assert.equal(await units(), ['inactive active', 'inactive active', 'inactive active'])
+})
+
+test('finish has every certificate issued by our authority, while clients have their old ones', async () => {
+  const both = clientsOf(machines, 3, byHand, ['clients-ca.crt', join(home.path, 'certs/etcd-cluster-1/ca.crt')])
+  await underLoad(both, () => passed('adopt', '--finish', '--yes'), 'finished')
+  const verified = await passed('verify')
+  assert.match(verified.stdout, 'All 16 checks pass')
+  const again = await passed('up')
+  assert.match(again.stdout, 'nothing had to be changed')
+})
+
+test('the old authority goes, and with it its clients', async () => {
+  await underLoad(home, () => passed('adopt', '--drop-old', '--yes'), 'old authority dropped')
+  assert.match((await passed('verify')).stdout, 'All 16 checks pass')
+})
+
+test('a machine that has nothing but the list of hosts takes the cluster up again', async () => {
+  for (const folder of ['certs', '.cluster']) rmSync(join(home.path, folder), { recursive: true })
+  assert.match((await passed('adopt', '--yes')).stdout, 'bring a new authority in')
+  assert.match((await passed('up')).stdout, 'nothing had to be changed')
+  assert.match((await passed('adopt', '--yes')).stdout, "is ha-etcd's already")
+})
+
+test("the original write-up's role left a unit and a drop-in of the very names that ours have", async () => {
+  await passed('down', '--yes', '--purge')
+  const latest = await etcdOf('3.6.14')
+  if (!latest) throw new Error('etcd 3.6.14 cannot be had here.')
+  const theirs = { unit: 'etcd-member', data: '/var/lib/etcd', certs: '/etc/ssl/etcd', user: 'root', apart: false }
+  const folder = join(home.path, 'original')
+  const dropIn = '40-cluster-ips.conf'
+  clients = await setUpByHand(machines, 3, latest.folder, folder, {
+    ...theirs,
+    dropIn,
+    more: { 'ssl-dir': theirs.certs },
+  })
+  const config = parse(readFileSync(join(home.path, 'cluster.yaml'), 'utf8'))
+  writeFileSync(join(home.path, 'cluster.yaml'), stringify({ ...config, etcd: {} }))
+  await underLoad(clients, () => passed('adopt', '--yes'), 'adopted, same names')
+  await underLoad(clients, () => passed('adopt', '--back', '--yes'), 'taken back, same names')
+  assert.match(await machines.on('master01', 'systemctl cat etcd-member'), 'etcd by hand')
+  await underLoad(clients, () => passed('adopt', '--yes'), 'adopted again, same names')
+  const both = clientsOf(machines, 3, folder, ['clients-ca.crt', join(home.path, 'certs/etcd-cluster-1/ca.crt')])
+  await underLoad(both, () => passed('adopt', '--finish', '--yes'), 'finished, same names')
+  assert.match((await passed('verify')).stdout, 'All 16 checks pass')
+})
+
+test.run()

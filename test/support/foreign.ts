@@ -1,0 +1,138 @@
+// Clusters of etcd as other people set them up by hand: systemd, openssl, names and folders of their own.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from '../../tasks/core/cluster.ts'
+import type { TestHosts } from './hosts.ts'
+
+/** What differs between those that people make. */
+export interface Manner {
+  /** The unit, the data directory and the folder of certificates on a host, and the user that runs etcd. */
+  unit: string
+  data: string
+  certs: string
+  user: string
+  /** Whether peers have an authority of their own. */
+  apart: boolean
+  /** The drop-in that has the settings as variables; '' for flags in the unit. */
+  dropIn?: string
+  /** Settings besides. */
+  more?: Record<string, string>
+}
+
+const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' })
+
+/** An authority with RSA keys, as many write-ups make it. */
+function authority(folder: string, name: string): void {
+  const subject = ['-subj', `/CN=${name}`]
+  const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.crt`)]
+  openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '365', ...subject, ...files)
+}
+
+function leaf(folder: string, name: string, ca: string, sans: string[]): void {
+  const at = (file: string): string => join(folder, file)
+  openssl(
+    'req',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-subj',
+    `/CN=${name}`,
+    '-keyout',
+    at(`${name}.key`),
+    '-out',
+    at('csr'),
+  )
+  const names = sans.length > 0 ? `subjectAltName=${sans.join(',')}\n` : ''
+  writeFileSync(at('ext'), `${names}extendedKeyUsage=serverAuth,clientAuth\n`)
+  const signer = ['-CA', at(`${ca}.crt`), '-CAkey', at(`${ca}.key`), '-CAcreateserial', '-days', '365']
+  openssl('x509', '-req', '-in', at('csr'), ...signer, '-extfile', at('ext'), '-out', at(`${name}.crt`))
+}
+
+/** Sets etcd up on the first `count` hosts, and waits until it serves. @returns it as its clients see it */
+export async function setUpByHand(
+  machines: TestHosts,
+  count: number,
+  programs: string,
+  folder: string,
+  { unit, data, certs, user, apart, dropIn = '', more = {} }: Manner,
+): Promise<Cluster> {
+  const hosts = machines.hosts.slice(0, count)
+  mkdirSync(folder)
+  authority(folder, 'clients-ca')
+  if (apart) authority(folder, 'peers-ca')
+  const peersCa = apart ? 'peers-ca' : 'clients-ca'
+  leaf(folder, 'etcd-client', 'clients-ca', [])
+  const initial = hosts.map(({ address }, index) => `node-${index}=https://${address}:2380`).join(',')
+  await Promise.all(
+    hosts.map(async ({ name, address }, index) => {
+      for (const [kind, ca] of [
+        ['server', 'clients-ca'],
+        ['peer', peersCa],
+      ] as const)
+        leaf(folder, `${name}-${kind}`, ca, [`IP:${address}`, 'IP:127.0.0.1', `DNS:etcd-${index}.example`])
+      await machines.on(
+        name,
+        `mkdir -p ${certs} ${data} /opt/etcd; chmod 700 ${data}; id ${user} || useradd -r ${user}`,
+      )
+      for (const program of ['etcd', 'etcdctl'])
+        await machines.copy(name, join(programs, program), `/opt/etcd/${program}`)
+      const files = { 'ca.pem': 'clients-ca.crt', 'peers.pem': `${peersCa}.crt` }
+      const own = ['server', 'peer'].flatMap((kind) =>
+        ['crt', 'key'].map((end) => [`${kind}.${end}`, `${name}-${kind}.${end}`]),
+      )
+      for (const [there, here] of [...Object.entries(files), ...own])
+        await machines.copy(name, join(folder, here as string), `${certs}/${there}`)
+      const settings = {
+        ...{ name: `node-${index}`, 'data-dir': data, 'initial-cluster-token': 'by-hand' },
+        ...{ 'listen-peer-urls': `https://${address}:2380`, 'initial-advertise-peer-urls': `https://${address}:2380` },
+        ...{ 'listen-client-urls': 'https://0.0.0.0:2379', 'advertise-client-urls': `https://${address}:2379` },
+        ...{ 'initial-cluster': initial, 'initial-cluster-state': 'new' },
+        ...{ 'client-cert-auth': 'true', 'trusted-ca-file': `${certs}/ca.pem` },
+        ...{ 'cert-file': `${certs}/server.crt`, 'key-file': `${certs}/server.key` },
+        ...{ 'peer-client-cert-auth': 'true', 'peer-trusted-ca-file': `${certs}/peers.pem` },
+        ...{ 'peer-cert-file': `${certs}/peer.crt`, 'peer-key-file': `${certs}/peer.key` },
+        ...more,
+      }
+      const words = Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`)
+      const variables = Object.entries(settings).map(
+        ([flag, value]) => `Environment="ETCD_${flag.toUpperCase().replaceAll('-', '_')}=${value}"`,
+      )
+      const service = [
+        '[Unit]\nDescription=etcd by hand\n[Service]\nType=notify\nRestart=always',
+        `User=${user}`,
+        `ExecStart=/opt/etcd/etcd ${dropIn ? '' : words.join(' \\\n  ')}`,
+        '[Install]\nWantedBy=multi-user.target',
+      ]
+      const path = join(folder, `${name}.service`)
+      writeFileSync(path, `${service.join('\n')}\n`)
+      await machines.copy(name, path, `/etc/systemd/system/${unit}.service`)
+      if (dropIn) {
+        const at = `/etc/systemd/system/${unit}.service.d`
+        writeFileSync(`${path}.conf`, `[Service]\n${variables.join('\n')}\n`)
+        await machines.on(name, `mkdir -p ${at}`)
+        await machines.copy(name, `${path}.conf`, `${at}/${dropIn}`)
+      }
+      await machines.on(name, `chown -R ${user}: ${certs} ${data}; systemctl daemon-reload; systemctl enable ${unit}`)
+    }),
+  )
+  await Promise.all(hosts.map(({ name }) => machines.on(name, `systemctl start ${unit}`)))
+  return clientsOf(machines, count, folder, ['clients-ca.crt'])
+}
+
+/** The cluster as clients see it that trust these authorities' files, in a folder of certificates of their own. */
+export function clientsOf(machines: TestHosts, count: number, folder: string, trusted: string[]): Cluster {
+  const certs = join(folder, `view-${trusted.length}`)
+  mkdirSync(certs, { recursive: true })
+  for (const end of ['crt', 'key']) execFileSync('cp', [join(folder, `etcd-client.${end}`), certs])
+  const all = trusted.map((name) => execFileSync('cat', [name.startsWith('/') ? name : join(folder, name)]).toString())
+  writeFileSync(join(certs, 'ca.crt'), all.join(''))
+  const hosts = machines.hosts.slice(0, count).map(({ name, address }) => ({
+    name,
+    address,
+    clientURL: `https://${address}:2379`,
+    peerURL: `https://${address}:2380`,
+  }))
+  const [etcd, paths] = [{ clientPort: 2379 }, { certs }]
+  return { name: 'by-hand', hosts, etcd, paths } as Cluster
+}

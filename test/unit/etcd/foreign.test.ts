@@ -1,0 +1,138 @@
+// What an etcd of somebody else's was set up with, and what stands against taking it over.
+import { X509Certificate } from 'node:crypto'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { issueLeaf, makeAuthority, makeKeyPair } from '../../../tasks/core/x509.ts'
+import {
+  carriedSettings,
+  type ForeignHost,
+  lackingIn,
+  namesIn,
+  type RunningEtcd,
+  settingsOf,
+  whyNotAdopted,
+} from '../../../tasks/etcd/foreign.ts'
+import { testCluster } from '../../support/cluster.ts'
+
+const cluster = testCluster()
+const [host = cluster.hosts[0]] = cluster.hosts
+const keys = await makeKeyPair('ecdsa-p256')
+const authority = await makeAuthority(keys, { organization: 'them', commonName: 'ca' }, 30)
+async function certificateOf(sans: string[]): Promise<X509Certificate> {
+  const subject = { organization: 'them', commonName: 'node' }
+  return new X509Certificate(
+    await issueLeaf(authority, keys.publicKey, { ...subject, sans, usages: ['serverAuth'], ends: 30 }),
+  )
+}
+
+const running = (more: Partial<RunningEtcd> = {}): RunningEtcd => ({
+  version: '3.5.33',
+  args: [],
+  environment: {},
+  config: null,
+  cwd: '/',
+  unit: 'etcd',
+  container: false,
+  movable: true,
+  in_the_way: '',
+  ...more,
+})
+
+const tls = {
+  ETCD_LISTEN_CLIENT_URLS: 'https://10.0.0.101:2379',
+  ETCD_LISTEN_PEER_URLS: 'https://10.0.0.101:2380',
+}
+
+test('flags count more than variables, and a configuration file is heard alone', () => {
+  const environment = { ETCD_NAME: 'a', ETCD_DATA_DIR: '/data' }
+  const args = ['--name=b', '--client-cert-auth', '--quota-backend-bytes', '1', '-log-level=warn']
+  assert.equal(settingsOf(running({ environment, args })), {
+    ETCD_NAME: 'b',
+    ETCD_DATA_DIR: '/data',
+    ETCD_CLIENT_CERT_AUTH: 'true',
+    ETCD_QUOTA_BACKEND_BYTES: '1',
+    ETCD_LOG_LEVEL: 'warn',
+  })
+  const config =
+    'name: c\nclient-transport-security:\n  cert-file: /s.crt\npeer-transport-security:\n  cert-file: /p.crt\n'
+  assert.equal(settingsOf(running({ environment, args, config })), {
+    ETCD_NAME: 'c',
+    ETCD_CERT_FILE: '/s.crt',
+    ETCD_PEER_CERT_FILE: '/p.crt',
+  })
+})
+
+test('what the role derives, the paths of certificates and where the log goes are not carried over', () => {
+  const own = { ETCD_QUOTA_BACKEND_BYTES: '1', ETCD_HEARTBEAT_INTERVAL: '500' }
+  const others = { ETCD_NAME: 'a', ETCD_CERT_FILE: '/s.crt', ETCD_LOGGER: 'zap', ETCD_ENABLE_V2: 'false' }
+  assert.equal(carriedSettings({ ...own, ...others }), own)
+})
+
+const certificate = await certificateOf([host?.address ?? '', 'etcd-a.example'])
+const foreign = (more: Partial<ForeignHost> = {}, etcd: Partial<RunningEtcd> = {}): ForeignHost => {
+  if (!host) throw new Error('no host')
+  return { host, etcd: running(etcd), settings: tls, server: certificate, peer: certificate, ...more }
+}
+
+test('the configuration is told all that it lacks, as YAML', async () => {
+  const settings = {
+    ...tls,
+    ETCD_QUOTA_BACKEND_BYTES: '8',
+    ETCD_ADVERTISE_CLIENT_URLS: 'https://10.0.0.101:12379',
+    ETCD_INITIAL_ADVERTISE_PEER_URLS: 'https://10.0.0.101:2380',
+  }
+  const lacks = lackingIn(cluster, [foreign({ settings })])
+  assert.is(
+    lacks,
+    'etcd:\n  clientPort: 12379\n  environment:\n    ETCD_QUOTA_BACKEND_BYTES: "8"\n' +
+      'pki:\n  extraSans:\n    - etcd-a.example',
+  )
+  const named = { ...cluster, pki: { ...cluster.pki, extraSans: ['etcd-a.example'] } }
+  assert.is(lackingIn(named, [foreign()]), '')
+})
+
+test('nothing stands against a member of systemd with certificates for its address', async () => {
+  assert.equal(whyNotAdopted(cluster, [foreign()]), [])
+})
+
+const refusals: [what: string, more: Partial<ForeignHost>, etcd: Partial<RunningEtcd>, why: RegExp][] = [
+  ['no unit', {}, { unit: '' }, /^master01: etcd was not started by a systemd unit/],
+  ['a container', {}, { unit: 'kubelet', container: true }, /runs in a container/],
+  [
+    'plain http',
+    { settings: { ...tls, ETCD_LISTEN_PEER_URLS: 'http://10.0.0.101:2380' } },
+    {},
+    /speaks plain http \(ETCD_LISTEN_PEER_URLS\)/,
+  ],
+  ['no urls', { settings: {} }, {}, /plain http \(ETCD_LISTEN_CLIENT_URLS and ETCD_LISTEN_PEER_URLS\)/],
+  ['a log elsewhere', { settings: { ...tls, ETCD_WAL_DIR: '/wal' } }, {}, /ETCD_WAL_DIR is set, and must not be: /],
+  ['no fsync', { settings: { ...tls, ETCD_UNSAFE_NO_FSYNC: 'true' } }, {}, /acknowledged writes would be lost/],
+  ['v2', { settings: { ...tls, ETCD_ENABLE_V2: 'true' } }, {}, /ETCD_ENABLE_V2 is on/],
+  ['another disk', {}, { movable: false }, /on another file system/],
+  ['other data', {}, { in_the_way: '/var/lib/etcd/member' }, /holds other data/],
+  ['no certificate', { server: undefined }, {}, /client port 2379 does not name its address/],
+  ['no peer certificate', { peer: undefined }, {}, /peer port does not name its address/],
+]
+for (const [what, more, etcd, why] of refusals)
+  test(`refused: ${what}`, async () => {
+    const said = whyNotAdopted(cluster, [foreign(more, etcd)])
+    assert.is(said.length, 1, said.join('\n'))
+    assert.match(said[0] ?? '', why)
+  })
+
+test('members of two versions, and another version than is asked for, are refused', async () => {
+  const mixed = [foreign(), foreign({}, { version: '3.6.14' })]
+  assert.equal(whyNotAdopted(cluster, mixed), ['the members run 3.5.33 and 3.6.14: finish that upgrade first'])
+  const asked = { ...cluster, etcd: { ...cluster.etcd, version: '3.6.14' } }
+  assert.match(whyNotAdopted(asked, [foreign()])[0] ?? '', 'leave it out, and upgrade afterwards')
+})
+
+test('names of a certificate are as people write them', async () => {
+  assert.equal(namesIn(await certificateOf(['FD00::A', 'Host.example', '10.0.0.1'])).sort(), [
+    '10.0.0.1',
+    'fd00::a',
+    'host.example',
+  ])
+})
+
+test.run()
