@@ -1,0 +1,85 @@
+// auth: etcd's own authentication, on and off. Users are known by their certificates' common names, without passwords.
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { run } from '../core/run.ts'
+import { confirm } from '../core/script.ts'
+import { commonNames } from '../etcd/certificates.ts'
+import { call, etcdctl } from '../etcd/etcdctl.ts'
+import { lastWords } from '../etcd/etcdctl-output.ts'
+import { openGateway } from '../etcd/gateway.ts'
+import { isOff } from '../etcd/through-etcdctl.ts'
+import { requireHealthy } from './guard.ts'
+import { sayDone } from './say.ts'
+import { carryOutSteps, proveItWorks, type Step } from './steps.ts'
+
+interface Users {
+  users?: string[]
+}
+interface Roles {
+  roles?: string[]
+}
+
+/** Who must be there before it is on: etcd wants a user root, and our own certificate's user does its work here. */
+const users = ['root', commonNames.client]
+
+/** Turns it on or off; either may be asked for again. @throws OperationError where the cluster is not healthy */
+export async function auth(cluster: Cluster, turn: 'on' | 'off', plan: boolean): Promise<void> {
+  await requireHealthy(cluster)
+  const question =
+    turn === 'on'
+      ? `Turn etcd's authentication on in ${cluster.name}? Every client is refused then whose certificate's common ` +
+        `name is no user with a role; ${commonNames.client} may do all.`
+      : `Turn etcd's authentication off in ${cluster.name}? Every client with a certificate may do all then.`
+  if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const steps = [...(turn === 'on' ? onSteps(cluster) : offSteps(cluster)), proveItWorks(cluster)]
+  if (!(await carryOutSteps(cluster, `auth ${turn}`, steps, plan))) return
+  const done =
+    turn === 'on'
+      ? `etcd's authentication is on. Give each other client a user of its certificate's common name, and a role.`
+      : "etcd's authentication is off; users and roles stay."
+  sayDone(cluster, 'auth', done, { authentication: turn })
+}
+
+const onSteps = (cluster: Cluster): Step[] => [
+  ...users.map((name) => ({ title: `Have a user ${name} with the role root`, task: () => makeRoot(cluster, name) })),
+  {
+    title: "Turn etcd's authentication on",
+    task: () => turnTo(cluster, 'enable'),
+  },
+  { title: 'Prove that who is no user is refused', task: () => proveRefused(cluster) },
+]
+
+const offSteps = (cluster: Cluster): Step[] => [
+  {
+    title: "Turn etcd's authentication off",
+    task: () => turnTo(cluster, 'disable'),
+  },
+]
+
+/** etcdctl says nothing in JSON of it. */
+async function turnTo(cluster: Cluster, word: 'enable' | 'disable'): Promise<void> {
+  const result = await etcdctl(cluster, ['auth', word], {})
+  if (result.exitCode !== 0) throw new OperationError(`etcdctl auth ${word} failed.`, { output: lastWords(result) })
+}
+
+/** Neither is made twice: an earlier run, or a person, may have made them. */
+async function makeRoot(cluster: Cluster, name: string): Promise<void> {
+  const { roles = [] } = await call<Roles>(cluster, ['role', 'list'], {})
+  if (!roles.includes('root')) await call(cluster, ['role', 'add', 'root'], {})
+  const known = await call<Users>(cluster, ['user', 'list'], {})
+  if (!known.users?.includes(name)) {
+    await call(cluster, ['user', 'add', name, '--no-password'], {})
+    run().changes.push(`made user ${name}`)
+  }
+  const { roles: granted = [] } = await call<Roles>(cluster, ['user', 'get', name], {})
+  if (!granted.includes('root')) await call(cluster, ['user', 'grant-role', name, 'root'], {})
+}
+
+/** Through the JSON gateway, which passes no client's name on. */
+async function proveRefused(cluster: Cluster): Promise<void> {
+  const gateway = openGateway(cluster, 1)
+  const read = gateway.endpoints.map((endpoint) => gateway.read(endpoint, 'ha-etcd'))
+  const answers = await Promise.allSettled(read).finally(() => gateway.close())
+  if (answers.some((answer) => answer.status === 'fulfilled' || !isOff(answer.reason as Error)))
+    throw new OperationError('A request of nobody was not refused: the authentication is not on.')
+}
