@@ -83,7 +83,7 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
 type Stage = 'not' | 'half' | 'taken'
 
 /** What the role noted on the host stays there: it counts while this very adoption is under way. */
-function stageIn({ begun, life }: Cluster, { etcds, kept }: Looked = { etcds: [], kept: {} }): Stage {
+export function stageIn({ begun, life }: Cluster, { etcds, kept }: Looked = { etcds: [], kept: {} }): Stage {
   if (!begun || kept.id !== life || !kept.stopping) return 'not'
   return kept.taken && etcds.some(({ unit }) => unit === 'etcd-member') ? 'taken' : 'half'
 }
@@ -234,21 +234,21 @@ const putRight: Finding['code'][] = [
   ...(['member-missing', 'stranger-member'] as const),
 ]
 
-const obstacles = ({ findings }: Observation, stopped: Host[]): Finding[] =>
+export const obstacles = ({ findings }: Observation, stopped: Host[]): Finding[] =>
   findings.filter(
     ({ code, host }) =>
       !putRight.includes(code) && !(code === 'member-down' && stopped.some(({ name }) => name === host)),
   )
 
 /** Members that none of the hosts runs. */
-function strangers({ hosts }: Observation, members: Member[], stopped: Host[]): string[] {
+export function strangers({ hosts }: Observation, members: Member[], stopped: Host[]): string[] {
   const known = Object.values(hosts).map(({ answer }) => answer?.member)
   return members
     .filter(({ id, peerURLs }) => !known.includes(id) && !stopped.some(({ peerURL }) => peerURLs.includes(peerURL)))
     .map(({ id, name, peerURLs }) => `member ${id} (${[name, ...peerURLs].join(', ')}) is on none of the hosts`)
 }
 
-function readdressed(cluster: Cluster, { hosts }: Observation, members: Member[]): Record<string, string> {
+export function readdressed(cluster: Cluster, { hosts }: Observation, members: Member[]): Record<string, string> {
   const ids = cluster.hosts.flatMap(({ name, peerURL }) => {
     const member = members.find(({ id }) => id === hosts[name]?.answer?.member)
     return member && !member.peerURLs.includes(peerURL) ? [[name, member.id]] : []
