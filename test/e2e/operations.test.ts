@@ -1,5 +1,7 @@
 // A running cluster's operations on real hosts over SSH, one after the other, while others write and read: nothing is
-// lost, nothing fails twice, no read goes back in time. The hosts are containers with systemd and sshd.
+// lost, nothing fails twice, no read goes back in time. The hosts are containers with systemd and sshd. What asks only
+// the members (backup, defrag) is proven by test/integration/operations-upkeep.test.ts, a change of the authority by
+// operations-rotate-ca.test.ts there, and on hosts by test/e2e/stories.test.ts; an exchange of hosts by ssh.test.ts.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -17,15 +19,13 @@ let machines: TestHosts
 test.before(async () => {
   const image = process.env.TEST_IMAGE
   if (!image) throw new Error('TEST_IMAGE names no image: run this with npm run test:e2e.')
-  machines = await startHosts(image, 4)
+  machines = await startHosts(image, 3)
   listHosts()
   const { exitCode, stderr } = await home.verb('up', '--yes')
   assert.is(exitCode, 0, stderr)
 })
 test.after(() => machines?.remove())
 
-/** The fourth takes another one's place at the end. */
-const firstThree = (): TestHosts['hosts'] => machines.hosts.slice(0, 3)
 const listHosts = (etcd: object = {}): void => listThem(home.path, machines, 3, etcd)
 
 /** Runs a verb to its good end under load; returns what it says with --json. */
@@ -63,36 +63,6 @@ test('rotate-certs --all gives every member new certificates, and restarts none'
   assert.is(served.length, 6)
   for (const { serial, serialBefore } of served) assert.is.not(serial, serialBefore)
   assert.equal(await startTimes(), before)
-})
-
-test(
-  'rotate-ca leaves one authority, another one, on every host; each member was restarted, and the ' +
-    'keys stay on their own hosts',
-  async () => {
-    const authorities = async (): Promise<string[]> =>
-      Promise.all(firstThree().map(({ name }) => machines.on(name, 'cat /etc/ssl/etcd/ca.crt')))
-    const [before, started] = [await authorities(), await startTimes()]
-    assert.is((await passes('rotate-ca', '--yes')).finished, true)
-    const after = await authorities()
-    assert.is(new Set(after).size, 1)
-    assert.is(after[0]?.match(/BEGIN CERTIFICATE/g)?.length, 1)
-    assert.is.not(after[0], before[0])
-    for (const [index, time] of (await startTimes()).entries()) assert.is.not(time, started[index])
-    for (const { name } of firstThree())
-      assert.is(
-        await machines.on(name, 'ls /etc/ssl/etcd/*.key'),
-        ['etcd-client', name, 'server'].map((key) => `/etc/ssl/etcd/${key}.key`).join('\n'),
-      )
-  },
-)
-
-test('backup keeps a snapshot that was restored once', async () => {
-  const { metadata } = (await passes('backup')) as { metadata: { hashKV: number; members: object[] } }
-  assert.ok(metadata.hashKV > 0 && metadata.members.length === 3)
-})
-
-test('defrag takes every member in turn', async () => {
-  assert.is(((await passes('defrag')).members as object[]).length, 3)
 })
 
 test('replace gives the host of the leader a new member; its old data is moved aside', async () => {
@@ -152,16 +122,6 @@ whereNewer('upgrade brings a newer etcd to every host', async () => {
     (await members()).map(({ version }) => version),
     [newer?.version, newer?.version, newer?.version],
   )
-})
-
-test('scale gives the place of a host to one that is listed instead; the old one is left clean', async () => {
-  const left = { ...machines, hosts: machines.hosts.filter(({ name }) => name !== 'master01') }
-  listThem(home.path, left, 3, newer ? { binaries: newer.folder } : {})
-  const { added, removed } = await passes('scale')
-  assert.equal([added, removed], [['master04'], ['master01']])
-  assert.equal((await members()).map(({ name }) => name).sort(), ['master02', 'master03', 'master04'])
-  const gone = 'systemctl is-active etcd-member || true; ls -d /etc/ssl/etcd /var/lib/etcd 2>/dev/null || true'
-  assert.is(await machines.on('master01', gone), 'inactive')
 })
 
 test.run()

@@ -1,5 +1,6 @@
 // The ladder of etcd's minor versions for real, on one member: killed and gone on with, taken back, and where it ends.
-// test/long/ladder-killed.test.ts kills at each step, test/long/ladder-load.test.ts three members under load.
+// test/long/ladder-killed.test.ts kills at each step, test/long/ladder-load.test.ts three members under load; in
+// test/long/upgrade-killed.test.ts a host is lost, too.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,6 +33,14 @@ forReal('a quiet cluster goes from 3.5 to 3.7, though no member has a raft snaps
   await must(alone, v35, 'up', '--masters', '1', '--yes')
   await go(alone, 'upgrade', v36)
   const before = configurations(alone)
+  for (const [version, reason] of [
+    ['3.3.0', /verb downgrade goes down/],
+    ['newest', /must be a version/],
+  ] as const) {
+    const { exitCode, stderr } = await alone.verb('upgrade', '--etcd-version', version)
+    assert.is(exitCode, 2)
+    assert.match(stderr, reason)
+  }
   const { status, stdout } = await roleAlone(alone, v37)
   assert.is(status, 2, stdout)
   assert.match(stdout, /master01 would not start on etcd 3\.7\.1: its log has requests of etcd 3\.5/)
