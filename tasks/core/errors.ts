@@ -5,6 +5,8 @@ import type { Remedy } from './remedy.ts'
 export interface FailureDetails {
   /** The tool's own last words, a few lines at most. */
   output?: string
+  /** Lines that a person needs, every one of them. */
+  lines?: string[]
   /** Which failure it is, for code that treats one differently. */
   code?: string
   hint?: string

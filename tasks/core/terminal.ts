@@ -101,7 +101,7 @@ export function presentError(
     }
   }
   const { output, log } = failure.more
-  const lines = [`${chalk.red('Error:')} ${plain(failure.message)}`]
+  const lines = [`${chalk.red('Error:')} ${plain(failure.message)}`, ...(failure.more.lines ?? []).map(plain)]
   const lastWords = output ? plain(output).trim().split('\n').slice(-6) : []
   lines.push(...lastWords.map((line) => chalk.dim(`  ${line}`)))
   const hint = hintOf({ name: cluster }, failure.more)

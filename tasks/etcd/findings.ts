@@ -191,9 +191,12 @@ export const rows = {
   ),
   'move-begun': row<'what' | 'due'>((f) => `the ${f.what} to etcd ${f.due} is half done`, endMove),
   'not-adoptable': row<'reason'>(
-    (f) => `this etcd cannot be adopted as it is: ${f.reason}`,
-    () =>
-      remedy`${byHand('Nothing was changed. Put that right by the means that this etcd was set up with')}. ${again}`,
+    (f) => `this etcd cannot be adopted as it is, and nothing was changed: ${f.reason}`,
+    () => remedy`${byHand('Put that right by the means that this etcd was set up with')}. ${again}`,
+  ),
+  'settings-missing': row(
+    () => 'the configuration lacks what the members have, and nothing was changed',
+    () => remedy`${byHand('Add these lines to the configuration, such as cluster.yaml')}. ${again}`,
   ),
   'half-restored': row<'what' | 'name'>(halfDone, finishBegun),
 

@@ -39,10 +39,11 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
     `way back to the old services. ${aroundRotateCa.needs(cluster)}`
   if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const dropping = `then have the old authority trusted no longer: ${command(cluster, 'adopt --drop-old')}`
-  const after = [`you: ${aroundRotateCa.identify(cluster)}`, dropping]
-  if (!(await carryOutSteps(cluster, 'adopt --finish', [...issueSteps(cluster), told(...after)], plan))) return
+  const after = told(`you: ${aroundRotateCa.identify(cluster)}`, dropping)
+  if (!(await carryOutSteps(cluster, 'adopt --finish', [...issueSteps(cluster), after], plan))) return
   const done = `${cluster.name} is ha-etcd's; it is verified. It trusts its old authority, too.`
-  sayDone(cluster, 'adopt', [done, ...after].join('\n'), { finished: true })
+  const next = `Now ${aroundRotateCa.identify(cluster)}; ${dropping}`
+  sayDone(cluster, 'adopt', `${done}\n${next}`, { finished: true })
 }
 
 const issueSteps = (cluster: Cluster): Step[] => [

@@ -71,9 +71,9 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
     const files = staged.length > 0 || foreign.length === 0 ? staged : arranged(foreign, fetched, client)
     const asked = files.length > 0 ? await withTheirs(copy, files) : cluster
     const seen = await lookFirst(asked)
-    refuse(cluster, obstacles(seen, half).map(sentenceOf), '')
+    refuse(cluster, obstacles(seen, half).map(sentenceOf))
     const members = await memberList(asked)
-    refuse(cluster, strangers(seen, members, half), '')
+    refuse(cluster, strangers(seen, members, half))
     const version = foreign[0]?.etcd.version ?? cluster.etcd.version ?? ''
     return { foreign, half, version, files, seen, readdressed: readdressed(cluster, seen, members) }
   })
@@ -117,7 +117,7 @@ function foreignHost(host: Host, looked: Map<string, Looked>): ForeignHost {
   const [etcd, another] = etcds
   const no = (reason: string): OperationError =>
     new OperationError(`${host.name}: ${reason}. Nothing was changed.`, {
-      hint: 'List in the configuration the hosts whose etcd is to be adopted; each must run one.',
+      hint: 'Start it there; or take the host out of the configuration, where it has none.',
     })
   if (!etcd) throw no('no etcd runs here')
   if (another) throw no(`${etcds.length} etcds run here`)
@@ -257,13 +257,12 @@ export function readdressed(cluster: Cluster, { hosts }: Observation, members: M
 }
 
 /** All at once: the first as the reason, the others below it. @throws OperationError where there is one */
-function refuse(cluster: Cluster, reasons: string[], lacks: string): void {
-  const [first, ...others] = [...reasons, ...(lacks ? ['the configuration lacks settings that the members have'] : [])]
-  if (first === undefined) return
-  const more = [
-    ...others.map((reason) => `Also: ${reason}.`),
-    ...(lacks ? [`Add to the configuration:\n${lacks}`] : []),
-  ]
-  const error = refusal(cluster, { code: 'not-adoptable', reason: first })
-  throw new OperationError(error.message, { ...error.more, ...(more.length > 0 && { output: more.join('\n') }) })
+function refuse(cluster: Cluster, [first, ...others]: string[], lacks = ''): void {
+  if (first === undefined && lacks === '') return
+  const missing = lacks ? ['The configuration lacks what the members have:', lacks] : []
+  const error = first
+    ? refusal(cluster, { code: 'not-adoptable', reason: first })
+    : refusal(cluster, { code: 'settings-missing' })
+  const lines = first ? [...others.map((reason) => `Also: ${reason}.`), ...missing] : [lacks]
+  throw new OperationError(error.message, { ...error.more, lines })
 }

@@ -50,6 +50,7 @@ const units = (): Promise<string[]> =>
 
 test('what the configuration lacks of the members settings is named at once, and nothing is touched', async () => {
   const stderr = await failed('adopt', '--plan')
+  assert.match(stderr, 'The configuration lacks what the members have')
   assert.match(stderr, 'ETCD_QUOTA_BACKEND_BYTES: "4294967296"')
   assert.match(stderr, 'etcd-0.example')
   const config = parse(readFileSync(join(home.path, 'cluster.yaml'), 'utf8'))
