@@ -98,7 +98,7 @@ async function begin(cluster: Cluster, { files, version }: Found): Promise<void>
 export const oldAuthorities = ({ paths }: Cluster): string => join(paths.certs, 'adopted-ca.crt')
 
 /** Whether certificates were issued anew, so that the old ones were thrown away. */
-export const hasLeftOld = ({ recorded, paths }: Cluster): boolean => recorded && !existsSync(paths.adopting)
+const hasLeftOld = ({ recorded, paths }: Cluster): boolean => recorded && !existsSync(paths.adopting)
 
 const readdress = (cluster: Cluster, { name, peerURL }: Host, id: string): Step => ({
   title: `Have ${name} known by its peer URL ${peerURL}`,
