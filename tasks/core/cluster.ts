@@ -27,6 +27,8 @@ import { capital } from './terminal.ts'
 export interface Host {
   name: string
   address: string
+  /** While it moves to another address: the one of the two that it does not have now, or no longer. */
+  also?: string | undefined
   clientURL: string
   peerURL: string
   /** How Ansible reaches it, as inventory variables; there once phase vms has brought the host up. */
@@ -209,6 +211,9 @@ export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host
 /** The hosts whose replacement was begun and is not done; one that went since needs none. */
 export const beingReplaced = ({ paths, hosts }: Cluster): string[] =>
   Object.keys(replacing(paths)).filter((name) => hosts.some((host) => host.name === name))
+
+/** The hosts that are known by two addresses, while they move from one to the other. */
+export const movingHosts = ({ hosts }: Cluster): string[] => hosts.flatMap(({ name, also }) => (also ? [name] : []))
 
 /** A restore or recover that is half done, as a clause, and what finishes it: a row of etcd/findings.ts. */
 export const halfDone = ({ what, name }: { what: string; name: string }): string =>

@@ -162,9 +162,12 @@ export function refuseOtherHosts(recorded: { name: string; address: string }[], 
   const gone = recorded.map(row).filter((one) => !now.map(row).includes(one))
   const fresh = now.map(row).filter((one) => !recorded.map(row).includes(one))
   if (gone.length + fresh.length === 0) return
+  const names = (rows: string[]): string => rows.map((one) => one.split(' ')[0]).join()
   const parts = [gone.length > 0 && `${gone.join(' and ')} went`, fresh.length > 0 && `${fresh.join(' and ')} came`]
   throw new UsageError(
     `The hosts of ${where} are not those that the cluster was made of: ${parts.filter(Boolean).join(', ')}.`,
-    { hint: 'Put the list back as it was; or have hosts come and go, one at a time', verb: 'scale' },
+    names(gone) === names(fresh)
+      ? { hint: 'Put the list back as it was; or have the members move to their new addresses', verb: 'move' }
+      : { hint: 'Put the list back as it was; or have hosts come and go, one at a time', verb: 'scale' },
   )
 }

@@ -27,6 +27,7 @@ const recordSchema = v.object({
       v.object({
         name: v.pipe(v.string(), v.check(isHostName)),
         address: v.pipe(v.string(), v.ip()),
+        also: v.optional(v.pipe(v.string(), v.ip())),
         connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
       }),
     ),
@@ -123,7 +124,7 @@ export function recordCluster(cluster: Cluster): void {
     subnet: cluster.subnet,
     clientPort,
     peerPort,
-    members: cluster.hosts.map(({ name, address, connection }) => ({ name, address, connection })),
+    members: cluster.hosts.map(({ name, address, also, connection }) => ({ name, address, also, connection })),
     etcd: { version, upgradingTo, token: token === cluster.name ? undefined : token, binaries },
     begun: cluster.begun,
     formed: cluster.formed || undefined,

@@ -82,7 +82,8 @@ export function leaves(cluster: Cluster): Leaf[] {
   const dialled = provider === 'local' && subnet.includes(':') ? membersIn(subnet, Math.max(...masterCounts)) : []
   const sansOf = (host: Host): string[] => {
     const addresses = [host, ...dialled].map(({ address }) => address)
-    return [...new Set(['localhost', host.name, '127.0.0.1', '::1', ...addresses, ...pki.extraSans])]
+    const own = ['localhost', host.name, '127.0.0.1', '::1', ...addresses, ...(host.also ? [host.also] : [])]
+    return [...new Set([...own, ...pki.extraSans])]
   }
   const both: Usage[] = ['serverAuth', 'clientAuth']
   const ofHost = (host: Host): Leaf[] => {

@@ -1,6 +1,6 @@
 // What can be wrong with a cluster, and what helps: THE table, in the order in which things are to be cured. Whoever
 // finds something names a code and plain facts; the sentence and its remedy are made here, and nowhere else.
-import { beingReplaced, type Cluster, finishBegun, halfDone } from '../core/cluster.ts'
+import { beingReplaced, type Cluster, finishBegun, halfDone, movingHosts } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { scaling } from '../core/record.ts'
@@ -29,6 +29,8 @@ export interface Half {
   replaced: string[]
   /** The hosts that a scale was to end with; undefined where none was. */
   scaledTo?: string[] | undefined
+  /** The hosts that are moving to another address. */
+  moving?: string[] | undefined
 }
 
 interface Row<F> {
@@ -282,6 +284,7 @@ etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--u
   // Who the members are.
   'members-differ': ofRole((cluster, _, half) => {
     if (half.replaced.length > 0) return remedy`Finish the replacement: ${ours('replace', ...half.replaced)}`
+    if (half.moving?.length) return remedy`Finish the move: ${ours('move')}`
     if (half.scaledTo) return remedy`Finish the scale: ${scaleTo(cluster, half.scaledTo)}`
     const scale = ours('scale', ...(cluster.own ? [] : ['--masters', 'N']))
     return remedy`If \`scale\` was interrupted, finish it: ${scale}. \
@@ -515,6 +518,10 @@ that backup: ${ours('restore', 'FILE')}`,
     (f) => `scaling to ${f.hosts.length} ${f.hosts.length === 1 ? 'member' : 'members'} is half done`,
     (cluster, { hosts }) => remedy`Finish it: ${scaleTo(cluster, hosts)}`,
   ),
+  'half-moved': row<'hosts'>(
+    (f) => `the move of ${listed(f.hosts)} to another address is half done`,
+    () => remedy`Finish it: ${ours('move')}`,
+  ),
   'authority-changing': row<'name'>(
     (f) => `the authority of cluster ${f.name} is being changed`,
     () => remedy`Finish it: ${ours('rotate-ca')}; or take it back: ${ours('rotate-ca', '--back')}`,
@@ -556,7 +563,11 @@ export const inRanking = (findings: Finding[]): Finding[] =>
   findings.toSorted((one, other) => rankOf(one.code) - rankOf(other.code))
 
 export const sentenceOf = (finding: Finding): string => rowOf(finding).sentence(finding)
-const halfOf = (cluster: Cluster): Half => ({ replaced: beingReplaced(cluster), scaledTo: scaling(cluster.paths) })
+const halfOf = (cluster: Cluster): Half => ({
+  replaced: beingReplaced(cluster),
+  scaledTo: scaling(cluster.paths),
+  moving: movingHosts(cluster),
+})
 function helps(cluster: Cluster, finding: Finding, half = halfOf(cluster)): Remedy {
   const found = rowOf(finding).remedy(cluster, finding, half)
   const { begun } = cluster

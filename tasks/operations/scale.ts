@@ -69,7 +69,7 @@ function requireWanted(cluster: Cluster): Host[] {
   const moved = wanted.find((host) => hosts.some((one) => one.name === host.name && one.address !== host.address))
   if (moved)
     throw new UsageError(`${moved.name} has another address than the member of that name.`, {
-      hint: 'Give the new host a name of its own: then it takes the place of the old one.',
+      hint: `If it is the same host: ${command(cluster, 'move')}. If not, give the new one a name of its own.`,
     })
   return wanted
 }

@@ -37,6 +37,11 @@ export async function note(cluster: Cluster): Promise<void> {
   for (const host of cluster.hosts) host.connection = ssh.connection(cluster, host)
 }
 
+/** For each host, over ssh: which of these addresses it has, and which it reaches at this port. */
+export const addressesSeen = ssh.addressesSeen
+/** Starts a member's etcd anew, over ssh, whatever state it is in. */
+export const restartMember = ssh.restartMember
+
 export const states = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(cluster)
 
 export async function plan(cluster: Cluster): Promise<string[]> {

@@ -6,13 +6,22 @@ import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from '../core/own-hosts.ts'
 import { titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
+import { shellQuoted } from '../core/shell.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { blockOf, crashMember, memberPid, onHost, sshCheck, sshConnection, statesOf } from './over-ssh.ts'
 import type { HostProvider, HostState } from './provider.ts'
 import { sshConfig } from './ssh-config.ts'
 
-export const ssh: HostProvider & { note: (cluster: Cluster) => Promise<string> } = {
+interface OfSsh {
+  note: typeof noteHosts
+  addressesSeen: typeof addressesSeen
+  restartMember: typeof restartMember
+}
+
+export const ssh: HostProvider & OfSsh = {
   note: noteHosts,
+  addressesSeen,
+  restartMember,
   checks: () => [sshCheck],
   up: (cluster) => [titled('Note how the hosts are reached', () => noteHosts(cluster))],
   down: (cluster) => [titled('Remove etcd and its data from the hosts', (report) => removeEtcd(cluster, report))],
@@ -72,4 +81,41 @@ async function states(cluster: Cluster): Promise<HostState[]> {
   const isSilent = async (host: Host): Promise<Host[]> =>
     existsSync(cluster.paths.sshConfig) && (await onHost(cluster, host, 'true')).exitCode === 0 ? [] : [host]
   return statesOf(cluster, (await Promise.all(cluster.hosts.map(isSilent))).flat())
+}
+
+/** Run on a host: prints the addresses that it has, then those that it reaches; who refuses a connection is there. */
+const look = `import errno, json, socket, sys
+def family(address): return socket.AF_INET6 if ":" in address else socket.AF_INET
+def has(address):
+    try: socket.socket(family(address)).bind((address, 0))
+    except OSError: return False
+    return True
+def reaches(address):
+    one = socket.socket(family(address))
+    one.settimeout(3)
+    return one.connect_ex((address, int(sys.argv[1]))) in (0, errno.ECONNREFUSED)
+print(json.dumps({"has": list(filter(has, sys.argv[2:])), "reaches": list(filter(reaches, sys.argv[2:]))}))`
+
+async function addressesSeen(
+  cluster: Cluster,
+  addresses: string[],
+  port: number,
+): Promise<Record<string, { has: string[]; reaches: string[] }>> {
+  const seen = cluster.hosts.map(async (host) => {
+    const python = String(host.connection?.ansible_python_interpreter ?? 'python3')
+    const words = [python, '-c', look, String(port), ...addresses].map(shellQuoted).join(' ')
+    const { exitCode, stdout, stderr } = await onHost(cluster, host, words)
+    if (exitCode !== 0)
+      throw new OperationError(`${host.name} could not be asked over ssh for its addresses. Nothing was changed.`, {
+        output: stderr,
+        hint: 'Give it the address that is listed, beside the old one, and let ssh reach it; then run this again.',
+      })
+    return [host.name, JSON.parse(stdout)] as const
+  })
+  return Object.fromEntries(await Promise.all(seen))
+}
+
+async function restartMember(cluster: Cluster, host: Host): Promise<void> {
+  const { exitCode, stderr } = await onHost(cluster, host, 'sudo systemctl restart --no-block etcd-member')
+  if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be restarted.`, { output: stderr })
 }
