@@ -31,13 +31,16 @@ export async function leaveExpired(cluster: Cluster): Promise<void> {
   await writeFilesAtomic([...(await nextBeside(cluster)), old])
 }
 
+/** Whatever was trusted stays so: members may have certificates of an earlier change whose files were lost here. */
 async function nextBeside(cluster: Cluster): Promise<NewFile[]> {
   const next = await newAuthority(cluster)
+  const [issues] = issuer(cluster)
+  const others = trustedAuthorities(cluster).filter(({ fingerprint256 }) => fingerprint256 !== issues?.fingerprint256)
   return [
     { path: changeFiles(cluster).nextKey, content: keyToPem(next.key, caPassphrase()), mode: 0o600 },
     {
       path: authorityFiles(cluster).certificate,
-      content: bundle([...issuer(cluster), next.certificate, ...strangers(cluster)]),
+      content: bundle([...issuer(cluster), next.certificate, ...others]),
       mode: 0o644,
     },
   ]

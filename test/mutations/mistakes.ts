@@ -238,6 +238,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/etcd-role/lead'],
   },
   {
+    file: 'tasks/pki/change.ts',
+    line: 'next.certificate, ...others]',
+    wrong: 'next.certificate, ...strangers(cluster)]',
+    tests: ['unit/pki/change'],
+  },
+  {
     file: 'tasks/etcd/judge.ts',
     line: 'const able = hosts.find(({ health }) => health && commits(health))',
     wrong: 'const able = hosts.find(() => false)',

@@ -150,6 +150,11 @@ export const worst: Story[] = [
     where: 'both',
   },
   {
+    title: 'a change of the authority killed late, and the certificates here lost',
+    tell: ['rotate-ca, killed at [COMPLETED] Issue every', 'lose the certificates here'],
+    where: 'local',
+  },
+  {
     title: 'a change of the authority killed among its restarts, and a host lost',
     tell: ['rotate-ca, killed at [OUTPUT] Restart etcd on', 'lose master03'],
     where: 'both',

@@ -208,6 +208,20 @@ test('an authority whose key is lost can be left', async () => {
   readAuthority(cluster)
 })
 
+test('an authority of a change whose files were lost here stays trusted until another one has issued', async () => {
+  const cluster = await ready()
+  await trustNext(cluster)
+  const [, orphan = ''] = serials(cluster)
+  rmSync(below(cluster, 'next-ca.key'))
+  assert.is(changeStage(cluster), undefined)
+  await trustNext(cluster)
+  assert.equal([changeStage(cluster), serials(cluster)[2]], ['trusted', orphan])
+  issueFromNext(cluster)
+  assert.equal([issuer(cluster), serials(cluster).length], [serials(cluster)[1], 3])
+  trustIssuerOnly(cluster)
+  assert.equal(serials(cluster), [issuer(cluster)])
+})
+
 test('with a passphrase the next key is encrypted by it, and the old key stays closed', async () => {
   process.env.HA_ETCD_CA_PASSPHRASE = 'old words'
   const cluster = await ready()
