@@ -24,8 +24,8 @@ export async function trustNext(cluster: Cluster): Promise<void> {
   await writeFilesAtomic(await nextBeside(cluster))
 }
 
-/** The authority has expired: the next one issues at once, trusted beside it. */
-export async function leaveExpired(cluster: Cluster): Promise<void> {
+/** The authority has expired, or its key is lost: the next one issues at once, trusted beside it. */
+export async function leaveAtOnce(cluster: Cluster): Promise<void> {
   await requireRightClock(cluster)
   const old = { path: changeFiles(cluster).oldCertificate, content: bundle(issuer(cluster)), mode: 0o644 }
   await writeFilesAtomic([...(await nextBeside(cluster)), old])

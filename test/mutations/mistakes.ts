@@ -238,6 +238,18 @@ export const mistakes: Mistake[] = [
     tests: ['unit/etcd-role/lead'],
   },
   {
+    file: 'tasks/operations/lost-authority.ts',
+    line: 'length < cluster.hosts.length',
+    wrong: 'length === 0',
+    tests: ['unit/operations/lost-authority'],
+  },
+  {
+    file: 'tasks/operations/lost-authority.ts',
+    line: 'due || scaling(cluster.paths) !== undefined',
+    wrong: 'due',
+    tests: ['unit/operations/lost-authority'],
+  },
+  {
     file: 'tasks/pki/change.ts',
     line: 'next.certificate, ...others]',
     wrong: 'next.certificate, ...strangers(cluster)]',

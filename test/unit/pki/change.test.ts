@@ -23,7 +23,7 @@ import {
   forgetOld,
   issueFromNext,
   issueFromOld,
-  leaveExpired,
+  leaveAtOnce,
   renewLeaves,
   trustIssuerOnly,
   trustNext,
@@ -145,7 +145,7 @@ test('an authority that has expired is left at once: the next one issues, and bo
   writeFileSync(below(cluster, 'ca.crt'), certificate.toString())
   writeFileSync(below(cluster, 'ca.key'), keyToPem(keys.privateKey))
   assert.is(changeStage(cluster), undefined)
-  await leaveExpired(cluster)
+  await leaveAtOnce(cluster)
   assert.equal([changeStage(cluster), serials(cluster)[0]], ['issuing', certificate.serialNumber])
   assert.not.equal(issuer(cluster), certificate.serialNumber)
   assert.is((await renewLeaves(cluster, (_, due) => due)).length, 3)
