@@ -1,5 +1,6 @@
 // The key of an authority: opened only where something must be issued. Reads, never writes.
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import type { Cluster } from '../core/cluster.ts'
 import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
@@ -70,8 +71,11 @@ function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
 /** True for a private key in PEM that only a passphrase opens. */
 export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
 
-const lost = (cluster: Cluster, path: string, reason: string): OperationError =>
-  refusal(cluster, { code: codeOf(cluster, path), at: path, reason })
+/** Certificates that are missing here may be on the hosts. */
+const lost = (cluster: Cluster, path: string, reason: string): OperationError => {
+  const what = leaves(cluster).find((leaf) => !existsSync(leaf.certificate) || !existsSync(leaf.key))?.title
+  return refusal(cluster, { code: codeOf(cluster, path), at: path, reason, what })
+}
 
 const codeOf = (cluster: Cluster, path: string): keyof typeof withoutKey =>
   path === changeFiles(cluster).nextKey ? 'no-next-authority-key' : 'no-authority-key'

@@ -131,9 +131,10 @@ const rebuild: HelpsHost = (_, { host = '' }) => remedy`Rebuild ${host}: ${ours(
 function restoreCertificates({ formed, paths: { certs } }: Cluster, put = 'Put'): Remedy {
   const back = byHand(`${put} ${certs} back from your copy`)
   if (!formed) return remedy`${back}. ${startOver(certs)}`
-  return remedy`${back}. If there is no copy, take from the hosts what they have: ${ours('pki', '--from-hosts')}. \
-Then make a new authority while the cluster runs: ${ours('rotate-ca')}`
+  return remedy`${back}. If there is no copy: ${takeFromHosts}`
 }
+const takeFromHosts = remedy`take from the hosts what they have: ${ours('pki', '--from-hosts')}. \
+Then make a new authority: ${ours('rotate-ca')}`
 const startOver = (certs: string): Remedy =>
   remedy`To start over with a new authority and without the data: ${ours('down')}. \
 Then ${byHand(`move ${certs} aside`)}.`
@@ -149,8 +150,7 @@ const moveAside = ({ hosts }: Cluster, host: string): Action => {
 const putBack = remedy`${byHand('Put the key back from your copy')}. If there is no copy:`
 /** A key is lost: its authority's certificate is enough to leave the authority. */
 export const withoutKey = {
-  'no-authority-key': remedy`make a new authority, which the members take over while they run: \
-${ours('rotate-ca')}`,
+  'no-authority-key': remedy`make a new authority: ${ours('rotate-ca')}`,
   'no-next-authority-key': remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}`,
 }
 
@@ -179,11 +179,11 @@ export const rows = {
     (f) => `${f.at} is not valid before ${f.is}. This machine's clock says ${f.now}`,
     () => [byHand('Set the clock right.')],
   ),
-  'no-authority-key': row<'at' | 'reason'>(
+  'no-authority-key': row<'at' | 'reason', 'what'>(
     (f) => `the authority's key ${f.at} ${f.reason}`,
-    () => remedy`${putBack} ${withoutKey['no-authority-key']}`,
+    (_, { what }) => remedy`${putBack} ${what ? takeFromHosts : withoutKey['no-authority-key']}`,
   ),
-  'no-next-authority-key': row<'at' | 'reason'>(
+  'no-next-authority-key': row<'at' | 'reason', 'what'>(
     (f) => `the next authority's key ${f.at} ${f.reason}`,
     () => remedy`${putBack} ${withoutKey['no-next-authority-key']}`,
   ),

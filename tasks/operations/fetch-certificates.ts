@@ -11,6 +11,7 @@ import { run } from '../core/run.ts'
 import { listed } from '../core/terminal.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import { attempt, authorityFiles, leaves } from '../etcd/certificates.ts'
+import { refusal } from '../etcd/findings.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 
@@ -32,8 +33,8 @@ export const fetchTasks = (cluster: Cluster): Task[] => [
  * Takes certificates, each with its key, from the hosts; what lies here and is readable stays as it is. Where no host
  * has an authority's certificate, nothing trusts the lost one: from then on a new one may be made.
  * @returns what was taken: paths below certs/<cluster>/
- * @throws OperationError where no host can be reached; and, with what the others have taken, where only a host that
- * cannot be reached has what is missing
+ * @throws OperationError where no host can be reached; and, with what the hosts have taken, where only a host that
+ * cannot be reached has what is missing, or no host and no key is left to issue it
  */
 export async function fetchCertificates(cluster: Cluster): Promise<string[]> {
   const { certificate: ca } = authorityFiles(cluster)
@@ -45,7 +46,7 @@ export async function fetchCertificates(cluster: Cluster): Promise<string[]> {
     const found = wanted.flatMap((paths) => find(cluster, folder, paths))
     await writeFilesAtomic(found)
     const taken = found.map(({ path }) => relative(cluster.paths.certs, path))
-    if (silent) refuseIncomplete(cluster, wanted.filter(isLost), taken, silent)
+    refuseIncomplete(cluster, wanted.filter(isLost), taken, silent)
     if (isLost([ca])) cluster.formed = undefined
     return taken
   } finally {
@@ -60,18 +61,22 @@ interface Silent {
 }
 
 /** Leaves that are missing are issued where the authority's key is here. */
-function refuseIncomplete(cluster: Cluster, lost: string[][], taken: string[], { hosts, why }: Silent): void {
+function refuseIncomplete(cluster: Cluster, lost: string[][], taken: string[], silent?: Silent): void {
   const { certificate: ca, key } = authorityFiles(cluster)
   if (!isLost([ca]) && existsSync(key)) return
+  const { hosts = [], why } = silent ?? {}
   const reached = cluster.hosts.map(({ name }) => name).filter((name) => !hosts.includes(name))
+  const inNames = (files: string[][]): string => listed(files.map(([path = '']) => relative(cluster.paths.certs, path)))
   const theirs = lost.filter(([path = '']) => !reached.includes(ownerOf(path)))
-  if (theirs.length === 0) return
-  const names = theirs.map(([path = '']) => relative(cluster.paths.certs, path))
-  const rest = taken.length > 0 ? ' What the others have was taken back.' : ''
-  throw new OperationError(`${listed(names)} can only be on ${listed(hosts)}, which cannot be reached.${rest}`, {
-    output: why.message,
-    hint: `Bring ${listed(hosts)} back, then run the same command again.`,
-  })
+  if (why && theirs.length > 0)
+    throw new OperationError(
+      `${inNames(theirs)} can only be on ${listed(hosts)}, which cannot be reached.` +
+        `${taken.length > 0 ? ' What the others have was taken back.' : ''}`,
+      { output: why.message, hint: `Bring ${listed(hosts)} back, then run the same command again.` },
+    )
+  if (isLost([ca]) || lost.length === 0) return
+  const reason = `is missing, and no host has ${inNames(lost)}, which only it could issue`
+  throw refusal(cluster, { code: 'no-authority-key', at: key, reason }, 'What the hosts have was taken back. But ')
 }
 
 const isLost = (paths: string[]): boolean =>

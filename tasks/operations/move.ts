@@ -13,7 +13,6 @@ import { memberOf } from '../etcd/membership.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import { inOrderOfRisk } from '../plans/in-turn.ts'
-import type { Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
 import { type GuardOptions, lookFirst, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
@@ -115,12 +114,14 @@ async function requireAddresses(cluster: Cluster, wanted: Host[], due: Host[]): 
 }
 
 /**
- * Connections from an address that a host has no longer are not ended: etcd goes on writing into them, and hears nobody,
- * until TCP gives up after a quarter of an hour (tcp_retries2). Members that commit nothing for that are started anew.
+ * Connections from an address that a host has no longer are not ended: etcd goes on writing into them, and hears
+ * nobody, until TCP gives up after a quarter of an hour (tcp_retries2). Members that commit nothing for that are started
+ * anew.
  */
 async function restartStranded(cluster: Cluster, begun: Host[]): Promise<void> {
   const gone = begun.length > 0 ? await withoutOld(cluster) : []
-  const { hosts } = gone.length > 0 ? await lookFirst(cluster) : { hosts: {} as Observation['hosts'] }
+  if (gone.length === 0) return
+  const { hosts } = await lookFirst(cluster)
   for (const host of gone.filter(({ name }) => !hosts[name]?.answer?.commits)) {
     await vms.restartMember(cluster, host)
     run().changes.push(`restarted ${host.name}`)

@@ -19,8 +19,8 @@ import * as pki from '../pki/index.ts'
 import { type ChangeStep, dueLeaves, issueAll, prove, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
-import { isCutOff, leaveExpired } from './expired-authority.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
+import { isCutOff, leaveAtOnce } from './lost-authority.ts'
 import { refuseRestarts } from './rotate-certs.ts'
 import { sayDone } from './say.ts'
 import { servedCertificates } from './served.ts'
@@ -75,7 +75,7 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   const cutOff = !goBack && (await isCutOff(cluster))
   if (cutOff) {
     requirePassphrase(cluster)
-    if (!(await leaveExpired(cluster, plan))) return
+    if (!(await leaveAtOnce(cluster, plan))) return
     if (one) return sayLeft(cluster)
   }
   await guard(cluster, goBack)
@@ -109,7 +109,7 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   })
 }
 
-/** How the way out of an expired authority ends where it was to be taken by a step. */
+/** How the way out of a lost authority ends where it was to be taken by a step. */
 const sayLeft = (cluster: Cluster): void =>
   sayDone(
     cluster,

@@ -28,15 +28,17 @@ export const stepsOf = ([first, ...others]: Task[], would: Step['would']): Step[
   ...others.map((task) => ({ ...task, would: [] })),
 ]
 
+export const bringUp = (cluster: Cluster): Step => ({
+  ...inOrder('vms: bring the hosts up where they are not', () => {
+    recordCluster(cluster)
+    return vms.tasks(cluster)
+  }),
+  would: () => vms.plan(cluster),
+})
+
 /** Hosts and certificates as `up` makes them. */
 export const hostSteps = (cluster: Cluster): Step[] => [
-  {
-    ...inOrder('vms: bring the hosts up where they are not', () => {
-      recordCluster(cluster)
-      return vms.tasks(cluster)
-    }),
-    would: () => vms.plan(cluster),
-  },
+  bringUp(cluster),
   {
     ...inOrder('pki: make the certificates that are missing', () => pki.tasks(cluster)),
     would: () => pki.plan(cluster),

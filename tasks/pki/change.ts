@@ -24,20 +24,23 @@ export async function trustNext(cluster: Cluster): Promise<void> {
   await writeFilesAtomic(await nextBeside(cluster))
 }
 
-/** The authority has expired: the next one issues at once, trusted beside it. */
-export async function leaveExpired(cluster: Cluster): Promise<void> {
+/** The authority has expired, or its key is lost: the next one issues at once, trusted beside it. */
+export async function leaveAtOnce(cluster: Cluster): Promise<void> {
   await requireRightClock(cluster)
   const old = { path: changeFiles(cluster).oldCertificate, content: bundle(issuer(cluster)), mode: 0o644 }
   await writeFilesAtomic([...(await nextBeside(cluster)), old])
 }
 
+/** Whatever was trusted stays so: members may have certificates of an earlier change whose files were lost here. */
 async function nextBeside(cluster: Cluster): Promise<NewFile[]> {
   const next = await newAuthority(cluster)
+  const [issues] = issuer(cluster)
+  const others = trustedAuthorities(cluster).filter(({ fingerprint256 }) => fingerprint256 !== issues?.fingerprint256)
   return [
     { path: changeFiles(cluster).nextKey, content: keyToPem(next.key, caPassphrase()), mode: 0o600 },
     {
       path: authorityFiles(cluster).certificate,
-      content: bundle([...issuer(cluster), next.certificate, ...strangers(cluster)]),
+      content: bundle([...issuer(cluster), next.certificate, ...others]),
       mode: 0o644,
     },
   ]

@@ -26,7 +26,7 @@ export {
   forgetOld,
   issueFromNext,
   issueFromOld,
-  leaveExpired,
+  leaveAtOnce,
   trustIssuerOnly,
   trustNext,
 } from './change.ts'

@@ -122,6 +122,8 @@ const worseDeeds: Record<string, Deed> = {
   'switch on': async ({ machines }, _, { name }) => machines?.boot(name),
   'let the authority expire': (home) => expire(home),
   'let all certificates expire': (home) => expireLeaves(home),
+  'lose the key of the authority': async (home) => rmSync(join(certsOf(home), 'ca.key')),
+  "lose the clients' certificate here": async (home) => rmSync(join(certsOf(home), 'etcd-client.crt')),
   'lose the certificates here': async (home) => rmSync(certsOf(home), { recursive: true }),
 }
 

@@ -62,6 +62,8 @@ export interface World {
   alarms?: { id: string; kind: 'NOSPACE' | 'CORRUPT' }[]
   /** What is lost on this machine: the clients' certificate is useless or gone; or certs/ is gone as a whole. */
   here?: 'no client' | 'no certificates' | undefined
+  /** The authority's key is lost, and there is no copy. */
+  keyless?: boolean | undefined
   /** Authentication is on, and our client certificate's user has no rights. */
   auth?: boolean | undefined
   /** etcd before 3.5.30: nobody is added while any voter is down. */
@@ -556,13 +558,21 @@ function alarmed(world: World, members: World['members']): [string, World][] {
 }
 
 /** What may befall this machine. */
-export const lossesHere = (world: World): [string, World][] =>
-  world.here
+export const lossesHere = (world: World): [string, World][] => [
+  ...(world.here
     ? []
-    : [
+    : ([
         ["lose the clients' certificate", killed({ ...world, here: 'no client' })],
         ['lose certs/', killed({ ...world, here: 'no certificates' })],
-      ]
+      ] as [string, World][])),
+  ...(world.keyless ? [] : [['lose the key of the authority', killed({ ...world, keyless: true })] as [string, World]]),
+]
+
+/** Certificates would have to be issued, and their authority's key is lost. */
+export const cannotIssue = ({ keyless, here, recorded, hosts }: World): Finding | undefined =>
+  keyless && (here || recorded.some((host) => isDue(hosts[host]?.certificates)))
+    ? { code: 'no-authority-key', at: '', reason: '', what: here }
+    : undefined
 
 /** The same world, each recorded host changed, and what follows by itself. */
 export const settledWith = (world: World, change: (host: HostWorld, name: string) => HostWorld): World =>

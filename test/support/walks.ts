@@ -34,6 +34,7 @@ const hasStranger = ({ members }: World): boolean => members.some(({ host }) => 
 const isTroubled = (world: World): boolean =>
   hasStranger(world) ||
   world.here !== undefined ||
+  world.keyless === true ||
   Object.values(world.hosts).some(({ full, late, certificates }) => full || late || certificates) ||
   world.auth === true ||
   (world.alarms ?? []).length > 0 ||
@@ -89,6 +90,14 @@ export const walks = {
     budget: { faults: 3, kills: 0 },
     faults: (world) => misfortunes(world).filter(([title]) => /^(damage|stop|wipe)/.test(title)),
     most: 600,
+  },
+  "three hosts, the authority's key lost, and two faults": {
+    ...promised,
+    oneIn: 1,
+    starts: [{ ...healthy(3, false), keyless: true }],
+    verbs: [replace('h1'), scale(5)],
+    budget: { faults: 2, kills: 0 },
+    most: 1500,
   },
   'one host, two faults and a killed verb, in any order': {
     ...promised,

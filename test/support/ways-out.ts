@@ -7,12 +7,14 @@ import { type Finding, type Half, inRanking, waysOf } from '../../tasks/etcd/fin
 import { majority, quorum } from '../../tasks/etcd/membership.ts'
 import { findingOf } from '../../tasks/operations/carry-out.ts'
 import { chooseSurvivor } from '../../tasks/operations/choose-survivor.ts'
+import { firstOf } from '../../tasks/operations/guard.ts'
 import { joinAll, minorOf } from '../../tasks/plans/members.ts'
 import type { Act } from '../../tasks/plans/types.ts'
 import { testCluster } from './cluster.ts'
 import { memo } from './memo.ts'
 import {
   awoken,
+  cannotIssue,
   carriedOut,
   hasQuorum,
   observe,
@@ -154,7 +156,9 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
     case 'etcd-role':
       return up(world, verb === 'up')
     case 'pki':
-      return pki(world)
+      return pki(world, words.includes('--from-hosts'))
+    case 'rotate-ca':
+      return rotateCa(world)
     case 'vms':
       return { world: awoken(world) }
     case 'replace':
@@ -176,10 +180,37 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
 }
 
 /** Issues what is not valid now; without an authority it makes none that the hosts would refuse. */
-function pki(world: World): { world: World } | { refused: Finding; world: World } {
+function pki(world: World, fromHosts = false): { world: World } | { refused: Finding; world: World } {
+  if (fromHosts && world.here) return pki(takenBack(world))
   if (world.here === 'no certificates') return { refused: { code: 'no-authority', reason: '' }, world }
+  const refused = cannotIssue(world)
+  if (refused) return { refused, world }
   const issued = settledWith(world, (host) => ({ ...host, ...renewed(host) }))
   return { world: { ...issued, here: undefined } }
+}
+
+/** What hosts that are up have; with the folder the key is lost, and what the others had is as good as expired. */
+const takenBack = (world: World): World =>
+  world.here === 'no client'
+    ? { ...world, here: undefined }
+    : settledWith({ ...world, here: undefined, keyless: true }, (host) => ({
+        ...host,
+        certificates: host.up ? host.certificates : 'expired',
+      }))
+
+/** Without the key, and with certificates due, all start again at once, unless all are well. */
+function rotateCa(world: World): Outcome {
+  if (world.here === 'no certificates') return pki(world)
+  const lacksKey = cannotIssue(world) || (world.keyless && world.scaling)
+  const atOnce = lacksKey && runningVoters(world).length < world.recorded.length
+  const started = { ...world, here: undefined, keyless: false }
+  const stop = { running: false, frozen: false, certificates: undefined }
+  const then = atOnce ? settledWith(started, (host) => ({ ...host, ...stop })) : started
+  const awake = awoken(then)
+  const found = atOnce
+    ? (unreachable(awoken(world)) ?? withoutRoom(awake, awake.recorded) ?? unfitIn(awake))
+    : firstOf(observe(world).findings, {})
+  return found ? { refused: found } : up(then, true)
 }
 
 /** What only a person can do: also by the role's own words, where its checks refuse a host. */
@@ -192,7 +223,7 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   if (code.startsWith('disk-') && at?.full) return { world: changed(world, host, { full: false }) }
   if (what.includes('its certificates') && ['foreign', 'gone'].includes(at?.certificates ?? ''))
     return { world: changed(world, host, { certificates: 'gone' }) }
-  if (what.includes('from your copy') && world.here) return { world: { ...world, here: undefined } }
+  if (what.includes('from your copy') && world.here && !world.keyless) return { world: { ...world, here: undefined } }
   if (code !== 'ends' || !(whyUnfit(at) || at?.certificates === 'foreign')) return undefined
   const { certificates } = at ?? {}
   return { world: changed(world, host, { late: false, full: false, certificates: certificates && 'renewed' }) }
@@ -226,7 +257,8 @@ const dataOf = ({ recorded, hosts, members }: World): string[] =>
 /** Hosts that were off come back with their data; the role starts what is stopped, or says why not. */
 function up(world: World, brings: boolean): Outcome {
   const begun = moveOf(world)
-  const missing = !begun && world.here ? (brings ? pki(world) : { refused: lacking, world }) : { world }
+  const missing =
+    !begun && (world.here || cannotIssue(world)) ? (brings ? pki(world) : { refused: lacking, world }) : { world }
   if ('refused' in missing) return missing
   const awake = brings ? awoken(missing.world) : world
   const unfit = begun ?? unfitIn(awake)
@@ -303,7 +335,7 @@ function replaced(world: World, hosts: string[]): Outcome {
   if (!hosts.every((host) => world.recorded.includes(host))) return undefined
   if (world.recorded.length === 1) return { refused: { code: 'only-member', host: hosts[0] ?? '', name: 'x' } }
   const verb = replace(...hosts)
-  const refused = refusalOf(world, verb) ?? unreachable(world) ?? withoutRoom(world, hosts)
+  const refused = refusalOf(world, verb) ?? unreachable(world) ?? withoutRoom(world, hosts) ?? cannotIssue(world)
   return refused ? { refused } : carried(world, verb)
 }
 
@@ -321,7 +353,8 @@ const comeBack: Verb = {
 }
 
 function scaled(world: World, count: number): Outcome {
-  const refused = moveOf(world) ?? refusalOf(world, scale(count)) ?? unreachable(world)
+  const lacks = cannotIssue({ ...world, here: world.here ?? (world.recorded.length < count ? 'no client' : undefined) })
+  const refused = moveOf(world) ?? refusalOf(world, scale(count)) ?? unreachable(world) ?? lacks
   return refused ? { refused } : carried(world, scale(count))
 }
 

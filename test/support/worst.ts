@@ -150,6 +150,53 @@ export const worst: Story[] = [
     where: 'both',
   },
   {
+    title: 'the certificates here lost, and a host lost',
+    tell: ['lose the certificates here', 'lose master03'],
+    where: 'both',
+  },
+  {
+    title: 'the certificates here lost, NOSPACE, and a host lost',
+    tell: ['raise NOSPACE on master01', 'lose the certificates here', 'lose master03'],
+    where: 'local',
+  },
+  {
+    title: 'the certificates here lost, and two hosts lost',
+    tell: ['lose the certificates here', 'lose master02 master03'],
+    end: 'recovered',
+    where: 'local',
+  },
+  {
+    title: 'all certificates expired, and the key of the authority lost',
+    tell: ['let all certificates expire', 'lose the key of the authority'],
+    where: 'local',
+  },
+  {
+    title: "the key of the authority lost, and the clients' certificate here",
+    tell: ['lose the key of the authority', "lose the clients' certificate here"],
+    where: 'local',
+  },
+  {
+    title: 'a change of the authority killed late, the certificates here lost, and a host lost',
+    tell: ['rotate-ca, killed at [COMPLETED] Issue every', 'lose the certificates here', 'lose master03'],
+    where: 'local',
+  },
+  {
+    title: 'a change of the authority killed late, and the certificates here lost',
+    tell: ['rotate-ca, killed at [COMPLETED] Issue every', 'lose the certificates here'],
+    where: 'local',
+  },
+  {
+    title: 'a change of the authority at once, killed twice',
+    tell: [
+      'lose the certificates here',
+      'lose master03',
+      'pki --from-hosts',
+      'rotate-ca, killed at [COMPLETED] Stop every',
+      'rotate-ca, killed at [COMPLETED] Issue every',
+    ],
+    where: 'local',
+  },
+  {
     title: 'a change of the authority killed among its restarts, and a host lost',
     tell: ['rotate-ca, killed at [OUTPUT] Restart etcd on', 'lose master03'],
     where: 'both',

@@ -86,6 +86,18 @@ test('an authority that only a silent host can have is not given up: no new one 
   assert.is(cluster.formed, true)
 })
 
+test('what no host has can be issued by a new authority only, where the key is lost', async () => {
+  const cluster = await lostWith([], ['master02'])
+  const { message, more } = await failure(cluster)
+  const key = join(cluster.paths.certs, 'ca.key')
+  assert.is(
+    message,
+    `What the hosts have was taken back. But the authority's key ${key} is missing, and no host has ` +
+      'master02/server.crt and master02/master02.crt, which only it could issue.',
+  )
+  assert.match(more.hint ?? '', /If there is no copy: make a new authority: .*rotate-ca\.ts/)
+})
+
 test('where no host can be reached, nothing is taken', async () => {
   const { message } = await failure(await lostWith(['master01', 'master02']))
   assert.match(message, /^master0[12](:| and master0[12]:) /)

@@ -81,8 +81,11 @@ test('a certificate without its key is enough while nothing must be issued', asy
 test('a certificate without its key is refused when something must be issued', async () => {
   const cluster = await ready()
   rmSync(authorityFiles(cluster).key)
+  const due = await refusal({ ...cluster, pki: { ...cluster.pki, extraSans: ['etcd.example.com'] } })
+  assert.match(due.message, 'ca.key is missing: no certificate can be issued without it.')
+  assert.not.match(due.more.hint ?? '', '--from-hosts')
   rmSync(join(cluster.paths.certs, 'etcd-client.crt'))
-  assert.match((await refusal(cluster)).message, 'ca.key is missing: no certificate can be issued without it.')
+  assert.match((await refusal(cluster)).more.hint ?? '', /the hosts what they have: .*--from-hosts.*rotate-ca\.ts/)
 })
 
 test('a verb asks for the key before it begins, where something is to be issued', async () => {

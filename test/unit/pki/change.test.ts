@@ -23,7 +23,7 @@ import {
   forgetOld,
   issueFromNext,
   issueFromOld,
-  leaveExpired,
+  leaveAtOnce,
   renewLeaves,
   trustIssuerOnly,
   trustNext,
@@ -145,7 +145,7 @@ test('an authority that has expired is left at once: the next one issues, and bo
   writeFileSync(below(cluster, 'ca.crt'), certificate.toString())
   writeFileSync(below(cluster, 'ca.key'), keyToPem(keys.privateKey))
   assert.is(changeStage(cluster), undefined)
-  await leaveExpired(cluster)
+  await leaveAtOnce(cluster)
   assert.equal([changeStage(cluster), serials(cluster)[0]], ['issuing', certificate.serialNumber])
   assert.not.equal(issuer(cluster), certificate.serialNumber)
   assert.is((await renewLeaves(cluster, (_, due) => due)).length, 3)
@@ -206,6 +206,20 @@ test('an authority whose key is lost can be left', async () => {
   trustIssuerOnly(cluster)
   forgetOld(cluster)
   readAuthority(cluster)
+})
+
+test('an authority of a change whose files were lost here stays trusted until another one has issued', async () => {
+  const cluster = await ready()
+  await trustNext(cluster)
+  const [, orphan = ''] = serials(cluster)
+  rmSync(below(cluster, 'next-ca.key'))
+  assert.is(changeStage(cluster), undefined)
+  await trustNext(cluster)
+  assert.equal([changeStage(cluster), serials(cluster)[2]], ['trusted', orphan])
+  issueFromNext(cluster)
+  assert.equal([issuer(cluster), serials(cluster).length], [serials(cluster)[1], 3])
+  trustIssuerOnly(cluster)
+  assert.equal(serials(cluster), [issuer(cluster)])
 })
 
 test('with a passphrase the next key is encrypted by it, and the old key stays closed', async () => {

@@ -1,0 +1,108 @@
+// No member can change the authority while the others go on: it has expired, and none lets in a client, or another
+// member; or its key is lost, and a member that is down lacks certificates. A new authority issues every certificate,
+// and all members start again at once; from there rotate-ca goes on as in any change.
+import { withCopies } from '../copies.ts'
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { inOrder } from '../core/pipeline.ts'
+import { scaling } from '../core/record.ts'
+import { run } from '../core/run.ts'
+import { confirm } from '../core/script.ts'
+import { changeStage, readOther } from '../etcd/authority-change.ts'
+import { hasExpired, issuingAuthority, oldAuthority } from '../etcd/certificates.ts'
+import { requireRightClock } from '../etcd/clocks.ts'
+import { voters } from '../etcd/member-changes.ts'
+import { reachMembers } from '../etcd/reach.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import { lookAtData } from '../observe/host-data.ts'
+import * as pki from '../pki/index.ts'
+import * as vms from '../vms/index.ts'
+import { aroundRotateCa } from './clients.ts'
+import { endMove } from './end-move.ts'
+import { refuseSmall } from './room.ts'
+import { sayPlan } from './say.ts'
+import { bringUp, doSteps, planOfSteps, type Step } from './steps.ts'
+
+/** Whether it is so; or a run that replaced the authority was killed before the members knew the next one. */
+export async function isCutOff(cluster: Cluster): Promise<boolean> {
+  if (hasExpired(issuingAuthority(cluster))) return true
+  const isLeft = hasExpired(oldAuthority(cluster)) || isLost(() => readOther(cluster))
+  const begun = changeStage(cluster) === 'issuing' && isLeft
+  if (!begun && !lacksKey(cluster)) return false
+  await reachMembers(cluster)
+  const { length } = await voters(cluster)
+  return begun ? length === 0 : length < cluster.hosts.length
+}
+
+/** Whether certificates must be issued, as a half-done scale will ask for, and their authority's key is lost. */
+const lacksKey = (cluster: Cluster): boolean =>
+  isLost(() => pki.requireKey(cluster, (_, due) => due || scaling(cluster.paths) !== undefined))
+
+/** Whether a key that is needed cannot be had. */
+function isLost(open: () => unknown): boolean {
+  try {
+    open()
+    return false
+  } catch (error) {
+    if (error instanceof OperationError) return true
+    throw error
+  }
+}
+
+/** @returns false where only the plan was told */
+export async function leaveAtOnce(cluster: Cluster, plan: boolean): Promise<boolean> {
+  await requireRightClock(cluster)
+  const moved = await endMove(cluster, ...cluster.hosts)
+  if (plan) {
+    if (moved) run().warn(moved)
+    const then = ['trust the old authority no longer', 'verify', 'delete the key of the old authority']
+    const rest = [...then, `you: ${aroundRotateCa.over(cluster)}`]
+    sayPlan(cluster, 'rotate-ca', [...(await planOfSteps(steps(cluster))), ...rest])
+    return false
+  }
+  const question =
+    `${whyAtOnce(cluster)} Make another authority, start all members again at once, and delete the old one? ` +
+    `All data stay. Your clients need ca.crt and new certificates from then on.${moved && ` ${moved}`}`
+  if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+  await doSteps(steps(cluster))
+  return true
+}
+
+const whyAtOnce = (cluster: Cluster): string =>
+  [issuingAuthority(cluster), oldAuthority(cluster)].some((authority) => hasExpired(authority))
+    ? `The authority of ${cluster.name} has expired.`
+    : `The key of ${cluster.name}'s authority is lost, and certificates are needed that only it could issue. ` +
+      'Not every member answers, so they cannot change one after the other.'
+
+/** Killed once all are stopped, it leaves none that runs with certificates which the others do not trust. */
+const steps = (cluster: Cluster): Step[] => [
+  bringUp(cluster),
+  {
+    title: 'Check every host while the members run',
+    task: (_, task) =>
+      withCopies(cluster, async (copy) => {
+        await issueAll(copy)
+        refuseSmall(cluster, await lookAtData(copy), () => 0)
+        const shown = (what: string): void => void (task.output = what)
+        await etcdRole.checkTheHosts(copy, shown, shown)
+      }),
+    would: [],
+  },
+  {
+    title: 'Stop every member',
+    task: async () => void (await Promise.all(cluster.hosts.map((host) => vms.crashMember(cluster, host)))),
+  },
+  {
+    title: 'Issue every certificate by a new authority',
+    task: async () => run().changes.push(...(await issueAll(cluster)).map(({ path }) => `issued ${path}`)),
+  },
+  {
+    ...inOrder('etcd-role: install the certificates, and start all members', () => etcdRole.tasks(cluster)),
+    would: ['install the certificates, and start all members'],
+  },
+]
+
+async function issueAll(cluster: Cluster): Promise<pki.Issued[]> {
+  if (hasExpired(issuingAuthority(cluster)) || lacksKey(cluster)) await pki.leaveAtOnce(cluster)
+  return pki.renewLeaves(cluster, (_, due) => due)
+}
