@@ -152,10 +152,19 @@ function whyNotOf({ etcd: { clientPort } }: Cluster, one: ForeignHost): string[]
     (name) => name in refused && is(name) !== '' && !['false', 'off'].includes(is(name)) && name !== 'ETCD_CONFIG_FILE',
   )
   const plain = ['ETCD_LISTEN_CLIENT_URLS', 'ETCD_LISTEN_PEER_URLS'].filter((name) => /http:/.test(is(name) || 'http:'))
+  // etcd asks for certificates where either is set (TLSInfo.ServerConfig in its client/pkg/transport).
+  const open = (['', 'PEER_'] as const).filter(
+    (port) => is(`ETCD_${port}TRUSTED_CA_FILE`) === '' && is(`ETCD_${port}CLIENT_CERT_AUTH`) !== 'true',
+  )
   const started = etcd.container ? 'runs in a container' : 'was not started by a systemd unit'
   return [
     ...(etcd.unit === '' || etcd.container ? [`etcd ${started}: only systemd's services can be taken over`] : []),
     ...(plain.length > 0 ? [`it speaks plain http (${listed(plain)}): bring TLS to it before`] : []),
+    ...(plain.length > 0 ? [] : open).map(
+      (port) =>
+        `its ${port ? 'peer' : 'client'} port lets in who has no certificate, and would refuse them afterwards: set ` +
+        `ETCD_${port}TRUSTED_CA_FILE before`,
+    ),
     ...harmful.map((name) => `${name} is set, and must not be: ${refused[name]}`),
     ...(is('ETCD_ENABLE_V2') === 'true' ? ['ETCD_ENABLE_V2 is on: etcd 3.6 has no v2 API, turn it off before'] : []),
     ...(etcd.movable ? [] : [`${dataOf(one)} is on another file system than /var/lib/etcd is to be`]),

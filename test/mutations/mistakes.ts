@@ -455,6 +455,12 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/etcd/foreign.ts',
+    line: "CLIENT_CERT_AUTH`) !== 'true'",
+    wrong: "CLIENT_CERT_AUTH`) === 'on'",
+    tests: ['unit/etcd/foreign'],
+  },
+  {
+    file: 'tasks/etcd/foreign.ts',
     line: '...(etcd.movable ? []',
     wrong: '...(etcd.unit ? []',
     tests: ['unit/etcd/foreign'],

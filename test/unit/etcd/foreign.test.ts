@@ -41,6 +41,8 @@ const running = (more: Partial<RunningEtcd> = {}): RunningEtcd => ({
 const tls = {
   ETCD_LISTEN_CLIENT_URLS: 'https://10.0.0.101:2379',
   ETCD_LISTEN_PEER_URLS: 'https://10.0.0.101:2380',
+  ETCD_TRUSTED_CA_FILE: '/ca.crt',
+  ETCD_PEER_CLIENT_CERT_AUTH: 'true',
 }
 
 test('flags count more than variables, and a configuration file is heard alone', () => {
@@ -110,6 +112,18 @@ const refusals: [what: string, more: Partial<ForeignHost>, etcd: Partial<Running
   ['v2', { settings: { ...tls, ETCD_ENABLE_V2: 'true' } }, {}, /ETCD_ENABLE_V2 is on/],
   ['another disk', {}, { movable: false }, /on another file system/],
   ['other data', {}, { in_the_way: '/var/lib/etcd/member' }, /holds other data/],
+  [
+    'clients without certificates',
+    { settings: { ...tls, ETCD_TRUSTED_CA_FILE: '' } },
+    {},
+    /its client port lets in who has no certificate, and would refuse them afterwards/,
+  ],
+  [
+    'peers without certificates',
+    { settings: { ...tls, ETCD_PEER_CLIENT_CERT_AUTH: 'false' } },
+    {},
+    /its peer port lets in who has no certificate/,
+  ],
   ['no certificate', { server: undefined }, {}, /client port 2379 does not name its address/],
   ['no peer certificate', { peer: undefined }, {}, /peer port does not name its address/],
 ]
