@@ -86,7 +86,7 @@ export async function runPlaybook(
         ANSIBLE_FORCE_COLOR: '0',
         // With it Python reads each module, 190 kB on standard input, byte by byte: 0.1 s of a core for each host.
         PYTHONUNBUFFERED: undefined,
-        // With it the Ansible that doctor fetches is compiled anew for each play: 2 s of a core.
+        // With it the Ansible that doctor fetches is compiled again for each play: 2 s of a core.
         PYTHONDONTWRITEBYTECODE: undefined,
         LC_ALL: 'C.UTF-8',
       },

@@ -81,7 +81,7 @@ function noteDone(cluster: Cluster): void {
 export async function dropOld(cluster: Cluster, plan: boolean): Promise<void> {
   const old = readFileIfThere(oldAuthorities(cluster))
   if (old === undefined)
-    throw new UsageError(`${cluster.name} trusts no authority of before its adoption.`, {
+    throw new UsageError(`${cluster.name} has no old authority to drop.`, {
       hint: `See what it trusts: ${command(cluster, 'certs')}`,
     })
   refuseUnhealthy(cluster, await lookFirst(cluster), {})

@@ -97,7 +97,7 @@ async function begin(cluster: Cluster, { files, version }: Found): Promise<void>
 /** What the members trusted before, and clients may still need. */
 export const oldAuthorities = ({ paths }: Cluster): string => join(paths.certs, 'adopted-ca.crt')
 
-/** Whether certificates were issued anew, so that the old ones were thrown away. */
+/** Whether the new authority has issued certificates, so that the old ones are gone. */
 const hasLeftOld = ({ recorded, paths }: Cluster): boolean => recorded && !existsSync(paths.adopting)
 
 const readdress = (cluster: Cluster, { name, peerURL }: Host, id: string): Step => ({

@@ -46,7 +46,7 @@ const onSteps = (cluster: Cluster): Step[] => [
     title: "Turn etcd's authentication on",
     task: () => turnTo(cluster, 'enable'),
   },
-  { title: 'Prove that who is no user is refused', task: () => proveRefused(cluster) },
+  { title: 'Prove that a client without a user is refused', task: () => proveRefused(cluster) },
 ]
 
 const offSteps = (cluster: Cluster): Step[] => [
@@ -81,5 +81,5 @@ async function proveRefused(cluster: Cluster): Promise<void> {
   const read = gateway.endpoints.map((endpoint) => gateway.read(endpoint, 'ha-etcd'))
   const answers = await Promise.allSettled(read).finally(() => gateway.close())
   if (answers.some((answer) => answer.status === 'fulfilled' || !isOff(answer.reason as Error)))
-    throw new OperationError('A request of nobody was not refused: the authentication is not on.')
+    throw new OperationError('A client without a user was let in: authentication is not on.')
 }

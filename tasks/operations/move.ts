@@ -115,7 +115,7 @@ async function requireAddresses(cluster: Cluster, wanted: Host[], due: Host[]): 
 
 /**
  * Connections from an address that a host has no longer are not ended: etcd goes on writing into them, and hears
- * nobody, until TCP gives up after a quarter of an hour (tcp_retries2). Members that commit nothing then start anew.
+ * nobody, until TCP gives up after a quarter of an hour (tcp_retries2). Members that commit nothing are restarted.
  */
 async function restartStranded(cluster: Cluster, begun: Host[]): Promise<void> {
   const gone = begun.length > 0 ? await withoutOld(cluster) : []

@@ -39,7 +39,7 @@ export async function note(cluster: Cluster): Promise<void> {
 
 /** For each host, over ssh: which of these addresses it has, and which it reaches at this port. */
 export const addressesSeen = ssh.addressesSeen
-/** Starts a member's etcd anew, over ssh, whatever state it is in. */
+/** Restarts a member's etcd over ssh, whatever state it is in. */
 export const restartMember = ssh.restartMember
 
 export const states = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(cluster)
