@@ -19,6 +19,10 @@ export interface RunningEtcd {
   /** The systemd unit that runs it; '' for none. */
   unit: string
   container: boolean
+  /** The manifest of the static pod that runs it; '' for none. */
+  manifest: string
+  /** The paths of its settings that are not the same files on the host as in its container. */
+  elsewhere: string[]
   /** Whether its data can be moved to where the role has them by a rename. */
   movable: boolean
   /** Other data that lie where the role has them; '' for none. */
@@ -156,9 +160,14 @@ function whyNotOf({ etcd: { clientPort } }: Cluster, one: ForeignHost): string[]
   const open = (['', 'PEER_'] as const).filter(
     (port) => is(`ETCD_${port}TRUSTED_CA_FILE`) === '' && is(`ETCD_${port}CLIENT_CERT_AUTH`) !== 'true',
   )
-  const started = etcd.container ? 'runs in a container' : 'was not started by a systemd unit'
+  const isRead = plain.length === 0 && etcd.elsewhere.length === 0
+  const isService = etcd.manifest !== '' || (etcd.unit !== '' && !etcd.container)
+  const started = etcd.container ? 'runs in a container of its own' : 'was not started by a systemd unit'
   return [
-    ...(etcd.unit === '' || etcd.container ? [`etcd ${started}: only systemd's services can be taken over`] : []),
+    ...(isService ? [] : [`etcd ${started}: only systemd's services and kubelet's static pods can be taken over`]),
+    ...(etcd.elsewhere.length > 0
+      ? [`what its container has at ${listed(etcd.elsewhere)} is elsewhere on the host`]
+      : []),
     ...(plain.length > 0 ? [`it speaks plain http (${listed(plain)}): bring TLS to it before`] : []),
     ...(plain.length > 0 ? [] : open).map(
       (port) =>
@@ -169,10 +178,10 @@ function whyNotOf({ etcd: { clientPort } }: Cluster, one: ForeignHost): string[]
     ...(is('ETCD_ENABLE_V2') === 'true' ? ['ETCD_ENABLE_V2 is on: etcd 3.6 has no v2 API, turn it off before'] : []),
     ...(etcd.movable ? [] : [`${dataOf(one)} is on another file system than /var/lib/etcd is to be`]),
     ...(etcd.in_the_way ? [`${etcd.in_the_way} holds other data, and is in the way`] : []),
-    ...(server?.checkIP(host.address) === undefined && plain.length === 0
+    ...(isRead && server?.checkIP(host.address) === undefined
       ? [`the certificate of its client port ${clientPort} does not name its address ${host.address}`]
       : []),
-    ...(peer?.checkIP(host.address) === undefined && plain.length === 0
+    ...(isRead && peer?.checkIP(host.address) === undefined
       ? [`the certificate of its peer port does not name its address ${host.address}`]
       : []),
   ]

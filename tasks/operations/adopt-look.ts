@@ -65,7 +65,11 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
     const stageOf = ({ name }: Host): Stage => stageIn(cluster, looked.get(name))
     const half = cluster.hosts.filter((host) => stageOf(host) === 'half')
     const foreign = cluster.hosts.filter((host) => stageOf(host) === 'not').map((host) => foreignHost(host, looked))
-    const fetched = await fetchFiles(copy, folder, foreign)
+    const fetched = await fetchFiles(
+      copy,
+      folder,
+      foreign.filter(({ etcd }) => etcd.elsewhere.length === 0),
+    )
     refuse(cluster, whyNotAdopted(cluster, foreign), lackingIn(cluster, foreign))
     const staged = readStaged(cluster)
     const files = staged.length > 0 || foreign.length === 0 ? staged : arranged(foreign, fetched, client)

@@ -43,12 +43,16 @@ export async function adopt(cluster: Cluster, client: ClientFiles | undefined, p
     `It can be taken back: ${command(cluster, 'adopt --back')}.`
   if (!plan && !cluster.begun && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const goOn = `then go on: ${command(cluster, 'adopt --finish')}`
-  const steps = [...takeSteps(cluster, found), told(`you: ${aroundRotateCa.trust(cluster)}`, goOn)]
+  const pods = found.foreign.some(({ etcd }) => etcd.manifest !== '') ? [`you: ${toKubeadm}`] : []
+  const steps = [...takeSteps(cluster, found), told(...pods, `you: ${aroundRotateCa.trust(cluster)}`, goOn)]
   if (!(await carryOutSteps(cluster, 'adopt', steps, plan))) return
   const done = `All members of ${cluster.name} run as ha-etcd's, with etcd ${version} and their old certificates.`
   const next = `Now ${aroundRotateCa.trust(cluster)}; ${goOn}`
   sayDone(cluster, 'adopt', `${done}\n${next}`, { adopted: names, version, finished: false })
 }
+
+/** It would put the manifest back with its next upgrade. */
+const toKubeadm = 'have kubeadm take this etcd for an external one, as docs/adopt.md says'
 
 const isOurs = ({ recorded, begun }: Cluster): boolean => recorded && begun?.verb !== 'adopt'
 
@@ -108,10 +112,10 @@ const readdress = (cluster: Cluster, { name, peerURL }: Host, id: string): Step 
 function takeOver(cluster: Cluster, { foreign }: Found, name: string): Step {
   const one = foreign.find(({ host }) => host.name === name)
   // Of one that is half taken over its host has a note.
-  const old = one ? { unit: one.etcd.unit, data_directory: dataOf(one) } : { unit: '', data_directory: '/' }
-  const from = one
-    ? `: end ${old.unit}.service, move its data from ${old.data_directory}, go on as etcd-member.service`
-    : ''
+  const { unit, manifest, args } = one?.etcd ?? { unit: '', manifest: '', args: [] }
+  const old = { unit, manifest, args, data_directory: one ? dataOf(one) : '/' }
+  const service = manifest ? `the pod of ${manifest}` : `${unit}.service`
+  const from = one ? `: end ${service}, move its data from ${old.data_directory}, go on as etcd-member.service` : ''
   return {
     ...titled(`Take ${name} over`, async (onTask) => {
       await act(cluster, 'take', name, { etcd_adopt_old: { [name]: old } }, onTask)

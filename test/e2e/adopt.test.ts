@@ -127,4 +127,20 @@ test("the original write-up's role left a unit and a drop-in of the very names t
   assert.match(await machines.on('master01', 'systemctl cat etcd-member'), 'etcd by hand')
 })
 
+test("kubeadm's static pods end as their manifests go, and come back with them", async () => {
+  const gone = 'systemctl disable --now etcd-member || true; rm -rf /var/lib/etcd /etc/systemd/system/etcd-member*'
+  await Promise.all(machines.hosts.map(({ name }) => machines.on(name, gone)))
+  const programs = (await etcdOf('3.4.23')) ?? older
+  const certs = '/etc/kubernetes/pki/etcd'
+  const theirs = { unit: 'kubelet', data: '/var/lib/etcd', certs, user: 'root', apart: false, pod: true }
+  clients = await setUpByHand(machines, 3, programs?.folder ?? '', join(home.path, 'pods'), theirs)
+  const config = parse(readFileSync(join(home.path, 'cluster.yaml'), 'utf8'))
+  writeFileSync(join(home.path, 'cluster.yaml'), stringify({ ...config, etcd: { binaries: programs?.folder } }))
+  const pods = 'ls /etc/kubernetes/manifests; systemctl is-active etcd-member || true'
+  await underLoad(clients, () => passed('adopt', '--yes'), 'adopted, static pods')
+  assert.is(await machines.on('master03', pods), 'active')
+  await underLoad(clients, () => passed('adopt', '--back', '--yes'), 'taken back, static pods')
+  assert.is(await machines.on('master03', pods), 'etcd.yaml\ninactive')
+})
+
 test.run()

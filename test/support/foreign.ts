@@ -1,9 +1,11 @@
 // Clusters of etcd as other people set them up by hand: systemd, openssl, names and folders of their own.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'yaml'
 import type { Cluster } from '../../tasks/core/cluster.ts'
-import type { TestHosts } from './hosts.ts'
+import { type TestHosts, untilListens } from './hosts.ts'
 
 /** What differs between those that people make. */
 export interface Manner {
@@ -16,6 +18,8 @@ export interface Manner {
   apart: boolean
   /** The drop-in that has the settings as variables; '' for flags in the unit. */
   dropIn?: string
+  /** Whether kubelet, which has that unit then, runs it as a static pod. */
+  pod?: boolean
   /** Settings besides. */
   more?: Record<string, string>
 }
@@ -55,8 +59,9 @@ export async function setUpByHand(
   count: number,
   programs: string,
   folder: string,
-  { unit, data, certs, user, apart, dropIn = '', more = {} }: Manner,
+  manner: Manner,
 ): Promise<Cluster> {
+  const { data, certs, user, apart } = manner
   const hosts = machines.hosts.slice(0, count)
   mkdirSync(folder)
   authority(folder, 'clients-ca')
@@ -77,48 +82,92 @@ export async function setUpByHand(
       )
       for (const program of ['etcd', 'etcdctl'])
         await machines.copy(name, join(programs, program), `/opt/etcd/${program}`)
-      const files = { 'ca.pem': 'clients-ca.crt', 'peers.pem': `${peersCa}.crt` }
+      const files = { 'ca.crt': 'clients-ca.crt', 'peers-ca.crt': `${peersCa}.crt` }
       const own = ['server', 'peer'].flatMap((kind) =>
         ['crt', 'key'].map((end) => [`${kind}.${end}`, `${name}-${kind}.${end}`]),
       )
       for (const [there, here] of [...Object.entries(files), ...own])
         await machines.copy(name, join(folder, here as string), `${certs}/${there}`)
-      const settings = {
-        ...{ name: `node-${index}`, 'data-dir': data, 'initial-cluster-token': 'by-hand' },
-        ...{ 'listen-peer-urls': `https://${address}:2380`, 'initial-advertise-peer-urls': `https://${address}:2380` },
-        ...{ 'listen-client-urls': 'https://0.0.0.0:2379', 'advertise-client-urls': `https://${address}:2379` },
-        ...{ 'initial-cluster': initial, 'initial-cluster-state': 'new' },
-        ...{ 'client-cert-auth': 'true', 'trusted-ca-file': `${certs}/ca.pem` },
-        ...{ 'cert-file': `${certs}/server.crt`, 'key-file': `${certs}/server.key` },
-        ...{ 'peer-client-cert-auth': 'true', 'peer-trusted-ca-file': `${certs}/peers.pem` },
-        ...{ 'peer-cert-file': `${certs}/peer.crt`, 'peer-key-file': `${certs}/peer.key` },
-        ...more,
-      }
-      const words = Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`)
-      const variables = Object.entries(settings).map(
-        ([flag, value]) => `Environment="ETCD_${flag.toUpperCase().replaceAll('-', '_')}=${value}"`,
-      )
-      const service = [
-        '[Unit]\nDescription=etcd by hand\n[Service]\nType=notify\nRestart=always',
-        `User=${user}`,
-        `ExecStart=/opt/etcd/etcd ${dropIn ? '' : words.join(' \\\n  ')}`,
-        '[Install]\nWantedBy=multi-user.target',
-      ]
-      const path = join(folder, `${name}.service`)
-      writeFileSync(path, `${service.join('\n')}\n`)
-      await machines.copy(name, path, `/etc/systemd/system/${unit}.service`)
-      if (dropIn) {
-        const at = `/etc/systemd/system/${unit}.service.d`
-        writeFileSync(`${path}.conf`, `[Service]\n${variables.join('\n')}\n`)
-        await machines.on(name, `mkdir -p ${at}`)
-        await machines.copy(name, `${path}.conf`, `${at}/${dropIn}`)
-      }
-      await machines.on(name, `chown -R ${user}: ${certs} ${data}; systemctl daemon-reload; systemctl enable ${unit}`)
+      await machines.on(name, `chown -R ${user}: ${certs} ${data}`)
+      const settings = { name: `node-${index}`, 'initial-cluster': initial, ...settingsAt(address, manner) }
+      await (manner.pod ? installPod : installUnit)(machines, name, folder, settings, manner)
     }),
   )
-  await Promise.all(hosts.map(({ name }) => machines.on(name, `systemctl start ${unit}`)))
+  const start = `systemctl daemon-reload; systemctl enable --now ${manner.unit}; ${untilListens(2379)}`
+  await Promise.all(hosts.map(({ name }) => machines.on(name, start)))
   return clientsOf(machines, count, folder, ['clients-ca.crt'])
 }
+
+type Settings = Record<string, string>
+
+const settingsAt = (address: string, { data, certs, more = {} }: Manner): Settings => ({
+  ...{ 'data-dir': data, 'initial-cluster-token': 'by-hand', 'initial-cluster-state': 'new' },
+  ...{ 'listen-peer-urls': `https://${address}:2380`, 'initial-advertise-peer-urls': `https://${address}:2380` },
+  ...{ 'listen-client-urls': 'https://0.0.0.0:2379', 'advertise-client-urls': `https://${address}:2379` },
+  ...{ 'client-cert-auth': 'true', 'trusted-ca-file': `${certs}/ca.crt` },
+  ...{ 'cert-file': `${certs}/server.crt`, 'key-file': `${certs}/server.key` },
+  ...{ 'peer-client-cert-auth': 'true', 'peer-trusted-ca-file': `${certs}/peers-ca.crt` },
+  ...{ 'peer-cert-file': `${certs}/peer.crt`, 'peer-key-file': `${certs}/peer.key` },
+  ...more,
+})
+
+async function installUnit(
+  machines: TestHosts,
+  name: string,
+  folder: string,
+  settings: Settings,
+  { unit, user, dropIn = '' }: Manner,
+): Promise<void> {
+  const words = Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`)
+  const variables = Object.entries(settings).map(
+    ([flag, value]) => `Environment="ETCD_${flag.toUpperCase().replaceAll('-', '_')}=${value}"`,
+  )
+  const service = [
+    '[Unit]\nDescription=etcd by hand\n[Service]\nType=notify\nRestart=always',
+    `User=${user}`,
+    `ExecStart=/opt/etcd/etcd ${dropIn ? '' : words.join(' \\\n  ')}`,
+    '[Install]\nWantedBy=multi-user.target',
+  ]
+  const path = join(folder, `${name}.service`)
+  writeFileSync(path, `${service.join('\n')}\n`)
+  await machines.copy(name, path, `/etc/systemd/system/${unit}.service`)
+  if (!dropIn) return
+  const at = `/etc/systemd/system/${unit}.service.d`
+  writeFileSync(`${path}.conf`, `[Service]\n${variables.join('\n')}\n`)
+  await machines.on(name, `mkdir -p ${at}`)
+  await machines.copy(name, `${path}.conf`, `${at}/${dropIn}`)
+}
+
+/** As kubeadm does, beside a kubelet that is imitated. */
+async function installPod(
+  machines: TestHosts,
+  name: string,
+  folder: string,
+  settings: Settings,
+  { unit, data, certs }: Manner,
+): Promise<void> {
+  const command = ['etcd', ...Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`)]
+  const containers = [{ name: 'etcd', image: 'registry.k8s.io/etcd', command }]
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'etcd' }, spec: { hostNetwork: true, containers } }
+  const service = [
+    '[Unit]\nDescription=kubelet\n[Service]\nKillMode=process',
+    `Environment="SHARED=${data} ${certs}"`,
+    'ExecStart=/bin/sh /opt/etcd/kubelet.sh',
+    '[Install]\nWantedBy=multi-user.target',
+  ]
+  await machines.on(name, `mkdir -p ${manifests}`)
+  for (const [file, text] of [
+    [`${manifests}/etcd.yaml`, stringify(pod, { lineWidth: 0 })],
+    [`/etc/systemd/system/${unit}.service`, `${service.join('\n')}\n`],
+  ] as const) {
+    const path = join(folder, `${name}-${basename(file)}`)
+    writeFileSync(path, text)
+    await machines.copy(name, path, file)
+  }
+  await machines.copy(name, fileURLToPath(new URL('kubelet.sh', import.meta.url)), '/opt/etcd/kubelet.sh')
+}
+
+const manifests = '/etc/kubernetes/manifests'
 
 /** The cluster as clients see it that trust these authorities' files, in a folder of certificates of their own. */
 export function clientsOf(machines: TestHosts, count: number, folder: string, trusted: string[]): Cluster {

@@ -33,6 +33,8 @@ const running = (more: Partial<RunningEtcd> = {}): RunningEtcd => ({
   cwd: '/',
   unit: 'etcd',
   container: false,
+  manifest: '',
+  elsewhere: [],
   movable: true,
   in_the_way: '',
   ...more,
@@ -97,9 +99,20 @@ test('nothing stands against a member of systemd with certificates for its addre
   assert.equal(whyNotAdopted(cluster, [foreign()]), [])
 })
 
+test('a static pod is as good as a unit', () => {
+  const pod = { unit: '', container: true, manifest: '/etc/kubernetes/manifests/etcd.yaml' }
+  assert.equal(whyNotAdopted(cluster, [foreign({}, pod)]), [])
+})
+
 const refusals: [what: string, more: Partial<ForeignHost>, etcd: Partial<RunningEtcd>, why: RegExp][] = [
   ['no unit', {}, { unit: '' }, /^master01: etcd was not started by a systemd unit/],
   ['a container', {}, { unit: 'kubelet', container: true }, /runs in a container/],
+  [
+    'folders of a pod that are elsewhere',
+    { server: undefined, peer: undefined },
+    { container: true, manifest: '/etc/kubernetes/manifests/etcd.yaml', elsewhere: ['/certs/ca.crt', '/data'] },
+    /^master01: what its container has at \/certs\/ca.crt and \/data is elsewhere on the host/,
+  ],
   [
     'plain http',
     { settings: { ...tls, ETCD_LISTEN_PEER_URLS: 'http://10.0.0.101:2380' } },

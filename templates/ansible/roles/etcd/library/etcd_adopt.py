@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -36,15 +37,17 @@ options:
     required: true
     type: dict
   old:
-    description: With V(keep), the unit of the old service and its data directory.
+    description: With V(keep), the unit of the old service or the manifest of the old pod, the arguments of its etcd,
+      and its data directory.
     type: dict
 """
 
 RETURN = r"""
 etcds:
   description: Each etcd that runs here, with its pid, version, arguments, ETCD_ variables, configuration file,
-    working directory and unit; C(container) where it runs in one, C(movable) where its data can be moved by a rename,
-    C(in_the_way) where the role's data directory holds other data.
+    working directory and unit; C(container) where it runs in one, C(manifest) where that is a static pod,
+    C(elsewhere) with the paths that are others on the host than in its container, C(movable) where its data can be
+    moved by a rename, C(in_the_way) where the role's data directory holds other data.
   returned: with action=look
   type: list
 kept:
@@ -55,7 +58,15 @@ kept:
 
 SPEC = {
     "action": {"choices": ["look", "keep", "take", "back"], "required": True},
-    "old": {"type": "dict", "options": {"unit": {"type": "str"}, "data_directory": {"type": "path"}}},
+    "old": {
+        "type": "dict",
+        "options": {
+            "unit": {"type": "str"},
+            "manifest": {"type": "path"},
+            "args": {"type": "list", "elements": "str"},
+            "data_directory": {"type": "path"},
+        },
+    },
     "wanted": {
         "type": "dict",
         "required": True,
@@ -71,8 +82,12 @@ SPEC = {
     },
 }
 
-# How long the old service may take to listen again, in seconds.
-PATIENCE = 60
+# How long the old service may take to end, and to listen again, in seconds. kubelet gives a pod 30 s to end, and looks
+# at its manifests every 20 s.
+PATIENCE = 120
+
+# Where kubelet has the manifests of static pods; kubeadm puts them there.
+MANIFESTS = "/etc/kubernetes/manifests"
 
 
 class Adoption:
@@ -115,7 +130,7 @@ class Adoption:
 
     def old(self):
         """The old service."""
-        return Systemd(self.module.run_command, self.kept["unit"])
+        return OldPod(self) if self.kept.get("manifest") else OldUnit(self)
 
     def is_same_unit(self):
         """Whether the old service has the name of the role's."""
@@ -125,6 +140,14 @@ class Adoption:
         """Raises unless the cluster can do without this member for a moment; another one leads then."""
         self.etcdctl.require_others_healthy()
         self.etcdctl.hand_leadership_over()
+
+    def wait(self, done, otherwise):
+        """Waits until it is so; raises the refusal where it does not come to be."""
+        deadline = time.monotonic() + PATIENCE
+        while not done():
+            if time.monotonic() > deadline:
+                raise otherwise
+            time.sleep(0.1)
 
     def move(self, source, target, ids):
         """Moves a member's data by a rename, where it is not done yet, and gives it to its user."""
@@ -136,11 +159,66 @@ class Adoption:
         give_folder(there, ids)
 
 
+class OldUnit:
+    """The old etcd as a systemd unit."""
+
+    def __init__(self, host):
+        self.host = host
+        self.name = host.kept["unit"]
+        self.systemd = Systemd(host.module.run_command, self.name)
+
+    def end(self):
+        """Until it is gone; it does not come back at boot."""
+        self.systemd.stop()
+        if self.host.is_same_unit():
+            remove_other_drop_ins(self.host)
+        else:
+            self.host.run("systemctl", "disable", self.name)
+
+    def begin(self):
+        """As it was at boot."""
+        if self.host.kept["enabled"]:
+            self.host.run("systemctl", "enable", self.name)
+        self.systemd.start()
+
+
+class OldPod:
+    """The old etcd as a static pod: kubelet runs it while its manifest is there."""
+
+    def __init__(self, host):
+        self.host = host
+        self.manifest = self.name = host.kept["manifest"]
+
+    def end(self):
+        """Until it is gone; kubelet forgets it."""
+        discard(self.manifest)
+        self.host.wait(
+            lambda: not self.runs(),
+            Refusal("ends", "The pod of %s does not end." % self.manifest, "See whether kubelet runs there."),
+        )
+
+    def runs(self):
+        """Whether its etcd still runs."""
+        return any(found["args"] == self.host.kept["args"] for found in etcds_of(self.host))
+
+    def begin(self):
+        """The manifest comes back whole; kubelet passes over a name that begins with a dot."""
+        if os.path.exists(self.manifest):
+            return
+        hidden = os.path.join(os.path.dirname(self.manifest), "." + os.path.basename(self.manifest))
+        self.host.run("cp", "-a", self.host.copy_of(self.manifest), hidden)
+        os.rename(hidden, self.manifest)
+
+
 def look(host):
     """What runs here; changes nothing."""
+    return {"changed": False, "etcds": etcds_of(host), "kept": host.noted}
+
+
+def etcds_of(host):
+    """Each etcd that runs here."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    etcds = [found for found in (etcd_of(host, pid) for pid in sorted(pids)) if found]
-    return {"changed": False, "etcds": etcds, "kept": host.noted}
+    return [found for found in (etcd_of(host, pid) for pid in sorted(pids)) if found]
 
 
 def etcd_of(host, pid):
@@ -177,6 +255,8 @@ def etcd_of(host, pid):
         "cwd": cwd,
         "unit": units[-1] if units else "",
         "container": container,
+        "manifest": manifest_of(args) if container else "",
+        "elsewhere": elsewhere(pid, [*args, *environment.values(), os.path.join(cwd, asked)]) if container else [],
         "movable": os.stat(nearest(os.path.join(cwd, asked))).st_dev == os.stat(nearest(host.data)).st_dev,
         "in_the_way": ours if os.path.isdir(ours) and os.path.join(cwd, asked, "member") != ours else "",
     }
@@ -194,6 +274,26 @@ def chrooted(pid):
     return (mine.st_dev, mine.st_ino) != (its.st_dev, its.st_ino)
 
 
+def manifest_of(args):
+    """The manifest of the static pod that runs etcd with these arguments; '' where there is none."""
+    for path in sorted(glob.glob(os.path.join(MANIFESTS, "[!.]*"))):
+        text = read(path) or ""
+        if args and all(arg in text for arg in args):
+            return path
+    return ""
+
+
+def elsewhere(pid, texts):
+    """The paths of a container's that are not the same files on the host."""
+    paths = sorted({path for text in texts for path in re.findall(r"""(?:^|[=\s"'])(/[^\s"',]+)""", text)})
+    inside = "/proc/%d/root" % pid
+    return [
+        path
+        for path in paths
+        if os.path.exists(inside + path) and not (os.path.exists(path) and os.path.samefile(path, inside + path))
+    ]
+
+
 def flag_of(args, name):
     """The value of a flag on a command line; '' where it is not given."""
     found = re.search(r"(?:^|\0)--?%s[=\0]([^\0]*)" % name, "\0".join(args))
@@ -209,8 +309,9 @@ def keep(host):
         os.rename(host.folder, "%s.%s" % (host.folder, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())))
     discard(host.folder)
     os.makedirs(os.path.join(host.folder, "files"), mode=0o700)
+    manifest = [old["manifest"]] if old["manifest"] else []
     there = [path for path in host.wanted["overwritten"] if os.path.lexists(path)]
-    for path in there:
+    for path in there + manifest:
         os.makedirs(os.path.dirname(host.copy_of(path)), exist_ok=True)
         host.run("cp", "-a", path, host.copy_of(path))
     os.sync()
@@ -218,9 +319,11 @@ def keep(host):
     host.note(
         id=host.wanted["id"],
         unit=old["unit"],
+        manifest=old["manifest"],
+        args=old["args"],
         data_directory=old["data_directory"],
         ids=[status.st_uid, status.st_gid],
-        enabled=Systemd(host.module.run_command, old["unit"]).status()[2],
+        enabled=not manifest and Systemd(host.module.run_command, old["unit"]).status()[2],
         overwritten={path: path in there for path in host.wanted["overwritten"]},
     )
     return {"changed": True}
@@ -232,11 +335,7 @@ def take(host):
         return {"changed": False}
     host.spare()
     host.note(stopping=True)
-    host.old().stop()
-    if host.is_same_unit():
-        remove_other_drop_ins(host)
-    else:
-        host.run("systemctl", "disable", host.kept["unit"])
+    host.old().end()
     host.move(host.kept["data_directory"], host.data, ids_of(host.wanted["user"]))
     os.sync()
     host.note(taken=True)
@@ -276,14 +375,12 @@ def back(host):
 
 def start_old(host):
     """The old service, started as it was at boot, and waited for."""
-    if host.kept["enabled"]:
-        host.run("systemctl", "enable", host.kept["unit"])
-    host.old().start()
-    deadline = time.monotonic() + PATIENCE
-    while not listens(host.etcdctl.endpoint):
-        if time.monotonic() > deadline:
-            raise Refusal("ends", "%s does not listen again." % host.kept["unit"], "Its log says why.")
-        time.sleep(0.1)
+    old = host.old()
+    old.begin()
+    host.wait(
+        lambda: listens(host.etcdctl.endpoint),
+        Refusal("ends", "%s does not listen again." % old.name, "Its log says why."),
+    )
 
 
 def main():
