@@ -1,7 +1,7 @@
 // How each act on who the members are is carried out.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
+import { type Cluster, type Host, hostNamed, ownHosts } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
@@ -9,7 +9,7 @@ import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
 import { recordCluster, replacing } from '../core/record.ts'
 import { clock, run, sleep } from '../core/run.ts'
-import { endpointStatus, memberList } from '../etcd/etcdctl.ts'
+import { endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
 import { moveLeader } from '../etcd/maintenance.ts'
 import { addLearner, memberAt, promote, removeMember, voters } from '../etcd/member-changes.ts'
 import { memberOf } from '../etcd/membership.ts'
@@ -34,7 +34,8 @@ export const membershipActs = {
   'note who goes': async ({ paths }, { host, id }) => {
     writeFileAtomic(paths.replacing, JSON.stringify({ ...replacing(paths), [host]: id }), 0o600)
   },
-  'bring up': (cluster) => [...vms.tasks(cluster), ...pki.tasks(cluster)],
+  // Those that are being adopted have certificates of an authority that may not be ours.
+  'bring up': (cluster) => [...vms.tasks(cluster), ...(cluster.begun?.verb === 'adopt' ? [] : pki.tasks(cluster))],
   'hand over': (cluster, { from, to }) => handOver(cluster, hostNamed(cluster, from), hostNamed(cluster, to)),
   'set aside': (cluster, { host }, shown) => setAside(cluster, host, shown),
   'remove member': async (cluster, { host, id }) => {
@@ -48,8 +49,14 @@ export const membershipActs = {
   },
   'start learner': async (cluster, { host, version }) => {
     const goal = hostNamed(cluster, host)
-    const [witnesses, without] = await Promise.all([witnessesFor(cluster, goal), absent(cluster)])
-    const variables = { etcd_start_timeout: catchUpSeconds, etcd_without: without, etcd_witnesses: witnesses }
+    const [witnesses, listed] = await Promise.all([witnessesFor(cluster, goal), membersListed(cluster)])
+    const variables = {
+      etcd_start_timeout: catchUpSeconds,
+      // their turn comes later
+      etcd_without: cluster.hosts.filter((one) => !memberOf(one, listed)).map(({ name }) => name),
+      etcd_witnesses: witnesses,
+      ...(witnesses.length === 0 && { etcd_known_members: byPeerURL(listed) }),
+    }
     const limit = [host, ...witnesses]
     return orWithdraw(cluster, goal, etcdRole.upgradeTasks(atVersion(cluster, version), { limit, variables }))
   },
@@ -67,14 +74,18 @@ export const membershipActs = {
     return orWithdraw(cluster, goal, [letVote])
   },
   'remove host': async (cluster, { host }) => {
-    const goal = hostNamed(cluster, host)
-    await vms.removeHost(cluster, goal)
+    await vms.removeHost(cluster, hostNamed(cluster, host))
     rmSync(join(cluster.paths.certs, host), { recursive: true, force: true })
-    cluster.hosts.splice(cluster.hosts.indexOf(goal), 1)
-    recordCluster(cluster)
+    forget(cluster, host)
     run().changes.push(`removed ${host}`)
   },
+  'forget host': async (cluster, { host }) => forget(cluster, host),
 } satisfies Partial<Carriers>
+
+function forget(cluster: Cluster, host: string): void {
+  cluster.hosts.splice(cluster.hosts.indexOf(hostNamed(cluster, host)), 1)
+  recordCluster(cluster)
+}
 
 /** @throws OperationError when that member does not take the lead over */
 async function handOver(cluster: Cluster, from: Host, to: Host): Promise<void> {
@@ -116,15 +127,20 @@ const forgetsPromotions = (version: string): boolean =>
 /** Two healthy members that tell the role who belongs to the cluster: all of them would take longer and say no more. */
 async function witnessesFor(cluster: Cluster, host: Host): Promise<string[]> {
   const urls = await voters(cluster, [host])
-  const witnesses = cluster.hosts.filter(({ clientURL }) => urls.includes(clientURL)).slice(0, 2)
+  const witnesses = ownHosts(cluster)
+    .filter(({ clientURL }) => urls.includes(clientURL))
+    .slice(0, 2)
   return witnesses.map(({ name }) => name)
 }
 
-/** Recorded hosts that have no member now: their turn comes later. */
-async function absent(cluster: Cluster): Promise<string[]> {
-  const members = await memberList(cluster, { endpoints: await voters(cluster) })
-  return cluster.hosts.filter((host) => !memberOf(host, members)).map(({ name }) => name)
-}
+/** As the role knows members; for when no host that it could ask runs one. */
+const byPeerURL = (members: Member[]): object =>
+  Object.fromEntries(
+    members.flatMap(({ id, name, peerURLs }) => peerURLs.map((url) => [url, { id, name, started: name !== '' }])),
+  )
+
+const membersListed = async (cluster: Cluster): Promise<Member[]> =>
+  memberList(cluster, { endpoints: await voters(cluster) })
 
 /** The tasks; when one fails, the learner is removed again, so that none is left behind. */
 const orWithdraw = (cluster: Cluster, host: Host, tasks: Task[]): Task[] =>

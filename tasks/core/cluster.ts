@@ -1,4 +1,5 @@
 // The one typed cluster object: resolved once from what was asked, what is recorded and the defaults.
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { freeLoopbackSubnet, membersIn, otherSubnets } from './addresses.ts'
 import { command } from './command.ts'
@@ -29,13 +30,18 @@ export interface Host {
   address: string
   /** While it moves to another address: the one of the two that it does not have now, or no longer. */
   also?: string | undefined
+  /** There for a member that another tool runs, while hosts of ours take its cluster over: its URLs, as it has them. */
+  foreign?: { clientURL: string; peerURL: string } | undefined
   clientURL: string
   peerURL: string
   /** How Ansible reaches it, as inventory variables; there once phase vms has brought the host up. */
   connection?: Record<string, string | number | boolean> | undefined
 }
 
-/** What a restore or recover is gone on with: a snapshot, or from whose data; the revision to reach; former tokens. */
+/**
+ * What a restore or recover is gone on with: a snapshot, or from whose data; the revision to reach; former tokens. Of
+ * an adoption by hosts that join: how many old members there were, and the hosts that there are to be.
+ */
 export type Begun = NonNullable<ClusterRecord['begun']>
 
 /** One folder of programs, or one for each architecture. */
@@ -99,8 +105,10 @@ export async function resolveCluster(
   { resize = false, configures = true, looks = false } = {},
 ): Promise<Cluster> {
   const name = all.cluster ?? defaults.cluster
-  const paths = clusterPaths(name)
-  const record = readRecord(paths.record)
+  const usual = clusterPaths(name)
+  const record = readRecord(usual.record)
+  // Until all members of a cluster that is adopted have certificates of ours, they let in who has one of theirs.
+  const paths = { ...usual, ...(looks && existsSync(usual.adopting) && { certs: usual.adopting }) }
   const asked = record && !configures ? withoutRecorded(all) : all
   if (record) refuseContradiction(resize ? { ...asked, masters: undefined } : asked, record)
   const clientPort = asked.etcd?.clientPort ?? record?.clientPort ?? defaults.etcd.clientPort
@@ -120,7 +128,7 @@ export async function resolveCluster(
       ? (await ownMembers(named)).map((host) => record?.members.find((one) => isSameHost(one, host)) ?? host)
       : (record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters)))
   const asHost = (member: RecordedMember): Host => hostOf(member, clientPort, peerPort)
-  const wanted = resize ? await membersAsked(own, subnet, asked.masters) : undefined
+  const wanted = resize ? await membersAsked(own, subnet, asked.masters) : record?.begun?.hosts
   return {
     name,
     life: record?.life,
@@ -185,6 +193,7 @@ const hostOf = (member: RecordedMember, clientPort: number, peerPort: number): H
   ...member,
   clientURL: `https://${withPort(member.address, clientPort)}`,
   peerURL: `https://${withPort(member.address, peerPort)}`,
+  ...member.foreign,
 })
 
 /** Takes over which hosts are recorded now: for whoever looks on while another run adds or removes some. */
@@ -200,6 +209,9 @@ async function ownMembers({
   const listed = hosts ?? (inventory ? await hostsInInventory(inventory) : [])
   return listed.map(({ name, address }) => ({ name, address }))
 }
+
+/** The hosts that are ours to work on: those of members that another tool runs are not. */
+export const ownHosts = ({ hosts }: Pick<Cluster, 'hosts'>): Host[] => hosts.filter(({ foreign }) => !foreign)
 
 export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host {
   const host = hosts.find((candidate) => candidate.name === name)

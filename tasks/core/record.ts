@@ -15,6 +15,14 @@ import { type Config, isHostName, vagrantProviders } from './schema.ts'
 const providerNames = ['local', 'vagrant', 'ssh'] as const
 export type ProviderName = (typeof providerNames)[number]
 
+const memberSchema = v.object({
+  name: v.pipe(v.string(), v.check(isHostName)),
+  address: v.pipe(v.string(), v.ip()),
+  also: v.optional(v.pipe(v.string(), v.ip())),
+  foreign: v.optional(v.object({ clientURL: v.string(), peerURL: v.string() })),
+  connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
+})
+
 const recordSchema = v.object({
   name: v.string(),
   life: v.optional(v.string()),
@@ -22,17 +30,7 @@ const recordSchema = v.object({
   subnet: v.string(),
   clientPort: v.number(),
   peerPort: v.number(),
-  members: v.pipe(
-    v.array(
-      v.object({
-        name: v.pipe(v.string(), v.check(isHostName)),
-        address: v.pipe(v.string(), v.ip()),
-        also: v.optional(v.pipe(v.string(), v.ip())),
-        connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
-      }),
-    ),
-    v.minLength(1),
-  ),
+  members: v.pipe(v.array(memberSchema), v.minLength(1)),
   etcd: v.object({
     version: v.optional(v.string()),
     upgradingTo: v.optional(v.string()),
@@ -47,6 +45,8 @@ const recordSchema = v.object({
       formerTokens: v.optional(v.array(v.string())),
       from: v.optional(v.string()),
       revision: v.optional(v.number()),
+      joining: v.optional(v.number()),
+      hosts: v.optional(v.array(memberSchema)),
     }),
   ),
   formed: v.optional(v.boolean()),
@@ -124,7 +124,7 @@ export function recordCluster(cluster: Cluster): void {
     subnet: cluster.subnet,
     clientPort,
     peerPort,
-    members: cluster.hosts.map(({ name, address, also, connection }) => ({ name, address, also, connection })),
+    members: cluster.hosts.map(({ clientURL: _, peerURL: __, ...member }) => member),
     etcd: { version, upgradingTo, token: token === cluster.name ? undefined : token, binaries },
     begun: cluster.begun,
     formed: cluster.formed || undefined,

@@ -1,7 +1,7 @@
 // The Ansible inventory of a cluster: what the role needs to know, in the form a person can use by hand.
 import { isIPv6 } from 'node:net'
 import { stringify } from 'yaml'
-import type { Cluster } from '../core/cluster.ts'
+import { type Cluster, ownHosts } from '../core/cluster.ts'
 import { writeFileIfChanged } from '../core/files.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { byMachine, type EtcdBinaries } from '../etcd/binaries.ts'
@@ -28,12 +28,13 @@ export function writeInventory(cluster: Cluster, binaries: EtcdBinaries): void {
 
 /** The group's name and private_ipv4 are the original's. @throws UsageError for a path that Ansible would evaluate */
 function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
-  const down = cluster.hosts.find((host) => !host.connection)
+  const own = ownHosts(cluster)
+  const down = own.find((host) => !host.connection)
   if (down) throw refusal(cluster, { code: 'host-not-up', host: down.name })
   const vars = groupVariables(cluster, binaries)
   refuseTemplates(vars)
   const hosts = Object.fromEntries(
-    cluster.hosts.map((host) => [
+    own.map((host) => [
       host.name,
       { ...host.connection, [isIPv6(host.address) ? 'private_ipv6' : 'private_ipv4']: host.address },
     ]),
@@ -43,14 +44,20 @@ function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
 
 function groupVariables(cluster: Cluster, binaries: EtcdBinaries): object {
   const local = cluster.provider === 'local'
+  const foreign = cluster.hosts.filter((host) => host.foreign)
   return {
-    etcd_members: cluster.hosts.map(({ name }) => name),
+    etcd_members: ownHosts(cluster).map(({ name }) => name),
+    ...(foreign.length > 0 && {
+      etcd_other_peers: Object.fromEntries(foreign.map(({ name, peerURL }) => [name, peerURL])),
+      etcd_other_endpoints: foreign.map(({ clientURL }) => clientURL),
+    }),
     etcd_cluster_token: cluster.etcd.token,
     ...(cluster.begun?.formerTokens && { etcd_former_tokens: cluster.begun.formerTokens }),
     etcd_client_port: cluster.etcd.clientPort,
     etcd_peer_port: cluster.etcd.peerPort,
     etcd_pki_directory: cluster.paths.certs,
-    etcd_peer_common_name: commonNames.peer,
+    // Until every member has a certificate of ours, any client's certificate may speak raft, as before.
+    etcd_peer_common_name: cluster.begun?.verb === 'adopt' ? '' : commonNames.peer,
     etcd_environment: cluster.etcd.environment,
     // Local hosts share this machine: its programs, and its 127.0.0.1. Phase doctor has looked at it.
     ...(local

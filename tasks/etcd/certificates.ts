@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { membersIn } from '../core/addresses.ts'
-import type { Cluster, Host } from '../core/cluster.ts'
+import { type Cluster, type Host, ownHosts } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { today } from '../core/run.ts'
 import { masterCounts } from '../core/schema.ts'
@@ -94,7 +94,7 @@ export function leaves(cluster: Cluster): Leaf[] {
     ]
   }
   const client = { organization, commonName: commonNames.client, sans: [], usages: ['clientAuth'] as Usage[] }
-  return [...cluster.hosts.flatMap(ofHost), { ...filesOf(cluster, 'etcd-client'), ...client }]
+  return [...ownHosts(cluster).flatMap(ofHost), { ...filesOf(cluster, 'etcd-client'), ...client }]
 }
 
 function filesOf({ paths }: Cluster, name: string): Files & { title: string } {

@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { roleVariables } from '../core/config.ts'
+import { compareVersions, minorOf } from '../core/programs.ts'
+import { isHostName } from '../core/schema.ts'
 import { listed } from '../core/terminal.ts'
 import { leaves } from './certificates.ts'
+import type { Member } from './etcdctl.ts'
 
 /** An etcd that runs on a host, as the role's module etcd_adopt reports it. */
 export interface RunningEtcd {
@@ -141,11 +144,59 @@ export function whyNotAdopted(cluster: Cluster, hosts: ForeignHost[]): string[] 
   return [
     ...hosts.flatMap((one) => whyNotOf(cluster, one).map((reason) => `${one.host.name}: ${reason}`)),
     ...(versions.length > 1 ? [`the members run ${listed(versions)}: finish that upgrade first`] : []),
-    ...(asked && versions.length === 1 && versions[0] !== asked
-      ? [`they run etcd ${versions[0]}, and etcd.version asks for ${asked}: leave it out, and upgrade afterwards`]
-      : []),
+    ...(asked && versions.length === 1 && versions[0] !== asked ? [otherVersion(versions[0] ?? '', asked)] : []),
   ]
 }
+
+/** What a running cluster says of itself, by way of every endpoint that was given. */
+export interface Known {
+  members: Member[]
+  clusters: string[]
+  versions: string[]
+}
+
+/** A member that another tool runs, as a host that is not ours. */
+export const hostOfMember = (
+  { name, peerURLs: [peerURL = ''], clientURLs: [clientURL = ''] }: Member,
+  address: string,
+): Host => ({
+  name,
+  address,
+  foreign: { clientURL, peerURL },
+  clientURL,
+  peerURL,
+})
+
+/** What stands against hosts of ours joining it, a clause each. */
+export function whyNotJoined(cluster: Cluster, { members, clusters, versions }: Known): string[] {
+  const [runs = '', another] = versions
+  const { version: asked = runs, clientPort } = cluster.etcd
+  const taken = [...cluster.hosts, ...members].map(({ name }) => name)
+  const ofMember = ({ id, name, peerURLs, clientURLs }: Member): string[] => {
+    if (name === '' || clientURLs.length === 0) return [`member ${id} has never started`]
+    const urls = [...peerURLs, ...clientURLs]
+    const port = portOf(clientURLs[0], clientPort)
+    return [
+      ...(isHostName(name) ? [] : [`${name}: a host cannot be called so`]),
+      ...(taken.filter((one) => one === name).length > 1
+        ? [`${name} is the name of several members or hosts: give the host in the configuration another one`]
+        : []),
+      ...(urls.some((url) => url.startsWith('http:')) ? [`${name} speaks plain http: bring TLS to it before`] : []),
+      ...(peerURLs.length > 1 ? [`${name} is known by several peer URLs: ${listed(peerURLs)}`] : []),
+      ...(port === clientPort ? [] : [`${name} has its clients at port ${port}: set etcd.clientPort`]),
+    ]
+  }
+  const isReachable = asked === runs || (minorOf(asked) === minorOf(runs) && compareVersions(asked, runs) > 0)
+  return [
+    ...(clusters.length > 1 ? [`the endpoints are of ${clusters.length} clusters`] : []),
+    ...(another ? [`the members run ${listed(versions)}: finish that upgrade first`] : []),
+    ...(isReachable || another ? [] : [otherVersion(runs, asked)]),
+    ...members.flatMap(ofMember),
+  ]
+}
+
+const otherVersion = (runs: string, asked: string): string =>
+  `they run etcd ${runs}, and etcd.version asks for ${asked}: leave it out, and upgrade afterwards`
 
 /** Who may not be stopped by us, what could not be undone, and settings that mean something else here. */
 function whyNotOf({ etcd: { clientPort } }: Cluster, one: ForeignHost): string[] {

@@ -49,7 +49,7 @@ export async function reachMembers(cluster: Cluster): Promise<string | undefined
   if (cluster.provider === 'local' || tunnels().size > 0) return undefined
   const answers = await Promise.all(cluster.hosts.map((host) => knock(host.address, cluster.etcd.clientPort)))
   if (answers.includes('accepted')) return undefined
-  const carried = await Promise.all(cluster.hosts.map((host) => openTunnel(cluster, host)))
+  const carried = await Promise.all(cluster.hosts.map((host) => (host.foreign ? undefined : openTunnel(cluster, host))))
   // One that refuses is in reach, and its member only down: it needs no tunnel.
   const forbidding = cluster.hosts
     .filter((_, index) => carried[index] === 'forbidden' && answers[index] !== 'refused')

@@ -52,7 +52,8 @@ export async function look(cluster: Cluster, scope: Scope = {}, since?: Since): 
 function whoAnswers({ up = [] }: Scope, since: Since | undefined): string[] {
   if (!since) return up
   const { seen, act } = since
-  const stopped = ['set aside', 'remove member', 'remove host'].includes(act.do) && 'host' in act ? act.host : ''
+  const stopped =
+    ['set aside', 'remove member', 'remove host', 'forget host'].includes(act.do) && 'host' in act ? act.host : ''
   const started = act.do === 'start learner' ? [act.host] : []
   const before = Object.keys(seen.hosts).filter((host) => seen.hosts[host]?.answer && host !== stopped)
   return [...before, ...started]
@@ -73,7 +74,8 @@ async function lookOnce(cluster: Cluster, scope: Scope, since?: Since, limit = l
     hosts: Object.fromEntries(
       hosts.map((host) => {
         const answer = answers[host.name]
-        return [host.name, { ready: ready(host), empty: !answer && isEmpty(host, since), answer }]
+        const foreign = host.foreign && { foreign: true as const }
+        return [host.name, { ready: ready(host), empty: !answer && isEmpty(host, since), answer, ...foreign }]
       }),
     ),
     recorded,

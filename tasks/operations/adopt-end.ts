@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Cluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
@@ -11,10 +11,11 @@ import { recordCluster } from '../core/record.ts'
 import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
 import { certificatesIn } from '../core/x509.ts'
-import { trustedAuthorities } from '../etcd/certificates.ts'
+import { commonNames, trustedAuthorities } from '../etcd/certificates.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
-import { anyPeer, oldAuthorities } from './adopt.ts'
+import { oldAuthorities } from './adopt-files.ts'
+import { stillToMove } from './adopt-join.ts'
 import { lookAtForeign } from './adopt-look.ts'
 import { prove, servedProof } from './authority-steps.ts'
 import { aroundRotateCa } from './clients.ts'
@@ -28,10 +29,9 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
     throw new UsageError(`No adoption of ${cluster.name} is under way.`, {
       hint: `See how the cluster is: ${command(cluster, 'status')}`,
     })
-  const { foreign, half } = await lookAtForeign(cluster, undefined)
-  const left = [...half, ...foreign.map(({ host }) => host)].map(({ name }) => name)
+  const left = (cluster.begun.joining ? stillToMove(cluster) : await stillToTake(cluster)).map(({ name }) => name)
   if (left.length > 0)
-    throw new OperationError(`Not every member is taken over yet: ${listed(left)} is left.`, {
+    throw new OperationError(`Not every member is ha-etcd's yet; what is left: ${listed(left)}.`, {
       hint: `Go on: ${command(cluster, 'adopt')}`,
     })
   const question =
@@ -46,13 +46,20 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
   sayDone(cluster, 'adopt', `${done}\n${next}`, { finished: true })
 }
 
+async function stillToTake(cluster: Cluster): Promise<Host[]> {
+  const { foreign, half } = await lookAtForeign(cluster, undefined)
+  return [...half, ...foreign.map(({ host }) => host)]
+}
+
 const issueSteps = (cluster: Cluster): Step[] => [
   {
     ...inOrder('Issue every certificate by the new authority', () => issue(cluster)),
     would: ['issue every certificate by the new authority, which restarts nobody'],
   },
   {
-    ...inOrder('Let only members in at the peer port', () => etcdRole.tasks(cluster)),
+    ...inOrder('Let only members in at the peer port', () =>
+      etcdRole.tasks(cluster, { variables: { etcd_peer_common_name: commonNames.peer } }),
+    ),
     would: ['restart one member after the other, which from then on lets only members in at its peer port'],
   },
   proveItWorks(cluster),
@@ -64,7 +71,7 @@ function issue(cluster: Cluster): ReturnType<typeof etcdRole.tasks> {
   rmSync(cluster.paths.adopting, { recursive: true, force: true })
   return [
     ...pki.tasks(cluster),
-    ...etcdRole.tasks(cluster, { variables: anyPeer }),
+    ...etcdRole.tasks(cluster),
     {
       title: 'Prove that every member serves its new certificates',
       task: () => prove(cluster, () => servedProof(cluster)),

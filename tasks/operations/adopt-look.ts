@@ -224,7 +224,7 @@ function readStaged({ hosts, begun, paths: { adopting } }: Cluster): NewFile[] {
 }
 
 /** The cluster as its members let us in: with their certificates. */
-async function withTheirs(copy: Cluster, files: NewFile[]): Promise<Cluster> {
+export async function withTheirs(copy: Cluster, files: NewFile[]): Promise<Cluster> {
   const { certs } = copy.paths
   const ours = readFileSync(join(certs, 'ca.crt'), 'utf8')
   const content = (file: NewFile): string => (file.path === 'ca.crt' ? ours + file.content : file.content)
@@ -261,7 +261,7 @@ export function readdressed(cluster: Cluster, { hosts }: Observation, members: M
 }
 
 /** All at once: the first as the reason, the others below it. @throws OperationError where there is one */
-function refuse(cluster: Cluster, [first, ...others]: string[], lacks = ''): void {
+export function refuse(cluster: Cluster, [first, ...others]: string[], lacks = ''): void {
   if (first === undefined && lacks === '') return
   const missing = lacks ? ['The configuration lacks what the members have:', lacks] : []
   const error = first

@@ -1,10 +1,8 @@
 // adopt: a running cluster that something else has set up goes on as one of ours, and serves all the while.
-import { existsSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { readFileIfThere, writeFileIfChanged, writeFilesAtomic } from '../core/files.ts'
 import { titled } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
@@ -15,18 +13,15 @@ import { dataOf } from '../etcd/foreign.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { requirePrograms } from '../etcd/required-programs.ts'
 import * as etcdRole from '../etcd-role/index.ts'
-import * as pki from '../pki/index.ts'
 import { inOrderOfRisk } from '../plans/in-turn.ts'
 import * as vms from '../vms/index.ts'
+import { asBefore, forget, stage } from './adopt-files.ts'
 import { type ClientFiles, type Found, lookAtForeign } from './adopt-look.ts'
 import { bringBack, isMadeByUs } from './bring-back.ts'
 import { aroundRotateCa } from './clients.ts'
 import { lookFirst } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, type Step, told } from './steps.ts'
-
-/** Until every member has certificates of ours, any client's certificate may speak raft, as before. */
-export const anyPeer = { etcd_peer_common_name: '' }
 
 /**
  * Looks, asks, takes one member after the other; with their old certificates, so that clients notice nothing. Run again
@@ -56,12 +51,6 @@ const toKubeadm = 'have kubeadm take this etcd for an external one, as docs/adop
 
 const isOurs = ({ recorded, begun }: Cluster): boolean => recorded && begun?.verb !== 'adopt'
 
-/** The members with the certificates that they had, as the role takes them. */
-const asBefore = (cluster: Cluster): Cluster => ({
-  ...cluster,
-  paths: { ...cluster.paths, certs: cluster.paths.adopting },
-})
-
 function takeSteps(cluster: Cluster, found: Found): Step[] {
   const order = inOrderOfRisk(
     found.seen,
@@ -86,20 +75,9 @@ async function begin(cluster: Cluster, { files, version }: Found): Promise<void>
   cluster.formed = true
   await vms.note(cluster)
   if (cluster.recorded) return
-  await pki.ensureCertificates({ ...cluster, formed: undefined })
-  const { adopting, certs } = cluster.paths
-  const old = files.find(({ path }) => path === 'ca.crt')?.content ?? ''
-  writeFileIfChanged(oldAuthorities(cluster), old, 0o644)
-  const ours = readFileIfThere(join(certs, 'ca.crt')) ?? ''
-  const both = ours.includes(old) ? ours : ours + old
-  writeFileIfChanged(join(certs, 'ca.crt'), both, 0o644)
-  const staged = files.map((file) => (file.path === 'ca.crt' ? { ...file, content: both } : file))
-  await writeFilesAtomic(staged.map((file) => ({ ...file, path: join(adopting, file.path) })))
+  await stage(cluster, files)
   recordCluster(cluster)
 }
-
-/** What the members trusted before, and clients may still need. */
-export const oldAuthorities = ({ paths }: Cluster): string => join(paths.certs, 'adopted-ca.crt')
 
 /** Whether the new authority has issued certificates, so that the old ones are gone. */
 const hasLeftOld = ({ recorded, paths }: Cluster): boolean => recorded && !existsSync(paths.adopting)
@@ -139,7 +117,7 @@ async function act(
   await runPlaybook(copy, {
     playbook: 'adopt',
     limit: [host],
-    variables: { ...anyPeer, etcd_adopt_action: action, etcd_adopt_id: cluster.life ?? '', ...more },
+    variables: { etcd_adopt_action: action, etcd_adopt_id: cluster.life ?? '', ...more },
     onTask,
   })
 }
@@ -167,13 +145,7 @@ export async function giveBack(cluster: Cluster): Promise<void> {
         return `Give ${name} back to its old service`
       }),
     })),
-    {
-      title: 'Forget the adoption',
-      task: () => {
-        for (const path of ['record', 'inventory', 'adopting', 'sshConfig'] as const)
-          rmSync(cluster.paths[path], { recursive: true, force: true })
-      },
-    },
+    forget(cluster),
   ]
   await carryOutSteps(cluster, 'adopt --back', steps, false)
   sayDone(cluster, 'adopt', 'Every member runs under its old service again, with its old certificates.', {

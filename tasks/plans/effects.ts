@@ -19,6 +19,12 @@ const withMembers = (seen: Observation, members: MemberSeen[]): Observation => (
 const without = <T>(all: Record<string, T>, name: string): Record<string, T> =>
   Object.fromEntries(Object.entries(all).filter(([one]) => one !== name))
 
+const withoutHost = (seen: Observation, host: string): Observation => ({
+  ...seen,
+  hosts: without(seen.hosts, host),
+  recorded: seen.recorded.filter((one) => one !== host),
+})
+
 const effects: Effects = {
   'record host': (seen, { host }) => withHost({ ...seen, recorded: [...seen.recorded, host] }, host, {}),
   'note who goes': (seen, { host, id }) => ({ ...seen, replacing: { ...seen.replacing, [host]: id } }),
@@ -57,11 +63,8 @@ const effects: Effects = {
     const members = (seen.members ?? []).map((one) => (one === member ? { ...one, learner: false } : one))
     return withHost(withMembers(seen, members), host, { answer: { ...answer, learner: false, commits: true } })
   },
-  'remove host': (seen, { host }) => ({
-    ...seen,
-    hosts: without(seen.hosts, host),
-    recorded: seen.recorded.filter((one) => one !== host),
-  }),
+  'remove host': (seen, { host }) => withoutHost(seen, host),
+  'forget host': (seen, { host }) => withoutHost(seen, host),
   compact: (seen) => seen,
   defragment: (seen, { host }) => (seen.hosts[host]?.answer ? seen : `${host} does not run`),
   disarm: (seen) => seen,

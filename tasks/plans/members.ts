@@ -121,7 +121,10 @@ export function retire(seen: Observation, host: string, leaving: string[]): Next
     () => (member && !member.learner ? quorumWithout(seen, host, true) : undefined),
     () => (member ? leadElsewhere(seen, leaving) : undefined),
     () => (member ? act({ do: 'remove member', host, id: member.id }) : undefined),
-    () => (seen.recorded.includes(host) ? act({ do: 'remove host', host }) : undefined),
+    () => {
+      const gone = seen.hosts[host]?.foreign ? 'forget host' : 'remove host'
+      return seen.recorded.includes(host) ? act({ do: gone, host }) : undefined
+    },
   )
 }
 

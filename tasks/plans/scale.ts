@@ -43,6 +43,17 @@ export function scaleRules(start: Observation, wanted: string[]): Rules {
   }
 }
 
+/** All of these join first, beside the others; then, unless these are kept, the others go. */
+export function joinRules(start: Observation, ours: string[], keepOthers: boolean): Rules {
+  const all = [...new Set([...start.recorded, ...ours])]
+  const [come, go] = [scaleRules(start, all), scaleRules(start, ours)]
+  return (seen) =>
+    first(
+      () => come(seen),
+      () => (keepOthers ? undefined : go(seen)),
+    )
+}
+
 /** The record is first: a run that is killed knows whom it has begun. */
 const grow = (seen: Observation, host: string) =>
   first(

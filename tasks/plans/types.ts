@@ -30,6 +30,8 @@ export interface HostSeen {
   empty: boolean
   /** Undefined: its etcd does not answer. */
   answer?: Answer | undefined
+  /** Another tool runs it; there while hosts of ours take its cluster over. */
+  foreign?: true | undefined
 }
 
 /** One member, as a cluster with a quorum lists it. */
@@ -96,6 +98,7 @@ export type Act =
   | { do: 'start learner'; host: string; version: string }
   | { do: 'promote'; host: string; id: string }
   | { do: 'remove host'; host: string }
+  | { do: 'forget host'; host: string }
   | { do: 'compact' }
   | { do: 'defragment'; host: string }
   | { do: 'disarm' }

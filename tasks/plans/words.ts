@@ -14,6 +14,7 @@ const titles: Titles = {
   'start learner': ({ host, version }) => `Start ${host} with etcd ${version}, and wait until it has caught up`,
   promote: ({ host }) => `Let ${host} vote`,
   'remove host': ({ host }) => `Remove ${host} with its data and its certificates`,
+  'forget host': ({ host }) => `Forget ${host}, whose machine is left as it is`,
   compact: () => 'Forget all versions of keys but the newest (watchers that lag must start over)',
   defragment: ({ host }) => `Defragment ${host}, and wait until it has caught up`,
   disarm: () => 'Lower the alarms',

@@ -1,28 +1,40 @@
 import { resolve } from 'node:path'
 import { UsageError } from '../core/errors.ts'
 import { readGiven } from '../core/files.ts'
-import { oneOf, planFlag } from '../core/flags.ts'
+import { type Flags, oneOf, planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { adopt, giveBack } from '../operations/adopt.ts'
 import { dropOld, finish } from '../operations/adopt-end.ts'
+import { type Access, adoptByJoining, takeOut } from '../operations/adopt-join.ts'
+import type { ClientFiles } from '../operations/adopt-look.ts'
 
 export const verb: Verb = {
   name: 'adopt',
   summary: 'Take over a running etcd that something else has set up, while it goes on serving.',
   writes: true,
   evenHalfDone: true,
+  byRecord: true,
   flags: {
     ...planFlag,
-    back: { summary: 'give the members back to their old services' },
+    back: { summary: 'give the members back to their old services, or take ours out again' },
     finish: { summary: 'once clients trust ca.crt: issue every certificate by the new authority' },
     'drop-old': { summary: 'once clients have new certificates: trust the old authority no longer' },
-    'client-cert': { value: 'FILE', summary: "a client's certificate (default: a member's own)" },
+    endpoints: { value: 'URL,…', summary: 'by joining: where it runs; the configured hosts take its place' },
+    'keep-old': { summary: 'by joining: stop before the old members go' },
+    'ca-cert': { value: 'FILE', summary: 'by joining: the authority of the running cluster' },
+    'ca-key': { value: 'FILE', summary: 'its key' },
+    'peer-ca-cert': { value: 'FILE', summary: 'its authority for peers (default: the same)' },
+    'peer-ca-key': { value: 'FILE', summary: 'its key' },
+    'client-cert': { value: 'FILE', summary: "a client's certificate (default: a member's, or one issued)" },
     'client-key': { value: 'FILE', summary: 'its key' },
   },
-  help: `List the servers under hosts in the configuration, as for \`up\`; their etcd must
-run under systemd. --plan says what stands against it, and changes nothing.
+  help: `In place: list its servers under hosts in the configuration, as for \`up\`; etcd must
+run there under systemd, or as kubeadm has it. By joining, with --endpoints: hosts
+of any provider join it, and its own members are retired then. --plan says what
+stands against it, and changes nothing.
 
-Example: npx zx scripts/adopt.ts --plan`,
+Example: npx zx scripts/adopt.ts --plan
+npx zx scripts/adopt.ts --endpoints https://10.0.0.11:2379 --ca-cert ca.crt --ca-key ca.key`,
   act: async (cluster, flags) => {
     for (const [one, other] of [
       ['back', 'drop-old'],
@@ -31,16 +43,45 @@ Example: npx zx scripts/adopt.ts --plan`,
       ['back', 'plan'],
     ] as const)
       oneOf(flags, one, other)
-    const [certificate, key] = [flags['client-cert'], flags['client-key']].map((path) => path && resolve(String(path)))
-    if (!certificate !== !key) throw new UsageError('--client-cert and --client-key belong together.')
-    for (const path of [certificate, key]) if (path) readGiven(path)
-    if (cluster.provider !== 'ssh')
-      throw new UsageError('Only servers that are reached over ssh can be adopted.', {
-        hint: 'List them under hosts, or name an inventory, in the configuration: cluster.example.yaml shows both.',
-      })
-    if (flags.back) return giveBack(cluster)
+    const client = pairOf(flags, 'client-cert', 'client-key')
+    const access = accessOf(flags, client)
+    if (flags.back) return cluster.begun?.joining ? takeOut(cluster) : giveBack(cluster)
     if (flags.finish) return finish(cluster, flags.plan === true)
     if (flags['drop-old']) return dropOld(cluster, flags.plan === true)
-    await adopt(cluster, certificate && key ? { certificate, key } : undefined, flags.plan === true)
+    const how = { keepOld: flags['keep-old'] === true, plan: flags.plan === true }
+    if (cluster.begun?.joining) return adoptByJoining(cluster, undefined, how)
+    if (access && cluster.recorded)
+      throw new UsageError(`There is a cluster ${cluster.name} here already.`, {
+        hint: 'Name another one with --cluster.',
+      })
+    if (access) return adoptByJoining(cluster, access, how)
+    if (how.keepOld) throw new UsageError('--keep-old is for hosts that join: --endpoints says what.')
+    if (cluster.provider !== 'ssh' && !cluster.recorded)
+      throw new UsageError('Only servers that are reached over ssh can be adopted in place.', {
+        hint: 'List them under hosts, or name an inventory, in the configuration. To have hosts join it: --endpoints',
+      })
+    await adopt(cluster, client, how.plan)
   },
+}
+
+/** A certificate and its key belong together, and can be read. @throws UsageError */
+function pairOf(flags: Flags, one: string, other: string): ClientFiles | undefined {
+  const [certificate, key] = [flags[one], flags[other]].map((path) => path && resolve(String(path)))
+  if (!certificate !== !key) throw new UsageError(`--${one} and --${other} belong together.`)
+  if (!certificate || !key) return undefined
+  for (const path of [certificate, key]) readGiven(path)
+  return { certificate, key }
+}
+
+function accessOf(flags: Flags, client: ClientFiles | undefined): Access | undefined {
+  const authority = pairOf(flags, 'ca-cert', 'ca-key')
+  const peerAuthority = pairOf(flags, 'peer-ca-cert', 'peer-ca-key') ?? authority
+  if (!flags.endpoints && !authority && !peerAuthority) return undefined
+  if (!flags.endpoints || !authority || !peerAuthority)
+    throw new UsageError('--endpoints, --ca-cert and --ca-key belong together.')
+  const endpoints = String(flags.endpoints).split(',')
+  const wrong = endpoints.find((url) => !/^https:\/\/[^/]+:\d+$/.test(url))
+  if (wrong !== undefined)
+    throw new UsageError(`--endpoints: ${JSON.stringify(wrong)} is no URL such as https://10.0.0.11:2379.`)
+  return { endpoints, authority, peerAuthority, client }
 }

@@ -1,7 +1,7 @@
 // Phase vms: the cluster's hosts, up and known to Ansible.
 import { canListen } from '../core/addresses.ts'
 import type { Check } from '../core/check.ts'
-import type { Cluster, Host } from '../core/cluster.ts'
+import { type Cluster, type Host, ownHosts } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import type { Task } from '../core/pipeline.ts'
 import { type ProviderName, recordCluster } from '../core/record.ts'
@@ -13,19 +13,22 @@ import { vagrant } from './vagrant.ts'
 
 const providers: Record<ProviderName, HostProvider> = { local, vagrant, ssh }
 
-export const checks = (cluster: Cluster): Check[] => providers[cluster.provider].checks(cluster)
+/** The cluster with the hosts that are ours to work on. */
+const ours = (cluster: Cluster): Cluster => ({ ...cluster, hosts: ownHosts(cluster) })
+
+export const checks = (cluster: Cluster): Check[] => providers[cluster.provider].checks(ours(cluster))
 
 /** Brings the hosts up and records how Ansible reaches them. */
 export function tasks(cluster: Cluster): Task[] {
   const provider = providers[cluster.provider]
   return [
-    ...provider.up(cluster),
+    ...provider.up(ours(cluster)),
     {
       title: 'Record how the hosts are reached',
       task: async () => {
-        for (const host of cluster.hosts) host.connection = provider.connection(cluster, host)
+        for (const host of ownHosts(cluster)) host.connection = provider.connection(cluster, host)
         recordCluster(cluster)
-        run().report.hosts = await provider.states(cluster)
+        run().report.hosts = await provider.states(ours(cluster))
       },
     },
   ]
@@ -42,10 +45,12 @@ export const addressesSeen = ssh.addressesSeen
 /** Restarts a member's etcd over ssh, whatever state it is in. */
 export const restartMember = ssh.restartMember
 
-export const states = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(cluster)
+export const states = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(ours(cluster))
 
 export async function plan(cluster: Cluster): Promise<string[]> {
-  const unknown = cluster.hosts.filter(({ connection }) => !connection).map(({ name }) => name)
+  const unknown = ownHosts(cluster)
+    .filter(({ connection }) => !connection)
+    .map(({ name }) => name)
   const down = (await states(cluster)).filter(({ name, up }) => !up || unknown.includes(name))
   return [
     ...down.map(({ name, address }) => `bring ${name} up at ${address}`),
@@ -53,7 +58,8 @@ export async function plan(cluster: Cluster): Promise<string[]> {
   ]
 }
 
-const unkept = async (cluster: Cluster): Promise<Host[]> => (await providers[cluster.provider].unkept?.(cluster)) ?? []
+const unkept = async (cluster: Cluster): Promise<Host[]> =>
+  (await providers[cluster.provider].unkept?.(ours(cluster))) ?? []
 
 /** Members that nobody would start again, in a sentence with the command that helps; '' where there is none. */
 export async function keeperWarning(cluster: Cluster): Promise<string> {
@@ -67,27 +73,27 @@ export async function keeperWarning(cluster: Cluster): Promise<string> {
 /** What every verb that writes does first: keepers that are gone are started. A running member is not touched. */
 export async function mendKeepers(cluster: Cluster): Promise<void> {
   const provider = providers[cluster.provider]
-  const done = (await provider.mend?.(cluster)) ?? []
+  const done = (await provider.mend?.(ours(cluster))) ?? []
   if (done.length === 0) return
-  for (const host of cluster.hosts) host.connection = provider.connection(cluster, host)
+  for (const host of ownHosts(cluster)) host.connection = provider.connection(cluster, host)
   recordCluster(cluster)
   // A member that was started with its keeper needs a moment before anybody judges it.
   const listening = async (): Promise<boolean> =>
-    (await Promise.all(cluster.hosts.map(({ address }) => canListen(address, cluster.etcd.clientPort)))).every(
+    (await Promise.all(ownHosts(cluster).map(({ address }) => canListen(address, cluster.etcd.clientPort)))).every(
       (answer) => answer === 'EADDRINUSE',
     )
   for (let waited = 0; waited < 5000 && !(await listening()); waited += 100) await sleep(100)
 }
 
-export const downTasks = (cluster: Cluster): Task[] => providers[cluster.provider].down(cluster)
+export const downTasks = (cluster: Cluster): Task[] => providers[cluster.provider].down(ours(cluster))
 
 /** Stops one host, which is no longer a member, and removes it with its data. */
 export const removeHost = (cluster: Cluster, host: Host): Promise<void> =>
-  providers[cluster.provider].remove(cluster, host)
+  providers[cluster.provider].remove(ours(cluster), host)
 
 export async function memberPids(cluster: Cluster): Promise<Record<string, number>> {
   const pid = (host: Host): Promise<number | undefined> => providers[cluster.provider].memberPid(cluster, host)
-  const pids = await Promise.all(cluster.hosts.map(async (host) => [host.name, await pid(host)] as const))
+  const pids = await Promise.all(ownHosts(cluster).map(async (host) => [host.name, await pid(host)] as const))
   return Object.fromEntries(pids.flatMap(([name, pid]) => (pid ? [[name, pid]] : [])))
 }
 

@@ -27,13 +27,13 @@ export interface Manner {
 const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' })
 
 /** An authority with RSA keys, as many write-ups make it. */
-function authority(folder: string, name: string): void {
+export function authority(folder: string, name: string): void {
   const subject = ['-subj', `/CN=${name}`]
   const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.crt`)]
   openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '365', ...subject, ...files)
 }
 
-function leaf(folder: string, name: string, ca: string, sans: string[]): void {
+export function leaf(folder: string, name: string, ca: string, sans: string[]): void {
   const at = (file: string): string => join(folder, file)
   openssl(
     'req',

@@ -386,6 +386,7 @@ function outcome(world: World, act: Act): World | string {
       if (!hasQuorum(world) || !member?.learner || !takesPart(world, member)) return 'no learner in sync'
       return { ...world, members: members.map((one) => (one === member ? { ...one, learner: false } : one)) }
     }
+    case 'forget host':
     case 'remove host': {
       const { [act.host]: _, ...rest } = hosts
       return { ...world, hosts: rest, recorded: world.recorded.filter((one) => one !== act.host) }

@@ -3,14 +3,17 @@ import { X509Certificate } from 'node:crypto'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { issueLeaf, makeAuthority, makeKeyPair } from '../../../tasks/core/x509.ts'
+import type { Member } from '../../../tasks/etcd/etcdctl.ts'
 import {
   carriedSettings,
   type ForeignHost,
+  type Known,
   lackingIn,
   namesIn,
   type RunningEtcd,
   settingsOf,
   whyNotAdopted,
+  whyNotJoined,
 } from '../../../tasks/etcd/foreign.ts'
 import { testCluster } from '../../support/cluster.ts'
 
@@ -152,6 +155,52 @@ test('members of two versions, and another version than is asked for, are refuse
   assert.equal(whyNotAdopted(cluster, mixed), ['the members run 3.5.33 and 3.6.14: finish that upgrade first'])
   const asked = { ...cluster, etcd: { ...cluster.etcd, version: '3.6.14' } }
   assert.match(whyNotAdopted(asked, [foreign()])[0] ?? '', 'leave it out, and upgrade afterwards')
+})
+
+const member = (index: number, more: Partial<Member> = {}): Member => ({
+  id: `${index}`,
+  name: `infra${index}`,
+  peerURLs: [`https://10.1.0.${index}:2380`],
+  clientURLs: [`https://10.1.0.${index}:2379`],
+  isLearner: false,
+  ...more,
+})
+const known = (more: Partial<Known> = {}, first: Partial<Member> = {}): Known => ({
+  members: [member(0, first), member(1), member(2)],
+  clusters: ['c'],
+  versions: ['3.5.33'],
+  ...more,
+})
+
+test('nothing stands against hosts that join a cluster of one version, over TLS', () => {
+  assert.equal(whyNotJoined(cluster, known()), [])
+  const newer = { ...cluster, etcd: { ...cluster.etcd, version: '3.5.34' } }
+  assert.equal(whyNotJoined(newer, known()), [])
+})
+
+const notJoined: [what: string, more: Partial<Known>, first: Partial<Member>, why: RegExp][] = [
+  ['two clusters', { clusters: ['c', 'd'] }, {}, /^the endpoints are of 2 clusters$/],
+  ['two versions', { versions: ['3.5.33', '3.6.14'] }, {}, /finish that upgrade first/],
+  ['never started', {}, { name: '', clientURLs: [] }, /^member 0 has never started$/],
+  ['plain http', {}, { peerURLs: ['http://10.1.0.0:2380'] }, /^infra0 speaks plain http/],
+  ['several peer URLs', {}, { peerURLs: ['https://a:2380', 'https://b:2380'] }, /known by several peer URLs/],
+  ['another port', {}, { clientURLs: ['https://10.1.0.0:12379'] }, /at port 12379: set etcd.clientPort/],
+  ['a name of ours', {}, { name: 'master01' }, /^master01 is the name of several members or hosts/],
+  ['no name for a host', {}, { name: 'a_b/c' }, /a host cannot be called so/],
+]
+for (const [what, more, first, why] of notJoined)
+  test(`not joined: ${what}`, () => {
+    const said = whyNotJoined(cluster, known(more, first))
+    assert.is(said.length, 1, said.join('\n'))
+    assert.match(said[0] ?? '', why)
+  })
+
+test('hosts of another minor version, or an older patch, join nobody', () => {
+  for (const version of ['3.6.14', '3.5.32'])
+    assert.match(
+      whyNotJoined({ ...cluster, etcd: { ...cluster.etcd, version } }, known())[0] ?? '',
+      `asks for ${version}`,
+    )
 })
 
 test('names of a certificate are as people write them', async () => {

@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { planOf } from '../../../tasks/plans/plan.ts'
-import { movesTo, scaleRules } from '../../../tasks/plans/scale.ts'
+import { joinRules, movesTo, scaleRules } from '../../../tasks/plans/scale.ts'
 import type { Observation } from '../../../tasks/plans/types.ts'
 import { broken, endOf, explore } from '../../support/explorer.ts'
 import { healthy, stopped } from '../../support/model.ts'
@@ -52,6 +52,17 @@ test('where nobody may be added beside a member of no host, that member is named
       .obstacle
   assert.equal(planned(true, seen), { code: 'stranger-member', id: 'x', is: 'it votes' })
   assert.equal(planned(true, five(['d'])), { code: 'voters-down', hosts: ['d'] })
+})
+
+test('hosts that take the place of others all join before one of these goes, unless these are kept', () => {
+  const seen = five([])
+  const acts = (keep: boolean): string[] =>
+    planOf(joinRules(seen, ['x', 'y', 'z'], keep), seen).acts.flatMap((act) =>
+      act.do === 'promote' || act.do === 'remove member' ? [`${act.do} ${act.host}`] : [],
+    )
+  const come = ['promote x', 'promote y', 'promote z']
+  assert.equal(acts(true), come)
+  assert.equal(acts(false), [...come, ...['e', 'd', 'c', 'b', 'a'].map((host) => `remove member ${host}`)])
 })
 
 test('hosts are exchanged in pairs: one comes, then one goes; but a host that is down goes first', () => {

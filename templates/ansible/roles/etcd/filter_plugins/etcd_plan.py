@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 
-def etcd_plan(looks, peer_urls, witnesses=(), at_once=True, formed=False):
+def etcd_plan(looks, peer_urls, witnesses=(), at_once=True, formed=False, known=None):
     """The plan of a run.
 
     changes: whether there is anything to do; if not, the rest is not heard; refusals: findings, the first reason to
@@ -20,9 +20,11 @@ def etcd_plan(looks, peer_urls, witnesses=(), at_once=True, formed=False):
 
     looks: host -> look; peer_urls: host -> peer URL of every host in the inventory group; witnesses: hosts that are
     only asked; at_once: whether all hosts are worked on at once. Members wait for each other as they start for the
-    first time: otherwise one call cannot start and wait. formed: whether the cluster has had data.
+    first time: otherwise one call cannot start and wait. formed: whether the cluster has had data. known: who the
+    members are by the word of some that are on no host of the play, as _members has them.
     """
     views = [_members(look["members"]) for look in looks.values() if look.get("members")]
+    views += [known] if known else []
     members = views[0] if views else None
     agree = all(sorted(view) == sorted(members) for view in views)
     refusal = (

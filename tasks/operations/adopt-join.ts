@@ -1,0 +1,235 @@
+// adopt by joining: hosts of ours become members of a running cluster one by one, then its old members go.
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { lookup } from 'node:dns/promises'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { withScratch } from '../copies.ts'
+import { type Cluster, type Host, ownHosts } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
+import { caPassphrase } from '../core/environment.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import type { NewFile } from '../core/files.ts'
+import { inOrder, runPipeline } from '../core/pipeline.ts'
+import { recordCluster } from '../core/record.ts'
+import { confirm } from '../core/script.ts'
+import { listed } from '../core/terminal.ts'
+import { type Authority, certificatesIn, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
+import { attempt, commonNames, type Leaf, leaves } from '../etcd/certificates.ts'
+import { endpointStatus, memberList } from '../etcd/etcdctl.ts'
+import { sentenceOf } from '../etcd/findings.ts'
+import { hostOfMember, type Known, whyNotJoined } from '../etcd/foreign.ts'
+import { clientOf, knock } from '../etcd/probe.ts'
+import { requirePrograms } from '../etcd/required-programs.ts'
+import * as etcdRole from '../etcd-role/index.ts'
+import * as pki from '../pki/index.ts'
+import { joinRules, scaleRules } from '../plans/scale.ts'
+import type { Observation } from '../plans/types.ts'
+import * as vms from '../vms/index.ts'
+import { asBefore, forget, stage } from './adopt-files.ts'
+import { type ClientFiles, obstacles, refuse, withTheirs } from './adopt-look.ts'
+import { carryOut, planLines } from './carry-out.ts'
+import { aroundRotateCa } from './clients.ts'
+import { lookFirst } from './guard.ts'
+import { sayDone, sayPlan } from './say.ts'
+import { doSteps } from './steps.ts'
+
+/** How a running cluster is reached, and what lets new members in: paths of certificates and their keys. */
+export interface Access {
+  endpoints: string[]
+  /** The authorities of the client port and of the peer port. */
+  authority: ClientFiles
+  peerAuthority: ClientFiles
+  client: ClientFiles | undefined
+}
+
+interface Found {
+  /** Its members, as hosts. */
+  old: Host[]
+  version: string
+  /** What ours need to join, below a folder as the role takes them. */
+  files: NewFile[]
+  seen: Observation
+}
+
+/**
+ * Looks, asks, lets the hosts of the configuration join, then retires the old members; with `keepOld` it stops before
+ * that. Run again after a kill, it goes on. @param access undefined: one that was begun is gone on with
+ */
+export async function adoptByJoining(
+  cluster: Cluster,
+  access: Access | undefined,
+  { keepOld, plan }: { keepOld: boolean; plan: boolean },
+): Promise<void> {
+  const found = access && (await lookAtOld(cluster, access))
+  if (found && !plan) await begin(cluster, found, keepOld)
+  const ours = found && plan ? cluster.hosts : (cluster.wanted ?? [])
+  const scope = { coming: ours }
+  const seen = found && plan ? found.seen : await lookFirst(asBefore(cluster), scope)
+  const names = ours.map(({ name }) => name)
+  const rules = joinRules(seen, names, keepOld)
+  if (plan) return sayPlan(cluster, 'adopt', [...(found ? firstLines(found) : []), ...planLines(cluster, rules, seen)])
+  await carryOut(asBefore(cluster), rules, seen, scope)
+  if (keepOld) return sayKept(cluster)
+  await doSteps([inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(asBefore(cluster)))])
+  const done = `${listed(names)} are the members of ${cluster.name}. The machines of the old ones are as they were.`
+  const clients = `Clients need the endpoints that it has now: ${command(cluster, 'env')}`
+  const next = `Now ${aroundRotateCa.trust(cluster)}; then go on: ${command(cluster, 'adopt --finish')}`
+  sayDone(cluster, 'adopt', [done, clients, next].join('\n'), { adopted: names, finished: false })
+}
+
+const firstLines = ({ version }: Found): string[] => [
+  `get etcd ${version}`,
+  'make an authority of our own, which the new members trust beside the old one',
+]
+
+function sayKept(cluster: Cluster): void {
+  const ours = ownHosts(cluster).map(({ name }) => name)
+  const endpoints = cluster.hosts.map(({ clientURL }) => clientURL).join(',')
+  const done = `${listed(ours)} are members of ${cluster.name}, beside the old ones.`
+  const clients = `Clients may use all of these, and must know ours before the old ones go: ${endpoints}`
+  const next = `Then retire the old ones: ${command(cluster, 'adopt')}`
+  const back = `Or take ours out again: ${command(cluster, 'adopt --back')}`
+  sayDone(cluster, 'adopt', [done, clients, next, back].join('\n'), { adopted: ours, finished: false })
+}
+
+/** The old members that are there yet, and the hosts that have not joined. */
+export const stillToMove = ({ hosts, wanted = [] }: Cluster): Host[] => [
+  ...hosts.filter(({ foreign }) => foreign),
+  ...wanted.filter(({ name }) => !hosts.some((host) => host.name === name)),
+]
+
+/** Asks, and notes what is under way. Nothing of the running cluster changes. */
+async function begin(cluster: Cluster, { old, version, files }: Found, keepOld: boolean): Promise<void> {
+  const ours = cluster.hosts
+  const [names, oldNames] = [ours, old].map((hosts) => listed(hosts.map(({ name }) => name)))
+  const then = keepOld ? '' : ', and retire these then'
+  const question = `Have ${names} join the etcd ${version} of ${oldNames}${then}? Members come and go one at a time.`
+  if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+  await doSteps([
+    { title: `Get etcd ${version}`, task: () => requirePrograms(cluster, version) },
+    {
+      title: 'Make an authority, and certificates by the old one',
+      task: async () => {
+        cluster.etcd.version = version
+        cluster.formed = true
+        await stage(cluster, files)
+        const hosts = ours.map(({ name, address }) => ({ name, address }))
+        cluster.begun = { verb: 'adopt', joining: old.length, hosts }
+        Object.assign(cluster, { wanted: ours, hosts: old })
+        recordCluster(cluster)
+      },
+    },
+  ])
+}
+
+/** @throws OperationError with everything that stands against it */
+async function lookAtOld(cluster: Cluster, access: Access): Promise<Found> {
+  const authorities = readAuthorities(access)
+  const files = await filesToJoin(cluster, access, authorities)
+  return withScratch(cluster, async (folder) => {
+    const paths = { ...cluster.paths, state: folder, certs: join(folder, 'certs') }
+    const copy: Cluster = { ...cluster, formed: undefined, etcd: { ...cluster.etcd, looksOnly: true }, paths }
+    await pki.ensureCertificates(copy)
+    await withTheirs(copy, files)
+    const known = await askAll(copy, access.endpoints)
+    refuse(cluster, whyNotJoined(cluster, known))
+    const old = await Promise.all(known.members.map(async (member) => hostOfMember(member, await addressOf(member))))
+    copy.hosts = old
+    const seen = await lookFirst(copy, { coming: cluster.hosts })
+    refuse(cluster, [...obstacles(seen, []).map(sentenceOf), ...(await whyNoPeer(copy, authorities.peer))])
+    const version = cluster.etcd.version ?? known.versions[0] ?? ''
+    return { old, version, files, seen }
+  })
+}
+
+/** What the cluster says of itself, by way of every endpoint given. */
+async function askAll(copy: Cluster, endpoints: string[]): Promise<Known> {
+  const members = await memberList(copy, { endpoints })
+  const own = members.flatMap(({ clientURLs }) => clientURLs.slice(0, 1))
+  const statuses = await endpointStatus(copy, { endpoints: [...new Set([...endpoints, ...own])] })
+  const answered = statuses.flatMap((one) => (one.ok ? [one.value] : []))
+  return {
+    members,
+    clusters: [...new Set(answered.map(({ clusterId }) => clusterId))],
+    versions: [...new Set(answered.map(({ version }) => version))],
+  }
+}
+
+async function addressOf({ clientURLs: [url = ''] }: { clientURLs: string[] }): Promise<string> {
+  const name = new URL(url).hostname.replace(/^\[|\]$/g, '')
+  return (await lookup(name)).address
+}
+
+/** At each peer port, by a connection: whether a certificate of that authority is let in. */
+async function whyNoPeer(copy: Cluster, authority: Authority): Promise<string[]> {
+  const as = await clientOf(authority, copy.name, 1)
+  const reasons = await Promise.all(
+    copy.hosts.map(async (host) => {
+      const probe = await knock(copy, host, { port: Number(new URL(host.peerURL).port), as })
+      const no = `${host.name}: its peer port lets no certificate of the given authority in`
+      return probe.kind === 'answered' ? [] : [`${no}: ${probe.reason}`]
+    }),
+  )
+  return reasons.flat()
+}
+
+interface Authorities {
+  client: Authority
+  peer: Authority
+}
+
+function readAuthorities({ authority, peerAuthority }: Access): Authorities {
+  const [client, peer] = [authority, peerAuthority].map(({ certificate, key }) => {
+    const [cert, secret] = [readFileSync(certificate, 'utf8'), readFileSync(key, 'utf8')]
+    const read = attempt(() => new X509Certificate(cert))
+    const opened = attempt(() => createPrivateKey({ key: secret, passphrase: caPassphrase() ?? '' }))
+    if (!read?.ca) throw new UsageError(`${certificate} is no certificate of an authority.`)
+    if (!opened) throw new UsageError(`${key} is no private key that can be read here.`)
+    if (!read.checkPrivateKey(opened)) throw new UsageError(`${key} is not the key of ${certificate}.`)
+    return { certificate: read, key: opened }
+  })
+  return { client, peer } as Authorities
+}
+
+/** A certificate of each kind for each of our hosts, by the old authorities, and a client's. */
+async function filesToJoin(cluster: Cluster, access: Access, { client, peer }: Authorities): Promise<NewFile[]> {
+  const [own, theirs] = [[access.authority, access.peerAuthority], access.client]
+  const trusted = own.flatMap(({ certificate }) => certificatesIn(readFileSync(certificate, 'utf8')))
+  const due = leaves(cluster).filter(({ host }) => host !== undefined || !theirs)
+  const issued = await Promise.all(
+    due.map((leaf) => pairOf(leaf, leaf.commonName === commonNames.peer ? peer : client, cluster.pki)),
+  )
+  const given = theirs && [
+    { path: 'etcd-client.crt', content: readFileSync(theirs.certificate, 'utf8'), mode: 0o644 },
+    { path: 'etcd-client.key', content: readFileSync(theirs.key, 'utf8'), mode: 0o600 },
+  ]
+  const ca = { path: 'ca.crt', content: `${[...new Set(trusted)].join('\n')}\n`, mode: 0o644 }
+  return [ca, ...issued.flat(), ...(given ?? [])]
+}
+
+async function pairOf(
+  leaf: Leaf,
+  authority: Authority,
+  { keyAlgorithm, leafDays }: Cluster['pki'],
+): Promise<NewFile[]> {
+  const keys = await makeKeyPair(keyAlgorithm)
+  return [
+    { path: leaf.title, content: await issueLeaf(authority, keys.publicKey, { ...leaf, ends: leafDays }), mode: 0o644 },
+    { path: leaf.title.replace(/crt$/, 'key'), content: keyToPem(keys.privateKey), mode: 0o600 },
+  ]
+}
+
+/** Our members go again. @throws UsageError where an old member is gone: it does not come back */
+export async function takeOut(cluster: Cluster): Promise<void> {
+  const old = cluster.hosts.flatMap(({ name, foreign }) => (foreign ? [name] : []))
+  if (old.length < (cluster.begun?.joining ?? 0))
+    throw new UsageError('There is no way back: old members are gone.', { hint: `Go on: ${command(cluster, 'adopt')}` })
+  if (!(await confirm(`Take our members of ${cluster.name} out again, one at a time, with their hosts' data?`)))
+    throw new OperationError('Nothing was changed.')
+  const theirs = asBefore(cluster)
+  const seen = await lookFirst(theirs, {})
+  await carryOut(theirs, scaleRules(seen, old), seen)
+  if (cluster.provider !== 'ssh') await runPipeline(vms.downTasks(cluster))
+  await doSteps([forget(cluster)])
+  sayDone(cluster, 'adopt', 'Our members are gone again; the old ones go on as before.', { givenBack: old })
+}
