@@ -43,9 +43,13 @@ export function scaleRules(start: Observation, wanted: string[]): Rules {
   }
 }
 
-/** All of these join first, beside the others; then, unless these are kept, the others go. */
+/**
+ * All of these join first, beside the others; then, unless these are kept, the others go. One that is no member any
+ * more was on its way out.
+ */
 export function joinRules(start: Observation, ours: string[], keepOthers: boolean): Rules {
-  const all = [...new Set([...start.recorded, ...ours])]
+  const others = start.recorded.filter((host) => start.members === undefined || memberOn(start, host))
+  const all = [...new Set([...others, ...ours])]
   const [come, go] = [scaleRules(start, all), scaleRules(start, ours)]
   return (seen) =>
     first(

@@ -65,6 +65,13 @@ test('hosts that take the place of others all join before one of these goes, unl
   assert.equal(acts(false), [...come, ...['e', 'd', 'c', 'b', 'a'].map((host) => `remove member ${host}`)])
 })
 
+test('killed as an old member was gone and its host not yet forgotten, it goes on', () => {
+  const seen = five([])
+  const members = seen.members?.filter(({ host }) => host !== 'e')
+  const [first] = planOf(joinRules({ ...seen, members }, ['a', 'b'], false), { ...seen, members }).acts
+  assert.equal(first, { do: 'remove host', host: 'e' })
+})
+
 test('hosts are exchanged in pairs: one comes, then one goes; but a host that is down goes first', () => {
   const acts = (down: string[], wanted: string[]): string[] => {
     const seen = { ...five(down), strict: true }
