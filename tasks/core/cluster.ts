@@ -30,6 +30,8 @@ export interface Host {
   address: string
   /** While it moves to another address: the one of the two that it does not have now, or no longer. */
   also?: string | undefined
+  /** While it is adopted: its peers speak plain HTTP to it yet. */
+  plain?: true | undefined
   /** There for a member that another tool runs, while hosts of ours take its cluster over: its URLs, as it has them. */
   foreign?: { clientURL: string; peerURL: string } | undefined
   clientURL: string
@@ -80,6 +82,8 @@ export interface Cluster {
   }
   /** A restore or recover that is half done. */
   begun?: Begun | undefined
+  /** While it is adopted: clients speak plain HTTP to it, and nothing else yet, or may speak it, too. */
+  plainClients?: 'only' | 'too' | undefined
   /** Whether the role was run on its hosts: from then on they trust its authority. */
   formed?: boolean | undefined
   /** The highest revision that it is known to have had; undefined where nobody has noted any. */
@@ -127,7 +131,8 @@ export async function resolveCluster(
     named && !record?.formed
       ? (await ownMembers(named)).map((host) => record?.members.find((one) => isSameHost(one, host)) ?? host)
       : (record?.members ?? (own ? await ownMembers(own) : membersIn(subnet, asked.masters ?? defaults.masters)))
-  const asHost = (member: RecordedMember): Host => hostOf(member, clientPort, peerPort)
+  const how = { clientPort, peerPort, plainClients: record?.plainClients }
+  const asHost = (member: RecordedMember): Host => hostOf(member, how)
   const wanted = resize ? await membersAsked(own, subnet, asked.masters) : record?.begun?.hosts
   return {
     name,
@@ -151,6 +156,7 @@ export async function resolveCluster(
       environment: asked.etcd?.environment ?? {},
     },
     begun: record?.begun,
+    plainClients: record?.plainClients,
     formed: record?.formed,
     highestRevision: record?.highestRevision,
     vagrant: choice.provider === 'vagrant' ? await vagrantSettings(asked, record?.vagrant) : undefined,
@@ -189,17 +195,23 @@ type RecordedMember = ClusterRecord['members'][number]
 /** Until the role was run on its hosts, a person may correct their list. */
 const isSameHost = (one: RecordedMember, other: RecordedMember): boolean =>
   one.name === other.name && one.address === other.address
-const hostOf = (member: RecordedMember, clientPort: number, peerPort: number): Host => ({
+type Ports = Pick<ClusterRecord, 'clientPort' | 'peerPort' | 'plainClients'>
+const hostOf = (member: RecordedMember, { clientPort, peerPort, plainClients }: Ports): Host => ({
   ...member,
-  clientURL: `https://${withPort(member.address, clientPort)}`,
-  peerURL: `https://${withPort(member.address, peerPort)}`,
+  clientURL: `${plainClients === 'only' ? 'http' : 'https'}://${withPort(member.address, clientPort)}`,
+  peerURL: `${member.plain ? 'http' : 'https'}://${withPort(member.address, peerPort)}`,
   ...member.foreign,
 })
+
+/** Works the hosts' URLs out again, once members speak otherwise than before. */
+export function workOutURLs({ hosts, plainClients, etcd: { clientPort, peerPort } }: Cluster): void {
+  for (const host of hosts) Object.assign(host, hostOf(host, { clientPort, peerPort, plainClients }))
+}
 
 /** Takes over which hosts are recorded now: for whoever looks on while another run adds or removes some. */
 export function followRecord(cluster: Cluster): void {
   const record = readRecord(cluster.paths.record)
-  if (record) cluster.hosts = record.members.map((member) => hostOf(member, record.clientPort, record.peerPort))
+  if (record) cluster.hosts = record.members.map((member) => hostOf(member, record))
 }
 
 async function ownMembers({

@@ -19,6 +19,7 @@ const memberSchema = v.object({
   name: v.pipe(v.string(), v.check(isHostName)),
   address: v.pipe(v.string(), v.ip()),
   also: v.optional(v.pipe(v.string(), v.ip())),
+  plain: v.optional(v.literal(true)),
   foreign: v.optional(v.object({ clientURL: v.string(), peerURL: v.string() })),
   connection: v.optional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
 })
@@ -30,6 +31,7 @@ const recordSchema = v.object({
   subnet: v.string(),
   clientPort: v.number(),
   peerPort: v.number(),
+  plainClients: v.optional(v.picklist(['only', 'too'])),
   members: v.pipe(v.array(memberSchema), v.minLength(1)),
   etcd: v.object({
     version: v.optional(v.string()),
@@ -124,6 +126,7 @@ export function recordCluster(cluster: Cluster): void {
     subnet: cluster.subnet,
     clientPort,
     peerPort,
+    plainClients: cluster.plainClients,
     members: cluster.hosts.map(({ clientURL: _, peerURL: __, ...member }) => member),
     etcd: { version, upgradingTo, token: token === cluster.name ? undefined : token, binaries },
     begun: cluster.begun,

@@ -45,6 +45,7 @@ function inventory(cluster: Cluster, binaries: EtcdBinaries): object {
 function groupVariables(cluster: Cluster, binaries: EtcdBinaries): object {
   const local = cluster.provider === 'local'
   const foreign = cluster.hosts.filter((host) => host.foreign)
+  const plain = cluster.hosts.filter((host) => host.plain)
   return {
     etcd_members: ownHosts(cluster).map(({ name }) => name),
     ...(foreign.length > 0 && {
@@ -55,6 +56,8 @@ function groupVariables(cluster: Cluster, binaries: EtcdBinaries): object {
     ...(cluster.begun?.formerTokens && { etcd_former_tokens: cluster.begun.formerTokens }),
     etcd_client_port: cluster.etcd.clientPort,
     etcd_peer_port: cluster.etcd.peerPort,
+    ...(cluster.plainClients && { etcd_plain_clients: cluster.plainClients }),
+    ...(plain.length > 0 && { etcd_plain_peers: plain.map(({ name }) => name) }),
     etcd_pki_directory: cluster.paths.certs,
     // Until every member has a certificate of ours, any client's certificate may speak raft, as before.
     etcd_peer_common_name: cluster.begun?.verb === 'adopt' ? '' : commonNames.peer,

@@ -134,7 +134,10 @@ async function lookIn(
   timeoutMs: number,
 ): Promise<Pick<HostAnswers, 'host' | 'probe' | 'door' | 'runs'>> {
   const port = cluster.etcd.clientPort
-  const first = await knock(cluster, host, { timeoutMs })
+  const isPlain = cluster.plainClients === 'only'
+  const first = isPlain
+    ? await probePlain(host.address, port, '/version', timeoutMs)
+    : await knock(cluster, host, { timeoutMs })
   // Go's HTTP server without TLS may reset such a connection, and say nothing.
   const plain = first.kind === 'refused' && first.mute && (await probePlain(host.address, port, '/version', timeoutMs))
   const probe: Probe = plain && plain.kind === 'answered' ? { kind: 'plain', reason: 'it does not speak TLS' } : first

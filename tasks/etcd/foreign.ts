@@ -142,7 +142,8 @@ export function whyNotAdopted(cluster: Cluster, hosts: ForeignHost[]): string[] 
   const versions = [...new Set(hosts.map(({ etcd }) => etcd.version))]
   const asked = cluster.etcd.version
   return [
-    ...hosts.flatMap((one) => whyNotOf(cluster, one).map((reason) => `${one.host.name}: ${reason}`)),
+    ...hosts.flatMap((one) => whyNotOf(one).map((reason) => `${one.host.name}: ${reason}`)),
+    ...whyNotAlike(hosts),
     ...(versions.length > 1 ? [`the members run ${listed(versions)}: finish that upgrade first`] : []),
     ...(asked && versions.length === 1 && versions[0] !== asked ? [otherVersion(versions[0] ?? '', asked)] : []),
   ]
@@ -198,20 +199,44 @@ export function whyNotJoined(cluster: Cluster, { members, clusters, versions }: 
 const otherVersion = (runs: string, asked: string): string =>
   `they run etcd ${runs}, and etcd.version asks for ${asked}: leave it out, and upgrade afterwards`
 
+const ports = { client: 'ETCD_LISTEN_CLIENT_URLS', peer: 'ETCD_LISTEN_PEER_URLS' } as const
+
+/** How a port is spoken to; by etcd's default without TLS. */
+function speaks({ settings }: Pick<ForeignHost, 'settings'>, port: keyof typeof ports): 'http' | 'https' | 'both' {
+  const urls = (settings[ports[port]] || 'http:').split(',')
+  const plain = urls.filter((url) => url.startsWith('http:')).length
+  return plain === 0 ? 'https' : plain === urls.length ? 'http' : 'both'
+}
+
+/** Whether a port speaks plain HTTP on these hosts. */
+export const isPlain = (hosts: ForeignHost[], port: keyof typeof ports): boolean =>
+  hosts.some((one) => speaks(one, port) === 'http')
+
+/** Members that do not speak alike could not go over to TLS together. */
+function whyNotAlike(hosts: ForeignHost[]): string[] {
+  return (['client', 'peer'] as const).flatMap((port) => {
+    const [first, other] = new Set(hosts.map((one) => speaks(one, port)))
+    return first && other ? [`at the ${port} port some members speak http and others https: make them alike`] : []
+  })
+}
+
 /** Who may not be stopped by us, what could not be undone, and settings that mean something else here. */
-function whyNotOf({ etcd: { clientPort } }: Cluster, one: ForeignHost): string[] {
+function whyNotOf(one: ForeignHost): string[] {
   const { host, etcd, settings, server, peer } = one
   const { etcd_refused_environment: refused } = roleVariables()
   const is = (name: string): string => settings[name] ?? ''
   const harmful = Object.keys(settings).filter(
     (name) => name in refused && is(name) !== '' && !['false', 'off'].includes(is(name)) && name !== 'ETCD_CONFIG_FILE',
   )
-  const plain = ['ETCD_LISTEN_CLIENT_URLS', 'ETCD_LISTEN_PEER_URLS'].filter((name) => /http:/.test(is(name) || 'http:'))
+  const both = (['client', 'peer'] as const).filter((port) => speaks(one, port) === 'both')
+  const secure = (['client', 'peer'] as const).filter((port) => speaks(one, port) === 'https')
   // etcd asks for certificates where either is set (TLSInfo.ServerConfig in its client/pkg/transport).
-  const open = (['', 'PEER_'] as const).filter(
-    (port) => is(`ETCD_${port}TRUSTED_CA_FILE`) === '' && is(`ETCD_${port}CLIENT_CERT_AUTH`) !== 'true',
+  const infix = { client: '', peer: 'PEER_' } as const
+  const open = secure.filter(
+    (port) => is(`ETCD_${infix[port]}TRUSTED_CA_FILE`) === '' && is(`ETCD_${infix[port]}CLIENT_CERT_AUTH`) !== 'true',
   )
-  const isRead = plain.length === 0 && etcd.elsewhere.length === 0
+  const served = { client: server, peer }
+  const misnamed = secure.filter((port) => served[port]?.checkIP(host.address) === undefined)
   const isService = etcd.manifest !== '' || (etcd.unit !== '' && !etcd.container)
   const started = etcd.container ? 'runs in a container of its own' : 'was not started by a systemd unit'
   return [
@@ -219,21 +244,24 @@ function whyNotOf({ etcd: { clientPort } }: Cluster, one: ForeignHost): string[]
     ...(etcd.elsewhere.length > 0
       ? [`what its container has at ${listed(etcd.elsewhere)} is elsewhere on the host`]
       : []),
-    ...(plain.length > 0 ? [`it speaks plain http (${listed(plain)}): bring TLS to it before`] : []),
-    ...(plain.length > 0 ? [] : open).map(
+    // Its gRPC server for plain HTTP is lost beside the other one on the same port.
+    ...(speaks(one, 'client') === 'http' && minorOf(etcd.version) === '3.4'
+      ? ['its clients speak plain http, and etcd 3.4 cannot serve both at one port: upgrade it to 3.5 before']
+      : []),
+    ...both.map(
+      (port) => `its ${port} port speaks http, and https besides: take the former out of ${ports[port]} before`,
+    ),
+    ...open.map(
       (port) =>
-        `its ${port ? 'peer' : 'client'} port lets in who has no certificate, and would refuse them afterwards: set ` +
-        `ETCD_${port}TRUSTED_CA_FILE before`,
+        `its ${port} port lets in who has no certificate, and would refuse them afterwards: set ` +
+        `ETCD_${infix[port]}TRUSTED_CA_FILE before`,
     ),
     ...harmful.map((name) => `${name} is set, and must not be: ${refused[name]}`),
     ...(is('ETCD_ENABLE_V2') === 'true' ? ['ETCD_ENABLE_V2 is on: etcd 3.6 has no v2 API, turn it off before'] : []),
     ...(etcd.movable ? [] : [`${dataOf(one)} is on another file system than /var/lib/etcd is to be`]),
     ...(etcd.in_the_way ? [`${etcd.in_the_way} holds other data, and is in the way`] : []),
-    ...(isRead && server?.checkIP(host.address) === undefined
-      ? [`the certificate of its client port ${clientPort} does not name its address ${host.address}`]
-      : []),
-    ...(isRead && peer?.checkIP(host.address) === undefined
-      ? [`the certificate of its peer port does not name its address ${host.address}`]
-      : []),
+    ...(etcd.elsewhere.length > 0 ? [] : misnamed).map(
+      (port) => `the certificate of its ${port} port does not name its address ${host.address}`,
+    ),
   ]
 }

@@ -1,5 +1,6 @@
 // etcd's JSON gateway over mutual TLS with connections kept open: many small requests without a program for each.
 import { readFileSync, statSync } from 'node:fs'
+import { request as requestPlain } from 'node:http'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
@@ -112,7 +113,9 @@ function exchange(
   timeout: number,
 ): Promise<string> {
   return new Promise((done, fail) => {
-    const outgoing = request(url, { agent, method, signal: AbortSignal.timeout(overTheWay(timeout)) }, (response) => {
+    const isPlain = url.startsWith('http:') // of a cluster that is adopted, as it is yet
+    const how = { method, signal: AbortSignal.timeout(overTheWay(timeout)), ...(!isPlain && { agent }) }
+    const outgoing = (isPlain ? requestPlain : request)(url, how, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', fail)
       response.on('end', () => {

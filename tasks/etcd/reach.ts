@@ -31,7 +31,7 @@ export function route(address: string, port: number): Route {
 export function routed(url: string): string {
   const { address, port } = addressIn(url)
   const { tunnel, host, port: near } = route(address, port)
-  return tunnel ? `https://${host}:${near}` : url
+  return tunnel ? `${new URL(url).protocol}//${host}:${near}` : url
 }
 
 /** Puts the members' own URLs back into a text that speaks of tunnels. */

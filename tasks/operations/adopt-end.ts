@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Cluster, Host } from '../core/cluster.ts'
+import { type Cluster, type Host, workOutURLs } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
@@ -12,13 +12,15 @@ import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
 import { certificatesIn } from '../core/x509.ts'
 import { commonNames, trustedAuthorities } from '../etcd/certificates.ts'
+import { call, memberList } from '../etcd/etcdctl.ts'
+import { memberOf } from '../etcd/membership.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
-import { oldAuthorities } from './adopt-files.ts'
+import { asBefore, oldAuthorities } from './adopt-files.ts'
 import { stillToMove } from './adopt-join.ts'
 import { lookAtForeign } from './adopt-look.ts'
 import { prove, servedProof } from './authority-steps.ts'
-import { aroundRotateCa } from './clients.ts'
+import { aroundRotateCa, toSecureClients } from './clients.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
@@ -38,11 +40,12 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
     `Issue every certificate of ${cluster.name} by its new authority? Each member restarts once. Then there is no ` +
     `way back to the old services. ${aroundRotateCa.needs(cluster)}`
   if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
-  const dropping = `then have the old authority trusted no longer: ${command(cluster, 'adopt --drop-old')}`
-  const after = told(`you: ${aroundRotateCa.identify(cluster)}`, dropping)
+  const dropping = `then end what is old: ${command(cluster, 'adopt --drop-old')}`
+  const clients = cluster.plainClients ? toSecureClients(cluster) : aroundRotateCa.identify(cluster)
+  const after = told(`you: ${clients}`, dropping)
   if (!(await carryOutSteps(cluster, 'adopt --finish', [...issueSteps(cluster), after], plan))) return
-  const done = `${cluster.name} is ha-etcd's; it is verified. It trusts its old authority, too.`
-  const next = `Now ${aroundRotateCa.identify(cluster)}; ${dropping}`
+  const done = `${cluster.name} is ha-etcd's; it is verified. ${oldWays(cluster).goOn}`
+  const next = `Now ${clients}; ${dropping}`
   sayDone(cluster, 'adopt', `${done}\n${next}`, { finished: true })
 }
 
@@ -51,7 +54,29 @@ async function stillToTake(cluster: Cluster): Promise<Host[]> {
   return [...half, ...foreign.map(({ host }) => host)]
 }
 
+/** One after the other is known by its https URL, and restarts; the others have what it takes to speak to it. */
+const securePeers = (cluster: Cluster): Step[] =>
+  cluster.hosts
+    .filter(({ plain }) => plain)
+    .map((host) => ({
+      ...inOrder(`Have ${host.name} speak TLS to the others`, () => [
+        { title: 'Have it known by its https URL', task: () => secure(cluster, host) },
+        ...etcdRole.tasks(asBefore(cluster)),
+      ]),
+      would: [`restart ${host.name}, which from then on speaks TLS to the others`],
+    }))
+
+async function secure(cluster: Cluster, host: Host): Promise<void> {
+  const url = host.peerURL.replace(/^http:/, 'https:')
+  const member = memberOf(host, await memberList(cluster))
+  if (member) await call(cluster, ['member', 'update', member.id, `--peer-urls=${url}`], {})
+  host.plain = undefined
+  workOutURLs(cluster)
+  recordCluster(cluster)
+}
+
 const issueSteps = (cluster: Cluster): Step[] => [
+  ...securePeers(cluster),
   {
     ...inOrder('Issue every certificate by the new authority', () => issue(cluster)),
     would: ['issue every certificate by the new authority, which restarts nobody'],
@@ -84,6 +109,15 @@ function noteDone(cluster: Cluster): void {
   recordCluster(cluster)
 }
 
+/** What clients may do for now, and what becomes of that. */
+const oldWays = (cluster: Cluster): { goOn: string; end: string } =>
+  cluster.plainClients
+    ? { goOn: 'Clients may speak plain HTTP to it, too.', end: `Have ${cluster.name} refuse plain HTTP?` }
+    : {
+        goOn: 'It trusts its old authority, too.',
+        end: `Trust the old authority of ${cluster.name} no longer? Clients with its certificates are refused.`,
+      }
+
 /** The authorities that the members trusted before they were adopted are trusted no longer. */
 export async function dropOld(cluster: Cluster, plan: boolean): Promise<void> {
   const old = readFileIfThere(oldAuthorities(cluster))
@@ -92,15 +126,17 @@ export async function dropOld(cluster: Cluster, plan: boolean): Promise<void> {
       hint: `See what it trusts: ${command(cluster, 'certs')}`,
     })
   refuseUnhealthy(cluster, await lookFirst(cluster), {})
-  const question = `Trust the old authority of ${cluster.name} no longer? Clients with its certificates are refused.`
+  const question = `${oldWays(cluster).end} Members restart one at a time.`
   if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const steps: Step[] = [
     {
-      title: 'Take the old authority out of ca.crt',
+      title: cluster.plainClients ? 'Note that plain HTTP ends' : 'Take the old authority out of ca.crt',
       task: () => {
         const left = certificatesIn(old).map((pem) => new X509Certificate(pem).fingerprint256)
         const kept = trustedAuthorities(cluster).filter(({ fingerprint256 }) => !left.includes(fingerprint256))
         writeFileAtomic(join(cluster.paths.certs, 'ca.crt'), kept.map(String).join(''), 0o644)
+        cluster.plainClients = undefined
+        recordCluster(cluster)
       },
     },
     {

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { withScratch } from '../copies.ts'
-import type { Cluster, Host } from '../core/cluster.ts'
+import { type Cluster, type Host, workOutURLs } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import { certificatesIn } from '../core/x509.ts'
@@ -14,6 +14,7 @@ import { type Finding, refusal, sentenceOf } from '../etcd/findings.ts'
 import {
   certificateSettings,
   type ForeignHost,
+  isPlain,
   lackingIn,
   type RunningEtcd,
   settingsOf,
@@ -71,6 +72,7 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
       foreign.filter(({ etcd }) => etcd.elsewhere.length === 0),
     )
     refuse(cluster, whyNotAdopted(cluster, foreign), lackingIn(cluster, foreign))
+    for (const one of [cluster, copy]) speakAs(one, foreign)
     const staged = readStaged(cluster)
     const files = staged.length > 0 || foreign.length === 0 ? staged : arranged(foreign, fetched, client)
     const asked = files.length > 0 ? await withTheirs(copy, files) : cluster
@@ -81,6 +83,14 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
     const version = foreign[0]?.etcd.version ?? cluster.etcd.version ?? ''
     return { foreign, half, version, files, seen, readdressed: readdressed(cluster, seen, members) }
   })
+}
+
+/** What of it is plain HTTP stays so until all members can do TLS; run again, the record says how far that is. */
+function speakAs(cluster: Cluster, foreign: ForeignHost[]): void {
+  if (foreign.length === 0 || cluster.begun) return
+  if (isPlain(foreign, 'client')) cluster.plainClients = 'only'
+  for (const host of cluster.hosts) if (isPlain(foreign, 'peer')) host.plain = true
+  workOutURLs(cluster)
 }
 
 /** How far a host's member is taken over. */
@@ -174,18 +184,20 @@ function arranged(
 ): NewFile[] {
   const texts = Object.values(fetched)
   const trusted = texts.flatMap((one) => certificatesIn(`${one['client-ca.crt'] ?? ''}\n${one['peer-ca.crt'] ?? ''}`))
+  // Of a port that speaks plain HTTP there are none: it gets those of our authority.
+  const [plainClients, plainPeers] = [isPlain(foreign, 'client'), isPlain(foreign, 'peer')]
   const ofHosts = foreign.flatMap(({ host: { name } }) => {
     const one = fetched[name] ?? {}
     return [
-      ...pair(`${name}/server`, one['server.crt'], one['server.key']),
-      ...pair(`${name}/${name}`, one['peer.crt'], one['peer.key']),
+      ...(plainClients ? [] : pair(`${name}/server`, one['server.crt'], one['server.key'])),
+      ...(plainPeers ? [] : pair(`${name}/${name}`, one['peer.crt'], one['peer.key'])),
     ]
   })
   const own = client && pair('etcd-client', readFileSync(client.certificate, 'utf8'), readFileSync(client.key, 'utf8'))
   return [
-    { path: 'ca.crt', content: `${[...new Set(trusted)].join('\n')}\n`, mode: 0o644 },
+    { path: 'ca.crt', content: [...new Set(trusted)].map((pem) => `${pem}\n`).join(''), mode: 0o644 },
     ...ofHosts,
-    ...(own ?? clientOf(texts)),
+    ...(own ?? (plainClients ? [] : clientOf(texts))),
   ]
 }
 

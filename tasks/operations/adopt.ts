@@ -1,6 +1,6 @@
 // adopt: a running cluster that something else has set up goes on as one of ours, and serves all the while.
 import { existsSync } from 'node:fs'
-import { type Cluster, type Host, hostNamed } from '../core/cluster.ts'
+import { type Cluster, type Host, hostNamed, workOutURLs } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { titled } from '../core/pipeline.ts'
@@ -18,7 +18,7 @@ import * as vms from '../vms/index.ts'
 import { asBefore, forget, stage } from './adopt-files.ts'
 import { type ClientFiles, type Found, lookAtForeign } from './adopt-look.ts'
 import { bringBack, isMadeByUs } from './bring-back.ts'
-import { aroundRotateCa } from './clients.ts'
+import { aroundRotateCa, toSecureClients } from './clients.ts'
 import { lookFirst } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, type Step, told } from './steps.ts'
@@ -37,12 +37,13 @@ export async function adopt(cluster: Cluster, client: ClientFiles | undefined, p
     `Adopt the etcd ${version} of ${listed(names)} as ${cluster.name}? Each member restarts once, one at a time. ` +
     `It can be taken back: ${command(cluster, 'adopt --back')}.`
   if (!plan && !cluster.begun && !(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const clients = cluster.plainClients ? toSecureClients(cluster) : aroundRotateCa.trust(cluster)
   const goOn = `then go on: ${command(cluster, 'adopt --finish')}`
   const pods = found.foreign.some(({ etcd }) => etcd.manifest !== '') ? [`you: ${toKubeadm}`] : []
-  const steps = [...takeSteps(cluster, found), told(...pods, `you: ${aroundRotateCa.trust(cluster)}`, goOn)]
+  const steps = [...takeSteps(cluster, found), told(...pods, `you: ${clients}`, goOn)]
   if (!(await carryOutSteps(cluster, 'adopt', steps, plan))) return
-  const done = `All members of ${cluster.name} run as ha-etcd's, with etcd ${version} and their old certificates.`
-  const next = `Now ${aroundRotateCa.trust(cluster)}; ${goOn}`
+  const done = `All members of ${cluster.name} run as ha-etcd's, with etcd ${version}.`
+  const next = `Now ${clients}; ${goOn}`
   sayDone(cluster, 'adopt', `${done}\n${next}`, { adopted: names, version, finished: false })
 }
 
@@ -65,6 +66,7 @@ function takeSteps(cluster: Cluster, found: Found): Step[] {
     },
     ...Object.entries(found.readdressed).map(([name, id]) => readdress(cluster, hostNamed(cluster, name), id)),
     ...order.map((name) => takeOver(cluster, found, name)),
+    ...(cluster.plainClients === 'only' ? [nowSecureToo(cluster)] : []),
   ]
 }
 
@@ -81,6 +83,19 @@ async function begin(cluster: Cluster, { files, version }: Found): Promise<void>
 
 /** Whether the new authority has issued certificates, so that the old ones are gone. */
 const hasLeftOld = ({ recorded, paths }: Cluster): boolean => recorded && !existsSync(paths.adopting)
+
+/** From now on we ask them over TLS; clients do as they like. */
+const nowSecureToo = (cluster: Cluster): Step => ({
+  title: 'Note that every member does TLS, too',
+  task: () => speak(cluster, 'too'),
+  would: [],
+})
+
+function speak(cluster: Cluster, plainClients: Cluster['plainClients']): void {
+  cluster.plainClients = plainClients
+  workOutURLs(cluster)
+  recordCluster(cluster)
+}
 
 const readdress = (cluster: Cluster, { name, peerURL }: Host, id: string): Step => ({
   title: `Have ${name} known by its peer URL ${peerURL}`,
@@ -133,6 +148,7 @@ export async function giveBack(cluster: Cluster): Promise<void> {
     )
   if (!(await confirm(`Give the members of ${cluster.name} back to their old services, one at a time?`)))
     throw new OperationError('Nothing was changed.')
+  if (cluster.plainClients) speak(cluster, 'only')
   const order = inOrderOfRisk(
     await lookFirst(asBefore(cluster)),
     cluster.hosts.map(({ name }) => name),

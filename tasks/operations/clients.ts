@@ -17,6 +17,11 @@ export const aroundRestore = {
 
 const fileOf = ({ paths }: Cluster, name: string): string => join(paths.certs, name)
 
+/** adopt, of a cluster that spoke plain HTTP. */
+export const toSecureClients = (cluster: Cluster): string =>
+  `have every client use https, trust ${fileOf(cluster, 'ca.crt')}, and show ${fileOf(cluster, 'etcd-client.crt')} ` +
+  `with its key, as ${command(cluster, 'env')} prints it`
+
 /** rotate-ca: a client that reads the authority only at its start (kube-apiserver) must restart to trust the next. */
 export const aroundRotateCa = {
   /** Before certificates are issued by the other authority. */

@@ -143,4 +143,29 @@ test("kubeadm's static pods end as their manifests go, and come back with them",
   assert.is(await machines.on('master03', pods), 'etcd.yaml\ninactive')
 })
 
+test('from plain HTTP members go over to TLS, and clients in their own time', async () => {
+  const ended = 'while ss -Hltn | grep -q ":2379 "; do sleep 0.1; done'
+  const gone = `rm -r /etc/kubernetes/manifests; ${ended}; systemctl disable --now kubelet; rm -rf /var/lib/etcd`
+  await Promise.all(machines.hosts.map(({ name }) => machines.on(name, gone)))
+  const theirs = {
+    unit: 'etcd',
+    data: '/var/lib/etcd/default',
+    certs: '/unused',
+    user: 'etcd',
+    apart: false,
+    plain: true,
+  }
+  const folder = older?.folder ?? ''
+  clients = await setUpByHand(machines, 3, folder, join(home.path, 'plain'), { ...theirs, dropIn: 'default.conf' })
+  const config = parse(readFileSync(join(home.path, 'cluster.yaml'), 'utf8'))
+  writeFileSync(join(home.path, 'cluster.yaml'), stringify({ ...config, etcd: { binaries: folder } }))
+  await underLoad(clients, () => passed('adopt', '--yes'), 'adopted, plain HTTP')
+  await underLoad(clients, () => passed('adopt', '--back', '--yes'), 'taken back, plain HTTP')
+  await passed('adopt', '--yes')
+  await underLoad(clients, () => passed('adopt', '--finish', '--yes'), 'finished, plain HTTP')
+  await underLoad(home, () => passed('adopt', '--drop-old', '--yes'), 'plain HTTP ended')
+  assert.match((await passed('verify')).stdout, 'All 16 checks pass')
+  assert.match((await passed('up')).stdout, 'nothing had to be changed')
+})
+
 test.run()

@@ -18,6 +18,8 @@ export interface Manner {
   apart: boolean
   /** The drop-in that has the settings as variables; '' for flags in the unit. */
   dropIn?: string
+  /** Whether it speaks plain HTTP, to clients and between members. */
+  plain?: boolean
   /** Whether kubelet, which has that unit then, runs it as a static pod. */
   pod?: boolean
   /** Settings besides. */
@@ -68,7 +70,8 @@ export async function setUpByHand(
   if (apart) authority(folder, 'peers-ca')
   const peersCa = apart ? 'peers-ca' : 'clients-ca'
   leaf(folder, 'etcd-client', 'clients-ca', [])
-  const initial = hosts.map(({ address }, index) => `node-${index}=https://${address}:2380`).join(',')
+  const scheme = manner.plain ? 'http' : 'https'
+  const initial = hosts.map(({ address }, index) => `node-${index}=${scheme}://${address}:2380`).join(',')
   await Promise.all(
     hosts.map(async ({ name, address }, index) => {
       for (const [kind, ca] of [
@@ -95,20 +98,30 @@ export async function setUpByHand(
   )
   const start = `systemctl daemon-reload; systemctl enable --now ${manner.unit}; ${untilListens(2379)}`
   await Promise.all(hosts.map(({ name }) => machines.on(name, start)))
-  return clientsOf(machines, count, folder, ['clients-ca.crt'])
+  return clientsOf(machines, count, folder, ['clients-ca.crt'], scheme)
 }
 
 type Settings = Record<string, string>
 
-const settingsAt = (address: string, { data, certs, more = {} }: Manner): Settings => ({
+const settingsAt = (address: string, { data, more = {}, plain, certs }: Manner): Settings => ({
   ...{ 'data-dir': data, 'initial-cluster-token': 'by-hand', 'initial-cluster-state': 'new' },
-  ...{ 'listen-peer-urls': `https://${address}:2380`, 'initial-advertise-peer-urls': `https://${address}:2380` },
-  ...{ 'listen-client-urls': 'https://0.0.0.0:2379', 'advertise-client-urls': `https://${address}:2379` },
+  ...urlsAt(address, plain ? 'http' : 'https'),
+  ...(!plain && filesIn(certs)),
+  ...more,
+})
+
+const urlsAt = (address: string, scheme: string): Settings => ({
+  'listen-peer-urls': `${scheme}://${address}:2380`,
+  'initial-advertise-peer-urls': `${scheme}://${address}:2380`,
+  'listen-client-urls': `${scheme}://0.0.0.0:2379`,
+  'advertise-client-urls': `${scheme}://${address}:2379`,
+})
+
+const filesIn = (certs: string): Settings => ({
   ...{ 'client-cert-auth': 'true', 'trusted-ca-file': `${certs}/ca.crt` },
   ...{ 'cert-file': `${certs}/server.crt`, 'key-file': `${certs}/server.key` },
   ...{ 'peer-client-cert-auth': 'true', 'peer-trusted-ca-file': `${certs}/peers-ca.crt` },
   ...{ 'peer-cert-file': `${certs}/peer.crt`, 'peer-key-file': `${certs}/peer.key` },
-  ...more,
 })
 
 async function installUnit(
@@ -170,7 +183,13 @@ async function installPod(
 const manifests = '/etc/kubernetes/manifests'
 
 /** The cluster as clients see it that trust these authorities' files, in a folder of certificates of their own. */
-export function clientsOf(machines: TestHosts, count: number, folder: string, trusted: string[]): Cluster {
+export function clientsOf(
+  machines: TestHosts,
+  count: number,
+  folder: string,
+  trusted: string[],
+  scheme = 'https',
+): Cluster {
   const certs = join(folder, `view-${trusted.length}`)
   mkdirSync(certs, { recursive: true })
   for (const end of ['crt', 'key']) execFileSync('cp', [join(folder, `etcd-client.${end}`), certs])
@@ -179,8 +198,8 @@ export function clientsOf(machines: TestHosts, count: number, folder: string, tr
   const hosts = machines.hosts.slice(0, count).map(({ name, address }) => ({
     name,
     address,
-    clientURL: `https://${address}:2379`,
-    peerURL: `https://${address}:2380`,
+    clientURL: `${scheme}://${address}:2379`,
+    peerURL: `${scheme}://${address}:2380`,
   }))
   const [etcd, paths] = [{ clientPort: 2379 }, { certs }]
   return { name: 'by-hand', hosts, etcd, paths } as Cluster

@@ -102,6 +102,19 @@ test('nothing stands against a member of systemd with certificates for its addre
   assert.equal(whyNotAdopted(cluster, [foreign()]), [])
 })
 
+test('nor against one that speaks plain HTTP, as all do', () => {
+  const [client, peer] = ['http://10.0.0.101:2379', 'http://10.0.0.101:2380']
+  const bare = { server: undefined, peer: undefined }
+  const plain = { settings: { ETCD_LISTEN_CLIENT_URLS: client, ETCD_LISTEN_PEER_URLS: peer }, ...bare }
+  assert.equal(whyNotAdopted(cluster, [foreign(plain)]), [])
+  assert.equal(whyNotAdopted(cluster, [foreign({ settings: {}, ...bare })]), [], "etcd's default")
+  const some = foreign({ settings: { ...tls, ETCD_LISTEN_PEER_URLS: peer } })
+  assert.equal(whyNotAdopted(cluster, [some]), [])
+  assert.equal(whyNotAdopted(cluster, [some, foreign()]), [
+    'at the peer port some members speak http and others https: make them alike',
+  ])
+})
+
 test('a static pod is as good as a unit', () => {
   const pod = { unit: '', container: true, manifest: '/etc/kubernetes/manifests/etcd.yaml' }
   assert.equal(whyNotAdopted(cluster, [foreign({}, pod)]), [])
@@ -117,12 +130,17 @@ const refusals: [what: string, more: Partial<ForeignHost>, etcd: Partial<Running
     /^master01: what its container has at \/certs\/ca.crt and \/data is elsewhere on the host/,
   ],
   [
-    'plain http',
-    { settings: { ...tls, ETCD_LISTEN_PEER_URLS: 'http://10.0.0.101:2380' } },
+    'http beside https',
+    { settings: { ...tls, ETCD_LISTEN_CLIENT_URLS: 'https://10.0.0.101:2379,http://127.0.0.1:2379' } },
     {},
-    /speaks plain http \(ETCD_LISTEN_PEER_URLS\)/,
+    /its client port speaks http, and https besides: take the former out of ETCD_LISTEN_CLIENT_URLS/,
   ],
-  ['no urls', { settings: {} }, {}, /plain http \(ETCD_LISTEN_CLIENT_URLS and ETCD_LISTEN_PEER_URLS\)/],
+  [
+    'http to etcd 3.4',
+    { settings: { ...tls, ETCD_LISTEN_CLIENT_URLS: 'http://10.0.0.101:2379' } },
+    { version: '3.4.23' },
+    /etcd 3.4 cannot serve both at one port/,
+  ],
   ['a log elsewhere', { settings: { ...tls, ETCD_WAL_DIR: '/wal' } }, {}, /ETCD_WAL_DIR is set, and must not be: /],
   ['no fsync', { settings: { ...tls, ETCD_UNSAFE_NO_FSYNC: 'true' } }, {}, /acknowledged writes would be lost/],
   ['v2', { settings: { ...tls, ETCD_ENABLE_V2: 'true' } }, {}, /ETCD_ENABLE_V2 is on/],
@@ -140,7 +158,7 @@ const refusals: [what: string, more: Partial<ForeignHost>, etcd: Partial<Running
     {},
     /its peer port lets in who has no certificate/,
   ],
-  ['no certificate', { server: undefined }, {}, /client port 2379 does not name its address/],
+  ['no certificate', { server: undefined }, {}, /client port does not name its address/],
   ['no peer certificate', { peer: undefined }, {}, /peer port does not name its address/],
 ]
 for (const [what, more, etcd, why] of refusals)

@@ -14,9 +14,9 @@ def etcd_address(found):
         return text  # refused by etcd_mistakes
 
 
-def etcd_url(address, port):
+def etcd_url(address, port, scheme="https"):
     """A member's URL: an IPv6 address stands in brackets there."""
-    return "https://%s:%s" % ("[%s]" % address if ":" in address else address, port)
+    return "%s://%s:%s" % (scheme, "[%s]" % address if ":" in address else address, port)
 
 
 class FilterModule:
