@@ -419,6 +419,12 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/etcd/judge.ts',
+    line: '...(keyless ? [keyless] : []), ...raised]',
+    wrong: '...raised]',
+    tests: ['unit/etcd/judge'],
+  },
+  {
+    file: 'tasks/etcd/judge.ts',
     line: 'differing: most === undefined ? [] : known',
     wrong: 'differing: known',
     tests: ['unit/etcd/judge'],

@@ -190,7 +190,8 @@ function told(world: World, names: string[]): Seen {
     `${id} ${host} ${learner} ${started}`
   const ofAlarm = ({ id, kind }: { id: string; kind: string }): string => `${id} ${kind}`
   const parts = [names.map(ofHost), recorded.length, members.map(ofMember), alarms.map(ofAlarm)]
-  const key = `${parts.join('|')}|${world.here}|${hasQuorum(world)}|${leader}|${works}|${downgradingTo}`
+  const rest = [world.here, cannotIssue(world)?.code, hasQuorum(world), leader, works, downgradingTo]
+  const key = [...parts, ...rest].join('|')
   const known = toldBefore.get(key) ?? seenIn(answersIn(world, names), recorded)
   toldBefore.set(key, known)
   return known
@@ -227,6 +228,7 @@ function answersIn(world: World, names: string[]): Answers {
       : quorate
         ? ok(alarms.map(({ id, kind }) => ({ memberId: id, alarm: kind })))
         : no('timed out'),
+    keyless: alarms.some(({ kind }) => kind === 'CORRUPT') ? cannotIssue(world) : undefined,
   }
 }
 
