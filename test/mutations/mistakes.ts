@@ -424,6 +424,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/etcd/judge'],
   },
   {
+    file: 'tasks/etcd/authority-change.ts',
+    line: "stage === 'issuing' && !existsSync(oldKey)",
+    wrong: 'false',
+    tests: ['unit/pki/change'],
+  },
+  {
     file: 'tasks/etcd/judge.ts',
     line: 'differing: most === undefined ? [] : known',
     wrong: 'differing: known',
