@@ -179,8 +179,14 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
-    line: 'if len(kept) > len(peer_urls) // 2 else []',
+    line: 'if len(kept) > (len(peer_urls) - 1) // 2 else []',
     wrong: 'if kept else []',
+    tests: ['unit/etcd-role/plan'],
+  },
+  {
+    file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
+    line: 'if len(kept) > (len(peer_urls) - 1) // 2 else []',
+    wrong: 'if len(kept) > len(peer_urls) // 2 else []',
     tests: ['unit/etcd-role/plan'],
   },
   {
