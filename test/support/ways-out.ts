@@ -198,7 +198,7 @@ const takenBack = (world: World): World =>
         certificates: host.up ? host.certificates : 'expired',
       }))
 
-/** Without the key, and with certificates due, all start again at once, unless all are well. */
+/** Without the key, and with certificates due, all start again at once, unless all are well; hosts are up before. */
 function rotateCa(world: World): Outcome {
   if (world.here === 'no certificates') return pki(world)
   const lacksKey = cannotIssue(world) || (world.keyless && world.scaling)
@@ -210,7 +210,7 @@ function rotateCa(world: World): Outcome {
   const found = atOnce
     ? (unreachable(awoken(world)) ?? withoutRoom(awake, awake.recorded) ?? unfitIn(awake))
     : firstOf(observe(world).findings, {})
-  return found ? { refused: found } : up(then, true)
+  return found ? { refused: found, world: atOnce ? awoken(world) : world } : up(then, true)
 }
 
 /** What only a person can do: also by the role's own words, where its checks refuse a host. */
