@@ -535,7 +535,14 @@ export function troubles(world: World): [string, World][] {
   ])
   if (!hasQuorum(world)) return hung
   const ofAuth: [string, World][] = [['turn authentication on', killed({ ...world, auth: true })]]
-  return [...hung, ...alarmed(world, ofMembers), ...(world.auth ? [] : ofAuth)]
+  const isEnabled = world.downgradingTo !== undefined || world.upgradingTo !== undefined || world.works !== '3.7'
+  const downgrade = killed({ ...world, works: '3.6', downgradingTo: '3.6' })
+  return [
+    ...hung,
+    ...alarmed(world, ofMembers),
+    ...(world.auth ? [] : ofAuth),
+    ...(isEnabled ? [] : [['enable a downgrade by hand', downgrade] as [string, World]]),
+  ]
 }
 
 /** etcd names nobody where it cannot say whose data are right. An alarm outlives the member that it is about. */

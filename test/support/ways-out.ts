@@ -27,7 +27,7 @@ import {
 import {
   defrag,
   downgrade,
-  lostIn,
+  lostBeside,
   refusalOfMove,
   replace,
   scale,
@@ -360,7 +360,8 @@ function scaled(world: World, count: number): Outcome {
 
 function moved(world: World, verb: 'upgrade' | 'downgrade', to: string, cancel: boolean): Outcome {
   const refused =
-    refusalOfMove(world, verb, to, cancel) ?? (lostIn(world) && (refusalOfRole(world) ?? { code: 'no-quorum' }))
+    refusalOfMove(world, verb, to, cancel) ??
+    (lostBeside(world, cancel) && (refusalOfRole(world) ?? { code: 'no-quorum' }))
   return refused ? { refused } : carried(world, verb === 'upgrade' ? upgrade(to) : downgrade(to))
 }
 
