@@ -60,8 +60,11 @@ export interface World {
   uncovered: string[]
   /** What is raised, by the member that it is about. */
   alarms?: { id: string; kind: 'NOSPACE' | 'CORRUPT' }[]
-  /** What is lost on this machine: the clients' certificate is useless or gone; or certs/ is gone as a whole. */
-  here?: 'no client' | 'no certificates' | undefined
+  /**
+   * What is wrong on this machine: the clients' certificate is useless or gone; certs/ is gone as a whole; or the
+   * authority has expired, and with it all that it issued.
+   */
+  here?: 'no client' | 'no certificates' | 'authority expired' | undefined
   /** The authority's key is lost, and there is no copy. */
   keyless?: boolean | undefined
   /** Authentication is on, and our client certificate's user has no rights. */
@@ -234,6 +237,8 @@ function answersIn(world: World, names: string[]): Answers {
 
 /** What keeps us from asking anybody. */
 function missingIn({ here }: World): Finding | undefined {
+  if (here === 'authority expired')
+    return { code: 'no-authority', reason: '', remedy: [{ verb: 'rotate-ca', words: [] }] }
   if (here === 'no client') return { code: 'no-client-certificate', at: 'certs', reason: 'expired on 2002-01-01' }
   return here && { code: 'no-certificates', at: 'certs' }
 }
@@ -573,9 +578,17 @@ export const lossesHere = (world: World): [string, World][] => [
     : ([
         ["lose the clients' certificate", killed({ ...world, here: 'no client' })],
         ['lose certs/', killed({ ...world, here: 'no certificates' })],
+        ['let the authority expire', expired(killed({ ...world, here: 'authority expired' }))],
       ] as [string, World][])),
   ...(world.keyless ? [] : [['lose the key of the authority', killed({ ...world, keyless: true })] as [string, World]]),
 ]
+
+/** Who has another authority's, or none, still has not ours. */
+const expired = (world: World): World =>
+  settledWith(world, (host) => ({
+    ...host,
+    certificates: ['foreign', 'gone'].includes(host.certificates ?? '') ? host.certificates : 'expired',
+  }))
 
 /** Certificates would have to be issued, and their authority's key is lost. */
 export const cannotIssue = ({ keyless, here, recorded, hosts }: World): Finding | undefined =>

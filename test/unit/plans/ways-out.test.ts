@@ -15,6 +15,7 @@ const deadEnds: [version: string, ...story: string[]][] = [
     'lose the key of the authority',
   ],
   ['3.6.14', 'scale 5, killed at 2', 'set the clock of h4 wrong', 'lose the key of the authority', 'turn h4 off'],
+  ['3.7.1', 'downgrade 3.6.14, killed at 5', 'lose h1', 'let the authority expire'],
   ['3.7.1', 'enable a downgrade by hand', 'lose h1'],
 ]
 
