@@ -2,6 +2,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import { lostKey } from './authority-key.ts'
 import { trustedAuthorities } from './certificates.ts'
 import { freeBytes } from './disk.ts'
 import {
@@ -53,6 +54,8 @@ export interface Answers {
   /** Undefined: nobody could be asked. */
   members: Answer<Member[]> | undefined
   alarms: Answer<Alarm[]> | undefined
+  /** What keeps us from issuing certificates that are due; asked only where data are damaged. */
+  keyless?: Finding | undefined
 }
 
 /**
@@ -98,7 +101,8 @@ export async function askMembers(
     hash: of(hashes, one.host),
     free: free[index],
   }))
-  return { ...here, hosts: answered, members, alarms }
+  const isDamaged = alarms?.ok && alarms.value.some(({ alarm }) => alarm === 'CORRUPT')
+  return { ...here, hosts: answered, members, alarms, keyless: isDamaged ? lostKey(cluster) : undefined }
 }
 
 /** Asked of who votes where an alarm of damaged data is about no member of ours: etcd does not know whose are right. */

@@ -75,7 +75,8 @@ export function authorityWarning(cluster: Cluster): string | undefined {
 function warning(cluster: Cluster): string | undefined {
   const { name } = cluster
   const stage = changeStage(cluster)
-  const isOut = stage === 'leaving' || hasExpired(oldAuthority(cluster))
+  const [oldKey] = authorityKeys(cluster)
+  const isOut = stage === 'leaving' || hasExpired(oldAuthority(cluster)) || (stage === 'issuing' && !existsSync(oldKey))
   if (stage) return inWords(cluster, { code: isOut ? 'authority-leaving' : 'authority-changing', name })
   const authority = authorityCertificate(cluster)
   const days = authority ? daysLeft(authority) : Number.POSITIVE_INFINITY

@@ -18,9 +18,10 @@ import {
   leaves,
   outOfTime,
   readLeaf,
+  reasonToIssue,
   trustedAuthorities,
 } from './certificates.ts'
-import { refusal, withoutKey } from './findings.ts'
+import { type Finding, refusal, withoutKey } from './findings.ts'
 
 /**
  * The authority with its key, to issue with. An encrypted key is opened with the passphrase from the environment.
@@ -40,23 +41,38 @@ export function readAuthority(cluster: Cluster): Authority {
 
 /** An authority's key. @throws OperationError when it is missing, cannot be opened, or is another one's */
 export function readKey(cluster: Cluster, path: string, certificate: X509Certificate): KeyObject {
-  const pem = readFileIfThere(path)
-  if (pem === undefined) throw lost(cluster, path, 'is missing: no certificate can be issued without it')
-  const key = openKey(path, pem, cluster)
-  if (!certificate.checkPrivateKey(key))
-    throw lost(cluster, path, `is not the key of ${authorityFiles(cluster).certificate}`)
+  const key = keyIn(cluster, path, certificate)
+  if ('code' in key) throw refusal(cluster, key)
   return key
 }
 
-function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
+/** What is lost where certificates must be issued, and nobody can. */
+export function lostKey(cluster: Cluster): Finding | undefined {
+  const authority = attempt(() => authorityCertificate(cluster))
+  if (!authority || !leaves(cluster).some((leaf) => reasonToIssue(leaf, authority, cluster.pki))) return undefined
+  const key = attempt(() => keyIn(cluster, authorityFiles(cluster).key, authority))
+  return key && 'code' in key ? key : undefined
+}
+
+function keyIn(cluster: Cluster, path: string, certificate: X509Certificate): KeyObject | Finding {
+  const pem = readFileIfThere(path)
+  if (pem === undefined) return lost(cluster, path, 'is missing: no certificate can be issued without it')
+  const key = openKey(path, pem, cluster)
+  if (!key) return lost(cluster, path, 'is not a readable private key')
+  return certificate.checkPrivateKey(key)
+    ? key
+    : lost(cluster, path, `is not the key of ${authorityFiles(cluster).certificate}`)
+}
+
+/** Undefined where it is no key. @throws OperationError where only a passphrase is missing */
+function openKey(path: string, pem: string, cluster: Cluster): KeyObject | undefined {
   const passphrase = caPassphrase()
   if (isEncrypted(pem) && !passphrase)
     throw new OperationError(`${path} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set.`, {
       hint: 'Set HA_ETCD_CA_PASSPHRASE to its passphrase, then run the same command again.',
     })
   const key = attempt(() => createPrivateKey({ key: pem, ...(passphrase && { passphrase }) }))
-  if (key) return key
-  if (isEncrypted(pem))
+  if (!key && isEncrypted(pem))
     throw new OperationError(
       `HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`,
       {
@@ -65,16 +81,16 @@ function openKey(path: string, pem: string, cluster: Cluster): KeyObject {
           inText(cluster, withoutKey[codeOf(cluster, path)]),
       },
     )
-  throw lost(cluster, path, 'is not a readable private key')
+  return key
 }
 
 /** True for a private key in PEM that only a passphrase opens. */
 export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
 
 /** Certificates that are missing here may be on the hosts. */
-const lost = (cluster: Cluster, path: string, reason: string): OperationError => {
+const lost = (cluster: Cluster, path: string, reason: string): Finding => {
   const what = leaves(cluster).find((leaf) => !existsSync(leaf.certificate) || !existsSync(leaf.key))?.title
-  return refusal(cluster, { code: codeOf(cluster, path), at: path, reason, what })
+  return { code: codeOf(cluster, path), at: path, reason, what }
 }
 
 const codeOf = (cluster: Cluster, path: string): keyof typeof withoutKey =>

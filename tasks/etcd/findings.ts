@@ -527,7 +527,7 @@ that backup: ${ours('restore', 'FILE')}`,
     () => remedy`Finish it: ${ours('rotate-ca')}; or take it back: ${ours('rotate-ca', '--back')}`,
   ),
   'authority-leaving': row<'name'>(
-    (f) => `the authority of cluster ${f.name} is being changed, and the old one is out or has expired`,
+    (f) => `the authority of cluster ${f.name} is being changed, and the old one is out, has expired or lacks its key`,
     () => remedy`Finish the change: ${ours('rotate-ca')}`,
   ),
   'authority-near-end': row<'name' | 'days'>(

@@ -21,7 +21,7 @@ interface Known {
   status: EndpointStatus
 }
 
-export function judge({ missing, hosts, members, alarms }: Answers): Judged {
+export function judge({ missing, hosts, members, alarms, keyless }: Answers): Judged {
   const all = hosts.map(({ host }) => host)
   const known = statusesOf(hosts)
   const listed = members?.ok ? members.value : []
@@ -35,7 +35,8 @@ export function judge({ missing, hosts, members, alarms }: Answers): Judged {
     ],
     leader: ofLeaders(known),
     version: [...ofVersions(known), ...ofDowngrade(known)],
-    alarms: [...(hang(hosts) ? [] : unlisted('alarms', alarms, hosts)), ...raised],
+    // the key first: who lowers the alarm, and then can replace nobody, lets damaged data be read, and copied
+    alarms: [...(hang(hosts) ? [] : unlisted('alarms', alarms, hosts)), ...(keyless ? [keyless] : []), ...raised],
     disks: ofDisks(hosts),
   }
 }

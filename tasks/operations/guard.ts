@@ -99,6 +99,10 @@ export function obstacleToMove(seen: Observation, verb: string): { found: Findin
   return { found: isAsked ? obstacle(seen, asks) : undefined, down }
 }
 
+/** Whether only what is enabled in the cluster ends: no host is touched, and one may have lost its data. */
+export const endsOnly = (verb: string, begun: string | undefined): boolean =>
+  verb === 'downgrade --cancel' && begun === undefined
+
 /** What is wrong on this machine, so that no member was asked: that says nothing of a quorum. */
 const isOfHere = (code: Code): boolean => rankOf(code) <= rankOf('no-client-certificate')
 

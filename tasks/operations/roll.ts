@@ -16,7 +16,7 @@ import type { Scope } from '../observe/look.ts'
 import { whyNotMove } from '../plans/move.ts'
 import type { Observation, Rules } from '../plans/types.ts'
 import { carryOut, planLines } from './carry-out.ts'
-import { lookFirst, obstacleToMove, refuse } from './guard.ts'
+import { endsOnly, lookFirst, obstacleToMove, refuse } from './guard.ts'
 import { lookForOldRequests } from './old-requests.ts'
 import { refuseFull } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
@@ -105,6 +105,7 @@ async function requireMovable(
   const seen = await lookFirst(cluster, { ...scope, ...waiting })
   const { found, down } = obstacleToMove(seen, verb)
   refuse(cluster, found)
+  if (endsOnly(verb, begun)) return { seen, hosts: [] }
   const reason = whyNotMove(seen, verb === 'upgrade' ? verb : 'downgrade', to)
   const unchanged = `${cluster.name} cannot be moved to etcd ${to}, and nothing was changed: `
   if (reason) throw refusal(cluster, reason, unchanged)

@@ -179,8 +179,14 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
-    line: 'if len(kept) > len(peer_urls) // 2 else []',
+    line: 'if len(kept) > (len(peer_urls) - 1) // 2 else []',
     wrong: 'if kept else []',
+    tests: ['unit/etcd-role/plan'],
+  },
+  {
+    file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
+    line: 'if len(kept) > (len(peer_urls) - 1) // 2 else []',
+    wrong: 'if len(kept) > len(peer_urls) // 2 else []',
     tests: ['unit/etcd-role/plan'],
   },
   {
@@ -416,6 +422,24 @@ export const mistakes: Mistake[] = [
     line: '    const host = told ?? differing[0]?.host.name',
     wrong: '    const host = told',
     tests: ['unit/plans/explore'],
+  },
+  {
+    file: 'tasks/etcd/judge.ts',
+    line: '...(keyless ? [keyless] : []), ...raised]',
+    wrong: '...raised]',
+    tests: ['unit/etcd/judge'],
+  },
+  {
+    file: 'tasks/etcd/authority-change.ts',
+    line: "stage === 'issuing' && !existsSync(oldKey)",
+    wrong: 'false',
+    tests: ['unit/pki/change'],
+  },
+  {
+    file: 'tasks/operations/guard.ts',
+    line: "verb === 'downgrade --cancel' && begun === undefined",
+    wrong: 'false',
+    tests: ['unit/plans/ways-out'],
   },
   {
     file: 'tasks/etcd/judge.ts',

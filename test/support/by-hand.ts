@@ -120,6 +120,7 @@ const worseDeeds: Record<string, Deed> = {
     onHost(home, name, 'mv "$ROOT/etc/ssl/etcd" "$ROOT/etc/ssl/etcd.aside"'),
   'switch off': async ({ machines }, _, { name }) => machines?.kill(name),
   'switch on': async ({ machines }, _, { name }) => machines?.boot(name),
+  'enable a downgrade by hand': (_, cluster) => call(cluster, ['downgrade', 'enable', '3.6'], { timeoutMs: 5000 }),
   'let the authority expire': (home) => expire(home),
   'let all certificates expire': (home) => expireLeaves(home),
   'lose the key of the authority': async (home) => rmSync(join(certsOf(home), 'ca.key')),

@@ -60,8 +60,11 @@ export interface World {
   uncovered: string[]
   /** What is raised, by the member that it is about. */
   alarms?: { id: string; kind: 'NOSPACE' | 'CORRUPT' }[]
-  /** What is lost on this machine: the clients' certificate is useless or gone; or certs/ is gone as a whole. */
-  here?: 'no client' | 'no certificates' | undefined
+  /**
+   * What is wrong on this machine: the clients' certificate is useless or gone; certs/ is gone as a whole; or the
+   * authority has expired, and with it all that it issued.
+   */
+  here?: 'no client' | 'no certificates' | 'authority expired' | undefined
   /** The authority's key is lost, and there is no copy. */
   keyless?: boolean | undefined
   /** Authentication is on, and our client certificate's user has no rights. */
@@ -190,7 +193,8 @@ function told(world: World, names: string[]): Seen {
     `${id} ${host} ${learner} ${started}`
   const ofAlarm = ({ id, kind }: { id: string; kind: string }): string => `${id} ${kind}`
   const parts = [names.map(ofHost), recorded.length, members.map(ofMember), alarms.map(ofAlarm)]
-  const key = `${parts.join('|')}|${world.here}|${hasQuorum(world)}|${leader}|${works}|${downgradingTo}`
+  const rest = [world.here, cannotIssue(world)?.code, hasQuorum(world), leader, works, downgradingTo]
+  const key = [...parts, ...rest].join('|')
   const known = toldBefore.get(key) ?? seenIn(answersIn(world, names), recorded)
   toldBefore.set(key, known)
   return known
@@ -227,11 +231,14 @@ function answersIn(world: World, names: string[]): Answers {
       : quorate
         ? ok(alarms.map(({ id, kind }) => ({ memberId: id, alarm: kind })))
         : no('timed out'),
+    keyless: alarms.some(({ kind }) => kind === 'CORRUPT') ? cannotIssue(world) : undefined,
   }
 }
 
 /** What keeps us from asking anybody. */
 function missingIn({ here }: World): Finding | undefined {
+  if (here === 'authority expired')
+    return { code: 'no-authority', reason: '', remedy: [{ verb: 'rotate-ca', words: [] }] }
   if (here === 'no client') return { code: 'no-client-certificate', at: 'certs', reason: 'expired on 2002-01-01' }
   return here && { code: 'no-certificates', at: 'certs' }
 }
@@ -534,7 +541,14 @@ export function troubles(world: World): [string, World][] {
   ])
   if (!hasQuorum(world)) return hung
   const ofAuth: [string, World][] = [['turn authentication on', killed({ ...world, auth: true })]]
-  return [...hung, ...alarmed(world, ofMembers), ...(world.auth ? [] : ofAuth)]
+  const isEnabled = world.downgradingTo !== undefined || world.upgradingTo !== undefined || world.works !== '3.7'
+  const downgrade = killed({ ...world, works: '3.6', downgradingTo: '3.6' })
+  return [
+    ...hung,
+    ...alarmed(world, ofMembers),
+    ...(world.auth ? [] : ofAuth),
+    ...(isEnabled ? [] : [['enable a downgrade by hand', downgrade] as [string, World]]),
+  ]
 }
 
 /** etcd names nobody where it cannot say whose data are right. An alarm outlives the member that it is about. */
@@ -565,9 +579,17 @@ export const lossesHere = (world: World): [string, World][] => [
     : ([
         ["lose the clients' certificate", killed({ ...world, here: 'no client' })],
         ['lose certs/', killed({ ...world, here: 'no certificates' })],
+        ['let the authority expire', expired(killed({ ...world, here: 'authority expired' }))],
       ] as [string, World][])),
   ...(world.keyless ? [] : [['lose the key of the authority', killed({ ...world, keyless: true })] as [string, World]]),
 ]
+
+/** Who has another authority's, or none, still has not ours. */
+const expired = (world: World): World =>
+  settledWith(world, (host) => ({
+    ...host,
+    certificates: ['foreign', 'gone'].includes(host.certificates ?? '') ? host.certificates : 'expired',
+  }))
 
 /** Certificates would have to be issued, and their authority's key is lost. */
 export const cannotIssue = ({ keyless, here, recorded, hosts }: World): Finding | undefined =>

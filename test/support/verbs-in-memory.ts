@@ -1,7 +1,7 @@
 // The verbs that are plans, as they are tried on a cluster in memory: their rules, who lets them begin, and what they
 // must have reached.
 import type { Finding } from '../../tasks/etcd/findings.ts'
-import { obstacleToMove, ofReplace, ofScale } from '../../tasks/operations/guard.ts'
+import { endsOnly, obstacleToMove, ofReplace, ofScale } from '../../tasks/operations/guard.ts'
 import { defragRules } from '../../tasks/plans/defrag.ts'
 import { goesDown, memberOn } from '../../tasks/plans/members.ts'
 import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../../tasks/plans/move.ts'
@@ -36,10 +36,13 @@ export const replace = (...hosts: string[]): Verb => ({
   aim: (seen) => aimOfReplace(seen, hosts),
   coming: [],
   about: hosts,
-  may: (world) => !unreachable(world) && !withoutRoom(world, hosts) && !cannotIssue(world),
+  may: (world) => !unreachable(world) && !withoutRoom(world, hosts) && !cannotIssue(world) && !isEnabled(world),
   guard: (seen) => ({ ...ofReplace(hosts), joins: !goesDown(seen) }),
   reached: (world, start, acts) => all(hosts, voting(world)) && hosts.every((host) => isNew(start, acts, host)),
 })
+
+/** A downgrade that no move of ours is about: etcd would start no new member. */
+const isEnabled = ({ downgradingTo, upgradingTo }: World): boolean => downgradingTo !== undefined && !upgradingTo
 
 /** What observe/host-data.ts finds on hosts that are up. */
 export function unreachable({ recorded, hosts }: World): Finding | undefined {
@@ -61,7 +64,7 @@ export const scale = (count: number): Verb => ({
   aim: (seen) => JSON.stringify(movesTo(seen, hostNames(count))),
   coming: hostNames(count),
   about: [],
-  may: (world) => world.upgradingTo === undefined && !unreachable(world) && !world.keyless,
+  may: (world) => world.upgradingTo === undefined && !unreachable(world) && !world.keyless && !isEnabled(world),
   noted: (world) => ({ ...world, scaling: hostNames(count) }),
   guard: (seen) => ofScale(movesTo(seen, hostNames(count))),
   reached: (world) =>
@@ -92,6 +95,10 @@ export const lostIn = ({ recorded, members, hosts }: World): string | undefined 
     (name) => !members.some(({ host, id, learner }) => host === name && !learner && hosts[name]?.data === id),
   )
 
+/** The same, where it is in the way: who ends what is enabled in the cluster touches no host. */
+export const lostBeside = (world: World, cancel: boolean): string | undefined =>
+  endsOnly(cancel ? 'downgrade --cancel' : '', world.upgradingTo) ? undefined : lostIn(world)
+
 /** A host that the role refuses by its checks, in words of its own. */
 export function unfitIn({ recorded, hosts }: World): Finding | undefined {
   const host = recorded.find((name) => whyUnfit(hosts[name]))
@@ -105,8 +112,9 @@ export function refusalOfMove(world: World, verb: string, to: string, cancel: bo
   const what = begun && begun < version ? 'downgrade' : 'upgrade'
   if (begun && (otherWay || (begun !== to && to !== version))) return { code: 'move-begun', what, due: begun }
   const seen = observe(world)
-  const { found } = obstacleToMove(seen, cancel ? 'downgrade --cancel' : verb)
-  if (found) return found
+  const asks = cancel ? 'downgrade --cancel' : verb
+  const { found } = obstacleToMove(seen, asks)
+  if (found || endsOnly(asks, begun)) return found
   const stop = whyNotMove(seen, verb, to)
   if (stop) return stop
   const off = recorded.find((host) => !world.hosts[host]?.up)
@@ -120,7 +128,7 @@ export function refusalOfMove(world: World, verb: string, to: string, cancel: bo
 function mayMove(world: World, verb: 'upgrade' | 'downgrade', to: string): boolean {
   if (verb === 'upgrade' ? to < world.version : to > world.version) return false
   const isCancel = verb === 'downgrade' && to === world.version
-  return !lostIn(world) && !refusalOfMove(world, verb, to, isCancel)
+  return !refusalOfMove(world, verb, to, isCancel) && !lostBeside(world, isCancel)
 }
 
 /** Who takes a move back keeps the backup that was made before it. */

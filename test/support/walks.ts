@@ -38,7 +38,8 @@ const isTroubled = (world: World): boolean =>
   Object.values(world.hosts).some(({ full, late, certificates }) => full || late || certificates) ||
   world.auth === true ||
   (world.alarms ?? []).length > 0 ||
-  world.upgradingTo !== undefined
+  world.upgradingTo !== undefined ||
+  world.downgradingTo !== undefined
 
 /** What befalls hosts and members; and somebody adds a member of none of them. */
 const misfortunes = (world: World): [string, World][] =>

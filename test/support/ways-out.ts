@@ -27,7 +27,7 @@ import {
 import {
   defrag,
   downgrade,
-  lostIn,
+  lostBeside,
   refusalOfMove,
   replace,
   scale,
@@ -181,6 +181,8 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
 
 /** Issues what is not valid now; without an authority it makes none that the hosts would refuse. */
 function pki(world: World, fromHosts = false): { world: World } | { refused: Finding; world: World } {
+  if (world.here === 'authority expired')
+    return { refused: { code: 'authority-expired', name: '', is: '', now: '' }, world }
   if (fromHosts && world.here) return pki(takenBack(world))
   if (world.here === 'no certificates') return { refused: { code: 'no-authority', reason: '' }, world }
   const refused = cannotIssue(world)
@@ -198,20 +200,32 @@ const takenBack = (world: World): World =>
         certificates: host.up ? host.certificates : 'expired',
       }))
 
-/** Without the key, and with certificates due, all start again at once, unless all are well. */
+/**
+ * Without the key, and with certificates due, all start again at once, unless all are well; and where the authority has
+ * expired. Hosts are up before; a move to another etcd ends.
+ */
 function rotateCa(world: World): Outcome {
   if (world.here === 'no certificates') return pki(world)
   const lacksKey = cannotIssue(world) || (world.keyless && world.scaling)
-  const atOnce = lacksKey && runningVoters(world).length < world.recorded.length
-  const started = { ...world, here: undefined, keyless: false }
-  const stop = { running: false, frozen: false, certificates: undefined }
+  const hasExpired = world.here === 'authority expired'
+  const atOnce = hasExpired || (lacksKey && runningVoters(world).length < world.recorded.length)
+  const started = {
+    ...world,
+    here: undefined,
+    keyless: false,
+    ...(atOnce && { version: newest(world), upgradingTo: undefined }),
+  }
+  const stop = { running: false, frozen: false, certificates: undefined, holds: started.version }
   const then = atOnce ? settledWith(started, (host) => ({ ...host, ...stop })) : started
   const awake = awoken(then)
   const found = atOnce
     ? (unreachable(awoken(world)) ?? withoutRoom(awake, awake.recorded) ?? unfitIn(awake))
     : firstOf(observe(world).findings, {})
-  return found ? { refused: found } : up(then, true)
+  return found ? { refused: found, world: atOnce ? awoken(world) : world } : up(then, true)
 }
+
+/** As operations/end-move.ts. */
+const newest = ({ version, upgradingTo = version }: World): string => (upgradingTo > version ? upgradingTo : version)
 
 /** What only a person can do: also by the role's own words, where its checks refuse a host. */
 function byPerson(world: World, what: string, code: string, host: string): Outcome {
@@ -223,7 +237,8 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   if (code.startsWith('disk-') && at?.full) return { world: changed(world, host, { full: false }) }
   if (what.includes('its certificates') && ['foreign', 'gone'].includes(at?.certificates ?? ''))
     return { world: changed(world, host, { certificates: 'gone' }) }
-  if (what.includes('from your copy') && world.here && !world.keyless) return { world: { ...world, here: undefined } }
+  if (what.includes('from your copy') && world.here && world.here !== 'authority expired' && !world.keyless)
+    return { world: { ...world, here: undefined } }
   if (code !== 'ends' || !(whyUnfit(at) || at?.certificates === 'foreign')) return undefined
   const { certificates } = at ?? {}
   return { world: changed(world, host, { late: false, full: false, certificates: certificates && 'renewed' }) }
@@ -360,7 +375,8 @@ function scaled(world: World, count: number): Outcome {
 
 function moved(world: World, verb: 'upgrade' | 'downgrade', to: string, cancel: boolean): Outcome {
   const refused =
-    refusalOfMove(world, verb, to, cancel) ?? (lostIn(world) && (refusalOfRole(world) ?? { code: 'no-quorum' }))
+    refusalOfMove(world, verb, to, cancel) ??
+    (lostBeside(world, cancel) && (refusalOfRole(world) ?? { code: 'no-quorum' }))
   return refused ? { refused } : carried(world, verb === 'upgrade' ? upgrade(to) : downgrade(to))
 }
 
@@ -398,7 +414,7 @@ function recover(world: World, insist: boolean): Outcome {
   const why = whyUnfit(hosts[name])
   if (why) return { refused: { code: 'ends', host: name, detail: why, remedy: '' }, world: awake }
   const id = `${awake.nextId}`
-  const version = [awake.version, awake.upgradingTo ?? awake.version].toSorted().at(-1) ?? ''
+  const version = newest(awake)
   const ends = {
     version,
     upgradingTo: undefined,

@@ -222,6 +222,12 @@ export const worst: Story[] = [
     where: 'local',
   },
   {
+    title: 'a downgrade enabled by hand, and a host lost',
+    tell: ['enable a downgrade by hand', 'lose master03'],
+    on: v37,
+    where: 'local',
+  },
+  {
     title: 'a clock 400 days ahead beside a lost host',
     tell: ['lose master02', 'replace master02, by a clock +400d', 'rotate-certs --all, by a clock +400d'],
     where: 'local',

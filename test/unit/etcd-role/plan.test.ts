@@ -223,6 +223,13 @@ test('stopped members that are a quorum with their data are started first, and t
   }
 })
 
+test('the only member is started first, though a host that was added to it has never started', () => {
+  const two = Object.fromEntries(hosts.slice(0, 2).map((name) => [name, url(name)]))
+  const looks = { master01: { ...good, running: false }, master02: fresh }
+  const { plan: decided } = plan(looks, [], [], two)
+  assert.equal([decided.refusal, decided.converge, decided.settle], ['', ['master01'], ['master01']])
+})
+
 test('running members get renewed certificates though other hosts are in the way, which is told then', () => {
   const renewed = { ...good, drift: ['/etc/ssl/etcd/server.crt: content'] }
   const all: [Record<string, Look>, string[]][] = [

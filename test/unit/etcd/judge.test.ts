@@ -1,6 +1,7 @@
 // What answers show: who is missing, unknown, unstarted or a learner; who commits, and follows whom; what alarms mean.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { inRanking } from '../../../tasks/etcd/findings.ts'
 import { atTheDoor, judge } from '../../../tasks/etcd/judge.ts'
 import type { Probe } from '../../../tasks/etcd/probe.ts'
 import { answersOf, behind, type Changes, memberOn, no, ok, statusWith } from '../../support/answers.ts'
@@ -131,6 +132,13 @@ test('beside damaged data that etcd names, and those that it does not, all are t
       ['master02', 'master01'],
     ],
   )
+})
+
+test('a lost key, without which nobody can be replaced, comes before an alarm that could be lowered', () => {
+  const keyless = { code: 'no-authority-key', at: 'ca.key', reason: 'is missing' } as const
+  const raised = answersOf(hosts, { alarms: ok([{ memberId: 'a0', alarm: 'CORRUPT' }]) })
+  const [first] = inRanking(Object.values(judge({ ...raised, keyless })).flat())
+  assert.is(first?.code, 'no-authority-key')
 })
 
 test('a host that is no member, or whose member never started, is not down besides', () => {

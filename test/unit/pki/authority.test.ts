@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../../tasks/core/cluster.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
+import { lostKey } from '../../../tasks/etcd/authority-key.ts'
 import { authorityFiles, leaves } from '../../../tasks/etcd/certificates.ts'
 import { ensureAuthority } from '../../../tasks/pki/authority.ts'
 import { ensureCertificates, requireKey } from '../../../tasks/pki/index.ts'
@@ -95,6 +96,18 @@ test('a verb asks for the key before it begins, where something is to be issued'
   const more = { ...cluster, hosts: testCluster({ masters: 5 }).hosts }
   for (const ask of [() => requireKey(cluster, () => true), () => requireKey(more)])
     assert.throws(ask, (error: Error) => error.message.includes(`key ${authorityFiles(cluster).key} is missing`))
+})
+
+test('a lost key is told where certificates are due, and only there', async () => {
+  const cluster = await ready()
+  const [key, due] = [authorityFiles(cluster).key, join(cluster.paths.certs, 'master01/server.crt')]
+  rmSync(due)
+  assert.is(lostKey(cluster), undefined)
+  await ensureCertificates(cluster)
+  rmSync(key)
+  assert.is(lostKey(cluster), undefined)
+  rmSync(due)
+  assert.is(lostKey(cluster)?.code, 'no-authority-key')
 })
 
 test('no new authority is made beside certificates of an old one', async () => {

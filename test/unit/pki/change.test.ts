@@ -282,6 +282,16 @@ test('a person is told of a change that is under way, and of an end that is near
   assert.is(certificateReport(cluster).length, 5, 'both authorities')
 })
 
+test('no way back is offered once the old authority cannot issue: its key is lost', async () => {
+  const cluster = await ready()
+  await trustNext(cluster)
+  issueFromNext(cluster)
+  assert.match(authorityWarning(cluster) ?? '', '--back')
+  rmSync(below(cluster, 'ca.key'))
+  assert.match(authorityWarning(cluster) ?? '', /lacks its key\. Finish the change: .*rotate-ca\.ts/)
+  assert.not.match(authorityWarning(cluster) ?? '', '--back')
+})
+
 test('a key lies open to nobody else while the authority is changed', async () => {
   const cluster = await ready()
   await trustNext(cluster)

@@ -139,11 +139,12 @@ def _refusal(looks, peer_urls, members, witnesses, formed):
 
 def _waking(looks, peer_urls, refusal):
     """The stopped members that make a quorum with those that run, where only a host without data stands in their way:
-    they have all that was acknowledged, and until they run nobody can replace that host."""
+    they have all that was acknowledged, and until they run nobody can replace that host. It may never have voted: the
+    quorum is that of the others."""
     if not refusal or refusal["code"] not in ("others-unasked", "others-silent"):
         return []
     kept = [host for host, look in looks.items() if look.get("has_data") and look.get("state") == "existing"]
-    return [host for host in kept if not looks[host].get("running")] if len(kept) > len(peer_urls) // 2 else []
+    return [host for host in kept if not looks[host].get("running")] if len(kept) > (len(peer_urls) - 1) // 2 else []
 
 
 def _renewing(looks, witnesses, refusal):

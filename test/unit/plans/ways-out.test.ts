@@ -1,0 +1,43 @@
+// Ways that once led nowhere: each state that the explorer found a dead end in, told as a story, has a way out.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { faults, healthy, killed, lossesHere, meanwhile, troubles, type World } from '../../support/model.ts'
+import { type Step, type Verb, walk } from '../../support/walk.ts'
+import { walks } from '../../support/walks.ts'
+import { trail, wayOut } from '../../support/ways-out.ts'
+
+const deadEnds: [version: string, ...story: string[]][] = [
+  [
+    '3.6.14',
+    'scale 5, killed at 2',
+    'give h4 certificates that are not valid yet',
+    'damage the data of h1, told of nobody',
+    'lose the key of the authority',
+  ],
+  ['3.6.14', 'scale 5, killed at 2', 'set the clock of h4 wrong', 'lose the key of the authority', 'turn h4 off'],
+  ['3.7.1', 'downgrade 3.6.14, killed at 5', 'lose h1', 'let the authority expire'],
+  ['3.7.1', 'enable a downgrade by hand', 'lose h1'],
+]
+
+const verbs: Verb[] = Object.values(walks).flatMap((one) => one.verbs)
+
+/** A verb killed once so many of its acts were begun or done; or what befalls the cluster. */
+function after(world: World, line: string): World {
+  const [, words, at] = /^(.*), killed at (\d+)$/.exec(line) ?? []
+  if (words === undefined)
+    return [...faults(world), ...troubles(world), ...lossesHere(world)].find(([title]) => title === line)?.[1] as World
+  const verb = verbs.find((one) => one.words === words) as Verb
+  const worlds: World[] = []
+  for (let step: Step = walk(world, verb); step.act && step.next; step = step.next)
+    worlds.push(...meanwhile(step.world, step.act), step.next.world)
+  const then = worlds[Number(at) - 1] as World
+  return killed(verb.noted?.(then) ?? then)
+}
+
+for (const [version, ...story] of deadEnds)
+  test(`etcd ${version}: ${story.join('; ')}`, () => {
+    const world = story.reduce(after, healthy(3, false, version))
+    assert.ok(wayOut(world, 2 + 2 * story.length), trail(world).join('\n'))
+  })
+
+test.run()
