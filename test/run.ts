@@ -34,7 +34,7 @@ const reports = mkdtempSync(join(tmpdir(), 'tests-'))
 const atWork = new Set<number>()
 let stopping = false
 /** These take minutes and so begin, the longest first: else one of them is alone at the end, with an idle core. */
-const longest = ['e2e/ssh', 'e2e/role', 'e2e/operations']
+const longest = ['e2e/ssh', 'e2e/operations', 'e2e/adopt.', 'e2e/role', 'operations-rotate-ca', '/up.']
 /** A test that takes as long, in ms, is named with its time. */
 const slow = 10_000
 
@@ -49,7 +49,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 // could not get.
 if (!values.root && values.kind !== 'e2e') await prepared()
 /** Those of test/long measure stalls, and go one by one. Of all others many wait: one more than there are cores. */
-const atOnce = { long: 1, e2e: 2 }[values.kind ?? ''] ?? availableParallelism() + 1
+const atOnce = values.kind === 'long' ? 1 : availableParallelism() + 1
 // The short ones last, so that no long one is alone at the end.
 const files = values.kind ? find(values.kind) : [...find('integration'), ...find('unit')]
 const outcomes = await runAll(files, atOnce)

@@ -1,20 +1,24 @@
 // A running cluster's operations on real hosts over SSH, one after the other, while others write and read: nothing is
 // lost, nothing fails twice, no read goes back in time. The hosts are containers with systemd and sshd. What asks only
 // the members (backup, defrag) is proven by test/integration/operations-upkeep.test.ts, a change of the authority by
-// operations-rotate-ca.test.ts there, and on hosts by test/e2e/stories.test.ts; an exchange of hosts by ssh.test.ts.
-import { readFileSync } from 'node:fs'
+// operations-rotate-ca.test.ts there, and on hosts by test/e2e/stories.test.ts; an exchange of hosts by ssh.test.ts. At
+// the end the members go on at other addresses of their hosts.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { parse, stringify } from 'yaml'
 import '../support/own-ansible.ts'
 import { listHosts as listThem, startHosts, type TestHosts } from '../support/hosts.ts'
-import { underLoad } from '../support/load.ts'
-import { snapshotOf, testHome } from '../support/verbs.ts'
+import { clientsView, underLoad } from '../support/load.ts'
+import { killedAtEachStep, type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 
 const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
 const newer = await etcdOf('3.7.1')
 let machines: TestHosts
+/** The folder of the last backup. */
+let kept: string
 
 test.before(async () => {
   const image = process.env.TEST_IMAGE
@@ -45,6 +49,7 @@ async function passes(...words: [string, ...string[]]): Promise<Record<string, u
 interface Member {
   id: string
   name: string
+  address: string
   state: string
   version: string
 }
@@ -78,14 +83,15 @@ test('while a host is off, no other is taken down; backup goes on, and all of it
   assert.is(exitCode, 1)
   assert.match(stderr, /nothing was changed: master03 does not answer.*\n.*Next: .*scripts\/up\.ts/)
   assert.equal(await startTimes(['master01', 'master02']), before)
-  assert.match(((await passes('backup')).warnings as string[]).join(), 'master03 is down')
+  const backup = await passes('backup')
+  assert.match((backup.warnings as string[]).join(), 'master03 is down')
+  kept = backup.folder as string
   await machines.boot('master03')
   const verified = await home.verb('verify', '--timeout', '60')
   assert.is(verified.exitCode, 0, verified.stderr)
 })
 
 test('while a host lets nobody in, though its member runs, each says so, and changes nothing', async () => {
-  const { folder } = await passes('backup')
   // Ansible keeps its connections open
   await machines.on('master03', 'systemctl stop ssh.socket ssh.service; kill $(pgrep -u vagrant) 2>/dev/null || true')
   const files = (): object => ({
@@ -98,7 +104,7 @@ test('while a host lets nobody in, though its member runs, each says so, and cha
     ['restart'],
     ['rotate-ca', '--yes'],
     ['replace', 'master01'],
-    ['restore', folder as string, '--yes'],
+    ['restore', kept, '--yes'],
     ...(newer ? [['upgrade', '--etcd-version', newer.version] as [string, ...string[]]] : []),
   ]
   for (const words of verbs) {
@@ -123,5 +129,96 @@ whereNewer('upgrade brings a newer etcd to every host', async () => {
     [newer?.version, newer?.version, newer?.version],
   )
 })
+
+const passed = async (...words: [string, ...string[]]): Promise<Outcome> => {
+  const outcome = await home.verb(...words)
+  assert.is(outcome.exitCode, 0, outcome.stderr + outcome.stdout)
+  return outcome
+}
+
+/** 192.168.70.101 becomes 192.168.70.<first>1, and so on. */
+const shifted = (address: string, first: string): string =>
+  address.replace(/\d+$/, (last) => `${first}${last.slice(-1)}`)
+
+/** Lists the first hosts at other addresses of theirs. */
+function relist(first: string, count = 3): void {
+  const file = join(home.path, 'cluster.yaml')
+  const { hosts, ...more } = parse(readFileSync(file, 'utf8')) as { hosts: { address: string }[] }
+  const moved = hosts.map((host, index) => (index < count ? { ...host, address: shifted(host.address, first) } : host))
+  writeFileSync(file, stringify({ hosts: moved, ...more }))
+  const known = /UserKnownHostsFile=(\S+)/.exec(machines.ssh.ansible_ssh_common_args ?? '')?.[1] ?? ''
+  const lines = readFileSync(known, 'utf8')
+    .trim()
+    .split('\n')
+    .flatMap((line) => [line, line.replace(/^\S+/, (address) => shifted(address, first))])
+  writeFileSync(known, `${[...new Set(lines)].join('\n')}\n`)
+}
+
+const add = async (first: string): Promise<void> => {
+  for (const { name, address } of machines.hosts)
+    await machines.on(name, `ip address add ${shifted(address, first)}/24 dev eth0`)
+}
+
+/** The last number of each member's address. */
+const addresses = async (): Promise<string[]> => (await members()).map(({ address }) => address.split('.').at(-1) ?? '')
+
+test('an address that a host does not have is refused, and nothing is touched', async () => {
+  relist('2', 1)
+  const up = await home.verb('up', '--yes')
+  assert.is(up.exitCode, 2)
+  assert.match(up.stderr, 'scripts/move.ts')
+  const { exitCode, stderr } = await home.verb('move', '--yes')
+  assert.is(exitCode, 1, stderr)
+  assert.match(stderr, /master01 could not be asked over ssh for its addresses. Nothing was changed/)
+  listHosts({ binaries: newer?.folder })
+  assert.match((await passed('up', '--yes')).stdout, 'nothing had to be changed')
+})
+
+test('three members move one after the other; certificates name the old addresses until hosts lose them', async () => {
+  await add('2')
+  relist('2')
+  const plan = await passed('move', '--plan')
+  assert.match(plan.stdout, /move master0\d to \S+\.2\d: its peer URL first, then restart it there/)
+  const before = clientsView(home)
+  const { stdout } = await underLoad(
+    { ...before, hosts: [...before.hosts, ...before.hosts.map(atNew)] },
+    () => passed('move', '--yes'),
+    'moved',
+  )
+  assert.match(stdout, 'the old address from one host after the other (master01, master02 and master03)')
+  assert.equal(await addresses(), ['21', '22', '23'])
+  assert.match((await passed('verify')).stdout, 'All 16 checks pass')
+  await leaveOld('master01')
+  await passed('restart', 'master01')
+  await leaveOld('master02')
+  await leaveOld('master03') // too early: the members do not hear each other any more
+  const again = await passed('move', '--yes')
+  assert.not.match(again.stdout, 'the old address')
+  assert.match((await passed('up', '--yes')).stdout, 'nothing had to be changed')
+})
+
+async function leaveOld(name: string): Promise<void> {
+  const old = machines.hosts.find((host) => host.name === name)?.address ?? ''
+  const fresh = `ip address flush dev eth0; ip address add ${shifted(old, '2')}/24 dev eth0`
+  await machines.on(name, `${fresh}; ip route add default via ${old.replace(/\d+$/, '1')}`)
+}
+
+const atNew = <T extends { address: string; clientURL: string }>(host: T): T => {
+  const address = shifted(host.address, '2')
+  return { ...host, address, clientURL: host.clientURL.replace(host.address, address) }
+}
+
+const title = 'killed (-9) at each step, a move comes to its end (only with E2E_KILLED=1)'
+if (!process.env.E2E_KILLED) test.skip(title, () => {})
+else
+  test(title, async () => {
+    await add('3')
+    relist('3')
+    const { steps, last } = await killedAtEachStep(home, 'move', ['--yes'], /Compare the host|Restart etcd on \S+/)
+    assert.is(last.exitCode, 0, last.stderr)
+    console.log(`measured: killed at ${steps.length} steps: ${steps.join('; ')}`)
+    assert.equal(await addresses(), ['31', '32', '33'])
+    assert.match((await passed('verify')).stdout, 'All 16 checks pass')
+  })
 
 test.run()

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { temporaryFolder } from '../support/folder.ts'
-import { type Archive, archiveOf, fetchIn, type Outcome, releaseSite, serve } from '../support/release-site.ts'
+import { type Archive, archiveOf, type Outcome, releaseSite, serve, startFetcher } from '../support/release-site.ts'
 import { testHome } from '../support/verbs.ts'
 
 const version = '3.6.98'
@@ -15,6 +15,7 @@ const site = await releaseSite()
 const archive = await archiveOf(version)
 const pinned = { [version]: { amd64: archive.sum } }
 const trust = { NODE_EXTRA_CA_CERTS: site.authority }
+const fetcher = startFetcher(trust)
 const host = site.base.slice('https://'.length)
 const sums = (one: Archive): Buffer => Buffer.from(`${one.sum}  ${one.path.split('/').at(-1)}\n`)
 
@@ -22,15 +23,21 @@ test.before.each(() => {
   site.answers.clear()
   site.asked.length = 0
 })
-test.after(() => site.close())
+test.after(() => {
+  fetcher.close()
+  site.close()
+})
 
-/** As fetchIn from the site, whose authority is trusted and whose sum is pinned unless `options` say otherwise. */
-const fetched = (
-  home: string,
-  options: Parameters<typeof fetchIn>[2] = {},
-  more: NonNullable<Parameters<typeof fetchIn>[3]> = {},
-): Promise<Outcome> =>
-  fetchIn(home, version, { mirror: site.base, pinned, ...options }, { ...more, env: { ...trust, ...more.env } })
+type Options = Parameters<typeof fetcher.fetch>[0]['options']
+
+const asked = (home: string, options: Options = {}, env: Record<string, string> = {}) => ({
+  version,
+  options: { mirror: site.base, pinned, ...options },
+  env: { ...env, HA_ETCD_HOME: home },
+})
+
+/** Fetches from the site, whose authority is trusted and whose sum is pinned unless `options` say otherwise. */
+const fetched = (...what: Parameters<typeof asked>): Promise<Outcome> => fetcher.fetch(asked(...what))
 
 const whole = (home: string): boolean => existsSync(join(home, `.tools/etcd-release-linux-amd64-${version}/etcdutl`))
 
@@ -81,8 +88,8 @@ test('a run that was killed in the middle is gone on with by the next, and so is
     site.answers.set(archive.path, (request, response) =>
       request.headers.range ? response.writeHead(503).end() : stalledAfter(5000)(request, response),
     )
-    const { closed } = await fetched(home, { stallMs: killed ? 60_000 : 1500 }, { killed })
-    if (!killed) assert.is(closed, `${host} answered 503`)
+    if (killed) await startFetcher(trust).fetchKilled(asked(home, { stallMs: 60_000 }))
+    else assert.is((await fetched(home, { stallMs: 1500 })).closed, `${host} answered 503`)
     assert.is(parts(home).length, 1)
     assert.equal(counted(home), [])
     site.answers.set(archive.path, serve(archive.content))
@@ -132,7 +139,8 @@ test('a redirect is followed, but not to where there is no TLS, and not for ever
 test('a release that is not there, and an authority that is not trusted, each have a reason of their own', async () => {
   const home = temporaryFolder()
   assert.is((await fetched(home)).closed, `${host} does not have etcd-v3.6.98-linux-amd64.tar.gz`)
-  const { closed } = await fetchIn(home, version, { mirror: site.base, pinned })
+  const distrusting = startFetcher()
+  const { closed } = await distrusting.fetch(asked(home)).finally(distrusting.close)
   assert.match(closed ?? '', /^127\.0\.0\.1:\d+ has a certificate that is not trusted here \(\w+\)$/)
   const nobody = await fetched(home, { mirror: 'https://127.0.0.1:1' })
   assert.is(nobody.closed, '127.0.0.1:1 cannot be reached (ECONNREFUSED)')
@@ -174,14 +182,14 @@ test('HTTPS_PROXY is honoured, and NO_PROXY; a proxy that is no URL is said to b
   try {
     for (const env of [{ HTTPS_PROXY: url }, { https_proxy: url }, { HTTPS_PROXY: url, NO_PROXY: '127.0.0.1' }]) {
       const home = temporaryFolder()
-      await fetched(home, {}, { env })
+      await fetched(home, {}, env)
       assert.ok(whole(home))
     }
     assert.equal(through, [host, host])
   } finally {
     proxy.close()
   }
-  const { refused } = await fetched(temporaryFolder(), {}, { env: { HTTPS_PROXY: 'nonsense' } })
+  const { refused } = await fetched(temporaryFolder(), {}, { HTTPS_PROXY: 'nonsense' })
   assert.match(refused ?? '', /^HTTPS_PROXY or HTTP_PROXY cannot be used: /)
 })
 

@@ -45,9 +45,18 @@ test.before.each(async () => {
   assert.ok(healthy, `healthy before the test: ${JSON.stringify(checks.filter(({ ok }) => !ok))}`)
 })
 
-test('a healthy cluster passes every check', async () => {
+/** A person's own variables, which must not lead us astray. */
+const theirs = { ETCDCTL_ENDPOINTS: 'http://127.0.0.1:1', ETCDCTL_USER: 'someone:secret', ETCDCTL_WRITE_OUT: 'table' }
+
+test("a healthy cluster passes every check, whatever a person's own ETCDCTL_ are; no key is left behind", async () => {
   let report: Report | undefined
-  await runPipeline(tasks(cluster, { onReport: (found) => void (report = found) }))
+  Object.assign(process.env, theirs)
+  await runPipeline(tasks(cluster, { onReport: (found) => void (report = found), timeoutMs: 60_000 })).finally(() => {
+    for (const name of Object.keys(theirs)) delete process.env[name]
+  })
+  assert.equal((await get(cluster, 'ha-etcd/', { prefix: true })).size, 0)
+  assert.ok(report)
+  await requireListings(report)
   assert.equal(
     report?.checks.map(({ name }) => name),
     [
@@ -95,8 +104,8 @@ test('a healthy cluster passes every check', async () => {
   assert.equal(report?.members.filter(({ isLeader }) => isLeader).length, 1)
 })
 
-test('both listings of the original are there, with the ids that etcdctl shows', async () => {
-  const report = await verify(cluster)
+/** Both listings of the original are there, with the ids that etcdctl shows. */
+async function requireListings(report: Report): Promise<void> {
   const simple = await etcdctl('member', 'list')
   for (const host of cluster.hosts) {
     const id = simple
@@ -113,25 +122,7 @@ test('both listings of the original are there, with the ids that etcdctl shows',
     )
   }
   assert.match(healthListing(report), /\ncluster is healthy$/)
-})
-
-test('it leaves no key behind', async () => {
-  await verify(cluster)
-  assert.equal((await get(cluster, 'ha-etcd/', { prefix: true })).size, 0)
-})
-
-test("a person's own ETCDCTL_ variables do not lead it astray", async () => {
-  Object.assign(process.env, {
-    ETCDCTL_ENDPOINTS: 'http://127.0.0.1:1',
-    ETCDCTL_USER: 'someone:secret',
-    ETCDCTL_WRITE_OUT: 'table',
-  })
-  try {
-    assert.ok((await verify(cluster, { timeoutMs: 60_000 })).healthy)
-  } finally {
-    for (const name of ['ETCDCTL_ENDPOINTS', 'ETCDCTL_USER', 'ETCDCTL_WRITE_OUT']) delete process.env[name]
-  }
-})
+}
 
 test("without the authority's key the expired certificate is skipped with the reason, not passed", async () => {
   const key = join(cluster.paths.certs, 'ca.key')
@@ -148,18 +139,6 @@ test("without the authority's key the expired certificate is skipped with the re
   }
 })
 
-test('a stopped member', async () => {
-  await members.stop('master02')
-  await expectFault({
-    check: 'health',
-    host: 'master02',
-    detail: ':2379: nothing listens there',
-    remedy: 'scripts/up.ts',
-    timeoutMs: 1200,
-    mend: () => members.start('master02'),
-  })
-})
-
 test('a frozen member', async () => {
   members.signal('master03', 'SIGSTOP')
   await expectFault({
@@ -170,6 +149,20 @@ test('a frozen member', async () => {
     timeoutMs: 2500,
     mend: () => members.signal('master03', 'SIGCONT'),
   })
+})
+
+test('stopped members, and with that no quorum', async () => {
+  const stopped = ['master01', 'master02']
+  await Promise.all(stopped.map(members.stop))
+  const remedy = 'scripts/up.ts'
+  const quorum = 'there is no quorum (2 of 3 members must work together, 1 answers'
+  await expectFaults(
+    [
+      { check: 'health', host: 'master03', detail: quorum, remedy },
+      ...stopped.map((host) => ({ check: 'health', host, detail: ':2379: nothing listens there', remedy })),
+    ],
+    { timeoutMs: 2500, mend: () => Promise.all(stopped.map((name) => members.start(name))) },
+  )
 })
 
 test('a member on another authority', async () => {
@@ -190,111 +183,65 @@ test('a member on another authority', async () => {
   })
 })
 
-test('an expired certificate on a member', async () => {
+test('an expired certificate on a member, a nearly expired one on another', async () => {
   await serve('master01', new Date(Date.now() - day))
-  const mend = (): void => copyCertificates(cluster, 'master01', members.folder('master01'))
-  await expectFault({
-    check: 'served-certificates',
-    host: 'master01',
-    detail: 'serves a certificate on port 2379 that expired on',
-    remedy: 'scripts/pki.ts',
-    also: ['health: master01 serves a certificate on port 2379 that expired'],
-    mend,
-  })
-})
-
-test('a nearly expired certificate on a member', async () => {
   await serve('master03', new Date(Date.now() + 10.5 * day))
-  await expectFault({
-    check: 'served-certificates',
-    host: 'master03',
-    detail: 'that expires in 10 days',
-    remedy: 'scripts/pki.ts',
-    mend: () => copyCertificates(cluster, 'master03', members.folder('master03')),
-  })
+  const check = 'served-certificates'
+  const remedy = 'scripts/pki.ts'
+  await expectFaults(
+    [
+      { check, host: 'master01', detail: 'serves a certificate on port 2379 that expired on', remedy },
+      { check: 'health', host: 'master01', detail: 'serves a certificate on port 2379 that expired' },
+      { check, host: 'master03', detail: 'that expires in 10 days', remedy },
+    ],
+    { mend: () => mendCertificates('master01', 'master03') },
+  )
 })
 
-test('a nearly expired certificate here', async () => {
-  await withCertificate('master02', new Date(Date.now() + 10.5 * day), async () => {
-    await expectFault({
-      check: 'certificates',
-      host: 'certificate master02/server.crt',
-      detail: 'expires within 30 days',
-      remedy: 'scripts/pki.ts',
-    })
-  })
-})
-
-test('a member that serves another certificate than the one here', async () => {
-  await withCertificate('master02', new Date(Date.now() + 300 * day), async () => {
-    await expectFault({
-      check: 'served-certificates',
-      host: 'master02',
-      detail: 'does not serve the certificate in master02/server.crt',
-      remedy: 'scripts/etcd-role.ts',
-    })
-  })
-})
-
-test('a key on a member that does not match its certificate', async () => {
-  copyFileSync(join(cluster.paths.certs, 'master01/server.key'), join(members.folder('master02'), 'ssl/server.key'))
-  await expectFault({
-    check: 'health',
-    host: 'master02',
-    detail: 'no certificate that it can show, or one that does not match its key',
-    remedy: 'scripts/etcd-role.ts',
-    mend: () => copyCertificates(cluster, 'master02', members.folder('master02')),
-  })
-})
-
-test('a key here that does not match its certificate', async () => {
+test('here a nearly expired certificate, which its member does not serve; two keys that are not those', async () => {
   const key = join(cluster.paths.certs, 'master03/server.key')
   const content = readFileSync(key)
-  copyFileSync(join(cluster.paths.certs, 'master01/server.key'), key)
-  await expectFault({
-    check: 'certificates',
-    host: 'certificate master03/server.crt',
-    detail: 'does not match its key',
-    remedy: 'scripts/pki.ts',
-    mend: () => writeFileSync(key, content),
-  })
+  const other = join(cluster.paths.certs, 'master01/server.key')
+  copyFileSync(key, join(members.folder('master01'), 'ssl/server.key'))
+  copyFileSync(other, key)
+  const mend = (): void => {
+    writeFileSync(key, content)
+    mendCertificates('master01')
+  }
+  const [check, remedy] = ['certificates', 'scripts/pki.ts']
+  const due = 'scripts/etcd-role.ts'
+  const served = 'does not serve the certificate in master02/server.crt'
+  const mute = 'no certificate that it can show, or one that does not match its key'
+  await withCertificate('master02', new Date(Date.now() + 10.5 * day), () =>
+    expectFaults(
+      [
+        { check, host: 'certificate master02/server.crt', detail: 'expires within 30 days', remedy },
+        { check, host: 'certificate master03/server.crt', detail: 'does not match its key', remedy },
+        { check: 'served-certificates', host: 'master02', detail: served, remedy: due },
+        { check: 'health', host: 'master01', detail: mute, remedy: due },
+      ],
+      { mend },
+    ),
+  )
 })
 
-test('a client port without TLS', async () => {
-  await members.restart('master02', { 'listen-client-urls': hostNamed('master02').clientURL.replace('https', 'http') })
-  const mend = (): Promise<void> => members.restart('master02')
-  await expectFault({
-    check: 'refuses-plain-http',
-    host: 'master02',
-    detail: 'answers plain HTTP on its client port',
-    remedy: 'scripts/etcd-role.ts',
-    also: ['health: master02 answers plain HTTP'],
-    mend,
-  })
-})
-
-test('client authentication off', async () => {
+test("a client port without TLS, one that asks nobody, a peer port that lets a client's certificate in", async () => {
+  const plain = hostNamed('master02').clientURL.replace('https', 'http')
   await members.restart('master01', { 'client-cert-auth': 'false', 'trusted-ca-file': undefined })
-  await expectFault({
-    check: 'refuses-no-certificate',
-    host: 'master01',
-    detail: 'client authentication is off',
-    remedy: 'scripts/etcd-role.ts',
-    mend: () => members.restart('master01'),
-  })
-})
-
-test("a peer port that lets a client's certificate in", async () => {
+  await members.restart('master02', { 'listen-client-urls': plain })
   await members.restart('master03', { 'peer-cert-allowed-cn': undefined })
-  const mend = (): Promise<void> => members.restart('master03')
-  await expectFault({
-    check: 'refuses-client-as-peer',
-    host: 'master03',
-    detail: "accepts a client's certificate on the peer port",
-    remedy: 'scripts/etcd-role.ts',
-    also: ['refuses-server-as-peer: master03 accepts'],
-    mend,
-  })
+  const remedy = 'scripts/etcd-role.ts'
+  const asPeer = "accepts a client's certificate on the peer port"
+  await expectFaults(
+    [
+      { check: 'refuses-no-certificate', host: 'master01', detail: 'client authentication is off', remedy },
+      { check: 'refuses-plain-http', host: 'master02', detail: 'answers plain HTTP on its client port', remedy },
+      { check: 'health', host: 'master02', detail: 'answers plain HTTP' },
+      { check: 'refuses-client-as-peer', host: 'master03', detail: asPeer, remedy },
+      { check: 'refuses-server-as-peer', host: 'master03', detail: 'accepts' },
+    ],
+    { mend: () => Promise.all(cluster.hosts.map(({ name }) => members.restart(name))) },
+  )
 })
 
 test('an unknown member', async () => {
@@ -368,44 +315,32 @@ test('a member with other data', async () => {
   })
 })
 
-test('no quorum', async () => {
-  await Promise.all(['master01', 'master02'].map((name) => members.stop(name)))
-  const mend = (): Promise<unknown> => Promise.all(['master01', 'master02'].map((name) => members.start(name)))
-  const also = ['health: master01 does not answer', 'health: master02 does not answer']
-  await expectFault({
-    check: 'health',
-    host: 'master03',
-    detail: 'there is no quorum (2 of 3 members must work together, 1 answers',
-    remedy: 'scripts/up.ts',
-    timeoutMs: 2500,
-    also,
-    mend,
-  })
-})
-
 interface Fault {
   check: string
   host: string
   detail: string
-  remedy: string
-  timeoutMs?: number
-  /** Other lines of the error. */
-  also?: string[]
-  /** Undoes the fault, also when the test fails. */
-  mend?: () => unknown
+  remedy?: string
 }
 
-/** Verifies and expects this fault, within the deadline, in the report and in the error a person reads. */
-async function expectFault({ mend, also = [], ...fault }: Fault): Promise<void> {
+interface Around {
+  timeoutMs?: number | undefined
+  /** Undoes the faults, also when the test fails. */
+  mend?: (() => unknown) | undefined
+}
+
+const expectFault = ({ mend, timeoutMs, ...fault }: Fault & Around): Promise<void> =>
+  expectFaults([fault], { mend, timeoutMs })
+
+/** Verifies and expects these faults, within the deadline, in the report and in the error a person reads. */
+async function expectFaults(faults: Fault[], { mend, timeoutMs = 5000 }: Around): Promise<void> {
   try {
-    const { message } = await findFault(fault)
-    for (const line of also) assert.ok(message.includes(line), message)
+    await findFaults(faults, timeoutMs)
   } finally {
     await mend?.()
   }
 }
 
-async function findFault({ check, host, detail, remedy, timeoutMs = 5000 }: Fault): Promise<OperationError> {
+async function findFaults(faults: Fault[], timeoutMs: number): Promise<void> {
   let report: Report | undefined
   const started = Date.now()
   const error = await runPipeline(tasks(cluster, { timeoutMs, onReport: (found) => void (report = found) })).then(
@@ -414,17 +349,20 @@ async function findFault({ check, host, detail, remedy, timeoutMs = 5000 }: Faul
   )
   assert.ok(Date.now() - started < timeoutMs + 30_000, `took ${Date.now() - started} ms of ${timeoutMs}`)
   assert.instance(error, OperationError)
-  const failure = error as OperationError
-  assert.equal(failure.exitCode, 1)
-  const line = failure.message
-    .split('\n')
-    .find((candidate) => candidate.trim().startsWith(`${check}: ${host}`) && candidate.includes(detail))
-  assert.ok(line, failure.message)
-  assert.ok(failure.message.includes(remedy), failure.message)
-  const found = report?.checks.find(({ name }) => name === check)
-  assert.equal([report?.healthy, found?.ok], [false, false])
-  assert.ok(found?.detail.includes(detail) && found.detail.includes(remedy), found?.detail)
-  return failure
+  const { exitCode, message } = error as OperationError
+  assert.equal([exitCode, report?.healthy], [1, false])
+  for (const { check, host, detail, remedy = '' } of faults) {
+    const isOf = (line: string): boolean => line.trim().startsWith(`${check}: ${host}`) && line.includes(detail)
+    assert.ok(message.split('\n').some(isOf), `${check}: ${host} … ${detail}\n${message}`)
+    assert.ok(message.includes(remedy), message)
+    const found = report?.checks.find(({ name }) => name === check)
+    assert.equal(found?.ok, false)
+    assert.ok(found?.detail.includes(detail) && found.detail.includes(remedy), found?.detail)
+  }
+}
+
+function mendCertificates(...names: string[]): void {
+  for (const name of names) copyCertificates(cluster, name, members.folder(name))
 }
 
 /** A learner answers no membership request, and a member that goes may not say so: so master01 is asked. */

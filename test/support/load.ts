@@ -38,7 +38,7 @@ export async function besideLoad<T>(
   act: () => Promise<T>,
 ): Promise<{ result: T; report: LoadReport }> {
   // To the end of the operation, however slow the machine is; at a pace that leaves the machine to the operation.
-  const load = startLoad('verb' in on ? clientsView(on) : on, { pauseMs: 250, maxSeconds: 900 })
+  const load = startLoad('verb' in on ? clientsView(on) : on, { pauseMs: 500, maxSeconds: 900 })
   let report: LoadReport | undefined
   const result = await act().finally(async () => {
     report = await load.stop()

@@ -1,5 +1,5 @@
 // A site that has releases of etcd, over TLS by an authority of its own, and behaves as a test wants.
-import { spawn } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -108,29 +108,46 @@ export interface Outcome {
   closed?: string
   /** Why what came is not used, whatever other ways there are. */
   refused?: string
-  hint?: string
+  hint?: string | undefined
   progress: string[]
 }
 
-/** Fetches a release in a process of its own. `killed`: it is ended (-9) as soon as it has received something. */
-export async function fetchIn(
-  home: string,
-  version: string,
-  options: ReleaseOptions,
-  { env = {}, killed = false }: { env?: Record<string, string>; killed?: boolean } = {},
-): Promise<Outcome> {
-  const program = new URL('./release-fetcher.ts', import.meta.url).pathname
+/** What a fetcher is told: with which variables of the environment it fetches which release. */
+export interface Asked {
+  version: string
+  options: ReleaseOptions
+  env: Record<string, string>
+}
+
+export interface Fetcher {
+  fetch: (asked: Asked) => Promise<Outcome>
+  /** Fetches, and is ended (-9) as soon as it has received something. */
+  fetchKilled: (asked: Asked) => Promise<void>
+  close: () => void
+}
+
+/** Fetches releases in a process of its own: it trusts the authorities of NODE_EXTRA_CA_CERTS as it starts. */
+export function startFetcher(env: Record<string, string> = {}): Fetcher {
   const { NODE_OPTIONS: _, ...inherited } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', program, version, JSON.stringify(options)], {
-    env: { ...inherited, HA_ETCD_HOME: home, ...env },
+  const child = fork(new URL('./release-fetcher.ts', import.meta.url), {
+    execArgv: ['--import', 'ha-etcd/loader'],
+    env: { ...inherited, ...env },
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (words: Buffer) => (stdout += words))
-  child.stderr.on('data', (words: Buffer) => {
-    stderr += words
-    if (killed && stderr.includes('begun')) child.kill('SIGKILL')
-  })
-  await new Promise((done) => child.once('close', done))
-  if (!killed && !stdout) throw new Error(`it printed nothing: ${stderr}`)
-  return killed ? { progress: [] } : (JSON.parse(stdout) as Outcome)
+  let stderr = ''
+  const ended = new Promise<void>((done) => child.once('close', () => done()))
+  child.stderr?.on('data', (words: Buffer) => (stderr += words))
+  return {
+    fetch: async (asked) => {
+      const answer = new Promise<Outcome>((done) => child.once('message', (outcome) => done(outcome as Outcome)))
+      child.send(asked)
+      return Promise.race([answer, ended.then(() => Promise.reject(new Error(`it has ended: ${stderr}`)))])
+    },
+    fetchKilled: async (asked) => {
+      child.stderr?.on('data', () => stderr.includes('begun') && child.kill('SIGKILL'))
+      child.send(asked)
+      await ended
+    },
+    close: () => void child.kill(),
+  }
 }
