@@ -102,8 +102,8 @@ def _certificates(folder, host, address, sources, now):
                 "%s does not name %s among its SANs." % (path, address),
                 "Issue it again, or correct private_ipv4 (private_ipv6) in the inventory.",
             )
-        begins, ends = certificate.not_valid_before, certificate.not_valid_after
-        at = datetime.datetime.utcfromtimestamp(now)
+        begins, ends = _utc(certificate, "not_valid_before"), _utc(certificate, "not_valid_after")
+        at = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
         if not begins <= at <= ends:
             when = "expired on %s." % ends.date() if at > ends else "is not valid before %s." % begins.date()
             return _row("certificates", False, False, "%s %s" % (path, when), "Issue it again.")
@@ -117,6 +117,12 @@ def _certificates(folder, host, address, sources, now):
             "Issue it again, with that address among its SANs, or have the host call from %s." % address,
         )
     return _row("certificates", True, False, "name %s" % address, "")
+
+
+def _utc(certificate, name):
+    """A moment that a certificate names; cryptography before 42 gives it without its zone, which is UTC."""
+    zoned = getattr(certificate, name + "_utc", None)
+    return zoned or getattr(certificate, name).replace(tzinfo=datetime.timezone.utc)
 
 
 def _row(check, ok, warning, detail, remedy):
