@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { roleVariables } from '../core/config.ts'
+import { architectureHere, byUname } from '../core/machines.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { isHostName } from '../core/schema.ts'
 import { listed } from '../core/terminal.ts'
@@ -13,6 +14,8 @@ import type { Member } from './etcdctl.ts'
 
 /** An etcd that runs on a host, as the role's module etcd_adopt reports it. */
 export interface RunningEtcd {
+  /** What uname calls the host's machine. */
+  machine: string
   version: string
   args: string[]
   environment: Record<string, string>
@@ -137,12 +140,23 @@ export const namesIn = ({ subjectAltName = '' }: X509Certificate): string[] =>
 /** node gives an IPv6 address in upper case, and whole. */
 const shortened = (address: string): string => new URL(`http://[${address}]`).hostname.slice(1, -1)
 
+/** Only one's own folders hold programs for another kind of machine than this. */
+function whyNoPrograms({ etcd: { binaries } }: Cluster, { etcd: { machine } }: ForeignHost): string[] {
+  const architecture = byUname(machine)
+  const own = typeof binaries === 'object' ? Object.keys(binaries) : []
+  return architecture && [architectureHere(), ...own].includes(architecture)
+    ? []
+    : [`its machine is ${architecture ?? machine}: name a folder of etcd for it with etcd.binaries`]
+}
+
 /** What stands against taking the members over, a clause each: all at once, so that a person mends it in one go. */
 export function whyNotAdopted(cluster: Cluster, hosts: ForeignHost[]): string[] {
   const versions = [...new Set(hosts.map(({ etcd }) => etcd.version))]
   const asked = cluster.etcd.version
   return [
-    ...hosts.flatMap((one) => whyNotOf(one).map((reason) => `${one.host.name}: ${reason}`)),
+    ...hosts.flatMap((one) =>
+      [...whyNoPrograms(cluster, one), ...whyNotOf(one)].map((reason) => `${one.host.name}: ${reason}`),
+    ),
     ...whyNotAlike(hosts),
     ...(versions.length > 1 ? [`the members run ${listed(versions)}: finish that upgrade first`] : []),
     ...(asked && versions.length === 1 && versions[0] !== asked ? [otherVersion(versions[0] ?? '', asked)] : []),

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { architectureHere, unameOf } from '../../../tasks/core/machines.ts'
 import { issueLeaf, makeAuthority, makeKeyPair } from '../../../tasks/core/x509.ts'
 import type { Member } from '../../../tasks/etcd/etcdctl.ts'
 import {
@@ -29,6 +30,7 @@ async function certificateOf(sans: string[]): Promise<X509Certificate> {
 }
 
 const running = (more: Partial<RunningEtcd> = {}): RunningEtcd => ({
+  machine: unameOf(architectureHere()),
   version: '3.5.33',
   args: [],
   environment: {},
@@ -115,6 +117,12 @@ test('nor against one that speaks plain HTTP, as all do', () => {
   ])
 })
 
+test('another kind of machine is welcome where there are programs for it', () => {
+  const binaries = { s390x: '/opt/etcd-s390x' }
+  const named = { ...cluster, etcd: { ...cluster.etcd, binaries } }
+  assert.equal(whyNotAdopted(named, [foreign({}, { machine: 's390x' })]), [])
+})
+
 test('a static pod is as good as a unit', () => {
   const pod = { unit: '', container: true, manifest: '/etc/kubernetes/manifests/etcd.yaml' }
   assert.equal(whyNotAdopted(cluster, [foreign({}, pod)]), [])
@@ -144,6 +152,7 @@ const refusals: [what: string, more: Partial<ForeignHost>, etcd: Partial<Running
   ['a log elsewhere', { settings: { ...tls, ETCD_WAL_DIR: '/wal' } }, {}, /ETCD_WAL_DIR is set, and must not be: /],
   ['no fsync', { settings: { ...tls, ETCD_UNSAFE_NO_FSYNC: 'true' } }, {}, /acknowledged writes would be lost/],
   ['v2', { settings: { ...tls, ETCD_ENABLE_V2: 'true' } }, {}, /ETCD_ENABLE_V2 is on/],
+  ['another machine', {}, { machine: 's390x' }, /^master01: its machine is s390x: name a folder of etcd for it/],
   ['another disk', {}, { movable: false }, /on another file system/],
   ['other data', {}, { in_the_way: '/var/lib/etcd/member' }, /holds other data/],
   [

@@ -44,7 +44,7 @@ options:
 
 RETURN = r"""
 etcds:
-  description: Each etcd that runs here, with its pid, version, arguments, ETCD_ variables, configuration file,
+  description: Each etcd that runs here, with its pid, machine, version, arguments, ETCD_ variables, configuration file,
     working directory and unit; C(container) where it runs in one, C(manifest) where that is a static pod,
     C(elsewhere) with the paths that are others on the host than in its container, C(movable) where its data can be
     moved by a rename, C(in_the_way) where the role's data directory holds other data.
@@ -248,6 +248,7 @@ def etcd_of(host, pid):
     ours = os.path.join(host.data, "member")
     return {
         "pid": pid,
+        "machine": os.uname().machine,
         "version": version.group(1) if version else "",
         "args": args,
         "environment": environment,
