@@ -68,6 +68,7 @@ export async function adoptByJoining(
   const names = ours.map(({ name }) => name)
   const rules = joinRules(seen, names, keepOld)
   if (plan) return sayPlan(cluster, 'adopt', [...(found ? firstLines(found) : []), ...planLines(cluster, rules, seen)])
+  if (!found && !keepOld) await askToRetire(cluster)
   await carryOut(asBefore(cluster), rules, seen, scope)
   if (keepOld) return sayKept(cluster)
   await doSteps([inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(asBefore(cluster)))])
@@ -94,9 +95,19 @@ function sayKept(cluster: Cluster): void {
 
 /** The old members that are there yet, and the hosts that have not joined. */
 export const stillToMove = ({ hosts, wanted = [] }: Cluster): Host[] => [
-  ...hosts.filter(({ foreign }) => foreign),
+  ...oldMembers({ hosts }),
   ...wanted.filter(({ name }) => !hosts.some((host) => host.name === name)),
 ]
+
+const oldMembers = ({ hosts }: Pick<Cluster, 'hosts'>): Host[] => hosts.filter(({ foreign }) => foreign)
+
+/** Where none has gone yet: an earlier run may have been told to keep them. */
+async function askToRetire(cluster: Cluster): Promise<void> {
+  const old = oldMembers(cluster)
+  const question = `Retire ${listed(old.map(({ name }) => name))}, one after the other? There is no way back then.`
+  if (old.length === cluster.begun?.joining && !(await confirm(question)))
+    throw new OperationError('Nothing was changed.')
+}
 
 /** Asks, and notes what is under way. Nothing of the running cluster changes. */
 async function begin(cluster: Cluster, { old, version, files }: Found, keepOld: boolean): Promise<void> {
@@ -221,7 +232,7 @@ async function pairOf(
 
 /** Our members go again. @throws UsageError where an old member is gone: it does not come back */
 export async function takeOut(cluster: Cluster): Promise<void> {
-  const old = cluster.hosts.flatMap(({ name, foreign }) => (foreign ? [name] : []))
+  const old = oldMembers(cluster).map(({ name }) => name)
   if (old.length < (cluster.begun?.joining ?? 0))
     throw new UsageError('There is no way back: old members are gone.', { hint: `Go on: ${command(cluster, 'adopt')}` })
   if (!(await confirm(`Take our members of ${cluster.name} out again, one at a time, with their hosts' data?`)))

@@ -100,7 +100,7 @@ test('hosts join while clients write; killed on the way, it goes on; and they ca
 
 test('the old members retire one by one, then the new authority issues, and the old one goes', async () => {
   await passed('adopt', ...access(), '--keep-old', '--yes')
-  await underLoad(clientsOfOurs([file('clients.crt')]), () => passed('adopt'))
+  await underLoad(clientsOfOurs([file('clients.crt')]), () => passed('adopt', '--yes'))
   assert.match((await home.verb('adopt', '--back')).stderr, 'There is no way back: old members are gone')
   await underLoad(clientsOfOurs([file('clients.crt'), join(own, 'ca.crt')]), () => passed('adopt', '--finish', '--yes'))
   await underLoad(home, () => passed('adopt', '--drop-old', '--yes'))
