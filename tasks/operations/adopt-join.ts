@@ -27,6 +27,7 @@ import type { Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
 import { asBefore, forget, stage } from './adopt-files.ts'
 import { type ClientFiles, obstacles, refuse, withTheirs } from './adopt-look.ts'
+import { haveOwnUser } from './auth.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { aroundRotateCa } from './clients.ts'
 import { lookFirst } from './guard.ts'
@@ -69,10 +70,11 @@ export async function adoptByJoining(
   const rules = joinRules(seen, names, keepOld)
   if (plan) return sayPlan(cluster, 'adopt', [...(found ? firstLines(found) : []), ...planLines(cluster, rules, seen)])
   if (!found && !keepOld) await askToRetire(cluster)
+  await doSteps([haveOwnUser(asBefore(cluster))])
   await carryOut(asBefore(cluster), rules, seen, scope)
   if (keepOld) return sayKept(cluster)
   await doSteps([inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(asBefore(cluster)))])
-  const done = `${listed(names)} are the members of ${cluster.name}. The machines of the old ones are as they were.`
+  const done = `The members of ${cluster.name} are ${listed(names)} now. The machines of the old ones are as they were.`
   const clients = `Clients need the endpoints that it has now: ${command(cluster, 'env')}`
   const next = `Now ${aroundRotateCa.trust(cluster)}; then go on: ${command(cluster, 'adopt --finish')}`
   sayDone(cluster, 'adopt', [done, clients, next].join('\n'), { adopted: names, finished: false })
@@ -86,7 +88,8 @@ const firstLines = ({ version }: Found): string[] => [
 function sayKept(cluster: Cluster): void {
   const ours = ownHosts(cluster).map(({ name }) => name)
   const endpoints = cluster.hosts.map(({ clientURL }) => clientURL).join(',')
-  const done = `${listed(ours)} are members of ${cluster.name}, beside the old ones.`
+  const are = ours.length === 1 ? 'is a member' : 'are members'
+  const done = `${listed(ours)} ${are} of ${cluster.name}, beside the old ones.`
   const clients = `Clients may use all of these, and must know ours before the old ones go: ${endpoints}`
   const next = `Then retire the old ones: ${command(cluster, 'adopt')}`
   const back = `Or take ours out again: ${command(cluster, 'adopt --back')}`

@@ -17,6 +17,7 @@ import { inOrderOfRisk } from '../plans/in-turn.ts'
 import * as vms from '../vms/index.ts'
 import { asBefore, forget, stage } from './adopt-files.ts'
 import { type ClientFiles, type Found, lookAtForeign } from './adopt-look.ts'
+import { haveOwnUser } from './auth.ts'
 import { bringBack, isMadeByUs } from './bring-back.ts'
 import { aroundRotateCa, toSecureClients } from './clients.ts'
 import { lookFirst } from './guard.ts'
@@ -64,6 +65,7 @@ function takeSteps(cluster: Cluster, found: Found): Step[] {
       task: () => begin(cluster, found),
       would: ['make an authority of our own, which every member is to trust beside the old one'],
     },
+    haveOwnUser(asBefore(cluster)),
     ...Object.entries(found.readdressed).map(([name, id]) => readdress(cluster, hostNamed(cluster, name), id)),
     ...order.map((name) => takeOver(cluster, found, name)),
     ...(cluster.plainClients === 'only' ? [nowSecureToo(cluster)] : []),

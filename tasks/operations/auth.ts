@@ -49,6 +49,19 @@ const onSteps = (cluster: Cluster): Step[] => [
   { title: 'Prove that a client without a user is refused', task: () => proveRefused(cluster) },
 ]
 
+/**
+ * For a cluster whose authentication a person has turned on: our certificate's user is made with the certificate that
+ * we show yet. etcd 3.4 cannot be asked whether it is on.
+ */
+export const haveOwnUser = (cluster: Cluster): Step => ({
+  title: `Have a user ${commonNames.client} with the role root where etcd's authentication is on`,
+  task: async () => {
+    const status = call<{ enabled?: boolean }>(cluster, ['auth', 'status'], {}).catch(() => undefined)
+    if ((await status)?.enabled) await makeRoot(cluster, commonNames.client)
+  },
+  would: [],
+})
+
 const offSteps = (cluster: Cluster): Step[] => [
   {
     title: "Turn etcd's authentication off",

@@ -1,10 +1,11 @@
 // Clusters of etcd as other people set them up by hand: systemd, openssl, names and folders of their own.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { Cluster } from '../../tasks/core/cluster.ts'
+import { freeTestCluster, type Members, startMembers } from './etcd.ts'
 import { type TestHosts, untilListens } from './hosts.ts'
 
 /** What differs between those that people make. */
@@ -29,7 +30,7 @@ export interface Manner {
 const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' })
 
 /** An authority with RSA keys, as many write-ups make it. */
-export function authority(folder: string, name: string): void {
+function authority(folder: string, name: string): void {
   const subject = ['-subj', `/CN=${name}`]
   const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.crt`)]
   openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '365', ...subject, ...files)
@@ -181,6 +182,46 @@ async function installPod(
 }
 
 const manifests = '/etc/kubernetes/manifests'
+
+/** RSA, and one authority for clients, another one for peers. */
+function theirCertificates({ hosts, paths: { certs } }: Cluster): void {
+  mkdirSync(certs, { recursive: true })
+  for (const name of ['clients', 'peers']) authority(certs, name)
+  copyFileSync(join(certs, 'clients.crt'), join(certs, 'ca.crt'))
+  leaf(certs, 'etcd-client', 'clients', [])
+  for (const { name, address } of hosts) {
+    mkdirSync(join(certs, name))
+    for (const [kind, ca] of [
+      ['server', 'clients'],
+      [name, 'peers'],
+    ] as const) {
+      leaf(certs, kind, ca, [`IP:${address}`, 'IP:127.0.0.1'])
+      for (const end of ['crt', 'key']) copyFileSync(join(certs, `${kind}.${end}`), join(certs, name, `${kind}.${end}`))
+    }
+  }
+}
+
+/** A cluster of plain processes on this machine that something else runs, with authorities of its own. */
+export async function startForeign(masters: number): Promise<[theirs: Cluster, members: Members]> {
+  const theirs = await freeTestCluster({ name: 'theirs', masters })
+  theirs.hosts.splice(masters)
+  theirs.hosts.forEach((host, index) => void (host.name = `infra${index}`))
+  theirCertificates(theirs)
+  const others = { 'peer-trusted-ca-file': join(theirs.paths.certs, 'peers.crt'), 'peer-cert-allowed-cn': undefined }
+  return [theirs, await startMembers(theirs, Object.fromEntries(theirs.hosts.map(({ name }) => [name, others])))]
+}
+
+/** What adopt needs to have hosts join it. */
+export function accessTo({ hosts, paths: { certs } }: Cluster): string[] {
+  const files = {
+    'ca-cert': 'clients.crt',
+    'ca-key': 'clients.key',
+    'peer-ca-cert': 'peers.crt',
+    'peer-ca-key': 'peers.key',
+  }
+  const named = Object.entries(files).flatMap(([flag, name]) => [`--${flag}`, join(certs, name)])
+  return ['--endpoints', hosts.map(({ clientURL }) => clientURL).join(','), ...named]
+}
 
 /** The cluster as clients see it that trust these authorities' files, in a folder of certificates of their own. */
 export function clientsOf(
