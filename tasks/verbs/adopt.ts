@@ -10,31 +10,30 @@ import type { ClientFiles } from '../operations/adopt-look.ts'
 
 export const verb: Verb = {
   name: 'adopt',
-  summary: 'Take over a running etcd that something else has set up, while it goes on serving.',
+  summary: 'Take over a running etcd that something else has set up, while it serves.',
   writes: true,
   evenHalfDone: true,
   byRecord: true,
   flags: {
     ...planFlag,
-    back: { summary: 'give the members back to their old services, or take ours out again' },
-    finish: { summary: 'once clients trust ca.crt: issue every certificate by the new authority' },
-    'drop-old': { summary: 'once clients have new certificates: trust the old authority no longer' },
-    endpoints: { value: 'URL,…', summary: 'by joining: where it runs; the configured hosts take its place' },
-    'keep-old': { summary: 'by joining: stop before the old members go' },
-    'ca-cert': { value: 'FILE', summary: 'by joining: the authority of the running cluster' },
+    back: { summary: 'give the members back, or take ours out again' },
+    finish: { summary: 'once clients trust ca.crt: have our authority issue all' },
+    'drop-old': { summary: 'once clients have new certificates: end the old trust' },
+    endpoints: { value: 'URL,…', summary: 'have the configured hosts join what runs there' },
+    'keep-old': { summary: 'stop before the old members go' },
+    'ca-cert': { value: 'FILE', summary: 'with --endpoints: the authority of that cluster' },
     'ca-key': { value: 'FILE', summary: 'its key' },
     'peer-ca-cert': { value: 'FILE', summary: 'its authority for peers (default: the same)' },
     'peer-ca-key': { value: 'FILE', summary: 'its key' },
-    'client-cert': { value: 'FILE', summary: "a client's certificate (default: a member's, or one issued)" },
+    'client-cert': { value: 'FILE', summary: "a client's certificate of the running cluster" },
     'client-key': { value: 'FILE', summary: 'its key' },
   },
-  help: `In place: list its servers under hosts in the configuration, as for \`up\`; etcd must
-run there under systemd, or as kubeadm has it. By joining, with --endpoints: hosts
-of any provider join it, and its own members are retired then. --plan says what
-stands against it, and changes nothing.
+  help: `In place: list its servers under hosts in the configuration, as for \`up\`; etcd
+must run there under systemd, or as kubeadm has it. With --endpoints: hosts of
+any provider join it, and its own members are retired. --plan says what stands
+against it, and changes nothing. docs/adopt.md goes through it step by step.
 
-Example: npx zx scripts/adopt.ts --plan
-npx zx scripts/adopt.ts --endpoints https://10.0.0.11:2379 --ca-cert ca.crt --ca-key ca.key`,
+Example: npx zx scripts/adopt.ts --plan`,
   act: async (cluster, flags) => {
     for (const [one, other] of [
       ['back', 'drop-old'],
