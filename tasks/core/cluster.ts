@@ -42,7 +42,8 @@ export interface Host {
 
 /**
  * What a restore or recover is gone on with: a snapshot, or from whose data; the revision to reach; former tokens. Of
- * an adoption by hosts that join: how many old members there were, and the hosts that there are to be.
+ * an adoption: whether all members are taken over; by hosts that join: how many old members there were, and the hosts
+ * that there are to be.
  */
 export type Begun = NonNullable<ClusterRecord['begun']>
 
@@ -243,7 +244,8 @@ export const movingHosts = ({ hosts }: Cluster): string[] => hosts.flatMap(({ na
 export const halfDone = ({ what, name }: { what: string; name: string }): string =>
   `${what === 'adopt' ? 'the adoption' : `a ${what}`} of ${name} is half done`
 export function finishBegun({ begun = { verb: 'restore' } }: Cluster): Remedy {
-  const { verb, file = 'FILE', from } = begun
+  const { verb, file = 'FILE', from, taken } = begun
+  if (taken) return remedy`Once clients trust its ca.crt, finish it: ${ours('adopt', '--finish')}`
   return remedy`Finish it: ${ours(verb, ...(verb === 'restore' ? [file] : from ? ['--from', from] : []))}`
 }
 
@@ -263,6 +265,8 @@ export function refuseHalfDone(cluster: Cluster): void {
 export function requireRecorded(cluster: Cluster): void {
   if (!cluster.recorded)
     throw new UsageError(`There is no cluster ${cluster.name} here.${suggest(cluster.name, recordedClusters())}`, {
-      hint: `Bring it up with: ${command(cluster, 'up')}`,
+      hint:
+        `Bring it up: ${command(cluster, 'up')}. If it runs on servers of yours already: ` +
+        `${command(cluster, 'adopt --plan')}`,
     })
 }

@@ -47,6 +47,7 @@ const recordSchema = v.object({
       formerTokens: v.optional(v.array(v.string())),
       from: v.optional(v.string()),
       revision: v.optional(v.number()),
+      taken: v.optional(v.boolean()),
       joining: v.optional(v.number()),
       hosts: v.optional(v.array(memberSchema)),
     }),

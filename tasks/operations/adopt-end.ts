@@ -16,6 +16,7 @@ import { call, memberList } from '../etcd/etcdctl.ts'
 import { memberOf } from '../etcd/membership.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
+import { whatIsNext } from './adopt.ts'
 import { asBefore, oldAuthorities } from './adopt-files.ts'
 import { stillToMove } from './adopt-join.ts'
 import { lookAtForeign } from './adopt-look.ts'
@@ -28,9 +29,7 @@ import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
 /** Every certificate is issued by our authority. Clients go on with theirs, which the old one has signed. */
 export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
   if (cluster.begun?.verb !== 'adopt')
-    throw new UsageError(`No adoption of ${cluster.name} is under way.`, {
-      hint: `See how the cluster is: ${command(cluster, 'status')}`,
-    })
+    throw new UsageError(`No adoption of ${cluster.name} is under way.`, { hint: whatIsNext(cluster) })
   const left = (cluster.begun.joining ? stillToMove(cluster) : await stillToTake(cluster)).map(({ name }) => name)
   if (left.length > 0)
     throw new OperationError(`Not every member is ha-etcd's yet; what is left: ${listed(left)}.`, {
@@ -121,10 +120,13 @@ const oldWays = (cluster: Cluster): { goOn: string; end: string } =>
 /** The authorities that the members trusted before they were adopted are trusted no longer. */
 export async function dropOld(cluster: Cluster, plan: boolean): Promise<void> {
   const old = readFileIfThere(oldAuthorities(cluster))
+  if (cluster.begun)
+    throw new UsageError(
+      `The certificates of ${cluster.name} are by its old authority yet: without it the members would lose each other.`,
+      { hint: whatIsNext(cluster) },
+    )
   if (old === undefined)
-    throw new UsageError(`${cluster.name} has no old authority to drop.`, {
-      hint: `See what it trusts: ${command(cluster, 'certs')}`,
-    })
+    throw new UsageError(`${cluster.name} has no old authority to drop.`, { hint: whatIsNext(cluster) })
   refuseUnhealthy(cluster, await lookFirst(cluster), {})
   const question = `${oldWays(cluster).end} Members restart one at a time.`
   if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')

@@ -73,11 +73,19 @@ export async function adoptByJoining(
   await doSteps([haveOwnUser(asBefore(cluster))])
   await carryOut(asBefore(cluster), rules, seen, scope)
   if (keepOld) return sayKept(cluster)
-  await doSteps([inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(asBefore(cluster)))])
+  await doSteps([
+    inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(asBefore(cluster))),
+    { title: 'Note that the old members are gone', task: () => noteGone(cluster) },
+  ])
   const done = `The members of ${cluster.name} are ${listed(names)} now. The machines of the old ones are as they were.`
   const clients = `Clients need the endpoints that it has now: ${command(cluster, 'env')}`
   const next = `Now ${aroundRotateCa.trust(cluster)}; then go on: ${command(cluster, 'adopt --finish')}`
   sayDone(cluster, 'adopt', [done, clients, next].join('\n'), { adopted: names, finished: false })
+}
+
+function noteGone(cluster: Cluster): void {
+  cluster.begun = { verb: 'adopt', ...cluster.begun, taken: true }
+  recordCluster(cluster)
 }
 
 const firstLines = ({ version }: Found): string[] => [

@@ -79,7 +79,7 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
     const seen = await lookFirst(asked)
     refuse(cluster, obstacles(seen, half).map(sentenceOf))
     const members = await memberList(asked)
-    refuse(cluster, strangers(seen, members, half))
+    refuse(cluster, strangers(seen, members, half), '', 'List all its servers under hosts in the configuration.')
     const version = foreign[0]?.etcd.version ?? cluster.etcd.version ?? ''
     return { foreign, half, version, files, seen, readdressed: readdressed(cluster, seen, members) }
   })
@@ -273,12 +273,12 @@ export function readdressed(cluster: Cluster, { hosts }: Observation, members: M
 }
 
 /** All at once: the first as the reason, the others below it. @throws OperationError where there is one */
-export function refuse(cluster: Cluster, [first, ...others]: string[], lacks = ''): void {
+export function refuse(cluster: Cluster, [first, ...others]: string[], lacks = '', hint?: string): void {
   if (first === undefined && lacks === '') return
   const missing = lacks ? ['The configuration lacks what the members have:', lacks] : []
   const error = first
     ? refusal(cluster, { code: 'not-adoptable', reason: first })
     : refusal(cluster, { code: 'settings-missing' })
   const lines = first ? [...others.map((reason) => `Also: ${reason}.`), ...missing] : [lacks]
-  throw new OperationError(error.message, { ...error.more, lines })
+  throw new OperationError(error.message, { ...error.more, ...(hint && { hint }), lines })
 }

@@ -15,7 +15,7 @@ import { requirePrograms } from '../etcd/required-programs.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { inOrderOfRisk } from '../plans/in-turn.ts'
 import * as vms from '../vms/index.ts'
-import { asBefore, forget, stage } from './adopt-files.ts'
+import { asBefore, forget, oldAuthorities, stage } from './adopt-files.ts'
 import { type ClientFiles, type Found, lookAtForeign } from './adopt-look.ts'
 import { haveOwnUser } from './auth.ts'
 import { bringBack, isMadeByUs } from './bring-back.ts'
@@ -51,7 +51,8 @@ export async function adopt(cluster: Cluster, client: ClientFiles | undefined, p
 /** It would put the manifest back with its next upgrade. */
 const toKubeadm = 'have kubeadm take this etcd for an external one, as docs/adopt.md says'
 
-const isOurs = ({ recorded, begun }: Cluster): boolean => recorded && begun?.verb !== 'adopt'
+/** By a record that only a look has made, none of the hosts is. */
+const isOurs = ({ formed, begun }: Cluster): boolean => formed === true && begun?.verb !== 'adopt'
 
 function takeSteps(cluster: Cluster, found: Found): Step[] {
   const order = inOrderOfRisk(
@@ -68,17 +69,18 @@ function takeSteps(cluster: Cluster, found: Found): Step[] {
     haveOwnUser(asBefore(cluster)),
     ...Object.entries(found.readdressed).map(([name, id]) => readdress(cluster, hostNamed(cluster, name), id)),
     ...order.map((name) => takeOver(cluster, found, name)),
-    ...(cluster.plainClients === 'only' ? [nowSecureToo(cluster)] : []),
+    { title: 'Note that every member is taken over', task: () => noteTaken(cluster), would: [] },
   ]
 }
 
 /** From here on the record says what is under way; nothing on the hosts has changed. */
 async function begin(cluster: Cluster, { files, version }: Found): Promise<void> {
+  const isBegun = cluster.begun !== undefined
   cluster.etcd.version = version
   cluster.begun ??= { verb: 'adopt' }
   cluster.formed = true
   await vms.note(cluster)
-  if (cluster.recorded) return
+  if (isBegun) return
   await stage(cluster, files)
   recordCluster(cluster)
 }
@@ -86,15 +88,10 @@ async function begin(cluster: Cluster, { files, version }: Found): Promise<void>
 /** Whether the new authority has issued certificates, so that the old ones are gone. */
 const hasLeftOld = ({ recorded, paths }: Cluster): boolean => recorded && !existsSync(paths.adopting)
 
-/** From now on we ask them over TLS; clients do as they like. */
-const nowSecureToo = (cluster: Cluster): Step => ({
-  title: 'Note that every member does TLS, too',
-  task: () => speak(cluster, 'too'),
-  would: [],
-})
-
-function speak(cluster: Cluster, plainClients: Cluster['plainClients']): void {
-  cluster.plainClients = plainClients
+/** From now on we ask over TLS those that spoke plain HTTP; clients do as they like. */
+function noteTaken(cluster: Cluster, taken = true): void {
+  cluster.begun = { verb: 'adopt', ...cluster.begun, taken }
+  if (cluster.plainClients) cluster.plainClients = taken ? 'too' : 'only'
   workOutURLs(cluster)
   recordCluster(cluster)
 }
@@ -139,18 +136,27 @@ async function act(
   })
 }
 
+/** Where what was asked for does not fit. */
+export function whatIsNext(cluster: Cluster): string {
+  if (cluster.begun) return `Go on: ${command(cluster, cluster.begun.taken ? 'adopt --finish' : 'adopt')}`
+  if (existsSync(oldAuthorities(cluster))) return `Then end the old trust: ${command(cluster, 'adopt --drop-old')}`
+  return isOurs(cluster)
+    ? `See how the cluster is: ${command(cluster, 'status')}`
+    : `Begin with: ${command(cluster, 'adopt --plan')}`
+}
+
 /** Every member that was taken over goes back to its old service. @throws UsageError where nothing can be taken back */
 export async function giveBack(cluster: Cluster): Promise<void> {
   if (cluster.begun?.verb !== 'adopt' || hasLeftOld(cluster))
     throw new UsageError(
-      cluster.begun?.verb === 'adopt'
+      isOurs(cluster) || cluster.begun?.verb === 'adopt'
         ? 'There is no way back: the members have certificates of the new authority.'
         : `No adoption of ${cluster.name} is under way.`,
-      { hint: `Go on: ${command(cluster, 'adopt')}` },
+      { hint: whatIsNext(cluster) },
     )
   if (!(await confirm(`Give the members of ${cluster.name} back to their old services, one at a time?`)))
     throw new OperationError('Nothing was changed.')
-  if (cluster.plainClients) speak(cluster, 'only')
+  noteTaken(cluster, false)
   const order = inOrderOfRisk(
     await lookFirst(asBefore(cluster)),
     cluster.hosts.map(({ name }) => name),

@@ -49,13 +49,13 @@ Example: npx zx scripts/adopt.ts --plan`,
     if (flags['drop-old']) return dropOld(cluster, flags.plan === true)
     const how = { keepOld: flags['keep-old'] === true, plan: flags.plan === true }
     if (cluster.begun?.joining) return adoptByJoining(cluster, undefined, how)
-    if (access && cluster.recorded)
+    if (access && cluster.formed)
       throw new UsageError(`There is a cluster ${cluster.name} here already.`, {
         hint: 'Name another one with --cluster.',
       })
     if (access) return adoptByJoining(cluster, access, how)
     if (how.keepOld) throw new UsageError('--keep-old is for hosts that join: --endpoints says what.')
-    if (cluster.provider !== 'ssh' && !cluster.recorded)
+    if (cluster.provider !== 'ssh' && !cluster.formed)
       throw new UsageError('Only servers that are reached over ssh can be adopted in place.', {
         hint: 'List them under hosts, or name an inventory, in the configuration. To have hosts join it: --endpoints',
       })

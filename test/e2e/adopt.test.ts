@@ -57,6 +57,7 @@ test('what the configuration lacks of the members settings is named at once, and
   const etcd = { ...config.etcd, environment: { ETCD_QUOTA_BACKEND_BYTES: 4294967296 } }
   const pki = { extraSans: ['etcd-0.example', 'etcd-1.example', 'etcd-2.example'] }
   writeFileSync(join(home.path, 'cluster.yaml'), stringify({ ...config, etcd, pki }))
+  assert.match(await failed('doctor'), 'If it is to be a member of this cluster, adopt it')
   const { stdout } = await passed('adopt', '--plan')
   assert.match(stdout, 'take master01 over: end my-etcd.service')
   assert.equal(await units(), ['active inactive', 'active inactive', 'active inactive'])
@@ -85,6 +86,10 @@ test('adopt --back gives every member back to its old service, as it was', async
 test('adopt takes one member after the other, and clients notice nothing', async () => {
   await underLoad(clients, () => passed('adopt', '--yes'), 'adopted')
   assert.equal(await units(), ['inactive active', 'inactive active', 'inactive active'])
+  assert.match(await failed('up', '--yes'), /half done[\s\S]*adopt\.ts --finish/)
+  const { exitCode, stderr } = await home.verb('adopt', '--drop-old', '--yes')
+  assert.is(exitCode, 2)
+  assert.match(stderr, /would lose each other[\s\S]*adopt\.ts --finish/)
 })
 
 test('finish has every certificate issued by our authority, while clients have their old ones', async () => {
@@ -102,7 +107,13 @@ test('the old authority goes, and with it its clients', async () => {
 })
 
 test('a machine that has nothing but the list of hosts takes the cluster up again', async () => {
-  for (const folder of ['certs', '.cluster']) rmSync(join(home.path, folder), { recursive: true })
+  const forget = (): void => {
+    for (const folder of ['certs', '.cluster']) rmSync(join(home.path, folder), { recursive: true })
+  }
+  forget()
+  await failed('up')
+  assert.match(await failed('adopt', '--yes'), /do not trust the authority in [\s\S]*Move .* aside/)
+  forget()
   assert.match((await passed('adopt', '--yes')).stdout, 'bring a new authority in')
   assert.match((await passed('up')).stdout, 'nothing had to be changed')
   assert.match((await passed('adopt', '--yes')).stdout, "is ha-etcd's already")

@@ -132,6 +132,13 @@ test('a verb that is to finish what is half done begins while it is', async () =
   }
 })
 
+test('an adoption goes on with the members that are left, then with what is left', () => {
+  const helps = (taken?: boolean): string =>
+    remedyOf({ ...cluster, begun: { verb: 'adopt', taken } }, { code: 'half-restored', what: 'adopt', name: 'x' })
+  assert.is(helps(), 'Finish it: npx zx scripts/adopt.ts')
+  assert.is(helps(true), 'Once clients trust its ca.crt, finish it: npx zx scripts/adopt.ts --finish')
+})
+
 test('while a restore or a recover is half done, nothing that refuses until then is named', () => {
   for (const verb of ['restore', 'recover'] as const) {
     const half = { ...cluster, begun: { verb } }
