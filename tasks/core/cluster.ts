@@ -103,15 +103,17 @@ export interface Cluster {
  * Builds the cluster from the settings and its record; touches nothing. `resize`: other hosts than recorded are what is
  * wanted. `configures`: false for a verb that changes no configuration: then the record is heard, whatever else is
  * asked. `looks`: true for a verb that changes nothing: any version of etcd's programs does.
+ * `formedOnly`: a record counts only once the role was run on its hosts.
  * @throws UsageError when what is asked contradicts the record
  */
 export async function resolveCluster(
   { asked: all, configFile }: Settings,
-  { resize = false, configures = true, looks = false } = {},
+  { resize = false, configures = true, looks = false, formedOnly = false } = {},
 ): Promise<Cluster> {
   const name = all.cluster ?? defaults.cluster
   const usual = clusterPaths(name)
-  const record = readRecord(usual.record)
+  const found = readRecord(usual.record)
+  const record = formedOnly && !found?.formed ? undefined : found
   // Until all members of a cluster that is adopted have certificates of ours, they let in who has one of theirs.
   const paths = { ...usual, ...(looks && existsSync(usual.adopting) && { certs: usual.adopting }) }
   const asked = record && !configures ? withoutRecorded(all) : all

@@ -26,6 +26,8 @@ export interface Verb {
   evenHalfDone?: boolean
   /** True for the verbs that change no configuration: where it contradicts the record, the record counts. */
   byRecord?: boolean
+  /** True for adopt: what only a look has recorded, such as doctor's, says nothing of a cluster that runs. */
+  formedOnly?: boolean
   /** True when it changes the cluster or its files: then it holds the cluster's lock, but for --plan. */
   writes?: boolean
   /** What it does; of a verb that writes, with --plan: what it would do. */
@@ -96,6 +98,7 @@ async function performing(verb: Verb, given: string[], onCluster: (name: string)
     resize: verb.resizes === true,
     configures: !verb.byRecord || flags.masters !== undefined || flags.provider !== undefined,
     looks: verb.byRecord === true && !verb.writes,
+    formedOnly: verb.formedOnly === true,
   }
   const cluster = await resolveCluster(settings, how)
   requireOwner(cluster)

@@ -14,6 +14,7 @@ export const verb: Verb = {
   writes: true,
   evenHalfDone: true,
   byRecord: true,
+  formedOnly: true,
   flags: {
     ...planFlag,
     back: { summary: 'give the members back, or take ours out again' },

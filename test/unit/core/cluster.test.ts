@@ -195,6 +195,21 @@ test('a list of hosts may be corrected until the role was run on them; then othe
   assert.match((await refusal(asked([2]))).message, 'm1 (10.0.0.1) went, m2 (10.0.0.2) came')
 })
 
+test('for adopt a record counts only once the role was run on its hosts', async () => {
+  const asked = { cluster: 'a', provider: 'ssh', hosts: [{ name: 'm2', address: '10.0.0.2' }] } as Config
+  const more = { ...asked, etcd: { clientPort: 12379 } }
+  const adopting = () =>
+    resolveCluster(
+      { asked: more, configFile: undefined, yes: false, json: false },
+      { configures: false, formedOnly: true },
+    )
+  const members = [{ name: 'm1', address: '10.0.0.1' }]
+  leaveRecord(record({ provider: 'ssh', subnet: '', members }))
+  assert.equal((await adopting()).hosts[0]?.clientURL, 'https://10.0.0.2:12379')
+  leaveRecord(record({ provider: 'ssh', subnet: '', members, formed: true }))
+  assert.equal((await adopting()).hosts[0]?.clientURL, 'https://10.0.0.1:2379')
+})
+
 test('recording the same again touches nothing', async () => {
   const cluster = await resolve({ cluster: 'a' })
   recordCluster(cluster)
