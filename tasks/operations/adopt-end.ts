@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, type Host, workOutURLs } from '../core/cluster.ts'
+import { type Cluster, type Host, refuseHalfDone, workOutURLs } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
@@ -120,11 +120,12 @@ const oldWays = (cluster: Cluster): { goOn: string; end: string } =>
 /** The authorities that the members trusted before they were adopted are trusted no longer. */
 export async function dropOld(cluster: Cluster, plan: boolean): Promise<void> {
   const old = readFileIfThere(oldAuthorities(cluster))
-  if (cluster.begun)
+  if (cluster.begun?.verb === 'adopt')
     throw new UsageError(
-      `The certificates of ${cluster.name} are by its old authority yet: without it the members would lose each other.`,
+      `${cluster.name} still has its old authority's certificates: without it the members would lose each other.`,
       { hint: whatIsNext(cluster) },
     )
+  refuseHalfDone(cluster)
   if (old === undefined)
     throw new UsageError(`${cluster.name} has no old authority to drop.`, { hint: whatIsNext(cluster) })
   refuseUnhealthy(cluster, await lookFirst(cluster), {})

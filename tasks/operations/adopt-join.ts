@@ -25,6 +25,7 @@ import * as pki from '../pki/index.ts'
 import { joinRules, scaleRules } from '../plans/scale.ts'
 import type { Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
+import { noteTaken } from './adopt.ts'
 import { asBefore, forget, stage } from './adopt-files.ts'
 import { type ClientFiles, obstacles, refuse, withTheirs } from './adopt-look.ts'
 import { haveOwnUser } from './auth.ts'
@@ -75,17 +76,12 @@ export async function adoptByJoining(
   if (keepOld) return sayKept(cluster)
   await doSteps([
     inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(asBefore(cluster))),
-    { title: 'Note that the old members are gone', task: () => noteGone(cluster) },
+    { title: 'Note that the old members are gone', task: () => noteTaken(cluster) },
   ])
   const done = `The members of ${cluster.name} are ${listed(names)} now. The machines of the old ones are as they were.`
   const clients = `Clients need the endpoints that it has now: ${command(cluster, 'env')}`
   const next = `Now ${aroundRotateCa.trust(cluster)}; then go on: ${command(cluster, 'adopt --finish')}`
   sayDone(cluster, 'adopt', [done, clients, next].join('\n'), { adopted: names, finished: false })
-}
-
-function noteGone(cluster: Cluster): void {
-  cluster.begun = { verb: 'adopt', ...cluster.begun, taken: true }
-  recordCluster(cluster)
 }
 
 const firstLines = ({ version }: Found): string[] => [
@@ -179,7 +175,14 @@ async function askAll(copy: Cluster, endpoints: string[]): Promise<Known> {
 
 async function addressOf({ clientURLs: [url = ''] }: { clientURLs: string[] }): Promise<string> {
   const name = new URL(url).hostname.replace(/^\[|\]$/g, '')
-  return (await lookup(name)).address
+  return lookup(name).then(
+    ({ address }) => address,
+    () => {
+      throw new OperationError(`${name}, which a member names to its clients, has no address here.`, {
+        hint: 'Have this machine resolve that name, then run this again.',
+      })
+    },
+  )
 }
 
 /** At each peer port, by a connection: whether a certificate of that authority is let in. */

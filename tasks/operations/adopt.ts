@@ -1,10 +1,11 @@
 // adopt: a running cluster that something else has set up goes on as one of ours, and serves all the while.
 import { existsSync } from 'node:fs'
-import { type Cluster, type Host, hostNamed, workOutURLs } from '../core/cluster.ts'
+import { type Cluster, finishBegun, type Host, hostNamed, workOutURLs } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { titled } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
+import { inText } from '../core/remedy.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
@@ -89,7 +90,7 @@ async function begin(cluster: Cluster, { files, version }: Found): Promise<void>
 const hasLeftOld = ({ recorded, paths }: Cluster): boolean => recorded && !existsSync(paths.adopting)
 
 /** From now on we ask over TLS those that spoke plain HTTP; clients do as they like. */
-function noteTaken(cluster: Cluster, taken = true): void {
+export function noteTaken(cluster: Cluster, taken = true): void {
   cluster.begun = { verb: 'adopt', ...cluster.begun, taken }
   if (cluster.plainClients) cluster.plainClients = taken ? 'too' : 'only'
   workOutURLs(cluster)
@@ -138,7 +139,7 @@ async function act(
 
 /** Where what was asked for does not fit. */
 export function whatIsNext(cluster: Cluster): string {
-  if (cluster.begun) return `Go on: ${command(cluster, cluster.begun.taken ? 'adopt --finish' : 'adopt')}`
+  if (cluster.begun) return inText(cluster, finishBegun(cluster))
   if (existsSync(oldAuthorities(cluster))) return `Then end the old trust: ${command(cluster, 'adopt --drop-old')}`
   return isOurs(cluster)
     ? `See how the cluster is: ${command(cluster, 'status')}`
