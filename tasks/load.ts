@@ -56,5 +56,6 @@ function show(report: LoadReport): void {
     ['  went back in time', String(report.backwards)],
     ['  failed twice', String(report.failedReads)],
   ]
-  print(run().json ? `${JSON.stringify(report)}\n` : `\n${table(rows)}\n`)
+  const failures = report.failures.map((line) => `${line}\n`).join('')
+  print(run().json ? `${JSON.stringify(report)}\n` : `\n${table(rows)}\n${failures}`)
 }

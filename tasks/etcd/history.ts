@@ -8,6 +8,8 @@ export interface Operation {
   end: number
   /** False: it failed, and failed again when it was tried once more. */
   ok: boolean
+  /** How it failed, both times. */
+  why?: string
   revision: number
   /** Reads only: whether the key, which was acknowledged before the read started, was there. */
   found?: boolean
@@ -18,6 +20,8 @@ export interface LoadReport {
   acknowledged: number
   /** Writes that failed and, tried once more through a member that reported itself healthy, failed again. */
   failed: number
+  /** How the first of them, or of the reads, failed, and how many milliseconds after the load's start; at most 5. */
+  failures: string[]
   /** Acknowledged writes that were not there afterwards. */
   missing: number
   reads: number
@@ -38,6 +42,9 @@ export function judgeHistory(operations: Operation[], there: Set<string>, starte
   return {
     acknowledged: acknowledged.length,
     failed: writes.length - acknowledged.length,
+    failures: operations
+      .flatMap(({ kind, start, why }) => (why ? [`${kind} at ${start - started} ms: ${why}`] : []))
+      .slice(0, 5),
     missing: acknowledged.filter(({ key }) => !there.has(key)).length,
     reads: reads.length,
     failedReads: reads.filter(({ ok }) => !ok).length,

@@ -22,7 +22,7 @@ export interface LoadOptions {
   maxSeconds?: number
 }
 
-type Answer = Pick<Operation, 'revision' | 'found'>
+type Answer = Partial<Pick<Operation, 'revision' | 'found' | 'why'>>
 
 /** Milliseconds to look for a healthy member before a failed operation is tried once more. */
 const healthyWithinMs = 20_000
@@ -40,17 +40,19 @@ export function startLoad(
   let stopped = false
   const goesOn = (): boolean => !stopped && clock() - started < maxSeconds * 1000
 
-  const note = (kind: Operation['kind'], key: string, start: number, answer?: Answer): void =>
-    void operations.push({ kind, key, start, end: clock(), ok: answer !== undefined, revision: 0, ...answer })
+  const note = (kind: Operation['kind'], key: string, start: number, answer: Answer): void =>
+    void operations.push({ kind, key, start, end: clock(), ok: answer.why === undefined, revision: 0, ...answer })
 
   const writer = async (index: number): Promise<void> => {
     const turn = { at: index }
     for (let count = 0; goesOn(); count++) {
       const key = `${prefix}${index}-${count}`
       const start = clock()
-      const revision = await onceMore(gateway, turn, (endpoint) => gateway.put(endpoint, key, String(start)))
-      note('write', key, start, revision === undefined ? undefined : { revision })
-      if (revision !== undefined) latest = key
+      const answer = await onceMore(gateway, turn, async (endpoint) => ({
+        revision: await gateway.put(endpoint, key, String(start)),
+      }))
+      note('write', key, start, answer)
+      if (answer.why === undefined) latest = key
       await pause(pauseMs)
     }
   }
@@ -83,22 +85,24 @@ export function startLoad(
   }
 }
 
-/** Asks the member whose turn it is; if that fails, once more one that says it is healthy. Undefined: both failed. */
-async function onceMore<T>(
+/** Asks the member whose turn it is; if that fails, once more one that says it is healthy. `why`: how both failed. */
+async function onceMore(
   gateway: Gateway,
   turn: { at: number },
-  ask: (endpoint: string) => Promise<T>,
-): Promise<T | undefined> {
+  ask: (from: string) => Promise<Answer>,
+): Promise<Answer> {
   const endpoint = (): string => gateway.endpoints[turn.at % gateway.endpoints.length] ?? ''
+  const failed = (error: unknown): string => `${endpoint()}: ${(error as Error).message}`
   try {
     return await ask(endpoint())
-  } catch {
+  } catch (error) {
+    const first = failed(error)
     const deadline = clock() + healthyWithinMs
     do {
       turn.at++
       await pause(20)
     } while (!(await gateway.isHealthy(endpoint()).catch(() => false)) && clock() < deadline)
-    return ask(endpoint()).catch(() => undefined)
+    return ask(endpoint()).catch((again) => ({ why: `${first}; then ${failed(again)}` }))
   }
 }
 

@@ -24,7 +24,8 @@ export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
 export async function underLoad<T>(on: Home | Cluster, act: () => Promise<T>, what = 'under load'): Promise<T> {
   const { result, report } = await besideLoad(on, act)
   assert.ok(report.acknowledged > 0)
-  assert.equal([report.missing, report.failed, report.backwards], [0, 0, 0])
+  const { missing, failed, backwards, failures } = report
+  assert.equal({ missing, failed, backwards }, { missing: 0, failed: 0, backwards: 0 }, failures.join('\n'))
   console.log(
     `measured: ${what}: ${report.acknowledged} writes (${report.writesPerSecond}/s), none lost, longest ` +
       `stall ${report.longestStallMs} ms`,

@@ -31,6 +31,7 @@ test('a history in which all held', () => {
   assert.equal(report, {
     acknowledged: 2,
     failed: 0,
+    failures: [],
     missing: 0,
     reads: 2,
     failedReads: 0,
@@ -41,8 +42,9 @@ test('a history in which all held', () => {
 })
 
 test('an acknowledged write that is not there afterwards is missing; one that failed need not be', () => {
-  const report = judgeHistory([write('a', 0, 10, 5), write('b', 0, 10, 0, false)], new Set(), 0, 100)
-  assert.equal([report.missing, report.failed], [1, 1])
+  const refused = { ...write('b', 7, 10, 0, false), why: 'refused' }
+  const report = judgeHistory([write('a', 0, 10, 5), refused], new Set(), 0, 100)
+  assert.equal([report.missing, report.failed, report.failures], [1, 1, ['write at 7 ms: refused']])
 })
 
 test('a read that shows an older revision than what was answered before it started went back in time', () => {
