@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   existsSync,
+  fchownSync,
   fsync,
   fsyncSync,
   mkdirSync,
@@ -23,6 +24,8 @@ export interface NewFile {
   path: string
   content: string
   mode: number
+  /** Whose it is to be; none: this process's. Only root may give a file away. */
+  owner?: { uid: number; gid: number } | undefined
 }
 
 const sync = promisify(fsync)
@@ -62,10 +65,12 @@ export async function writeFilesAtomic(files: NewFile[]): Promise<void> {
 }
 
 /** Writes at once, and waits for the disk beside others. */
-async function writeTemporary({ path, content, mode, temporary }: NewFile & { temporary: string }): Promise<void> {
+async function writeTemporary(file: NewFile & { temporary: string }): Promise<void> {
+  const { path, content, mode, owner, temporary } = file
   let fd: number | undefined
   try {
     fd = openSync(temporary, 'wx', mode)
+    if (owner) fchownSync(fd, owner.uid, owner.gid)
     writeFileSync(fd, content) // unlike writeSync, to its end or not at all: a disk that fills up takes a part
     await sync(fd)
   } catch (error) {

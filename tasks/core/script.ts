@@ -28,7 +28,7 @@ export interface Verb {
   byRecord?: boolean
   /** True for adopt: what only a look has recorded, such as doctor's, says nothing of a cluster that runs. */
   formedOnly?: boolean
-  /** True when it changes the cluster or its files: then it holds the cluster's lock, but for --plan. */
+  /** True when it changes the cluster or its files: then it holds the cluster's lock, but for --plan and --list. */
   writes?: boolean
   /** What it does; of a verb that writes, with --plan: what it would do. */
   act: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>
@@ -102,7 +102,7 @@ async function performing(verb: Verb, given: string[], onCluster: (name: string)
   }
   const cluster = await resolveCluster(settings, how)
   requireOwner(cluster)
-  if (!verb.writes || flags.plan) return act(verb, cluster, flags, words)
+  if (!verb.writes || flags.plan || flags.list) return act(verb, cluster, flags, words)
   const { state } = cluster.paths
   const release = await takeLock(state, verb.name)
   try {

@@ -9,6 +9,7 @@ import { readFileIfThere } from '../core/files.ts'
 import { today } from '../core/run.ts'
 import { masterCounts } from '../core/schema.ts'
 import { certificatesIn, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
+import { type Consumer, consumersOf } from './consumers.ts'
 import { refusal } from './findings.ts'
 
 /** With one authority for all, the peers' name (ETCD_PEER_CERT_ALLOWED_CN) keeps clients from speaking raft. */
@@ -29,6 +30,8 @@ export interface Leaf extends Files, Subject {
   title: string
   /** The host that it is for; none for the clients'. */
   host?: string
+  /** The consumer that it is for (consumers.ts). */
+  consumer?: string
   sans: string[]
   usages: Usage[]
 }
@@ -70,7 +73,8 @@ export const authoritySubject = (cluster: Cluster): Subject => ({
 })
 
 /**
- * Every leaf of the cluster: a server and a peer certificate for each host, and one for clients.
+ * Every leaf of the cluster: a server and a peer certificate for each host, one for each consumer that was given one,
+ * and at the end the one that our own verbs show.
  * Servers are clients, too: etcd's gateway dials itself with the server certificate (etcd-io/etcd#9785).
  * The extra SANs stand in peer certificates as well: etcd wants a peer's own IP there when there is any IP,
  * and a host with several addresses may not dial from the one we know. Local hosts on IPv6 are such ones: who dials one
@@ -93,8 +97,18 @@ export function leaves(cluster: Cluster): Leaf[] {
       { ...filesOf(cluster, `${host.name}/${host.name}`), commonName: commonNames.peer, ...shared },
     ]
   }
-  const client = { organization, commonName: commonNames.client, sans: [], usages: ['clientAuth'] as Usage[] }
-  return [...ownHosts(cluster).flatMap(ofHost), { ...filesOf(cluster, 'etcd-client'), ...client }]
+  const client = { organization, sans: [], usages: ['clientAuth'] as Usage[] }
+  const ofConsumer = ({ name }: Consumer): Leaf => ({
+    ...filesOf(cluster, `clients/${name}`),
+    ...client,
+    consumer: name,
+    commonName: name,
+  })
+  return [
+    ...ownHosts(cluster).flatMap(ofHost),
+    ...consumersOf(cluster).map(ofConsumer),
+    { ...filesOf(cluster, 'etcd-client'), ...client, commonName: commonNames.client },
+  ]
 }
 
 function filesOf({ paths }: Cluster, name: string): Files & { title: string } {

@@ -25,6 +25,7 @@ export interface PlaybookOptions {
     | 'stage-snapshot'
     | 'take-snapshot'
     | 'fetch-certificates'
+    | 'hand-over'
     | 'adopt'
   /** The cluster's hosts that it runs on; default all of them. A person's own inventory may name others. */
   limit?: string[]

@@ -1,9 +1,12 @@
 // auth: etcd's own authentication, on and off. Users are known by their certificates' common names, without passwords.
+
+import { kinds } from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { commonNames } from '../etcd/certificates.ts'
+import { type Consumer, consumersOf } from '../etcd/consumers.ts'
 import { call, etcdctl } from '../etcd/etcdctl.ts'
 import { lastWords } from '../etcd/etcdctl-output.ts'
 import { openGateway } from '../etcd/gateway.ts'
@@ -42,6 +45,10 @@ export async function auth(cluster: Cluster, turn: 'on' | 'off', plan: boolean):
 
 const onSteps = (cluster: Cluster): Step[] => [
   ...users.map((name) => ({ title: `Have a user ${name} with the role root`, task: () => makeRoot(cluster, name) })),
+  ...consumersOf(cluster).map((consumer) => ({
+    title: `Have a user ${consumer.name} with what it needs`,
+    task: () => makeUserOf(cluster, consumer),
+  })),
   {
     title: "Turn etcd's authentication on",
     task: () => turnTo(cluster, 'enable'),
@@ -56,11 +63,41 @@ const onSteps = (cluster: Cluster): Step[] => [
 export const haveOwnUser = (cluster: Cluster): Step => ({
   title: `Have a user ${commonNames.client} with the role root where etcd's authentication is on`,
   task: async () => {
-    const status = call<{ enabled?: boolean }>(cluster, ['auth', 'status'], {}).catch(() => undefined)
-    if ((await status)?.enabled) await makeRoot(cluster, commonNames.client)
+    if (await isOn(cluster)) await makeRoot(cluster, commonNames.client)
   },
   would: [],
 })
+
+const isOn = async (cluster: Cluster): Promise<boolean> => {
+  const status = await call<{ enabled?: boolean }>(cluster, ['auth', 'status'], {}).catch(() => undefined)
+  return status?.enabled === true
+}
+
+/** For a consumer of a cluster whose authentication is on; nothing where it is off. */
+export async function userSteps(cluster: Cluster, consumer: Consumer): Promise<Step[]> {
+  const title = `Have a user ${consumer.name} with what it needs`
+  return (await isOn(cluster)) ? [{ title, task: () => makeUserOf(cluster, consumer) }] : []
+}
+
+/** Its role has the name of the user: whoever may do more gets it by hand, and keeps it. */
+async function makeUserOf(cluster: Cluster, { name, kind }: Consumer): Promise<void> {
+  const { prefixes, nameless } = kinds[kind] ?? {}
+  if (nameless)
+    run().warn(
+      `${name} speaks to etcd's JSON gateway, which passes no certificate's name on: with authentication on it is ` +
+        'refused, unless it has a user with a password in its own configuration.',
+    )
+  if (!prefixes) return run().warn(`${name} has no role yet: grant user ${name} what it may read and write.`)
+  await makeRole(cluster, name, prefixes)
+  await makeUser(cluster, name, name)
+}
+
+async function makeRole(cluster: Cluster, role: string, prefixes: string[]): Promise<void> {
+  const { roles = [] } = await call<Roles>(cluster, ['role', 'list'], {})
+  if (!roles.includes(role)) await call(cluster, ['role', 'add', role], {})
+  for (const prefix of prefixes)
+    await call(cluster, ['role', 'grant-permission', role, 'readwrite', prefix, '--prefix=true'], {})
+}
 
 const offSteps = (cluster: Cluster): Step[] => [
   {
@@ -75,17 +112,20 @@ async function turnTo(cluster: Cluster, word: 'enable' | 'disable'): Promise<voi
   if (result.exitCode !== 0) throw new OperationError(`etcdctl auth ${word} failed.`, { output: lastWords(result) })
 }
 
-/** Neither is made twice: an earlier run, or a person, may have made them. */
 async function makeRoot(cluster: Cluster, name: string): Promise<void> {
-  const { roles = [] } = await call<Roles>(cluster, ['role', 'list'], {})
-  if (!roles.includes('root')) await call(cluster, ['role', 'add', 'root'], {})
+  await makeRole(cluster, 'root', [])
+  await makeUser(cluster, name, 'root')
+}
+
+/** Nothing is made twice: an earlier run, or a person, may have made it. */
+async function makeUser(cluster: Cluster, name: string, role: string): Promise<void> {
   const known = await call<Users>(cluster, ['user', 'list'], {})
   if (!known.users?.includes(name)) {
     await call(cluster, ['user', 'add', name, '--no-password'], {})
     run().changes.push(`made user ${name}`)
   }
   const { roles: granted = [] } = await call<Roles>(cluster, ['user', 'get', name], {})
-  if (!granted.includes('root')) await call(cluster, ['user', 'grant-role', name, 'root'], {})
+  if (!granted.includes(role)) await call(cluster, ['user', 'grant-role', name, role], {})
 }
 
 /** Through the JSON gateway, which passes no client's name on. */

@@ -1,16 +1,27 @@
 // What a cluster's own clients must do around an operation: the same words in its plan, its question and its last line.
 import { join } from 'node:path'
+import { type Change, duties } from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 
+/** What the consumers that `connect` knows must do once this changes: '' or a clause that follows another one. */
+export function ofConnected(cluster: Cluster, change: Change): string {
+  const all = duties(cluster, [change])
+  return all.length > 0 ? `; of those connected, ${all.join('; ')}` : ''
+}
+
 /** restore and recover: a client that keeps a copy of what it read goes on with data that the cluster no longer has. */
 export const aroundRestore = {
-  before: 'Stop every client that keeps a copy of what it read (kube-apiserver does) before this; start it afterwards.',
+  before: (cluster: Cluster): string =>
+    'Stop every client that keeps a copy of what it read (kube-apiserver does) before this; start it ' +
+    `afterwards${ofConnected(cluster, 'data')}.`,
   after:
     'Now start the clients that you stopped (each kube-apiserver), and restart what works through them: ' +
     'kube-controller-manager, kube-scheduler, kubelets. A client that went on all the while must be restarted.',
   plan: {
-    first: 'you: stop every client that keeps a copy of what it read, such as each kube-apiserver',
+    first: (cluster: Cluster): string =>
+      'you: stop every client that keeps a copy of what it read, such as each ' +
+      `kube-apiserver${ofConnected(cluster, 'data')}`,
     last: 'you: start these clients; then restart kube-controller-manager, kube-scheduler and the kubelets',
   },
 }
@@ -27,18 +38,21 @@ export const aroundRotateCa = {
   /** Before certificates are issued by the other authority. */
   trust: (cluster: Cluster): string =>
     `give every client ${fileOf(cluster, 'ca.crt')}, which has both authorities, and restart those that read it only ` +
-    'at their start (each kube-apiserver does): with the next step they would lose the cluster',
+    `at their start (each kube-apiserver does): with the next step they would lose the cluster` +
+    ofConnected(cluster, 'authority'),
   /** Before the authority that is left is trusted no longer. */
   identify: (cluster: Cluster): string =>
     `give every client ${fileOf(cluster, 'etcd-client.crt')} and its key, or a certificate that the same authority ` +
-    'signed (kube-apiserver reads its own again by itself): with the next step the old ones are refused',
+    'signed (kube-apiserver reads its own again by itself): with the next step the old ones are refused' +
+    ofConnected(cluster, 'certificate'),
   /** Once it is over. */
   over: (cluster: Cluster): string =>
     `give every client ${fileOf(cluster, 'ca.crt')}, and restart those that read it only at their start (each ` +
     'kube-apiserver)',
   needs: (cluster: Cluster): string =>
     `Clients need ${fileOf(cluster, 'ca.crt')} before certificates are issued by the other authority, and those that ` +
-    'read it only at their start (each kube-apiserver) a restart then, or they lose the cluster.',
+    'read it only at their start (each kube-apiserver) a restart then, or they lose the ' +
+    `cluster${ofConnected(cluster, 'authority')}.`,
   question: (cluster: Cluster, verb: string): string =>
     `${aroundRotateCa.needs(cluster)} To pause for that between the steps: ${command(cluster, `${verb} --step`)}.`,
 }

@@ -38,7 +38,8 @@ export const fetchTasks = (cluster: Cluster): Task[] => [
  */
 export async function fetchCertificates(cluster: Cluster): Promise<string[]> {
   const { certificate: ca } = authorityFiles(cluster)
-  const wanted = [[ca], ...leaves(cluster).map(({ certificate, key }) => [certificate, key])].filter(isLost)
+  const onHosts = leaves(cluster).filter(({ consumer }) => consumer === undefined)
+  const wanted = [[ca], ...onHosts.map(({ certificate, key }) => [certificate, key])].filter(isLost)
   if (wanted.length === 0) return []
   const folder = join(cluster.paths.state, 'fetched')
   try {

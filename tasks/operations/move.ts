@@ -14,6 +14,7 @@ import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import { inOrderOfRisk } from '../plans/in-turn.ts'
 import * as vms from '../vms/index.ts'
+import { ofConnected } from './clients.ts'
 import { type GuardOptions, lookFirst, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
@@ -36,7 +37,7 @@ export async function move(cluster: Cluster, plan: boolean): Promise<void> {
   if (!plan) await restartStranded(cluster, begun)
   const seen = await lookFirst(cluster)
   refuseUnhealthy(cluster, seen, whileMoving(begun))
-  const clients = `clients need the new endpoints as well: ${command(cluster, 'env')}`
+  const clients = `clients need the new endpoints as well: ${command(cluster, 'env')}${ofConnected(cluster, 'endpoints')}`
   const question = `Move ${listed(names)} to the addresses that are listed now? Each restarts once; ${clients}.`
   if (!plan && begun.length === 0 && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const steps: Step[] = [

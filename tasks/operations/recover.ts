@@ -125,7 +125,7 @@ async function agree(
   if (!run().json) print(`\n${table([['HOST', 'DATA UP TO RAFT INDEX', 'ETCD'], ...there.map(row)])}\n\n`)
   const risk = raises ? [] : [cannotRaise]
   const question = [`Form a new cluster from the data of ${survivor.host.name}?`, loss(there, survivor), moved, ...risk]
-  if (!(await confirm([...question, aroundRestore.before].filter(Boolean).join(' '))))
+  if (!(await confirm([...question, aroundRestore.before(cluster)].filter(Boolean).join(' '))))
     throw new OperationError('Nothing was changed.')
   return survivor
 }
@@ -179,7 +179,7 @@ async function planned(copy: Cluster, from: string | undefined): Promise<string[
   const moved = survivor && (await endMove(copy, survivor.host))
   const { raises } = await restoreTool(copy)
   return [
-    aroundRestore.plan.first,
+    aroundRestore.plan.first(copy),
     ...(moved ? [`beware: ${moved}`] : []),
     ...(raises ? [] : [`beware: ${cannotRaise}`]),
     ...would,

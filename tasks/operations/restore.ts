@@ -204,7 +204,8 @@ async function agree(cluster: Cluster, found: Found, agreed: Agreed = { old: [],
   if (old.every((name) => agreed.old.includes(name)) && risks.length <= agreed.risks.length) return agreed
   const what = old.length > 0 ? `Replace the data of ${cluster.name} on ${old.join(', ')}?` : `Restore ${cluster.name}?`
   const words = [what, `${described(cluster, source)}.`, ...(old.length > 0 ? [loss(source, past)] : []), ...risks]
-  if (!(await confirm([...words, aroundRestore.before].join(' ')))) throw new OperationError('Nothing was changed.')
+  if (!(await confirm([...words, aroundRestore.before(cluster)].join(' '))))
+    throw new OperationError('Nothing was changed.')
   return { old, risks }
 }
 
@@ -264,7 +265,7 @@ async function planned(cluster: Cluster, source: Source, above: number | undefin
   return withCopies(cluster, async (copy) => {
     const { would, past, begun, token } = await foresee(copy, source, above)
     return [
-      aroundRestore.plan.first,
+      aroundRestore.plan.first(cluster),
       ...risksOf(past).map((risk) => `beware: ${risk}`),
       ...would,
       lower(proofTitle),

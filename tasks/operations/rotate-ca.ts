@@ -1,5 +1,6 @@
 // rotate-ca: another certificate authority while the cluster goes on serving; or back, as long as the old one is
 // trusted.
+import * as consumers from '../consumers/index.ts'
 import { withCopies } from '../copies.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
@@ -146,6 +147,7 @@ function changeTasks(cluster: Cluster, step: ChangeStep): Task[] {
       skip: () => step.unproven?.() ?? false,
       task: () => prove(cluster, () => step.missing(cluster)),
     },
+    ...consumers.tasks(cluster),
   ]
 }
 

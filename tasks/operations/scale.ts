@@ -1,5 +1,6 @@
 // scale: more members or fewer, one at a time. Each that comes is a learner first; the last in the record goes first.
 import { rmSync } from 'node:fs'
+import { duties } from '../consumers/index.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
@@ -14,7 +15,7 @@ import { movesTo, scaleRules } from '../plans/scale.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { lookFirst, ofScale, refuseUnhealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { doSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
+import { doSteps, planOfSteps, proveItWorks, type Step, told } from './steps.ts'
 
 /**
  * Makes the cluster's members those it is to have, whatever an earlier run left half-done; `planOnly` says how.
@@ -41,6 +42,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
     proveItWorks(cluster),
     { title: 'Forget what was begun', task: () => rmSync(cluster.paths.scaling, { force: true }), would: [] },
+    ...(moving.length > 0 ? duties(cluster, ['endpoints']).map((duty) => told(`you: ${duty}`)) : []),
   ]
   if (planOnly) return sayPlan(cluster, 'scale', [...lines, ...(await planOfSteps(tail))])
   const exchanged = Math.min(fresh.length, leaving.length)

@@ -1,4 +1,6 @@
 // A verb's steps, each said once: --plan tells them, and a run does them.
+
+import * as consumers from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
@@ -45,9 +47,12 @@ export const hostSteps = (cluster: Cluster): Step[] => [
   },
 ]
 
-/** The last step of most verbs. */
+/** The last step of most verbs. Whoever uses the cluster gets what has changed for it. */
 export const proveItWorks = (cluster: Cluster): Step => ({
-  ...inOrder('verify: prove that the cluster works', () => verify.tasks(cluster, verify.patiently)),
+  ...inOrder('verify: prove that the cluster works', () => [
+    ...verify.tasks(cluster, verify.patiently),
+    ...consumers.tasks(cluster),
+  ]),
   would: ['verify'],
 })
 

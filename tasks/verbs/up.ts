@@ -1,4 +1,6 @@
+import * as consumers from '../consumers/index.ts'
 import { planFlag } from '../core/flags.ts'
+import { runPipeline } from '../core/pipeline.ts'
 import { clock } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { noteRevision } from '../operations/revision.ts'
@@ -25,6 +27,7 @@ export const verb: Verb = {
     const selected = selectPhases(flags.from as string | undefined, flags.skip as string | undefined)
     if (flags.plan) return printPlan(cluster, selected)
     await runPhases(cluster, selected)
+    await runPipeline(consumers.tasks(cluster))
     const verified = selected.some((phase) => phase.name === 'verify')
     if (verified) await noteRevision(cluster)
     printSummary(cluster, clock() - started, verified)

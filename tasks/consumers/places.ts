@@ -1,0 +1,174 @@
+// A consumer's files in one of its places: what belongs there, how it is brought, and how it is taken away.
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { makeFolder, type NewFile, readFileIfThere, removeIfEmpty, writeFilesAtomic } from '../core/files.ts'
+import { isRoot } from '../core/programs.ts'
+import { ask } from '../core/shell.ts'
+import type { Consumer, Place } from '../etcd/consumers.ts'
+import { runPlaybook } from '../etcd/playbook.ts'
+import { kinds, type View } from './kinds.ts'
+
+/** Where a consumer's own certificate and key are, below certs/<cluster>/. */
+export const pairOf = ({ paths }: Cluster, name: string): { certificate: string; key: string } => ({
+  certificate: join(paths.certs, 'clients', `${name}.crt`),
+  key: join(paths.certs, 'clients', `${name}.key`),
+})
+
+/** What its configuration is made of; without a place it opens what lies here. */
+export function viewOf(cluster: Cluster, name: string, place?: Place): View {
+  const endpoints = cluster.hosts.map(({ clientURL }) => clientURL)
+  const paths = place
+    ? {
+        ca: join(place.folder, 'ca.crt'),
+        certificate: join(place.folder, 'client.crt'),
+        key: join(place.folder, 'client.key'),
+      }
+    : { ca: join(cluster.paths.certs, 'ca.crt'), ...pairOf(cluster, name) }
+  return { cluster: cluster.name, endpoints, ...paths }
+}
+
+/** Its configuration, by file name. */
+export const configuration = (cluster: Cluster, { name, kind }: Consumer, place?: Place): Record<string, string> =>
+  kinds[kind]?.files(viewOf(cluster, name, place)) ?? {}
+
+/** All that belongs into a place; paths are names in its folder. The key comes first, as in phase pki. */
+function filesFor(cluster: Cluster, consumer: Consumer, place: Place): NewFile[] {
+  const { certificate, key } = pairOf(cluster, consumer.name)
+  const content = (path: string): string => readFileIfThere(path) ?? ''
+  return [
+    { path: 'client.key', content: content(key), mode: Number.parseInt(place.mode ?? '600', 8) },
+    { path: 'client.crt', content: content(certificate), mode: 0o644 },
+    { path: 'ca.crt', content: content(join(cluster.paths.certs, 'ca.crt')), mode: 0o644 },
+    ...Object.entries(configuration(cluster, consumer, place)).map(([path, text]) => ({
+      path,
+      content: text,
+      mode: 0o644,
+    })),
+  ]
+}
+
+/**
+ * Brings what belongs there. `first`: nothing was brought there before, so that what lies there is somebody else's.
+ * @returns whether anything was changed
+ * @throws OperationError where that would write over somebody else's files, or cannot be done
+ */
+export async function bring(cluster: Cluster, consumer: Consumer, place: Place, first: boolean): Promise<boolean> {
+  const files = filesFor(cluster, consumer, place)
+  return place.host ? bringTo(cluster, place, place.host, files, first) : bringHere(place, files)
+}
+
+/**
+ * For a new place here, before anything is made. What is on a host, the play looks at.
+ * @throws UsageError where somebody else's files are there, or its owner is nobody
+ */
+export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: Place): Promise<void> {
+  if (place.host) return
+  if (place.owner) await idsOf(place.owner)
+  const files = filesFor(cluster, consumer, place).map((file) => ({ ...file, path: join(place.folder, file.path) }))
+  const foreign = files.find(({ path, content }) => existsSync(path) && readFileIfThere(path) !== content)
+  if (foreign)
+    throw new UsageError(`${foreign.path} is there already. Nothing was changed.`, {
+      hint: 'Name another folder, or move that file aside.',
+    })
+}
+
+async function bringHere({ folder, owner }: Place, files: NewFile[]): Promise<boolean> {
+  const ids = owner === undefined ? undefined : await idsOf(owner)
+  if (!existsSync(folder)) {
+    mkdirSync(folder, { recursive: true })
+    chmodSync(folder, 0o755)
+    if (ids) chownSync(folder, ids.uid, ids.gid)
+  }
+  const there = files.map((file) => ({ ...file, path: join(folder, file.path), owner: ids }))
+  const due = there.filter((file) => !isAsWanted(file, ids))
+  await writeFilesAtomic(due)
+  return due.length > 0
+}
+
+type Ids = NonNullable<NewFile['owner']>
+
+function isAsWanted({ path, content, mode }: NewFile, ids: Ids | undefined): boolean {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (!found || (found.mode & 0o777) !== mode || readFileIfThere(path) !== content) return false
+  return !ids || (found.uid === ids.uid && found.gid === ids.gid)
+}
+
+/** Of USER or USER:GROUP; without a group the user's own. @throws UsageError where there is none, or not for us */
+async function idsOf(owner: string): Promise<Ids> {
+  const [user = '', group] = owner.split(':')
+  const [uid, gid] = await Promise.all([
+    ask('id', ['-u', '--', user]),
+    group === undefined ? ask('id', ['-g', '--', user]) : ask('getent', ['group', group]),
+  ])
+  const found = {
+    uid: Number.parseInt(uid.stdout, 10),
+    gid: Number.parseInt(group === undefined ? gid.stdout : (gid.stdout.split(':')[2] ?? ''), 10),
+  }
+  if (Number.isNaN(found.uid)) throw new UsageError(`There is no user ${user} on this machine.`)
+  if (Number.isNaN(found.gid)) throw new UsageError(`There is no group ${group} on this machine.`)
+  if (!isRoot() && found.uid !== process.getuid?.())
+    throw new UsageError(`Only root may give files to ${user}.`, { hint: 'Run this as root, or without --owner.' })
+  return found
+}
+
+async function bringTo(
+  cluster: Cluster,
+  place: Place,
+  host: string,
+  files: NewFile[],
+  first: boolean,
+): Promise<boolean> {
+  const staged = join(cluster.paths.state, 'hand-over')
+  rmSync(staged, { recursive: true, force: true }) // what a killed run left
+  makeFolder(staged)
+  try {
+    await writeFilesAtomic(files.map((file) => ({ ...file, path: join(staged, file.path), mode: 0o600 })))
+    return await play(cluster, place, host, {
+      etcd_hand_over_source: staged,
+      etcd_hand_over_first: first,
+      etcd_hand_over_files: files.map(({ path, mode }) => ({ name: path, mode: `0${mode.toString(8)}` })),
+    })
+  } finally {
+    rmSync(staged, { recursive: true, force: true })
+  }
+}
+
+async function play(cluster: Cluster, place: Place, host: string, variables: object): Promise<boolean> {
+  const [owner, group] = place.owner?.split(':') ?? []
+  const changed = await runPlaybook(cluster, {
+    playbook: 'hand-over',
+    limit: [host],
+    variables: {
+      etcd_hand_over_folder: place.folder,
+      ...(owner && { etcd_hand_over_owner: owner }),
+      ...(group && { etcd_hand_over_group: group }),
+      ...variables,
+    },
+  })
+  return Object.values(changed).some((count) => count > 0)
+}
+
+/** Takes away what was brought there; the folder goes if nothing else is in it. */
+export async function takeAway(cluster: Cluster, consumer: Consumer, place: Place): Promise<void> {
+  const names = filesFor(cluster, consumer, place).map(({ path }) => path)
+  if (!place.host) {
+    for (const name of names) rmSync(join(place.folder, name), { force: true })
+    return removeIfEmpty(place.folder)
+  }
+  if (!cluster.hosts.some(({ name }) => name === place.host)) return
+  const files = names.map((name) => ({ name }))
+  await play(cluster, place, place.host, { etcd_hand_over_gone: true, etcd_hand_over_files: files })
+}
+
+/** As a person knows it: a folder, or HOST:FOLDER. */
+export const placeName = ({ host, folder }: Place): string => (host ? `${host}:${folder}` : folder)
+
+/** What stops a place, in one sentence with what helps. */
+export const notBrought = ({ name }: Consumer, place: Place, error: Error): OperationError =>
+  new OperationError(`The files of ${name} in ${placeName(place)} could not be brought up to date.`, {
+    output: error.message,
+    hint: `Mend that, then run the same command again; if ${name} needs them there no longer`,
+    verb: `connect --remove ${name}`,
+  })
