@@ -10,7 +10,7 @@ const postgres = '/usr/lib/postgresql'
 export const noPatroni = (): string | undefined =>
   existsSync('/usr/bin/patroni') && existsSync(postgres) && process.getuid?.() === 0
     ? undefined
-    : 'needs root, patroni and postgresql'
+    : 'needs root, and the packages patroni, python3-idna and postgresql'
 
 /** What a node of Patroni says of itself. */
 interface Node {
