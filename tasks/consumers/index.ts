@@ -10,7 +10,7 @@ import { type Consumer, consumerFile, consumersOf, type Place, type Told } from 
 import { type Change, duty } from './kinds.ts'
 import { bring, notBrought, pairOf, placeName } from './places.ts'
 
-export { type Change, duty, kinds } from './kinds.ts'
+export { type Change, kinds } from './kinds.ts'
 export { bring, configuration, pairOf, placeName, refuseUnfit, takeAway } from './places.ts'
 
 /** Keeps what is known of a consumer. */

@@ -54,8 +54,8 @@ const kubernetes: Kind = {
   },
   prefixes: ['/registry/', 'compact_rev_key'],
   notes: [
-    'kube-apiserver compacts the history itself (--etcd-compaction-interval, 5 minutes): leave etcd.environment without ' +
-      'ETCD_AUTO_COMPACTION_*.',
+    'kube-apiserver compacts the history itself (--etcd-compaction-interval, 5 minutes): leave ' +
+      'etcd.environment without ETCD_AUTO_COMPACTION_*.',
     "etcd's quota is 2 GiB; for Kubernetes set ETCD_QUOTA_BACKEND_BYTES: 8589934592 (8 GiB) in etcd.environment.",
   ],
 }

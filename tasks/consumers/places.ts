@@ -17,7 +17,7 @@ export const pairOf = ({ paths }: Cluster, name: string): { certificate: string;
 })
 
 /** What its configuration is made of; without a place it opens what lies here. */
-export function viewOf(cluster: Cluster, name: string, place?: Place): View {
+function viewOf(cluster: Cluster, name: string, place?: Place): View {
   const endpoints = cluster.hosts.map(({ clientURL }) => clientURL)
   const paths = place
     ? {

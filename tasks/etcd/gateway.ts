@@ -12,9 +12,9 @@ import { overTheWay } from './round-trip.ts'
 export interface Gateway {
   endpoints: string[]
   /** Writes a key; the revision that this made. */
-  put: (endpoint: string, key: string, value: string) => Promise<number>
+  put: (endpoint: string, key: string, value: string, timeoutMs?: number) => Promise<number>
   /** Reads a key linearizably: whether it is there, and the revision at which that was so. */
-  read: (endpoint: string, key: string) => Promise<{ found: boolean; revision: number }>
+  read: (endpoint: string, key: string, timeoutMs?: number) => Promise<{ found: boolean; revision: number }>
   /** Every key below a prefix. */
   keysBelow: (endpoint: string, prefix: string) => Promise<Set<string>>
   deleteBelow: (endpoint: string, prefix: string) => Promise<unknown>
@@ -48,10 +48,10 @@ export function openGateway(cluster: Cluster, sockets: number): OpenGateway {
   const below = (prefix: string): object => ({ key: base64(prefix), range_end: base64(endOf(prefix)) })
   return {
     endpoints: cluster.hosts.map((host) => routed(host.clientURL)),
-    put: async (endpoint, key, value) =>
-      revisionOf(await kv(endpoint, 'put', { key: base64(key), value: base64(value) })),
-    read: async (endpoint, key) => {
-      const answer = await kv(endpoint, 'range', { key: base64(key), keys_only: true })
+    put: async (endpoint, key, value, timeoutMs) =>
+      revisionOf(await kv(endpoint, 'put', { key: base64(key), value: base64(value) }, timeoutMs)),
+    read: async (endpoint, key, timeoutMs) => {
+      const answer = await kv(endpoint, 'range', { key: base64(key), keys_only: true }, timeoutMs)
       return { found: (answer.kvs ?? []).length > 0, revision: revisionOf(answer) }
     },
     keysBelow: async (endpoint, prefix) => {

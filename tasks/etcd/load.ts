@@ -24,8 +24,9 @@ export interface LoadOptions {
 
 type Answer = Partial<Pick<Operation, 'revision' | 'found' | 'why'>>
 
-/** Milliseconds to look for a healthy member before a failed operation is tried once more. */
+/** Milliseconds to look for a healthy member before a failed operation is tried again, and for that one to answer. */
 const healthyWithinMs = 20_000
+const onceMoreMs = 10_000
 
 /** Starts writing and reading through every endpoint over mutual TLS. */
 export function startLoad(
@@ -48,8 +49,8 @@ export function startLoad(
     for (let count = 0; goesOn(); count++) {
       const key = `${prefix}${index}-${count}`
       const start = clock()
-      const answer = await onceMore(gateway, turn, async (endpoint) => ({
-        revision: await gateway.put(endpoint, key, String(start)),
+      const answer = await onceMore(gateway, turn, async (endpoint, timeoutMs) => ({
+        revision: await gateway.put(endpoint, key, String(start), timeoutMs),
       }))
       note('write', key, start, answer)
       if (answer.why === undefined) latest = key
@@ -63,7 +64,7 @@ export function startLoad(
       if (!key) continue
       const start = clock()
       turn.at++ // another member each time: one that lags must not be seen
-      const answer = await onceMore(gateway, turn, (endpoint) => gateway.read(endpoint, key))
+      const answer = await onceMore(gateway, turn, (endpoint, timeoutMs) => gateway.read(endpoint, key, timeoutMs))
       note('read', key, start, answer)
     }
   }
@@ -89,7 +90,7 @@ export function startLoad(
 async function onceMore(
   gateway: Gateway,
   turn: { at: number },
-  ask: (from: string) => Promise<Answer>,
+  ask: (from: string, timeoutMs?: number) => Promise<Answer>,
 ): Promise<Answer> {
   const endpoint = (): string => gateway.endpoints[turn.at % gateway.endpoints.length] ?? ''
   const failed = (error: unknown): string => `${endpoint()}: ${(error as Error).message}`
@@ -102,7 +103,7 @@ async function onceMore(
       turn.at++
       await pause(20)
     } while (!(await gateway.isHealthy(endpoint()).catch(() => false)) && clock() < deadline)
-    return ask(endpoint()).catch((again) => ({ why: `${first}; then ${failed(again)}` }))
+    return ask(endpoint(), onceMoreMs).catch((again) => ({ why: `${first}; then ${failed(again)}` }))
   }
 }
 

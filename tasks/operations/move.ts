@@ -37,7 +37,8 @@ export async function move(cluster: Cluster, plan: boolean): Promise<void> {
   if (!plan) await restartStranded(cluster, begun)
   const seen = await lookFirst(cluster)
   refuseUnhealthy(cluster, seen, whileMoving(begun))
-  const clients = `clients need the new endpoints as well: ${command(cluster, 'env')}${ofConnected(cluster, 'endpoints')}`
+  const theirs = ofConnected(cluster, 'endpoints')
+  const clients = `clients need the new endpoints as well: ${command(cluster, 'env')}${theirs}`
   const question = `Move ${listed(names)} to the addresses that are listed now? Each restarts once; ${clients}.`
   if (!plan && begun.length === 0 && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const steps: Step[] = [

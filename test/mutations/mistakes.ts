@@ -489,4 +489,16 @@ export const mistakes: Mistake[] = [
     wrong: '...(etcd.unit ? []',
     tests: ['unit/etcd/foreign'],
   },
+  {
+    file: 'tasks/consumers/index.ts',
+    line: '    ...(same(told?.authorities, now.authorities) ? [] :',
+    wrong: '    ...(told ? [] :',
+    tests: ['unit/consumers'],
+  },
+  {
+    file: 'tasks/consumers/kinds.ts',
+    line: '  const needs = changes.flatMap(',
+    wrong: '  const needs = changes.slice(1).flatMap(',
+    tests: ['unit/consumers'],
+  },
 ]

@@ -1,4 +1,4 @@
-// Patroni with PostgreSQL, both from Debian's packages, as one who was connected to a cluster: a server and who watches it.
+// Patroni with PostgreSQL, both from Debian's packages, connected to a cluster.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
