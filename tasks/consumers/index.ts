@@ -43,12 +43,9 @@ export function tasks(cluster: Cluster): Task[] {
   const consumers = consumersOf(cluster)
   if (consumers.length === 0) return []
   return [
-    titled(`Bring ${counted(consumers.length, 'consumer')} up to date`, async (report) => {
+    titled(`Bring ${counted(consumers.length, 'consumer')} up to date`, async () => {
       const brought: string[] = []
-      for (const consumer of consumers) {
-        report(consumer.name)
-        if (await bringUpToDate(cluster, consumer)) brought.push(consumer.name)
-      }
+      for (const consumer of consumers) if (await bringUpToDate(cluster, consumer)) brought.push(consumer.name)
       run().changes.push(...brought.map((name) => `brought ${name} its files`))
       const what = brought.length > 0 ? `brought ${brought.join(', ')} new files` : 'nothing to do'
       return `Bring ${counted(consumers.length, 'consumer')} up to date: ${what}`

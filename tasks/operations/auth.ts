@@ -79,6 +79,20 @@ export async function userSteps(cluster: Cluster, consumer: Consumer): Promise<S
   return (await isOn(cluster)) ? [{ title, task: () => makeUserOf(cluster, consumer) }] : []
 }
 
+/** The same taken away: whoever kept a copy of its certificate may do nothing from then on. */
+export async function dropUserSteps(cluster: Cluster, name: string): Promise<Step[]> {
+  if (!(await isOn(cluster))) return []
+  const drop = async (what: 'user' | 'role', all: string[] = []): Promise<void> => {
+    if (all.includes(name)) await call(cluster, [what, 'delete', name], {})
+  }
+  const title = `Delete the user ${name} and its role, so that its certificate may do nothing`
+  const task = async (): Promise<void> => {
+    await drop('user', (await call<Users>(cluster, ['user', 'list'], {})).users)
+    await drop('role', (await call<Roles>(cluster, ['role', 'list'], {})).roles)
+  }
+  return [{ title, task }]
+}
+
 /** Its role has the name of the user: whoever may do more gets it by hand, and keeps it. */
 async function makeUserOf(cluster: Cluster, { name, kind }: Consumer): Promise<void> {
   const { prefixes, nameless } = kinds[kind] ?? {}

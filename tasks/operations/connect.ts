@@ -13,7 +13,7 @@ import { type Consumer, consumerFile, consumersOf, type Place } from '../etcd/co
 import { identityAt, knock } from '../etcd/probe.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { renewLeaves } from '../pki/index.ts'
-import { userSteps } from './auth.ts'
+import { dropUserSteps, userSteps } from './auth.ts'
 import { requireHealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, look, type Step } from './steps.ts'
@@ -136,7 +136,9 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
   if (!plan && !(await confirm(`Delete the certificate and the key of ${name}${also}?`)))
     throw new OperationError('Nothing was changed.')
   const { certificate, key } = consumers.pairOf(cluster, name)
+  const users = await dropUserSteps(cluster, name)
   const steps: Step[] = [
+    ...users,
     ...consumer.places.map((place) => ({
       title: `Remove its files from ${consumers.placeName(place)}`,
       task: () => consumers.takeAway(cluster, consumer, place),
@@ -150,6 +152,7 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
   ]
   const until = existsSync(certificate) ? certificateAt(certificate)?.validTo : undefined
   if (!(await carryOutSteps(cluster, 'connect --remove', steps, plan))) return
-  const kept = until ? ` Whoever kept a copy of its certificate is let in until ${until}.` : ''
+  const copies = `Whoever kept a copy of its key is let in until ${until}, or the next ${command(cluster, 'rotate-ca')}.`
+  const kept = until && users.length === 0 ? ` ${copies}` : ''
   sayDone(cluster, 'connect', `${name} is connected to ${cluster.name} no longer.${kept}`, { removed: name, until })
 }

@@ -29,6 +29,7 @@ export async function isCutOff(cluster: Cluster): Promise<boolean> {
   const isLeft = hasExpired(oldAuthority(cluster)) || isLost(() => readOther(cluster))
   const begun = changeStage(cluster) === 'issuing' && isLeft
   if (!begun && !lacksKey(cluster)) return false
+  if (begun && lacksKey(cluster)) return true // neither of two authorities can issue what is due
   await reachMembers(cluster)
   const { length } = await voters(cluster)
   return begun ? length === 0 : length < cluster.hosts.length

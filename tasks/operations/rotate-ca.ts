@@ -11,13 +11,13 @@ import { inOrder, type Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { type ChangeStage, changeStage, readOther } from '../etcd/authority-change.ts'
-import { isEncrypted, readAuthority } from '../etcd/authority-key.ts'
+import { isEncrypted } from '../etcd/authority-key.ts'
 import { authorityKeys, hasExpired, oldAuthority } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import { refusal } from '../etcd/findings.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
-import { type ChangeStep, dueLeaves, issueAll, prove, trustBoth, trustOne } from './authority-steps.ts'
+import { type ChangeStep, issueAll, prove, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
@@ -170,9 +170,9 @@ function requireKeys(cluster: Cluster, stage: ChangeStage | undefined, goBack: b
   const issues = stage === 'issuing'
   if (goBack) {
     if (issues) readOther(cluster)
-    else if (dueLeaves(cluster).length > 0) readAuthority(cluster)
+    else pki.requireKey(cluster)
   } else if (stage === 'trusted') readOther(cluster)
-  else if (issues) readAuthority(cluster)
+  else if (issues) pki.requireKey(cluster)
   else if (stage !== 'leaving') requirePassphrase(cluster)
 }
 

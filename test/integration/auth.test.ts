@@ -1,7 +1,9 @@
 // etcd's own authentication: turned on with users bound to certificates, what works while it is on, and turned off.
+import { copyFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { keepsUsOut } from '../../tasks/etcd/etcdctl.ts'
+import { etcdctl, keepsUsOut } from '../../tasks/etcd/etcdctl.ts'
 import { etcdctlView } from '../support/disasters.ts'
 import { done, testHome } from '../support/verbs.ts'
 
@@ -31,6 +33,21 @@ test('on, again, and with it what a day brings', async () => {
   assert.is(report.missing, 0)
   await all('up', 'status', 'backup', 'replace master02') // all the others: test/long/auth
   assert.is(await keepsUsOut(etcdctlView(home)), false)
+})
+
+test('a consumer gets a user that may do what its kind needs, and no more, and loses it again', async () => {
+  await all('connect kubernetes')
+  const [view, certs] = [etcdctlView(home), join(home.path, 'certs/etcd-cluster-1')]
+  const copy = join(home.path, 'copy')
+  mkdirSync(copy)
+  copyFileSync(join(certs, 'ca.crt'), join(copy, 'ca.crt'))
+  for (const end of ['crt', 'key'])
+    copyFileSync(join(certs, `clients/kubernetes.${end}`), join(copy, `etcd-client.${end}`))
+  const does = async (...words: string[]): Promise<number | null> =>
+    (await etcdctl({ ...view, paths: { ...view.paths, certs: copy } }, words, {})).exitCode
+  assert.equal([await does('put', '/registry/a', '1'), await does('get', '/other')], [0, 1])
+  await all('connect --remove kubernetes')
+  assert.is(await does('get', '/registry/a'), 1)
 })
 
 test('off, again', async () => {

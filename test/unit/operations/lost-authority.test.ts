@@ -6,7 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../../tasks/core/cluster.ts'
 import { isCutOff } from '../../../tasks/operations/lost-authority.ts'
-import { ensureCertificates, leaveAtOnce, renewLeaves } from '../../../tasks/pki/index.ts'
+import { ensureCertificates, issueFromNext, leaveAtOnce, renewLeaves, trustNext } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
@@ -70,6 +70,18 @@ test('a run that was killed before the members knew the new authority is gone on
   assert.equal(await answers(cluster), [true, false, false])
   await renewLeaves(cluster, (_, due) => due)
   assert.equal(await answers(cluster), [true, false, false])
+})
+
+test('a change of which both keys are lost goes on as long as nothing is due; else no way of two is left', async () => {
+  const cluster = await ready()
+  await trustNext(cluster)
+  issueFromNext(cluster)
+  await renewLeaves(cluster, (_, due) => due)
+  lose(cluster, 'ca.key')
+  lose(cluster, 'next-ca.key')
+  assert.equal(await answers(cluster), [true, false, false])
+  lose(cluster, 'master02/server.crt')
+  assert.equal(await answers(cluster), [true, true, true])
 })
 
 test.run()
