@@ -4,14 +4,13 @@ import { join } from 'node:path'
 import { type Cluster, type Host, resolveCluster } from './core/cluster.ts'
 import { command } from './core/command.ts'
 import type { Settings } from './core/config.ts'
-import { projectFolder } from './core/environment.ts'
 import { OperationError, UsageError } from './core/errors.ts'
 import { runPipeline, type Task } from './core/pipeline.ts'
 import { clock, print, run, sleep } from './core/run.ts'
-import { type Result, work } from './core/shell.ts'
 import { chalk, duration, table } from './core/terminal.ts'
 import { type LoadReport, startLoad } from './etcd/load.ts'
 import { brokenPromises } from './load.ts'
+import { Scripts } from './scripts.ts'
 import type { Report } from './verify/index.ts'
 import { crashMember, memberPids } from './vms/index.ts'
 
@@ -60,9 +59,9 @@ interface Told {
 const lifeOf = (scripts: Scripts, told: Told): LifeStep[] => [
   ['up', () => scripts.passes('up', '--yes').then(() => 'a healthy cluster')],
   ...['doctor', 'pki', 'vms', 'etcd-role', 'verify'].map(
-    (phase): LifeStep => [`${phase} alone`, () => scripts.again(phase)],
+    (phase): LifeStep => [`${phase} alone`, () => again(scripts, phase)],
   ),
-  ['up again', () => scripts.again('up')],
+  ['up again', () => again(scripts, 'up')],
   ['kill a member while writing', () => killWhileWriting(scripts, told)],
   ['verify says so', () => verifySaysSo(scripts)],
   ['up heals it', () => scripts.passes('up', '--yes').then(() => 'a healthy cluster again')],
@@ -98,57 +97,15 @@ async function verifySaysSo(scripts: Scripts): Promise<string> {
 
 const victimIn = ({ hosts }: Cluster): Host => hosts.at(-1) as Host
 
-/** The scripts, as a person types them for this cluster. */
-class Scripts {
-  readonly #name: string
-  readonly #settings: Settings
-
-  constructor(name: string, settings: Settings) {
-    this.#name = name
-    this.#settings = settings
+/** @throws OperationError where a second run does anything */
+async function again(scripts: Scripts, script: string): Promise<string> {
+  const before = await fingerprint(await scripts.cluster())
+  const { changed = {} } = JSON.parse(await scripts.passes(script, '--json', '--yes')) as {
+    changed?: Record<string, number>
   }
-
-  cluster(): Promise<Cluster> {
-    return resolveCluster(this.#settings)
-  }
-
-  /** To its end, however it ends. */
-  end(script: string, ...flags: string[]): Promise<Result> {
-    return runVerb(script, this.#name, this.#settings, flags)
-  }
-
-  /** @returns what it printed @throws OperationError when it fails */
-  async passes(script: string, ...flags: string[]): Promise<string> {
-    const { stdout, stderr, exitCode } = await this.end(script, ...flags)
-    if (exitCode !== 0)
-      throw new OperationError(`${script} ended with exit code ${exitCode}.`, { output: `${stdout}${stderr}` })
-    return stdout
-  }
-
-  /** @throws OperationError where a second run does anything */
-  async again(script: string): Promise<string> {
-    const before = await fingerprint(await this.cluster())
-    const { changed = {} } = JSON.parse(await this.passes(script, '--json', '--yes')) as {
-      changed?: Record<string, number>
-    }
-    if (Object.values(changed).some((count) => count > 0) || (await fingerprint(await this.cluster())) !== before)
-      throw new OperationError(`${script}, run again, changed a host or a certificate, or restarted a member.`)
-    return 'nothing changed'
-  }
-}
-
-function runVerb(script: string, cluster: string, { configFile, asked }: Settings, flags: string[]): Promise<Result> {
-  const words = [
-    '--cluster',
-    cluster,
-    ...(configFile ? ['--config', configFile] : []),
-    ...(asked.masters ? ['--masters', String(asked.masters)] : []),
-    ...flags,
-  ]
-  const zx = ['--import', 'ha-etcd/loader', 'node_modules/zx/build/cli.js'] // as npx does, without its half second
-  return work(process.execPath, [...zx, join(projectFolder, 'scripts', `${script}.ts`), ...words], {
-    cwd: projectFolder,
-  })
+  if (Object.values(changed).some((count) => count > 0) || (await fingerprint(await scripts.cluster())) !== before)
+    throw new OperationError(`${script}, run again, changed a host or a certificate, or restarted a member.`)
+  return 'nothing changed'
 }
 
 /** What must stay as it is on a second run: every certificate's file, and every member's process. */

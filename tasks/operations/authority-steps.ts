@@ -110,7 +110,7 @@ export function trustOne(title: string, makes: ChangeStage, which: string): Chan
 }
 
 /** The leaves that the authority that issues has not signed, or that are due for another reason. */
-export function dueLeaves(cluster: Cluster): string[] {
+function dueLeaves(cluster: Cluster): string[] {
   const authority = authorityCertificate(cluster)
   return leaves(cluster).flatMap((leaf) =>
     authority && reasonToIssue(leaf, authority, cluster.pki) ? [leaf.title] : [],
