@@ -11,6 +11,13 @@ export type { LoadReport } from './history.ts'
 export interface Load {
   /** Ends the load, reads everything back, removes it and reports. */
   stop: () => Promise<LoadReport>
+  /** What it did, operation by operation; and, once it was stopped, the keys that were there at the end. */
+  history: () => History
+}
+
+export interface History {
+  operations: Operation[]
+  there: Set<string>
 }
 
 export interface LoadOptions {
@@ -37,6 +44,7 @@ export function startLoad(
   const prefix = `ha-etcd/load/${randomBytes(6).toString('hex')}/`
   const operations: Operation[] = []
   const started = clock()
+  let there = new Set<string>()
   let latest = ''
   let stopped = false
   const goesOn = (): boolean => !stopped && clock() - started < maxSeconds * 1000
@@ -78,11 +86,12 @@ export function startLoad(
       stopped = true
       await all
       const ended = clock()
-      const there = await firstAnswer(gateway.endpoints, (endpoint) => gateway.keysBelow(endpoint, prefix))
+      there = await firstAnswer(gateway.endpoints, (endpoint) => gateway.keysBelow(endpoint, prefix))
       await firstAnswer(gateway.endpoints, (endpoint) => gateway.deleteBelow(endpoint, prefix))
       gateway.close()
       return judgeHistory(operations, there, started, ended)
     },
+    history: () => ({ operations, there }),
   }
 }
 

@@ -1,0 +1,219 @@
+// The fire drill: a load at work, one fault after another, each healed by the verb that it is healed by in real life.
+import { rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { type Cluster, resolveCluster } from '../core/cluster.ts'
+import type { Settings } from '../core/config.ts'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { runPipeline, type Task } from '../core/pipeline.ts'
+import { isSignallable } from '../core/processes.ts'
+import { clock, inRun, print, Run, run, sleep, today } from '../core/run.ts'
+import { confirm } from '../core/script.ts'
+import { chalk, duration, listed, table } from '../core/terminal.ts'
+import { type Load, startLoad } from '../etcd/load.ts'
+import { Scripts } from '../scripts.ts'
+import { type Fault, faults, type Hands, notYet } from './faults.ts'
+import { type DrillReport, html } from './report.ts'
+import { broken, resultOf, slices, type Window } from './results.ts'
+
+export interface DrillOptions {
+  /** Names of faults; undefined: all that can be made here. */
+  only: string[] | undefined
+  /** The report's file; undefined: one of the cluster's name and the time, where the person stands. */
+  report: string | undefined
+  plan: boolean
+}
+
+/** How long a fault lasts before anybody does anything about it, and how long all is left alone after it, ms. */
+const lastsMs = 3000
+const calmMs = 1500
+/** A drill ends by itself after this time. */
+const maxSeconds = 900
+
+/** @throws OperationError where a promise did not hold, or what a fault broke could not be healed */
+export async function drill(settings: Settings, { only, report, plan }: DrillOptions): Promise<void> {
+  const cluster = await resolveCluster(settings)
+  const { chosen, left } = choose(cluster, only)
+  if (plan) return sayPlan(cluster, chosen, left)
+  const mark = new Mark(cluster)
+  const own = cluster.recorded && !mark.scratch
+  await mark.requireIdle()
+  const question = `Break ${cluster.name} on purpose, ${chosen.length} times, and heal it each time? It holds data.`
+  if (own && !(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const scripts = new Scripts(cluster.name, settings)
+  const drilled = await carryOut(scripts, chosen, mark, own)
+  const data: DrillReport = { ...drilled, leftOut: left, ended: clock() }
+  const path = resolve(
+    report ?? `drill-${cluster.name}-${today().toISOString().slice(0, 19).replaceAll(':', '-')}.html`,
+  )
+  writeFileSync(path, html(data))
+  say(data, path)
+  if (data.broken.length > 0)
+    throw new OperationError(`${cluster.name} did not hold: ${listed(data.broken)}.`, { hint: `See ${path}` })
+}
+
+/** @throws UsageError for a fault that there is none of, or that cannot be made here */
+function choose(cluster: Cluster, only: string[] | undefined): { chosen: Fault[]; left: [string, string][] } {
+  const unknown = only?.find((name) => !faults[name])
+  if (unknown) throw new UsageError(`There is no fault ${unknown}. Valid: ${Object.keys(faults).join(', ')}.`)
+  const wanted = Object.entries(faults).filter(([name]) => !only || only.includes(name))
+  const impossible = ({ localOnly }: Fault): boolean => localOnly === true && cluster.provider !== 'local'
+  const out = wanted.filter(([, fault]) => impossible(fault))
+  const why = 'drills make it on local hosts only'
+  return {
+    chosen: wanted.filter(([, fault]) => !impossible(fault)).map(([, fault]) => fault),
+    left: [...out.map(([, { name }]): [string, string] => [name, why]), ...(only ? [] : Object.entries(notYet))],
+  }
+}
+
+function sayPlan(cluster: Cluster, chosen: Fault[], left: [string, string][]): void {
+  const where = cluster.recorded ? cluster.name : `${cluster.name}, a cluster for the drill alone`
+  const lines = chosen.map(({ name, means }, index) => `${String(index + 1).padStart(2)}. ${name} (${means})`)
+  const out = left.map(([name, why]) => `    ${name}: ${why}`)
+  const text = [`What drill would do to ${where}; nothing was touched.`, '', ...lines, '', 'Left out:', ...out].join(
+    '\n',
+  )
+  const plan = chosen.map(({ name }) => name)
+  print(run().json ? `${JSON.stringify({ cluster: cluster.name, verb: 'drill', plan, leftOut: left })}\n` : `${text}\n`)
+}
+
+/** The note of a drill at work: whose cluster it is, and which processes it has frozen. */
+class Mark {
+  readonly #path: string
+  readonly #name: string
+
+  constructor(cluster: Cluster) {
+    this.#path = join(cluster.paths.state, 'drill.json')
+    this.#name = cluster.name
+  }
+
+  /** Whether an earlier drill made this cluster, and was killed before it could remove it. */
+  get scratch(): boolean {
+    return this.#read().scratch === true
+  }
+
+  #read(): { pid?: number; scratch?: boolean } {
+    return JSON.parse(readFileIfThere(this.#path) ?? '{}') as { pid?: number; scratch?: boolean }
+  }
+
+  async requireIdle(): Promise<void> {
+    const { pid } = this.#read()
+    if (pid !== undefined && isSignallable(pid))
+      throw new OperationError(`A drill is at work on ${this.#name} (pid ${pid}).`, { hint: 'Wait for it, or end it.' })
+  }
+
+  note(scratch: boolean): void {
+    writeFileAtomic(this.#path, JSON.stringify({ pid: process.pid, scratch }), 0o600)
+  }
+
+  forget(): void {
+    rmSync(this.#path, { force: true })
+  }
+}
+
+type Drilled = Omit<DrillReport, 'leftOut' | 'ended'>
+
+async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: boolean): Promise<Drilled> {
+  const windows: Window[] = []
+  let load: Load | undefined
+  let whole = true
+  const faulty = (fault: Fault): Task => ({
+    title: fault.name,
+    task: async (_, task) => {
+      whole = false
+      const window = await endure(fault, { cluster: await scripts.cluster(), scripts }, (what) => (task.output = what))
+      whole = true
+      windows.push(window)
+      task.title = `${fault.name}: ${window.did}; healed by ${window.healedBy} in ${duration(window.healed - window.struck)}`
+    },
+  })
+  const started = clock()
+  try {
+    await runPipeline([
+      { title: 'up', task: async () => void (await scripts.passes('up', '--yes')) },
+      {
+        title: 'Begin to write and read',
+        task: async () => {
+          mark.note(!own)
+          load = startLoad(await scripts.cluster(), { maxSeconds })
+          await sleep(calmMs)
+        },
+      },
+      ...chosen.map(faulty),
+    ])
+  } catch (error) {
+    await load?.stop().catch(() => undefined)
+    if (!whole) await healAfter(scripts)
+    throw error
+  } finally {
+    if (whole) mark.forget()
+  }
+  return judge(scripts, windows, load as unknown as Load, started, own)
+}
+
+async function judge(scripts: Scripts, windows: Window[], load: Load, started: number, own: boolean): Promise<Drilled> {
+  const report = await load.stop()
+  const { operations, there } = load.history()
+  const { name, etcd, hosts } = await scripts.cluster()
+  const results = windows.map((window) => resultOf(window, operations, there))
+  if (!own) await scripts.passes('down', '--purge', '--yes')
+  return {
+    cluster: name,
+    version: etcd.version ?? '',
+    members: hosts.length,
+    started,
+    results,
+    broken: broken(results, report),
+    load: report,
+    latency: slices(operations, started, clock(), 500),
+  }
+}
+
+/** Makes the fault, waits, heals, and has verify prove that the cluster is whole. */
+async function endure(fault: Fault, hands: Hands, say: (what: string) => void): Promise<Window> {
+  const struck = clock()
+  say(fault.means)
+  const { did, heal, undo } = await fault.strike(hands)
+  try {
+    say(did)
+    await sleep(lastsMs)
+  } finally {
+    undo?.()
+  }
+  const [verb, ...words] = heal
+  const line = [verb, ...words.filter((word) => !word.startsWith('--'))].join(' ')
+  say(`${did}; ${line}`)
+  await hands.scripts.passes(verb, ...words)
+  await hands.scripts.passes('verify', '--json')
+  const healed = clock()
+  await sleep(calmMs)
+  return { name: fault.name, did, healedBy: undo ? 'itself' : line, struck, healed, outage: fault.outage === true }
+}
+
+/** A drill that was stopped, or failed, leaves no member down. This run is over: another one does it. */
+async function healAfter(scripts: Scripts): Promise<void> {
+  run().stderr.write('The drill heals what it broke: up\n')
+  await inRun(new Run({ env: run().env }), () => scripts.passes('up', '--yes')).catch(() =>
+    run().stderr.write('That failed; try it by hand.\n'),
+  )
+}
+
+function say(data: DrillReport, path: string): void {
+  const { results, leftOut, broken: faultsFound, load } = data
+  const head = ['fault', 'lost', 'failed', 'longest stall', 'whole again', 'by']
+  const rows = results.map(({ name, lost, failed, stallMs, tookMs, healedBy }) => [
+    name,
+    lost === 0 ? chalk.green('0') : chalk.red(String(lost)),
+    String(failed),
+    duration(stallMs),
+    duration(tookMs),
+    healedBy,
+  ])
+  const verdict =
+    faultsFound.length === 0
+      ? chalk.green(`${data.cluster} held: ${load.acknowledged} writes acknowledged, none lost, no read back in time.`)
+      : chalk.red(`${data.cluster} did not hold: ${listed(faultsFound)}.`)
+  const left = leftOut.map(([name, why]) => chalk.dim(`Left out: ${name} (${why})`)).join('\n')
+  const text = `\n${verdict}\n\n${table([head, ...rows])}\n\n${left}\nReport: ${path}`
+  print(`${run().json ? JSON.stringify({ ...data, latency: undefined, report: path }) : text}\n`)
+}
