@@ -13,8 +13,8 @@ export interface Show {
   close: () => void
 }
 
-/** `waiting`: how many have not begun. */
-export function show(waiting: () => number): Show {
+/** `waiting`: how many have not begun. `lines`: false where only those at work are shown. */
+export function show(waiting: () => number, lines = true): Show {
   const { json, stdout, verbose } = run()
   const atWork = new Map<string, { since: number; step: string }>()
   let drawn = 0
@@ -29,18 +29,16 @@ export function show(waiting: () => number): Show {
   const draw = (): void => {
     wipe()
     const width = (stdout.columns || 80) - 1
-    const lines = [...atWork].map(
-      ([name, { since, step }]) => `… ${name}  ${duration(clock() - since)}  ${plain(step)}`,
-    )
-    if (atWork.size > 0 && waiting() > 0) lines.push(`  ${waiting()} to come`)
-    say(lines.map((line) => `${chalk.dim(cut(line, width))}\n`).join(''))
-    drawn = lines.length
+    const rows = [...atWork].map(([name, { since, step }]) => `… ${name}  ${duration(clock() - since)}  ${plain(step)}`)
+    if (atWork.size > 0 && waiting() > 0) rows.push(`  ${waiting()} to come`)
+    say(rows.map((line) => `${chalk.dim(cut(line, width))}\n`).join(''))
+    drawn = rows.length
   }
   const timer = isLive ? setInterval(draw, drawnEachMs) : undefined
   return {
     begins: (name) => {
       atWork.set(name, { since: clock(), step: '' })
-      if (!isLive) say(`${name}: begins\n`)
+      if (!isLive && lines) say(`${name}: begins\n`)
     },
     isAt: (name, steps) => {
       const one = atWork.get(name)
@@ -49,7 +47,7 @@ export function show(waiting: () => number): Show {
     ends: (name, line) => {
       wipe()
       atWork.delete(name)
-      say(isLive ? `${cut(line, stdout.columns || 80)}\n` : `${line}\n`)
+      if (lines) say(isLive ? `${cut(line, stdout.columns || 80)}\n` : `${line}\n`)
       if (isLive) draw()
     },
     close: () => {

@@ -7,8 +7,8 @@ import type { HalfDone } from './fleet-memory.ts'
 /** At most 80 columns wide, but for what helps: a command must stay one line, to be pasted. */
 export function renderRows(rows: ClusterRow[], half: HalfDone[] = []): string {
   const ill = rows.filter(({ wrong }) => wrong).length
-  const well = chalk.green(`${rows.length - ill} well`)
-  const heading = `${chalk.bold(counted(rows.length, 'cluster'))}: ${well}${ill > 0 ? `, ${chalk.red(`${ill} not`)}` : ''}`
+  const parts = [chalk.green(`${rows.length - ill} well`), ...(ill > 0 ? [chalk.red(`${ill} not`)] : [])]
+  const heading = `${chalk.bold(counted(rows.length, 'cluster'))}: ${parts.join(', ')}`
   return [heading, '', fitting(rows), ...rows.flatMap(notesOf), ...half.flatMap(halfNote)].join('\n')
 }
 

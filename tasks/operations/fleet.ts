@@ -3,7 +3,7 @@
 import { OperationError } from '../core/errors.ts'
 import { clock, type Output, print, type Run, run } from '../core/run.ts'
 import { confirm, perform, type Verb } from '../core/script.ts'
-import { age, areOrIs, chalk, duration, listed, plain, wrapped } from '../core/terminal.ts'
+import { age, areOrIs, chalk, duration, listed, plain, warningLines, wrapped } from '../core/terminal.ts'
 import { attempt } from '../etcd/certificates.ts'
 import { atStage, canaryOf, type Round, whoBegins } from '../plans/fleet.ts'
 import { runOf } from './fleet-look.ts'
@@ -54,6 +54,7 @@ export async function overMany(errand: Errand): Promise<void> {
   run().throwIfStopped()
   if (run().json) print(`${JSON.stringify(asData(errand, round, before.done, outcomes))}\n`)
   else if (errand.plan) print(left.map((name) => outcomes.get(name)?.out ?? '').join('\n'))
+  if (!run().json) print(warningsOf(outcomes))
   refuseFailed(errand, round, before.done, outcomes)
   if (!run().json && left.length > 0) print(inTheEnd(errand, clock() - began))
 }
@@ -74,7 +75,7 @@ async function go(
 ): Promise<Map<string, Outcome>> {
   const outcomes = new Map<string, Outcome>()
   const going = new Map<string, Promise<void>>()
-  const shown = show(() => atStage(round, 'waits').length)
+  const shown = show(() => atStage(round, 'waits').length, !errand.plan)
   const begin = async (name: string): Promise<void> => {
     shown.begins(name)
     const outcome = await performOn(errand, name, shown, agreed)
@@ -152,6 +153,9 @@ function lineOf({ writes }: Errand, name: string, { exitCode, tookMs, one, err }
 const sentenceIn = (err: string): string =>
   (plain(err).match(/^(?:Error|Bug): (.*)$/m)?.[1] ?? plain(err).split('\n')[0] ?? '').trim()
 
+const warningsOf = (outcomes: Map<string, Outcome>): string =>
+  [...outcomes].map(([name, { one }]) => warningLines(one.warnings.map((warning) => `${name}: ${warning}`))).join('')
+
 function refuseFailed(
   { verb, writes, again }: Errand,
   round: Round,
@@ -180,7 +184,7 @@ function refuseFailed(
 
 function inTheEnd({ verb, names, plan, writes }: Errand, tookMs: number): string {
   if (plan) return ''
-  const all = names.length === 1 ? names[0] : `all ${names.length} clusters`
+  const all = names.length === 1 ? names[0] : `${names.length} clusters`
   return `\n${chalk.green(`${verb.name}: ${all} ${writes ? 'done' : 'well'} (${duration(tookMs)}).`)}\n`
 }
 

@@ -6,7 +6,7 @@ import type { Verb } from '../core/script.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
 import { overMany } from '../operations/fleet.ts'
-import { looksAtOnce, rowOf, runOf } from '../operations/fleet-look.ts'
+import { rowsOf } from '../operations/fleet-look.ts'
 import { halfDone } from '../operations/fleet-memory.ts'
 import { renderRows } from '../operations/fleet-table.ts'
 import { verbsOverMany, whyOnlyOne } from '../plans/fleet.ts'
@@ -52,7 +52,7 @@ function chosen({ only }: Flags): string[] {
   const all = recordedClusters().toSorted()
   if (all.length === 0)
     throw new UsageError('There is no cluster here.', { hint: 'Bring one up: npx zx scripts/up.ts' })
-  const asked = typeof only === 'string' ? [...new Set(only.split(','))] : all
+  const asked = typeof only === 'string' ? [...new Set(only.split(/ *, */))] : all
   for (const name of asked)
     if (!all.includes(name)) throw new UsageError(`There is no cluster ${name} here.${suggest(name, all)}`)
   return asked
@@ -67,8 +67,7 @@ async function tell(given: Flags, words: string[], first: string[]): Promise<voi
   const runs = new Map<string, Run>()
   try {
     for (let names = first; ; names = chosen(given)) {
-      for (const name of names) if (!runs.has(name)) runs.set(name, runOf())
-      const rows = await inParallel(names, (name) => rowOf(name, runs.get(name) as Run))
+      const rows = await rowsOf(names, runs)
       run().throwIfStopped()
       const half = halfDone()
       const text = run().json ? JSON.stringify({ clusters: rows, halfDone: half }) : renderRows(rows, half)
@@ -82,26 +81,12 @@ async function tell(given: Flags, words: string[], first: string[]): Promise<voi
   }
 }
 
-/** All of them, a few at a time, in their order. */
-async function inParallel<T>(names: string[], look: (name: string) => Promise<T>): Promise<T[]> {
-  const found: T[] = []
-  const left = [...names.entries()]
-  const one = async (): Promise<void> => {
-    for (let next = left.shift(); next; next = left.shift()) found[next[0]] = await look(next[1])
-  }
-  await Promise.all(Array.from({ length: looksAtOnce }, one))
-  return found
-}
-
 async function overAll(given: Flags, name: string, words: string[], names: string[]): Promise<void> {
-  const why = whyOnlyOne(
-    name,
-    words.filter((word) => !word.startsWith('-')),
-  )
+  const why = whyOnlyOne(name)
   if (why === '') throw new UsageError(`There is no verb ${name}.${suggest(name, ['status', ...verbsOverMany()])}`)
   if (why) throw onlyOne(name, why)
   // By its name, and only when it is asked for: the table needs none of them.
-  const { verb: asked } = (await import(`./${name}.ts`)) as { verb: Verb & { actOnAll?: undefined } }
+  const { verb: asked } = (await import(`./${name}.ts`)) as { verb: Verb }
   refuseWords(asked, words)
   if (given.watch) throw new UsageError('--watch goes with the table alone.')
   if (given.plan && !asked.flags?.plan) throw new UsageError(`${name} changes nothing: it has no --plan.`)
