@@ -93,6 +93,14 @@ export function doubts(cluster: Cluster, now: number): string[] {
   ]
 }
 
+/** When the newest backup of this life was made; undefined where there is none. Older releases noted no life. */
+export function newestOf(found: Backup[], life: string | undefined): string | undefined {
+  const mine = found.filter(({ metadata }) => metadata.life === undefined || metadata.life === life)
+  return mine.toSorted(byTime)[0]?.metadata.time
+}
+
+export const newestBackup = (cluster: Cluster): string | undefined => newestOf(backups(cluster).found, cluster.life)
+
 /** What a backup notes of its cluster and its time. */
 export const whoseAndWhen = ({ name, life }: Cluster, time: Date): Omit<Of, 'revision'> => ({
   cluster: name,

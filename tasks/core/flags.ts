@@ -24,6 +24,10 @@ export const clusterFlags: Record<string, Flag> = {
   help: { summary: 'this text (-h, too)' },
 }
 
+const { cluster: _, provider: __, masters: ___, config: ____, ...ofAll } = clusterFlags
+/** Of a verb about all clusters: each goes by what is recorded of it. */
+export const flagsOfAll: Record<string, Flag> = ofAll
+
 export const planFlag: Record<string, Flag> = {
   plan: { summary: 'show what would be done, host by host, and touch nothing' },
 }
@@ -33,6 +37,8 @@ export interface Words {
   usage: string
   least: number
   most: number
+  /** What helps whoever gives a flag that is unknown. */
+  hint?: string
 }
 
 /** Parses the command line. @throws UsageError for an unknown flag, and for too many words or too few */
@@ -58,6 +64,7 @@ export function parseCommandLine(
     if (!flag || token.rawName.length < 3)
       throw new UsageError(
         `Unknown flag ${token.rawName}.${suggest(token.name, Object.keys(known), (name) => `--${name}`)}`,
+        wanted.hint ? { hint: wanted.hint } : {},
       )
     if (
       flag.value &&

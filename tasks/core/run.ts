@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Interrupted } from './errors.ts'
 
 /** Where a run writes: a stream of the process, or what a test collects. */
-export type Output = Pick<NodeJS.WriteStream, 'write'> & { isTTY?: boolean | undefined }
+export type Output = Pick<NodeJS.WriteStream, 'write'> & { isTTY?: boolean | undefined; columns?: number | undefined }
 
 export class Run {
   readonly env: NodeJS.ProcessEnv

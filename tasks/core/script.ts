@@ -3,17 +3,17 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Cluster, refuseHalfDone, resolveCluster } from './cluster.ts'
 import { defaults, loadSettings } from './config.ts'
-import { environmentVariables, isContinuousIntegration, projectFolder } from './environment.ts'
+import { environmentVariables, isContinuousIntegration, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { Interrupted, UsageError } from './errors.ts'
 import { makeFolder, removeHalfWritten } from './files.ts'
-import { clusterFlags, type Flag, type Flags, helpText, parseCommandLine, type Words } from './flags.ts'
+import { clusterFlags, type Flag, type Flags, flagsOfAll, helpText, parseCommandLine, type Words } from './flags.ts'
 import { noteSteps, takeLock } from './lock.ts'
 import { asked } from './prompt.ts'
 import { recordedConfigFile } from './record.ts'
 import { inRun, print, Run, run } from './run.ts'
 import { presentError, table } from './terminal.ts'
 
-export interface Verb {
+interface Told {
   name: string
   summary: string
   flags?: Record<string, Flag>
@@ -30,9 +30,21 @@ export interface Verb {
   formedOnly?: boolean
   /** True when it changes the cluster or its files: then it holds the cluster's lock, but for --plan and --list. */
   writes?: boolean
+}
+
+interface OfOne extends Told {
+  actOnAll?: undefined
   /** What it does; of a verb that writes, with --plan: what it would do. */
   act: (cluster: Cluster, flags: Flags, words: string[]) => Promise<void>
 }
+
+interface OfAll extends Told {
+  /** What it does; no single cluster is worked out before. */
+  actOnAll: (flags: Flags, words: string[]) => Promise<void>
+}
+
+/** A verb is about one cluster or, as fleet, about all of them. */
+export type Verb = OfOne | OfAll
 
 const keptLogs = 30
 
@@ -80,7 +92,7 @@ const endsQuietly = (one: Run, error: unknown): boolean =>
 /** @param onCluster called with the cluster's name, once it is known */
 async function performing(verb: Verb, given: string[], onCluster: (name: string) => void): Promise<void> {
   const one = run()
-  const known = { ...verb.flags, ...clusterFlags }
+  const known = { ...verb.flags, ...(verb.actOnAll ? flagsOfAll : clusterFlags) }
   const line = given.map((word) => (word === '-h' ? '--help' : word))
   const { flags, words } = parseCommandLine(line, known, verb.words ?? { usage: '', least: 0, most: 0 })
   one.verbose = flags.verbose === true
@@ -90,6 +102,20 @@ async function performing(verb: Verb, given: string[], onCluster: (name: string)
     return print(helpText(verb.name, verb.summary, known, more, verb.words?.usage))
   }
   if (flags.version) return print(`${version()}\n`)
+  return verb.actOnAll ? onAll(verb, flags, words) : onOne(verb, flags, words, onCluster)
+}
+
+async function onAll({ actOnAll }: OfAll, flags: Flags, words: string[]): Promise<void> {
+  settingsFromEnvironment() // a name that is none of ours is refused
+  const one = run()
+  one.json = flags.json === true
+  one.yes = flags.yes === true || isContinuousIntegration()
+  await actOnAll(flags, words)
+}
+
+/** @param onCluster called with the cluster's name, once it is known */
+async function onOne(verb: OfOne, flags: Flags, words: string[], onCluster: (name: string) => void): Promise<void> {
+  const one = run()
   const settings = loadSettings(flags, recordedConfigFile)
   one.json = settings.json
   one.yes = settings.yes || isContinuousIntegration()
@@ -107,7 +133,11 @@ async function performing(verb: Verb, given: string[], onCluster: (name: string)
   const release = await takeLock(state, verb.name)
   try {
     one.writes = true
-    one.onStep = (steps) => noteSteps(state, steps)
+    const { onStep: heard } = one
+    one.onStep = (steps) => {
+      noteSteps(state, steps)
+      heard?.(steps)
+    }
     const locked = await resolveCluster(settings, how) // what an earlier run recorded while we waited to know
     removeHalfWritten(locked.paths.certs, true)
     removeHalfWritten(locked.paths.state, false)
@@ -118,7 +148,7 @@ async function performing(verb: Verb, given: string[], onCluster: (name: string)
   }
 }
 
-async function act(verb: Verb, cluster: Cluster, flags: Flags, words: string[]): Promise<void> {
+async function act(verb: OfOne, cluster: Cluster, flags: Flags, words: string[]): Promise<void> {
   if (verb.writes && !verb.evenHalfDone) refuseHalfDone(cluster)
   await verb.act(cluster, flags, words)
 }

@@ -124,7 +124,8 @@ async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: bool
       const window = await endure(fault, { cluster: await scripts.cluster(), scripts }, (what) => (task.output = what))
       whole = true
       windows.push(window)
-      task.title = `${fault.name}: ${window.did}; healed by ${window.healedBy} in ${duration(window.healed - window.struck)}`
+      const took = duration(window.healed - window.struck)
+      task.title = `${fault.name}: ${window.did}; healed by ${window.healedBy} in ${took}`
     },
   })
   const started = clock()

@@ -90,11 +90,11 @@ function chart({ started, latency, results }: DrillReport): string {
     return `<rect ${box} class="band"><title>${index + 1}: ${escaped(name)}</title></rect>${label}`
   })
   const lines = y.ticks(4).filter((tick) => Number.isInteger(Math.log10(tick)))
-  const horizontal = lines.map(
-    (tick) =>
-      `<line x1="${left}" x2="${width - right}" y1="${round(y(tick))}" y2="${round(y(tick))}" class="grid"/>` +
-      `<text x="${left - 8}" y="${round(y(tick)) + 4}" class="left">${tick < 1000 ? `${tick} ms` : `${tick / 1000} s`}</text>`,
-  )
+  const horizontal = lines.map((tick) => {
+    const [height, title] = [round(y(tick)), tick < 1000 ? `${tick} ms` : `${tick / 1000} s`]
+    const rule = `<line x1="${left}" x2="${width - right}" y1="${height}" y2="${height}" class="grid"/>`
+    return `${rule}<text x="${left - 8}" y="${height + 4}" class="left">${title}</text>`
+  })
   const vertical = x
     .ticks(8)
     .map((tick) => `<text x="${round(x(tick))}" y="${height - bottom + 20}" class="number">${tick} s</text>`)

@@ -10,7 +10,7 @@ import { today } from '../core/run.ts'
 import { masterCounts } from '../core/schema.ts'
 import { certificatesIn, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
 import { type Consumer, consumersOf } from './consumers.ts'
-import { refusal } from './findings.ts'
+import { type Finding, refusal } from './findings.ts'
 
 /** With one authority for all, the peers' name (ETCD_PEER_CERT_ALLOWED_CN) keeps clients from speaking raft. */
 export const commonNames = {
@@ -258,6 +258,13 @@ export function authorityCertificate(cluster: Cluster, now = today()): X509Certi
     })
   return certificate
 }
+
+/** What is to be issued again, of the certificates here. */
+export const dueCertificates = (cluster: Cluster, authority: X509Certificate): Finding[] =>
+  leaves(cluster).flatMap((leaf): Finding[] => {
+    const reason = reasonToIssue(leaf, authority, cluster.pki)
+    return reason ? [{ code: 'certificate-due', what: leaf.title, host: leaf.host, reason }] : []
+  })
 
 /** All certificates that are there and readable, the authorities first; for status and verify. */
 export function certificateReport(cluster: Cluster, now = today()): CertificateReport[] {

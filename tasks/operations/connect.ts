@@ -153,7 +153,8 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
   const until = existsSync(certificate) ? certificateAt(certificate)?.validTo : undefined
   if (!(await carryOutSteps(cluster, 'connect --remove', steps, plan))) return
   const done = `${name} is connected to ${cluster.name} no longer.`
-  const copies = `Whoever kept a copy of its key is let in until ${until}, or the next ${command(cluster, 'rotate-ca')}.`
+  const end = `until ${until}, or the next ${command(cluster, 'rotate-ca')}`
+  const copies = `Whoever kept a copy of its key is let in ${end}.`
   const kept = until && users.length === 0 ? ` ${copies}` : ''
   sayDone(cluster, 'connect', `${done}${kept}`, { removed: name, until })
 }

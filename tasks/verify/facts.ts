@@ -4,7 +4,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { clock } from '../core/run.ts'
 import { adviceOf } from '../etcd/advice.ts'
 import { type Answers, askMembers, type HostAnswers } from '../etcd/ask.ts'
-import { authorityCertificate, leaves, reasonToIssue } from '../etcd/certificates.ts'
+import { authorityCertificate, dueCertificates } from '../etcd/certificates.ts'
 import {
   type Answer,
   answerOf,
@@ -184,9 +184,5 @@ function servedFlaws(
 function certificatesHere(cluster: Cluster, { missing }: Answers): Pick<Facts, 'certificates' | 'warnings'> {
   const authority = missing ? undefined : authorityCertificate(cluster)
   if (!authority) return { certificates: missing ? [missing] : [], warnings: [] }
-  const certificates = leaves(cluster).flatMap((leaf): Finding[] => {
-    const reason = reasonToIssue(leaf, authority, cluster.pki)
-    return reason ? [{ code: 'certificate-due', what: leaf.title, host: leaf.host, reason }] : []
-  })
-  return { certificates, warnings: adviceOf(cluster) }
+  return { certificates: dueCertificates(cluster, authority), warnings: adviceOf(cluster) }
 }

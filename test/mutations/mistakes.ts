@@ -501,4 +501,52 @@ export const mistakes: Mistake[] = [
     wrong: '  const needs = changes.slice(1).flatMap(',
     tests: ['unit/consumers'],
   },
+  {
+    file: 'tasks/plans/fleet.ts',
+    line: "  if (stops && atStage(round, 'failed').length > 0) return []",
+    wrong: "  if (atStage(round, 'failed').length > 1) return []",
+    tests: ['unit/plans/fleet'],
+  },
+  {
+    file: 'tasks/plans/fleet.ts',
+    line: "  if (first === 'at work') return []\n",
+    wrong: '',
+    tests: ['unit/plans/fleet'],
+  },
+  {
+    file: 'tasks/plans/fleet.ts',
+    line: "parallel - atStage(round, 'at work').length",
+    wrong: 'parallel',
+    tests: ['unit/plans/fleet'],
+  },
+  {
+    file: 'tasks/plans/fleet.ts',
+    line: 'noted?.done[name] !== undefined && noted.done[name] === lives[name]',
+    wrong: 'noted?.done[name] !== undefined',
+    tests: ['unit/plans/fleet'],
+  },
+  {
+    file: 'tasks/plans/fleet.ts',
+    line: 'lives[one] !== undefined && done[one] !== lives[one]',
+    wrong: 'done[one] !== lives[one]',
+    tests: ['unit/plans/fleet'],
+  },
+  {
+    file: 'tasks/plans/fleet.ts',
+    line: 'new Set([...(before?.asked ?? []), ...asked])',
+    wrong: 'new Set(asked)',
+    tests: ['unit/plans/fleet'],
+  },
+  {
+    file: 'tasks/plans/fleet.ts',
+    line: 'since >= 0 && since < rememberedMs',
+    wrong: 'since < rememberedMs',
+    tests: ['unit/plans/fleet'],
+  },
+  {
+    file: 'tasks/acts/backup-store.ts',
+    line: 'metadata.life === undefined || metadata.life === life',
+    wrong: 'metadata.life !== undefined || metadata.life === life',
+    tests: ['unit/acts/backup-store'],
+  },
 ]

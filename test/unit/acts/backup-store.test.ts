@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Backup, doubts, surplus, surplusOf } from '../../../tasks/acts/backup-store.ts'
+import { type Backup, doubts, newestOf, surplus, surplusOf } from '../../../tasks/acts/backup-store.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 /** "revision@day", of the life before the slash; without one it is of an older release, which noted none. */
@@ -45,6 +45,15 @@ test('a cluster made again under its name goes first, and the newest of each lif
 test('backups that name no life are one life of their own, of that cluster name', () => {
   assert.equal(removed(1, 'a/5@9', '900@8', '800@7'), ['800@7'])
   assert.equal(removed(1, '40@4', '30@300', '20@2'), ['30@300', '20@2'])
+})
+
+test('the newest backup of a cluster is one of its own life, or of none', () => {
+  const newest = (life: string, ...found: string[]): string | undefined =>
+    newestOf(found.map(parse), life)?.slice(8, 10)
+  assert.is(newest('a', 'a/10@1', 'a/20@3', 'a/15@2'), '03')
+  assert.is(newest('a', 'a/10@1', 'b/20@3'), '01')
+  assert.is(newest('a', '10@2', 'b/20@3'), '02')
+  assert.is(newest('a'), undefined)
 })
 
 test('what is removed is read from the folders; a damaged one is said, not counted and not removed', () => {
