@@ -23,6 +23,8 @@ export class Run {
   writes = false
   /** True where Ctrl-C is how a person ends it: then nothing is said of that. */
   untilStopped = false
+  /** True while it has broken something on purpose: asked to stop, it takes its time to put that right. */
+  mendsFirst = false
   /** What a person should know, shown at the end. */
   readonly warnings: string[] = []
   /** What this run changed, a clause each; none: everything was as it should be. */

@@ -174,7 +174,7 @@ let lastResort: NodeJS.Timeout | undefined
 /** Why output could not be written, to a full disk say. */
 let lost: Error | undefined
 
-/** The first signal asks everything to end; the second, or 1.8 s, ends the process. */
+/** The first signal asks everything to end; the second, or 1.8 s, ends the process; a drill mends first. */
 function listenForSignals(one: Run): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -186,7 +186,7 @@ function listenForSignals(one: Run): void {
       const code = new Interrupted(signal).exitCode
       if (one.signal.aborted) process.exit(code)
       one.stop(signal)
-      lastResort = setTimeout(() => process.exit(code), 1800)
+      if (!one.mendsFirst) lastResort = setTimeout(() => process.exit(code), 1800)
     })
   }
 }

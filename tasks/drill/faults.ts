@@ -16,14 +16,19 @@ import { crashMember, memberPids } from '../vms/index.ts'
 export interface Hands {
   cluster: Cluster
   scripts: Scripts
+  /** Suspends a process, and remembers it, so that it goes on again whatever becomes of this drill. */
+  freeze: (pid: number) => void
+  /** Remembers what heals it, before anything is broken. */
+  foresee: (heal: Line) => void
 }
 
-/** What was done, and the verb that is to bring the cluster back, with its words. */
+/** A verb with its words. */
+export type Line = [verb: string, ...words: string[]]
+
+/** What was done, and the verb that is to bring the cluster back. */
 interface Blow {
   did: string
-  heal: [verb: string, ...words: string[]]
-  /** What must be taken back first, whatever happens. */
-  undo?: () => void
+  heal: Line
 }
 
 export interface Fault {
@@ -58,29 +63,30 @@ async function followerOf(hands: Hands): Promise<Host> {
 const hostFile = ({ paths }: Cluster, { name }: Host, ...path: string[]): string => join(paths.hosts, name, ...path)
 
 async function killed(hands: Hands, hosts: Host[], what = ''): Promise<Blow> {
+  const heal: Line = ['up', '--yes']
+  hands.foresee(heal)
   await Promise.all(hosts.map((host) => crashMember(hands.cluster, host)))
-  return { did: `killed ${hosts.map(({ name }) => name).join(', ')}${what}`, heal: ['up', '--yes'] }
+  return { did: `killed ${hosts.map(({ name }) => name).join(', ')}${what}`, heal }
 }
 
-async function frozen({ cluster }: Hands, host: Host): Promise<Blow> {
+async function frozen({ cluster, freeze }: Hands, host: Host): Promise<Blow> {
   const pid = (await memberPids(cluster))[host.name]
   if (pid === undefined) throw new Error(`${host.name} has no process`)
-  process.kill(pid, 'SIGSTOP')
-  return {
-    did: `froze ${host.name} (SIGSTOP)`,
-    heal: ['verify', '--json'],
-    undo: () => void process.kill(pid, 'SIGCONT'),
-  }
+  freeze(pid)
+  return { did: `froze ${host.name} (SIGSTOP)`, heal: ['verify', '--json'] }
 }
 
 async function emptied(hands: Hands, host: Host): Promise<Blow> {
+  const heal: Line = ['replace', host.name, '--yes']
+  hands.foresee(heal)
   await crashMember(hands.cluster, host)
   rmSync(hostFile(hands.cluster, host, 'var/lib/etcd'), { recursive: true, force: true })
-  return { did: `killed ${host.name} and deleted its data`, heal: ['replace', host.name] }
+  return { did: `killed ${host.name} and deleted its data`, heal }
 }
 
 /** A server certificate that ends in a moment, here and on its host: new connections to that member are refused. */
-async function expired({ cluster }: Hands, host: Host): Promise<Blow> {
+async function expired({ cluster, foresee }: Hands, host: Host): Promise<Blow> {
+  foresee(['up', '--yes'])
   const leaf = leaves(cluster).find(({ title }) => title === `${host.name}/server.crt`)
   if (!leaf) throw new Error(`${host.name} has no server certificate`)
   const keys = await makeKeyPair(cluster.pki.keyAlgorithm)
@@ -99,7 +105,8 @@ async function expired({ cluster }: Hands, host: Host): Promise<Blow> {
 }
 
 /** A restart of all members that is killed (-9) in its middle: the same command goes on. */
-async function interrupted({ cluster, scripts }: Hands): Promise<Blow> {
+async function interrupted({ cluster, scripts, foresee }: Hands): Promise<Blow> {
+  foresee(['restart', '--yes'])
   const running = scripts.end('restart', '--yes').catch(() => undefined)
   let killedAt = 'before its first step'
   for (const deadline = clock() + 60_000; clock() < deadline; await sleep(100)) {

@@ -1,18 +1,17 @@
 // The fire drill: a load at work, one fault after another, each healed by the verb that it is healed by in real life.
-import { rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type Cluster, resolveCluster } from '../core/cluster.ts'
 import type { Settings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
-import { isSignallable } from '../core/processes.ts'
 import { clock, inRun, print, Run, run, sleep, today } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { chalk, duration, listed, table } from '../core/terminal.ts'
 import { type Load, startLoad } from '../etcd/load.ts'
 import { Scripts } from '../scripts.ts'
-import { type Fault, faults, type Hands, notYet } from './faults.ts'
+import { type Fault, faults, type Hands, type Line, notYet } from './faults.ts'
+import { Mark } from './mark.ts'
 import { type DrillReport, html } from './report.ts'
 import { broken, resultOf, slices, type Window } from './results.ts'
 
@@ -37,7 +36,7 @@ export async function drill(settings: Settings, { only, report, plan }: DrillOpt
   if (plan) return sayPlan(cluster, chosen, left)
   const mark = new Mark(cluster)
   const own = cluster.recorded && !mark.scratch
-  await mark.requireIdle()
+  mark.requireIdle()
   const question = `Break ${cluster.name} on purpose, ${chosen.length} times, and heal it each time? It holds data.`
   if (own && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const scripts = new Scripts(cluster.name, settings)
@@ -77,65 +76,37 @@ function sayPlan(cluster: Cluster, chosen: Fault[], left: [string, string][]): v
   print(run().json ? `${JSON.stringify({ cluster: cluster.name, verb: 'drill', plan, leftOut: left })}\n` : `${text}\n`)
 }
 
-/** The note of a drill at work: whose cluster it is, and which processes it has frozen. */
-class Mark {
-  readonly #path: string
-  readonly #name: string
-
-  constructor(cluster: Cluster) {
-    this.#path = join(cluster.paths.state, 'drill.json')
-    this.#name = cluster.name
-  }
-
-  /** Whether an earlier drill made this cluster, and was killed before it could remove it. */
-  get scratch(): boolean {
-    return this.#read().scratch === true
-  }
-
-  #read(): { pid?: number; scratch?: boolean } {
-    return JSON.parse(readFileIfThere(this.#path) ?? '{}') as { pid?: number; scratch?: boolean }
-  }
-
-  async requireIdle(): Promise<void> {
-    const { pid } = this.#read()
-    if (pid !== undefined && isSignallable(pid))
-      throw new OperationError(`A drill is at work on ${this.#name} (pid ${pid}).`, { hint: 'Wait for it, or end it.' })
-  }
-
-  note(scratch: boolean): void {
-    writeFileAtomic(this.#path, JSON.stringify({ pid: process.pid, scratch }), 0o600)
-  }
-
-  forget(): void {
-    rmSync(this.#path, { force: true })
-  }
-}
-
 type Drilled = Omit<DrillReport, 'leftOut' | 'ended'>
 
 async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: boolean): Promise<Drilled> {
   const windows: Window[] = []
   let load: Load | undefined
-  let whole = true
   const faulty = (fault: Fault): Task => ({
     title: fault.name,
     task: async (_, task) => {
-      whole = false
-      const window = await endure(fault, { cluster: await scripts.cluster(), scripts }, (what) => (task.output = what))
-      whole = true
+      run().mendsFirst = true
+      const hands = {
+        cluster: await scripts.cluster(),
+        scripts,
+        freeze: (pid: number) => mark.freeze(pid),
+        foresee: (heal: Line) => mark.note({ heal }),
+      }
+      const window = await endure(fault, hands, mark, (what) => (task.output = what))
+      mark.note({ heal: null })
       windows.push(window)
       const took = duration(window.healed - window.struck)
       task.title = `${fault.name}: ${window.did}; healed by ${window.healedBy} in ${took}`
     },
   })
   const started = clock()
+  mark.thaw()
   try {
     await runPipeline([
-      { title: 'up', task: async () => void (await scripts.passes('up', '--yes')) },
+      { title: 'up', task: async () => void (await scripts.passes(...(mark.heal ?? ['up', '--yes']))) },
       {
         title: 'Begin to write and read',
         task: async () => {
-          mark.note(!own)
+          mark.note({ scratch: !own })
           load = startLoad(await scripts.cluster(), { maxSeconds })
           await sleep(calmMs)
         },
@@ -143,21 +114,25 @@ async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: bool
       ...chosen.map(faulty),
     ])
   } catch (error) {
+    mark.thaw()
+    if (mark.heal) await healAfter(scripts, mark)
     await load?.stop().catch(() => undefined)
-    if (!whole) await healAfter(scripts)
     throw error
-  } finally {
-    if (whole) mark.forget()
   }
-  return judge(scripts, windows, load as unknown as Load, started, own)
+  return judge(scripts, windows, { load: load as unknown as Load, mark, started, own })
 }
 
-async function judge(scripts: Scripts, windows: Window[], load: Load, started: number, own: boolean): Promise<Drilled> {
+async function judge(
+  scripts: Scripts,
+  windows: Window[],
+  { load, mark, started, own }: { load: Load; mark: Mark; started: number; own: boolean },
+): Promise<Drilled> {
   const report = await load.stop()
   const { operations, there } = load.history()
   const { name, etcd, hosts } = await scripts.cluster()
   const results = windows.map((window) => resultOf(window, operations, there))
-  if (!own) await scripts.passes('down', '--purge', '--yes')
+  if (own) mark.forget()
+  else await scripts.passes('down', '--purge', '--yes')
   return {
     cluster: name,
     version: etcd.version ?? '',
@@ -171,33 +146,42 @@ async function judge(scripts: Scripts, windows: Window[], load: Load, started: n
 }
 
 /** Makes the fault, waits, heals, and has verify prove that the cluster is whole. */
-async function endure(fault: Fault, hands: Hands, say: (what: string) => void): Promise<Window> {
+async function endure(fault: Fault, hands: Hands, mark: Mark, say: (what: string) => void): Promise<Window> {
   const struck = clock()
   say(fault.means)
-  const { did, heal, undo } = await fault.strike(hands)
-  try {
-    say(did)
-    await sleep(lastsMs)
-  } finally {
-    undo?.()
-  }
-  const [verb, ...words] = heal
-  const line = [verb, ...words.filter((word) => !word.startsWith('--'))].join(' ')
-  say(`${did}; ${line}`)
-  await hands.scripts.passes(verb, ...words)
+  const { did, heal } = await fault.strike(hands)
+  say(did)
+  await sleep(lastsMs)
+  const thawed = mark.thaw()
+  say(`${did}; ${told(heal)}`)
+  await hands.scripts.passes(...heal)
   await hands.scripts.passes('verify', '--json')
   const healed = clock()
   await sleep(calmMs)
-  return { name: fault.name, did, healedBy: undo ? 'itself' : line, struck, healed, outage: fault.outage === true }
+  return {
+    name: fault.name,
+    did,
+    healedBy: thawed ? 'itself' : told(heal),
+    struck,
+    healed,
+    outage: fault.outage === true,
+  }
 }
 
 /** A drill that was stopped, or failed, leaves no member down. This run is over: another one does it. */
-async function healAfter(scripts: Scripts): Promise<void> {
-  run().stderr.write('The drill heals what it broke: up\n')
-  await inRun(new Run({ env: run().env }), () => scripts.passes('up', '--yes')).catch(() =>
-    run().stderr.write('That failed; try it by hand.\n'),
-  )
+async function healAfter(scripts: Scripts, mark: Mark): Promise<void> {
+  const heal = mark.heal ?? ['up', '--yes']
+  run().stderr.write(`The drill heals what it broke: ${told(heal)} (Ctrl-C again leaves it broken)\n`)
+  try {
+    await inRun(new Run({ env: run().env }), () => scripts.passes(...heal))
+    mark.note({ heal: null })
+  } catch {
+    run().stderr.write('That failed; the next drill tries it again.\n')
+  }
 }
+
+/** As a person says it, without its flags. */
+const told = (line: Line): string => line.filter((word) => !word.startsWith('--')).join(' ')
 
 function say(data: DrillReport, path: string): void {
   const { results, leftOut, broken: faultsFound, load } = data

@@ -37,7 +37,8 @@ export function html(report: DrillReport): string {
 <body>
 <h1 class="${held ? 'held' : 'broken'}">${escaped(verdict)}</h1>
 <p>A fire drill of ${members} members with etcd ${escaped(version)}, ${when} UTC. While clients wrote and read, each of
-these faults was made, left alone for some seconds, and healed by the verb that heals it in real life.</p>
+these faults was made, left alone for three seconds, and healed by the verb that heals it in real life. A cluster is
+whole again once verify finds nothing wrong.</p>
 ${chart(report)}
 <p class="key"><span class="median">━</span> median <span class="worst">━</span> slowest acknowledged write in half a
 second <span class="band">▮</span> a fault, until the cluster was whole again. A gap: no write was acknowledged.</p>
@@ -57,7 +58,7 @@ ${leftOut(report)}
 }
 
 function table({ results }: DrillReport): string {
-  const head = ['', 'fault', 'what was done', 'healed by', 'whole again after', 'longest stall', 'failed', 'lost']
+  const head = ['no.', 'fault', 'what was done', 'healed by', 'whole again after', 'longest stall', 'failed', 'lost']
   const rows = results.map((result, index) => {
     const { name, did, healedBy, tookMs, stallMs, failed, lost, outage } = result
     const refused = outage && failed > 0 ? `${failed} (no quorum)` : String(failed)
@@ -75,7 +76,7 @@ const leftOut = ({ leftOut: all }: DrillReport): string =>
         .map(([name, why]) => `<li>${escaped(name)}: ${escaped(why)}</li>`)
         .join('\n')}\n</ul>`
 
-const [width, height, left, right, top, bottom] = [960, 320, 64, 16, 28, 40]
+const [width, height, left, right, top, bottom] = [960, 320, 80, 16, 32, 40]
 
 function chart({ started, latency, results }: DrillReport): string {
   const last = (latency.at(-1)?.at ?? started) + 500
@@ -144,6 +145,7 @@ span.band { color: var(--band); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.875rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.4rem 0.5rem; border-bottom: 1px solid var(--line); }
 @media (max-width: 40rem) {
+  svg { font-size: 20px; }
   thead { display: none; }
   tr { display: block; border-bottom: 1px solid var(--line); padding: 0.5rem 0; }
   td { display: flex; border: 0; padding: 0.1rem 0; }

@@ -549,4 +549,16 @@ export const mistakes: Mistake[] = [
     wrong: 'metadata.life !== undefined || metadata.life === life',
     tests: ['unit/acts/backup-store'],
   },
+  {
+    file: 'tasks/drill/results.ts',
+    line: 'filter(({ outage, failed }) => !outage && failed > 0)',
+    wrong: 'filter(({ outage, failed }) => outage && failed > 0)',
+    tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/drill/results.ts',
+    line: 'gaps.filter(({ from, to }) => to >= struck && from <= healed)',
+    wrong: 'gaps.filter(({ from, to }) => from >= struck && to <= healed)',
+    tests: ['unit/drill'],
+  },
 ]

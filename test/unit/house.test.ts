@@ -70,6 +70,13 @@ const cases: [path: string, content: string, rule: string][] = [
     '',
   ]),
   ['tasks/operations/x.ts', "import './index.ts'", ''],
+  ...["'../vms/index.ts'", "'../scripts.ts'", "'../load.ts'"].map((path): [string, string, string] => [
+    'tasks/drill/x.ts',
+    `import ${path}`,
+    '',
+  ]),
+  ['tasks/drill/x.ts', "import '../vms/local.ts'", 'noRestrictedImports'],
+  ['tasks/drill/x.ts', "import '../operations/x.ts'", 'noRestrictedImports'],
   ['tasks/operations/x.ts', "import '../pki/authority.ts'", 'noRestrictedImports'],
   ['tasks/operations/x.ts', "import '../phases.ts'", 'noRestrictedImports'],
   ['tasks/operations/x.ts', "import '../../scripts/up.ts'", 'noRestrictedImports'],

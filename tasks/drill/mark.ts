@@ -1,0 +1,69 @@
+// The note of a drill at work: whose cluster it is, what it has frozen, and what heals that which it has broken.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
+import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { isSignallable } from '../core/processes.ts'
+import type { Line } from './faults.ts'
+
+interface Noted {
+  pid?: number
+  /** It made its cluster for itself alone. */
+  scratch?: boolean
+  frozen?: number[]
+  /** What heals it. */
+  heal?: Line | null
+}
+
+/** A file of the cluster's, which outlives a drill that is killed. */
+export class Mark {
+  readonly #path: string
+  readonly #name: string
+
+  constructor(cluster: Cluster) {
+    this.#path = join(cluster.paths.state, 'drill.json')
+    this.#name = cluster.name
+  }
+
+  /** Whether an earlier drill made this cluster, and was killed before it could remove it. */
+  get scratch(): boolean {
+    return this.#read().scratch === true
+  }
+
+  #read(): Noted {
+    return JSON.parse(readFileIfThere(this.#path) ?? '{}') as Noted
+  }
+
+  requireIdle(): void {
+    const { pid } = this.#read()
+    if (pid !== undefined && isSignallable(pid))
+      throw new OperationError(`A drill is at work on ${this.#name} (pid ${pid}).`, { hint: 'Wait for it, or end it.' })
+  }
+
+  note(more: Noted): void {
+    writeFileAtomic(this.#path, JSON.stringify({ ...this.#read(), pid: process.pid, ...more }), 0o600)
+  }
+
+  freeze(pid: number): void {
+    this.note({ frozen: [...(this.#read().frozen ?? []), pid] })
+    process.kill(pid, 'SIGSTOP')
+  }
+
+  /** What heals that which a drill has broken and not healed. */
+  get heal(): Line | undefined {
+    return this.#read().heal ?? undefined
+  }
+
+  /** Whatever a drill has frozen goes on. @returns whether it had frozen anything */
+  thaw(): boolean {
+    const { frozen = [] } = this.#read()
+    for (const pid of frozen) if (isSignallable(pid)) process.kill(pid, 'SIGCONT')
+    if (frozen.length > 0) this.note({ frozen: [] })
+    return frozen.length > 0
+  }
+
+  forget(): void {
+    rmSync(this.#path, { force: true })
+  }
+}

@@ -1,0 +1,46 @@
+// A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end.
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { killedAt, testHome } from '../support/verbs.ts'
+
+const home = testHome()
+const known = 'member, leader, freeze, data, certificate, verb, all'
+const page = join(home.path, 'report.html')
+
+test.after(() => home.downAll())
+
+test('what cannot be drilled is refused; a plan names what would be done, and what is left out', async () => {
+  const { exitCode, stderr } = await home.verb('drill', '--only', 'meteor')
+  assert.equal([exitCode, stderr.split('\n')[0]], [2, `Error: There is no fault meteor. Valid: ${known}.`])
+  const { stdout } = await home.verb('drill', '--plan')
+  assert.match(stdout, /1\. a member dies[\s\S]*Left out:[\s\S]*a clock is off/)
+  assert.not(existsSync(join(home.path, '.cluster/drill')))
+})
+
+test('killed while a disk is lost, the next drill heals that, holds, and leaves nothing but its report', async () => {
+  await killedAt(home, 'deleted its data', 'drill', '--only', 'data')
+  const left = JSON.parse(readFileSync(join(home.path, '.cluster/drill/drill.json'), 'utf8'))
+  assert.is(left.heal[0], 'replace')
+  const { exitCode, stdout, stderr } = await home.verb('drill', '--only', 'certificate', '--report', page, '--json')
+  assert.is(exitCode, 0, stderr)
+  const report = JSON.parse(stdout)
+  assert.equal(report.broken, [])
+  assert.equal(
+    report.results.map(({ name, lost, failed, healedBy }: Row) => [name, lost, failed, healedBy]),
+    [['a certificate expires', 0, 0, 'up']],
+  )
+  assert.match(readFileSync(page, 'utf8'), 'drill held:')
+  assert.not(existsSync(join(home.path, '.cluster/drill')))
+  assert.not(existsSync(join(home.path, 'certs/drill')))
+})
+
+interface Row {
+  name: string
+  lost: number
+  failed: number
+  healedBy: string
+}
+
+test.run()
