@@ -244,6 +244,12 @@ for (const [what, asked] of [
   })
 }
 
+test('a metrics port that is a recorded port is refused', async () => {
+  leaveRecord(record({ clientPort: 2381 }))
+  const { message } = await refusal({ cluster: 'a', etcd: { metricsPort: 2381 } })
+  assert.is(message, 'etcd.clientPort and etcd.metricsPort must differ (both are 2381).')
+})
+
 for (const [what, content] of [
   ['empty', ''],
   ['not JSON', '{"name": "a"'],
