@@ -160,7 +160,8 @@ const portsCheck = (cluster: Cluster): Check => ({
     const found = await Promise.all(
       wanted.map(async ({ host, port, pid }) => {
         const is = portFinding(host, port, await canListen(host.address, port))
-        return is && (await memberPid(cluster, host)) === pid ? is : undefined // its keeper may have started it meanwhile
+        // its keeper may have started it meanwhile
+        return is && (await memberPid(cluster, host)) === pid ? is : undefined
       }),
     )
     const strays = await strayPids(cluster)

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Backup, doubts, surplus, surplusOf } from '../../../tasks/acts/backup-store.ts'
+import { type Backup, doubts, keptBackups, surplus, surplusOf } from '../../../tasks/acts/backup-store.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 /** "revision@day", of the life before the slash; without one it is of an older release, which noted none. */
@@ -69,6 +69,24 @@ test('what is removed is read from the folders; a damaged one is said, not count
     `The metadata.json of backup ${damaged} is damaged: the backup is not counted, and never removed.`,
   ])
   assert.is(doubts(cluster, Date.parse('2027-04-30T23:59:30Z')).length, 1, 'half a minute is no doubt')
+})
+
+test('of this life of the cluster the newest backup counts, but none whose time lies in the future', () => {
+  const cluster = testCluster({ life: 'b' })
+  const at = (day: number): string => `2026-01-0${day}T00:00:00.000Z`
+  const kept = (...all: [life: string, name: string, day: number][]): object => {
+    for (const [life, name, day] of all) {
+      const folder = join(cluster.paths.backups, `2026-01-0${day}T00-00-00Z`)
+      mkdirSync(folder, { recursive: true })
+      const metadata = { cluster: name, ...(life && { life }), revision: 1, time: at(day) }
+      writeFileSync(join(folder, 'metadata.json'), JSON.stringify(metadata))
+    }
+    return keptBackups(cluster, Date.parse(at(6)))
+  }
+  assert.equal(kept(), { count: 0, newest: undefined })
+  assert.equal(kept(['a', cluster.name, 5], ['b', 'another', 4]), { count: 0, newest: undefined })
+  assert.equal(kept(['', cluster.name, 1], ['b', cluster.name, 2]), { count: 2, newest: Date.parse(at(2)) })
+  assert.equal(kept(['b', cluster.name, 8]), { count: 3, newest: Date.parse(at(2)) })
 })
 
 test.run()
