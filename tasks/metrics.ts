@@ -19,14 +19,14 @@ export async function gatherMetrics(cluster: Cluster): Promise<Known> {
   const answers = await answersOf(cluster)
   const now = clock()
   const [work, verified] = [await atWork(cluster.paths.state), lastVerified(cluster.paths)]
-  const certificates = certificateReport(cluster).map(({ path, notAfter }) => ({
+  const here = certificateReport(cluster).map(({ path, notAfter }) => ({
     file: relative(cluster.paths.certs, path),
     notAfter: Date.parse(notAfter),
   }))
   return {
     cluster: cluster.name,
     now,
-    certificates,
+    certificates: [...here, ...(answers?.hosts ?? []).flatMap(served)],
     renewBeforeDays: cluster.pki.renewBeforeDays,
     backups: keptBackups(cluster, now),
     verified: verified && { time: Date.parse(verified.time), healthy: verified.healthy },
@@ -51,6 +51,10 @@ async function answersOf(cluster: Cluster): Promise<Answers | undefined> {
     throw error
   }
 }
+
+/** What a host serves may end before what was renewed here and not installed there. */
+const served = ({ host, probe }: HostAnswers): Known['certificates'] =>
+  probe.served ? [{ file: `${host.name}/server.crt`, notAfter: Date.parse(probe.served.validTo) }] : []
 
 /** By the date of its HTTPS answer, which has whole seconds: half of one is added. */
 function ahead(one: HostAnswers | undefined): number | undefined {

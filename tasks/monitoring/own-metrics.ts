@@ -39,7 +39,7 @@ export const families = {
     samples: ({ now }) => moment(now),
   },
   ha_etcd_certificate_not_after_seconds: {
-    help: 'When a certificate ends; of an authority that is being changed the one that ends first.',
+    help: 'When a certificate ends; of two authorities, or where its host serves another one, the one that ends first.',
     samples: ({ certificates }) => earliest(certificates).map(([file, notAfter]) => [{ file }, seconds(notAfter)]),
   },
   ha_etcd_certificate_renew_before_seconds: {

@@ -1,5 +1,5 @@
 // The metrics port of real members, what they expose, and the verb metrics.
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -88,6 +88,18 @@ test('metrics: what is known of a healthy cluster, written whole, for all to rea
     readdirSync(home.path).filter((name) => name.endsWith('.tmp')),
     [],
   )
+})
+
+test('a certificate that was renewed here and not installed ends when the one ends that its host serves', async () => {
+  const file = 'master02/server.crt'
+  const ends = async (): Promise<string> =>
+    new RegExp(`file="${file}"} (\\d{10})`).exec((await home.verb('metrics')).stdout)?.[1] ?? 'missing'
+  const before = await ends()
+  rmSync(join(home.path, 'certs/etcd-cluster-1', file))
+  writeFileSync(join(home.path, 'cluster.yaml'), 'pki: { leafDays: 3000 }\n')
+  assert.equal((await done(home.verb('pki', '--json'))).issued, [{ path: file, reason: 'missing' }])
+  assert.is(await ends(), before)
+  use('metricsPort: 2381, metricsPlain: true')
 })
 
 test('metrics of a cluster that is down say so, and what is known without its members', async () => {
