@@ -93,13 +93,17 @@ export function doubts(cluster: Cluster, now: number): string[] {
   ]
 }
 
-/** When the newest backup of this life was made; undefined where there is none. Older releases noted no life. */
-export function newestOf(found: Backup[], life: string | undefined): string | undefined {
-  const mine = found.filter(({ metadata }) => metadata.life === undefined || metadata.life === life)
-  return mine.toSorted(byTime)[0]?.metadata.time
+/** How many backups of this cluster are kept, and when the newest was made, in ms; those of the future count not. */
+export function keptBackups(cluster: Cluster, now: number): { count: number; newest: number | undefined } {
+  const times = backups(cluster)
+    .found.filter(({ metadata }) => isOfLife(cluster, metadata))
+    .map(({ metadata }) => Date.parse(metadata.time))
+  const past = times.filter((time) => time <= now + skewMs)
+  return { count: times.length, newest: past.length > 0 ? Math.max(...past) : undefined }
 }
 
-export const newestBackup = (cluster: Cluster): string | undefined => newestOf(backups(cluster).found, cluster.life)
+/** A cluster that was made again under its name has another life; older releases noted none. */
+const isOfLife = ({ name, life }: Cluster, of: Of): boolean => of.cluster === name && (!of.life || of.life === life)
 
 /** What a backup notes of its cluster and its time. */
 export const whoseAndWhen = ({ name, life }: Cluster, time: Date): Omit<Of, 'revision'> => ({

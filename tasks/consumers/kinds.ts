@@ -1,11 +1,13 @@
 // What each kind of consumer gets: its own piece of configuration, and what it must do once something of that changes.
 import { stringify } from 'yaml'
+import type { Cluster } from '../core/cluster.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { listed } from '../core/terminal.ts'
+import { alertRules, scrapeConfig, targets } from '../monitoring/index.ts'
 
 /** What a configuration is made of. The paths are those that the consumer will open. */
 export interface View {
-  cluster: string
+  cluster: Cluster
   endpoints: string[]
   ca: string
   certificate: string
@@ -29,6 +31,7 @@ export interface Kind {
   notes?: string[]
 }
 
+const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`
 const yaml = (value: object): string => stringify(value, { lineWidth: 0 })
 
 /**
@@ -80,26 +83,19 @@ const patroni: Kind = {
   nameless: true,
 }
 
+/** It opens the files of tls_config at each new connection, and follows the file of its targets. */
 const prometheus: Kind = {
-  summary: 'a scrape configuration with its targets in a file',
-  files: ({ cluster, endpoints, ca, certificate, key }) => ({
-    'prometheus-scrape.yaml': yaml({
-      scrape_configs: [
-        {
-          job_name: 'etcd',
-          scheme: 'https',
-          tls_config: { ca_file: ca, cert_file: certificate, key_file: key },
-          file_sd_configs: [{ files: [ca.replace(/[^/]*$/, 'prometheus-targets.json')] }],
-        },
-      ],
-    }),
-    'prometheus-targets.json': `${JSON.stringify(
-      [{ targets: endpoints.map((url) => url.replace('https://', '')), labels: { cluster } }],
-      null,
-      2,
-    )}\n`,
-  }),
+  summary: 'a scrape configuration, its targets in a file, and alert rules',
+  files: ({ cluster, ca, certificate: cert, key }) => {
+    const list = ca.replace(/[^/]*$/, 'prometheus-targets.json')
+    return {
+      'prometheus-scrape.yaml': yaml({ scrape_configs: [scrapeConfig(cluster, { ca, cert, key, targets: list })] }),
+      'prometheus-targets.json': json(targets(cluster)),
+      'prometheus-rules.yaml': yaml(alertRules()),
+    }
+  },
   needs: {},
+  notes: ['The dashboard for Grafana, and metrics of our own that some alerts need: docs/monitoring.md.'],
 }
 
 /** By an address it finds no certificate's name: it is told one that every member's certificate has. */
@@ -185,7 +181,7 @@ export const kinds: Record<string, Kind> = {
   json: {
     summary: 'endpoints and paths as JSON',
     files: ({ cluster, endpoints, ca, certificate, key }) => ({
-      'etcd.json': `${JSON.stringify({ cluster, endpoints, ca, certificate, key }, null, 2)}\n`,
+      'etcd.json': json({ cluster: cluster.name, endpoints, ca, certificate, key }),
     }),
     needs: readAgain,
   },

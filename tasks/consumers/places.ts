@@ -26,7 +26,7 @@ function viewOf(cluster: Cluster, name: string, place?: Place): View {
         key: join(place.folder, 'client.key'),
       }
     : { ca: join(cluster.paths.certs, 'ca.crt'), ...pairOf(cluster, name) }
-  return { cluster: cluster.name, endpoints, ...paths }
+  return { cluster, endpoints, ...paths }
 }
 
 /** Its configuration, by file name. */

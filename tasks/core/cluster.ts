@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { freeLoopbackSubnet, membersIn, otherSubnets } from './addresses.ts'
 import { command } from './command.ts'
-import { checkSubnet, defaults, pkiOf, type Settings } from './config.ts'
+import { checkPorts, checkSubnet, defaults, pkiOf, type Settings } from './config.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { withPort } from './ip.ts'
@@ -79,6 +79,10 @@ export interface Cluster {
     looksOnly?: boolean | undefined
     clientPort: number
     peerPort: number
+    /** Where members listen for metrics and health besides; undefined: nowhere. */
+    metricsPort?: number | undefined
+    /** Whether that is without TLS. */
+    metricsPlain?: boolean | undefined
     environment: Record<string, string>
   }
   /** A restore or recover that is half done. */
@@ -123,7 +127,8 @@ export async function resolveCluster(
   const choice = record
     ? { provider: record.provider, reason: 'as recorded when the cluster was made' }
     : await chooseProvider(asked, paths.vagrant)
-  const ports = [clientPort, peerPort]
+  checkPorts({ ...asked.etcd, clientPort, peerPort })
+  const ports = [clientPort, peerPort, asked.etcd?.metricsPort ?? []].flat()
   checkSubnet(choice.provider, asked.subnet, choice.reason)
   const own =
     choice.provider === 'ssh' ? { hosts: asked.hosts, inventory: asked.inventory ?? record?.inventory } : undefined
@@ -156,6 +161,8 @@ export async function resolveCluster(
       looksOnly: looks,
       clientPort,
       peerPort,
+      metricsPort: asked.etcd?.metricsPort,
+      metricsPlain: asked.etcd?.metricsPlain,
       environment: asked.etcd?.environment ?? {},
     },
     begun: record?.begun,

@@ -128,10 +128,8 @@ function checkTogether(asked: Config): void {
       `pki.renewBeforeDays (${renewBeforeDays}) must be less than pki.leafDays (${leafDays}), ` +
         'or every run would renew.',
     )
-  const { clientPort = defaults.etcd.clientPort, peerPort = defaults.etcd.peerPort, ...etcd } = asked.etcd ?? {}
-  const { version, binaries } = etcd
-  if (clientPort === peerPort)
-    throw new UsageError(`etcd.clientPort and etcd.peerPort must differ (both are ${clientPort}).`)
+  const { version, binaries } = asked.etcd ?? {}
+  checkPorts(asked.etcd)
   if (version && Number(version.split('.')[1]) < 4)
     throw new UsageError(`etcd.version ${version} is too old: 3.4 or later is needed.`)
   if (version && binaries)
@@ -146,6 +144,23 @@ function checkTogether(asked: Config): void {
   if (asked.vagrant?.driver && asked.vagrant.provider !== 'libvirt')
     throw new UsageError("vagrant.driver is libvirt's: it needs vagrant.provider: libvirt.")
   checkEnvironment(Object.keys(asked.etcd?.environment ?? {}))
+}
+
+/** @throws UsageError where two would listen at one port, or nobody where metrics are to be had */
+export function checkPorts(etcd: Config['etcd'] = {}): void {
+  const { clientPort = defaults.etcd.clientPort, peerPort = defaults.etcd.peerPort, metricsPort, metricsPlain } = etcd
+  const ports: [name: string, port: number | undefined][] = [
+    ['clientPort', clientPort],
+    ['peerPort', peerPort],
+    ['metricsPort', metricsPort],
+  ]
+  for (const [index, [name, port]] of ports.entries())
+    for (const [other, another] of ports.slice(index + 1))
+      if (port === another) throw new UsageError(`etcd.${name} and etcd.${other} must differ (both are ${port}).`)
+  if (metricsPlain !== undefined && metricsPort === undefined)
+    throw new UsageError('etcd.metricsPlain needs etcd.metricsPort, where metrics are had without TLS.')
+  if (metricsPort !== undefined && etcd.environment?.ETCD_LISTEN_METRICS_URLS !== undefined)
+    throw new UsageError('etcd.metricsPort and ETCD_LISTEN_METRICS_URLS in etcd.environment exclude each other.')
 }
 
 /** Hosts of one's own are given in one way, and only where they are wanted. @throws UsageError */

@@ -9,7 +9,7 @@ import type { Cluster } from './cluster.ts'
 import { command } from './command.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
-import { readFileIfThere, writeFileIfChanged } from './files.ts'
+import { readFileIfThere, writeFileAtomic, writeFileIfChanged } from './files.ts'
 import { type Config, isHostName, vagrantProviders } from './schema.ts'
 
 const providerNames = ['local', 'vagrant', 'ssh'] as const
@@ -89,6 +89,8 @@ export function clusterPaths(name: string, root = home()) {
     replacing: join(state, 'replacing.json'),
     /** What a scale that was begun is to end with; not there, usually. */
     scaling: join(state, 'scaling.json'),
+    /** When the cluster was last verified, and whether it was healthy. */
+    verified: join(state, 'verified.json'),
   }
 }
 
@@ -103,6 +105,23 @@ export const forgetReplacing = ({ replacing: path }: ClusterPaths): void => rmSy
 export function scaling({ scaling: path }: ClusterPaths): string[] | undefined {
   const noted = readFileIfThere(path)
   return noted === undefined ? undefined : (JSON.parse(noted) as string[])
+}
+
+const verifiedSchema = v.object({ time: v.pipe(v.string(), v.isoTimestamp()), healthy: v.boolean() })
+export type Verified = v.InferOutput<typeof verifiedSchema>
+
+/** Notes how a verify ended. Nobody depends on it: where it cannot be written, the work goes on. */
+export function noteVerified({ state, verified }: ClusterPaths, found: Verified): void {
+  if (!existsSync(state)) return
+  try {
+    writeFileAtomic(verified, `${JSON.stringify(found)}\n`, 0o600)
+  } catch {}
+}
+
+/** How the last verify ended; undefined where there was none, or the note cannot be read. */
+export function lastVerified({ verified }: ClusterPaths): Verified | undefined {
+  const found = v.safeParse(v.pipe(v.string(), v.parseJson(), verifiedSchema), readFileIfThere(verified))
+  return found.success ? found.output : undefined
 }
 
 export function recordedClusters(): string[] {

@@ -125,6 +125,8 @@ export const schema = v.strictObject({
       mirror: v.optional(mirror),
       clientPort: v.optional(port),
       peerPort: v.optional(port),
+      metricsPort: v.optional(port),
+      metricsPlain: v.optional(v.boolean('must be true or false')),
       environment: v.optional(
         v.record(v.pipe(v.string(), v.regex(/^ETCD_[A-Z0-9_]+$/, 'must be an ETCD_* variable')), environmentValue),
       ),

@@ -56,6 +56,10 @@ function groupVariables(cluster: Cluster, binaries: EtcdBinaries): object {
     ...(cluster.begun?.formerTokens && { etcd_former_tokens: cluster.begun.formerTokens }),
     etcd_client_port: cluster.etcd.clientPort,
     etcd_peer_port: cluster.etcd.peerPort,
+    ...(cluster.etcd.metricsPort && {
+      etcd_metrics_port: cluster.etcd.metricsPort,
+      etcd_metrics_plain: cluster.etcd.metricsPlain === true,
+    }),
     ...(cluster.plainClients && { etcd_plain_clients: cluster.plainClients }),
     ...(plain.length > 0 && { etcd_plain_peers: plain.map(({ name }) => name) }),
     etcd_pki_directory: cluster.paths.certs,

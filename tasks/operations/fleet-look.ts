@@ -1,11 +1,11 @@
 // Many clusters at one look each: what status asks, judged as verify judges, a row for each.
-import { newestBackup } from '../acts/backup-store.ts'
+import { keptBackups } from '../acts/backup-store.ts'
 import { type Cluster, resolveCluster } from '../core/cluster.ts'
 import { loadSettings } from '../core/config.ts'
 import { describeSystemError, Interrupted, isSystemError, OperationError } from '../core/errors.ts'
 import { type AtWork, atWork } from '../core/lock.ts'
 import { clusterPaths, recordedConfigFile } from '../core/record.ts'
-import { inRun, Run, run } from '../core/run.ts'
+import { clock, inRun, Run, run } from '../core/run.ts'
 import { capital } from '../core/terminal.ts'
 import { adviceOf } from '../etcd/advice.ts'
 import { askMembers } from '../etcd/ask.ts'
@@ -104,6 +104,7 @@ async function lookAt(cluster: Cluster, work: AtWork | null): Promise<ClusterRow
   const known = statusesOf(hosts)
   const statuses = known.map(({ status }) => status)
   const leader = agreedLeader(statuses)
+  const { newest } = keptBackups(cluster, clock())
   const ends = certificateReport(cluster).map(({ daysLeft }) => daysLeft)
   return {
     cluster: cluster.name,
@@ -116,7 +117,7 @@ async function lookAt(cluster: Cluster, work: AtWork | null): Promise<ClusterRow
       null,
     versions: [...new Set(statuses.map(({ version }) => version))],
     daysLeft: ends.length > 0 ? Math.min(...ends) : null,
-    backup: newestBackup(cluster) ?? null,
+    backup: newest === undefined ? null : new Date(newest).toISOString(),
     wrong: first
       ? {
           code: first.code,

@@ -41,13 +41,16 @@ export async function pack(cluster: Cluster, file: string, by: () => Promise<Sea
   })
 }
 
-/** Paths below home: the certificates with their keys, what is recorded, and the configuration where it lies there. */
+/**
+ * Paths below home: the certificates with their keys, what is recorded, and the configuration where it lies there. The
+ * last verify is of this machine: with it, unpack would find another one in the way.
+ */
 function filesOf(cluster: Cluster): string[] {
-  const { certs, state, vagrant } = cluster.paths
+  const { certs, state, vagrant, verified } = cluster.paths
   const own = [cluster.configFile ?? join(home(), 'cluster.yaml'), cluster.own?.inventory]
   const all = [
     ...filesIn(certs),
-    ...filesIn(state, false),
+    ...filesIn(state, false).filter((path) => path !== verified),
     ...filesIn(vagrant),
     ...own.filter((path) => path && isFile(path)),
   ]

@@ -98,6 +98,7 @@ const overOne: Record<string, string> = {
   env: 'A shell speaks to one cluster',
   fleet: 'It goes over all clusters already',
   load: 'It loads all clusters at once, and shows nothing of any of them',
+  metrics: 'The metrics of each cluster have a file of their own',
   move: ofMembers,
   recover: 'It gives writes up, and somebody must decide that for each cluster',
   replace: ofMembers,

@@ -1,7 +1,8 @@
 // Phase verify: proves that the cluster works, and that it refuses what it must.
 import type { Cluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
-import { clock, sleep } from '../core/run.ts'
+import { noteVerified } from '../core/record.ts'
+import { clock, sleep, today } from '../core/run.ts'
 import { chalk, plain } from '../core/terminal.ts'
 import { mayHeal, sentenceOf } from '../etcd/findings.ts'
 import { reachMembers } from '../etcd/reach.ts'
@@ -78,8 +79,18 @@ function line({ name, ok, skipped, detail }: CheckReport): string {
   return ok ? `${chalk.green('✔')} ${plain(detail)}` : `${chalk.red('✖')} ${name}: ${plain(detail).split('\n')[0]}`
 }
 
+/** Looks, and notes how that ended. */
+async function settle(cluster: Cluster, options: VerifyOptions): Promise<Verdict> {
+  const verdict = await lookUntilSettled(cluster, options)
+  noteVerified(cluster.paths, { time: today().toISOString(), healthy: verdict.report.healthy })
+  return verdict
+}
+
 /** Looks until one deadline for what may heal by itself. A definite fault that two looks have seen ends the waiting. */
-async function settle(cluster: Cluster, { timeoutMs = defaultTimeoutMs, onWait }: VerifyOptions): Promise<Verdict> {
+async function lookUntilSettled(
+  cluster: Cluster,
+  { timeoutMs = defaultTimeoutMs, onWait }: VerifyOptions,
+): Promise<Verdict> {
   const began = clock()
   const visitors = await makeVisitors(cluster)
   let before = new Set<string>()

@@ -8,11 +8,11 @@ import { canListen } from '../core/addresses.ts'
 import type { Check, Finding } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { home } from '../core/environment.ts'
-import { makeFolder } from '../core/files.ts'
+import { makeFolder, readFileIfThere } from '../core/files.ts'
 import { withPort } from '../core/ip.ts'
 import { titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
-import { counted } from '../core/terminal.ts'
+import { counted, listed } from '../core/terminal.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import { endStrays, keeperFolder, killHost, memberPid, startLostKeepers, strayPids, unkeptHosts } from './keeper.ts'
 import { addressesOf, type HostProvider, type HostState } from './provider.ts'
@@ -151,22 +151,32 @@ const portsCheck = (cluster: Cluster): Check => ({
   title: 'Check addresses and ports',
   look: async () => {
     const pids = await Promise.all(cluster.hosts.map((host) => memberPid(cluster, host)))
-    const idle = cluster.hosts.filter((_, index) => !pids[index])
-    if (idle.length === 0) return 'the hosts are up already'
-    const ports = [cluster.etcd.clientPort, cluster.etcd.peerPort]
+    const { clientPort, peerPort, metricsPort } = cluster.etcd
+    const ports = [clientPort, peerPort, metricsPort ?? []].flat()
+    const wanted = cluster.hosts.flatMap((host, index) =>
+      (pids[index] ? newMetricsPort(cluster, host) : ports).map((port) => ({ host, port, pid: pids[index] })),
+    )
+    if (wanted.length === 0) return 'the hosts are up already'
     const found = await Promise.all(
-      idle.flatMap((host) =>
-        ports.map(async (port) => {
-          const is = portFinding(host, port, await canListen(host.address, port))
-          return is && !(await memberPid(cluster, host)) ? is : undefined // its keeper may have started it meanwhile
-        }),
-      ),
+      wanted.map(async ({ host, port, pid }) => {
+        const is = portFinding(host, port, await canListen(host.address, port))
+        // its keeper may have started it meanwhile
+        return is && (await memberPid(cluster, host)) === pid ? is : undefined
+      }),
     )
     const strays = await strayPids(cluster)
     const first = found.find((is) => is !== undefined)
-    return first && strays.length === 0 ? first : `${cluster.subnet}, ports ${ports.join(' and ')}`
+    return first && strays.length === 0 ? first : `${cluster.subnet}, ports ${listed(ports.map(String))}`
   },
 })
+
+/** The metrics port, where a running member does not listen there yet: when it starts again, it must be free. */
+function newMetricsPort(cluster: Cluster, host: Host): number[] {
+  const { metricsPort } = cluster.etcd
+  if (!metricsPort) return []
+  const config = readFileIfThere(join(keeperFolder(cluster, host), 'member.conf')) ?? ''
+  return new RegExp(`^ETCD_LISTEN_METRICS_URLS=.*:${metricsPort}$`, 'm').test(config) ? [] : [metricsPort]
+}
 
 function portFinding({ name, address }: Host, port: number, answer: true | string): Finding | undefined {
   if (answer === true) return undefined
@@ -179,13 +189,16 @@ function portFinding({ name, address }: Host, port: number, answer: true | strin
     EADDRINUSE: [
       `another program listens at ${at}`,
       `See which one: ss -ltnp 'sport = :${port}'. End it, or choose other ports (etcd.clientPort, ` +
-        'etcd.peerPort) or another subnet.',
+        'etcd.peerPort, etcd.metricsPort) or another subnet.',
     ],
     EADDRNOTAVAIL: [
       `this machine has no address ${address}`,
       `${onMac || isV6 ? `Give it that address: ${addition}. Or choose` : 'Choose'} a subnet in 127.0.0.0/8.`,
     ],
-    EACCES: [`this user may not listen at ${at}`, 'Choose ports above 1023 (etcd.clientPort, etcd.peerPort).'],
+    EACCES: [
+      `this user may not listen at ${at}`,
+      'Choose ports above 1023 (etcd.clientPort, etcd.peerPort, etcd.metricsPort).',
+    ],
   }
   const [detail, remedy] = known[answer] ?? [`listening at ${at} failed (${answer})`, 'Choose another subnet.']
   return { detail: `${name}: ${detail}.`, remedy }

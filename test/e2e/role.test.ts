@@ -2,7 +2,8 @@
 // It needs Docker (DOCKER_HOST) on a network that is reached from here, and TEST_IMAGE, an image with systemd,
 // sshd, sudo and python3. Tests go on from each other's hosts, in their order.
 import { execFile } from 'node:child_process'
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { get } from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -12,6 +13,7 @@ import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
 import { OperationError } from '../../tasks/core/errors.ts'
 import { requireEtcd } from '../../tasks/etcd/binaries.ts'
+import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { runPlaybook } from '../../tasks/etcd/playbook.ts'
 import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { testCluster } from '../support/cluster.ts'
@@ -149,6 +151,13 @@ const etcdctl = (name: string, command: string): Promise<string> =>
 const health = (): Promise<string> =>
   machines.on('master01', 'true').then(() => etcdctl('master01', 'endpoint health --cluster 2>&1'))
 const addressOf = (name: string): string => machines.hosts.find((host) => host.name === name)?.address ?? ''
+
+/** Why one who shows no certificate is not answered. */
+const withoutCertificate = (url: string): Promise<string> =>
+  new Promise((done, fail) => {
+    const asked = get(url, { ca: readFileSync(join(cluster.paths.certs, 'ca.crt')) }, () => fail(new Error('answered')))
+    asked.once('error', (error) => done(error.message))
+  })
 
 /** The most members that accepted no client at one moment while `act` ran. */
 async function mostDown(act: () => Promise<unknown>): Promise<number> {
@@ -450,7 +459,11 @@ test('a changed setting and etcd restart one member after the other, the leader 
   const other = temporaryFolder()
   for (const name of ['etcd', 'etcdctl']) copyFileSync(join(binaries, name), join(other, name))
   writeFileSync(join(other, 'etcd'), 'x', { flag: 'a' }) // another sum
-  const all = { etcd_environment: { ETCD_SNAPSHOT_COUNT: '20000' }, etcd_binaries_source: other }
+  const all = {
+    etcd_environment: { ETCD_SNAPSHOT_COUNT: '20000' },
+    etcd_binaries_source: other,
+    etcd_metrics_port: 2381,
+  }
   inventory({ all })
   const [before, leader] = [await startTimes(), await leaderOf()]
   const playbook = async (...words: string[]): Promise<string> => {
@@ -474,6 +487,12 @@ test('a changed setting and etcd restart one member after the other, the leader 
     names.map(() => '755 etcd'),
   )
   changed = all
+  const gateway = openGateway(cluster, 1)
+  for (const { address } of cluster.hosts) {
+    assert.match(await gateway.metrics(`https://${address}:2381`, 5000), 'etcd_server_has_leader 1')
+    assert.match(await withoutCertificate(`https://${address}:2381/metrics`), 'certificate')
+  }
+  gateway.close()
 })
 
 test(

@@ -126,6 +126,35 @@ const flags: Case[] = [
     args: ['--from', 'verify', '--skip', 'verify'],
     says: /^Error: --from and --skip leave no phase to run\.$/,
   },
+  {
+    title: 'two documents at once',
+    verb: 'metrics',
+    args: ['--rules', '--dashboard'],
+    record: record(),
+    says: /^Error: --rules and --dashboard exclude each other\.$/,
+  },
+  {
+    title: 'a folder for nothing',
+    verb: 'metrics',
+    args: ['--directory', '/p'],
+    record: record(),
+    says: /^Error: --directory needs --scrape\.$/,
+  },
+  {
+    title: 'a file in a folder that is not there',
+    verb: 'metrics',
+    args: ['--output', 'nowhere/a.prom'],
+    record: record(),
+    says: /^Error: There is no folder .*\/nowhere\.$/,
+  },
+  {
+    title: 'a folder in the place of a file',
+    verb: 'metrics',
+    args: ['--rules', '--output', 'tasks'],
+    record: record(),
+    says: /^Error: .*tasks is a folder, but a file is needed there\.$/,
+    code: 1,
+  },
   { title: 'no snapshot', verb: 'restore', says: /^Error: FILE is missing\.$/ },
   {
     title: 'a snapshot that is not there',
@@ -190,6 +219,11 @@ const configuration: Case[] = [
       ['an alias that stands for nothing', 'masters: *none', /cluster\.yaml is not valid YAML: /],
       ['a list', '- masters: 3', /the file must be a list of keys and values/],
       ['an unknown key', 'master: 3', /cluster\.yaml: master is not a known key\. Did you mean masters\?$/],
+      [
+        'a metrics port that is the peer port',
+        'etcd: { metricsPort: 2380 }',
+        /etcd\.peerPort and etcd\.metricsPort must differ \(both are 2380\)\.$/,
+      ],
       ['an unknown key below etcd', 'etcd: { port: 1 }', /cluster\.yaml: etcd\.port is not a known key\./],
       [
         'an unknown key below pki',

@@ -8,7 +8,7 @@ import { addAddress, inNamespace, removeNamespace, within } from '../support/nam
 import { testHome } from '../support/verbs.ts'
 
 const home = testHome({}, undefined, within)
-writeFileSync(join(home.path, 'cluster.yaml'), 'masters: 1\nsubnet: FD00:E7CD:0:1::/64\n')
+writeFileSync(join(home.path, 'cluster.yaml'), 'masters: 1\nsubnet: FD00:E7CD:0:1::/64\netcd: { metricsPort: 2381 }\n')
 test.after(async () => {
   await home.downAll()
   removeNamespace()
@@ -31,6 +31,15 @@ inNamespace('with that address it comes up, is verified, and its certificates na
   const certificate = join(home.path, 'certs/etcd-cluster-1/master01/master01.crt')
   const text = execFileSync('openssl', ['x509', '-noout', '-text', '-in', certificate], { encoding: 'utf8' })
   assert.match(text, 'IP Address:FD00:E7CD:0:1:0:0:0:101')
+})
+
+inNamespace('its metrics are had at that address, too, and Prometheus is told of it', async () => {
+  const certs = join(home.path, 'certs/etcd-cluster-1')
+  const files = ['ca.crt', 'etcd-client.crt', 'etcd-client.key'].map((name) => join(certs, name))
+  const ours = ['--cacert', '--cert', '--key'].flatMap((flag, index) => [flag, files[index] ?? ''])
+  const [ip = '', ...words] = [...within, 'curl', '-sg', ...ours, 'https://[fd00:e7cd:0:1::101]:2381/metrics']
+  assert.match(execFileSync(ip, words, { encoding: 'utf8' }), 'etcd_server_has_leader 1')
+  assert.match((await home.verb('metrics', '--targets')).stdout, '"[fd00:e7cd:0:1::101]:2381"')
 })
 
 test.run()

@@ -18,14 +18,15 @@ const recipient = await identityToRecipient(identity)
 const byKey = ['--identity', join(folder, 'key')]
 const name = 'etcd-cluster-1'
 
-/** Paths below the home, with their content and mode; logs are of each machine alone. */
+/** Paths below the home, with their content and mode; logs and the last verify are of each machine alone. */
 function filesOf({ path }: Home): Record<string, string> {
   const names = ['certs', '.cluster', 'cluster.yaml'].flatMap((top) =>
     top === 'cluster.yaml'
       ? [top]
       : readdirSync(join(path, top), { recursive: true, encoding: 'utf8' }).map((one) => join(top, one)),
   )
-  const isIn = (one: string): boolean => statSync(join(path, one)).isFile() && !/\/(logs|hosts)\//.test(one)
+  const isIn = (one: string): boolean =>
+    statSync(join(path, one)).isFile() && !/\/(logs|hosts)\/|\/verified\.json$/.test(one)
   return Object.fromEntries(
     names.filter(isIn).map((one) => {
       const mode = (statSync(join(path, one)).mode & 0o777).toString(8)
@@ -45,6 +46,7 @@ test.before(async () => {
   writeFileSync(join(folder, 'key'), `# created: today\n${identity}\n`)
   writeFileSync(join(home.path, 'cluster.yaml'), 'masters: 3\n', { mode: 0o600 })
   for (const phase of ['pki', 'vms']) assert.is((await home.verb(phase)).exitCode, 0)
+  writeFileSync(join(home.path, '.cluster', name, 'verified.json'), '{"time":"2026-01-01T00:00:00Z","healthy":true}')
 })
 test.after(() => home.downAll())
 

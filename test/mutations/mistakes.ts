@@ -544,12 +544,6 @@ export const mistakes: Mistake[] = [
     tests: ['unit/plans/fleet'],
   },
   {
-    file: 'tasks/acts/backup-store.ts',
-    line: 'metadata.life === undefined || metadata.life === life',
-    wrong: 'metadata.life !== undefined || metadata.life === life',
-    tests: ['unit/acts/backup-store'],
-  },
-  {
     file: 'tasks/drill/results.ts',
     line: 'filter(({ outage, failed }) => !outage && failed > 0)',
     wrong: 'filter(({ outage, failed }) => outage && failed > 0)',
@@ -560,5 +554,65 @@ export const mistakes: Mistake[] = [
     line: 'gaps.filter(({ from, to }) => to >= struck && from <= healed)',
     wrong: 'gaps.filter(({ from, to }) => from >= struck && to <= healed)',
     tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/monitoring/alerts.ts',
+    line: 'upVoters} <= $',
+    wrong: 'upVoters} < $',
+    tests: ['unit/monitoring/alerts'],
+  },
+  {
+    file: 'tasks/monitoring/alerts.ts',
+    line: ' unless on (cluster, host) etcd_server_is_learner{',
+    wrong: ' unless on (cluster, host) etcd_server_has_leader{',
+    tests: ['unit/monitoring/alerts'],
+  },
+  {
+    file: 'tasks/monitoring/alerts.ts',
+    line: "expr: due(' / 4'),",
+    wrong: "expr: due(''),",
+    tests: ['unit/monitoring/alerts'],
+  },
+  {
+    file: 'tasks/monitoring/alerts.ts',
+    line: "older('ha_etcd_backup_timestamp_seconds', 2 * day)",
+    wrong: "older('ha_etcd_backup_timestamp_seconds', 4 * day)",
+    tests: ['unit/monitoring/alerts'],
+  },
+  {
+    file: 'tasks/monitoring/scrape.ts',
+    line: 'if (metricsPort && !foreign) return',
+    wrong: 'if (metricsPort) return',
+    tests: ['unit/monitoring/scrape'],
+  },
+  {
+    file: 'tasks/monitoring/scrape.ts',
+    line: "metricsPort ? metricsPlain === true : plainClients === 'only'",
+    wrong: "metricsPlain === true || plainClients === 'only'",
+    tests: ['unit/monitoring/scrape'],
+  },
+  {
+    file: 'tasks/monitoring/own-metrics.ts',
+    line: 'Math.min(ends.get(file) ?? notAfter, notAfter)',
+    wrong: 'Math.max(ends.get(file) ?? notAfter, notAfter)',
+    tests: ['unit/monitoring/own-metrics'],
+  },
+  {
+    file: 'tasks/acts/backup-store.ts',
+    line: 'times.filter((time) => time <= now + skewMs)',
+    wrong: 'times',
+    tests: ['unit/acts/backup-store'],
+  },
+  {
+    file: 'tasks/acts/backup-store.ts',
+    line: 'of.cluster === name && (!of.life || of.life === life)',
+    wrong: 'of.cluster === name',
+    tests: ['unit/acts/backup-store'],
+  },
+  {
+    file: 'tasks/core/config.ts',
+    line: 'if (port === another) throw',
+    wrong: 'if (port === another && index === 0) throw',
+    tests: ['unit/core/config'],
   },
 ]

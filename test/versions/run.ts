@@ -63,6 +63,7 @@ const rows: Row[] = [
   verb('status'),
   verb('env'),
   verb('certs'),
+  verb('metrics'),
   verb('load', '--seconds', '3'),
   verb('rotate-certs', '--all'),
   verb('rotate-ca', '--yes'),

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Backup, doubts, newestOf, surplus, surplusOf } from '../../../tasks/acts/backup-store.ts'
+import { type Backup, doubts, keptBackups, surplus, surplusOf } from '../../../tasks/acts/backup-store.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 /** "revision@day", of the life before the slash; without one it is of an older release, which noted none. */
@@ -47,15 +47,6 @@ test('backups that name no life are one life of their own, of that cluster name'
   assert.equal(removed(1, '40@4', '30@300', '20@2'), ['30@300', '20@2'])
 })
 
-test('the newest backup of a cluster is one of its own life, or of none', () => {
-  const newest = (life: string, ...found: string[]): string | undefined =>
-    newestOf(found.map(parse), life)?.slice(8, 10)
-  assert.is(newest('a', 'a/10@1', 'a/20@3', 'a/15@2'), '03')
-  assert.is(newest('a', 'a/10@1', 'b/20@3'), '01')
-  assert.is(newest('a', '10@2', 'b/20@3'), '02')
-  assert.is(newest('a'), undefined)
-})
-
 test('what is removed is read from the folders; a damaged one is said, not counted and not removed', () => {
   const cluster = testCluster()
   const add = (name: string, metadata: string): string => {
@@ -78,6 +69,24 @@ test('what is removed is read from the folders; a damaged one is said, not count
     `The metadata.json of backup ${damaged} is damaged: the backup is not counted, and never removed.`,
   ])
   assert.is(doubts(cluster, Date.parse('2027-04-30T23:59:30Z')).length, 1, 'half a minute is no doubt')
+})
+
+test('of this life of the cluster the newest backup counts, but none whose time lies in the future', () => {
+  const cluster = testCluster({ life: 'b' })
+  const at = (day: number): string => `2026-01-0${day}T00:00:00.000Z`
+  const kept = (...all: [life: string, name: string, day: number][]): object => {
+    for (const [life, name, day] of all) {
+      const folder = join(cluster.paths.backups, `2026-01-0${day}T00-00-00Z`)
+      mkdirSync(folder, { recursive: true })
+      const metadata = { cluster: name, ...(life && { life }), revision: 1, time: at(day) }
+      writeFileSync(join(folder, 'metadata.json'), JSON.stringify(metadata))
+    }
+    return keptBackups(cluster, Date.parse(at(6)))
+  }
+  assert.equal(kept(), { count: 0, newest: undefined })
+  assert.equal(kept(['a', cluster.name, 5], ['b', 'another', 4]), { count: 0, newest: undefined })
+  assert.equal(kept(['', cluster.name, 1], ['b', cluster.name, 2]), { count: 2, newest: Date.parse(at(2)) })
+  assert.equal(kept(['b', cluster.name, 8]), { count: 3, newest: Date.parse(at(2)) })
 })
 
 test.run()

@@ -4,10 +4,13 @@ import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import { changesSince, kinds } from '../../../tasks/consumers/index.ts'
 import { duty } from '../../../tasks/consumers/kinds.ts'
+import { testCluster } from '../../support/cluster.ts'
 
+const cluster = testCluster({ masters: 3 })
+const [first = '', second = ''] = cluster.hosts.map(({ address }) => `${address}:2379`)
 const view = {
-  cluster: 'blue',
-  endpoints: ['https://10.0.0.1:2379', 'https://[fd00::2]:2379'],
+  cluster,
+  endpoints: cluster.hosts.map(({ clientURL }) => clientURL),
   ca: '/etc/x/ca.crt',
   certificate: '/etc/x/client.crt',
   key: '/etc/x/client.key',
@@ -17,7 +20,7 @@ const files = (kind: string): Record<string, string> => kinds[kind]?.files(view)
 test('every configuration names all endpoints, and the three files', () => {
   for (const [name, kind] of Object.entries(kinds)) {
     const all = Object.values(kind.files(view)).join()
-    for (const word of ['10.0.0.1:2379', '[fd00::2]:2379', view.ca, view.certificate, view.key])
+    for (const word of [first, second, view.ca, view.certificate, view.key])
       assert.ok(all.includes(word), `${name} lacks ${word}`)
   }
 })
@@ -26,7 +29,7 @@ test('what is YAML can be read as such', () => {
   const { etcd } = parse(files('kubernetes')['kubeadm-etcd.yaml'] ?? '')
   assert.equal(etcd.external.endpoints, view.endpoints)
   const { etcd3 } = parse(files('patroni')['patroni-etcd3.yaml'] ?? '')
-  assert.equal(etcd3.hosts, ['10.0.0.1:2379', '[fd00::2]:2379'])
+  assert.equal(etcd3.hosts.slice(0, 2), [first, second])
   assert.is(etcd3.protocol, 'https')
   const [job] = parse(files('prometheus')['prometheus-scrape.yaml'] ?? '').scrape_configs
   assert.equal(job.file_sd_configs, [{ files: ['/etc/x/prometheus-targets.json'] }])

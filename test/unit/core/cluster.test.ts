@@ -1,5 +1,5 @@
 // The cluster: resolved from what is asked and recorded, the same at every run, and never in contradiction.
-import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { suite } from 'uvu'
@@ -12,7 +12,9 @@ const home = temporaryFolder()
 process.env.HA_ETCD_HOME = home
 const { canListen } = await import('../../../tasks/core/addresses.ts')
 const { resolveCluster } = await import('../../../tasks/core/cluster.ts')
-const { clusterPaths, recordCluster, recordedClusters } = await import('../../../tasks/core/record.ts')
+const { clusterPaths, lastVerified, noteVerified, recordCluster, recordedClusters } = await import(
+  '../../../tasks/core/record.ts'
+)
 const { UsageError } = await import('../../../tasks/core/errors.ts')
 
 const test = suite('cluster')
@@ -243,6 +245,27 @@ for (const [what, asked] of [
     assert.is((await refusal({ cluster: 'a', ...asked })).message, `Cluster a was made with ${what}.`)
   })
 }
+
+test('how a verify ended is noted where the cluster has a folder; a note that cannot be read is none', async () => {
+  leaveRecord(record())
+  const { paths } = await resolve({ cluster: 'a' })
+  assert.is(lastVerified(paths), undefined)
+  const found = { time: '2026-11-27T16:00:00.000Z', healthy: false }
+  noteVerified(paths, found)
+  assert.equal(lastVerified(paths), found)
+  for (const spoilt of ['', '{', '{"time": "today", "healthy": true}', '{"healthy": true}']) {
+    writeFileSync(paths.verified, spoilt)
+    assert.is(lastVerified(paths), undefined)
+  }
+  noteVerified(clusterPaths('not-there'), found)
+  assert.not.ok(existsSync(clusterPaths('not-there').state))
+})
+
+test('a metrics port that is a recorded port is refused', async () => {
+  leaveRecord(record({ clientPort: 2381 }))
+  const { message } = await refusal({ cluster: 'a', etcd: { metricsPort: 2381 } })
+  assert.is(message, 'etcd.clientPort and etcd.metricsPort must differ (both are 2381).')
+})
 
 for (const [what, content] of [
   ['empty', ''],

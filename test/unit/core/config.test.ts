@@ -189,6 +189,24 @@ const refusedFiles: [string, string, RegExp][] = [
   ],
   ['port 0', 'etcd: { clientPort: 0 }', /: etcd\.clientPort must be a port/],
   ['port 70000', 'etcd: { peerPort: 70000 }', /: etcd\.peerPort must be a port/],
+  ['a metrics port that is no port', 'etcd: { metricsPort: 0 }', /: etcd\.metricsPort must be a port/],
+  [
+    'a metrics port that is the client port',
+    'etcd: { metricsPort: 2379 }',
+    /^etcd\.clientPort and etcd\.metricsPort must differ \(both are 2379\)\.$/,
+  ],
+  [
+    'a metrics port that is the peer port',
+    'etcd: { peerPort: 3, metricsPort: 3 }',
+    /^etcd\.peerPort and etcd\.metricsPort must differ/,
+  ],
+  ['plain metrics without their port', 'etcd: { metricsPlain: true }', /^etcd\.metricsPlain needs etcd\.metricsPort/],
+  ['metrics that are not plain or plain', 'etcd: { metricsPlain: 1 }', /etcd\.metricsPlain must be true or false/],
+  [
+    'a metrics port beside other metrics URLs',
+    'etcd: { metricsPort: 3, environment: { ETCD_LISTEN_METRICS_URLS: "http://127.0.0.1:4" } }',
+    /^etcd\.metricsPort and ETCD_LISTEN_METRICS_URLS in etcd\.environment exclude each other\.$/,
+  ],
   [
     'the same port twice',
     'etcd: { clientPort: 2380 }',

@@ -181,8 +181,15 @@ test('the complaint names each host with its first failure and what helps; warni
 })
 
 test('mistakes in the inventory and in etcd_environment are named, all of them', () => {
-  const mistakes = (addresses: object, environment = {}): string =>
-    call<{ detail: string }[]>('etcd_mistakes', addresses, environment, { ETCD_NAME: '' }, { ETCD_PROXY: 'reasons' })
+  const mistakes = (addresses: object, environment = {}, ports = {}): string =>
+    call<{ detail: string }[]>(
+      'etcd_mistakes',
+      addresses,
+      environment,
+      { ETCD_NAME: '' },
+      { ETCD_PROXY: 'reasons' },
+      ports,
+    )
       .map(({ detail }) => detail)
       .join('\n')
   assert.is(mistakes({ a: '10.0.0.1', b: '10.0.0.2' }, { ETCD_A: 5 }), '')
@@ -195,6 +202,12 @@ test('mistakes in the inventory and in etcd_environment are named, all of them',
   assert.match(said, 'ETCD_A must be on one line')
   assert.match(said, 'ETCD_NAME is derived and cannot be set.')
   assert.match(said, 'ETCD_PROXY cannot be set: reasons.')
+  const [client, peer] = [{ etcd_client_port: 2379 }, { etcd_peer_port: 0 }]
+  assert.is(mistakes({ a: '10.0.0.1' }, {}, { ...client, ...peer, etcd_metrics_port: '0' }), '')
+  assert.match(
+    mistakes({ a: '10.0.0.1' }, {}, { ...client, ...peer, etcd_metrics_port: '2379' }),
+    'etcd_client_port and etcd_metrics_port are the same port, 2379.',
+  )
 })
 
 test('a program is known by its sum, its size and the machine in its header; a script is for any', () => {

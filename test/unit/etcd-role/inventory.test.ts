@@ -32,6 +32,18 @@ test('hosts of several architectures get a folder for each, by what they call th
   )
 })
 
+test('the metrics port reaches the role where one is asked for, and nothing of it otherwise', () => {
+  const inventoryWith = (etcd: { metricsPort?: number; metricsPlain?: boolean }): string => {
+    const cluster = testCluster({ provider: 'ssh', etcd })
+    for (const host of cluster.hosts) host.connection = {}
+    writeInventory(cluster, { folder: '/a', version: '3.6.14' })
+    return readFileSync(cluster.paths.inventory, 'utf8')
+  }
+  assert.not.match(inventoryWith({}), 'metrics')
+  assert.match(inventoryWith({ metricsPort: 2381 }), /etcd_metrics_port: 2381\n\s+etcd_metrics_plain: false\n/)
+  assert.match(inventoryWith({ metricsPort: 2381, metricsPlain: true }), /etcd_metrics_plain: true\n/)
+})
+
 test('IPv6 addresses have a variable of their own, and none is a number in YAML 1.1, which Ansible reads', () => {
   const cluster = testCluster({ provider: 'ssh' })
   for (const host of cluster.hosts) host.connection = {}

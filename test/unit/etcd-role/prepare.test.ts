@@ -13,7 +13,7 @@ const test = suite('prepare')
 /** What the role says of this etcd_environment. */
 const program = await requireAnsible('ansible-playbook')
 
-function prepare(environment: Record<string, unknown>, address: object = { private_ipv4: '127.0.0.1' }): string {
+function prepare(environment: Record<string, unknown>, more: object = { private_ipv4: '127.0.0.1' }): string {
   const folder = temporaryFolder()
   const play = {
     hosts: 'm1',
@@ -21,7 +21,7 @@ function prepare(environment: Record<string, unknown>, address: object = { priva
     tasks: [{ 'ansible.builtin.include_role': { name: 'etcd', tasks_from: 'prepare.yml' } }],
   }
   writeFileSync(join(folder, 'play.yml'), JSON.stringify([play]))
-  const variables = { ...address, etcd_members: ['m1'], etcd_environment: environment }
+  const variables = { ...more, etcd_members: ['m1'], etcd_environment: environment }
   const env = {
     ...process.env,
     ANSIBLE_CONFIG: join(projectFolder, 'templates/ansible/ansible.cfg'),
@@ -45,6 +45,13 @@ test('a host has private_ipv4 or private_ipv6; of the latter none that is link-l
 test('values that would add lines to the configuration are refused by name', () => {
   const said = prepare({ ETCD_A: 'a\nExecStartPre=/bin/x', ETCD_B: 'b', ETCD_C: 'c\rd' })
   assert.match(said, 'etcd_environment: ETCD_A, ETCD_C must be on one line, without control characters.')
+})
+
+test('who names a metrics port sets no other metrics URLs beside it', () => {
+  const urls = { ETCD_LISTEN_METRICS_URLS: 'http://127.0.0.1:2381' }
+  assert.match(prepare(urls), 'failed=0')
+  const said = prepare(urls, { private_ipv4: '127.0.0.1', etcd_metrics_port: 2381 })
+  assert.match(said, 'etcd_environment: ETCD_LISTEN_METRICS_URLS is derived and cannot be set.')
 })
 
 test('what would open the data is refused with the reason', () => {

@@ -7,7 +7,7 @@ import type { Cluster } from '../../../tasks/core/cluster.ts'
 import { clusterFlags, parseCommandLine } from '../../../tasks/core/flags.ts'
 import type { Action } from '../../../tasks/core/remedy.ts'
 import type { Verb } from '../../../tasks/core/script.ts'
-import { adviceOf } from '../../../tasks/etcd/advice.ts'
+import { adviceOf, halfDoneOf } from '../../../tasks/etcd/advice.ts'
 import {
   type Code,
   type Finding,
@@ -115,6 +115,11 @@ test('while a replacement is half done, it is what helps; a restore that is half
   assert.is(remedyOf(half, { code: 'learner-left', host: 'a', id: 'a1' }), scale)
   const begun = { ...cluster, begun: { verb: 'restore' as const, file: 'kept.db' } }
   assert.match(adviceOf(begun).join(), 'A restore of etcd-cluster-1 is half done. Finish it: npx zx')
+  const verbs = (of: Cluster): string[] => Object.entries(halfDoneOf(of)).flatMap(([verb, is]) => (is ? [verb] : []))
+  assert.equal([verbs(half), verbs(begun)], [['replace', 'scale'], ['restore']])
+  const moving = (upgradingTo: string): Cluster => ({ ...cluster, etcd: { ...cluster.etcd, upgradingTo } })
+  assert.equal([verbs(moving('3.7.1')), verbs(moving('3.5.33'))], [['upgrade'], ['downgrade']])
+  assert.is(Object.keys(halfDoneOf(cluster)).length, 9, 'each is told, be it half done or not')
 })
 
 test("the role's rows, and no others, are made of what the role says", () => {

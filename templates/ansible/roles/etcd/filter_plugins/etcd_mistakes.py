@@ -10,12 +10,13 @@ CERTIFICATES = ("ca", "server", "etcd-client")
 CONTROL = re.compile(r"[\x00-\x1f]")
 
 
-def etcd_mistakes(addresses, environment, derived, refused):
+def etcd_mistakes(addresses, environment, derived, refused, ports):
     """Findings, none where there is no mistake. addresses: host -> its address; environment: etcd_environment;
-    derived: the variables that the role sets; refused: those that nobody may set, with the reasons."""
+    derived: the variables that the role sets; refused: those that nobody may set, with the reasons; ports: name ->
+    port, 0 for none."""
     broken = [name for name, value in environment.items() if CONTROL.search("%s=%s" % (name, value))]
     overruled = [name for name in environment if name in derived]
-    mistakes = _mistakes_of_inventory(addresses)
+    mistakes = _mistakes_of_inventory(addresses) + _mistakes_of_ports(ports)
     if broken:
         mistakes.append(
             _finding(
@@ -77,6 +78,19 @@ def _mistakes_of_inventory(addresses):
             )
         taken.setdefault(address, host)
     return mistakes
+
+
+def _mistakes_of_ports(ports):
+    found, taken = [], {}
+    for name, port in ports.items():
+        if int(port) and int(port) in taken:
+            found.append(
+                _finding(
+                    "inventory", "%s and %s are the same port, %s." % (taken[int(port)], name, port), "Choose others."
+                )
+            )
+        taken.setdefault(int(port), name)
+    return found
 
 
 def why_no_hosts(text):

@@ -73,6 +73,7 @@ SPEC = {
             "address": {"type": "str"},
             "client_port": {"type": "int"},
             "peer_port": {"type": "int"},
+            "metrics_port": {"type": "int"},
             "loopback_ports": {"type": "list", "elements": "int"},
             "data_directory": {"type": "path"},
             "space": {"type": "int"},
@@ -112,7 +113,7 @@ def look(module):
     endpoints = [
         (wanted["address"], wanted["client_port"]),
         *(("127.0.0.1", port) for port in wanted["loopback_ports"]),
-        (wanted["address"], wanted["peer_port"]),
+        *((wanted["address"], port) for port in (wanted["peer_port"], wanted["metrics_port"]) if port),
     ]
     found = [
         checks.python(),

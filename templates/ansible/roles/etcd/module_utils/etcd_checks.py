@@ -178,7 +178,8 @@ def ports(endpoints, running, uid):
                 continue
             pid, command, owner = holder(port)
             who = "%s (process %d)" % (command, pid) if pid else "a program of user %s" % owner
-            ports_of_ours = "give etcd another port (etcd_client_port, etcd_peer_port, etcd_loopback_ports)."
+            names = ("etcd_client_port", "etcd_peer_port", "etcd_metrics_port", "etcd_loopback_ports")
+            ports_of_ours = "give etcd another port (%s)." % ", ".join(names)
             is_theirs = command == "etcd"
             remedy = "If it is to be a member of this cluster, adopt it. If not: " if is_theirs else "Stop it, or "
             return bad("ports", "Port %d of %s is taken by %s." % (port, host, who), remedy + ports_of_ours)

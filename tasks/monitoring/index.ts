@@ -1,0 +1,5 @@
+// Monitoring: what Prometheus, Grafana and node_exporter are given. All of it is pure.
+export { alertRules } from './alerts.ts'
+export { dashboard } from './dashboard.ts'
+export { type Known, samplesOf, textOf } from './own-metrics.ts'
+export { type ScrapeFiles, scrapeConfig, targets } from './scrape.ts'
