@@ -1,55 +1,39 @@
 import { existsSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { type Cluster, requireRecorded } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
-import type { Flag, Flags } from '../core/flags.ts'
+import type { Flag } from '../core/flags.ts'
 import { print, run } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { gatherMetrics } from '../metrics.ts'
-import {
-  alertRules,
-  dashboard,
-  type ScrapeFiles,
-  samplesOf,
-  scrapeConfig,
-  targets,
-  textOf,
-} from '../monitoring/index.ts'
+import { alertRules, dashboard, samplesOf, textOf } from '../monitoring/index.ts'
 
 const flags: Record<string, Flag> = {
   output: { value: 'FILE', summary: 'write there (whole or not at all) instead of to standard output' },
   rules: { summary: "instead: Prometheus' alert rules, for rule_files" },
   dashboard: { summary: 'instead: the Grafana dashboard, in JSON' },
-  scrape: { summary: 'instead: the scrape configuration, for scrape_config_files' },
-  targets: { summary: 'instead: where the members are, in JSON, for file_sd_configs' },
-  directory: {
-    value: 'FOLDER',
-    summary: "with --scrape: of its files on Prometheus' machine (/etc/prometheus/ha-etcd)",
-  },
 }
 
-const help = `Without --rules, --dashboard, --scrape or --targets: metrics of our own (certificates, backups, the last
+const help = `Without --rules or --dashboard: metrics of our own (certificates, backups, the last
 verify, what is half done), as node_exporter's textfile collector reads them. Members that are down are no
 failure: then what only they know is left out.
 
+How Prometheus reaches the members: npx zx scripts/connect.ts prometheus
 docs/monitoring.md shows the whole way, with a timer.
 
 Example: npx zx scripts/metrics.ts --output /var/lib/prometheus/node-exporter/etcd-cluster-1.prom`
 
 /** What may be printed instead of metrics; as text, or with --json as data. */
-const documents: Record<string, (cluster: Cluster, flags: Flags) => { data: unknown; yaml?: true }> = {
+const documents: Record<string, () => { data: unknown; yaml?: true }> = {
   rules: () => ({ data: alertRules(), yaml: true }),
   dashboard: () => ({ data: dashboard() }),
-  scrape: (cluster, given) => ({ data: scrape(cluster, given), yaml: true }),
-  targets: (cluster) => ({ data: targets(cluster) }),
 }
 
 export const verb: Verb = {
   name: 'metrics',
-  summary:
-    'Print metrics of our own for Prometheus, or what Prometheus and Grafana need: --rules, --dashboard, --scrape.',
+  summary: 'Print metrics of our own for Prometheus; or alert rules, or a dashboard for Grafana.',
   byRecord: true,
   flags,
   help,
@@ -57,31 +41,23 @@ export const verb: Verb = {
     requireRecorded(cluster)
     const asked = Object.keys(documents).filter((name) => given[name])
     if (asked.length > 1) throw new UsageError(`--${asked.join(' and --')} exclude each other.`)
-    if (given.directory && !given.scrape) throw new UsageError('--directory needs --scrape.')
     const path = given.output ? resolve(String(given.output)) : undefined
     if (path && !existsSync(dirname(path)))
       throw new UsageError(`There is no folder ${dirname(path)}.`, {
         hint: 'Make it, so that whoever reads the file may enter it.',
       })
-    const text = await textFor(cluster, given, asked[0])
+    const text = await textFor(cluster, asked[0])
     if (path) writeFileAtomic(path, text, 0o644)
     else print(text)
   },
 }
 
-async function textFor(cluster: Cluster, given: Flags, name: string | undefined): Promise<string> {
-  const document = name && documents[name]?.(cluster, given)
+async function textFor(cluster: Cluster, name: string | undefined): Promise<string> {
+  const document = name && documents[name]?.()
   if (document) {
     const asYaml = document.yaml && !run().json
     return asYaml ? stringify(document.data, { lineWidth: 0 }) : `${JSON.stringify(document.data, null, 2)}\n`
   }
   const known = await gatherMetrics(cluster)
   return run().json ? `${JSON.stringify({ cluster: cluster.name, metrics: samplesOf(known) })}\n` : textOf(known)
-}
-
-function scrape(cluster: Cluster, { directory = '/etc/prometheus/ha-etcd' }: Flags): object {
-  const folder = join(String(directory), cluster.name)
-  const [ca, cert, key] = ['ca.crt', 'etcd-client.crt', 'etcd-client.key'].map((name) => join(folder, name))
-  const files = { ca, cert, key, targets: join(folder, 'targets.json') } as ScrapeFiles
-  return { scrape_configs: [scrapeConfig(cluster, files)] }
 }

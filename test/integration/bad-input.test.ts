@@ -134,13 +134,6 @@ const flags: Case[] = [
     says: /^Error: --rules and --dashboard exclude each other\.$/,
   },
   {
-    title: 'a folder for nothing',
-    verb: 'metrics',
-    args: ['--directory', '/p'],
-    record: record(),
-    says: /^Error: --directory needs --scrape\.$/,
-  },
-  {
     title: 'a file in a folder that is not there',
     verb: 'metrics',
     args: ['--output', 'nowhere/a.prom'],

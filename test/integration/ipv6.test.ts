@@ -39,7 +39,7 @@ inNamespace('its metrics are had at that address, too, and Prometheus is told of
   const ours = ['--cacert', '--cert', '--key'].flatMap((flag, index) => [flag, files[index] ?? ''])
   const [ip = '', ...words] = [...within, 'curl', '-sg', ...ours, 'https://[fd00:e7cd:0:1::101]:2381/metrics']
   assert.match(execFileSync(ip, words, { encoding: 'utf8' }), 'etcd_server_has_leader 1')
-  assert.match((await home.verb('metrics', '--targets')).stdout, '"[fd00:e7cd:0:1::101]:2381"')
+  assert.match((await home.verb('connect', 'prometheus')).stdout, '"[fd00:e7cd:0:1::101]:2381"')
 })
 
 test.run()

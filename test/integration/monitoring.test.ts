@@ -122,12 +122,10 @@ test('the files for Prometheus and Grafana are printed, each by its flag', async
   const print = async (...flags: string[]): Promise<string> => (await home.verb('metrics', ...flags)).stdout
   assert.match(await print('--rules'), /^groups:\n {2}- name: ha-etcd\n/)
   assert.is(JSON.parse(await print('--dashboard')).uid, 'ha-etcd')
-  assert.match(
-    await print('--scrape', '--directory', '/p'),
-    /job_name: ha-etcd-etcd-cluster-1(.|\n)*scheme: http\n(.|\n)*\/p\/etcd-cluster-1\/targets.json/,
-  )
+  const { files } = JSON.parse((await home.verb('connect', 'prometheus', '--json')).stdout)
+  assert.match(files['prometheus-scrape.yaml'], /job_name: ha-etcd-etcd-cluster-1(.|\n)*scheme: http\n/)
   assert.equal(
-    JSON.parse(await print('--targets')).map(({ targets }: { targets: string[] }) => targets[0]),
+    JSON.parse(files['prometheus-targets.json']).map(({ targets }: { targets: string[] }) => targets[0]),
     hosts().map(({ address }) => `${address}:2381`),
   )
 })

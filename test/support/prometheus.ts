@@ -1,6 +1,6 @@
 // A real Prometheus that watches a home's cluster as docs/monitoring.md has it, with waits of seconds instead of hours.
 import { spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -30,7 +30,6 @@ export interface Watching {
   stop: () => Promise<void>
 }
 
-const name = 'etcd-cluster-1'
 const windows: Record<string, string> = { '[5m]': '[15s]', '[15m]': '[40s]' }
 
 /** Hours and minutes become seconds: what an alert waits for, and what its rates look at. */
@@ -39,16 +38,16 @@ function hastened(rules: string): string {
   return shorter.replace(/^( +for:) \d+[mh]$/gm, '$1 2s')
 }
 
-/** With the files that the verb metrics prints. Everything is on 127.0.0.1, and ends with `stop`. */
+/** With the files that `connect prometheus` gives. Everything is on 127.0.0.1, and ends with `stop`. */
 export async function watch(home: Home): Promise<Watching> {
   const folder = temporaryFolder()
-  const print = async (...flags: string[]): Promise<string> => (await home.verb('metrics', ...flags)).stdout
-  mkdirSync(join(folder, name))
-  for (const file of ['ca.crt', 'etcd-client.crt', 'etcd-client.key'])
-    copyFileSync(join(home.path, 'certs', name, file), join(folder, name, file))
-  writeFileSync(join(folder, name, 'targets.json'), await print('--targets'))
-  writeFileSync(join(folder, 'rules.yml'), hastened(await print('--rules')))
-  const { scrape_configs: ours } = parse(await print('--scrape', '--directory', folder))
+  const given = join(folder, 'given')
+  await home.verb('connect', 'prometheus', '--output', given)
+  const [scrape, rules] = ['scrape', 'rules'].map((what) =>
+    readFileSync(join(given, `prometheus-${what}.yaml`), 'utf8'),
+  )
+  writeFileSync(join(folder, 'rules.yml'), hastened(rules ?? ''))
+  const { scrape_configs: ours } = parse(scrape ?? '')
 
   let text = ''
   const exporter = createServer((_, response) => response.end(text)).listen(0, '127.0.0.1')
