@@ -1,9 +1,10 @@
 // What a person should know of a cluster, though nothing is wrong: a sentence and what helps each.
+import { existsSync } from 'node:fs'
 import { beingReplaced, type Cluster, movingHosts } from '../core/cluster.ts'
 import { compareVersions } from '../core/programs.ts'
 import { scaling } from '../core/record.ts'
 import { authorityWarning, changeStage } from './authority-change.ts'
-import { attempt } from './certificates.ts'
+import { attempt, oldAuthorities } from './certificates.ts'
 import { type Finding, inWords } from './findings.ts'
 
 /** A move to another etcd that is half done. */
@@ -17,7 +18,15 @@ type MoveBegun = Extract<Finding, { code: 'move-begun' }>
 /** A restore, recover, move, replacement or scale that is half done; the authority's end, or its change. */
 export function adviceOf(cluster: Cluster): string[] {
   const half = begunIn(cluster).map(([, finding]) => inWords(cluster, finding))
-  return [...half, authorityWarning(cluster) ?? []].flat()
+  return [...half, oldTrust(cluster) ?? [], authorityWarning(cluster) ?? []].flat()
+}
+
+/** What is left to do after an adoption, once clients have certificates of the new authority. */
+function oldTrust(cluster: Cluster): string | undefined {
+  const { name, begun, plainClients } = cluster
+  if (begun || !existsSync(oldAuthorities(cluster))) return undefined
+  const what = plainClients ? 'speaks plain HTTP to clients' : 'lets in clients of its old authority'
+  return inWords(cluster, { code: 'old-trust', name, what })
 }
 
 /** What may be half done, by the verb that begins it. */

@@ -60,6 +60,9 @@ export const changeFiles = (cluster: Cluster): { nextKey: string; oldCertificate
   oldCertificate: join(cluster.paths.certs, 'old-ca.crt'),
 })
 
+/** There from an adoption to its end: what the members trusted before, and clients may still need. */
+export const oldAuthorities = ({ paths }: Cluster): string => join(paths.certs, 'adopted-ca.crt')
+
 /** Files that may hold an authority's key: the authority's (while it is changed: the old one's), the next one's. */
 export const authorityKeys = (cluster: Cluster): [string, string] => [
   join(cluster.paths.certs, 'ca.key'),

@@ -530,6 +530,10 @@ that backup: ${ours('restore', 'FILE')}`,
     (f) => `the authority of cluster ${f.name} is being changed, and the old one is out, has expired or lacks its key`,
     () => remedy`Finish the change: ${ours('rotate-ca')}`,
   ),
+  'old-trust': row<'name' | 'what'>(
+    (f) => `cluster ${f.name}, which was adopted, still ${f.what}`,
+    () => remedy`Once no client needs that: ${ours('adopt', '--drop-old')}`,
+  ),
   'authority-near-end': row<'name' | 'days'>(
     (f) => `the authority of cluster ${f.name} expires in ${f.days} days, and all its certificates end then`,
     () => remedy`Change it while the cluster runs: ${ours('rotate-ca')}`,

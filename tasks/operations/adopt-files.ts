@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { type NewFile, readFileIfThere, writeFileIfChanged, writeFilesAtomic } from '../core/files.ts'
-import { leaves } from '../etcd/certificates.ts'
+import { leaves, oldAuthorities } from '../etcd/certificates.ts'
 import * as pki from '../pki/index.ts'
 import type { Step } from './steps.ts'
 
@@ -12,9 +12,6 @@ export const asBefore = (cluster: Cluster): Cluster => ({
   ...cluster,
   paths: { ...cluster.paths, certs: cluster.paths.adopting },
 })
-
-/** What the members trusted before, and clients may still need. */
-export const oldAuthorities = ({ paths }: Cluster): string => join(paths.certs, 'adopted-ca.crt')
 
 /** Makes an authority of ours, and puts the members' certificates aside, which trust it, too. */
 export async function stage(cluster: Cluster, files: NewFile[]): Promise<void> {

@@ -85,7 +85,7 @@ export async function attempt(
 ): Promise<Attempt> {
   const port = refusal.port === 'peer' ? cluster.etcd.peerPort : cluster.etcd.clientPort
   if (!refusal.as && cluster.plainClients)
-    return { impossible: 'clients may use it until they are told otherwise: adopt --drop-old' }
+    return { impossible: 'clients may speak plain HTTP until the old trust ends: adopt --drop-old' }
   if (!refusal.as) return probePlain(host.address, port, '/version', timeoutMs)
   const as = refusal.as(visitors, host)
   if ('impossible' in as) return as

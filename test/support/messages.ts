@@ -38,6 +38,7 @@ const examples: Partial<Record<Code, object>> = {
   'no-client-certificate': { at: authority, reason: 'expired on 2026-11-01' },
   'move-begun': { what: 'upgrade', due: '3.7.1' },
   'half-restored': restore,
+  'old-trust': { name: 'etcd-cluster-1', what: 'lets in clients of its old authority' },
   'other-authority': { is: 'CN=etcd-ca, O=etcd-cluster-1' },
   'certificate-of-other-address': { due: '10.0.0.12' },
   'auth-enabled': { name: 'etcd-client' },
