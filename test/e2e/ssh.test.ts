@@ -118,6 +118,20 @@ test('up ends with a verified cluster on the servers; again, it changes nothing'
   assert.match(again.stdout, 'nothing had to be changed')
 })
 
+test('a consumer gets its files on a server, and the key is for the user alone that is named', async () => {
+  await passed('connect', 'json', '--name', 'billing', '--to', 'master02:/etc/billing', '--owner', 'vagrant')
+  const found = await machines.on(
+    'master02',
+    'stat -c "%U %a %n" /etc/billing/*; for who in vagrant sshd; do ' +
+      'runuser -u $who -- cat /etc/billing/client.key >/dev/null 2>&1 && echo $who reads it; done; true',
+  )
+  const files = ['644 ca.crt', '644 client.crt', '600 client.key', '644 etcd.json']
+  const owned = files.map((file) => `vagrant ${file.replace(' ', ' /etc/billing/')}`)
+  assert.is(found, [...owned, 'vagrant reads it'].join('\n'))
+  await passed('connect', '--remove', 'billing', '--yes')
+  assert.is(await machines.on('master02', 'ls /etc/billing'), '')
+})
+
 test('a plan shows the difference on each server, and touches none', async () => {
   listHosts(() => ({}), { etcd: { environment: { ETCD_SNAPSHOT_COUNT: 5000 } } })
   const before = await machines.on(
