@@ -22,38 +22,36 @@ type change struct {
 
 // What was acknowledged, what was seen of it, and what went wrong meanwhile.
 type account struct {
-	mutex    sync.Mutex
-	awaited  map[change]bool // acknowledged, and not seen yet
-	seen     map[change]bool
-	reached  map[string]int64 // by prefix: how far its watch has come, or its list
-	listed   map[string]int64 // by prefix: up to where a list stood for the events
-	figures  State
-	lastGood time.Time
+	mutex   sync.Mutex
+	awaited map[change]bool // acknowledged, and not seen yet
+	seen    map[change]bool
+	reached map[string]int64 // by prefix: how far its watch has come, or its list
+	listed  map[string]int64 // by prefix: up to where a list stood for the events
+	figures State
 }
 
 // State is what is printed. What may not be: lost, doubled, disordered, unequal, vanished, denied.
 type State struct {
-	Final         bool           `json:"final"`
-	Acknowledged  int            `json:"acknowledged"`
-	Resolved      int            `json:"resolved"` // the answer was lost, and reading told that it was done
-	Seen          int            `json:"seen"`
-	Lost          int            `json:"lost"`
-	Doubled       int            `json:"doubled"`
-	Disordered    int            `json:"disordered"`
-	Unequal       int            `json:"unequal"`  // keys in which a cache differs from a list, in the end
-	Vanished      int            `json:"vanished"` // acknowledged, and found otherwise than it was left
-	Ghosts        int            `json:"ghosts"`   // keys of a cache that a list after ErrCompacted no longer had
-	Denied        int            `json:"denied"`
-	Lists         int            `json:"lists"`
-	Relists       int            `json:"relists"` // after ErrCompacted
-	Watches       int            `json:"watches"`
-	Progress      int            `json:"progress"`
-	Compactions   int            `json:"compactions"`
-	LongestStall  int64          `json:"longestStallMs"` // between two acknowledged writes
-	SinceLastGood int64          `json:"sinceLastGoodMs"`
-	Failures      map[string]int `json:"failures"` // what was tried again, by what it was
-	LastError     string         `json:"lastError"`
-	Handshake     string         `json:"handshake"` // why a connection was refused when the health key was unreadable
+	Final        bool           `json:"final"`
+	Acknowledged int            `json:"acknowledged"`
+	Resolved     int            `json:"resolved"` // the answer was lost, and reading told that it was done
+	Seen         int            `json:"seen"`
+	Lost         int            `json:"lost"`
+	Doubled      int            `json:"doubled"`
+	Disordered   int            `json:"disordered"`
+	Unequal      int            `json:"unequal"`  // keys in which a cache differs from a list, in the end
+	Vanished     int            `json:"vanished"` // acknowledged, and found otherwise than it was left
+	Ghosts       int            `json:"ghosts"`   // keys of a cache that a list after ErrCompacted no longer had
+	Denied       int            `json:"denied"`
+	Lists        int            `json:"lists"`
+	Relists      int            `json:"relists"` // after ErrCompacted
+	Watches      int            `json:"watches"`
+	Progress     int            `json:"progress"`
+	Compactions  int            `json:"compactions"`
+	Slowest      int64          `json:"slowestMs"` // write since the last line, with all that it was tried
+	Failures     map[string]int `json:"failures"`  // what was tried again, by what it was
+	LastError    string         `json:"lastError"`
+	Handshake    string         `json:"handshake"` // why a connection was refused when the health key was unreadable
 }
 
 func newAccount() *account {
@@ -66,21 +64,18 @@ func newAccount() *account {
 	}
 }
 
-func (a *account) acknowledged(key string, revision int64) {
+// A write that was begun then, however often it was tried since.
+func (a *account) acknowledged(key string, revision int64, began time.Time) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
-	now := time.Now()
-	if !a.lastGood.IsZero() {
-		a.figures.LongestStall = max(a.figures.LongestStall, now.Sub(a.lastGood).Milliseconds())
-	}
-	a.lastGood = now
+	a.figures.Slowest = max(a.figures.Slowest, time.Since(began).Milliseconds())
 	a.figures.Acknowledged++
 	if one := (change{revision, key}); !a.seen[one] && revision > under(a.listed, key) {
 		a.awaited[one] = true
 	}
 }
 
-// An event of the watch of prefix. @param least: the lowest revision that it may have
+// An event of a watch; its revision may not be lower than least.
 func (a *account) saw(key string, revision, least int64) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -161,9 +156,7 @@ func (a *account) state(final bool) State {
 	defer a.mutex.Unlock()
 	state := a.figures
 	state.Final, state.Failures = final, maps.Clone(a.figures.Failures)
-	if !a.lastGood.IsZero() {
-		state.SinceLastGood = time.Since(a.lastGood).Milliseconds()
-	}
+	a.figures.Slowest = 0
 	for one := range a.awaited {
 		if final || one.revision <= under(a.reached, one.key) {
 			state.Lost++

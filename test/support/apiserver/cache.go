@@ -95,7 +95,7 @@ func listed(ctx context.Context, client *clientv3.Client, prefix string) (map[st
 	}
 }
 
-// @returns why it ended
+// Returns why it ended.
 func (c *cache) watch(ctx context.Context) error {
 	c.account.count(func(s *State) { s.Watches++ })
 	led, end := context.WithCancel(clientv3.WithRequireLeader(ctx))
@@ -145,7 +145,7 @@ func (c *cache) take(answer clientv3.WatchResponse) {
 	c.account.reachedTo(c.prefix, c.revision)
 }
 
-// In how many keys it differs from a list of now; -1: it does not watch, or nobody can be asked.
+// In how many keys it differs from a list of now; -1 where it does not watch, or nobody can be asked.
 func (c *cache) differences() int {
 	limited, end := context.WithTimeout(context.Background(), 5*time.Second)
 	defer end()
@@ -172,13 +172,12 @@ func (c *cache) differences() int {
 
 // When nothing is written any more each cache comes to hold what a list shows; leases may still end.
 func settle(caches []*cache) {
+	until := time.Now().Add(20 * time.Second)
 	for _, one := range caches {
-		different := -1
-		for range 20 {
-			if different = one.differences(); different == 0 {
-				break
-			}
+		different := one.differences()
+		for different != 0 && time.Now().Before(until) {
 			time.Sleep(500 * time.Millisecond)
+			different = one.differences()
 		}
 		one.account.count(func(s *State) { s.Unequal += max(different, -different) })
 	}

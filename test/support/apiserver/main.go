@@ -20,6 +20,7 @@ import (
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 )
 
 const registry = "/registry"
@@ -98,6 +99,7 @@ func connect(flags map[string]string) (*clientv3.Client, *tls.Config, error) {
 		DialKeepAliveTimeout: 10 * time.Second,
 		Endpoints:            strings.Split(flags["etcd-servers"], ","),
 		TLS:                  config,
+		Logger:               zap.NewNop(), // what it would say is in the account
 	})
 	return client, config, err
 }

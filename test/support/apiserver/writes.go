@@ -26,7 +26,7 @@ func (p *pods) write(ctx context.Context) {
 	}
 }
 
-// One object, from its creation to its deletion. @param ends: it is deleted in the end
+// One object, from its creation to its deletion, if it ends at all.
 func (p *pods) life(ctx context.Context, key string, ends bool) {
 	revision := int64(0)
 	for version := 1; version <= 4; version++ {
@@ -42,25 +42,23 @@ func (p *pods) life(ctx context.Context, key string, ends bool) {
 }
 
 // A transaction that holds only if the key is as it was left. One whose answer is lost is tried again: where it was
-// done, that finds the key changed. @param value: none deletes @returns its revision; 0: given up
+// done, that finds the key changed. No value deletes. Returns its revision; 0 where it was given up.
 func (p *pods) change(ctx context.Context, key string, before int64, value string) int64 {
-	op := clientv3.OpPut(key, value)
+	began, op := time.Now(), clientv3.OpPut(key, value)
 	if value == "" {
 		op = clientv3.OpDelete(key)
 	}
-	for unsure := false; unsure || ctx.Err() == nil; unsure = true {
+	for ctx.Err() == nil {
 		answer, err := p.commit(key, before, op)
 		switch {
-		case err != nil && ctx.Err() != nil:
-			return 0
 		case err != nil:
 			p.account.failed("write", err)
 			rest(ctx, 200*time.Millisecond)
 		case answer.Succeeded:
-			p.account.acknowledged(key, answer.Header.Revision)
+			p.account.acknowledged(key, answer.Header.Revision, began)
 			return answer.Header.Revision
 		default:
-			return p.resolve(key, value, answer.Responses[0].GetResponseRange().Kvs, unsure)
+			return p.resolve(key, value, answer.Responses[0].GetResponseRange().Kvs, began)
 		}
 	}
 	return 0
@@ -74,13 +72,13 @@ func (p *pods) commit(key string, before int64, op clientv3.Op) (*clientv3.TxnRe
 }
 
 // What the key is instead tells whether a write without an answer was done.
-func (p *pods) resolve(key, value string, found []*mvccpb.KeyValue, unsure bool) int64 {
+func (p *pods) resolve(key, value string, found []*mvccpb.KeyValue, began time.Time) int64 {
 	switch {
-	case unsure && value == "" && len(found) == 0:
+	case value == "" && len(found) == 0:
 		p.account.count(func(s *State) { s.Resolved++ })
-	case unsure && len(found) == 1 && string(found[0].Value) == value:
+	case len(found) == 1 && string(found[0].Value) == value:
 		p.account.count(func(s *State) { s.Resolved++ })
-		p.account.acknowledged(key, found[0].ModRevision)
+		p.account.acknowledged(key, found[0].ModRevision, began)
 		return found[0].ModRevision
 	default:
 		p.account.count(func(s *State) { s.Vanished++ })
@@ -107,6 +105,7 @@ func (e *events) write(ctx context.Context) {
 }
 
 func (e *events) one(key string) error {
+	began := time.Now()
 	limited, end := context.WithTimeout(context.Background(), patience)
 	defer end()
 	if time.Now().After(e.until) {
@@ -120,7 +119,7 @@ func (e *events) one(key string) error {
 	absent := clientv3.Compare(clientv3.ModRevision(key), "=", 0)
 	answer, err := e.client.Txn(limited).If(absent).Then(put).Commit()
 	if err == nil && answer.Succeeded {
-		e.account.acknowledged(key, answer.Header.Revision)
+		e.account.acknowledged(key, answer.Header.Revision, began)
 	}
 	if err != nil {
 		e.until = time.Time{} // a restored cluster does not know the lease
