@@ -59,6 +59,9 @@ real('no event is lost or doubled by any verb', async () => {
     destroyHost(home, 'master02')
     await does('replace master02')
   })
+  await besideEach('fleet')
+  const faults = '--only leader,freeze,all'
+  await beside(`drill ${faults}`, () => does(`drill --cluster etcd-cluster-1 ${faults} --report ${folder}/drill.html`))
   await besideEach('scale --masters 5', 'scale --masters 3')
   await besideEach('rotate-ca --step', 'rotate-ca --back') // who keeps trusting the old authority loses nothing
   await beside(`downgrade to ${v35}`, () => go(home, 'downgrade', v35))
