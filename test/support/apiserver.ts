@@ -91,10 +91,12 @@ export async function besideApiserver<T>(one: Apiserver, what: string, work: () 
   const now = one.now()
   const grown = (figure: 'acknowledged' | 'relists' | 'resolved' | 'compactions'): number =>
     now[figure] - before[figure]
+  const tries = (state: State): number => (state.failures.write ?? 0) + (state.failures.event ?? 0)
   const slowest = Math.max(...one.states.slice(first).map(({ slowestMs }) => slowestMs))
   console.log(
     `measured: ${what}: ${grown('acknowledged')} writes, no event lost or doubled, slowest write ${slowest} ms, ` +
-      `${grown('resolved')} answers lost, ${grown('relists')} lists again, ${grown('compactions')} compactions`,
+      `${tries(now) - tries(before)} failed once (${grown('resolved')} had been done all the same), ` +
+      `${grown('relists')} lists again, ${grown('compactions')} compactions`,
   )
   return given
 }
