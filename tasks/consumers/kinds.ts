@@ -25,6 +25,8 @@ export interface Kind {
   needs: Partial<Record<Change, string>>
   /** The keys that it uses begin so; none: any. */
   prefixes?: string[]
+  /** It compacts the history, which etcd lets the role root alone do (its advisory GHSA-q8m4-xhhv-38mg). */
+  compacts?: true
   /** It speaks to etcd's JSON gateway, which passes no certificate's name on: etcd's authentication refuses it. */
   nameless?: true
   /** What a person should know besides. */
@@ -55,7 +57,7 @@ const kubernetes: Kind = {
     authority: 'restart each kube-apiserver, one after the other: it reads the authority only at its start',
     data: 'stop each kube-apiserver before, and start it after',
   },
-  prefixes: ['/registry/', 'compact_rev_key'],
+  compacts: true,
   notes: [
     'kube-apiserver compacts the history itself (--etcd-compaction-interval, 5 minutes): leave ' +
       'etcd.environment without ETCD_AUTO_COMPACTION_*.',

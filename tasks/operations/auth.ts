@@ -95,7 +95,11 @@ export async function dropUserSteps(cluster: Cluster, name: string): Promise<Ste
 
 /** Its role has the name of the user: whoever may do more gets it by hand, and keeps it. */
 async function makeUserOf(cluster: Cluster, { name, kind }: Consumer): Promise<void> {
-  const { prefixes, nameless } = kinds[kind] ?? {}
+  const { prefixes, nameless, compacts } = kinds[kind] ?? {}
+  if (compacts) {
+    run().warn(`${name} has the role root, and may do all: it compacts the history, as etcd lets nobody else.`)
+    return makeRoot(cluster, name)
+  }
   if (nameless)
     run().warn(
       `${name} speaks to etcd's JSON gateway, which passes no certificate's name on: with authentication on it is ` +

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Change, duties } from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
+import { listed } from '../core/terminal.ts'
 
 /** What the consumers that `connect` knows must do once this changes: '' or a clause that follows another one. */
 export function ofConnected(cluster: Cluster, change: Change): string {
@@ -32,6 +33,11 @@ const fileOf = ({ paths }: Cluster, name: string): string => join(paths.certs, n
 export const toSecureClients = (cluster: Cluster): string =>
   `have every client use https, trust ${fileOf(cluster, 'ca.crt')}, and show ${fileOf(cluster, 'etcd-client.crt')} ` +
   `with its key, as ${command(cluster, 'env')} prints it`
+
+/** scale: every member goes, and others come. A client that knows none of these loses the cluster with the last one. */
+export const aroundExchange = (cluster: Cluster, coming: string[], leaving: string[]): string =>
+  `give every client the addresses of ${listed(coming)}, beside those that it has: one that knows only ` +
+  `${listed(leaving)} loses the cluster with the last of them${ofConnected(cluster, 'endpoints')}`
 
 /** rotate-ca: a client that reads the authority only at its start (kube-apiserver) must restart to trust the next. */
 export const aroundRotateCa = {

@@ -13,6 +13,7 @@ import { requireReachable } from '../observe/host-data.ts'
 import { requireKey } from '../pki/index.ts'
 import { movesTo, scaleRules } from '../plans/scale.ts'
 import { carryOut, planLines } from './carry-out.ts'
+import { aroundExchange } from './clients.ts'
 import { lookFirst, ofScale, refuseUnhealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { doSteps, planOfSteps, proveItWorks, type Step, told } from './steps.ts'
@@ -37,17 +38,20 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   )
   requireKey({ ...cluster, hosts: [...cluster.hosts, ...wanted.filter(({ name }) => fresh.includes(name))] })
   const rules = scaleRules(seen, names)
-  const lines = planLines(cluster, rules, seen)
+  const all = seen.recorded.every((name) => leaving.includes(name))
+  const before = all ? aroundExchange(cluster, coming, leaving) : undefined
+  const lines = [...(before ? [`you: ${before}`] : []), ...planLines(cluster, rules, seen)]
   const tail: Step[] = [
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
     proveItWorks(cluster),
     { title: 'Forget what was begun', task: () => rmSync(cluster.paths.scaling, { force: true }), would: [] },
-    ...(moving.length > 0 ? duties(cluster, ['endpoints']).map((duty) => told(`you: ${duty}`)) : []),
+    ...(moving.length > 0 && !all ? duties(cluster, ['endpoints']).map((duty) => told(`you: ${duty}`)) : []),
   ]
   if (planOnly) return sayPlan(cluster, 'scale', [...lines, ...(await planOfSteps(tail))])
   const exchanged = Math.min(fresh.length, leaving.length)
   // A list of other servers may be a mistake.
-  if (exchanged > 1 && !(await confirm(`Move ${cluster.name} from ${listed(leaving)} to ${listed(fresh)}?`)))
+  const question = `Move ${cluster.name} from ${listed(leaving)} to ${listed(fresh)}?`
+  if (exchanged > 1 && !(await confirm(before ? `${question} Before that, ${before}.` : question)))
     throw new OperationError('Nothing was changed.')
   if (moving.length > 0) writeFileAtomic(cluster.paths.scaling, JSON.stringify(names), 0o600)
   await carryOut(cluster, rules, seen, scope)

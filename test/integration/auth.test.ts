@@ -35,19 +35,33 @@ test('on, again, and with it what a day brings', async () => {
   assert.is(await keepsUsOut(etcdctlView(home)), false)
 })
 
-test('a consumer gets a user that may do what its kind needs, and no more, and loses it again', async () => {
-  await all('connect kubernetes')
+/** Whether etcdctl does something for who has that consumer's certificate, a copy of it too. */
+function asConsumer(name: string): (...words: string[]) => Promise<boolean> {
   const [view, certs] = [etcdctlView(home), join(home.path, 'certs/etcd-cluster-1')]
-  const copy = join(home.path, 'copy')
+  const copy = join(home.path, `copy-of-${name}`)
   mkdirSync(copy)
   copyFileSync(join(certs, 'ca.crt'), join(copy, 'ca.crt'))
   for (const end of ['crt', 'key'])
-    copyFileSync(join(certs, `clients/kubernetes.${end}`), join(copy, `etcd-client.${end}`))
-  const does = async (...words: string[]): Promise<number | null> =>
-    (await etcdctl({ ...view, paths: { ...view.paths, certs: copy } }, words, {})).exitCode
-  assert.equal([await does('put', '/registry/a', '1'), await does('get', '/other')], [0, 1])
+    copyFileSync(join(certs, `clients/${name}.${end}`), join(copy, `etcd-client.${end}`))
+  return async (...words) =>
+    (await etcdctl({ ...view, paths: { ...view.paths, certs: copy } }, words, {})).exitCode === 0
+}
+
+test('a consumer gets a user that may do what its kind needs, and no more, and loses it again', async () => {
+  await all('connect vault')
+  const does = asConsumer('vault')
+  assert.equal([await does('put', 'vault/a', '1'), await does('get', '/other')], [true, false])
+  await all('connect --remove vault')
+  assert.not(await does('get', 'vault/a'))
+})
+
+test('one that compacts the history may, and is told that it has the role root for that', async () => {
+  const { warnings } = await done(home.verb('connect', 'kubernetes', '--json'))
+  assert.match(String(warnings), 'kubernetes has the role root')
+  const does = asConsumer('kubernetes')
+  assert.ok(await does('compaction', '2'))
   await all('connect --remove kubernetes')
-  assert.is(await does('get', '/registry/a'), 1)
+  assert.not(await does('get', '/registry/a'))
 })
 
 test('off, again', async () => {

@@ -615,4 +615,16 @@ export const mistakes: Mistake[] = [
     wrong: 'if (port === another && index === 0) throw',
     tests: ['unit/core/config'],
   },
+  {
+    file: 'tasks/operations/clients.ts',
+    line: "    ofConnected(cluster, 'authority'),",
+    wrong: "    '',",
+    tests: ['unit/operations/clients'],
+  },
+  {
+    file: 'tasks/operations/clients.ts',
+    line: "ofConnected(cluster, 'endpoints')",
+    wrong: "ofConnected(cluster, 'certificate')",
+    tests: ['unit/operations/clients'],
+  },
 ]

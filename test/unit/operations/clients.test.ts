@@ -1,0 +1,30 @@
+// What clients must do is said before they lose the cluster, and names those of them that `connect` knows.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { aroundExchange, aroundRestore, aroundRotateCa } from '../../../tasks/operations/clients.ts'
+import { testCluster } from '../../support/cluster.ts'
+
+const cluster = testCluster()
+const consumers = join(cluster.paths.certs, 'clients')
+mkdirSync(consumers, { recursive: true })
+for (const kind of ['kubernetes', 'patroni', 'prometheus'])
+  writeFileSync(join(consumers, `${kind}.json`), JSON.stringify({ kind, places: [] }))
+
+test('whoever reads the authority only at its start, or keeps a copy of the data, is named', () => {
+  for (const words of [aroundRotateCa.trust(cluster), aroundRotateCa.question(cluster, 'rotate-ca')]) {
+    assert.match(words, /of those connected, kubernetes: restart each kube-apiserver/)
+    assert.not.match(words, /connected.*(patroni|prometheus)/)
+  }
+  assert.match(aroundRestore.before(cluster), /of those connected, kubernetes: stop each kube-apiserver before/)
+})
+
+test('where every member is exchanged, whoever has a list of addresses is named before', () => {
+  const words = aroundExchange(cluster, ['d', 'e', 'f'], ['a', 'b', 'c'])
+  assert.match(words, 'the addresses of d, e and f, beside those that it has: one that knows only a, b and c loses')
+  assert.match(words, /of those connected, kubernetes: give each kube-apiserver the new --etcd-servers.*patroni/)
+  assert.not.match(words, 'prometheus')
+})
+
+test.run()
