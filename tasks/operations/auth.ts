@@ -68,7 +68,7 @@ export const haveOwnUser = (cluster: Cluster): Step => ({
   would: [],
 })
 
-const isOn = async (cluster: Cluster): Promise<boolean> => {
+export const isOn = async (cluster: Cluster): Promise<boolean> => {
   const status = await call<{ enabled?: boolean }>(cluster, ['auth', 'status'], {}).catch(() => undefined)
   return status?.enabled === true
 }
@@ -79,15 +79,16 @@ export async function userSteps(cluster: Cluster, consumer: Consumer): Promise<S
   return (await isOn(cluster)) ? [{ title, task: () => makeUserOf(cluster, consumer) }] : []
 }
 
-/** The same taken away: whoever kept a copy of its certificate may do nothing from then on. */
+/** The same taken away, also where authentication is off just now: it may be turned on again. */
 export async function dropUserSteps(cluster: Cluster, name: string): Promise<Step[]> {
-  if (!(await isOn(cluster))) return []
+  const known = await call<Users>(cluster, ['user', 'list'], {}).catch(() => undefined)
+  if (!known?.users?.includes(name)) return []
   const drop = async (what: 'user' | 'role', all: string[] = []): Promise<void> => {
     if (all.includes(name)) await call(cluster, [what, 'delete', name], {})
   }
-  const title = `Delete the user ${name} and its role, so that its certificate may do nothing`
+  const title = `Delete the user ${name} and its role: with authentication on its certificate may do nothing`
   const task = async (): Promise<void> => {
-    await drop('user', (await call<Users>(cluster, ['user', 'list'], {})).users)
+    await drop('user', known.users)
     await drop('role', (await call<Roles>(cluster, ['role', 'list'], {})).roles)
   }
   return [{ title, task }]

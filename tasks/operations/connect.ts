@@ -13,7 +13,7 @@ import { type Consumer, consumerFile, consumersOf, type Place } from '../etcd/co
 import { identityAt, knock } from '../etcd/probe.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { renewLeaves } from '../pki/index.ts'
-import { dropUserSteps, userSteps } from './auth.ts'
+import { dropUserSteps, isOn, userSteps } from './auth.ts'
 import { requireHealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, look, type Step } from './steps.ts'
@@ -155,6 +155,6 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
   const done = `${name} is connected to ${cluster.name} no longer.`
   const end = `until ${until}, or the next ${command(cluster, 'rotate-ca')}`
   const copies = `Whoever kept a copy of its key is let in ${end}.`
-  const kept = until && users.length === 0 ? ` ${copies}` : ''
+  const kept = until && !(await isOn(cluster)) ? ` ${copies}` : ''
   sayDone(cluster, 'connect', `${done}${kept}`, { removed: name, until })
 }
