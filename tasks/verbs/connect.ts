@@ -13,7 +13,7 @@ const width = Math.max(...Object.keys(kinds).map(({ length }) => length)) + 2
 
 export const verb: Verb = {
   name: 'connect',
-  summary: 'Give software what it needs to use the cluster: a certificate of its own, and its configuration.',
+  summary: 'Give software a certificate of its own and its configuration for the cluster.',
   writes: true,
   byRecord: true,
   words: { usage: '[CONSUMER]', least: 0, most: 1 },
@@ -30,7 +30,7 @@ export const verb: Verb = {
   help: [
     'Consumers:',
     ...Object.entries(kinds).map(([name, { summary }]) => `  ${name.padEnd(width)}${summary}`),
-    '\nExample: npx zx scripts/connect.ts patroni --output /etc/patroni/etcd --owner postgres',
+    '\nExample: npx zx scripts/connect.ts patroni --output /etc/patroni/etcd',
   ].join('\n'),
   act: async (cluster, flags, [kind]) => {
     requireRecorded(cluster)

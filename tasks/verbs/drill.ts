@@ -8,14 +8,14 @@ const width = Math.max(...Object.keys(faults).map(({ length }) => length)) + 2
 
 export const verb: Verb = {
   name: 'drill',
-  summary: 'Break a cluster on purpose, again and again, under load, and prove that no write is lost.',
+  summary: 'Break a cluster on purpose, under load, and prove that no write is lost.',
   flags: {
     only: { value: 'FAULTS', summary: 'these faults alone (with commas)' },
-    report: { value: 'FILE', summary: 'where the report goes, a page of HTML (default drill-CLUSTER-TIME.html)' },
+    report: { value: 'FILE', summary: 'the report, a page of HTML (default drill-CLUSTER-TIME.html)' },
     ...planFlag,
   },
   help: [
-    'Without --cluster it makes a cluster of its own, called drill, and removes it at the end.',
+    'Without --cluster it makes a cluster called drill, and removes it at the end.',
     'With --cluster NAME it asks first.',
     '\nFaults:',
     ...Object.entries(faults).map(([name, fault]) => `  ${name.padEnd(width)}${fault.name}: ${fault.means}`),

@@ -12,19 +12,20 @@ import { renderRows } from '../operations/fleet-table.ts'
 import { verbsOverMany, whyOnlyOne } from '../plans/fleet.ts'
 
 const flags = {
-  only: { value: 'NAMES', summary: 'these clusters (with commas; default: all that are recorded here)' },
+  only: { value: 'NAMES', summary: 'these clusters (with commas; default: all recorded here)' },
   watch: { summary: 'the table: look again every 2 s, until Ctrl-C' },
-  canary: { value: 'NAME', summary: 'the cluster that goes alone before all others (default: the first)' },
+  canary: { value: 'NAME', summary: 'the cluster that goes alone at first (default: the first)' },
   parallel: { value: 'N', summary: 'so many at a time (default 1; of a verb that only looks 4)' },
   'from-start': { summary: 'begin anew, also on clusters that the same command is done with' },
   ...planFlag,
 }
 
 const help = `Without VERB (or with status): one table. Else the verb, on each cluster:
-  one alone first, then the others; the first failure stops whoever has not begun.
+  one alone at first, then the others; a failure stops whoever has not begun.
 The same command again goes on: for a day it leaves out what is done.
 VERB: ${verbsOverMany().slice(0, 8).join(', ')},
-  ${verbsOverMany().slice(8).join(', ')}. What the verb itself takes goes after --.
+  ${verbsOverMany().slice(8).join(', ')}.
+What the verb itself takes goes after --.
 
 Examples:
   npx zx scripts/fleet.ts --watch

@@ -11,19 +11,19 @@ import { gatherMetrics } from '../metrics.ts'
 import { alertRules, dashboard, samplesOf, textOf } from '../monitoring/index.ts'
 
 const flags: Record<string, Flag> = {
-  output: { value: 'FILE', summary: 'write there (whole or not at all) instead of to standard output' },
+  output: { value: 'FILE', summary: 'write there, whole or not at all (default: standard output)' },
   rules: { summary: "instead: Prometheus' alert rules, for rule_files" },
   dashboard: { summary: 'instead: the Grafana dashboard, in JSON' },
 }
 
-const help = `Without --rules or --dashboard: metrics of our own (certificates, backups, the last
-verify, what is half done), as node_exporter's textfile collector reads them. Members that are down are no
-failure: then what only they know is left out.
+const help = `Without --rules or --dashboard: metrics of our own (certificates, backups, the
+last verify, what is half done), as node_exporter's textfile collector reads
+them. Members that are down are no failure: what only they know is left out.
 
 How Prometheus reaches the members: npx zx scripts/connect.ts prometheus
 docs/monitoring.md shows the whole way, with a timer.
 
-Example: npx zx scripts/metrics.ts --output /var/lib/prometheus/node-exporter/etcd-cluster-1.prom`
+Example: npx zx scripts/metrics.ts --output /var/lib/node-exporter/etcd.prom`
 
 /** What may be printed instead of metrics; as text, or with --json as data. */
 const documents: Record<string, () => { data: unknown; yaml?: true }> = {
@@ -33,7 +33,7 @@ const documents: Record<string, () => { data: unknown; yaml?: true }> = {
 
 export const verb: Verb = {
   name: 'metrics',
-  summary: 'Print metrics of our own for Prometheus; or alert rules, or a dashboard for Grafana.',
+  summary: 'Print our own metrics for Prometheus; or alert rules, or a Grafana dashboard.',
   byRecord: true,
   flags,
   help,
