@@ -6,16 +6,24 @@ import { type Task, titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { counted } from '../core/terminal.ts'
 import { certificateAt, trustedAuthorities } from '../etcd/certificates.ts'
-import { type Consumer, consumerFile, consumersOf, type Place, type Told } from '../etcd/consumers.ts'
+import {
+  type Consumer,
+  consumerFile,
+  consumersOf,
+  inFile,
+  type Place,
+  type Told,
+  unknownKind,
+} from '../etcd/consumers.ts'
 import { type Change, duty } from './kinds.ts'
 import { bring, notBrought, pairOf, placeName } from './places.ts'
 
 export { type Change, kinds } from './kinds.ts'
-export { bring, configuration, pairOf, placeName, refuseUnfit, takeAway } from './places.ts'
+export { bring, configuration, isSamePlace, pairOf, placeName, refuseUnfit, takeAway } from './places.ts'
 
 /** Keeps what is known of a consumer. */
-export const note = (cluster: Cluster, { name, ...rest }: Consumer): void =>
-  writeFileAtomic(consumerFile(cluster, name), `${JSON.stringify(rest, null, 2)}\n`, 0o600)
+export const note = (cluster: Cluster, consumer: Consumer): void =>
+  writeFileAtomic(consumerFile(cluster, consumer.name), inFile(consumer), 0o600)
 
 /** What there is to tell a consumer now. */
 export const tellingNow = (cluster: Cluster, name: string): Told => ({
@@ -45,23 +53,40 @@ export function tasks(cluster: Cluster): Task[] {
   return [
     titled(`Bring ${counted(consumers.length, 'consumer')} up to date`, async () => {
       const brought: string[] = []
-      for (const consumer of consumers) if (await bringUpToDate(cluster, consumer)) brought.push(consumer.name)
+      const failed: OperationError[] = []
+      for (const consumer of consumers.filter(({ kind }) => kind !== unknownKind))
+        if (await bringUpToDate(cluster, consumer, failed)) brought.push(consumer.name)
       run().changes.push(...brought.map((name) => `brought ${name} its files`))
+      if (failed[0]) throw allOf(failed[0], failed)
       const what = brought.length > 0 ? `brought ${brought.join(', ')} new files` : 'nothing to do'
       return `Bring ${counted(consumers.length, 'consumer')} up to date: ${what}`
     }),
   ]
 }
 
-/** @returns whether it has other files now */
-async function bringUpToDate(cluster: Cluster, consumer: Consumer): Promise<boolean> {
+/** The others were served all the same. */
+const allOf = (first: OperationError, failed: OperationError[]): OperationError =>
+  failed.length === 1
+    ? first
+    : new OperationError(`${failed.length} consumers could not be brought up to date.`, {
+        lines: failed.map(({ message, more }) => `${message} ${more.output ?? ''}`.trim()),
+        ...(first.more.hint && { hint: first.more.hint }),
+        verb: 'connect --list',
+      })
+
+/**
+ * What keeps it from a place is added to `failed`; it is told what there is once all its places have it.
+ * @returns whether it has other files now
+ */
+async function bringUpToDate(cluster: Cluster, consumer: Consumer, failed: OperationError[]): Promise<boolean> {
+  const before = failed.length
   const now = tellingNow(cluster, consumer.name)
   const changes = changesSince(consumer.told, now)
   let brought = false
   for (const place of consumer.places)
     if (isThere(cluster, consumer, place) && (!place.host || changes.length > 0))
-      brought = (await bringOrSay(cluster, consumer, place)) || brought
-  if (changes.length > 0) note(cluster, { ...consumer, told: now })
+      brought = (await bringOrSay(cluster, consumer, place, failed)) || brought
+  if (changes.length > 0 && failed.length === before) note(cluster, { ...consumer, told: now })
   const must = duty(consumer, changes)
   if (must && consumer.told) run().warn(`${must}.`)
   return brought
@@ -73,10 +98,10 @@ function isThere(cluster: Cluster, { name }: Consumer, place: Place): boolean {
   return there
 }
 
-function bringOrSay(cluster: Cluster, consumer: Consumer, place: Place): Promise<boolean> {
+function bringOrSay(cluster: Cluster, consumer: Consumer, place: Place, failed: OperationError[]): Promise<boolean> {
   return bring(cluster, consumer, place, false).catch((error: unknown) => {
-    throw error instanceof OperationError || (error as NodeJS.ErrnoException).code
-      ? notBrought(consumer, place, error as Error)
-      : error
+    if (!(error instanceof OperationError) && !(error as NodeJS.ErrnoException).code) throw error
+    failed.push(notBrought(consumer, place, error as Error))
+    return false
   })
 }

@@ -1,6 +1,6 @@
 // A consumer's files in one of its places: what belongs there, how it is brought, and how it is taken away.
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, rmSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { makeFolder, type NewFile, readFileIfThere, removeIfEmpty, writeFilesAtomic } from '../core/files.ts'
@@ -66,6 +66,9 @@ export async function bring(cluster: Cluster, consumer: Consumer, place: Place, 
 export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: Place): Promise<void> {
   if (place.host) return
   if (place.owner) await idsOf(place.owner)
+  const above = nearestAbove(place.folder)
+  if (!statSync(above).isDirectory())
+    throw new UsageError(`${above} is a file: there can be no folder ${place.folder}.`, { hint: 'Name another one.' })
   const files = filesFor(cluster, consumer, place).map((file) => ({ ...file, path: join(place.folder, file.path) }))
   const foreign = files.find(({ path, content }) => existsSync(path) && readFileIfThere(path) !== content)
   if (foreign)
@@ -74,11 +77,29 @@ export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: P
     })
 }
 
+/** The folder itself, or the nearest one above it that is there. */
+const nearestAbove = (folder: string): string => (existsSync(folder) ? folder : nearestAbove(dirname(folder)))
+
+/** Local hosts are this machine; a folder may have several names. */
+export function isSamePlace({ provider }: Cluster, one: Place, other: Place): boolean {
+  const hostOf = ({ host }: Place): string => (provider === 'local' ? '' : (host ?? ''))
+  const folderOf = ({ host, folder }: Place): string =>
+    (provider === 'local' || !host) && existsSync(folder) ? realpathSync(folder) : resolve(folder)
+  return hostOf(one) === hostOf(other) && folderOf(one) === folderOf(other)
+}
+
+/** Each folder that is missing, so that others may enter it, whatever the umask. */
+function makeOpenFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeOpenFolder(dirname(folder))
+  mkdirSync(folder)
+  chmodSync(folder, 0o755)
+}
+
 async function bringHere({ folder, owner }: Place, files: NewFile[]): Promise<boolean> {
   const ids = owner === undefined ? undefined : await idsOf(owner)
   if (!existsSync(folder)) {
-    mkdirSync(folder, { recursive: true })
-    chmodSync(folder, 0o755)
+    makeOpenFolder(folder)
     if (ids) chownSync(folder, ids.uid, ids.gid)
   }
   const there = files.map((file) => ({ ...file, path: join(folder, file.path), owner: ids }))
@@ -154,6 +175,7 @@ async function play(cluster: Cluster, place: Place, host: string, variables: obj
 export async function takeAway(cluster: Cluster, consumer: Consumer, place: Place): Promise<void> {
   const names = filesFor(cluster, consumer, place).map(({ path }) => path)
   if (!place.host) {
+    if (!statSync(place.folder, { throwIfNoEntry: false })?.isDirectory()) return
     for (const name of names) rmSync(join(place.folder, name), { force: true })
     return removeIfEmpty(place.folder)
   }

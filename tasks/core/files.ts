@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   existsSync,
+  fchmodSync,
   fchownSync,
   fsync,
   fsyncSync,
@@ -71,6 +72,7 @@ async function writeTemporary(file: NewFile & { temporary: string }): Promise<vo
   try {
     fd = openSync(temporary, 'wx', mode)
     if (owner) fchownSync(fd, owner.uid, owner.gid)
+    fchmodSync(fd, mode) // whatever the umask
     writeFileSync(fd, content) // unlike writeSync, to its end or not at all: a disk that fills up takes a part
     await sync(fd)
   } catch (error) {

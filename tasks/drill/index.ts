@@ -1,7 +1,7 @@
 // The fire drill: a load at work, one fault after another, each healed by the verb that it is healed by in real life.
-import { writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { type Cluster, resolveCluster } from '../core/cluster.ts'
+import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { type Cluster, requireRecorded, resolveCluster } from '../core/cluster.ts'
 import type { Settings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
@@ -16,6 +16,8 @@ import { type DrillReport, html } from './report.ts'
 import { broken, resultOf, slices, type Window } from './results.ts'
 
 export interface DrillOptions {
+  /** The cluster is the person's own; else one for the drill alone. */
+  own: boolean
   /** Names of faults; undefined: all that can be made here. */
   only: string[] | undefined
   /** The report's file; undefined: one of the cluster's name and the time, where the person stands. */
@@ -30,30 +32,63 @@ const calmMs = 1500
 const maxSeconds = 900
 
 /** @throws OperationError where a promise did not hold, or what a fault broke could not be healed */
-export async function drill(settings: Settings, { only, report, plan }: DrillOptions): Promise<void> {
+export async function drill(settings: Settings, { own, only, report, plan }: DrillOptions): Promise<void> {
   const cluster = await resolveCluster(settings)
-  const { chosen, left } = choose(cluster, only)
-  if (plan) return sayPlan(cluster, chosen, left)
   const mark = new Mark(cluster)
-  const own = cluster.recorded && !mark.scratch
+  if (own) requireRecorded(cluster)
+  else requireScratch(cluster, mark)
+  const { chosen, left } = choose(cluster, only)
+  const path = requireWritable(report ?? reportName(cluster))
+  if (plan) return sayPlan(cluster, chosen, left)
   mark.requireIdle()
-  const question = `Break ${cluster.name} on purpose, ${chosen.length} times, and heal it each time? It holds data.`
+  const times = chosen.length === 1 ? 'once' : `${chosen.length} times`
+  const question = `Break ${cluster.name}, which holds data, on purpose ${times}, and heal it each time?`
   if (own && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const scripts = new Scripts(cluster.name, settings)
   const drilled = await carryOut(scripts, chosen, mark, own)
   const data: DrillReport = { ...drilled, leftOut: left, ended: clock() }
-  const path = resolve(
-    report ?? `drill-${cluster.name}-${today().toISOString().slice(0, 19).replaceAll(':', '-')}.html`,
-  )
-  writeFileSync(path, html(data))
   say(data, path)
+  writeFileSync(path, html(data))
   if (data.broken.length > 0)
     throw new OperationError(`${cluster.name} did not hold: ${listed(data.broken)}.`, { hint: `See ${path}` })
 }
 
+const reportName = ({ name }: Cluster): string =>
+  `drill-${name}-${today().toISOString().slice(0, 19).replaceAll(':', '-')}.html`
+
+/** Tried before anything is broken. @throws UsageError */
+function requireWritable(report: string): string {
+  const path = resolve(report)
+  const folder = dirname(path)
+  const no = (why: string): UsageError => new UsageError(`The report cannot be written to ${path}: ${why}.`)
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw no(`there is no folder ${folder}`)
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw no('it is a folder')
+  const { code } = failureOf(() => accessSync(folder, constants.W_OK)) ?? {}
+  if (code) throw no(code)
+  return path
+}
+
+function failureOf(act: () => void): NodeJS.ErrnoException | undefined {
+  try {
+    act()
+  } catch (error) {
+    return error as NodeJS.ErrnoException
+  }
+  return undefined
+}
+
+/** What a drill did not make, it does not remove. @throws UsageError */
+function requireScratch(cluster: Cluster, mark: Mark): void {
+  const { name, recorded, paths } = cluster
+  if (mark.scratch || !(recorded || existsSync(paths.certs) || existsSync(paths.backups))) return
+  throw new UsageError(`There is a cluster ${name} already, which no drill has made.`, {
+    hint: `Drill that one: npx zx scripts/drill.ts --cluster ${name}`,
+  })
+}
+
 /** @throws UsageError for a fault that there is none of, or that cannot be made here */
 function choose(cluster: Cluster, only: string[] | undefined): { chosen: Fault[]; left: [string, string][] } {
-  const unknown = only?.find((name) => !faults[name])
+  const unknown = only?.find((name) => !Object.hasOwn(faults, name))
   if (unknown) throw new UsageError(`There is no fault ${unknown}. Valid: ${Object.keys(faults).join(', ')}.`)
   const wanted = Object.entries(faults).filter(([name]) => !only || only.includes(name))
   const impossible = ({ localOnly }: Fault): boolean => localOnly === true && cluster.provider !== 'local'
@@ -61,7 +96,7 @@ function choose(cluster: Cluster, only: string[] | undefined): { chosen: Fault[]
   const why = 'drills make it on local hosts only'
   return {
     chosen: wanted.filter(([, fault]) => !impossible(fault)).map(([, fault]) => fault),
-    left: [...out.map(([, { name }]): [string, string] => [name, why]), ...(only ? [] : Object.entries(notYet))],
+    left: [...out.map(([, { name }]): [string, string] => [name, why]), ...Object.entries(notYet)],
   }
 }
 
@@ -99,6 +134,7 @@ async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: bool
     },
   })
   const started = clock()
+  mark.note({ scratch: !own })
   mark.thaw()
   try {
     await runPipeline([
@@ -106,7 +142,6 @@ async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: bool
       {
         title: 'Begin to write and read',
         task: async () => {
-          mark.note({ scratch: !own })
           load = startLoad(await scripts.cluster(), { maxSeconds })
           await sleep(calmMs)
         },

@@ -5,6 +5,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
 import { isSignallable } from '../core/processes.ts'
+import { clusterPaths } from '../core/record.ts'
 import type { Line } from './faults.ts'
 
 interface Noted {
@@ -16,13 +17,20 @@ interface Noted {
   heal?: Line | null
 }
 
+const fileOf = (state: string): string => join(state, 'drill.json')
+
+/** Whether a cluster is one that a drill made for itself, and was killed before it could remove it. */
+export const isOfDrill = (name: string): boolean => noted(fileOf(clusterPaths(name).state)).scratch === true
+
+const noted = (path: string): Noted => JSON.parse(readFileIfThere(path) ?? '{}') as Noted
+
 /** A file of the cluster's, which outlives a drill that is killed. */
 export class Mark {
   readonly #path: string
   readonly #name: string
 
   constructor(cluster: Cluster) {
-    this.#path = join(cluster.paths.state, 'drill.json')
+    this.#path = fileOf(cluster.paths.state)
     this.#name = cluster.name
   }
 
@@ -32,7 +40,7 @@ export class Mark {
   }
 
   #read(): Noted {
-    return JSON.parse(readFileIfThere(this.#path) ?? '{}') as Noted
+    return noted(this.#path)
   }
 
   requireIdle(): void {

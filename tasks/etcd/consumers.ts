@@ -2,8 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
-import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
+import { run } from '../core/run.ts'
 
 /** A folder with a consumer's files: here, or on a host of the cluster. */
 export interface Place {
@@ -34,7 +34,10 @@ const folderOf = ({ paths }: Cluster): string => join(paths.certs, 'clients')
 
 export const consumerFile = (cluster: Cluster, name: string): string => join(folderOf(cluster), `${name}.json`)
 
-/** Those that `connect` knows, by name. @throws OperationError for a file of theirs that cannot be read */
+/** The kind of one whose file is damaged: it keeps its certificate, and is brought nothing. */
+export const unknownKind = 'unknown'
+
+/** Those that `connect` knows, by name. */
 export function consumersOf(cluster: Cluster): Consumer[] {
   const folder = folderOf(cluster)
   if (!existsSync(folder)) return []
@@ -47,11 +50,18 @@ function read(path: string): Consumer {
     const { kind, places, told } = JSON.parse(readFileIfThere(path) ?? '') as Consumer
     if (typeof kind !== 'string' || !Array.isArray(places)) throw new Error('it names no kind or no places')
     return { name: basename(path, '.json'), kind, places, told }
-  } catch (error) {
-    throw new OperationError(`${path}, which says what a consumer of the cluster has, cannot be read.`, {
-      output: (error as Error).message,
-      hint: 'Put it back from your copy of certs/; or remove it, then connect that consumer again',
-      verb: 'connect --list',
-    })
+  } catch {
+    const name = basename(path, '.json')
+    run().warn(`${path} is damaged: put it back from your copy of certs/, or connect ${name} again.`)
+    return { name, kind: unknownKind, places: [] }
   }
 }
+
+/** Of a consumer's file, what is true on another machine: its folders there are not this machine's. */
+export function movedElsewhere(text: string): string {
+  const noted = JSON.parse(text) as Consumer
+  return inFile({ ...noted, places: noted.places.filter(({ host }) => host !== undefined) })
+}
+
+/** A consumer as its file has it; the name is the file's own. */
+export const inFile = ({ name: _, ...rest }: Partial<Consumer>): string => `${JSON.stringify(rest, null, 2)}\n`

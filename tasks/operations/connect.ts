@@ -9,7 +9,7 @@ import { confirm } from '../core/script.ts'
 import { didYouMean } from '../core/suggest.ts'
 import { chalk, counted, listed, table } from '../core/terminal.ts'
 import { certificateAt, daysLeft } from '../etcd/certificates.ts'
-import { type Consumer, consumerFile, consumersOf, type Place } from '../etcd/consumers.ts'
+import { type Consumer, consumerFile, consumersOf, type Place, unknownKind } from '../etcd/consumers.ts'
 import { identityAt, knock } from '../etcd/probe.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { renewLeaves } from '../pki/index.ts'
@@ -24,16 +24,20 @@ export async function connect(
   { name, kind, place }: { name: string; kind: string; place: Place | undefined },
   plan: boolean,
 ): Promise<void> {
-  const known = consumersOf(cluster).find((one) => one.name === name)
-  if (known && known.kind !== kind)
+  const all = consumersOf(cluster)
+  const known = all.find((one) => one.name === name)
+  const isPlace = (one: Place): boolean => place !== undefined && consumers.isSamePlace(cluster, one, place)
+  const owner = all.find((one) => one !== known && one.places.some(isPlace))
+  if (owner) throw new UsageError(`${owner.name} has its files there.`, { hint: 'Name a folder for this one alone.' })
+  if (known && known.kind !== kind && known.kind !== unknownKind)
     throw new UsageError(`${name} is connected already, as ${known.kind}.`, {
       hint: `Name this one otherwise: ${command(cluster, `connect ${kind} --name NAME`)}`,
     })
   etcdRole.refuseHalfUpgraded(cluster)
   if (!plan) await requireHealthy(cluster)
   const before = known?.places ?? []
-  const same = before.find((one) => place && consumers.placeName(one) === consumers.placeName(place))
-  const places = [...before.filter((one) => one !== same), ...(place ? [place] : [])]
+  const same = before.find(isPlace)
+  const places = [...before.filter((one) => one !== same), ...(place ? [{ ...same, ...place }] : [])]
   const consumer: Consumer = { name, kind, places, told: known?.told }
   if (!(await carryOutSteps(cluster, 'connect', await stepsOf(cluster, consumer, before), plan))) return
   sayConnected(cluster, consumer)
@@ -41,10 +45,10 @@ export async function connect(
 
 async function stepsOf(cluster: Cluster, consumer: Consumer, before: Place[]): Promise<Step[]> {
   const { name, places } = consumer
+  const isNew = (place: Place): boolean => !before.some((one) => consumers.isSamePlace(cluster, one, place))
   return [
     look('Look at the places', async () => {
-      for (const place of places.filter((one) => !before.includes(one)))
-        await consumers.refuseUnfit(cluster, consumer, place)
+      for (const place of places.filter(isNew)) await consumers.refuseUnfit(cluster, consumer, place)
     }),
     {
       title: `Issue a certificate for ${name}, if it is due`,
@@ -60,7 +64,7 @@ async function stepsOf(cluster: Cluster, consumer: Consumer, before: Place[]): P
     ...places.map((place) => ({
       title: `Bring its files to ${consumers.placeName(place)}`,
       task: async () => {
-        if (await consumers.bring(cluster, consumer, place, !before.includes(place)))
+        if (await consumers.bring(cluster, consumer, place, isNew(place)))
           run().changes.push(`brought ${name} its files`)
         consumers.note(cluster, { ...consumer, told: consumers.tellingNow(cluster, name) })
       },
@@ -141,7 +145,11 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
     ...users,
     ...consumer.places.map((place) => ({
       title: `Remove its files from ${consumers.placeName(place)}`,
-      task: () => consumers.takeAway(cluster, consumer, place),
+      task: () =>
+        consumers.takeAway(cluster, consumer, place).catch((error: unknown) => {
+          if (!(error instanceof OperationError)) throw error
+          run().warn(`Its files stay in ${consumers.placeName(place)}: ${error.message}`)
+        }),
     })),
     {
       title: `Delete the certificate and the key of ${name}`,

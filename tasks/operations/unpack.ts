@@ -13,6 +13,7 @@ import { run } from '../core/run.ts'
 import { type Opener, open } from '../core/sealed.ts'
 import { ask } from '../core/shell.ts'
 import { counted, listed } from '../core/terminal.ts'
+import { movedElsewhere } from '../etcd/consumers.ts'
 import { type Manifest, manifestName } from './pack.ts'
 import { sayDone, sayPlan } from './say.ts'
 
@@ -70,7 +71,9 @@ async function filesOf(cluster: Cluster, folder: string, content: Uint8Array): P
     if (!mayCome(name) || !lstatSync(join(files, name)).isFile()) noPack(`${name} does not belong in it`)
     const [path, text] = [join(home(), name), readFileSync(join(files, name), 'utf8')]
     const isPublic = path.startsWith(certs) && !path.endsWith('.key')
-    return { path, content: text.replaceAll(`${from}/`, `${home()}/`), mode: isPublic ? 0o644 : 0o600 }
+    const isConsumer = path.startsWith(join(certs, 'clients')) && path.endsWith('.json')
+    const content = (isConsumer ? movedElsewhere(text) : text).replaceAll(`${from}/`, `${home()}/`)
+    return { path, content, mode: isPublic ? 0o644 : 0o600 }
   })
   return put.toSorted((one, other) => Number(one.path === recordHere) - Number(other.path === recordHere))
 }

@@ -39,6 +39,8 @@ export const verb: Verb = {
       oneOf(flags, 'remove', place)
     }
     oneOf(flags, 'list', 'remove')
+    if (kind !== undefined && (flags.list || flags.remove))
+      throw new UsageError(`--${flags.list ? 'list' : 'remove'} takes no consumer beside it.`)
     oneOf(flags, 'output', 'to')
     if (flags.list) return listConsumers(cluster)
     if (flags.remove) return disconnect(cluster, String(flags.remove), flags.plan === true)
@@ -63,8 +65,10 @@ function kindNamed(kind: string | undefined): string {
 function nameOf(name: string): string {
   const taken: string[] = [...Object.values(commonNames), 'root']
   if (taken.includes(name)) throw new UsageError(`--name: ${name} is a name of the cluster's own.`)
-  if (/^[a-z0-9][a-z0-9.-]{0,62}$/.test(name)) return name
-  throw new UsageError(`--name takes small letters, digits, - and ., not ${JSON.stringify(name)}.`)
+  if (/^[a-z0-9]+([.-]+[a-z0-9]+)*$/.test(name) && name.length <= 63) return name
+  throw new UsageError(
+    `--name takes up to 63 small letters and digits, with - and . between them, not ${JSON.stringify(name)}.`,
+  )
 }
 
 function placeOf(cluster: Cluster, { output, to, owner, mode }: Flags): Place | undefined {
@@ -73,10 +77,10 @@ function placeOf(cluster: Cluster, { output, to, owner, mode }: Flags): Place | 
     if (flag) throw new UsageError(`--${flag} says whose the files in --output or --to are: name one of them.`)
     return undefined
   }
-  if (mode !== undefined && !/^0?[0-7]{3}$/.test(String(mode)))
-    throw new UsageError(`--mode takes three digits from 0 to 7, as 640, not ${JSON.stringify(mode)}.`)
-  if (mode !== undefined && /[1-7]$/.test(String(mode)))
+  if (mode !== undefined && /^0?[0-7][0-7][1-7]$/.test(String(mode)))
     throw new UsageError('--mode would let every user read the private key: its last digit must be 0.')
+  if (mode !== undefined && !/^0?[4-7][0-7]0$/.test(String(mode)))
+    throw new UsageError(`--mode takes three digits, of which the first lets the owner read, as 640, not ${mode}.`)
   const more = { ...(owner && { owner: String(owner) }), ...(mode && { mode: String(mode) }) }
   if (output !== undefined) return { folder: resolve(String(output)), ...more }
   const [host = '', folder = ''] = String(to).split(/:(.*)/s)

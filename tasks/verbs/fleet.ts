@@ -5,6 +5,7 @@ import { print, type Run, run, sleep } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
+import { isOfDrill } from '../drill/mark.ts'
 import { overMany } from '../operations/fleet.ts'
 import { rowsOf } from '../operations/fleet-look.ts'
 import { halfDone } from '../operations/fleet-memory.ts'
@@ -50,7 +51,9 @@ export const verb: Verb = {
 
 /** @throws UsageError for a name that is recorded nowhere */
 function chosen({ only }: Flags): string[] {
-  const all = recordedClusters().toSorted()
+  const all = recordedClusters()
+    .filter((name) => !isOfDrill(name))
+    .toSorted()
   if (all.length === 0)
     throw new UsageError('There is no cluster here.', { hint: 'Bring one up: npx zx scripts/up.ts' })
   const asked = typeof only === 'string' ? [...new Set(only.split(/ *, */))] : all

@@ -1,4 +1,5 @@
 import { loadSettings } from '../core/config.ts'
+import { clusterFlags } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { smoke } from '../smoke.ts'
 
@@ -8,5 +9,6 @@ export const verb: Verb = {
   help:
     'The cluster is called smoke, or as --cluster says; it must not be there yet.\n\nExample: npx ' +
     'zx scripts/smoke.ts --json',
-  act: (_, flags) => smoke(loadSettings({ ...flags, cluster: flags.cluster ?? 'smoke' })),
+  flags: clusterFlags,
+  actOnAll: (flags) => smoke(loadSettings({ ...flags, cluster: flags.cluster ?? 'smoke' })),
 }

@@ -1,5 +1,5 @@
 // What a consumer is given: made, kept up to date by later verbs, here and on a host, and taken away again.
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -42,9 +42,11 @@ test('what cannot be is refused, and nothing is made', async () => {
   await refused(['patrony'], 'There is no consumer patrony. Did you mean patroni?')
   await refused(['openbao'], 'OpenBao has no storage etcd')
   await refused(['json', '--name', 'etcd-peer'], "etcd-peer is a name of the cluster's own")
-  await refused(['json', '--name', '../up'], '--name takes small letters')
+  await refused(['json', '--name', '../up'], '--name takes up to 63 small letters')
+  await refused(['--list', 'json'], '--list takes no consumer beside it')
   await refused(['json', '--owner', 'nobody'], '--owner says whose the files')
   await refused(['json', '--output', 'x', '--mode', '644'], 'would let every user read the private key')
+  await refused(['json', '--output', 'x', '--mode', '000'], 'the first lets the owner read')
   await refused(['json', '--to', 'master09:/x'], 'has no host master09')
   await refused(['json', '--to', 'master01:x'], 'a DIR that begins with /')
   await refused(['json', '--output', 'x', '--owner', 'nobody-of-that-name'], 'There is no user nobody-of-that-name')
@@ -53,6 +55,7 @@ test('what cannot be is refused, and nothing is made', async () => {
   writeFileSync(join(other, 'ca.crt'), 'of something else')
   await refused(['json', '--output', other], 'ca.crt is there already')
   assert.is(text(other, 'ca.crt'), 'of something else')
+  await refused(['json', '--output', join(other, 'ca.crt/deeper')], 'ca.crt is a file: there can be no folder')
   assert.not(existsSync(join(certs, 'clients')))
 })
 
@@ -74,7 +77,13 @@ test('a host gets its files over Ansible', async () => {
   await passed('connect', 'json', '--name', 'billing', ...where)
   assert.equal([mode(join(onHost, 'client.key')), mode(join(onHost, 'etcd.json'))], ['640', '644'])
   assert.is(JSON.parse(text(onHost, 'etcd.json')).key, join(onHost, 'client.key'))
-  const { stderr } = await home.verb('connect', 'json', '--name', 'other', ...where)
+  await passed('connect', 'json', '--name', 'billing', '--to', `master01:${onHost}/`)
+  assert.is(mode(join(onHost, 'client.key')), '640', 'as it was asked for before')
+  await refused(['json', '--name', 'other', '--output', onHost], 'billing has its files there')
+  const taken = join(home.path, 'taken')
+  mkdirSync(taken)
+  writeFileSync(join(taken, 'client.key'), 'of something else')
+  const { stderr } = await home.verb('connect', 'json', '--name', 'other', '--to', `master01:${taken}`)
   assert.match(stderr, 'is there already')
   assert.match(await listOf('other'), /other +json +\d+ days +no place of its own/)
   await passed('connect', '--remove', 'other', '--yes')
@@ -103,13 +112,29 @@ test('what was spoilt in a folder is mended by the next run', async () => {
   assert.is(text(apiserver, 'ca.crt'), text(certs, 'ca.crt'))
 })
 
+test('whose folder is spoilt, or whose note is damaged, keeps nobody else from what there is', async () => {
+  rmSync(apiserver, { recursive: true })
+  writeFileSync(apiserver, 'a file')
+  writeFileSync(join(certs, 'clients/dotenv.json'), '{')
+  await passed('connect', 'shell', '--output', join(home.path, 'shell'))
+  rmSync(join(home.path, 'shell/ca.crt'))
+  const { exitCode, stderr } = await home.verb('up')
+  assert.is(exitCode, 1)
+  assert.match(stderr, /The files of kubernetes in .* could not be brought up to date/)
+  assert.is(text(home.path, 'shell/ca.crt'), text(certs, 'ca.crt'))
+  assert.match((await passed('status')).stdout, /1 of 1 members up/)
+  assert.match((await passed('connect', '--list')).stderr + (await listOf('dotenv')), /dotenv +unknown/)
+  await passed('connect', 'dotenv')
+  rmSync(apiserver)
+  assert.match((await passed('up')).stdout, 'brought kubernetes new files')
+})
+
 test('it is listed with the others, and removed with all that it was given', async () => {
   assert.match(await listOf('billing'), new RegExp(`billing +json +364 days +master01:${onHost}`))
   assert.match((await passed('certs')).stdout, 'clients/billing.crt')
   await passed('connect', '--remove', 'billing', '--yes')
   await passed('connect', '--remove', 'kubernetes', '--yes')
-  assert.equal([existsSync(onHost), existsSync(apiserver)], [true, false])
-  assert.not(existsSync(join(onHost, 'client.key')))
+  assert.equal([existsSync(onHost), existsSync(apiserver)], [false, false])
   assert.not(existsSync(join(certs, 'clients/billing.key')))
   await refused(['--remove', 'billing'], 'billing is not connected')
 })

@@ -1,5 +1,5 @@
 // A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -14,6 +14,12 @@ test.after(() => home.downAll())
 test('what cannot be drilled is refused; a plan names what would be done, and what is left out', async () => {
   const { exitCode, stderr } = await home.verb('drill', '--only', 'meteor')
   assert.equal([exitCode, stderr.split('\n')[0]], [2, `Error: There is no fault meteor. Valid: ${known}.`])
+  const unwritable = await home.verb('drill', '--report', join(home.path, 'nowhere/x.html'))
+  assert.match(unwritable.stderr, 'there is no folder')
+  assert.match((await home.verb('drill', '--cluster', 'nosuch', '--yes')).stderr, 'There is no cluster nosuch here')
+  mkdirSync(join(home.path, 'certs/drill'), { recursive: true })
+  assert.match((await home.verb('drill')).stderr, 'There is a cluster drill already, which no drill has made')
+  rmSync(join(home.path, 'certs/drill'), { recursive: true })
   const { stdout } = await home.verb('drill', '--plan')
   assert.match(stdout, /1\. a member dies[\s\S]*Left out:[\s\S]*a clock is off/)
   assert.not(existsSync(join(home.path, '.cluster/drill')))
