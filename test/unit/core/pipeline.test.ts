@@ -34,7 +34,9 @@ test('tasks run one after the other', async () => {
 test('a group runs its tasks side by side, and the next task waits for all of them', async () => {
   const { seen, task } = recorder()
   await runPipeline([concurrently('both', [task('a', 20), task('b', 10)]), task('c')])
-  assert.equal(seen, ['a began', 'b began', 'b ended', 'a ended', 'c began', 'c ended'])
+  const ends = seen.slice(2, 4).toSorted()
+  assert.equal([...seen.slice(0, 2), ...ends], ['a began', 'b began', 'a ended', 'b ended'])
+  assert.equal(seen.slice(4), ['c began', 'c ended'])
 })
 
 test('after a failure nothing more starts, and the failure is thrown as it was', async () => {
@@ -55,7 +57,7 @@ test('a failure in a group lets its siblings finish, and nothing after the group
 
 test('of several failures in a group the first is thrown', async () => {
   const { task } = recorder()
-  const failure = await runPipeline([concurrently('both', [task('fail late', 30), task('fail early', 5)])]).catch(
+  const failure = await runPipeline([concurrently('both', [task('fail late', 500), task('fail early', 5)])]).catch(
     (error: Error) => error,
   )
   assert.is((failure as Error).message, 'fail early failed')
