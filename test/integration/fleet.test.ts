@@ -70,7 +70,7 @@ test('a frozen member and a broken record are rows of the table, and verify name
     assert.is(ash?.wrong, null)
     assert.is(elm?.wrong?.code, 'member-frozen')
     assert.match(oak?.wrong?.sentence ?? '', 'cannot be understood')
-    const verified = await fleet('verify', '--', '--timeout', '1')
+    const verified = await fleet('verify', '--', '--timeout', '8')
     assert.equal([verified.exitCode, verified.states], [1, 'ash done, elm failed, oak failed'])
     assert.match(verified.stderr, /verify failed on elm and oak.*\n(.|\n)*frozen(.|\n)*cannot be understood/)
   } finally {
