@@ -9,6 +9,7 @@ import { certificateAt, trustedAuthorities } from '../etcd/certificates.ts'
 import {
   type Consumer,
   consumerFile,
+  consumerPair,
   consumersOf,
   inFile,
   type Place,
@@ -16,10 +17,10 @@ import {
   unknownKind,
 } from '../etcd/consumers.ts'
 import { type Change, duty } from './kinds.ts'
-import { bring, notBrought, pairOf, placeName } from './places.ts'
+import { bring, notBrought, placeName } from './places.ts'
 
 export { type Change, kinds } from './kinds.ts'
-export { bring, configuration, isSamePlace, pairOf, placeName, refuseUnfit, takeAway } from './places.ts'
+export { bring, configuration, isSamePlace, placeName, refuseUnfit, takeAway } from './places.ts'
 
 /** Keeps what is known of a consumer. */
 export const note = (cluster: Cluster, consumer: Consumer): void =>
@@ -29,7 +30,7 @@ export const note = (cluster: Cluster, consumer: Consumer): void =>
 export const tellingNow = (cluster: Cluster, name: string): Told => ({
   endpoints: cluster.hosts.map(({ clientURL }) => clientURL),
   authorities: trustedAuthorities(cluster).map(({ fingerprint256 }) => fingerprint256),
-  certificate: certificateAt(pairOf(cluster, name).certificate)?.fingerprint256 ?? '',
+  certificate: certificateAt(consumerPair(cluster, name).certificate)?.fingerprint256 ?? '',
 })
 
 /** What differs from what it was told last. The order of endpoints and authorities says nothing. */

@@ -1,8 +1,8 @@
 // What each kind of consumer gets: its own piece of configuration, and what it must do once something of that changes.
 import { stringify } from 'yaml'
 import type { Cluster } from '../core/cluster.ts'
-import { shellQuoted } from '../core/shell.ts'
 import { listed } from '../core/terminal.ts'
+import { etcdctlVariables, exportLines } from '../etcd/client-environment.ts'
 import { alertRules, scrapeConfig, targets } from '../monitoring/index.ts'
 
 /** What a configuration is made of. The paths are those that the consumer will open. */
@@ -148,12 +148,6 @@ const vault: Kind = {
   prefixes: ['vault/'],
 }
 
-const variables = ({ endpoints, ca, certificate, key }: View): [string, string][] => [
-  ['ETCDCTL_ENDPOINTS', endpoints.join(',')],
-  ['ETCDCTL_CACERT', ca],
-  ['ETCDCTL_CERT', certificate],
-  ['ETCDCTL_KEY', key],
-]
 const readAgain = { endpoints: 'have whoever reads its file read it again' }
 
 export const kinds: Record<string, Kind> = {
@@ -164,17 +158,13 @@ export const kinds: Record<string, Kind> = {
   vault,
   shell: {
     summary: 'the ETCDCTL_* exports',
-    files: (view) => ({
-      'etcd.sh': variables(view)
-        .map(([name, value]) => `export ${name}=${shellQuoted(value)}\n`)
-        .join(''),
-    }),
+    files: (view) => ({ 'etcd.sh': `${exportLines(etcdctlVariables(view)).join('\n')}\n` }),
     needs: readAgain,
   },
   dotenv: {
     summary: 'the same as NAME=VALUE',
     files: (view) => ({
-      'etcd.env': variables(view)
+      'etcd.env': Object.entries(etcdctlVariables(view))
         .map(([name, value]) => `${name}=${value}\n`)
         .join(''),
     }),

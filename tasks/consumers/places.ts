@@ -3,18 +3,12 @@ import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, rmSync, stat
 import { dirname, join, resolve } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { makeFolder, type NewFile, readFileIfThere, removeIfEmpty, writeFilesAtomic } from '../core/files.ts'
+import { type NewFile, readFileIfThere, removeIfEmpty, writeFileAtomic, writeFilesAtomic } from '../core/files.ts'
 import { isRoot } from '../core/programs.ts'
 import { ask } from '../core/shell.ts'
-import type { Consumer, Place } from '../etcd/consumers.ts'
+import { type Consumer, consumerPair, type Place } from '../etcd/consumers.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { kinds, type View } from './kinds.ts'
-
-/** Where a consumer's own certificate and key are, below certs/<cluster>/. */
-export const pairOf = ({ paths }: Cluster, name: string): { certificate: string; key: string } => ({
-  certificate: join(paths.certs, 'clients', `${name}.crt`),
-  key: join(paths.certs, 'clients', `${name}.key`),
-})
 
 /** What its configuration is made of; without a place it opens what lies here. */
 function viewOf(cluster: Cluster, name: string, place?: Place): View {
@@ -25,7 +19,7 @@ function viewOf(cluster: Cluster, name: string, place?: Place): View {
         certificate: join(place.folder, 'client.crt'),
         key: join(place.folder, 'client.key'),
       }
-    : { ca: join(cluster.paths.certs, 'ca.crt'), ...pairOf(cluster, name) }
+    : { ca: join(cluster.paths.certs, 'ca.crt'), ...consumerPair(cluster, name) }
   return { cluster, endpoints, ...paths }
 }
 
@@ -35,7 +29,7 @@ export const configuration = (cluster: Cluster, { name, kind }: Consumer, place?
 
 /** All that belongs into a place; paths are names in its folder. The key comes first, as in phase pki. */
 function filesFor(cluster: Cluster, consumer: Consumer, place: Place): NewFile[] {
-  const { certificate, key } = pairOf(cluster, consumer.name)
+  const { certificate, key } = consumerPair(cluster, consumer.name)
   const content = (path: string): string => readFileIfThere(path) ?? ''
   return [
     { path: 'client.key', content: content(key), mode: Number.parseInt(place.mode ?? '600', 8) },
@@ -56,7 +50,8 @@ function filesFor(cluster: Cluster, consumer: Consumer, place: Place): NewFile[]
  */
 export async function bring(cluster: Cluster, consumer: Consumer, place: Place, first: boolean): Promise<boolean> {
   const files = filesFor(cluster, consumer, place)
-  return place.host ? bringTo(cluster, place, place.host, files, first) : bringHere(place, files)
+  if (!place.host) return bringHere(place, files)
+  return play(cluster, place, place.host, files, { etcd_hand_over_first: first })
 }
 
 /**
@@ -134,54 +129,42 @@ async function idsOf(owner: string): Promise<Ids> {
   return found
 }
 
-async function bringTo(
-  cluster: Cluster,
-  place: Place,
-  host: string,
-  files: NewFile[],
-  first: boolean,
-): Promise<boolean> {
-  const staged = join(cluster.paths.state, 'hand-over')
-  rmSync(staged, { recursive: true, force: true }) // what a killed run left
-  makeFolder(staged)
+/** Over a file, since keys are never in a command line. */
+async function play(cluster: Cluster, place: Place, host: string, files: NewFile[], how: object): Promise<boolean> {
+  const staged = join(cluster.paths.state, 'hand-over.json')
+  const rows = files.map(({ path: name, mode, content }) => ({
+    ...{ name, mode: mode.toString(8) },
+    content: Buffer.from(content).toString('base64'),
+  }))
+  writeFileAtomic(staged, JSON.stringify(rows), 0o600)
   try {
-    await writeFilesAtomic(files.map((file) => ({ ...file, path: join(staged, file.path), mode: 0o600 })))
-    return await play(cluster, place, host, {
-      etcd_hand_over_source: staged,
-      etcd_hand_over_first: first,
-      etcd_hand_over_files: files.map(({ path, mode }) => ({ name: path, mode: `0${mode.toString(8)}` })),
+    const changed = await runPlaybook(cluster, {
+      playbook: 'hand-over',
+      limit: [host],
+      variables: {
+        etcd_hand_over_file: staged,
+        etcd_hand_over_folder: place.folder,
+        ...(place.owner && { etcd_hand_over_owner: place.owner }),
+        ...how,
+      },
     })
+    return Object.values(changed).some((count) => count > 0)
   } finally {
-    rmSync(staged, { recursive: true, force: true })
+    rmSync(staged, { force: true })
   }
-}
-
-async function play(cluster: Cluster, place: Place, host: string, variables: object): Promise<boolean> {
-  const [owner, group] = place.owner?.split(':') ?? []
-  const changed = await runPlaybook(cluster, {
-    playbook: 'hand-over',
-    limit: [host],
-    variables: {
-      etcd_hand_over_folder: place.folder,
-      ...(owner && { etcd_hand_over_owner: owner }),
-      ...(group && { etcd_hand_over_group: group }),
-      ...variables,
-    },
-  })
-  return Object.values(changed).some((count) => count > 0)
 }
 
 /** Takes away what was brought there; the folder goes if nothing else is in it. */
 export async function takeAway(cluster: Cluster, consumer: Consumer, place: Place): Promise<void> {
-  const names = filesFor(cluster, consumer, place).map(({ path }) => path)
-  if (!place.host) {
-    if (!statSync(place.folder, { throwIfNoEntry: false })?.isDirectory()) return
-    for (const name of names) rmSync(join(place.folder, name), { force: true })
-    return removeIfEmpty(place.folder)
+  const files = filesFor(cluster, consumer, place)
+  if (place.host) {
+    const gone = files.map((file) => ({ ...file, content: '' }))
+    if (cluster.hosts.some(({ name }) => name === place.host))
+      await play(cluster, place, place.host, gone, { etcd_hand_over_gone: true })
+  } else if (statSync(place.folder, { throwIfNoEntry: false })?.isDirectory()) {
+    for (const { path } of files) rmSync(join(place.folder, path), { force: true })
+    removeIfEmpty(place.folder)
   }
-  if (!cluster.hosts.some(({ name }) => name === place.host)) return
-  const files = names.map((name) => ({ name }))
-  await play(cluster, place, place.host, { etcd_hand_over_gone: true, etcd_hand_over_files: files })
 }
 
 /** As a person knows it: a folder, or HOST:FOLDER. */
@@ -191,6 +174,6 @@ export const placeName = ({ host, folder }: Place): string => (host ? `${host}:$
 export const notBrought = ({ name }: Consumer, place: Place, error: Error): OperationError =>
   new OperationError(`The files of ${name} in ${placeName(place)} could not be brought up to date.`, {
     output: error.message,
-    hint: `Mend that, then run the same command again; if ${name} needs them there no longer`,
+    hint: `Mend that, then run the same command again; if ${name} is not to use the cluster any more`,
     verb: `connect --remove ${name}`,
   })

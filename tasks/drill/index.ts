@@ -5,6 +5,7 @@ import { type Cluster, requireRecorded, resolveCluster } from '../core/cluster.t
 import type { Settings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
+import { birthOf } from '../core/processes.ts'
 import { clock, inRun, print, Run, run, sleep, today } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { chalk, duration, listed, table } from '../core/terminal.ts'
@@ -40,7 +41,7 @@ export async function drill(settings: Settings, { own, only, report, plan }: Dri
   const { chosen, left } = choose(cluster, only)
   const path = requireWritable(report ?? reportName(cluster))
   if (plan) return sayPlan(cluster, chosen, left)
-  mark.requireIdle()
+  await mark.requireIdle()
   const times = chosen.length === 1 ? 'once' : `${chosen.length} times`
   const question = `Break ${cluster.name}, which holds data, on purpose ${times}, and heal it each time?`
   if (own && !(await confirm(question))) throw new OperationError('Nothing was changed.')
@@ -63,18 +64,12 @@ function requireWritable(report: string): string {
   const no = (why: string): UsageError => new UsageError(`The report cannot be written to ${path}: ${why}.`)
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw no(`there is no folder ${folder}`)
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw no('it is a folder')
-  const { code } = failureOf(() => accessSync(folder, constants.W_OK)) ?? {}
-  if (code) throw no(code)
-  return path
-}
-
-function failureOf(act: () => void): NodeJS.ErrnoException | undefined {
   try {
-    act()
+    accessSync(folder, constants.W_OK)
   } catch (error) {
-    return error as NodeJS.ErrnoException
+    throw no((error as NodeJS.ErrnoException).code ?? '')
   }
-  return undefined
+  return path
 }
 
 /** What a drill did not make, it does not remove. @throws UsageError */
@@ -134,7 +129,7 @@ async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: bool
     },
   })
   const started = clock()
-  mark.note({ scratch: !own })
+  mark.note({ scratch: !own, pid: process.pid, birth: await birthOf(process.pid) })
   mark.thaw()
   try {
     await runPipeline([

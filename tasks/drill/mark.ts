@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
-import { isSignallable } from '../core/processes.ts'
+import { birthOf, isSignallable } from '../core/processes.ts'
 import { clusterPaths } from '../core/record.ts'
 import type { Line } from './faults.ts'
 
 interface Noted {
+  /** Of the drill at work; its birth tells it from a later process with the same pid. */
   pid?: number
+  birth?: string | undefined
   /** It made its cluster for itself alone. */
   scratch?: boolean
   frozen?: number[]
@@ -43,14 +45,15 @@ export class Mark {
     return noted(this.#path)
   }
 
-  requireIdle(): void {
-    const { pid } = this.#read()
-    if (pid !== undefined && isSignallable(pid))
+  /** @throws OperationError while another drill is at work */
+  async requireIdle(): Promise<void> {
+    const { pid, birth } = this.#read()
+    if (pid !== undefined && birth !== undefined && (await birthOf(pid)) === birth)
       throw new OperationError(`A drill is at work on ${this.#name} (pid ${pid}).`, { hint: 'Wait for it, or end it.' })
   }
 
   note(more: Noted): void {
-    writeFileAtomic(this.#path, JSON.stringify({ ...this.#read(), pid: process.pid, ...more }), 0o600)
+    writeFileAtomic(this.#path, JSON.stringify({ ...this.#read(), ...more }), 0o600)
   }
 
   freeze(pid: number): void {

@@ -9,7 +9,7 @@ import { readFileIfThere } from '../core/files.ts'
 import { today } from '../core/run.ts'
 import { masterCounts } from '../core/schema.ts'
 import { certificatesIn, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
-import { type Consumer, consumersOf } from './consumers.ts'
+import { type Consumer, consumersOf, pairName } from './consumers.ts'
 import { type Finding, refusal } from './findings.ts'
 
 /** With one authority for all, the peers' name (ETCD_PEER_CERT_ALLOWED_CN) keeps clients from speaking raft. */
@@ -102,7 +102,7 @@ export function leaves(cluster: Cluster): Leaf[] {
   }
   const client = { organization, sans: [], usages: ['clientAuth'] as Usage[] }
   const ofConsumer = ({ name }: Consumer): Leaf => ({
-    ...filesOf(cluster, `clients/${name}`),
+    ...filesOf(cluster, pairName(name)),
     ...client,
     consumer: name,
     commonName: name,

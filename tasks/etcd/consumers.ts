@@ -1,36 +1,40 @@
 // The software that was given a certificate of its own: its kind, and the folders that hold its files.
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import * as v from 'valibot'
 import type { Cluster } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { run } from '../core/run.ts'
 
-/** A folder with a consumer's files: here, or on a host of the cluster. */
-export interface Place {
-  host?: string | undefined
-  folder: string
+/** A folder with a consumer's files. */
+const place = v.object({
+  /** A host of the cluster; none: this machine. */
+  host: v.optional(v.string()),
+  folder: v.string(),
   /** As USER or USER:GROUP; none: whoever writes. */
-  owner?: string | undefined
+  owner: v.optional(v.string()),
   /** Of the private key, as 0640; none: 0600. */
-  mode?: string | undefined
-}
+  mode: v.optional(v.string()),
+})
 
 /** What a consumer was last told of. Certificates by their SHA-256 fingerprints. */
-export interface Told {
-  endpoints: string[]
-  authorities: string[]
-  certificate: string
-}
+const told = v.object({ endpoints: v.array(v.string()), authorities: v.array(v.string()), certificate: v.string() })
 
-export interface Consumer {
-  /** Its certificate's common name. */
-  name: string
-  kind: string
-  places: Place[]
-  told?: Told | undefined
-}
+const schema = v.object({ kind: v.string(), places: v.array(place), told: v.optional(told) })
+
+export type Place = v.InferOutput<typeof place>
+export type Told = v.InferOutput<typeof told>
+/** `name`: its certificate's common name. */
+export type Consumer = { name: string } & v.InferOutput<typeof schema>
 
 const folderOf = ({ paths }: Cluster): string => join(paths.certs, 'clients')
+
+/** A consumer's certificate and its key; `pairName`: below certs/<cluster>/, without its end. */
+export const pairName = (name: string): string => `clients/${name}`
+export const consumerPair = ({ paths }: Cluster, name: string): { certificate: string; key: string } => ({
+  certificate: join(paths.certs, `${pairName(name)}.crt`),
+  key: join(paths.certs, `${pairName(name)}.key`),
+})
 
 export const consumerFile = (cluster: Cluster, name: string): string => join(folderOf(cluster), `${name}.json`)
 
@@ -46,21 +50,22 @@ export function consumersOf(cluster: Cluster): Consumer[] {
 }
 
 function read(path: string): Consumer {
-  try {
-    const { kind, places, told } = JSON.parse(readFileIfThere(path) ?? '') as Consumer
-    if (typeof kind !== 'string' || !Array.isArray(places)) throw new Error('it names no kind or no places')
-    return { name: basename(path, '.json'), kind, places, told }
-  } catch {
-    const name = basename(path, '.json')
-    run().warn(`${path} is damaged: put it back from your copy of certs/, or connect ${name} again.`)
-    return { name, kind: unknownKind, places: [] }
-  }
+  const found = understood(path, readFileIfThere(path) ?? '')
+  const name = basename(path, '.json')
+  if (!found) run().warn(`${path} is damaged: put it back from your copy of certs/, or connect ${name} again.`)
+  return found ?? { name, kind: unknownKind, places: [] }
 }
 
-/** Of a consumer's file, what is true on another machine: its folders there are not this machine's. */
-export function movedElsewhere(text: string): string {
-  const noted = JSON.parse(text) as Consumer
-  return inFile({ ...noted, places: noted.places.filter(({ host }) => host !== undefined) })
+/** Undefined where it is damaged. */
+function understood(path: string, text: string): Consumer | undefined {
+  const noted = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text)
+  return noted.success ? { name: basename(path, '.json'), ...noted.output } : undefined
+}
+
+/** What is true of a consumer on another machine: the folders that it had on the first one are none of that one's. */
+export function movedElsewhere(path: string, text: string): string {
+  const consumer = understood(path, text)
+  return consumer ? inFile({ ...consumer, places: consumer.places.filter(({ host }) => host !== undefined) }) : text
 }
 
 /** A consumer as its file has it; the name is the file's own. */

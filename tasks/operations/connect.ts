@@ -9,7 +9,15 @@ import { confirm } from '../core/script.ts'
 import { didYouMean } from '../core/suggest.ts'
 import { chalk, counted, listed, table } from '../core/terminal.ts'
 import { certificateAt, daysLeft } from '../etcd/certificates.ts'
-import { type Consumer, consumerFile, consumersOf, type Place, unknownKind } from '../etcd/consumers.ts'
+import {
+  type Consumer,
+  consumerFile,
+  consumerPair,
+  consumersOf,
+  type Place,
+  pairName,
+  unknownKind,
+} from '../etcd/consumers.ts'
 import { identityAt, knock } from '../etcd/probe.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { renewLeaves } from '../pki/index.ts'
@@ -80,7 +88,7 @@ async function stepsOf(cluster: Cluster, consumer: Consumer, before: Place[]): P
 }
 
 async function proveLetIn(cluster: Cluster, name: string): Promise<void> {
-  const as = identityAt(cluster, `clients/${name}`)
+  const as = identityAt(cluster, pairName(name))
   if (!as) throw new OperationError(`The certificate of ${name} is not there.`)
   const probes = await Promise.all(cluster.hosts.map((host) => knock(cluster, host, { as })))
   const refused = probes.flatMap((probe, index) =>
@@ -113,7 +121,7 @@ const hintOf = (cluster: Cluster, kind: string): string => command(cluster, `con
 /** Who is connected, where its files are, and how long its certificate is good. */
 export function listConsumers(cluster: Cluster): void {
   const rows = consumersOf(cluster).map(({ name, kind, places }) => {
-    const certificate = certificateAt(consumers.pairOf(cluster, name).certificate)
+    const certificate = certificateAt(consumerPair(cluster, name).certificate)
     return { name, kind, places: places.map(consumers.placeName), daysLeft: certificate ? daysLeft(certificate) : null }
   })
   const cells = rows.map(({ name, kind, places, daysLeft: left }) => [
@@ -139,7 +147,7 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
   const also = places.length > 0 ? `, and its files in ${listed(places)}` : ''
   if (!plan && !(await confirm(`Delete the certificate and the key of ${name}${also}?`)))
     throw new OperationError('Nothing was changed.')
-  const { certificate, key } = consumers.pairOf(cluster, name)
+  const { certificate, key } = consumerPair(cluster, name)
   const users = await dropUserSteps(cluster, name)
   const steps: Step[] = [
     ...users,

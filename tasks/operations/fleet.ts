@@ -62,8 +62,8 @@ export async function overMany(errand: Errand): Promise<void> {
 /** A person is asked once for all; where nobody sits, each verb asks for --yes itself where it would have asked. */
 async function isAgreed({ verb, fromStart }: Errand, left: string[]): Promise<boolean> {
   if (!run().attended || run().json) return true
-  const anew = fromStart ? ', all of them anew' : ''
-  return confirm(`Perform ${verb.name} on ${left.length === 1 ? left[0] : `these ${left.length} clusters`}${anew}?`)
+  const again = fromStart ? ', from the start' : ''
+  return confirm(`Perform ${verb.name} on ${left.length === 1 ? left[0] : `these ${left.length} clusters`}${again}?`)
 }
 
 /** Performs the verb on each as its turn comes, until nobody begins any more. */
@@ -133,13 +133,13 @@ function announced({ verb, names, plan }: Errand, round: Round, before: { done: 
   const since = clock() - before.at
   const last = since < 60_000 ? 'just now' : `${age(since)} ago`
   const out = `${areOrIs(before.done)} done, the last ${last}, and left out.`
-  const anew = before.done.length > 0 ? `${wrapped(`${out} To begin anew: --from-start`, 0)}\n` : ''
-  if (plan || !round.stops || left.length === 0) return anew
+  const leftOut = before.done.length > 0 ? `${wrapped(`${out} To start over: --from-start`, 0)}\n` : ''
+  if (plan || !round.stops || left.length === 0) return leftOut
   const [canary, ...others] = left
   const then = others.length > 0 ? `${canary} alone first, then ${listed(others)}` : `${canary}`
   const atOnce = others.length > 1 ? `, ${round.parallel === 1 ? 'one' : round.parallel} at a time` : ''
   const what = names.length > 1 ? `${chalk.bold(verb.name)}: ` : `${chalk.bold(verb.name)} on `
-  return `${anew}${wrapped(`${what}${then}${atOnce}.`, 0)}\n\n`
+  return `${leftOut}${wrapped(`${what}${then}${atOnce}.`, 0)}\n\n`
 }
 
 function lineOf({ writes }: Errand, name: string, { exitCode, tookMs, one, err }: Outcome): string {
@@ -177,7 +177,7 @@ function refuseFailed(
       .split('\n')
       .map((line) => `  ${line}`),
   ])
-  const left = all.length > 0 ? '\nWhat is done is left out then; --from-start begins anew.' : ''
+  const left = all.length > 0 ? '\nClusters that are done are left out then; --from-start starts over.' : ''
   const hint = writes ? `Put that right, then go on: ${again}${left}` : undefined
   throw new OperationError(told.join(' '), { lines, ...(hint && { hint }) })
 }

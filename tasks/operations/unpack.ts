@@ -72,7 +72,7 @@ async function filesOf(cluster: Cluster, folder: string, content: Uint8Array): P
     const [path, text] = [join(home(), name), readFileSync(join(files, name), 'utf8')]
     const isPublic = path.startsWith(certs) && !path.endsWith('.key')
     const isConsumer = path.startsWith(join(certs, 'clients')) && path.endsWith('.json')
-    const content = (isConsumer ? movedElsewhere(text) : text).replaceAll(`${from}/`, `${home()}/`)
+    const content = (isConsumer ? movedElsewhere(path, text) : text).replaceAll(`${from}/`, `${home()}/`)
     return { path, content, mode: isPublic ? 0o644 : 0o600 }
   })
   return put.toSorted((one, other) => Number(one.path === recordHere) - Number(other.path === recordHere))

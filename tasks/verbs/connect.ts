@@ -51,7 +51,7 @@ export const verb: Verb = {
 }
 
 function kindNamed(kind: string | undefined): string {
-  if (kind && kinds[kind]) return kind
+  if (kind && Object.hasOwn(kinds, kind)) return kind
   if (kind === 'openbao')
     throw new UsageError('OpenBao has no storage etcd: it keeps its data itself (raft), or in PostgreSQL.')
   if (kind === undefined)

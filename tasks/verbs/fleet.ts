@@ -17,7 +17,7 @@ const flags = {
   watch: { summary: 'the table: look again every 2 s, until Ctrl-C' },
   canary: { value: 'NAME', summary: 'the cluster that goes alone at first (default: the first)' },
   parallel: { value: 'N', summary: 'so many at a time (default 1; of a verb that only looks 4)' },
-  'from-start': { summary: 'begin anew, also on clusters that the same command is done with' },
+  'from-start': { summary: 'start over, on clusters that are done, too' },
   ...planFlag,
 }
 

@@ -41,6 +41,7 @@ test.after(() => home.downAll())
 test('what cannot be is refused, and nothing is made', async () => {
   await refused(['patrony'], 'There is no consumer patrony. Did you mean patroni?')
   await refused(['openbao'], 'OpenBao has no storage etcd')
+  await refused(['constructor'], 'There is no consumer constructor.')
   await refused(['json', '--name', 'etcd-peer'], "etcd-peer is a name of the cluster's own")
   await refused(['json', '--name', '../up'], '--name takes up to 63 small letters')
   await refused(['--list', 'json'], '--list takes no consumer beside it')

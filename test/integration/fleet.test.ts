@@ -123,7 +123,7 @@ test('kill -9 half way; then the same command: who was done is left out', async 
   assert.not.ok(existsSync(memory))
 })
 
-test('Ctrl-C ends it with 130, the locks are free, and --from-start begins anew', async () => {
+test('Ctrl-C ends it with 130, the locks are free, and --from-start starts over', async () => {
   const run = home.start('fleet', 'backup')
   await saidBy(run, 'elm: begins')
   run.child.kill('SIGINT')
