@@ -293,7 +293,8 @@ export const daysLeft = (certificate: X509Certificate, now = today()): number =>
 
 const subjectOf = (certificate: X509Certificate): string => certificate.subject.split('\n').join(', ')
 
-const isoDay = (date: string | Date): string => new Date(date).toISOString().slice(0, 10)
+/** As 2027-11-27. */
+export const isoDay = (date: string | Date): string => new Date(date).toISOString().slice(0, 10)
 
 export function attempt<T>(make: () => T): T | undefined {
   try {

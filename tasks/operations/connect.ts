@@ -1,5 +1,5 @@
 // connect: a certificate of its own for each consumer, its configuration, and both where it wants them.
-import { existsSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import * as consumers from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
@@ -8,7 +8,7 @@ import { print, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { didYouMean } from '../core/suggest.ts'
 import { chalk, counted, listed, table } from '../core/terminal.ts'
-import { certificateAt, daysLeft } from '../etcd/certificates.ts'
+import { certificateAt, daysLeft, isoDay } from '../etcd/certificates.ts'
 import {
   type Consumer,
   consumerFile,
@@ -166,7 +166,8 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
       },
     },
   ]
-  const until = existsSync(certificate) ? certificateAt(certificate)?.validTo : undefined
+  const ends = certificateAt(certificate)?.validTo
+  const until = ends && isoDay(ends)
   if (!(await carryOutSteps(cluster, 'connect --remove', steps, plan))) return
   const done = `${name} is connected to ${cluster.name} no longer.`
   const end = `until ${until}, or the next ${command(cluster, 'rotate-ca')}`

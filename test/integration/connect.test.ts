@@ -133,7 +133,8 @@ test('whose folder is spoilt, or whose note is damaged, keeps nobody else from w
 test('it is listed with the others, and removed with all that it was given', async () => {
   assert.match(await listOf('billing'), new RegExp(`billing +json +364 days +master01:${onHost}`))
   assert.match((await passed('certs')).stdout, 'clients/billing.crt')
-  await passed('connect', '--remove', 'billing', '--yes')
+  const removed = await passed('connect', '--remove', 'billing', '--yes')
+  assert.match(removed.stdout, /let in until \d{4}-\d\d-\d\d, or the next npx zx scripts\/rotate-ca\.ts/)
   await passed('connect', '--remove', 'kubernetes', '--yes')
   assert.equal([existsSync(onHost), existsSync(apiserver)], [false, false])
   assert.not(existsSync(join(certs, 'clients/billing.key')))
