@@ -9,7 +9,7 @@ import type { Member } from '../etcd/etcdctl.ts'
 export interface BackupMetadata {
   cluster: string
   /** The cluster's `life` in its record; backups of older releases have none. */
-  life?: string
+  life?: string | undefined
   time: string
   etcdVersion: string
   /** The host it was taken from. */
@@ -32,6 +32,15 @@ export interface Backup {
   metadata: Of
 }
 
+/**
+ * Which backups stay: the newest `count`, and all of the last `days` before the one just made; at least one is given.
+ */
+export interface Keep {
+  count: number | undefined
+  days: number | undefined
+}
+
+const dayMs = 86_400_000
 const named = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ$/
 const skewMs = 60_000
 
@@ -59,9 +68,10 @@ function readMetadata(path: string): Of | undefined {
 
 /**
  * The backups that are too many once `made` is kept. Within the life of `made` the revision says which is newer, since
- * a clock may have been wrong; backups of other lives come after them, by time. Never `made`, nor the newest of a life.
+ * a clock may have been wrong; backups of other lives come after them, by time. Never `made`, nor the newest of a life;
+ * where one is later than `made`, a clock was wrong, and none is called old.
  */
-export function surplusOf(found: Backup[], made: Backup, count: number): Backup[] {
+export function surplusOf<B extends Backup>(found: B[], made: B, { count, days }: Keep): B[] {
   const all = [made, ...found.filter(({ folder }) => folder !== made.folder)]
   const mine = lifeOf(made)
   const oldestFirst = all.toSorted(byRevision).reverse()
@@ -70,8 +80,15 @@ export function surplusOf(found: Backup[], made: Backup, count: number): Backup[
     ...all.filter((backup) => lifeOf(backup) === mine).toSorted(byRevision),
     ...all.filter((backup) => lifeOf(backup) !== mine).toSorted(byTime),
   ]
-  return ordered.slice(count).filter((backup) => backup !== made && newestOf.get(lifeOf(backup)) !== backup)
+  const [time, clockWas] = [timeOf(made), Math.max(...all.map(timeOf))]
+  const isRecent = (backup: B): boolean =>
+    days !== undefined && (clockWas > time + skewMs || timeOf(backup) >= time - days * dayMs)
+  return ordered
+    .slice(count ?? 0)
+    .filter((backup) => backup !== made && !isRecent(backup) && newestOf.get(lifeOf(backup)) !== backup)
 }
+
+const timeOf = ({ metadata: { time } }: Backup): number => Date.parse(time)
 
 const lifeOf = ({ metadata: { life, cluster } }: Backup): string => life ?? `of ${cluster}`
 const byTime = (a: Backup, b: Backup): number => Date.parse(b.metadata.time) - Date.parse(a.metadata.time)
@@ -148,5 +165,11 @@ export function setAside(part: string): string {
 }
 
 /** The folders of the backups that are too many beside `made`, the newest first. */
-export const surplus = (cluster: Cluster, made: Backup, count: number): string[] =>
-  surplusOf(backups(cluster).found, made, count).map(({ folder }) => folder)
+export const surplus = (cluster: Cluster, made: Backup, keep: Keep): string[] =>
+  surplusOf(backups(cluster).found, made, keep).map(({ folder }) => folder)
+
+/** The backups of this machine, the newest first by their names, and what is damaged. */
+export function keptHere(cluster: Cluster): { kept: Backup[]; wrong: string[] } {
+  const { found, unreadable } = backups(cluster)
+  return { kept: found.toSorted((a, b) => (a.folder < b.folder ? 1 : -1)), wrong: unreadable }
+}

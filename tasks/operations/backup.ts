@@ -1,30 +1,47 @@
-// backup: a snapshot from a healthy follower, checked, proven by restoring it, and only then kept.
+// backup: a snapshot from a healthy follower, checked, proven by restoring it, only then kept, and brought away.
 import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
-import { type Backup, doubts, surplus, whoseAndWhen } from '../acts/backup-store.ts'
+import { type Backup, doubts, type Keep, surplus, whoseAndWhen } from '../acts/backup-store.ts'
 import { makeBackup, source } from '../acts/make-backup.ts'
+import { heldAt } from '../acts/target.ts'
+import { withScratch } from '../copies.ts'
+import { checkPlan, checkTasks, questionsOf } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
+import { Interrupted, OperationError } from '../core/errors.ts'
+import { concurrently } from '../core/pipeline.ts'
+import { rcloneCheck } from '../core/rclone.ts'
 import { clock, run, today } from '../core/run.ts'
-import { areOrIs, bytes } from '../core/terminal.ts'
+import { confirm } from '../core/script.ts'
+import { areOrIs, bytes, listed } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import type { Observation } from '../plans/types.ts'
 import * as verify from '../verify/index.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
+import { bringAway, type OffSite, removeSurplusAt, surplusAt } from './off-site.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, look, type Step } from './steps.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
 
-/** Guard, save, check, prove, keep, verify. What a killed run left counts for nothing; the next one removes it. */
-export async function backup(
-  cluster: Cluster,
-  { keep, plan }: { keep: number | undefined; plan: boolean },
-): Promise<void> {
+export interface BackupOptions {
+  /** Undefined: none is removed. */
+  keep: Keep | undefined
+  /** Undefined: it stays on this machine. */
+  offSite: OffSite | undefined
+  plan: boolean
+}
+
+/**
+ * Guard, save, check, prove, keep, bring away, remove the surplus, verify. What a killed run left counts for nothing;
+ * the next one removes it.
+ */
+export async function backup(cluster: Cluster, { keep, offSite, plan }: BackupOptions): Promise<void> {
   const made: Partial<Made> = {}
   let down: string[] = []
   let from: Host | undefined
   const steps: Step[] = [
+    ...(offSite ? lookThere(cluster, offSite) : []),
     look('Check that the cluster commits', async () => {
       down = await guard(cluster)
       if (plan) from = await source(cluster)
@@ -33,7 +50,7 @@ export async function backup(
       title: 'Save a snapshot, check it, and prove it by restoring it',
       task: async (_, task) => {
         Object.assign(made, await makeBackup(cluster, (step) => void (task.output = step)))
-        run().changes.push(`kept backup ${basename(made.folder ?? '')}`)
+        run().changes.push(`kept backup ${nameOf(made)}`)
       },
       would: () => [
         `save a snapshot from ${from?.name}`,
@@ -42,38 +59,94 @@ export async function backup(
         `keep it below ${cluster.paths.backups}`,
       ],
     },
-    ...(keep
-      ? [
-          {
-            title: `Keep the newest ${keep}`,
-            task: () => removeSurplus(cluster, made as Made, keep),
-            would: async () =>
-              surplus(cluster, await imagined(cluster, from), keep).map((folder) => `remove ${basename(folder)}`),
-          },
-        ]
-      : []),
-    {
-      title: 'Verify',
-      skip: () => down.length > 0 && `not with ${down.join(', ')} down`,
-      task: async (_, task) => {
-        const { healthy, checks } = await verify.verify(cluster, verify.patiently)
-        const failing = checks.filter(({ ok }) => !ok).map(({ detail }) => detail.split('\n')[0])
-        if (healthy) return
-        task.title = 'Verify: the cluster has faults, the backup has none'
-        run().warnings.push(`${failing.join(' ')} The backup is kept all the same. See ${command(cluster, 'verify')}`)
-      },
-    },
+    ...(offSite ? [bringStep(cluster, made, offSite)] : []),
+    ...(keep ? [surplusStep(cluster, made, keep, offSite, () => imagined(cluster, from))] : []),
+    verifyStep(cluster, () => down),
   ]
-  if (!(await carryOutSteps(cluster, 'backup', steps, plan))) return
+  if (plan) return void (await carryOutSteps(cluster, 'backup', steps, plan))
+  if (offSite)
+    for (const question of await questionsOf([rcloneCheck]))
+      if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+  await carryOutSteps(cluster, 'backup', steps, plan)
   const { folder = '', metadata } = made
+  const away = offSite ? `, and at ${offSite.target}` : ''
   sayDone(
     cluster,
     'backup',
-    `Kept in ${folder}: revision ${metadata?.revision}, ${metadata?.keys} keys, ` +
+    `Kept in ${folder}${away}: revision ${metadata?.revision}, ${metadata?.keys} keys, ` +
       `${bytes(metadata?.sizeBytes ?? 0)}; restored once, its data is the live one's.`,
-    { folder, metadata },
+    { folder, metadata, ...(offSite && { target: offSite.target }) },
   )
 }
+
+const nameOf = ({ folder = '' }: Partial<Made>): string => basename(folder)
+
+/** That the target can be had, before anything takes time. */
+function lookThere(cluster: Cluster, { target }: OffSite): Step[] {
+  const looks = async (): Promise<void> => void (await withScratch(cluster, (at) => heldAt(target, cluster.name, at)))
+  return [
+    { ...concurrently('Check that rclone is here', checkTasks([rcloneCheck])), would: () => checkPlan([rcloneCheck]) },
+    { title: `Look at ${target}`, task: looks, would: [] },
+  ]
+}
+
+const bringStep = (cluster: Cluster, made: Partial<Made>, offSite: OffSite): Step => ({
+  title: `Seal it, and bring it to ${offSite.target}`,
+  task: async (_, task) => {
+    const { folder = '', metadata } = made as Made
+    const what = { folder, metadata, name: nameOf(made) }
+    try {
+      await bringAway(cluster, what, offSite, (step) => void (task.output = step))
+    } catch (error) {
+      if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
+      throw new OperationError(`The backup is kept in ${folder}, but not away from here. ${error.message}`, error.more)
+    }
+    run().changes.push(`brought backup ${nameOf(made)} to ${offSite.target}`)
+  },
+  would: [
+    `seal it, and what pack would take of ${cluster.name}, for ${listed(offSite.recipients)}`,
+    `bring both to ${offSite.target}/${cluster.name}, and last the note that makes a backup of them`,
+  ],
+})
+
+function surplusStep(
+  cluster: Cluster,
+  made: Partial<Made>,
+  keep: Keep,
+  offSite: OffSite | undefined,
+  soon: () => Promise<Backup>,
+): Step {
+  const there = async (one: Backup): Promise<string[]> =>
+    offSite ? surplusAt(offSite.target, cluster, { ...one, folder: basename(one.folder) }, keep) : []
+  return {
+    title: 'Remove the backups that are too many',
+    task: async () => {
+      const { folder, metadata } = made as Made
+      for (const one of surplus(cluster, { folder, metadata }, keep)) {
+        rmSync(one, { recursive: true, force: true })
+        run().changes.push(`removed backup ${basename(one)}`)
+      }
+      if (offSite) await removeSurplusAt(offSite.target, cluster, await there({ folder, metadata }), clock())
+    },
+    would: async () => {
+      const one = await soon()
+      const here = surplus(cluster, one, keep).map((folder) => `remove ${basename(folder)}`)
+      return [...here, ...(await there(one)).map((name) => `remove ${name} at ${offSite?.target}`)]
+    },
+  }
+}
+
+const verifyStep = (cluster: Cluster, down: () => string[]): Step => ({
+  title: 'Verify',
+  skip: () => down().length > 0 && `not with ${down().join(', ')} down`,
+  task: async (_, task) => {
+    const { healthy, checks } = await verify.verify(cluster, verify.patiently)
+    const failing = checks.filter(({ ok }) => !ok).map(({ detail }) => detail.split('\n')[0])
+    if (healthy) return
+    task.title = 'Verify: the cluster has faults, the backup has none'
+    run().warnings.push(`${failing.join(' ')} The backup is kept all the same. See ${command(cluster, 'verify')}`)
+  },
+})
 
 /** A backup is wanted most while a host is down: a quorum that commits is enough. @returns the hosts that are down */
 async function guard(cluster: Cluster): Promise<string[]> {
@@ -97,11 +170,4 @@ async function imagined(cluster: Cluster, from: Host | undefined): Promise<Backu
   const [status] = await endpointStatus(cluster, { endpoints: from ? [from.clientURL] : [] })
   const revision = status?.ok ? status.value.revision : 0
   return { folder: '', metadata: { ...whoseAndWhen(cluster, today()), revision } }
-}
-
-function removeSurplus(cluster: Cluster, made: Made, keep: number): void {
-  for (const folder of surplus(cluster, made, keep)) {
-    rmSync(folder, { recursive: true, force: true })
-    run().changes.push(`removed backup ${basename(folder)}`)
-  }
 }

@@ -31,8 +31,7 @@ export async function pack(cluster: Cluster, file: string, by: () => Promise<Sea
   sayWhatIsNot(cluster)
   if (planOnly) return sayPlan(cluster, 'pack', [...files.map((path) => `put in ${path}`), `seal it, as ${file}`])
   const sealedBy = await by()
-  const content = await withScratch(cluster, (folder) => archive(cluster, files, folder))
-  const sealed = await seal(content, sealedBy)
+  const sealed = await seal(await archive(cluster, files), sealedBy)
   writeFileAtomic(file, sealed, 0o600)
   const size = bytes(sealed.length)
   sayDone(cluster, 'pack', `${counted(files.length, 'file')} of ${cluster.name} are in ${file} (${size}).`, {
@@ -73,11 +72,13 @@ function sayWhatIsNot({ provider, own, configFile }: Cluster): void {
     run().warn('The hosts are on this machine, and so is their data: backup is what keeps that.')
 }
 
-async function archive({ name }: Cluster, files: string[], folder: string): Promise<Uint8Array> {
-  const manifest: Manifest = { cluster: name, home: home(), packed: today().toISOString() }
-  writeFileSync(join(folder, manifestName), `${JSON.stringify(manifest, null, 2)}\n`)
-  const path = join(folder, 'pack.tar')
-  const { exitCode, stderr } = await ask('tar', ['-cf', path, '-C', folder, manifestName, '-C', home(), ...files])
-  if (exitCode !== 0) throw new OperationError('tar could not put the files together.', { output: stderr })
-  return readFileSync(path)
-}
+/** What pack seals: a tar archive. */
+export const archive = (cluster: Cluster, files = filesOf(cluster)): Promise<Uint8Array> =>
+  withScratch(cluster, async (folder) => {
+    const manifest: Manifest = { cluster: cluster.name, home: home(), packed: today().toISOString() }
+    writeFileSync(join(folder, manifestName), `${JSON.stringify(manifest, null, 2)}\n`)
+    const path = join(folder, 'pack.tar')
+    const { exitCode, stderr } = await ask('tar', ['-cf', path, '-C', folder, manifestName, '-C', home(), ...files])
+    if (exitCode !== 0) throw new OperationError('tar could not put the files together.', { output: stderr })
+    return readFileSync(path)
+  })

@@ -1,10 +1,11 @@
 // restore: the whole cluster from one snapshot, as a cluster of its own. What can fail does so before any member is
 // stopped.
-import { withCopies } from '../copies.ts'
+import { withCopies, withScratch } from '../copies.ts'
 import { findAnsible } from '../core/ansible.ts'
 import { checkTasks, questionsOf } from '../core/check.ts'
 import { type Begun, type Cluster, type Host, refuseHalfDone } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import type { Flags } from '../core/flags.ts'
 import { concurrently, inOrder, type Task } from '../core/pipeline.ts'
 import { forgetReplacing, recordCluster } from '../core/record.ts'
 import { clock, run } from '../core/run.ts'
@@ -21,6 +22,7 @@ import * as vms from '../vms/index.ts'
 import { aroundRestore } from './clients.ts'
 import { endInherited } from './end-downgrade.ts'
 import { endMove } from './end-move.ts'
+import { type FetchOptions, fetchBackup, planFetch } from './fetch-backup.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
 import { refuseSmall } from './room.ts'
@@ -36,18 +38,23 @@ export interface RestoreOptions {
   /** The highest revision that clients have seen, where a person knows it. */
   above: number | undefined
   plan: boolean
+  /** What is done before: lines of the plan. */
+  before?: string[]
 }
 
 /** Check, look, agree, stage, swap, start, verify. Run again after a kill, it goes on where it was. */
 export async function restore(
   cluster: Cluster,
   given: string,
-  { skipHashCheck, above, plan }: RestoreOptions,
+  { skipHashCheck, above, plan, before = [] }: RestoreOptions,
 ): Promise<void> {
   if (cluster.begun?.verb === 'adopt') refuseHalfDone(cluster)
   const file = await snapshotFile(cluster, given, skipHashCheck)
   if (cluster.etcd.upgradingTo) await refuseWhileMovable(cluster)
-  if (plan) return sayPlan(cluster, 'restore', await planned(cluster, await readSource(cluster, file), above))
+  if (plan) {
+    const would = await planned(cluster, await readSource(cluster, file), above)
+    return sayPlan(cluster, 'restore', [...before, ...would])
+  }
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]
   for (const question of await questionsOf(needed))
     if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
@@ -74,6 +81,24 @@ export async function restore(
     revisionRaised: begun.revision !== undefined,
     raisedTo: begun.revision ?? null,
     clients: aroundRestore.after,
+  })
+}
+
+/** As `restore`, of a backup that lies at a target. */
+export async function restoreFrom(
+  cluster: Cluster,
+  from: FetchOptions,
+  options: RestoreOptions,
+  flags: Flags,
+): Promise<void> {
+  if (!options.plan) {
+    const { folder, cluster: known } = await fetchBackup(cluster, from, flags)
+    return restore(known, folder, options)
+  }
+  await withScratch(cluster, async (scratch) => {
+    const { would, file } = await planFetch(cluster, from, scratch)
+    if (would.length === 1) return restore(cluster, file, { ...options, before: would })
+    sayPlan(cluster, 'restore', [...would, `restore it on the hosts of that record, and all that belongs to it`])
   })
 }
 

@@ -30,21 +30,27 @@ export async function unpack(
   by: () => Promise<Opener>,
   planOnly: boolean,
 ): Promise<void> {
-  const files = await withScratch(cluster, async (folder) => filesOf(cluster, folder, await unsealed(file, by)))
-  const other = files.filter(({ path, content }) => (readFileIfThere(path) ?? content) !== content)
-  if (other.length > 0) throw inTheWay(cluster, other)
-  const missing = files.filter(({ path }) => !existsSync(path))
-  if (planOnly)
-    return sayPlan(
-      cluster,
-      'unpack',
-      missing.map(({ path }) => `put ${path} in place`),
-    )
-  await writeFilesAtomic(missing)
-  run().changes.push(...missing.map(({ path }) => `put ${path} in place`))
+  const missing = await missingOf(cluster, await unsealed(file, by))
+  if (planOnly) return sayPlan(cluster, 'unpack', told(missing))
+  await putInPlace(missing)
   const done = missing.length > 0 ? `${counted(missing.length, 'file')} put in place` : 'All was in place already'
   const next = `See how ${cluster.name} is: ${command(cluster, 'verify')}. Work on it from one machine only.`
   sayDone(cluster, 'unpack', `${done}. ${next}`, { file, files: missing.map(({ path }) => path) })
+}
+
+/** Of what a pack holds, what is not here. @throws UsageError where something else lies here */
+export async function missingOf(cluster: Cluster, content: Uint8Array): Promise<NewFile[]> {
+  const files = await withScratch(cluster, (folder) => filesOf(cluster, folder, content))
+  const other = files.filter(({ path, content: packed }) => (readFileIfThere(path) ?? packed) !== packed)
+  if (other.length > 0) throw inTheWay(cluster, other)
+  return files.filter(({ path }) => !existsSync(path))
+}
+
+export const told = (files: NewFile[]): string[] => files.map(({ path }) => `put ${path} in place`)
+
+export async function putInPlace(missing: NewFile[]): Promise<void> {
+  await writeFilesAtomic(missing)
+  run().changes.push(...told(missing))
 }
 
 async function unsealed(file: string, by: () => Promise<Opener>): Promise<Uint8Array> {

@@ -1,16 +1,9 @@
 import { resolve } from 'node:path'
-import { readGiven } from '../core/files.ts'
 import { oneOf, planFlag } from '../core/flags.ts'
 import { passphrase } from '../core/prompt.ts'
 import type { Verb } from '../core/script.ts'
+import { identitiesIn } from '../core/sealed.ts'
 import { unpack } from '../operations/unpack.ts'
-
-/** As age-keygen writes them: a line each, and comments. */
-const identitiesIn = (file: string): string[] =>
-  readGiven(file)
-    .toString()
-    .split(/\r?\n/)
-    .filter((line) => line !== '' && !line.startsWith('#'))
 
 export const verb: Verb = {
   name: 'unpack',

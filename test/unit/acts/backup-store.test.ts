@@ -14,7 +14,7 @@ function parse(text: string): Backup {
 }
 
 const removed = (keep: number, made: string, ...others: string[]): string[] =>
-  surplusOf([...others, made].map(parse), parse(made), keep).map(({ folder }) => folder)
+  surplusOf([...others, made].map(parse), parse(made), { count: keep, days: undefined }).map(({ folder }) => folder)
 
 test('the oldest go, and the backup just made stays', () => {
   assert.equal(removed(2, 'a/40@4', 'a/10@1', 'a/30@3', 'a/20@2'), ['a/20@2', 'a/10@1'])
@@ -61,7 +61,7 @@ test('what is removed is read from the folders; a damaged one is said, not count
   const damaged = add('2026-01-02T00-00-00Z', '{"cluster": "test-cluster"}')
   add('2026-01-03T00-00-00Z.unproven', of(1, '2026-01-03T00:00:00.000Z'))
   const made = { folder: join(cluster.paths.backups, '2026-07-01T00-00-00Z'), metadata: parse('a/30@180').metadata }
-  assert.equal(surplus(cluster, made, 1), [ahead])
+  assert.equal(surplus(cluster, made, { count: 1, days: undefined }), [ahead])
   const now = Date.parse('2026-07-01T00:00:00Z')
   assert.equal(doubts(cluster, now), [
     `The time of backup ${ahead} lies in the future (2027-05-01T00:00:00.000Z): a clock was wrong then, ` +

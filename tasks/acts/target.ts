@@ -1,0 +1,157 @@
+// What a target holds: for each backup its snapshot and the pack of the cluster, both sealed, and a note that comes
+// last. Without a note, or with one whose files are not there as it says, nothing is called a backup.
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { OperationError, UsageError } from '../core/errors.ts'
+import { writeFileAtomic } from '../core/files.ts'
+import { type Entry, getAll, list, put, remove } from '../core/rclone.ts'
+import { suggest } from '../core/suggest.ts'
+import { listed } from '../core/terminal.ts'
+
+const fileSchema = v.object({ sizeBytes: v.number(), sha256: v.string() })
+const noteSchema = v.object({
+  format: v.literal(1),
+  cluster: v.string(),
+  life: v.optional(v.string()),
+  time: v.pipe(v.string(), v.isoTimestamp()),
+  etcdVersion: v.string(),
+  revision: v.pipe(v.number(), v.safeInteger()),
+  hashKV: v.number(),
+  compactRevision: v.number(),
+  sha256: v.string(),
+  keys: v.number(),
+  sizeBytes: v.number(),
+  /** The public keys that both files are sealed for. */
+  recipients: v.array(v.string()),
+  snapshot: fileSchema,
+  pack: fileSchema,
+})
+
+/** TIME.json: what its backup's metadata.json has but the members' addresses, and of which files it consists. */
+export type Note = v.InferOutput<typeof noteSchema>
+
+/** A backup at a target. `name`: its time, as the local folder is called. */
+export interface Kept {
+  name: string
+  note: Note
+}
+
+/** What there is of a cluster at a target. */
+export interface Held {
+  /** The newest first, by their names. */
+  kept: Kept[]
+  /** Notes that are damaged, or that say of files what is not so, with the reason: they count for nothing. */
+  wrong: string[]
+  /** Files without a note: of an upload that was cut off, or that is under way. */
+  strays: string[]
+}
+
+const parts = ['snapshot', 'pack'] as const
+type Part = (typeof parts)[number]
+/** Where a file of a backup is at the target. */
+export const placed = (cluster: string, name: string, part: Part | 'note'): string =>
+  `${cluster}/${name}.${part === 'note' ? 'json' : `${part}.age`}`
+
+/** Judges what lies in the cluster's folder. Pure. @param notes the text of each note, by its file's name */
+export function heldIn(entries: Entry[], notes: Map<string, string>): Held {
+  const sizes = new Map(entries.map(({ name, sizeBytes }) => [name, sizeBytes]))
+  const held: Held = { kept: [], wrong: [], strays: [] }
+  for (const [file, text] of notes) {
+    const name = file.slice(0, -'.json'.length)
+    const note = v.safeParse(v.pipe(v.string(), v.parseJson(), noteSchema), text)
+    const lacking =
+      note.success && parts.find((part) => sizes.get(`${name}.${part}.age`) !== note.output[part].sizeBytes)
+    if (!note.success) held.wrong.push(`${file} is damaged`)
+    else if (lacking) held.wrong.push(`${name}.${lacking}.age is not there, or not as large as ${file} says`)
+    else held.kept.push({ name, note: note.output })
+  }
+  held.kept.sort((one, other) => (one.name < other.name ? 1 : -1))
+  held.strays = entries.map(({ name }) => name).filter((name) => name.endsWith('.age') && !hasNote(name, notes))
+  return held
+}
+
+const hasNote = (file: string, notes: Map<string, string>): boolean =>
+  notes.has(`${file.slice(0, file.indexOf('.'))}.json`)
+
+/** @param scratch a folder for the notes */
+export async function heldAt(target: string, cluster: string, scratch: string): Promise<Held> {
+  const folder = join(scratch, cluster)
+  mkdirSync(folder, { recursive: true })
+  const entries = await list(target, cluster)
+  if (entries.some(({ name }) => name.endsWith('.json'))) await getAll(target, cluster, '.json', folder)
+  return heldIn(entries, new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')])))
+}
+
+/** The clusters of which there is something. */
+export const clustersAt = async (target: string): Promise<string[]> =>
+  (await list(target, '', true)).map(({ name }) => name).sort()
+
+/** A backup's two sealed files, and then the note: from now on it is one. @param files where they lie here, by part */
+export async function bring(
+  target: string,
+  { name, note }: Kept,
+  files: Record<Part, string>,
+  scratch: string,
+  say: (progress: string) => void,
+): Promise<void> {
+  for (const part of parts) await put(target, files[part], placed(note.cluster, name, part), say)
+  const there = new Map((await list(target, note.cluster)).map((entry) => [entry.name, entry.sizeBytes]))
+  for (const part of parts)
+    if (there.get(`${name}.${part}.age`) !== note[part].sizeBytes)
+      throw new OperationError(`The target ${target}: ${name}.${part}.age did not arrive whole.`, {
+        hint: 'Run the same command again.',
+      })
+  const file = join(scratch, `${name}.json`)
+  writeFileAtomic(file, `${JSON.stringify(note, null, 2)}\n`, 0o600)
+  await put(target, file, placed(note.cluster, name, 'note'), say)
+}
+
+/** The note goes first: what is left of a removal that was cut off is no backup. */
+export async function removeAt(target: string, cluster: string, name: string): Promise<void> {
+  await remove(target, placed(cluster, name, 'note'))
+  for (const part of parts) await remove(target, placed(cluster, name, part))
+}
+
+/**
+ * The backup that is meant: CLUSTER/TIME, TIME, CLUSTER or nothing. By default the newest of `cluster`, or of the only
+ * cluster that there is something of.
+ * @throws UsageError where there is none such, or several are as likely
+ */
+export async function chosenAt(
+  target: string,
+  word: string | undefined,
+  cluster: string,
+  scratch: string,
+): Promise<Kept> {
+  const [first = '', time] = (word ?? '').split('/')
+  const isTime = time === undefined && /^\d{4}-\d\d-\d\dT/.test(first)
+  const of = first === '' || isTime ? cluster : first
+  const name = time ?? (isTime ? first : undefined)
+  const { kept, wrong } = await heldAt(target, of, scratch)
+  const found = name === undefined ? newestOf(kept) : kept.find((one) => one.name === name)
+  if (found) return found
+  const bad = wrong.find((one) => name !== undefined && one.startsWith(name))
+  if (bad) throw new UsageError(`${of}/${name} at ${target} is no backup: ${bad}.`, { hint: 'Choose another one.' })
+  const what = name === undefined ? `no backup of ${of}` : `no backup ${of}/${name}`
+  if (kept.length > 0)
+    throw new UsageError(
+      `The target ${target} has ${what}.${suggest(
+        name ?? '',
+        kept.map((one) => one.name),
+      )}`,
+      {
+        hint: `The newest: ${kept[0]?.name}`,
+      },
+    )
+  const others = (await clustersAt(target)).filter((one) => one !== of)
+  throw new UsageError(`The target ${target} has ${what}.`, {
+    hint: others.length > 0 ? `There is something of ${listed(others)}: name one, or say --cluster.` : 'Name another.',
+  })
+}
+
+/** The furthest of the life that was backed up last: a clock may have been wrong, revisions are not. */
+export function newestOf(kept: Kept[]): Kept | undefined {
+  const { life } = kept.toSorted((a, b) => Date.parse(b.note.time) - Date.parse(a.note.time))[0]?.note ?? {}
+  return kept.filter(({ note }) => note.life === life).toSorted((a, b) => b.note.revision - a.note.revision)[0]
+}

@@ -1,0 +1,180 @@
+// A place that rclone knows (https://rclone.org): a bucket, a server, a folder. How the program is called, and the only
+// file that reads its words. What lets us in is in rclone's own configuration: it is never seen here.
+import { existsSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Check } from './check.ts'
+import { OperationError, UsageError } from './errors.ts'
+import { aptInstall, aptUnpack, fetchTool, findProgram, hasApt, isRoot } from './programs.ts'
+import { type Result, work } from './shell.ts'
+
+const remedy = 'Install rclone 1.50 or later: your distribution has it, or https://rclone.org/install.'
+
+/** That rclone is here; got with apt-get where it is missing. */
+export const rcloneCheck: Check = {
+  title: 'Check rclone',
+  look: async () => findProgram('rclone', 'rclone') ?? { detail: 'rclone was not found.', remedy },
+  mend: {
+    question: () =>
+      Promise.resolve(isRoot() ? 'rclone is missing. Install the package rclone with apt-get?' : undefined),
+    impossible: () => (hasApt() ? undefined : remedy),
+    run: async (report) => {
+      if (isRoot()) await aptInstall(['rclone'], report)
+      else
+        await fetchTool('rclone', async (part) => {
+          const version = await aptUnpack(['rclone'], part)
+          return { from: `${part}/usr/bin`, version }
+        })
+      return `rclone ${isRoot() ? 'installed' : 'unpacked'} with apt-get`
+    },
+  },
+}
+
+/** Secrets in a connection string could be read by every user of this machine, in the list of processes. */
+const secretOption = /[,:](?!\w*_file=)\w*(pass|secret|token|key)\w*=/i
+
+/**
+ * A target as rclone takes it: a folder of this machine becomes an absolute path.
+ * @throws UsageError for a folder that is not there, which may be one that is not mounted, and for secrets
+ */
+export function targetNamed(given: string): string {
+  const text = given.replace(/\/+$/, '') || '/'
+  if (secretOption.test(text))
+    throw new UsageError('The target has a secret in it, which others on this machine could read.', {
+      hint: 'Give it to rclone instead: rclone config, or RCLONE_CONFIG_NAME_… in the environment.',
+    })
+  const isRemote = text.includes(':') && !/^[./]/.test(text)
+  if (isRemote) return text
+  const folder = resolve(text)
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder
+  const why = existsSync(folder) ? 'is no folder' : 'is not there'
+  throw new UsageError(`The target ${folder} ${why}.`, {
+    hint: existsSync(dirname(folder))
+      ? 'Make it, or mount it. What rclone knows by a name is written NAME:PATH.'
+      : 'Name a folder that is there, or what rclone knows: NAME:PATH.',
+  })
+}
+
+export interface Entry {
+  name: string
+  sizeBytes: number
+}
+
+/** What lies in a folder of the target: files, or with `folders` these; none where there is no such folder. */
+export async function list(target: string, folder = '', folders = false): Promise<Entry[]> {
+  const kind = folders ? '--dirs-only' : '--files-only'
+  const args = ['lsjson', kind, '--no-modtime', placeOf(target, folder)]
+  const { stdout, exitCode } = await rclone(target, args, { nothing: true })
+  if (exitCode !== 0) return []
+  return (JSON.parse(stdout) as { Name: string; Size: number }[]).map(({ Name, Size }) => ({
+    name: Name,
+    sizeBytes: Size,
+  }))
+}
+
+/** Copies the files of that ending from a folder of the target into one of this machine. */
+export const getAll = (target: string, folder: string, ending: string, to: string): Promise<Result> =>
+  rclone(target, ['copy', '--include', `*${ending}`, placeOf(target, folder), to], { nothing: true })
+
+/** `path`: of a file, at the target. Whole or not at all; `say` gets how far it is. */
+export const get = (target: string, path: string, to: string, say: Say): Promise<Result> =>
+  rclone(target, ['copyto', placeOf(target, path), to], { say })
+
+/** As `get`. rclone compares what has arrived: its size, and a checksum where the target has one. */
+export const put = (target: string, from: string, path: string, say: Say): Promise<Result> =>
+  rclone(target, ['copyto', '--ignore-times', from, placeOf(target, path)], { say })
+
+export const remove = (target: string, path: string): Promise<Result> =>
+  rclone(target, ['deletefile', placeOf(target, path)])
+
+type Say = (progress: string) => void
+
+const placeOf = (target: string, path: string): string =>
+  path === '' ? target : `${target}${/[:/]$/.test(target) ? '' : '/'}${path}`
+
+/** A target that does not answer is left after these; a copy that goes on may take as long as it needs. */
+const limits = ['--contimeout', '15s', '--timeout', '60s', '--retries', '2', '--low-level-retries', '3']
+const words = ['--use-json-log', '--ask-password=false', '--stats-one-line']
+
+/** Exit codes of rclone (https://rclone.org/docs/#exit-code): a folder, or a file, is not there. */
+const notThere = [3, 4]
+
+/** @param nothing true where what is not there is no failure @throws OperationError in our words */
+async function rclone(
+  target: string,
+  args: string[],
+  { say, nothing = false }: { say?: Say; nothing?: boolean } = {},
+): Promise<Result> {
+  const program = findProgram('rclone', 'rclone')
+  if (!program) throw new OperationError('rclone was not found.', { hint: remedy })
+  const progress = say ? ['--progress', '--stats', '1s'] : []
+  const result = await work(program, [...limits, ...words, ...progress, ...args], {
+    onLine: (line) => say && line.trim() !== '' && say(line.trim()),
+  })
+  if (result.exitCode === 0 || (nothing && notThere.includes(result.exitCode))) return result
+  throw failure(target, lastWords(result.stderr))
+}
+
+/** What rclone complained of last: a line of its log, in JSON, or one that it printed before it had read its flags. */
+export function lastWords(stderr: string): string {
+  const complaints = stderr.split('\n').flatMap((line) => {
+    if (!line.startsWith('{')) return line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '').trim() || []
+    try {
+      const { level, msg } = JSON.parse(line) as { level: string; msg: string }
+      return ['error', 'critical', 'fatal'].includes(level) ? msg.trim() : []
+    } catch {
+      return []
+    }
+  })
+  return complaints.at(-1) ?? ''
+}
+
+/** What rclone's words mean: of the backends that it has, each says so in its own. */
+const meanings: [pattern: RegExp, sentence: string, hint: string, isUsage?: true][] = [
+  [
+    /didn't find section in config file/,
+    'rclone knows none of that name',
+    'See those it knows: rclone listremotes. Make one: rclone config.',
+    true,
+  ],
+  [
+    /RequestTimeTooSkewed|time too skewed|RequestExpired|certificate has expired or is not yet valid/i,
+    "it does not accept this machine's clock",
+    'Set the clock right: this machine and the target differ too much.',
+  ],
+  [
+    /SignatureDoesNotMatch|InvalidAccessKeyId|AccessDenied|unable to authenticate|\b40[13]\b|Forbidden|Unauthorized/i,
+    'it does not let us in',
+    'See what rclone has of the user and the password there: rclone config. Then run the same command again.',
+  ],
+  [
+    /permission denied|read-only file system/i,
+    'this user may not write there',
+    'Give this user the right to, or name another target.',
+  ],
+  [
+    /no space left|disk quota|quota ?exceeded|insufficient ?storage|\b507\b|StorageFull|EntityTooLarge/i,
+    'it is full',
+    'Make room there, or keep fewer (--keep). Then run the same command again.',
+  ],
+  [
+    /connection refused|no such host|no route to host|network is unreachable|i\/o timeout|deadline exceeded/i,
+    'it does not answer',
+    'See that it is up, and reached from here. Then run the same command again.',
+  ],
+  [
+    /NoSuchBucket|bucket .*(not|n't) exist|directory not found|object not found|InvalidBucketName/i,
+    'that is not there',
+    'See what is there: rclone lsf TARGET.',
+  ],
+]
+
+/** @returns what to throw when rclone failed with these words at that target */
+export function failure(target: string, said: string): OperationError {
+  const [, sentence, hint, isUsage] = meanings.find(([pattern]) => pattern.test(said)) ?? [
+    undefined,
+    'rclone failed',
+    `See what it says: rclone lsf ${target}`,
+  ]
+  const Kind = isUsage ? UsageError : OperationError
+  return new Kind(`The target ${target}: ${sentence}.`, { hint: hint.replace('TARGET', target), output: said })
+}
