@@ -43,7 +43,7 @@ export interface Held {
   kept: Kept[]
   /** Notes that are damaged, or that say of files what is not so, with the reason: they count for nothing. */
   wrong: string[]
-  /** Files without a note: of an upload that was cut off, or that is under way. */
+  /** Files of backups without a note: an upload was cut off, or is under way. */
   strays: string[]
 }
 
@@ -67,12 +67,16 @@ export function heldIn(entries: Entry[], notes: Map<string, string>): Held {
     else held.kept.push({ name, note: note.output })
   }
   held.kept.sort((one, other) => (one.name < other.name ? 1 : -1))
-  held.strays = entries.map(({ name }) => name).filter((name) => name.endsWith('.age') && !hasNote(name, notes))
+  const isStray = (file: string): boolean => timeOfName(file) !== undefined && !notes.has(`${file.split('.')[0]}.json`)
+  held.strays = entries.map(({ name }) => name).filter(isStray)
   return held
 }
 
-const hasNote = (file: string, notes: Map<string, string>): boolean =>
-  notes.has(`${file.slice(0, file.indexOf('.'))}.json`)
+/** When a backup of this name, or a file of it, was made, in ms since 1970; undefined where it is none's. */
+export function timeOfName(name: string): number | undefined {
+  const [, day, hours, minutes, seconds] = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)Z\./.exec(name) ?? []
+  return day === undefined ? undefined : Date.parse(`${day}T${hours}:${minutes}:${seconds}Z`)
+}
 
 /** @param scratch a folder for the notes */
 export async function heldAt(target: string, cluster: string, scratch: string): Promise<Held> {

@@ -5,7 +5,9 @@ import { dirname, resolve } from 'node:path'
 import type { Check } from './check.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { aptInstall, aptUnpack, fetchTool, findProgram, hasApt, isRoot } from './programs.ts'
+import { run } from './run.ts'
 import { type Result, work } from './shell.ts'
+import { bytes } from './terminal.ts'
 
 const remedy = 'Install rclone 1.50 or later: your distribution has it, or https://rclone.org/install.'
 
@@ -93,7 +95,9 @@ const placeOf = (target: string, path: string): string =>
 
 /** A target that does not answer is left after these; a copy that goes on may take as long as it needs. */
 const limits = ['--contimeout', '15s', '--timeout', '60s', '--retries', '2', '--low-level-retries', '3']
-const words = ['--use-json-log', '--ask-password=false', '--stats-one-line']
+const words = ['--use-json-log', '--ask-password=false']
+/** Its log goes where we read line by line. */
+const toUs = ['-c', 'exec "$0" "$@" 2>&3']
 
 /** Exit codes of rclone (https://rclone.org/docs/#exit-code): a folder, or a file, is not there. */
 const notThere = [3, 4]
@@ -106,26 +110,38 @@ async function rclone(
 ): Promise<Result> {
   const program = findProgram('rclone', 'rclone')
   if (!program) throw new OperationError('rclone was not found.', { hint: remedy })
-  const progress = say ? ['--progress', '--stats', '1s'] : []
-  const result = await work(program, [...limits, ...words, ...progress, ...args], {
-    onLine: (line) => say && line.trim() !== '' && say(line.trim()),
-  })
+  const progress = say ? ['--stats', '1s', '--stats-log-level', 'NOTICE'] : []
+  let log = ''
+  const onEvent = (line: string): void => {
+    log += `${line}\n`
+    const done = say && progressIn(line)
+    if (done) say(done)
+  }
+  const result = await work('sh', [...toUs, program, ...limits, ...words, ...progress, ...args], { onEvent })
+  run().note(log)
   if (result.exitCode === 0 || (nothing && notThere.includes(result.exitCode))) return result
-  throw failure(target, lastWords(result.stderr))
+  throw failure(target, log)
 }
 
-/** What rclone complained of last: a line of its log, in JSON, or one that it printed before it had read its flags. */
+/** How far a copy is, where that line of the log says so. */
+export function progressIn(line: string): string | undefined {
+  const [, done, all] = /"stats":\{"bytes":(\d+),.*"totalBytes":(\d+)/.exec(line) ?? []
+  return Number(all) > 0 ? `${bytes(Number(done))} of ${bytes(Number(all))}` : undefined
+}
+
+/** What rclone complained of: the last line of its log, in JSON, or that it printed before it had read its flags. */
 export function lastWords(stderr: string): string {
   const complaints = stderr.split('\n').flatMap((line) => {
-    if (!line.startsWith('{')) return line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /, '').trim() || []
+    const [, early] = /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (?:\w+ *: )?(.+)/.exec(line) ?? []
+    if (early) return early
     try {
       const { level, msg } = JSON.parse(line) as { level: string; msg: string }
-      return ['error', 'critical', 'fatal'].includes(level) ? msg.trim() : []
+      return ['error', 'critical', 'fatal'].includes(level) ? (msg.split('\n')[0] ?? '') : []
     } catch {
-      return []
+      return [] // a line that goes on from the one before
     }
   })
-  return complaints.at(-1) ?? ''
+  return complaints.at(-1)?.replace(/^Failed to \w+(?: with \d+ errors)?: (?:last error was: )?/, '') ?? ''
 }
 
 /** What rclone's words mean: of the backends that it has, each says so in its own. */
@@ -152,7 +168,7 @@ const meanings: [pattern: RegExp, sentence: string, hint: string, isUsage?: true
     'Give this user the right to, or name another target.',
   ],
   [
-    /no space left|disk quota|quota ?exceeded|insufficient ?storage|\b507\b|StorageFull|EntityTooLarge/i,
+    /no space left|remaining disk space|quota|insufficient ?storage|\b507\b|StorageFull|EntityTooLarge/i,
     'it is full',
     'Make room there, or keep fewer (--keep). Then run the same command again.',
   ],
@@ -169,12 +185,15 @@ const meanings: [pattern: RegExp, sentence: string, hint: string, isUsage?: true
 ]
 
 /** @returns what to throw when rclone failed with these words at that target */
-export function failure(target: string, said: string): OperationError {
-  const [, sentence, hint, isUsage] = meanings.find(([pattern]) => pattern.test(said)) ?? [
+export function failure(target: string, stderr: string): OperationError {
+  const [, sentence, hint, isUsage] = meanings.find(([pattern]) => pattern.test(stderr)) ?? [
     undefined,
     'rclone failed',
     `See what it says: rclone lsf ${target}`,
   ]
   const Kind = isUsage ? UsageError : OperationError
-  return new Kind(`The target ${target}: ${sentence}.`, { hint: hint.replace('TARGET', target), output: said })
+  return new Kind(`The target ${target}: ${sentence}.`, {
+    hint: hint.replace('TARGET', target),
+    output: lastWords(stderr),
+  })
 }

@@ -126,7 +126,7 @@ function surplusStep(
         rmSync(one, { recursive: true, force: true })
         run().changes.push(`removed backup ${basename(one)}`)
       }
-      if (offSite) await removeSurplusAt(offSite.target, cluster, await there({ folder, metadata }), clock())
+      if (offSite) await removeSurplusAt(offSite.target, cluster, await there({ folder, metadata }))
     },
     would: async () => {
       const one = await soon()

@@ -86,7 +86,7 @@ export async function fetchBackup(
   })
 }
 
-/** What would be fetched and put in place, a line each, and the snapshot, opened in `scratch`. Nothing else is touched. */
+/** What would be fetched and put in place, a line each, and the snapshot, opened in `scratch`. */
 export async function planFetch(
   cluster: Cluster,
   { target, word, identities, dataOnly }: FetchOptions,

@@ -1,13 +1,13 @@
 // A backup leaves this machine: sealed, brought to a target, and there the surplus removed.
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import * as v from 'valibot'
 import { type Backup, type BackupMetadata, type Keep, surplusOf } from '../acts/backup-store.ts'
-import { bring, heldAt, type Kept, type Note, removeAt } from '../acts/target.ts'
+import { bring, type Held, heldAt, type Kept, type Note, removeAt, timeOfName } from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
 import type { Cluster } from '../core/cluster.ts'
-import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { writeFileAtomic } from '../core/files.ts'
 import { remove } from '../core/rclone.ts'
-import { run } from '../core/run.ts'
+import { clock, run } from '../core/run.ts'
 import { seal, sealFile, sumOf } from '../core/sealed.ts'
 import { archive } from './pack.ts'
 
@@ -27,6 +27,7 @@ export function bringAway(
   say: (step: string) => void,
 ): Promise<void> {
   return withScratch(cluster, async (scratch) => {
+    await tidyUp(cluster, target, await heldAt(target, cluster.name, scratch))
     const [snapshot, pack] = [join(scratch, 'snapshot.age'), join(scratch, 'pack.age')]
     say('seal it')
     const sum = await sealFile(join(folder, 'snapshot.db'), snapshot, recipients)
@@ -48,36 +49,29 @@ export const surplusAt = (target: string, cluster: Cluster, made: Backup, keep: 
 
 const asBackup = ({ name, note }: Kept): Backup => ({ folder: name, metadata: note })
 
-/** Removes them, and what uploads that were cut off have left; what is younger than a day may be under way. */
-export async function removeSurplusAt(target: string, cluster: Cluster, names: string[], now: number): Promise<void> {
+export async function removeSurplusAt(target: string, cluster: Cluster, names: string[]): Promise<void> {
   for (const name of names) {
     await removeAt(target, cluster.name, name)
     run().changes.push(`removed backup ${name} at ${target}`)
   }
-  const { strays, wrong } = await withScratch(cluster, (scratch) => heldAt(target, cluster.name, scratch))
-  for (const stray of strays.filter((name) => isOlder(name, now - dayMs)))
-    await remove(target, `${cluster.name}/${stray}`)
-  run().warnings.push(...wrong.map((why) => `At ${target}, ${why}: it is not counted, and never removed.`))
 }
 
-/** By the time that it is called by. */
-export function isOlder(name: string, than: number): boolean {
-  const [, day, hours, minutes, seconds] = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)Z/.exec(name) ?? []
-  return Date.parse(`${day}T${hours}:${minutes}:${seconds}Z`) < than
+/** Removes what uploads that were cut off have left: ours, as we hold the lock, and what is older than a day. */
+async function tidyUp(cluster: Cluster, target: string, { strays, wrong }: Held): Promise<void> {
+  const isOurs = (file: string): boolean => existsSync(join(cluster.paths.backups, file.split('.')[0] ?? ''))
+  const isOld = (file: string): boolean => (timeOfName(file) ?? 0) < clock() - dayMs
+  for (const file of strays.filter((one) => isOurs(one) || isOld(one))) await remove(target, `${cluster.name}/${file}`)
+  for (const why of wrong) run().warn(`At ${target}, ${why}: it is not counted, and never removed.`)
 }
 
-const awaySchema = v.object({ target: v.string(), name: v.string(), time: v.pipe(v.string(), v.isoTimestamp()) })
 /** The last backup that was brought away. */
-export type Away = v.InferOutput<typeof awaySchema>
+interface Away {
+  target: string
+  name: string
+  time: string
+}
 
 const awayFile = ({ paths }: Cluster): string => join(paths.state, 'off-site.json')
 
 const noteAway = (cluster: Cluster, away: Away): void =>
   writeFileAtomic(awayFile(cluster), `${JSON.stringify(away, null, 2)}\n`, 0o600)
-
-/** Undefined where none was. A damaged note says nothing. */
-export function lastAway(cluster: Cluster): Away | undefined {
-  const text = readFileIfThere(awayFile(cluster))
-  const read = v.safeParse(v.pipe(v.string(), v.parseJson(), awaySchema), text)
-  return read.success ? read.output : undefined
-}

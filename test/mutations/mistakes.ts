@@ -119,8 +119,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/acts/backup-store.ts',
-    line: 'backup !== made && newestOf.get(lifeOf(backup)) !== backup',
-    wrong: 'newestOf.get(lifeOf(backup)) !== backup',
+    line: 'backup !== made && !isRecent(backup) && newestOf',
+    wrong: '!isRecent(backup) && newestOf',
     tests: ['unit/acts'],
   },
   {
@@ -626,5 +626,29 @@ export const mistakes: Mistake[] = [
     line: "ofConnected(cluster, 'endpoints')",
     wrong: "ofConnected(cluster, 'certificate')",
     tests: ['unit/operations/clients'],
+  },
+  {
+    file: 'tasks/acts/backup-store.ts',
+    line: 'clockWas > time + skewMs || ',
+    wrong: '',
+    tests: ['unit/acts/backup-store'],
+  },
+  {
+    file: 'tasks/acts/target.ts',
+    line: '!== note.output[part].sizeBytes)',
+    wrong: '=== undefined)',
+    tests: ['unit/acts/target'],
+  },
+  {
+    file: 'tasks/acts/target.ts',
+    line: 'timeOfName(file) !== undefined && !notes.has(',
+    wrong: '!notes.has(',
+    tests: ['unit/acts/target'],
+  },
+  {
+    file: 'tasks/core/rclone.ts',
+    line: '(?!\\w*_file=)',
+    wrong: '',
+    tests: ['unit/core/rclone'],
   },
 ]
