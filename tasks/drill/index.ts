@@ -1,18 +1,21 @@
 // The fire drill: a load at work, one fault after another, each healed by the verb that it is healed by in real life.
 import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { type Cluster, requireRecorded, resolveCluster } from '../core/cluster.ts'
+import { type Cluster, type Host, hostNamed, requireRecorded, resolveCluster } from '../core/cluster.ts'
 import type { Settings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
 import { birthOf } from '../core/processes.ts'
 import { clock, inRun, print, Run, run, sleep, today } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
-import { chalk, duration, listed, table } from '../core/terminal.ts'
+import { shellQuoted } from '../core/shell.ts'
+import { capital, chalk, duration, listed, table } from '../core/terminal.ts'
 import { type Load, startLoad } from '../etcd/load.ts'
 import { Scripts } from '../scripts.ts'
-import { type Fault, faults, type Hands, type Line, notYet } from './faults.ts'
-import { Mark } from './mark.ts'
+import { shell } from '../vms/index.ts'
+import type { Hands, Line } from './blows.ts'
+import { type Fault, faults, notYet } from './faults.ts'
+import { Mark, type Undo } from './mark.ts'
 import { type DrillReport, html } from './report.ts'
 import { broken, resultOf, slices, type Window } from './results.ts'
 
@@ -38,16 +41,18 @@ export async function drill(settings: Settings, { own, only, report, plan }: Dri
   const mark = new Mark(cluster)
   if (own) requireRecorded(cluster)
   else requireScratch(cluster, mark)
-  const { chosen, left } = choose(cluster, only)
+  const chosen = choose(only)
   const path = requireWritable(report ?? reportName(cluster))
-  if (plan) return sayPlan(cluster, chosen, left)
+  if (plan) return sayPlan(cluster, chosen)
   await mark.requireIdle()
+  const { can, left } = await possible(cluster, chosen)
+  if (can.length === 0) throw new UsageError(`Nothing can be drilled here. ${capital(left[0]?.join(': ') ?? '')}.`)
   const times = chosen.length === 1 ? 'once' : `${chosen.length} times`
   const question = `Break ${cluster.name}, which holds data, on purpose ${times}, and heal it each time?`
   if (own && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const scripts = new Scripts(cluster.name, settings)
   const drilled = await carryOut(scripts, chosen, mark, own)
-  const data: DrillReport = { ...drilled, leftOut: left, ended: clock() }
+  const data: DrillReport = { ...drilled, ended: clock() }
   say(data, path)
   writeFileSync(path, html(data))
   if (data.broken.length > 0)
@@ -81,21 +86,30 @@ function requireScratch(cluster: Cluster, mark: Mark): void {
   })
 }
 
-/** @throws UsageError for a fault that there is none of, or that cannot be made here */
-function choose(cluster: Cluster, only: string[] | undefined): { chosen: Fault[]; left: [string, string][] } {
+/** @throws UsageError for a fault that there is none of */
+function choose(only: string[] | undefined): Fault[] {
   const unknown = only?.find((name) => !Object.hasOwn(faults, name))
   if (unknown) throw new UsageError(`There is no fault ${unknown}. Valid: ${Object.keys(faults).join(', ')}.`)
-  const wanted = Object.entries(faults).filter(([name]) => !only || only.includes(name))
-  const impossible = ({ localOnly }: Fault): boolean => localOnly === true && cluster.provider !== 'local'
-  const out = wanted.filter(([, fault]) => impossible(fault))
-  const why = 'drills make it on local hosts only'
+  return Object.entries(faults).flatMap(([name, fault]) => (!only || only.includes(name) ? [fault] : []))
+}
+
+type LeftOut = [name: string, why: string][]
+
+/** Those that can be made on its hosts, and why the others cannot; hosts that are still to be made are not asked. */
+async function possible(cluster: Cluster, chosen: Fault[]): Promise<{ can: Fault[]; left: LeftOut }> {
+  const there = cluster.recorded || cluster.provider === 'local'
+  const why = await Promise.all(chosen.map(async ({ lacks }) => (there ? lacks?.(cluster) : undefined)))
   return {
-    chosen: wanted.filter(([, fault]) => !impossible(fault)).map(([, fault]) => fault),
-    left: [...out.map(([, { name }]): [string, string] => [name, why]), ...Object.entries(notYet)],
+    can: chosen.filter((_, index) => !why[index]),
+    left: [
+      ...chosen.flatMap(({ name }, index): LeftOut => [[name, why[index] ?? '']]),
+      ...Object.entries(notYet),
+    ].filter(([, reason]) => reason !== ''),
   }
 }
 
-function sayPlan(cluster: Cluster, chosen: Fault[], left: [string, string][]): void {
+async function sayPlan(cluster: Cluster, all: Fault[]): Promise<void> {
+  const { can: chosen, left } = await possible(cluster, all)
   const where = cluster.recorded ? cluster.name : `${cluster.name}, a cluster for the drill alone`
   const lines = chosen.map(({ name, means }, index) => `${String(index + 1).padStart(2)}. ${name} (${means})`)
   const out = left.map(([name, why]) => `    ${name}: ${why}`)
@@ -106,21 +120,24 @@ function sayPlan(cluster: Cluster, chosen: Fault[], left: [string, string][]): v
   print(run().json ? `${JSON.stringify({ cluster: cluster.name, verb: 'drill', plan, leftOut: left })}\n` : `${text}\n`)
 }
 
-type Drilled = Omit<DrillReport, 'leftOut' | 'ended'>
+type Drilled = Omit<DrillReport, 'ended'>
 
 async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: boolean): Promise<Drilled> {
   const windows: Window[] = []
+  const left: LeftOut = []
   let load: Load | undefined
   const faulty = (fault: Fault): Task => ({
     title: fault.name,
     task: async (_, task) => {
       run().mendsFirst = true
-      const hands = {
-        cluster: await scripts.cluster(),
-        scripts,
-        freeze: (pid: number) => mark.freeze(pid),
-        foresee: (heal: Line) => mark.note({ heal }),
+      const cluster = await scripts.cluster()
+      const why = await fault.lacks?.(cluster)
+      if (why) {
+        left.push([fault.name, why])
+        return task.skip(`${fault.name}: ${why}`)
       }
+      const foresee = (heal: Line): void => mark.note({ heal })
+      const hands: Hands = { cluster, scripts, foresee, breaks: (...what) => breakIt(cluster, mark, ...what) }
       const window = await endure(fault, hands, mark, (what) => (task.output = what))
       mark.note({ heal: null })
       windows.push(window)
@@ -130,7 +147,7 @@ async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: bool
   })
   const started = clock()
   mark.note({ scratch: !own, pid: process.pid, birth: await birthOf(process.pid) })
-  mark.thaw()
+  await undoAll(await scripts.cluster(), mark)
   try {
     await runPipeline([
       { title: 'up', task: async () => void (await scripts.passes(...(mark.heal ?? ['up', '--yes']))) },
@@ -144,19 +161,20 @@ async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: bool
       ...chosen.map(faulty),
     ])
   } catch (error) {
-    mark.thaw()
+    await inRun(new Run({ env: run().env }), async () => undoAll(await scripts.cluster(), mark)).catch(() => undefined)
     if (mark.heal) await healAfter(scripts, mark)
     await load?.stop().catch(() => undefined)
     throw error
   }
-  return judge(scripts, windows, { load: load as unknown as Load, mark, started, own })
+  const drilled = await judge(scripts, windows, { load: load as unknown as Load, mark, started, own })
+  return { ...drilled, leftOut: [...left, ...Object.entries(notYet)] }
 }
 
 async function judge(
   scripts: Scripts,
   windows: Window[],
   { load, mark, started, own }: { load: Load; mark: Mark; started: number; own: boolean },
-): Promise<Drilled> {
+): Promise<Omit<Drilled, 'leftOut'>> {
   const report = await load.stop()
   const { operations, there } = load.history()
   const { name, etcd, hosts } = await scripts.cluster()
@@ -175,6 +193,20 @@ async function judge(
   }
 }
 
+/** What it does to a host is taken back there after this time, whatever becomes of us, s. */
+const switchSeconds = 180
+
+/** Notes how it is taken back, has the host do that by itself after a while, and only then breaks it. */
+async function breakIt(cluster: Cluster, mark: Mark, host: Host, script: string, undo: string): Promise<void> {
+  const better = mark.foresee({ host: host.name, script: undo })
+  const later = shellQuoted(`sleep ${switchSeconds}; ${undo}`)
+  const printed = await shell(cluster, host, `setsid sh -c ${later} >/dev/null 2>&1 </dev/null & echo $!; ${script}`)
+  better({ host: host.name, script: `kill -- -${printed.split('\n')[0]} 2>/dev/null; ${undo}` })
+}
+
+const undoAll = (cluster: Cluster, mark: Mark): Promise<void> =>
+  mark.undo(({ host, script }: Undo) => shell(cluster, hostNamed(cluster, host), `${script}; true`))
+
 /** Makes the fault, waits, heals, and has verify prove that the cluster is whole. */
 async function endure(fault: Fault, hands: Hands, mark: Mark, say: (what: string) => void): Promise<Window> {
   const struck = clock()
@@ -182,16 +214,16 @@ async function endure(fault: Fault, hands: Hands, mark: Mark, say: (what: string
   const { did, heal } = await fault.strike(hands)
   say(did)
   await sleep(lastsMs)
-  const thawed = mark.thaw()
-  say(`${did}; ${told(heal)}`)
-  await hands.scripts.passes(...heal)
+  await undoAll(hands.cluster, mark)
+  say(`${did}; ${heal ? told(heal) : 'it is over'}`)
+  if (heal) await hands.scripts.passes(...heal)
   await hands.scripts.passes('verify', '--json')
   const healed = clock()
   await sleep(calmMs)
   return {
     name: fault.name,
     did,
-    healedBy: thawed ? 'itself' : told(heal),
+    healedBy: heal ? told(heal) : 'itself',
     struck,
     healed,
     outage: fault.outage === true,

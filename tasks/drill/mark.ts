@@ -1,12 +1,18 @@
-// The note of a drill at work: whose cluster it is, what it has frozen, and what heals that which it has broken.
+// The note of a drill at work: whose cluster it is, what undoes what it has done to hosts, and what heals the cluster.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
-import { birthOf, isSignallable } from '../core/processes.ts'
+import { birthOf } from '../core/processes.ts'
 import { clusterPaths } from '../core/record.ts'
-import type { Line } from './faults.ts'
+import type { Line } from './blows.ts'
+
+/** A script on a host that takes back what was done there; done twice, it does no harm. */
+export interface Undo {
+  host: string
+  script: string
+}
 
 interface Noted {
   /** Of the drill at work; its birth tells it from a later process with the same pid. */
@@ -14,7 +20,7 @@ interface Noted {
   birth?: string | undefined
   /** It made its cluster for itself alone. */
   scratch?: boolean
-  frozen?: number[]
+  undos?: Undo[]
   /** What heals it. */
   heal?: Line | null
 }
@@ -56,9 +62,11 @@ export class Mark {
     writeFileAtomic(this.#path, JSON.stringify({ ...this.#read(), ...more }), 0o600)
   }
 
-  freeze(pid: number): void {
-    this.note({ frozen: [...(this.#read().frozen ?? []), pid] })
-    process.kill(pid, 'SIGSTOP')
+  /** @returns what to call once the undo is known better */
+  foresee(undo: Undo): (better: Undo) => void {
+    const before = this.#read().undos ?? []
+    this.note({ undos: [...before, undo] })
+    return (better) => this.note({ undos: [...before, better] })
   }
 
   /** What heals that which a drill has broken and not healed. */
@@ -66,12 +74,11 @@ export class Mark {
     return this.#read().heal ?? undefined
   }
 
-  /** Whatever a drill has frozen goes on. @returns whether it had frozen anything */
-  thaw(): boolean {
-    const { frozen = [] } = this.#read()
-    for (const pid of frozen) if (isSignallable(pid)) process.kill(pid, 'SIGCONT')
-    if (frozen.length > 0) this.note({ frozen: [] })
-    return frozen.length > 0
+  /** Takes back what a drill has done to hosts. */
+  async undo(by: (undo: Undo) => Promise<unknown>): Promise<void> {
+    const { undos = [] } = this.#read()
+    await Promise.all(undos.map(by))
+    if (undos.length > 0) this.note({ undos: [] })
   }
 
   forget(): void {

@@ -3,6 +3,7 @@ import { canListen } from '../core/addresses.ts'
 import type { Check } from '../core/check.ts'
 import { type Cluster, type Host, ownHosts } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
+import { OperationError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
 import { type ProviderName, recordCluster } from '../core/record.ts'
 import { run, sleep } from '../core/run.ts'
@@ -95,6 +96,13 @@ export async function memberPids(cluster: Cluster): Promise<Record<string, numbe
   const pid = (host: Host): Promise<number | undefined> => providers[cluster.provider].memberPid(cluster, host)
   const pids = await Promise.all(ownHosts(cluster).map(async (host) => [host.name, await pid(host)] as const))
   return Object.fromEntries(pids.flatMap(([name, pid]) => (pid ? [[name, pid]] : [])))
+}
+
+/** Runs a shell script on a host with the rights that its etcd has. @returns what it printed @throws OperationError */
+export async function shell(cluster: Cluster, host: Host, script: string, input?: string): Promise<string> {
+  const { exitCode, stdout, stderr } = await providers[cluster.provider].shell(cluster, host, script, input)
+  if (exitCode !== 0) throw new OperationError(`A script failed on ${host.name}.`, { output: stderr || stdout })
+  return stdout
 }
 
 /** Kills a host's member as a crash would, and keeps it down. */

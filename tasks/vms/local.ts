@@ -12,6 +12,7 @@ import { makeFolder, readFileIfThere } from '../core/files.ts'
 import { withPort } from '../core/ip.ts'
 import { titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
+import { ask } from '../core/shell.ts'
 import { counted, listed } from '../core/terminal.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
 import { endStrays, keeperFolder, killHost, memberPid, startLostKeepers, strayPids, unkeptHosts } from './keeper.ts'
@@ -45,6 +46,7 @@ export const local: HostProvider = {
   unkept: unkeptHosts,
   mend,
   memberPid,
+  shell: (_cluster, _host, script, input) => ask('sh', ['-c', script], input === undefined ? {} : { input }),
   crashMember: async (cluster, host) => void (await killHost(cluster, host)),
 }
 

@@ -112,8 +112,15 @@ export const sshConnection = (cluster: Cluster, host: Host): NonNullable<Host['c
 
 const fingerprint = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8)
 
-export const onHost = (cluster: Cluster, host: Host, command: string): Promise<Result> =>
-  ask('ssh', ['-F', cluster.paths.sshConfig, '-o', 'ConnectTimeout=10', host.name, command], { timeout: 60_000 })
+export const onHost = (cluster: Cluster, host: Host, command: string, input?: string): Promise<Result> =>
+  ask('ssh', ['-F', cluster.paths.sshConfig, '-o', 'ConnectTimeout=10', host.name, command], {
+    timeout: 60_000,
+    ...(input !== undefined && { input }),
+  })
+
+/** A shell script, as root. */
+export const asRoot = (cluster: Cluster, host: Host, script: string, input?: string): Promise<Result> =>
+  onHost(cluster, host, `sudo sh -c ${shellQuoted(script)}`, input)
 
 export async function memberPid(cluster: Cluster, host: Host): Promise<number | undefined> {
   return (

@@ -2,6 +2,7 @@
 import type { Check } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
+import type { Result } from '../core/shell.ts'
 
 export interface HostState {
   name: string
@@ -30,6 +31,8 @@ export interface HostProvider {
   mend?(cluster: Cluster): Promise<string[]>
   /** The process id of a host's member, where it runs: equal before and after means that it was not restarted. */
   memberPid(cluster: Cluster, host: Host): Promise<number | undefined>
+  /** Runs a shell script on a host with the rights that its etcd has. `input`: what it reads. */
+  shell(cluster: Cluster, host: Host, script: string, input?: string): Promise<Result>
   /** Kills a host's member as a crash would, and keeps it down until it is started again. */
   crashMember(cluster: Cluster, host: Host): Promise<void>
 }

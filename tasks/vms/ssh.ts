@@ -8,7 +8,7 @@ import { titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
-import { blockOf, crashMember, memberPid, onHost, sshCheck, sshConnection, statesOf } from './over-ssh.ts'
+import { asRoot, blockOf, crashMember, memberPid, onHost, sshCheck, sshConnection, statesOf } from './over-ssh.ts'
 import type { HostProvider, HostState } from './provider.ts'
 import { sshConfig } from './ssh-config.ts'
 
@@ -31,6 +31,7 @@ export const ssh: HostProvider & OfSsh = {
   connection: (cluster, host) =>
     cluster.own?.inventory && !isLeaving(cluster, host) ? {} : sshConnection(cluster, host),
   memberPid,
+  shell: asRoot,
   crashMember,
 }
 

@@ -9,6 +9,7 @@ import { ask, type Result, type ToolOptions, work } from '../core/shell.ts'
 import { counted } from '../core/terminal.ts'
 import { prepareDocker, removeFromDocker } from './docker.ts'
 import {
+  asRoot,
   crashMember,
   memberPid,
   silentHosts,
@@ -40,6 +41,7 @@ export const vagrant: HostProvider = {
     ...((host.connection ? host.connection.etcd_flatcar : isFlatcar(cluster)) && { etcd_flatcar: true }),
   }),
   memberPid,
+  shell: asRoot,
   crashMember,
 }
 

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert'
 import { killedAt, testHome } from '../support/verbs.ts'
 
 const home = testHome()
-const known = 'member, leader, freeze, data, certificate, verb, all'
+const known = 'member, leader, freeze, cut, cut-leader, slow, full, data, certificate, verb, all'
 const page = join(home.path, 'report.html')
 
 test.after(() => home.downAll())
@@ -22,6 +22,12 @@ test('what cannot be drilled is refused; a plan names what would be done, and wh
   rmSync(join(home.path, 'certs/drill'), { recursive: true })
   const { stdout } = await home.verb('drill', '--plan')
   assert.match(stdout, /1\. a member dies[\s\S]*Left out:[\s\S]*a clock is off/)
+  assert.match(stdout, "a member is cut off: the hosts share this machine's network")
+  const { exitCode: nothing, stderr: why } = await home.verb('drill', '--only', 'cut,slow')
+  assert.equal(
+    [nothing, why.split('\n')[0]],
+    [2, "Error: Nothing can be drilled here. A member is cut off: the hosts share this machine's network."],
+  )
   assert.not(existsSync(join(home.path, '.cluster/drill')))
 })
 
