@@ -10,15 +10,10 @@ import { until } from '../support/wait.ts'
 
 const asked = process.env.E2E_DRILL !== undefined
 const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
-const drill = [
-  'drill',
-  '--cluster',
-  'etcd-cluster-1',
-  '--yes',
-  '--json',
-  '--report',
-  join(home.path, 'drill.html'),
-] as [string, ...string[]]
+const drill = ['drill', '--cluster', 'etcd-cluster-1', '--yes', '--report', join(home.path, 'drill.html')] as [
+  string,
+  ...string[],
+]
 let machines: TestHosts
 
 const proof = (title: string, prove: () => Promise<void>): void =>
