@@ -1,4 +1,4 @@
-// Runs the test files, each in a process of its own, and believes none of them without a count.
+// Runs the test files, each in a process of its own or several in one, and believes none of them without a count.
 // uvu alone exits 0 when before() throws, when .run() is forgotten and when no file matches; here each of these fails.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -30,11 +30,16 @@ const usage =
   'Usage: npm test -- [unit | integration | part of a path]... [--kind KIND] [--timeout SECONDS] [--root FOLDER]'
 const preload = new URL('./support/report.ts', import.meta.url).href
 const loader = new URL('../tasks/core/loader.mjs', import.meta.url).href
+const together = fileURLToPath(new URL('./support/together.ts', import.meta.url))
 const reports = mkdtempSync(join(tmpdir(), 'tests-'))
 const atWork = new Set<number>()
 let stopping = false
 /** These take minutes and so begin, the longest first: else one of them is alone at the end, with an idle core. */
 const longest = ['e2e/ssh', 'e2e/operations', 'e2e/adopt.', 'e2e/role', 'operations-rotate-ca', '/up.']
+/** What a test file does to, or takes from, its process: then it has one of its own. So does one that starts others. */
+const ofTheProcess = /process\.(env|chdir|exit|on)\b|child_process|\bawait import\(|HA_ETCD_HOME/
+/** So many files have one process at most. */
+const atMost = 16
 /** A test that takes as long, in ms, is named with its time. */
 const slow = 10_000
 
@@ -51,8 +56,10 @@ if (!values.root && values.kind !== 'e2e') await prepared()
 /** Those of test/long measure stalls, and go one by one. Of all others many wait: one more than there are cores. */
 const atOnce = values.kind === 'long' ? 1 : availableParallelism() + 1
 // The short ones last, so that no long one is alone at the end.
-const files = values.kind ? find(values.kind) : [...find('integration'), ...find('unit')]
-const outcomes = await runAll(files, atOnce)
+const groups = values.kind
+  ? find(values.kind).map((file) => [file])
+  : [...find('integration').map((file) => [file]), ...grouped(find('unit'))]
+const outcomes = await runAll(groups, atOnce)
 rmSync(reports, { recursive: true, force: true })
 process.exitCode = summary(outcomes)
 
@@ -91,6 +98,15 @@ function find(kind: string): string[] {
     .sort((one, other) => rank(one) - rank(other))
 }
 
+/** A start of Node costs more than most unit tests: those that leave their process as it is have one together. */
+function grouped(files: string[]): string[][] {
+  const alone = files.filter((file) => ofTheProcess.test(readFileSync(join(root, file), 'utf8')))
+  const others = files.filter((file) => !alone.includes(file))
+  const count = Math.ceil(others.length / atMost)
+  const groups = Array.from({ length: count }, (_, at) => others.filter((_, index) => index % count === at))
+  return [...alone.map((file) => [file]), ...groups]
+}
+
 function rank(path: string): number {
   const at = longest.findIndex((part) => path.includes(part))
   return at < 0 ? longest.length : at
@@ -104,29 +120,83 @@ function listed(folder: string): string[] {
   }
 }
 
-async function runAll(files: string[], atOnce: number): Promise<Outcome[]> {
+async function runAll(groups: string[][], atOnce: number): Promise<Outcome[]> {
   const results: Outcome[] = []
-  const queue = [...files]
+  const queue = [...groups]
   const worker = async (): Promise<void> => {
-    for (let file = queue.shift(); file && !stopping; file = queue.shift()) {
-      const outcome = await runFile(file)
-      show(file, outcome)
-      results.push(outcome)
+    for (let group = queue.shift(); group && !stopping; group = queue.shift()) {
+      for (const outcome of group.length > 1 ? await runTogether(group) : await Promise.all(group.map(runFile))) {
+        show(outcome.file, outcome)
+        results.push(outcome)
+      }
     }
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
   return results
 }
 
+/** Where one fails, each runs alone, which shows whose fault it is. Where all pass alone, the group fails. */
+async function runTogether(files: string[]): Promise<Outcome[]> {
+  const { problems, output, of } = await runProcess(files)
+  const outcomes = files.map((file) => outcomeOf(file, of(file), of(file) ? [] : ['It left no report.'], ''))
+  if (problems.length === 0 && outcomes.every(({ failed }) => failed === 0)) {
+    for (const [measured] of output.matchAll(/measured: .*/g)) console.log(chalk.dim(`  ${measured}`))
+    return outcomes
+  }
+  const alone: Outcome[] = []
+  for (const file of files) if (!stopping) alone.push(await runFile(file))
+  if (alone.some(({ failed }) => failed > 0)) return alone
+  const all = [...problems, ...outcomes.flatMap(({ file, failures }) => failures.map((one) => `${file}: ${one}`))]
+  const why = [`${files.join(', ')} pass alone; in one process: ${all.join('; ')}`]
+  return alone.map((outcome, index) =>
+    index === 0 ? { ...outcome, failed: 1, failures: why, problems: why } : outcome,
+  )
+}
+
 async function runFile(file: string): Promise<Outcome> {
   const started = Date.now()
-  const reportPath = join(reports, `${file.replaceAll('/', '-')}.json`)
-  const child = spawn(process.execPath, ['--import', loader, '--import', preload, file], {
+  const { problems, output, of } = await runProcess([file])
+  return { ...outcomeOf(file, of(file), problems, output), ms: Date.now() - started }
+}
+
+function outcomeOf(file: string, report: Report | undefined, ofProcess: string[], output: string): Outcome {
+  const { passed = 0, failed = 0, skipped = 0, skippedTests = [], failures = [], took = [] } = report ?? {}
+  const problems = [...(report?.problems ?? []), ...ofProcess]
+  if (passed + failed + skipped === 0) problems.push('It ran no test.')
+  return {
+    file,
+    passed,
+    failed: failed || (problems.length > 0 ? 1 : 0),
+    skipped,
+    skippedTests,
+    failures: [...failures, ...problems.map((problem) => problem.split('\n')[0] ?? '')],
+    problems,
+    output,
+    ms: took.reduce((sum, [, ms]) => sum + ms, 0),
+    took,
+  }
+}
+
+interface Ended {
+  /** What is wrong with how the process ended. */
+  problems: string[]
+  output: string
+  of: (file: string) => Report | undefined
+}
+
+function reportOf(file: string): string {
+  return join(reports, `${file.replaceAll('/', '-')}.json`)
+}
+
+async function runProcess(files: string[]): Promise<Ended> {
+  for (const file of files) rmSync(reportOf(file), { force: true })
+  const program = files.length > 1 ? [together, ...files.flatMap((file) => [join(root, file), reportOf(file)])] : files
+  const child = spawn(process.execPath, ['--import', loader, '--import', preload, ...program], {
     cwd: root,
     env: {
       ...process.env,
       NODE_OPTIONS: nodeOptions(),
-      UVU_REPORT: reportPath,
+      UVU_REPORT: reportOf(files[0] ?? ''),
       // With it Ansible and the role's plugins are compiled at every start: up to two seconds of a core for each play.
       PYTHONDONTWRITEBYTECODE: undefined,
     },
@@ -151,26 +221,18 @@ async function runFile(file: string): Promise<Outcome> {
   const leftovers = await endLeftovers(pid)
   await Promise.race([closed, pause(500)]) // the last of its output; a daemon in a group of its own may keep the pipe
   atWork.delete(pid)
-  const report = readReport(reportPath)
-  const problems = report?.problems ?? []
-  if (late) problems.push(`Not done after ${duration(timeout)}${report?.running ? `, in "${report.running}"` : ''}.`)
-  else if (ending && !report?.failed && problems.length === 0) problems.push(`It ended with ${ending}.`)
-  else if (report?.running) problems.push(`It ended in the middle of "${report.running}".`)
+  const of = (file: string): Report | undefined => readReport(reportOf(file))
+  const problems = problemsOf(files.map(of), late, ending)
   if (leftovers) problems.push('It left processes of its own group behind.')
-  const { passed = 0, failed = 0, skipped = 0, skippedTests = [], failures = [], took = [] } = report ?? {}
-  if (passed + failed + skipped === 0) problems.push('It ran no test.')
-  return {
-    file,
-    passed,
-    failed: failed || (problems.length > 0 ? 1 : 0),
-    skipped,
-    skippedTests,
-    failures: [...failures, ...problems.map((problem) => problem.split('\n')[0] ?? '')],
-    problems,
-    output: Buffer.concat(output).toString(),
-    ms: Date.now() - started,
-    took,
-  }
+  return { problems, output: Buffer.concat(output).toString(), of }
+}
+
+function problemsOf(reports: (Report | undefined)[], late: boolean, ending: string): string[] {
+  const running = reports.find((report) => report?.running)?.running
+  const isSaid = reports.some((report) => report?.failed || report?.problems.length)
+  if (late) return [`Not done after ${duration(timeout)}${running ? `, in "${running}"` : ''}.`]
+  if (ending && !isSaid) return [`It ended with ${ending}.`]
+  return running ? [`It ended in the middle of "${running}".`] : []
 }
 
 /** The loader is given on the command line; what else a person wants of their node stays. */

@@ -114,12 +114,12 @@ export function writeFileIfChanged(path: string, content: string, mode: number):
   return true
 }
 
-/** The file's text, or undefined where there is none. Any other failure is thrown. */
+/** The file's text, or undefined where there is none, as of a process that just ended. Any other failure is thrown. */
 export function readFileIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
   }
 }

@@ -1,6 +1,6 @@
 // Other processes: whether one still runs, whether it is the same one as before, and ending a group of them.
 import { existsSync } from 'node:fs'
-import { $ } from 'zx'
+import { $ } from 'zx/core'
 import { programEnvironment } from './environment.ts'
 import { readFileIfThere } from './files.ts'
 

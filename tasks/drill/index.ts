@@ -32,6 +32,8 @@ export interface DrillOptions {
 /** How long a fault lasts before anybody does anything about it, and how long all is left alone after it, ms. */
 const lastsMs = 3000
 const calmMs = 1500
+/** How long each client waits between two operations, ms: some 70 a second show each stall, and spare the cluster. */
+const loadPauseMs = 100
 /** A drill ends by itself after this time. */
 const maxSeconds = 900
 
@@ -154,7 +156,7 @@ async function carryOut(scripts: Scripts, chosen: Fault[], mark: Mark, own: bool
       {
         title: 'Begin to write and read',
         task: async () => {
-          load = startLoad(await scripts.cluster(), { maxSeconds })
+          load = startLoad(await scripts.cluster(), { pauseMs: loadPauseMs, maxSeconds })
           await sleep(calmMs)
         },
       },

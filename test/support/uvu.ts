@@ -21,12 +21,12 @@ export interface Report {
 
 /** How long a process may live on after its last test, in ms. */
 const grace = 5000
-const path = process.env.UVU_REPORT ?? ''
+let path = process.env.UVU_REPORT ?? ''
 // A node that a test starts must not report in our place, nor what it covers: that costs it 0.3 s, and adds 1 %.
 delete process.env.UVU_REPORT
 delete process.env.NODE_V8_COVERAGE
 
-const report: Report = {
+const blank = (): Report => ({
   passed: 0,
   failed: 0,
   skipped: 0,
@@ -35,8 +35,25 @@ const report: Report = {
   running: undefined,
   problems: [],
   took: [],
-}
+})
+let report = blank()
 let leak: NodeJS.Timeout | undefined
+/** What each suite looks for at the end of its file. */
+const atEnd: (() => void)[] = []
+process.on('exit', finish)
+
+/** Another test file begins in this process, with a report of its own (together.ts). */
+export function begin(reportPath: string): void {
+  clearTimeout(leak)
+  report = blank()
+  path = reportPath
+}
+
+/** The file at work is done. */
+export function finish(): void {
+  for (const look of atEnd) look()
+  save()
+}
 
 export const test = watch(uvu.test, 'test')
 export const exec = uvu.exec
@@ -65,11 +82,10 @@ function watch<T>(real: uvu.Test<T>, name: string): uvu.Test<T> {
       step(`${name}: ${kind} hook`, () => noted(`${name}: a ${kind} hook`, async () => handler(context))),
     )
 
-  process.on('exit', () => {
+  atEnd.push(() => {
     const forgotten = declared.tests + declared.only
     if (forgotten > 0) report.problems.push(`${name}: ${forgotten} declared but never run; is .run() missing?`)
     if (waiting > 0) report.problems.push(`${name}: ${waiting} did not get their turn.`)
-    save()
   })
 
   return Object.assign(declare('tests', real), {

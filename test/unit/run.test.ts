@@ -163,6 +163,29 @@ test('adds up what passes and what is skipped, over unit and integration', () =>
   assert.is(runOver(files, 'integration').last, '1 passed, 0 failed, 0 skipped')
 })
 
+test('unit files that leave their process alone share one, and each has its own count', () => {
+  const said = `test('a', () => console.log('measured: process', process.pid))\n`
+  const run = runOver({
+    'unit/one.test.ts': `${said}test.run()`,
+    'unit/two.test.ts': `${said}test('b', () => {})\ntest.skip('c', () => {})\ntest.run()`,
+    'unit/own.test.ts': `const kept = process.env.HOME\n${said}test.run()`,
+  })
+  const pids = [...run.output.matchAll(/measured: process (\d+)/g)].map(([, pid]) => pid)
+  assert.equal([pids.length, new Set(pids).size], [3, 2], run.output)
+  assert.match(run.output, /unit\/one\.test\.ts {2}1 passed {2}/)
+  assert.match(run.output, /unit\/two\.test\.ts {2}2 passed, 1 skipped {2}/)
+  assert.is(run.last, '4 passed, 0 failed, 1 skipped')
+})
+
+test('refuses a file that passes alone, and fails beside another in one process', () => {
+  const run = runOver({
+    'unit/one.test.ts': `globalThis.left = 1\ntest('a', () => {})\ntest.run()`,
+    'unit/two.test.ts': `test('b', () => assert.is(globalThis.left, undefined))\ntest.run()`,
+  })
+  assert.is(run.code, 1)
+  assert.match(run.output, /one\.test\.ts, .*two\.test\.ts pass alone; in one process: test\/unit\/two\.test\.ts: b: /)
+})
+
 test('counts as skipped what an only() left out', () => {
   assert.is(
     runOver({ 'unit/x.test.ts': `test('a', () => {})\ntest.only('b', () => {})\ntest.run()` }).last,

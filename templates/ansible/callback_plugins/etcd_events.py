@@ -3,12 +3,15 @@ it is."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import filter_loader, test_loader
+from ansible.template import Templar
 
 DOCUMENTATION = """
 name: etcd_events
@@ -42,9 +45,12 @@ class CallbackModule(CallbackBase):
         os.set_inheritable(EVENTS, False)  # what Ansible starts, and leaves running, must not hold it open
 
     def v2_playbook_on_play_start(self, play):
-        """Loads filters and tests, the role's among them, before Ansible forks: else each worker loads them again."""
+        """Does once, before Ansible forks, what each worker would do again: loads filters and tests, the role's among
+        them, and readies Jinja by a first template. Nor need a worker's garbage collector look at what is there."""
         for loader in (filter_loader, test_loader):
             list(loader.all())
+        Templar(loader=DataLoader(), variables={"some": ["a"]}).template("{{ some | map('upper') | join(',') }}")
+        gc.freeze()
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         """A task has begun on all hosts; its name is templated only now."""

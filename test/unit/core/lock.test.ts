@@ -2,12 +2,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { OperationError } from '../../../tasks/core/errors.ts'
+import { readFileIfThere } from '../../../tasks/core/files.ts'
 import { atWork, takeLock, toolPidFile } from '../../../tasks/core/lock.ts'
 import { birthOf, endGroup, groupIsAlive, isSuspended } from '../../../tasks/core/processes.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -117,6 +118,15 @@ test('an owner recorded before the process with its pid was born is dead: the nu
   } finally {
     await kill(child)
   }
+})
+
+test('a process that ends while its file in /proc is read is gone, and that is no failure', async () => {
+  if (!existsSync('/proc/self/stat')) return
+  const child = spawn('sleep', ['60'])
+  const open = openSync(`/proc/${child.pid}/stat`, 'r')
+  await kill(child)
+  assert.is(readFileIfThere(open as unknown as string), undefined) // at a path the moment between cannot be met
+  closeSync(open)
 })
 
 test('a clock set forward makes no living owner dead', async () => {
