@@ -14,6 +14,7 @@ import { heartbeatAdvice } from './etcd/heartbeat.ts'
 import { judge, statusesOf } from './etcd/judge.ts'
 import { memberOf } from './etcd/membership.ts'
 import { reachMembers } from './etcd/reach.ts'
+import { scheduleFindings } from './schedule/index.ts'
 import { keeperWarning } from './vms/index.ts'
 
 /**
@@ -47,7 +48,7 @@ export interface ClusterStatus {
   certificates: { path: string; daysLeft: number }[]
   /**
    * What a person should know, a line each: the authority's end is near, or it is being changed; a replacement is half
-   * done; a keeper is gone.
+   * done; a keeper is gone; what is scheduled failed, or is not done.
    */
   warning: string | null
   /** The verb that is at work on the cluster, and the step that it is at. */
@@ -73,6 +74,7 @@ export async function clusterStatus(cluster: Cluster, disks = false): Promise<Cl
   const found: Finding[] = [
     ...judged.version.filter(({ code }) => code === 'downgrade-enabled'),
     ...(await heartbeatAdvice(cluster, answers)),
+    ...scheduleFindings(cluster),
   ]
   // While a verb is at work, keepers come and go, and advice waits.
   const advice = work

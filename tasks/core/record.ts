@@ -89,6 +89,10 @@ export function clusterPaths(name: string, root = home()) {
     replacing: join(state, 'replacing.json'),
     /** What a scale that was begun is to end with; not there, usually. */
     scaling: join(state, 'scaling.json'),
+    /** What is to be done by the clock. It goes with the cluster to another machine. */
+    schedules: join(state, 'schedules.json'),
+    /** What does it on this machine, and what came of it. */
+    schedule: join(state, 'schedule'),
     /** When the cluster was last verified, and whether it was healthy. */
     verified: join(state, 'verified.json'),
   }

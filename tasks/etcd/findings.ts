@@ -538,6 +538,14 @@ that backup: ${ours('restore', 'FILE')}`,
     (f) => `the authority of cluster ${f.name} expires in ${f.days} days, and all its certificates end then`,
     () => remedy`Change it while the cluster runs: ${ours('rotate-ca')}`,
   ),
+  'schedule-failed': row<'what' | 'at' | 'reason'>(
+    (f) => `the scheduled ${f.what} failed on ${f.at} UTC: ${f.reason}`,
+    (_, { what }) => remedy`It is tried again by itself. To try it now: ${ours('schedule', what, '--run')}`,
+  ),
+  'schedule-idle': row<'what'>(
+    (f) => `no timer runs here, so what is scheduled is not done (${f.what})`,
+    () => remedy`Set the timer up again: ${ours('schedule', '--repair')}`,
+  ),
   'members-far': row<'is' | 'due'>(
     (f) => `a message between members takes ${f.is} ms there and back, and etcd expects less: it may lose its leader`,
     (_, { due }) => remedy`${byHand(`In cluster.yaml set etcd.environment: { ${due} }`)}, then ${ours('up')}`,

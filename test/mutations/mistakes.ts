@@ -627,4 +627,34 @@ export const mistakes: Mistake[] = [
     wrong: "ofConnected(cluster, 'certificate')",
     tests: ['unit/operations/clients'],
   },
+  {
+    file: 'tasks/schedule/due.ts',
+    line: '  if (last > now + skew) return now',
+    wrong: '',
+    tests: ['unit/schedule/due'],
+  },
+  {
+    file: 'tasks/schedule/due.ts',
+    line: 'return first + (Math.floor((last - first) / period) + 1) * period',
+    wrong: 'return last + period',
+    tests: ['unit/schedule/due'],
+  },
+  {
+    file: 'tasks/schedule/due.ts',
+    line: 'if (ran?.of !== schedule.made) return first',
+    wrong: 'if (!ran) return first',
+    tests: ['unit/schedule/due'],
+  },
+  {
+    file: 'tasks/schedule/due.ts',
+    line: 'Math.min(15 * minute * 2 ** (fails - 1), period, day)',
+    wrong: 'Math.min(15 * minute * 2 ** (fails - 1), day)',
+    tests: ['unit/schedule/due'],
+  },
+  {
+    file: 'tasks/schedule/timers.ts',
+    line: "const isOurs = (one: string): boolean => !one.startsWith('#') && one.endsWith(markOf(tick))",
+    wrong: 'const isOurs = (one: string): boolean => one.includes(markOf(tick))',
+    tests: ['unit/schedule/timers'],
+  },
 ]
