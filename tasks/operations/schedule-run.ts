@@ -58,7 +58,7 @@ export async function runDue(cluster: Cluster, load: Load): Promise<void> {
     for (const verb of dueNow(schedules, notes.runs, clock())) {
       if (await atWork(cluster.paths.state)) break
       const how = await runOne(cluster, verb, schedules[verb] as Schedule, load)
-      if (how) ran.push([verb, how])
+      if (!isLate(how)) ran.push([verb, how])
     }
     sayRan(cluster, ran)
   } finally {
@@ -85,7 +85,7 @@ export async function runNow(cluster: Cluster, verb: Schedulable, load: Load): P
         title: `Do what is scheduled: ${[verb, ...schedule.words].join(' ')}`,
         task: async () => {
           how = await runOne(cluster, verb, schedule, load)
-          if (how?.exitCode !== 0) throw how?.failure ?? atWorkNow(cluster)
+          if (how.exitCode !== 0) throw how.failure
         },
       },
     ])
@@ -95,11 +95,10 @@ export async function runNow(cluster: Cluster, verb: Schedulable, load: Load): P
   }
 }
 
-const atWorkNow = ({ name }: Cluster): OperationError =>
-  new OperationError(`A verb is at work on ${name}.`, {
-    code: atWorkCode,
-    hint: 'Run the same command once it is done.',
-  })
+/** Another run holds that lock. */
+const isAtWork = (error: unknown): boolean => error instanceof OperationError && error.more.code === atWorkCode
+/** Another verb was faster. */
+const isLate = ({ failure }: Performed): boolean => isAtWork(failure)
 
 /**
  * Two of these never run at once: they have a lock of their own, since each verb takes the cluster's.
@@ -111,30 +110,24 @@ async function lockOr({ paths }: Cluster, refuse: 'refuse' | undefined): Promise
   try {
     return await takeLock(paths.schedule, 'schedule --run')
   } catch (error) {
-    if (!refuse && error instanceof OperationError && error.more.code === atWorkCode) return undefined
+    if (!refuse && isAtWork(error)) return undefined
     throw error
   }
 }
 
-/** @returns undefined where another verb was faster: nothing is noted, and it is due still */
-async function runOne(
-  cluster: Cluster,
-  verb: Schedulable,
-  schedule: Schedule,
-  load: Load,
-): Promise<Performed | undefined> {
+/** Where another verb was faster nothing is noted, and it is due still. */
+async function runOne(cluster: Cluster, verb: Schedulable, schedule: Schedule, load: Load): Promise<Performed> {
   const { paths } = cluster
   const before = readNotes(paths)
   const ran = begun(schedule, before.runs[verb], today())
   writeNotes(paths, { ...before, runs: { ...before.runs, [verb]: ran } })
   const how = await performed(cluster, await load(verb), schedule.words)
   run().throwIfStopped() // the note has no end: the next run finds that it was cut short
-  const isLate = how.failure instanceof OperationError && how.failure.more.code === atWorkCode
   const { exitCode, closing: sentence, log } = how
-  const now = isLate ? before.runs[verb] : ended(ran, { exitCode, sentence, log }, today())
+  const now = isLate(how) ? before.runs[verb] : ended(ran, { exitCode, sentence, log }, today())
   const { [verb]: _, ...others } = readNotes(paths).runs
   writeNotes(paths, { ...readNotes(paths), runs: { ...others, ...(now && { [verb]: now }) } })
-  return isLate ? undefined : how
+  return how
 }
 
 /** Nothing is printed while all goes well: cron mails whatever is. */
