@@ -190,7 +190,7 @@ it('a verb at work on the cluster is waited for: nothing is noted, and the next 
   assert.equal(await look(), ['backup'])
 })
 
-it('a failure is told by the timer, by status, by metrics and the list; it waits, and what goes well ends it', async () => {
+it('a failure is told by the timer, status, metrics and the list; it waits, and what goes well ends it', async () => {
   earlier(10)
   const failed = await lookInVain()
   assert.is(failed.exitCode, 1)

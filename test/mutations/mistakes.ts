@@ -657,4 +657,16 @@ export const mistakes: Mistake[] = [
     wrong: 'const isOurs = (one: string): boolean => one.includes(markOf(tick))',
     tests: ['unit/schedule/timers'],
   },
+  {
+    file: 'tasks/plans/defrag.ts',
+    line: '  freeShare(room) >= free && room.dbSizeBytes >= size',
+    wrong: '  freeShare(room) >= free || room.dbSizeBytes >= size',
+    tests: ['unit/plans/defrag'],
+  },
+  {
+    file: 'tasks/plans/defrag.ts',
+    line: 'seen.recorded.filter((host) => only?.includes(host) ?? true)',
+    wrong: 'seen.recorded',
+    tests: ['unit/plans/defrag'],
+  },
 ]
