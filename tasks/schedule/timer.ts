@@ -21,9 +21,10 @@ export const tickOf = ({ name, paths }: Cluster): Tick => ({
 
 /** @throws OperationError where nothing here would call us while nobody is logged in */
 function timerHere(): TimerKind {
-  const { username } = userInfo()
+  const { username, uid } = userInfo()
   const systemd = existsSync('/run/systemd/system') // sd_booted(3)
-  const lingers = existsSync(join('/var/lib/systemd/linger', username))
+  // the user's own systemd runs, and does so after they have logged out
+  const lingers = existsSync(`/run/user/${uid}/systemd`) && existsSync(join('/var/lib/systemd/linger', username))
   const kind = kindFor({ systemd, root: isRoot(), lingers, crontab: findProgram('crontab') !== undefined })
   if (kind) return kind
   if (!systemd) throw new OperationError('This machine has neither systemd nor cron.', { hint: 'Install cron.' })
