@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { removeLeftCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
 import { Interrupted, OperationError, UsageError } from './core/errors.ts'
-import { runPipeline } from './core/pipeline.ts'
+import { runPipeline, type Task } from './core/pipeline.ts'
 import { hostsLeft, recordedClusters } from './core/record.ts'
 import { print, run } from './core/run.ts'
 import { confirm } from './core/script.ts'
@@ -28,11 +28,7 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
   const what = `the ${cluster.hosts.length} hosts of ${cluster.name} and all of their data${more}`
   if (!(await confirm(`Stop and remove ${what}?`))) throw new OperationError('Nothing was removed.')
   await runPipeline([
-    {
-      title: 'Remove the timer of what is scheduled',
-      skip: () => !existsSync(cluster.paths.schedule),
-      task: () => removeTimer(cluster).catch(warnOfTimer),
-    },
+    ...timerTasks(cluster),
     ...downTasks(cluster),
     {
       title: purge
@@ -49,6 +45,17 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
   const left = purge ? '' : ' Its certificates stay in certs/; remove them too with --purge.'
   say(cluster, `${cluster.name} is down.${left}`)
 }
+
+/** First of all: nothing may be called while the cluster goes. */
+const timerTasks = (cluster: Cluster): Task[] =>
+  existsSync(cluster.paths.schedule)
+    ? [
+        {
+          title: 'Remove the timer of what is scheduled',
+          task: () => removeTimer(cluster).catch(warnOfTimer),
+        },
+      ]
+    : []
 
 /** What is left of it does nothing: the script that it calls is gone. */
 function warnOfTimer(error: unknown): void {

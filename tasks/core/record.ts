@@ -111,7 +111,15 @@ export function scaling({ scaling: path }: ClusterPaths): string[] | undefined {
   return noted === undefined ? undefined : (JSON.parse(noted) as string[])
 }
 
-const verifiedSchema = v.object({ time: v.pipe(v.string(), v.isoTimestamp()), healthy: v.boolean() })
+/** When, in ISO 8601, and how many bytes the largest database had. */
+const sizeSchema = v.tuple([v.pipe(v.string(), v.isoTimestamp()), v.number()])
+export type Size = v.InferOutput<typeof sizeSchema>
+
+const verifiedSchema = v.object({
+  time: v.pipe(v.string(), v.isoTimestamp()),
+  healthy: v.boolean(),
+  sizes: v.optional(v.array(sizeSchema)),
+})
 export type Verified = v.InferOutput<typeof verifiedSchema>
 
 /** Notes how a verify ended. Nobody depends on it: where it cannot be written, the work goes on. */

@@ -28,6 +28,8 @@ export interface EndpointStatus {
   dbSizeBytes: number
   /** What of that holds data; the rest is free, and can be given back to the disk. */
   inUseBytes: number
+  /** Its quota; 0: etcd before 3.6 does not say. */
+  quotaBytes: number
   revision: number
   raftIndex: number
   raftAppliedIndex: number
@@ -104,6 +106,7 @@ function statusFrom(status: NonNullable<RawStatus['Status']>): EndpointStatus {
     version: status.version ?? '',
     dbSizeBytes: Number(status.dbSize ?? 0),
     inUseBytes: Number(status.dbSizeInUse ?? status.dbSize ?? 0),
+    quotaBytes: Number(status.dbSizeQuota ?? 0),
     revision: Number(status.header?.revision ?? 0),
     raftIndex: Number(status.raftIndex ?? 0),
     raftAppliedIndex: Number(status.raftAppliedIndex ?? status.raftIndex ?? 0),
@@ -240,6 +243,7 @@ interface RawStatus {
     version?: string
     dbSize?: Integer
     dbSizeInUse?: Integer
+    dbSizeQuota?: Integer
     leader?: Integer
     raftIndex?: Integer
     raftAppliedIndex?: Integer

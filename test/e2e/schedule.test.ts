@@ -80,7 +80,8 @@ for (const [user, ctl, units] of [
     // nobody wants to wait five minutes
     await machines.on(
       other,
-      `mkdir ${units}/${timer}.d; printf "[Timer]\\nOnCalendar=*:*:0/5\\nAccuracySec=1s\\n" > ${units}/${timer}.d/fast.conf`,
+      `mkdir ${units}/${timer}.d
+      printf "[Timer]\\nOnCalendar=*:*:0/5\\nAccuracySec=1s\\n" > ${units}/${timer}.d/fast.conf`,
     )
     await as(`${ctl} daemon-reload && ${ctl} restart ${timer}`)
     const notes = `/srv/${user}/.cluster/etcd-cluster-1/schedule/runs.json`

@@ -260,6 +260,15 @@ test('defrag --if: only members of which the rule holds; with none to do it says
     (await home.verb('defrag', '--if', 'free 90%, size 1MB')).stdout,
     /No member is worth it\. master01: \d+ %/,
   )
+  // as if it had grown for four days: it is told when the quota will be reached
+  const sizes = [4, 3, 2, 1].map((days) => [new Date(Date.now() - days * 86_400_000).toISOString(), 4e6 - days * 9e5])
+  const noted = { time: new Date().toISOString(), healthy: true, sizes }
+  writeFileSync(join(home.path, '.cluster/etcd-cluster-1/verified.json'), JSON.stringify(noted))
+  const { warning } = JSON.parse((await home.verb('status', '--json')).stdout) as { warning: string }
+  assert.match(
+    warning,
+    /As the database has grown for 4 days, it reaches its quota in about \d days? \(.* of 7\.6 MiB\)/,
+  )
   await inRun(new Run({ env: home.environment() }), async () => {
     const cluster = await resolveCluster(loadSettings({}))
     await del(cluster, 'grown/', { prefix: true })

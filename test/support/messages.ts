@@ -69,6 +69,7 @@ const examples: Partial<Record<Code, object>> = {
   'other-certificate': certificate,
   'schedule-failed': { what: 'backup', at: '2026-11-27 02:30', reason: 'there is no quorum' },
   'schedule-idle': { what: 'backup, verify' },
+  'quota-near': { from: '6 days', is: '1.4 GiB', due: '2.0 GiB', days: 11, free: true },
   'half-scaled': { hosts: ['master01', 'master02', 'master03', 'master04', 'master05'] },
 }
 
