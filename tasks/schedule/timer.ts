@@ -44,8 +44,8 @@ export async function checkTimer(cluster: Cluster): Promise<TimerKind> {
 }
 
 /**
- * The script is there before anything calls it, and the note last: who has none is told of it. What is there already as
- * it should be stays.
+ * The script is there before anything calls it. What is to be set up is noted before, so that it can be removed
+ * whenever this is killed, and until it is done as if it had never called us. What is there as it should be stays.
  * @throws OperationError where it cannot be set up
  */
 export async function setUpTimer(cluster: Cluster): Promise<TimerKind> {
@@ -55,6 +55,7 @@ export async function setUpTimer(cluster: Cluster): Promise<TimerKind> {
   const script = tickScript(cluster.name, projectFolder, startOf('schedule'), environmentOfTimers())
   writeFileIfChanged(tick.script, script, 0o700)
   if (before && before.kind !== kind) await removeTimerOf(cluster, before.kind)
+  if (before?.kind !== kind) writeTimer(cluster.paths, { kind, since: new Date(0).toISOString() })
   if (kind === 'cron') await changeCrontab(tick, cronLine(tick))
   else await installUnits(tick, kind)
   writeTimer(cluster.paths, { kind, since: today().toISOString() })
@@ -84,9 +85,10 @@ async function installUnits(tick: Tick, kind: TimerKind): Promise<void> {
 
 async function removeUnits(tick: Tick, kind: TimerKind): Promise<void> {
   const paths = Object.keys(units(tick)).map((name) => join(unitFolder(kind), name))
-  if (!paths.some((path) => existsSync(path))) return
-  await systemctl(kind, 'disable', '--now', `${tick.name}.timer`)
-  for (const path of paths) rmSync(path, { force: true })
+  const there = paths.filter((path) => existsSync(path))
+  if (there.length === 0) return
+  if (there.some((path) => path.endsWith('.timer'))) await systemctl(kind, 'disable', '--now', `${tick.name}.timer`)
+  for (const path of there) rmSync(path, { force: true })
   await systemctl(kind, 'daemon-reload')
 }
 

@@ -126,6 +126,19 @@ it('a crontab that cannot be read is a refusal; --plan touches nothing', async (
   assert.is(readFileSync(crontab, 'utf8'), others)
 })
 
+it('killed while the timer is set up: status tells of it, and all of it can be removed', async () => {
+  const own = readFileSync(program, 'utf8')
+  writeFileSync(program, own.replace(`-) cat > ${crontab} ;;`, `-) cat > ${crontab}; kill -9 $PPID ;;`))
+  const { exitCode } = await home.start('schedule', 'backup', '--every', '1d').done
+  writeFileSync(program, own)
+  assert.is(exitCode, null)
+  assert.match(readFileSync(crontab, 'utf8'), 'tick.sh')
+  assert.match(await status(), 'No timer runs here')
+  await well('--remove')
+  assert.is(readFileSync(crontab, 'utf8'), others)
+  assert.not.ok(existsSync(join(state, 'schedule')))
+})
+
 it('one line comes into the crontab, and no other is touched; the same once more changes nothing', async () => {
   assert.match(await well('backup', '--every', '6h', '--', '--keep', '50'), 'Scheduled: backup --keep 50 every 6h')
   const first = readFileSync(crontab, 'utf8')
