@@ -1,6 +1,7 @@
 // schedule --run: what is due is done, one verb after the other, and noted. A timer calls it every few minutes.
 import { existsSync } from 'node:fs'
 import { type Cluster, requireRecorded } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { atWork, atWorkCode, takeLock } from '../core/lock.ts'
 import { runPipeline } from '../core/pipeline.ts'
@@ -139,12 +140,13 @@ function sayRan(cluster: Cluster, ran: [verb: Schedulable, how: Performed][]): v
     log,
   }))
   const failed = told.filter(({ exitCode }) => exitCode !== 0)
+  const now = command(cluster, `schedule ${failed[0]?.verb} --run`)
   if (failed.length > 0)
     throw new OperationError(
       `What is scheduled for ${cluster.name} failed: ${listed(failed.map(({ verb }) => verb))}.`,
       {
         lines: failed.map(({ verb, sentence }) => `  ${verb}: ${sentence}`),
-        hint: `It is tried again, later each time. To try it now: npx zx scripts/schedule.ts ${failed[0]?.verb} --run`,
+        hint: `It is tried again, later each time. To try it now: ${now}`,
       },
     )
   if (run().json) print(`${JSON.stringify({ cluster: cluster.name, ran: told })}\n`)

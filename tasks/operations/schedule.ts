@@ -1,11 +1,13 @@
 // schedule: what is to be done by the clock is noted, and a timer of this machine set up that calls us to do it.
 import type { Cluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { UsageError } from '../core/errors.ts'
 import { clock, print, run, today } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { age, chalk, listed, table } from '../core/terminal.ts'
 import {
+  checkRemoval,
   checkTimer,
   dueAt,
   lastRun,
@@ -40,13 +42,15 @@ export async function schedule(cluster: Cluster, wish: Wish, asked: Verb, plan: 
   await tryOut(cluster, asked, wish.words)
   const before = readSchedules(cluster.paths)
   const next = wished(wish, before[wish.verb])
-  const starts = Date.parse(next.from) <= clock() ? `within ${tickMinutes} minutes` : `at ${local(next.from)}`
+  const last = lastRun(wish.verb, { [wish.verb]: next }, readNotes(cluster.paths).runs)
+  const due = dueAt(next, last, clock())
+  const starts = due <= clock() ? `within ${tickMinutes} minutes` : `at ${local(new Date(due).toISOString())}`
   const told = `${lineOf(wish)} every ${wish.every}`
-  if (plan) return sayPlan(cluster, 'schedule', [`do ${told}, for the first time ${starts}`, timerLine(cluster, kind)])
+  if (plan) return sayPlan(cluster, 'schedule', [`do ${told}, the next time ${starts}`, timerLine(cluster, kind)])
   writeSchedules(cluster.paths, { ...before, [wish.verb]: next })
   await setUpTimer(cluster)
   run().changes.push(`scheduled ${told}`)
-  const sentence = `Scheduled: ${told}, by ${timerNames[kind]}. The first run begins ${starts}.`
+  const sentence = `Scheduled: ${told}, by ${timerNames[kind]}. The next run begins ${starts}.`
   sayDone(cluster, 'schedule', sentence, { schedules: { [wish.verb]: next }, timer: kind })
 }
 
@@ -91,9 +95,9 @@ export async function repairTimer(cluster: Cluster, plan: boolean): Promise<void
   sayDone(cluster, 'schedule', sentence, { timer: kind })
 }
 
-const nothing = ({ name }: Cluster): UsageError =>
-  new UsageError(`Nothing is scheduled for ${name}.`, {
-    hint: 'For example: npx zx scripts/schedule.ts backup --every 1d',
+const nothing = (cluster: Cluster): UsageError =>
+  new UsageError(`Nothing is scheduled for ${cluster.name}.`, {
+    hint: `For example: ${command(cluster, 'schedule backup --every 1d')}`,
   })
 
 /** Removes one schedule, or all; with the last one the timer goes. @throws UsageError for one that is not there */
@@ -105,7 +109,7 @@ export async function unschedule(cluster: Cluster, verb: Schedulable | undefined
     throw verb ? new UsageError(`${verb} is not scheduled for ${cluster.name}.`) : nothing(cluster)
   const left = Object.fromEntries(Object.entries(schedules).filter(([one]) => !gone.some((verb) => verb === one)))
   const isLast = Object.keys(left).length === 0
-  if (isLast) await checkTimer(cluster)
+  if (isLast) await checkRemoval(cluster)
   if (plan)
     return sayPlan(cluster, 'schedule', [
       ...gone.map((one) => `do ${one} by the clock no more`),

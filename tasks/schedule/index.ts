@@ -17,5 +17,5 @@ export {
 } from './due.ts'
 export { scheduledOf, scheduleFindings } from './findings.ts'
 export { readNotes, readSchedules, readTimer, tidySchedule, writeNotes, writeSchedules } from './store.ts'
-export { checkTimer, removeTimer, setUpTimer, tickOf } from './timer.ts'
+export { checkRemoval, checkTimer, removeTimer, setUpTimer, tickOf } from './timer.ts'
 export { timerNames } from './timers.ts'

@@ -39,8 +39,14 @@ function timerHere(): TimerKind {
  */
 export async function checkTimer(cluster: Cluster): Promise<TimerKind> {
   const kind = timerHere()
-  if (kind === 'cron' || readTimer(cluster.paths)?.kind === 'cron') await readCrontab()
+  if (kind === 'cron') await readCrontab()
+  await checkRemoval(cluster)
   return kind
+}
+
+/** The same for its removal alone: what was set up counts, whatever this machine has now. */
+export async function checkRemoval({ paths }: Cluster): Promise<void> {
+  if (readTimer(paths)?.kind === 'cron') await readCrontab()
 }
 
 /**
@@ -110,6 +116,7 @@ async function changeCrontab(tick: Tick, line: string | undefined): Promise<void
 
 /** Nobody's crontab is empty: `crontab -l` then fails, each cron with words of its own. */
 async function readCrontab(): Promise<string> {
+  if (!findProgram('crontab')) return ''
   const result = await ask('crontab', ['-l'], { env: { LC_ALL: 'C' }, timeout: 30_000 })
   if (result.exitCode !== 0 && /no crontab for|can't open .*No such file/i.test(result.stderr)) return ''
   refuse('The crontab cannot be read, and nothing was changed.', result)

@@ -147,7 +147,7 @@ it('one line comes into the crontab, and no other is touched; the same once more
     new RegExp(`^${others.replace(/[*/]/g, '\\$&')}\\*/5 .*tick\\.sh.* # ha-etcd-etcd-cluster-1-[0-9a-f]{8}\n$`),
   )
   const before = readFileSync(schedules, 'utf8')
-  await well('backup', '--every', '6h', '--', '--keep', '50')
+  assert.match(await well('backup', '--every', '6h', '--', '--keep', '50'), 'The next run begins within 5 minutes.')
   assert.equal([readFileSync(schedules, 'utf8'), readFileSync(crontab, 'utf8')], [before, first])
 })
 
@@ -167,6 +167,7 @@ it('what is due is done in the bare environment of cron, silently, and noted; th
   assert.equal([backup?.exitCode, backup?.fails], [0, 0])
   assert.match(backup?.sentence ?? '', 'restored once')
   assert.equal(await look(), [])
+  assert.match(await well('backup', '--every', '6h', '--', '--keep', '50'), /The next run begins at 2/)
   assert.match(await well('--list'), /backup --keep 50 +6h .* Kept in (.|\n)*By a line in the user's crontab; it last/)
 })
 
