@@ -3,12 +3,14 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { removeLeftCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
-import { OperationError, UsageError } from './core/errors.ts'
-import { runPipeline } from './core/pipeline.ts'
+import { Interrupted, OperationError, UsageError } from './core/errors.ts'
+import { runPipeline, type Task } from './core/pipeline.ts'
 import { hostsLeft, recordedClusters } from './core/record.ts'
 import { print, run } from './core/run.ts'
 import { confirm } from './core/script.ts'
 import { suggest } from './core/suggest.ts'
+import { warningLines } from './core/terminal.ts'
+import { removeTimer } from './schedule/index.ts'
 import { downTasks } from './vms/index.ts'
 
 /** Asks, stops the hosts, removes their data and the cluster's record; `purge`: certificates and backups too. */
@@ -26,6 +28,7 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
   const what = `the ${cluster.hosts.length} hosts of ${cluster.name} and all of their data${more}`
   if (!(await confirm(`Stop and remove ${what}?`))) throw new OperationError('Nothing was removed.')
   await runPipeline([
+    ...timerTasks(cluster),
     ...downTasks(cluster),
     {
       title: purge
@@ -43,6 +46,28 @@ export async function down(cluster: Cluster, purge: boolean): Promise<void> {
   say(cluster, `${cluster.name} is down.${left}`)
 }
 
+/** First of all: nothing may be called while the cluster goes. */
+const timerTasks = (cluster: Cluster): Task[] =>
+  existsSync(cluster.paths.schedule)
+    ? [
+        {
+          title: 'Remove the timer of what is scheduled',
+          task: () => removeTimer(cluster).catch(warnOfTimer),
+        },
+      ]
+    : []
+
+/** What is left of it does nothing: the script that it calls is gone. */
+function warnOfTimer(error: unknown): void {
+  if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
+  run().warn(`The timer of what was scheduled is still there, and does nothing: ${error.message}`)
+}
+
 function say(cluster: Cluster, message: string): void {
-  print(run().json ? `${JSON.stringify({ cluster: cluster.name, down: true })}\n` : `${message}\n`)
+  const { warnings } = run()
+  print(
+    run().json
+      ? `${JSON.stringify({ cluster: cluster.name, down: true, warnings })}\n`
+      : `${message}\n${warningLines(warnings)}`,
+  )
 }

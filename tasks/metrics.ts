@@ -11,6 +11,7 @@ import { type Answers, askMembers, type HostAnswers } from './etcd/ask.ts'
 import { certificateReport } from './etcd/certificates.ts'
 import { reachMembers } from './etcd/reach.ts'
 import type { Known } from './monitoring/index.ts'
+import { scheduledOf } from './schedule/index.ts'
 
 const alarmKinds = ['NOSPACE', 'CORRUPT']
 
@@ -31,6 +32,7 @@ export async function gatherMetrics(cluster: Cluster): Promise<Known> {
     backups: keptBackups(cluster, now),
     verified: verified && { time: Date.parse(verified.time), healthy: verified.healthy },
     halfDone: halfDoneOf(cluster),
+    scheduled: scheduledOf(cluster),
     atWork: work && { verb: work.verb, since: Date.parse(work.since) },
     hosts: cluster.hosts.map(({ name }) => {
       const one = answers?.hosts.find(({ host }) => host.name === name)

@@ -1,8 +1,7 @@
 // Our own scripts, started as a person types them: for what proves that they work together.
-import { join } from 'node:path'
 import { type Cluster, resolveCluster } from './core/cluster.ts'
 import type { Settings } from './core/config.ts'
-import { projectFolder } from './core/environment.ts'
+import { projectFolder, startOf } from './core/environment.ts'
 import { OperationError } from './core/errors.ts'
 import { type Result, work } from './core/shell.ts'
 
@@ -42,8 +41,6 @@ function runVerb(script: string, cluster: string, { configFile, asked }: Setting
     ...(asked.masters ? ['--masters', String(asked.masters)] : []),
     ...flags,
   ]
-  const zx = ['--import', 'ha-etcd/loader', 'node_modules/zx/build/cli.js'] // as npx does, without its half second
-  return work(process.execPath, [...zx, join(projectFolder, 'scripts', `${script}.ts`), ...words], {
-    cwd: projectFolder,
-  })
+  const [program, ...start] = startOf(script)
+  return work(program, [...start, ...words], { cwd: projectFolder })
 }

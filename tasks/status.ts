@@ -10,10 +10,12 @@ import { fullBytes } from './etcd/disk.ts'
 import type { Member } from './etcd/etcdctl.ts'
 import { warningsOf } from './etcd/faults.ts'
 import { type Finding, inWords, refusal, sentenceOf } from './etcd/findings.ts'
+import { quotaAdvice } from './etcd/growth.ts'
 import { heartbeatAdvice } from './etcd/heartbeat.ts'
 import { judge, statusesOf } from './etcd/judge.ts'
 import { memberOf } from './etcd/membership.ts'
 import { reachMembers } from './etcd/reach.ts'
+import { scheduleFindings } from './schedule/index.ts'
 import { keeperWarning } from './vms/index.ts'
 
 /**
@@ -47,7 +49,7 @@ export interface ClusterStatus {
   certificates: { path: string; daysLeft: number }[]
   /**
    * What a person should know, a line each: the authority's end is near, or it is being changed; a replacement is half
-   * done; a keeper is gone.
+   * done; a keeper is gone; what is scheduled failed, or is not done; the quota is near.
    */
   warning: string | null
   /** The verb that is at work on the cluster, and the step that it is at. */
@@ -73,6 +75,8 @@ export async function clusterStatus(cluster: Cluster, disks = false): Promise<Cl
   const found: Finding[] = [
     ...judged.version.filter(({ code }) => code === 'downgrade-enabled'),
     ...(await heartbeatAdvice(cluster, answers)),
+    ...scheduleFindings(cluster),
+    ...quotaAdvice(cluster, answers),
   ]
   // While a verb is at work, keepers come and go, and advice waits.
   const advice = work

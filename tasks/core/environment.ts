@@ -1,7 +1,7 @@
 // The only reader of the environment: what it may say, and where the project keeps its things.
 import { existsSync, realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UsageError } from './errors.ts'
 import { run } from './run.ts'
@@ -44,6 +44,27 @@ export function programEnvironment(more: Record<string, string | undefined> = {}
   const { HA_ETCD_CA_PASSPHRASE: _, ...environment } = run().env
   return { ...environment, ...more }
 }
+
+/** What a program that a timer starts needs of a person's environment, besides our own home folder. */
+const meantForTimers = ['HOME', 'VAGRANT_HOME', 'RCLONE_CONFIG', 'NODE_EXTRA_CA_CERTS', 'NO_PROXY', 'no_proxy']
+const proxies = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
+
+/** The variables with which a timer is to start us: nothing that is secret, so no proxy with a password either. */
+export function environmentOfTimers(): [name: string, value: string][] {
+  const { env } = run()
+  const given = [...meantForTimers, ...proxies.filter((name) => !env[name]?.includes('@'))]
+  const there = given.flatMap((name): [string, string][] => (env[name] ? [[name, env[name]]] : []))
+  // npx puts folders of its own there
+  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder && !folder.includes('/node_modules/'))
+  return [['PATH', [...new Set(folders)].join(delimiter)], ...there, ['HA_ETCD_HOME', home()]]
+}
+
+/** The words that start one of our scripts in the project's folder: as npx does, without its half second. */
+export const startOf = (script: string): [program: string, ...words: string[]] => [
+  process.execPath,
+  ...['--import', 'ha-etcd/loader', 'node_modules/zx/build/cli.js'],
+  join(projectFolder, 'scripts', `${script}.ts`),
+]
 
 export const startedByNpm = (): boolean => !!run().env.npm_command
 

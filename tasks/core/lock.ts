@@ -92,6 +92,9 @@ export async function takeLock(state: string, verb: string): Promise<() => void>
   }
 }
 
+/** The code of the refusal while another run is at work. */
+export const atWorkCode = 'at-work'
+
 const stepFile = 'step.json'
 
 /** Notes which step the lock's owner is at. Nobody depends on it: where it cannot be written, the work goes on. */
@@ -176,6 +179,7 @@ async function refuseIfAlive(record: string): Promise<void> {
     `Another run is at work on this cluster: ${verb}, pid ${pid}, since ${since.slice(0, 19)}Z ` +
       `(${duration(Date.now() - Date.parse(since))} ago)${suspended ? '. It is suspended' : ''}.`,
     {
+      code: atWorkCode,
       hint: suspended
         ? `Resume it: kill -CONT ${pid}. Or end it: kill -KILL ${pid}; then run the same command again`
         : `Wait for it, or stop it with: kill ${pid}`,

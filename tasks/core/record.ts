@@ -89,6 +89,10 @@ export function clusterPaths(name: string, root = home()) {
     replacing: join(state, 'replacing.json'),
     /** What a scale that was begun is to end with; not there, usually. */
     scaling: join(state, 'scaling.json'),
+    /** What is to be done by the clock. It goes with the cluster to another machine. */
+    schedules: join(state, 'schedules.json'),
+    /** What does it on this machine, and what came of it. */
+    schedule: join(state, 'schedule'),
     /** When the cluster was last verified, and whether it was healthy. */
     verified: join(state, 'verified.json'),
   }
@@ -107,7 +111,15 @@ export function scaling({ scaling: path }: ClusterPaths): string[] | undefined {
   return noted === undefined ? undefined : (JSON.parse(noted) as string[])
 }
 
-const verifiedSchema = v.object({ time: v.pipe(v.string(), v.isoTimestamp()), healthy: v.boolean() })
+/** When, in ISO 8601, and how many bytes the largest database had. */
+const sizeSchema = v.tuple([v.pipe(v.string(), v.isoTimestamp()), v.number()])
+export type Size = v.InferOutput<typeof sizeSchema>
+
+const verifiedSchema = v.object({
+  time: v.pipe(v.string(), v.isoTimestamp()),
+  healthy: v.boolean(),
+  sizes: v.optional(v.array(sizeSchema)),
+})
 export type Verified = v.InferOutput<typeof verifiedSchema>
 
 /** Notes how a verify ended. Nobody depends on it: where it cannot be written, the work goes on. */

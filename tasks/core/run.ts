@@ -31,6 +31,10 @@ export class Run {
   readonly changes: string[] = []
   /** What --json says of this run beside its name: each phase adds its own. */
   readonly report: Record<string, unknown> = {}
+  /** How it ended, in a sentence, for who notes it. */
+  closing: string | undefined
+  /** What was thrown, where it failed. */
+  failure: unknown
   /** Called with the step that the run has come to, the outermost first. */
   onStep: ((steps: string[]) => void) | undefined
   /** The log of this run: what every tool printed. */

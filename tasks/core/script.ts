@@ -28,7 +28,10 @@ interface Told {
   byRecord?: boolean
   /** True for adopt: what only a look has recorded, such as doctor's, says nothing of a cluster that runs. */
   formedOnly?: boolean
-  /** True when it changes the cluster or its files: then it holds the cluster's lock, but for --plan and --list. */
+  /**
+   * True when it changes the cluster or its files: then it holds the cluster's lock, but for --plan and --list, and
+   * --run, whose verbs take it themselves.
+   */
   writes?: boolean
 }
 
@@ -76,7 +79,8 @@ export function perform(verb: Verb, words: string[], one: Run): Promise<number> 
       one.throwIfStopped()
       return 0
     } catch (error) {
-      const { text, exitCode } = presentError(error, one.verbose, about)
+      const { text, exitCode, sentence } = presentError(error, one.verbose, about)
+      Object.assign(one, { closing: sentence, failure: error })
       if (!endsQuietly(one, error)) one.stderr.write(`${text}\n`)
       return exitCode
     } finally {
@@ -128,7 +132,7 @@ async function onOne(verb: OfOne, flags: Flags, words: string[], onCluster: (nam
   }
   const cluster = await resolveCluster(settings, how)
   requireOwner(cluster)
-  if (!verb.writes || flags.plan || flags.list) return act(verb, cluster, flags, words)
+  if (!verb.writes || flags.plan || flags.list || flags.run) return act(verb, cluster, flags, words)
   const { state } = cluster.paths
   const release = await takeLock(state, verb.name)
   try {

@@ -89,7 +89,7 @@ export function presentError(
   error: unknown,
   verbose: boolean,
   cluster = defaultCluster,
-): { text: string; exitCode: number } {
+): { text: string; exitCode: number; sentence: string } {
   const failure = isSystemError(error) ? describeSystemError(error) : error
   if (!(failure instanceof OperationError)) {
     const message = error instanceof Error ? (verbose ? error.stack : error.message) : String(error)
@@ -98,6 +98,7 @@ export function presentError(
         `${chalk.red('Bug:')} ${plain(message ?? '')}\nThis is a mistake in ha-etcd, not yours. Run again ` +
         'with --verbose and report what it prints.',
       exitCode: 1,
+      sentence: `Bug: ${plain(error instanceof Error ? error.message : String(error))}`,
     }
   }
   const { output, log } = failure.more
@@ -108,5 +109,5 @@ export function presentError(
   if (hint) lines.push(`${chalk.yellow('Next:')} ${plain(hint)}`)
   if (log) lines.push(`${chalk.dim('Log:')} ${log}`)
   if (verbose && failure.stack) lines.push(chalk.dim(plain(failure.stack)))
-  return { text: lines.join('\n'), exitCode: failure.exitCode }
+  return { text: lines.join('\n'), exitCode: failure.exitCode, sentence: plain(failure.message) }
 }

@@ -26,6 +26,10 @@ export interface EndpointStatus {
   isLearner: boolean
   version: string
   dbSizeBytes: number
+  /** What of that holds data; the rest is free, and can be given back to the disk. */
+  inUseBytes: number
+  /** Its quota; 0: etcd before 3.6 does not say. */
+  quotaBytes: number
   revision: number
   raftIndex: number
   raftAppliedIndex: number
@@ -101,6 +105,8 @@ function statusFrom(status: NonNullable<RawStatus['Status']>): EndpointStatus {
     isLearner: status.isLearner === true,
     version: status.version ?? '',
     dbSizeBytes: Number(status.dbSize ?? 0),
+    inUseBytes: Number(status.dbSizeInUse ?? status.dbSize ?? 0),
+    quotaBytes: Number(status.dbSizeQuota ?? 0),
     revision: Number(status.header?.revision ?? 0),
     raftIndex: Number(status.raftIndex ?? 0),
     raftAppliedIndex: Number(status.raftAppliedIndex ?? status.raftIndex ?? 0),
@@ -236,6 +242,8 @@ interface RawStatus {
   Status?: RawHeader & {
     version?: string
     dbSize?: Integer
+    dbSizeInUse?: Integer
+    dbSizeQuota?: Integer
     leader?: Integer
     raftIndex?: Integer
     raftAppliedIndex?: Integer

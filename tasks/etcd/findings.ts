@@ -17,6 +17,7 @@ interface Facts
     Record<'port' | 'days' | 'voters' | 'needed' | 'well', number> {
   hosts: string[]
   remedy: Remedy
+  free: boolean
 }
 type Why = 'host' | 'reason'
 type Taken<Needed extends keyof Facts, Known extends keyof Facts> = Pick<Facts, Needed> & {
@@ -110,6 +111,9 @@ const renew: Helps = () => remedy`Renew the certificates and install them: ${iss
 const makeSpace = (host: string): Action =>
   byHand(`Make room on ${host}. Old data that was moved aside lies beside the data, as member.TIME`)
 const makeRoom: Helps = () => remedy`Make room and lower the alarm: ${ours('defrag', '--disarm')}`
+const setCompaction = byHand(
+  'set etcd.environment: { ETCD_AUTO_COMPACTION_MODE: periodic, ETCD_AUTO_COMPACTION_RETENTION: 1h } in cluster.yaml',
+)
 const disarm = etcdctl('alarm', 'disarm')
 const again = byHand('Run the same command again.')
 const fromWhatIsLeft = remedy`If any host has data: ${ours('recover', '--plan')}. \
@@ -537,6 +541,26 @@ that backup: ${ours('restore', 'FILE')}`,
   'authority-near-end': row<'name' | 'days'>(
     (f) => `the authority of cluster ${f.name} expires in ${f.days} days, and all its certificates end then`,
     () => remedy`Change it while the cluster runs: ${ours('rotate-ca')}`,
+  ),
+  'schedule-failed': row<'what' | 'at' | 'reason'>(
+    (f) => `the scheduled ${f.what} failed on ${f.at} UTC: ${f.reason}`,
+    (_, { what }) => remedy`It is tried again by itself. To try it now: ${ours('schedule', what, '--run')}`,
+  ),
+  'schedule-idle': row<'what'>(
+    (f) => `no timer runs here, so what is scheduled is not done (${f.what})`,
+    () => remedy`Set the timer up again: ${ours('schedule', '--repair')}`,
+  ),
+  'quota-near': row<'is' | 'due' | 'days' | 'from', 'free'>(
+    (f) =>
+      `as the database has grown for ${f.from}, it reaches its quota in \
+${f.days < 1 ? 'less than a day' : `about ${f.days} ${f.days === 1 ? 'day' : 'days'}`} (${f.is} of ${f.due}), \
+and then takes no writes`,
+    ({ etcd: { environment } }, { free }) => {
+      const compacts = 'ETCD_AUTO_COMPACTION_RETENTION' in environment
+      return remedy`${free ? remedy`Give free space back: ${ours('defrag')}. ` : ''}\
+${compacts ? '' : remedy`If no client compacts it (kube-apiserver does), ${setCompaction}, then ${ours('up')}. `}\
+If the keys themselves grow, ${byHand('raise ETCD_QUOTA_BACKEND_BYTES in etcd.environment')}, then ${ours('up')}`
+    },
   ),
   'members-far': row<'is' | 'due'>(
     (f) => `a message between members takes ${f.is} ms there and back, and etcd expects less: it may lose its leader`,

@@ -11,6 +11,10 @@ export interface Known {
   verified: { time: number; healthy: boolean } | undefined
   /** Whether each of these is half done. */
   halfDone: Record<string, boolean>
+  /** Undefined: nothing is scheduled. Of what has never been, the moment is undefined. */
+  scheduled:
+    | { ticked: number | undefined; verbs: { verb: string; began: number | undefined; failed: boolean }[] }
+    | undefined
   atWork: { verb: string; since: number } | undefined
   /** `aheadMs`: by how much the host's clock is ahead of this machine's; undefined where that is not known. */
   hosts: { host: string; answers: boolean; commits: boolean; aheadMs: number | undefined }[]
@@ -65,6 +69,18 @@ export const families = {
   ha_etcd_half_done: {
     help: 'Whether an operation was begun and is not done.',
     samples: ({ halfDone }) => Object.entries(halfDone).map(([what, is]) => [{ what }, Number(is)]),
+  },
+  ha_etcd_schedule_timestamp_seconds: {
+    help: 'When it was last looked what is due; absent where nothing is scheduled.',
+    samples: ({ scheduled }) => (scheduled ? moment(scheduled.ticked) : []),
+  },
+  ha_etcd_scheduled_start_timestamp_seconds: {
+    help: 'When a scheduled verb last began.',
+    samples: ({ scheduled }) => (scheduled?.verbs ?? []).map(({ verb, began = 0 }) => [{ verb }, seconds(began)]),
+  },
+  ha_etcd_scheduled_failed: {
+    help: 'Whether the last run of a scheduled verb failed.',
+    samples: ({ scheduled }) => (scheduled?.verbs ?? []).map(({ verb, failed }) => [{ verb }, Number(failed)]),
   },
   ha_etcd_verb_start_timestamp_seconds: {
     help: 'When the verb began that is at work on the cluster; absent where none is.',

@@ -10,10 +10,11 @@ import { capital } from '../core/terminal.ts'
 import { adviceOf } from '../etcd/advice.ts'
 import { askMembers } from '../etcd/ask.ts'
 import { authorityCertificate, certificateReport, dueCertificates } from '../etcd/certificates.ts'
-import { inRanking, remedyOf, sentenceOf } from '../etcd/findings.ts'
+import { inRanking, inWords, remedyOf, sentenceOf } from '../etcd/findings.ts'
 import { judge, statusesOf } from '../etcd/judge.ts'
 import { agreedLeader } from '../etcd/membership.ts'
 import { reachMembers } from '../etcd/reach.ts'
+import { scheduleFindings } from '../schedule/index.ts'
 
 /** One cluster; what is not known is null, or an empty list. */
 export interface ClusterRow {
@@ -126,7 +127,9 @@ async function lookAt(cluster: Cluster, work: AtWork | null): Promise<ClusterRow
           remedy: remedyOf(cluster, first),
         }
       : null,
-    advice: work ? [] : adviceOf(cluster),
+    advice: work
+      ? []
+      : [...adviceOf(cluster), ...scheduleFindings(cluster).map((finding) => inWords(cluster, finding))],
     atWork: work,
     renewBeforeDays: cluster.pki.renewBeforeDays,
   }

@@ -19,6 +19,7 @@ export function sayPlan(cluster: Cluster, verb: string, would: string[]): void {
 /** Prints how an operation ended: a sentence, or the same as data. */
 export function sayDone(cluster: Cluster, verb: string, sentence: string, data: object): void {
   const { json, changes, warnings, log } = run()
+  run().closing = sentence
   print(
     json
       ? `${JSON.stringify({ cluster: cluster.name, verb, ...data, changes, warnings, log })}\n`

@@ -105,6 +105,7 @@ const overOne: Record<string, string> = {
   restore: 'A file is a snapshot of one cluster',
   'rotate-ca': 'The clients of each cluster need its new ca.crt between two steps',
   scale: ofMembers,
+  schedule: 'What is to be done by the clock, and when, is said for each cluster',
   smoke: 'It makes a cluster of its own',
   unpack: 'A file holds one cluster',
 }

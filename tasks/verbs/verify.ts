@@ -28,6 +28,7 @@ export const verb: Verb = {
     } finally {
       if (report && run().json) print(`${JSON.stringify(report, null, 2)}\n`)
     }
+    run().closing = 'The cluster is healthy.'
     if (report && !run().json) print(`\n${healthListing(report)}\n\n${memberListing(report)}\n`)
     if (report && !run().json && report.warnings.length > 0) print(`\n${warningLines(report.warnings)}`)
   },

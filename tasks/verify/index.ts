@@ -1,10 +1,11 @@
 // Phase verify: proves that the cluster works, and that it refuses what it must.
 import type { Cluster } from '../core/cluster.ts'
 import type { Task } from '../core/pipeline.ts'
-import { noteVerified } from '../core/record.ts'
+import { lastVerified, noteVerified } from '../core/record.ts'
 import { clock, sleep, today } from '../core/run.ts'
 import { chalk, plain } from '../core/terminal.ts'
 import { mayHeal, sentenceOf } from '../etcd/findings.ts'
+import { withSize } from '../etcd/growth.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import { overTheWay, tripsOfLook } from '../etcd/round-trip.ts'
 import { gather } from './facts.ts'
@@ -82,7 +83,11 @@ function line({ name, ok, skipped, detail }: CheckReport): string {
 /** Looks, and notes how that ended. */
 async function settle(cluster: Cluster, options: VerifyOptions): Promise<Verdict> {
   const verdict = await lookUntilSettled(cluster, options)
-  noteVerified(cluster.paths, { time: today().toISOString(), healthy: verdict.report.healthy })
+  const time = today().toISOString()
+  const before = lastVerified(cluster.paths)?.sizes ?? []
+  const largest = Math.max(0, ...verdict.report.members.map(({ dbSizeBytes }) => dbSizeBytes ?? 0))
+  const sizes = largest > 0 ? withSize(before, [time, largest]) : before
+  noteVerified(cluster.paths, { time, healthy: verdict.report.healthy, sizes })
   return verdict
 }
 

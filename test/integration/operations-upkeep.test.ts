@@ -15,10 +15,13 @@ import {
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { resolveCluster } from '../../tasks/core/cluster.ts'
+import { loadSettings } from '../../tasks/core/config.ts'
+import { inRun, Run } from '../../tasks/core/run.ts'
 import { findEtcd } from '../../tasks/etcd/binaries.ts'
-import { put } from '../../tasks/etcd/etcdctl.ts'
+import { del, endpointStatus, put, valuesOf } from '../../tasks/etcd/etcdctl.ts'
 import { openGateway } from '../../tasks/etcd/gateway.ts'
-import { saveSnapshot } from '../../tasks/etcd/maintenance.ts'
+import { compact, defragment, saveSnapshot } from '../../tasks/etcd/maintenance.ts'
 import { ensureCertificates } from '../../tasks/pki/index.ts'
 import { testCluster } from '../support/cluster.ts'
 import { freeTestCluster, startMembers } from '../support/etcd.ts'
@@ -236,6 +239,63 @@ test('defrag under load: one member at a time, the leader last; no write is lost
   assert.match(plan[3] ?? '', `defragment ${leader}`)
   const result = await underLoad(home, () => home.verb('defrag', '--json'))
   assert.is(result.exitCode, 0, result.stderr)
+})
+
+test('defrag --if: only members of which the rule holds; with none to do it says so, with figures', async () => {
+  for (const rule of ['free 50', 'size 1MB, size 2MB']) {
+    const { exitCode, stderr } = await home.verb('defrag', '--if', rule)
+    assert.is(exitCode, 2)
+    assert.match(stderr, `--if must be a rule such as 'free 50%, size 100MB', not "${rule}"`)
+  }
+  const both = await home.verb('defrag', '--if', 'free 50%', '--disarm')
+  assert.is(both.exitCode, 2)
+  const gateway = openGateway(clientsView(home), 1)
+  for (let count = 0; count < 10; count++)
+    await gateway.put(gateway.endpoints[0] ?? '', `grown/${count}`, 'x'.repeat(400_000))
+  gateway.close()
+  const nobody = await home.verb('defrag', '--if', 'free 90%, size 1MB', '--json')
+  assert.is(nobody.exitCode, 0, nobody.stderr)
+  assert.ok(JSON.parse(nobody.stdout).members.every((one: { defragmented: boolean }) => !one.defragmented))
+  assert.match(
+    (await home.verb('defrag', '--if', 'free 90%, size 1MB')).stdout,
+    /No member is worth it\. master01: \d+ %/,
+  )
+  // as if it had grown for four days: it is told when the quota will be reached
+  const sizes = [4, 3, 2, 1].map((days) => [new Date(Date.now() - days * 86_400_000).toISOString(), 4e6 - days * 9e5])
+  const noted = { time: new Date().toISOString(), healthy: true, sizes }
+  writeFileSync(join(home.path, '.cluster/etcd-cluster-1/verified.json'), JSON.stringify(noted))
+  const { warning } = JSON.parse((await home.verb('status', '--json')).stdout) as { warning: string }
+  assert.match(
+    warning,
+    /As the database has grown for 4 days, it reaches its quota in about \d days? \(.* of 7\.6 MiB\)/,
+  )
+  await inRun(new Run({ env: home.environment() }), async () => {
+    const cluster = await resolveCluster(loadSettings({}))
+    await del(cluster, 'grown/', { prefix: true })
+    const revisions = valuesOf(await endpointStatus(cluster)).map(({ revision }) => revision)
+    await compact(cluster, Math.max(...revisions))
+    // etcd counts what is free anew with each batch of writes
+    const isFree = async (): Promise<boolean> => {
+      await put(cluster, 'small', 'x')
+      return valuesOf(await endpointStatus(cluster)).every(({ inUseBytes }) => inUseBytes < 1e6)
+    }
+    await until('all have forgotten the keys', isFree)
+    // one member is defragmented before: it is no longer worth it
+    await defragment(cluster, cluster.hosts[2]?.clientURL ?? '')
+  })
+  const { plan } = JSON.parse((await home.verb('defrag', '--if', 'free 50%, size 1MB', '--plan', '--json')).stdout)
+  assert.match(plan.join('\n'), /^leave master03: \d+ % of .* is free\n/)
+  assert.is(plan.filter((line: string) => line.startsWith('defragment')).length, 2)
+  const some = await home.verb('defrag', '--if', 'free 50%, size 1MB', '--json')
+  assert.is(some.exitCode, 0, some.stderr)
+  const { members } = JSON.parse(some.stdout) as {
+    members: { defragmented: boolean; dbSizeBytes: number; dbSizeBytesBefore: number }[]
+  }
+  assert.equal(
+    members.map(({ defragmented }) => defragmented),
+    [true, true, false],
+  )
+  for (const { dbSizeBytes, dbSizeBytesBefore } of members.slice(0, 2)) assert.ok(dbSizeBytes < dbSizeBytesBefore / 2)
 })
 
 test('NOSPACE: other verbs refuse and name the cure; defrag --disarm cures it, and writes go on', async () => {

@@ -651,4 +651,58 @@ export const mistakes: Mistake[] = [
     wrong: '',
     tests: ['unit/core/rclone'],
   },
+  {
+    file: 'tasks/schedule/due.ts',
+    line: '  if (last > now + skew) return now',
+    wrong: '',
+    tests: ['unit/schedule/due'],
+  },
+  {
+    file: 'tasks/schedule/due.ts',
+    line: 'return first + (Math.floor((last - first) / period) + 1) * period',
+    wrong: 'return last + period',
+    tests: ['unit/schedule/due'],
+  },
+  {
+    file: 'tasks/schedule/due.ts',
+    line: 'if (ran?.of !== schedule.made) return first',
+    wrong: 'if (!ran) return first',
+    tests: ['unit/schedule/due'],
+  },
+  {
+    file: 'tasks/schedule/due.ts',
+    line: 'Math.min(15 * minute * 2 ** (fails - 1), period, day)',
+    wrong: 'Math.min(15 * minute * 2 ** (fails - 1), day)',
+    tests: ['unit/schedule/due'],
+  },
+  {
+    file: 'tasks/schedule/timers.ts',
+    line: "const isOurs = (one: string): boolean => !one.startsWith('#') && one.endsWith(markOf(tick))",
+    wrong: 'const isOurs = (one: string): boolean => one.includes(markOf(tick))',
+    tests: ['unit/schedule/timers'],
+  },
+  {
+    file: 'tasks/plans/defrag.ts',
+    line: '  freeShare(room) >= free && room.dbSizeBytes >= size',
+    wrong: '  freeShare(room) >= free || room.dbSizeBytes >= size',
+    tests: ['unit/plans/defrag'],
+  },
+  {
+    file: 'tasks/plans/defrag.ts',
+    line: 'seen.recorded.filter((host) => only?.includes(host) ?? true)',
+    wrong: 'seen.recorded',
+    tests: ['unit/plans/defrag'],
+  },
+  {
+    file: 'tasks/etcd/growth.ts',
+    line: '  return drop < 0 ? points : points.slice(drop)',
+    wrong: '  return points',
+    tests: ['unit/etcd/growth'],
+  },
+  {
+    file: 'tasks/etcd/growth.ts',
+    line: 'left <= Math.min(mostAhead, 3 * growth.span)',
+    wrong: 'left <= mostAhead',
+    tests: ['unit/etcd/growth'],
+  },
 ]

@@ -13,6 +13,7 @@ export const known: Known = {
   backups: { count: 2, newest: 1_799_999_000_500 },
   verified: { time: 1_799_999_500_000, healthy: true },
   halfDone: { scale: true, restore: false },
+  scheduled: { ticked: 1_799_999_900_000, verbs: [{ verb: 'backup', began: 1_799_999_000_000, failed: true }] },
   atWork: { verb: 'scale', since: 1_799_999_990_000 },
   hosts: [
     { host: 'master01', answers: true, commits: true, aheadMs: -1500 },

@@ -67,6 +67,9 @@ const examples: Partial<Record<Code, object>> = {
   'lets-in': { what: 'plain HTTP', reason: 'the answer was 200' },
   'certificate-due': certificate,
   'other-certificate': certificate,
+  'schedule-failed': { what: 'backup', at: '2026-11-27 02:30', reason: 'there is no quorum' },
+  'schedule-idle': { what: 'backup, verify' },
+  'quota-near': { from: '6 days', is: '1.4 GiB', due: '2.0 GiB', days: 11, free: true },
   'half-scaled': { hosts: ['master01', 'master02', 'master03', 'master04', 'master05'] },
 }
 

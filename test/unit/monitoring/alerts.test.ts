@@ -231,6 +231,24 @@ const scenarios: Record<string, Scenario> = {
     fires: ['HaEtcdHalfDone'],
   },
   'half done for a moment': { series: mine('ha_etcd_half_done', '1x150', ',what="scale"'), near: 'HaEtcdHalfDone' },
+  'a scheduled backup that fails for more than half an hour': {
+    series: mine('ha_etcd_scheduled_failed', '1x150', ',verb="backup"'),
+    at: 40,
+    fires: ['HaEtcdScheduledFailed'],
+  },
+  'a scheduled backup that failed, and then did not': {
+    series: mine('ha_etcd_scheduled_failed', '0x10 1x15 0x100', ',verb="backup"'),
+    at: 50,
+    near: 'HaEtcdScheduledFailed',
+  },
+  'nobody has looked for two hours what is due': {
+    series: mine('ha_etcd_schedule_timestamp_seconds', `-${2 * 3600}x150`),
+    fires: ['HaEtcdScheduleIdle'],
+  },
+  'somebody looked half an hour ago what is due': {
+    series: mine('ha_etcd_schedule_timestamp_seconds', '0x150'),
+    near: 'HaEtcdScheduleIdle',
+  },
   'metrics of two hours ago': {
     series: mine('ha_etcd_metrics_timestamp_seconds', `-${2 * 3600}x150`),
     fires: ['HaEtcdMetricsOld'],
