@@ -1,6 +1,7 @@
 // Our own metrics of a cluster: gathered here, below .cluster/ and certs/, and from whichever members answer.
 import { relative } from 'node:path'
 import { keptBackups } from './acts/backup-store.ts'
+import { lastAway } from './acts/target.ts'
 import type { Cluster } from './core/cluster.ts'
 import { OperationError } from './core/errors.ts'
 import { atWork } from './core/lock.ts'
@@ -19,6 +20,7 @@ const alarmKinds = ['NOSPACE', 'CORRUPT']
 export async function gatherMetrics(cluster: Cluster): Promise<Known> {
   const answers = await answersOf(cluster)
   const now = clock()
+  const away = lastAway(cluster)
   const [work, verified] = [await atWork(cluster.paths.state), lastVerified(cluster.paths)]
   const here = certificateReport(cluster).map(({ path, notAfter }) => ({
     file: relative(cluster.paths.certs, path),
@@ -30,6 +32,7 @@ export async function gatherMetrics(cluster: Cluster): Promise<Known> {
     certificates: [...here, ...(answers?.hosts ?? []).flatMap(served)],
     renewBeforeDays: cluster.pki.renewBeforeDays,
     backups: keptBackups(cluster, now),
+    away: away && Date.parse(away.time),
     verified: verified && { time: Date.parse(verified.time), healthy: verified.healthy },
     halfDone: halfDoneOf(cluster),
     scheduled: scheduledOf(cluster),

@@ -3,8 +3,9 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import type { Cluster } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { writeFileAtomic } from '../core/files.ts'
+import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
 import { type Entry, getAll, list, put, remove } from '../core/rclone.ts'
 import { suggest } from '../core/suggest.ts'
 import { listed } from '../core/terminal.ts'
@@ -85,6 +86,21 @@ export async function heldAt(target: string, cluster: string, scratch: string): 
   const entries = await list(target, cluster)
   if (entries.some(({ name }) => name.endsWith('.json'))) await getAll(target, cluster, '.json', folder)
   return heldIn(entries, new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')])))
+}
+
+const awaySchema = v.object({ target: v.string(), name: v.string(), time: v.pipe(v.string(), v.isoTimestamp()) })
+/** The last backup that was brought away from here. */
+export type Away = v.InferOutput<typeof awaySchema>
+
+const awayFile = ({ paths }: Cluster): string => join(paths.state, 'off-site.json')
+
+export const noteAway = (cluster: Cluster, away: Away): void =>
+  writeFileAtomic(awayFile(cluster), `${JSON.stringify(away, null, 2)}\n`, 0o600)
+
+/** Undefined where none was; a damaged note says nothing. */
+export function lastAway(cluster: Cluster): Away | undefined {
+  const note = v.safeParse(v.pipe(v.string(), v.parseJson(), awaySchema), readFileIfThere(awayFile(cluster)))
+  return note.success ? note.output : undefined
 }
 
 /** The clusters of which there is something. */

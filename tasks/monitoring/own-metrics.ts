@@ -8,6 +8,8 @@ export interface Known {
   certificates: { file: string; notAfter: number }[]
   renewBeforeDays: number
   backups: { count: number; newest: number | undefined }
+  /** When the newest backup that was brought away was made; undefined: none ever was. */
+  away: number | undefined
   verified: { time: number; healthy: boolean } | undefined
   /** Whether each of these is half done. */
   halfDone: Record<string, boolean>
@@ -57,6 +59,10 @@ export const families = {
   ha_etcd_backup_timestamp_seconds: {
     help: 'When the newest proven backup was made.',
     samples: ({ backups }) => moment(backups.newest),
+  },
+  ha_etcd_backup_away_timestamp_seconds: {
+    help: 'When the newest backup that was brought away from here was made; missing where none ever was.',
+    samples: ({ away }) => one(away === undefined ? undefined : seconds(away)),
   },
   ha_etcd_verify_timestamp_seconds: {
     help: 'When the cluster was last verified.',

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Backup, type BackupMetadata, type Keep, surplusOf } from '../acts/backup-store.ts'
-import { bring, type Held, heldAt, type Kept, type Note, removeAt, timeOfName } from '../acts/target.ts'
+import { bring, type Held, heldAt, type Kept, type Note, noteAway, removeAt, timeOfName } from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { writeFileAtomic } from '../core/files.ts'
@@ -63,15 +63,3 @@ async function tidyUp(cluster: Cluster, target: string, { strays, wrong }: Held)
   for (const file of strays.filter((one) => isOurs(one) || isOld(one))) await remove(target, `${cluster.name}/${file}`)
   for (const why of wrong) run().warn(`At ${target}, ${why}: it is not counted, and never removed.`)
 }
-
-/** The last backup that was brought away. */
-interface Away {
-  target: string
-  name: string
-  time: string
-}
-
-const awayFile = ({ paths }: Cluster): string => join(paths.state, 'off-site.json')
-
-const noteAway = (cluster: Cluster, away: Away): void =>
-  writeFileAtomic(awayFile(cluster), `${JSON.stringify(away, null, 2)}\n`, 0o600)

@@ -11,6 +11,7 @@ export const known: Known = {
   ],
   renewBeforeDays: 30,
   backups: { count: 2, newest: 1_799_999_000_500 },
+  away: 1_799_998_000_500,
   verified: { time: 1_799_999_500_000, healthy: true },
   halfDone: { scale: true, restore: false },
   scheduled: { ticked: 1_799_999_900_000, verbs: [{ verb: 'backup', began: 1_799_999_000_000, failed: true }] },

@@ -208,6 +208,14 @@ const scenarios: Record<string, Scenario> = {
     series: mine('ha_etcd_backup_timestamp_seconds', daysAgo(3)),
     fires: ['HaEtcdBackupTooOld'],
   },
+  'none brought away for three days': {
+    series: mine('ha_etcd_backup_away_timestamp_seconds', daysAgo(3)),
+    fires: ['HaEtcdBackupAwayTooOld'],
+  },
+  'none brought away for a day': {
+    series: mine('ha_etcd_backup_away_timestamp_seconds', daysAgo(1)),
+    near: 'HaEtcdBackupAwayTooOld',
+  },
   'no backup for a day': {
     series: mine('ha_etcd_backup_timestamp_seconds', daysAgo(1)),
     near: 'HaEtcdBackupTooOld',
