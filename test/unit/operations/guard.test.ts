@@ -178,8 +178,10 @@ function asked(verb: string, words: string[]): GuardOptions | undefined {
 }
 
 test('no verb refuses because of what its remedy sends a person to it for', () => {
-  // No guard looks for what the role finds, or a move that was begun; where data is damaged the alarm is lowered first.
-  const guarded = codes.filter((code) => !said[code] && code !== 'corrupt' && code !== 'move-begun')
+  // No guard looks for what the role finds, a move that was begun, or how the database grows; where data is damaged the
+  // alarm is lowered first.
+  const others = ['corrupt', 'move-begun', 'quota-near']
+  const guarded = codes.filter((code) => !said[code] && !others.includes(code))
   for (const code of guarded)
     for (const action of waysOf(cluster, sample(code)).flat()) {
       const options = 'verb' in action && asked(action.verb, action.words)
