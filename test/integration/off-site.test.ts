@@ -33,6 +33,18 @@ function etcdctl(at: Home, ...words: string[]): string {
 const listed = async (): Promise<{ backups: { name: string; revision: number }[]; wrong: string[] }> =>
   JSON.parse(done(await home.verb('backup', '--list', '--to', target, '--json')).stdout)
 
+const files = (name: string): string[] =>
+  ['json', 'snapshot.age', 'pack.age'].map((end) => join(there, `${name}.${end}`))
+/** Backups of a cluster that had the same name, and was made elsewhere, or before. @returns their names */
+const ofAnotherLife = (like: string): string[] =>
+  [1, 2].map((revision) => {
+    const name = `2026-01-0${revision}T00-00-00Z`
+    for (const [index, file] of files(name).entries()) cpSync(files(like)[index] ?? '', file)
+    const [note = ''] = files(name)
+    writeFileSync(note, JSON.stringify({ ...JSON.parse(readFileSync(note, 'utf8')), life: 'another', revision }))
+    return name
+  })
+
 always.before(async () => {
   if (test === always.skip) return
   writeFileSync(key, `# created: today\n${identity}\n`)
@@ -67,9 +79,12 @@ test('the newest are kept, here and there; --plan names those that would go', as
     assert.ok(plan.includes(`remove ${name}`), plan.join('\n'))
     assert.ok(plan.includes(`remove ${name} at ${target}`), plan.join('\n'))
   }
+  const strangers = ofAnotherLife(second ?? '')
   done(await home.verb('backup', ...away, '--keep', '2'))
-  const { backups } = await listed()
-  assert.is(backups.length, 2)
+  const { backups: all } = await listed()
+  const backups = all.filter(({ name }) => !strangers.includes(basename(name)))
+  assert.equal([all.length, backups.length], [4, 2])
+  for (const file of strangers.flatMap(files)) rmSync(file)
   assert.equal(
     backups.map(({ name }) => basename(name)),
     (JSON.parse(done(await home.verb('backup', '--list', '--json')).stdout).backups as { name: string }[]).map(
