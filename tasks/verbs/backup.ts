@@ -28,11 +28,12 @@ export const verb: Verb = {
   act: (cluster, flags) => {
     const target = flags.to === undefined ? undefined : targetNamed(String(flags.to))
     if (flags.list) return listBackups(cluster, target)
+    const offSite = offSiteOf(target, flags)
     requireRecorded(cluster)
     const [count, days] = [numberFlag(flags, 'keep', 1), numberFlag(flags, 'keep-days', 1)]
     return backup(cluster, {
       keep: count || days ? { count, days } : undefined,
-      offSite: offSiteOf(target, flags),
+      offSite,
       plan: flags.plan === true,
     })
   },

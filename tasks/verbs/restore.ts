@@ -39,7 +39,7 @@ On a new machine: npx zx scripts/restore.ts --from nas:etcd --identity key.txt`,
     if (target !== undefined) return fromTarget(cluster, target, word, how, flags)
     const lone = ['identity', 'data-only'].find((name) => flags[name] !== undefined)
     if (lone) throw new UsageError(`--${lone} is of no use without --from.`)
-    if (word === undefined) throw new UsageError('Missing argument: FILE, or --from TARGET.')
+    if (word === undefined) throw new UsageError('FILE is missing, or --from TARGET.')
     return restore(cluster, word, how)
   },
 }

@@ -148,7 +148,19 @@ const flags: Case[] = [
     says: /^Error: .*tasks is a folder, but a file is needed there\.$/,
     code: 1,
   },
-  { title: 'no snapshot', verb: 'restore', says: /^Error: FILE is missing\.$/ },
+  { title: 'no snapshot', verb: 'restore', says: /^Error: FILE is missing, or --from TARGET\.$/ },
+  {
+    title: 'a target without a key',
+    verb: 'backup',
+    args: ['--to', '.'],
+    says: /^Error: --to needs --recipient: nothing leaves this machine that is not sealed\.$/,
+  },
+  {
+    title: 'a target that is not there',
+    verb: 'restore',
+    args: ['--from', 'nowhere', '--identity', 'package.json'],
+    says: /^Error: The target .*nowhere is not there\.$/,
+  },
   {
     title: 'a snapshot that is not there',
     verb: 'restore',
