@@ -69,7 +69,8 @@ function readMetadata(path: string): Of | undefined {
 /**
  * The backups that are too many once `made` is kept. Within the life of `made` the revision says which is newer, since
  * a clock may have been wrong; backups of other lives come after them, by time. Never `made`, nor the newest of a life;
- * where one is later than `made`, a clock was wrong, and none is called old.
+ * where one is later than `made`, a clock was wrong, and none is called old. Age counts from the one before `made`:
+ * when the clock has just jumped ahead, nothing has grown old by that.
  */
 export function surplusOf<B extends Backup>(found: B[], made: B, { count, days }: Keep): B[] {
   const all = [made, ...found.filter(({ folder }) => folder !== made.folder)]
@@ -80,9 +81,10 @@ export function surplusOf<B extends Backup>(found: B[], made: B, { count, days }
     ...all.filter((backup) => lifeOf(backup) === mine).toSorted(byRevision),
     ...all.filter((backup) => lifeOf(backup) !== mine).toSorted(byTime),
   ]
-  const [time, clockWas] = [timeOf(made), Math.max(...all.map(timeOf))]
+  const before = all.filter((backup) => backup !== made).map(timeOf)
+  const [time, latest] = [timeOf(made), Math.max(...before)]
   const isRecent = (backup: B): boolean =>
-    days !== undefined && (clockWas > time + skewMs || timeOf(backup) >= time - days * dayMs)
+    days !== undefined && (latest > time + skewMs || timeOf(backup) >= latest - days * dayMs)
   return ordered
     .slice(count ?? 0)
     .filter((backup) => backup !== made && !isRecent(backup) && newestOf.get(lifeOf(backup)) !== backup)

@@ -7,6 +7,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
 import { type Entry, getAll, list, put, remove } from '../core/rclone.ts'
+import { run } from '../core/run.ts'
 import { suggest } from '../core/suggest.ts'
 import { listed } from '../core/terminal.ts'
 
@@ -141,7 +142,7 @@ export async function removeAt(target: string, cluster: string, name: string): P
 export async function chosenAt(
   target: string,
   word: string | undefined,
-  cluster: string,
+  { name: cluster, life }: Pick<Cluster, 'name' | 'life'>,
   scratch: string,
 ): Promise<Kept> {
   const [first = '', time] = (word ?? '').split('/')
@@ -149,7 +150,8 @@ export async function chosenAt(
   const of = first === '' || isTime ? cluster : first
   const name = time ?? (isTime ? first : undefined)
   const { kept, wrong } = await heldAt(target, of, scratch)
-  const found = name === undefined ? newestOf(kept) : kept.find((one) => one.name === name)
+  const found = name === undefined ? newestOf(kept, life) : kept.find((one) => one.name === name)
+  if (name === undefined) for (const why of wrong) run().warn(`At ${target}, ${why}: it is no backup.`)
   if (found) return found
   const bad = wrong.find((one) => name !== undefined && one.startsWith(name))
   if (bad) throw new UsageError(`${of}/${name} at ${target} is no backup: ${bad}.`, { hint: 'Choose another one.' })
@@ -166,12 +168,20 @@ export async function chosenAt(
     )
   const others = (await clustersAt(target)).filter((one) => one !== of)
   throw new UsageError(`The target ${target} has ${what}.`, {
-    hint: others.length > 0 ? `There is something of ${listed(others)}: name one, or say --cluster.` : 'Name another.',
+    hint:
+      others.length > 0
+        ? `It has backups of ${listed(others)}. Say --cluster ${others[0]}; or, for a copy under another name, name ` +
+          `it: restore ${others[0]} --from …`
+        : 'Nothing that backup --to brought is there: see whether it is the right target.',
   })
 }
 
-/** The furthest of the life that was backed up last: a clock may have been wrong, revisions are not. */
-export function newestOf(kept: Kept[]): Kept | undefined {
-  const { life } = kept.toSorted((a, b) => Date.parse(b.note.time) - Date.parse(a.note.time))[0]?.note ?? {}
+/**
+ * The furthest of `mine`, the life of the cluster here; without one, of the life that was backed up last: a clock may
+ * have been wrong, revisions are not.
+ */
+export function newestOf(kept: Kept[], mine?: string): Kept | undefined {
+  const latest = kept.toSorted((a, b) => Date.parse(b.note.time) - Date.parse(a.note.time))[0]?.note.life
+  const life = kept.some(({ note }) => note.life === mine) ? mine : latest
   return kept.filter(({ note }) => note.life === life).toSorted((a, b) => b.note.revision - a.note.revision)[0]
 }

@@ -1,8 +1,9 @@
 // A place that rclone knows (https://rclone.org): a bucket, a server, a folder. How the program is called, and the only
 // file that reads its words. What lets us in is in rclone's own configuration: it is never seen here.
-import { existsSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { existsSync, realpathSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import type { Check } from './check.ts'
+import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { aptInstall, aptUnpack, fetchTool, findProgram, hasApt, isRoot } from './programs.ts'
 import { run } from './run.ts'
@@ -47,6 +48,11 @@ export function targetNamed(given: string): string {
   const isRemote = text.includes(':') && !/^[./]/.test(text)
   if (isRemote) return text
   const folder = resolve(text)
+  const ours = ['.cluster', 'certs'].map((name) => join(home(), name))
+  if (ours.some((one) => `${realpathOf(folder)}/`.startsWith(`${one}/`)))
+    throw new UsageError(`The target ${folder} is one of ha-etcd's own folders: it would burn with this machine.`, {
+      hint: 'Name a folder on another disk, or what rclone knows: NAME:PATH.',
+    })
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder
   const why = existsSync(folder) ? 'is no folder' : 'is not there'
   throw new UsageError(`The target ${folder} ${why}.`, {
@@ -55,6 +61,8 @@ export function targetNamed(given: string): string {
       : 'Name a folder that is there, or what rclone knows: NAME:PATH.',
   })
 }
+
+const realpathOf = (path: string): string => (existsSync(path) ? realpathSync(path) : path)
 
 export interface Entry {
   name: string
@@ -75,7 +83,9 @@ export async function list(target: string, folder = '', folders = false): Promis
 
 /** Copies the files of that ending from a folder of the target into one of this machine. */
 export const getAll = (target: string, folder: string, ending: string, to: string): Promise<Result> =>
-  rclone(target, ['copy', '--include', `*${ending}`, placeOf(target, folder), to], { nothing: true })
+  rclone(target, ['copy', '--max-depth', '1', '--include', `*${ending}`, placeOf(target, folder), to], {
+    nothing: true,
+  })
 
 /** `path`: of a file, at the target. Whole or not at all; `say` gets how far it is. */
 export const get = (target: string, path: string, to: string, say: Say): Promise<Result> =>
@@ -148,7 +158,7 @@ export function lastWords(stderr: string): string {
 const meanings: [pattern: RegExp, sentence: string, hint: string, isUsage?: true][] = [
   [
     /didn't find section in config file/,
-    'rclone knows none of that name',
+    'rclone knows no remote of that name',
     'See those it knows: rclone listremotes. Make one: rclone config.',
     true,
   ],
@@ -170,7 +180,7 @@ const meanings: [pattern: RegExp, sentence: string, hint: string, isUsage?: true
   [
     /no space left|remaining disk space|quota|insufficient ?storage|\b507\b|StorageFull|EntityTooLarge/i,
     'it is full',
-    'Make room there, or keep fewer (--keep). Then run the same command again.',
+    'Make room there: the new one must fit beside the old ones, which go afterwards. Then run it again.',
   ],
   [
     /connection refused|no such host|no route to host|network is unreachable|i\/o timeout|deadline exceeded/i,

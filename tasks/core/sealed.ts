@@ -20,7 +20,7 @@ export const seal = async (content: Uint8Array, by: Seal): Promise<Uint8Array> =
 
 /** For a value of --recipient. @throws UsageError for what is no recipient */
 export function recipientsIn(text: string): string[] {
-  const recipients = text.split(',')
+  const recipients = text.split(',').map((key) => key.trim())
   encrypterFor({ recipients })
   return recipients
 }
@@ -126,6 +126,8 @@ function addTo(what: string, begins: string, key: string, add: (key: string) => 
   try {
     add(key)
   } catch {
+    if (what === 'recipient' && /^AGE-SECRET-KEY-/i.test(key))
+      throw new UsageError('That is a private key. Name the public one that age-keygen printed with it (age1…).')
     throw new UsageError(
       `That is no ${what} of age: one begins with ${begins}${what === 'identity' ? '' : `, not ${key}`}.`,
     )

@@ -10,10 +10,11 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { concurrently } from '../core/pipeline.ts'
+import { findProgram } from '../core/programs.ts'
 import { rcloneCheck } from '../core/rclone.ts'
 import { clock, run, today } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
-import { areOrIs, bytes, listed } from '../core/terminal.ts'
+import { areOrIs, bytes, counted, listed } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import type { Observation } from '../plans/types.ts'
 import * as verify from '../verify/index.ts'
@@ -23,6 +24,8 @@ import { sayDone } from './say.ts'
 import { carryOutSteps, look, type Step } from './steps.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
+/** A backup in the making, and how many others were removed for it. */
+type Making = Partial<Made> & { removed: number }
 
 export interface BackupOptions {
   /** Undefined: none is removed. */
@@ -37,7 +40,7 @@ export interface BackupOptions {
  * the next one removes it.
  */
 export async function backup(cluster: Cluster, { keep, offSite, plan }: BackupOptions): Promise<void> {
-  const made: Partial<Made> = {}
+  const made: Making = { removed: 0 }
   let down: string[] = []
   let from: Host | undefined
   const steps: Step[] = [
@@ -59,8 +62,9 @@ export async function backup(cluster: Cluster, { keep, offSite, plan }: BackupOp
         `keep it below ${cluster.paths.backups}`,
       ],
     },
+    ...(keep ? [surplusHere(cluster, made, keep, () => imagined(cluster, from))] : []),
     ...(offSite ? [bringStep(cluster, made, offSite)] : []),
-    ...(keep ? [surplusStep(cluster, made, keep, offSite, () => imagined(cluster, from))] : []),
+    ...(keep && offSite ? [surplusThere(cluster, made, keep, offSite, () => imagined(cluster, from))] : []),
     verifyStep(cluster, () => down),
   ]
   if (plan) return void (await carryOutSteps(cluster, 'backup', steps, plan))
@@ -68,13 +72,14 @@ export async function backup(cluster: Cluster, { keep, offSite, plan }: BackupOp
     for (const question of await questionsOf([rcloneCheck]))
       if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
   await carryOutSteps(cluster, 'backup', steps, plan)
-  const { folder = '', metadata } = made
+  const { folder = '', metadata, removed } = made
   const away = offSite ? `, and at ${offSite.target}` : ''
   sayDone(
     cluster,
     'backup',
     `Kept in ${folder}${away}: revision ${metadata?.revision}, ${metadata?.keys} keys, ` +
-      `${bytes(metadata?.sizeBytes ?? 0)}; restored once, its data is the live one's.`,
+      `${bytes(metadata?.sizeBytes ?? 0)}; restored once, its data is the live one's.` +
+      `${removed > 0 ? ` ${counted(removed, 'older backup')} removed.` : ''}`,
     { folder, metadata, ...(offSite && { target: offSite.target }) },
   )
 }
@@ -86,7 +91,9 @@ function lookThere(cluster: Cluster, { target }: OffSite): Step[] {
   const looks = async (): Promise<void> => void (await withScratch(cluster, (at) => heldAt(target, cluster.name, at)))
   return [
     { ...concurrently('Check that rclone is here', checkTasks([rcloneCheck])), would: () => checkPlan([rcloneCheck]) },
-    { title: `Look at ${target}`, task: looks, would: [] },
+    look(`Look at ${target}`, async () => {
+      if (run().writes || findProgram('rclone', 'rclone')) await looks()
+    }),
   ]
 }
 
@@ -109,30 +116,37 @@ const bringStep = (cluster: Cluster, made: Partial<Made>, offSite: OffSite): Ste
   ],
 })
 
-function surplusStep(
+/** Before it is brought away: a target that is down for long must not fill this disk. */
+const surplusHere = (cluster: Cluster, made: Making, keep: Keep, soon: () => Promise<Backup>): Step => ({
+  title: 'Remove the backups here that are too many',
+  task: () => {
+    const { folder, metadata } = made as Made & Making
+    for (const one of surplus(cluster, { folder, metadata }, keep)) {
+      rmSync(one, { recursive: true, force: true })
+      run().changes.push(`removed backup ${basename(one)}`)
+      made.removed++
+    }
+  },
+  would: async () => surplus(cluster, await soon(), keep).map((folder) => `remove ${basename(folder)}`),
+})
+
+function surplusThere(
   cluster: Cluster,
-  made: Partial<Made>,
+  made: Making,
   keep: Keep,
-  offSite: OffSite | undefined,
+  { target }: OffSite,
   soon: () => Promise<Backup>,
 ): Step {
-  const there = async (one: Backup): Promise<string[]> =>
-    offSite ? surplusAt(offSite.target, cluster, { ...one, folder: basename(one.folder) }, keep) : []
+  const names = ({ folder, metadata }: Backup): Promise<string[]> =>
+    surplusAt(target, cluster, { folder: basename(folder), metadata }, keep)
   return {
-    title: 'Remove the backups that are too many',
+    title: `Remove those at ${target} that are too many`,
     task: async () => {
-      const { folder, metadata } = made as Made
-      for (const one of surplus(cluster, { folder, metadata }, keep)) {
-        rmSync(one, { recursive: true, force: true })
-        run().changes.push(`removed backup ${basename(one)}`)
-      }
-      if (offSite) await removeSurplusAt(offSite.target, cluster, await there({ folder, metadata }))
+      const surplus = await names(made as Made)
+      await removeSurplusAt(target, cluster, surplus)
+      made.removed += surplus.length
     },
-    would: async () => {
-      const one = await soon()
-      const here = surplus(cluster, one, keep).map((folder) => `remove ${basename(folder)}`)
-      return [...here, ...(await there(one)).map((name) => `remove ${name} at ${offSite?.target}`)]
-    },
+    would: async () => (await names(await soon())).map((name) => `remove ${name} at ${target}`),
   }
 }
 

@@ -2,14 +2,14 @@
 // knows nothing of the cluster, what the backup has of the controller's own files is put in place, too.
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type BackupMetadata, beginBackup, keepBackup } from '../acts/backup-store.ts'
+import { type BackupMetadata, keepBackup } from '../acts/backup-store.ts'
 import { chosenAt, type Kept, placed } from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
 import { checkTasks, questionsOf } from '../core/check.ts'
 import { type Cluster, resolveCluster } from '../core/cluster.ts'
 import { loadSettings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import type { NewFile } from '../core/files.ts'
+import { makeFolder, type NewFile } from '../core/files.ts'
 import type { Flags } from '../core/flags.ts'
 import { concurrently, runPipeline, type Task } from '../core/pipeline.ts'
 import { get, rcloneCheck } from '../core/rclone.ts'
@@ -49,13 +49,13 @@ export async function fetchBackup(
     const choose: Task = {
       title: `Choose the backup at ${target}`,
       task: async (_, task) => {
-        kept = await chosenAt(target, word, cluster.name, scratch)
+        kept = await chosenAt(target, word, cluster, scratch)
         refuseOtherKey(kept, keys)
         task.title = `Choose the backup at ${target}: ${kept.note.cluster}/${kept.name}`
       },
     }
     const openPack: Task = {
-      title: 'Open what it has of the controller',
+      title: 'Open its certificates and its record',
       skip: () => whyNoPack(cluster, kept as Kept, dataOnly),
       task: async () => {
         const pack = await opened(target, kept as Kept, 'pack', identities, join(scratch, 'pack.tar'), () => {})
@@ -70,7 +70,7 @@ export async function fetchBackup(
       },
     }
     const put: Task = {
-      title: 'Put in place what it has of the controller',
+      title: 'Put its certificates and its record in place',
       skip: () => missing.length === 0,
       task: () => putInPlace(missing),
     }
@@ -93,21 +93,22 @@ export async function planFetch(
   scratch: string,
 ): Promise<{ would: string[]; file: string }> {
   const keys = await publicKeysOf(identities)
-  const kept = await chosenAt(target, word, cluster.name, scratch)
+  const kept = await chosenAt(target, word, cluster, scratch)
   refuseOtherKey(kept, keys)
   const open = (part: 'snapshot' | 'pack'): Promise<string> =>
     opened(target, kept, part, identities, join(scratch, part), () => {})
   const put = whyNoPack(cluster, kept, dataOnly) ? [] : told(await missingOf(cluster, readFileSync(await open('pack'))))
   const { cluster: of, sizeBytes } = kept.note
   const fetch = `fetch backup ${of}/${kept.name} (${bytes(sizeBytes)}) from ${target}, and open it`
-  return { would: [fetch, ...put], file: await open('snapshot') }
+  const here = (await foldersOf(cluster, kept)).find(({ isSame }) => isSame)
+  return { would: [fetch, ...put], file: here?.folder ?? (await open('snapshot')) }
 }
 
 /** False: it is put in place. */
 function whyNoPack({ name, recorded }: Cluster, { note }: Kept, dataOnly: boolean): string | false {
   if (dataOnly) return 'only the data is wanted'
-  if (note.cluster !== name) return `they are of ${note.cluster}`
-  return recorded && `${name} is known here`
+  if (note.cluster !== name) return `${name} is another cluster than ${note.cluster}`
+  return recorded && `those of ${name} are here`
 }
 
 function refuseOtherKey({ name, note: { recipients } }: Kept, keys: string[]): void {
@@ -153,14 +154,29 @@ async function fetched(
   const { name, note } = kept
   const { format: _, recipients: __, snapshot: ___, pack: ____, ...facts } = note
   const metadata: BackupMetadata = { ...facts, takenFrom: target, members: [] }
-  const folder = join(cluster.paths.backups, name)
-  const file = join(folder, 'snapshot.db')
-  if (existsSync(file) && (await sumOf(file)).sha256 === note.sha256) return folder
-  if (existsSync(folder))
-    throw new UsageError(`${folder} is another backup of the same time, or a damaged one.`, { hint: 'Move it aside.' })
+  const here = (await foldersOf(cluster, kept)).find(({ isSame }) => isSame)
+  if (here) return here.folder
   await opened(target, kept, 'snapshot', identities, scratch, say)
-  const part = beginBackup(cluster, new Date(note.time))
+  rmSync(fetchedFolder(cluster), { recursive: true, force: true }) // an earlier one, or what a killed run left
+  const part = join(fetchedFolder(cluster), `${name}.part`)
+  makeFolder(part)
   renameSync(scratch, join(part, 'snapshot.db'))
   run().changes.push(`fetched backup ${name} from ${target}`)
   return keepBackup(part, metadata)
 }
+
+/** What was fetched is no backup of this machine's; it goes once it is restored. */
+export const fetchedFolder = ({ paths }: Cluster): string => join(paths.state, 'fetched')
+
+/** Where a backup of that name may lie here, and whether it does, with the same content. */
+const foldersOf = (
+  { paths, ...cluster }: Cluster,
+  { name, note }: Kept,
+): Promise<{ folder: string; isSame: boolean }[]> =>
+  Promise.all(
+    [paths.backups, fetchedFolder({ paths, ...cluster })].map(async (place) => {
+      const folder = join(place, name)
+      const file = join(folder, 'snapshot.db')
+      return { folder, isSame: existsSync(file) && (await sumOf(file)).sha256 === note.sha256 }
+    }),
+  )

@@ -24,7 +24,7 @@ export async function listBackups(cluster: Cluster, target: string | undefined):
   const where = target === undefined ? cluster.paths.backups : target
   const rows = found.map(({ name, facts: { time, revision, keys = '?', sizeBytes, etcdVersion = '?' } }) => [
     name,
-    age(clock() - Date.parse(time)),
+    Date.parse(time) > clock() ? 'in the future' : age(clock() - Date.parse(time)),
     String(revision),
     String(keys),
     sizeBytes === undefined ? '?' : bytes(sizeBytes),

@@ -27,7 +27,9 @@ export function bringAway(
   say: (step: string) => void,
 ): Promise<void> {
   return withScratch(cluster, async (scratch) => {
-    await tidyUp(cluster, target, await heldAt(target, cluster.name, scratch))
+    const held = await heldAt(target, cluster.name, scratch)
+    warnOfOthers(cluster, target, held)
+    await tidyUp(cluster, target, held)
     const [snapshot, pack] = [join(scratch, 'snapshot.age'), join(scratch, 'pack.age')]
     say('seal it')
     const sum = await sealFile(join(folder, 'snapshot.db'), snapshot, recipients)
@@ -54,6 +56,16 @@ export async function removeSurplusAt(target: string, cluster: Cluster, names: s
     await removeAt(target, cluster.name, name)
     run().changes.push(`removed backup ${name} at ${target}`)
   }
+}
+
+/** Two clusters of one name that back up to one place: who restores must choose, and should not have to. */
+function warnOfOthers({ name, life }: Cluster, target: string, { kept }: Held): void {
+  const latest = (mine: boolean): number =>
+    Math.max(...kept.filter(({ note }) => (note.life === life) === mine).map(({ note }) => Date.parse(note.time)))
+  if (latest(true) > Number.NEGATIVE_INFINITY && latest(false) > latest(true))
+    run().warn(
+      `Another cluster that is called ${name} brings its backups to ${target}, too. Give each a target of its own.`,
+    )
 }
 
 /** Removes what uploads that were cut off have left: ours, as we hold the lock, and what is older than a day. */

@@ -1,5 +1,7 @@
 // restore: the whole cluster from one snapshot, as a cluster of its own. What can fail does so before any member is
 // stopped.
+import { rmSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { withCopies, withScratch } from '../copies.ts'
 import { findAnsible } from '../core/ansible.ts'
 import { checkTasks, questionsOf } from '../core/check.ts'
@@ -22,7 +24,7 @@ import * as vms from '../vms/index.ts'
 import { aroundRestore } from './clients.ts'
 import { endInherited } from './end-downgrade.ts'
 import { endMove } from './end-move.ts'
-import { type FetchOptions, fetchBackup, planFetch } from './fetch-backup.ts'
+import { type FetchOptions, fetchBackup, fetchedFolder, planFetch } from './fetch-backup.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
 import { refuseSmall } from './room.ts'
@@ -72,7 +74,8 @@ export async function restore(
   const { revision, keys, sha256 } = source
   const raised = begun.revision ? `, raised to ${begun.revision}` : ''
   const done = `${cluster.name} holds what the snapshot held (revision ${revision}${raised}); it is verified.`
-  sayDone(cluster, 'restore', `${done}\n${aroundRestore.after}`, {
+  const isCopy = source.metadata !== undefined && source.metadata.cluster !== cluster.name
+  sayDone(cluster, 'restore', isCopy ? done : `${done}\n${aroundRestore.after}`, {
     file,
     revision,
     keys,
@@ -159,6 +162,7 @@ function replaceSteps(cluster: Cluster, source: Source, begun: Begun, token: str
       title: 'Note that the restore is done',
       task: () => {
         forgetReplacing(cluster.paths)
+        rmSync(fetchedFolder(cluster), { recursive: true, force: true })
         note(cluster, undefined, token)
       },
     },
@@ -243,10 +247,17 @@ function loss({ revision }: Source, { live }: Past): string {
   return `Every write after it is lost${lost}; the data of now stays on each host, moved aside.`
 }
 
-function described(cluster: Cluster, { time, revision, keys, sizeBytes, metadata }: Source): string {
-  const whose = metadata && metadata.cluster !== cluster.name ? ` of cluster ${metadata.cluster}` : ''
+function described(cluster: Cluster, { file, time, revision, keys, sizeBytes, metadata }: Source): string {
+  const isOtherLife = metadata?.life !== undefined && cluster.life !== undefined && metadata.life !== cluster.life
+  const whose =
+    metadata && metadata.cluster !== cluster.name
+      ? ` of cluster ${metadata.cluster}`
+      : isOtherLife
+        ? `, of another cluster that was called ${cluster.name}, or of this one before it was restored,`
+        : ''
+  const name = metadata ? ` ${basename(dirname(file))}` : ''
   return (
-    `The snapshot${whose} is ${age(clock() - time.getTime())} old: revision ${revision}, ` +
+    `The snapshot${name}${whose} is ${age(clock() - time.getTime())} old: revision ${revision}, ` +
     `${keys === undefined ? '' : `${keys} keys, `}${bytes(sizeBytes)}`
   )
 }

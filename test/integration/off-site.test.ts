@@ -102,7 +102,7 @@ test('another key, a damaged file, one that is gone: a sentence each, and nothin
     return stderr
   }
   assert.match(await refused('--from', target, '--identity', otherKey), 'the identity is of another key')
-  assert.match(await refused(...restoring, 'production'), 'There is something of etcd-cluster-1')
+  assert.match(await refused(...restoring, 'production'), 'It has backups of etcd-cluster-1')
   assert.match(await refused(...restoring, '--cluster', 'production'), 'has no backup of production')
   assert.match(await refused(...restoring, '2026-01-01T00-00-00Z'), 'has no backup etcd-cluster-1/2026-01-01T00-00-00Z')
   const [newest = ''] = (await listed()).backups.map(({ name }) => basename(name))

@@ -69,7 +69,7 @@ for (const name of targets.names) {
     const other = testHome(settings)
     const { steps, last } = await killedAtEachStep(other, 'restore', from)
     done(last)
-    for (const step of ['Fetch the snapshot', 'Put in place', 'Stop every member', 'verify'])
+    for (const step of ['Fetch the snapshot', 'Put its certificates', 'Stop every member', 'verify'])
       assert.ok(
         steps.some((one) => one.startsWith(step)),
         `${step} is not among ${steps.join(', ')}`,

@@ -629,7 +629,7 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/acts/backup-store.ts',
-    line: 'clockWas > time + skewMs || ',
+    line: 'latest > time + skewMs || ',
     wrong: '',
     tests: ['unit/acts/backup-store'],
   },

@@ -50,9 +50,14 @@ test('backups that name no life are one life of their own, of that cluster name'
 test('by days: what was made in them stays; with a number, too, what either keeps', () => {
   const old = (keep: { count?: number; days?: number }, made: string, ...others: string[]): string[] =>
     surplusOf(others.map(parse), parse(made), { count: keep.count, days: keep.days }).map(({ folder }) => folder)
-  assert.equal(old({ days: 2 }, 'a/40@4', 'a/10@1', 'a/20@2', 'a/30@3'), ['a/10@1'])
+  assert.equal(old({ days: 1 }, 'a/40@4', 'a/10@1', 'a/20@2', 'a/30@3'), ['a/10@1'])
   assert.equal(old({ days: 1, count: 3 }, 'a/40@4', 'a/10@1', 'a/20@2', 'a/30@3'), ['a/10@1'])
   assert.equal(old({ days: 3, count: 1 }, 'a/40@4', 'a/10@1', 'a/20@2'), [])
+})
+
+test('by days: age counts from the one before: a clock that has jumped ahead makes nothing old', () => {
+  const all = ['a/10@1', 'a/20@2', 'a/30@3'].map(parse)
+  assert.equal(surplusOf(all, parse('a/40@340'), { count: undefined, days: 5 }), [])
 })
 
 test('by days: one that is later than the newest shows that a clock was wrong, and nothing is called old', () => {

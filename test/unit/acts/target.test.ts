@@ -70,6 +70,9 @@ test('the newest is the furthest of the life that was backed up last', () => {
   assert.is(newest(kept('a', 900, 1), kept('b', 9, 2)), 'b/9@2')
   assert.is(newest(kept('a', 5, 3), kept('a', 9, 2)), 'a/9@2')
   assert.is(newest(), undefined)
+  const two = [kept('mine', 5, 1), kept('mine', 7, 2), kept('others', 900, 9)]
+  assert.is(newestOf(two, 'mine')?.name, 'mine/7@2')
+  assert.is(newestOf(two, 'unheard')?.name, 'others/900@9')
 })
 
 test('a name says when', () => {

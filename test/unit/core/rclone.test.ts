@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { home } from '../../../tasks/core/environment.ts'
 import { UsageError } from '../../../tasks/core/errors.ts'
 import { failure, lastWords, progressIn, targetNamed } from '../../../tasks/core/rclone.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -13,7 +14,7 @@ const early = (msg: string): string => `2026/11/27 19:40:39 ${msg}`
 const said: [words: string, sentence: string, told: string][] = [
   [
     early('Failed to create file system for "s4:x": didn\'t find section in config file'),
-    'rclone knows none of that name',
+    'rclone knows no remote of that name',
     'Failed to create file system for "s4:x": didn\'t find section in config file',
   ],
   [
@@ -60,7 +61,7 @@ for (const [words, sentence, told] of said)
     assert.is(error.message, `The target nas:etcd: ${sentence}.`)
     assert.is(error.more.output, told)
     assert.not.match(error.more.hint ?? '', 'TARGET')
-    assert.is(error instanceof UsageError, sentence.includes('none of that name'))
+    assert.is(error instanceof UsageError, sentence.includes('no remote of that name'))
   })
 
 test('warnings and lines that go on are no complaint', () => {
@@ -83,6 +84,8 @@ test('a folder becomes an absolute path, and must be there; what rclone knows st
   for (const remote of ['nas:', 'nas:etcd', 's3:bucket/a/b', ':sftp,host=h,key_file=/k:x'])
     assert.is(targetNamed(remote), remote)
   assert.is(targetNamed('nas:etcd/'), 'nas:etcd')
+  for (const ours of ['.cluster', 'certs', 'certs/x'])
+    assert.throws(() => targetNamed(join(home(), ours)), /one of ha-etcd's own folders/)
   assert.throws(() => targetNamed(join(folder, 'mnt')), /^The target \S+mnt is not there\.$/)
   assert.throws(() => targetNamed(join(folder, 'file')), /is no folder\.$/)
 })
