@@ -9,7 +9,7 @@ import { checkTasks, questionsOf } from '../core/check.ts'
 import { type Cluster, resolveCluster } from '../core/cluster.ts'
 import { loadSettings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { makeFolder, type NewFile } from '../core/files.ts'
+import { makeFolder, type NewFile, writeFileAtomic } from '../core/files.ts'
 import type { Flags } from '../core/flags.ts'
 import { concurrently, runPipeline, type Task } from '../core/pipeline.ts'
 import { get, rcloneCheck } from '../core/rclone.ts'
@@ -95,13 +95,16 @@ export async function planFetch(
   const keys = await publicKeysOf(identities)
   const kept = await chosenAt(target, word, cluster, scratch)
   refuseOtherKey(kept, keys)
-  const open = (part: 'snapshot' | 'pack'): Promise<string> =>
-    opened(target, kept, part, identities, join(scratch, part), () => {})
-  const put = whyNoPack(cluster, kept, dataOnly) ? [] : told(await missingOf(cluster, readFileSync(await open('pack'))))
+  const open = (part: 'snapshot' | 'pack', file: string): Promise<string> =>
+    opened(target, kept, part, identities, join(scratch, file), () => {})
+  const pack = whyNoPack(cluster, kept, dataOnly) ? undefined : await open('pack', 'pack.tar')
+  const put = pack ? told(await missingOf(cluster, readFileSync(pack))) : []
   const { cluster: of, sizeBytes } = kept.note
   const fetch = `fetch backup ${of}/${kept.name} (${bytes(sizeBytes)}) from ${target}, and open it`
-  const here = (await foldersOf(cluster, kept)).find(({ isSame }) => isSame)
-  return { would: [fetch, ...put], file: here?.folder ?? (await open('snapshot')) }
+  const here = await hereAlready(cluster, kept)
+  if (here) return { would: [fetch, ...put], file: here }
+  writeFileAtomic(join(scratch, kept.name, 'metadata.json'), JSON.stringify(metadataOf(kept, target)), 0o600)
+  return { would: [fetch, ...put], file: await open('snapshot', join(kept.name, 'snapshot.db')) }
 }
 
 /** False: it is put in place. */
@@ -151,32 +154,32 @@ async function fetched(
   scratch: string,
   say: (step: string) => void,
 ): Promise<string> {
-  const { name, note } = kept
-  const { format: _, recipients: __, snapshot: ___, pack: ____, ...facts } = note
-  const metadata: BackupMetadata = { ...facts, takenFrom: target, members: [] }
-  const here = (await foldersOf(cluster, kept)).find(({ isSame }) => isSame)
-  if (here) return here.folder
+  const { name } = kept
+  const here = await hereAlready(cluster, kept)
+  if (here) return here
   await opened(target, kept, 'snapshot', identities, scratch, say)
   rmSync(fetchedFolder(cluster), { recursive: true, force: true }) // an earlier one, or what a killed run left
   const part = join(fetchedFolder(cluster), `${name}.part`)
   makeFolder(part)
   renameSync(scratch, join(part, 'snapshot.db'))
   run().changes.push(`fetched backup ${name} from ${target}`)
-  return keepBackup(part, metadata)
+  return keepBackup(part, metadataOf(kept, target))
+}
+
+/** As backup noted it here, but for what did not leave its machine. */
+function metadataOf({ note }: Kept, target: string): BackupMetadata {
+  const { format: _, recipients: __, snapshot: ___, pack: ____, ...facts } = note
+  return { ...facts, takenFrom: target, members: [] }
 }
 
 /** What was fetched is no backup of this machine's; it goes once it is restored. */
 export const fetchedFolder = ({ paths }: Cluster): string => join(paths.state, 'fetched')
 
-/** Where a backup of that name may lie here, and whether it does, with the same content. */
-const foldersOf = (
-  { paths, ...cluster }: Cluster,
-  { name, note }: Kept,
-): Promise<{ folder: string; isSame: boolean }[]> =>
-  Promise.all(
-    [paths.backups, fetchedFolder({ paths, ...cluster })].map(async (place) => {
-      const folder = join(place, name)
-      const file = join(folder, 'snapshot.db')
-      return { folder, isSame: existsSync(file) && (await sumOf(file)).sha256 === note.sha256 }
-    }),
-  )
+/** The folder of that backup where it lies here already, whole. */
+async function hereAlready(cluster: Cluster, { name, note }: Kept): Promise<string | undefined> {
+  for (const place of [cluster.paths.backups, fetchedFolder(cluster)]) {
+    const file = join(place, name, 'snapshot.db')
+    if (existsSync(file) && (await sumOf(file)).sha256 === note.sha256) return join(place, name)
+  }
+  return undefined
+}
