@@ -91,8 +91,8 @@ test('up, run again, says that there was nothing to do, and changes nothing', as
   const watch = setInterval(() => {
     for (const { command } of processesWith(home.path)) seen.add(command)
   }, 20)
-  const { exitCode, stdout } = await home.verb('up', '--yes').finally(() => clearInterval(watch))
-  assert.is(exitCode, 0)
+  const { exitCode, stdout, stderr } = await home.verb('up', '--yes').finally(() => clearInterval(watch))
+  assert.is(exitCode, 0, stderr)
   assert.match(stdout, 'nothing had to be changed')
   assert.equal(etcdPids(), pids)
   assert.equal(snapshotOf(certs), files)
