@@ -197,7 +197,7 @@ test('a changed setting restarts one member after the other: no write fails, and
   const { hosts } = clientsView(home)
   await moveLeader(hosts[0] as Host)
   const looks: number[] = []
-  const watch = setInterval(() => looks.push(etcdPids().length), 20)
+  const watch = setInterval(() => looks.push(etcdPids().length), 50)
   // As from a shell that evaluated env: the person's own ETCDCTL_* must not disturb the role.
   const fromShell = testHomeAt(home, JSON.parse((await home.verb('env', '--json')).stdout))
   const role = (): Promise<Outcome> => fromShell.verb('etcd-role', '--json').finally(() => clearInterval(watch))
