@@ -276,7 +276,7 @@ test('defrag --if: only members of which the rule holds; with none to do it says
     await compact(cluster, Math.max(...revisions))
     // etcd counts what is free anew with each batch of writes
     const isFree = async (): Promise<boolean> => {
-      await put(cluster, 'small', 'x')
+      await put(cluster, 'small', 'x').catch(() => undefined) // a busy machine: again
       return valuesOf(await endpointStatus(cluster)).every(({ inUseBytes }) => inUseBytes < 1e6)
     }
     await until('all have forgotten the keys', isFree)
