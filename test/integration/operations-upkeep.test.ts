@@ -274,7 +274,7 @@ test('defrag --if: only members of which the rule holds; with none to do it says
     await del(cluster, 'grown/', { prefix: true })
     const revisions = valuesOf(await endpointStatus(cluster)).map(({ revision }) => revision)
     await compact(cluster, Math.max(...revisions))
-    // etcd counts what is free anew with each batch of writes
+    // etcd counts what is free when it writes
     const isFree = async (): Promise<boolean> => {
       await put(cluster, 'small', 'x').catch(() => undefined) // a busy machine: again
       return valuesOf(await endpointStatus(cluster)).every(({ inUseBytes }) => inUseBytes < 1e6)

@@ -5,8 +5,10 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
 import type { Cluster } from '../../tasks/core/cluster.ts'
+import { memberList } from '../../tasks/etcd/etcdctl.ts'
 import { freeTestCluster, type Members, startMembers } from './etcd.ts'
 import { type TestHosts, untilListens } from './hosts.ts'
+import { until } from './wait.ts'
 
 /** What differs between those that people make. */
 export interface Manner {
@@ -208,7 +210,10 @@ export async function startForeign(masters: number): Promise<[theirs: Cluster, m
   theirs.hosts.forEach((host, index) => void (host.name = `infra${index}`))
   theirCertificates(theirs)
   const others = { 'peer-trusted-ca-file': join(theirs.paths.certs, 'peers.crt'), 'peer-cert-allowed-cn': undefined }
-  return [theirs, await startMembers(theirs, Object.fromEntries(theirs.hosts.map(({ name }) => [name, others])))]
+  const members = await startMembers(theirs, Object.fromEntries(theirs.hosts.map(({ name }) => [name, others])))
+  // a member tells its name a moment after it first answers
+  await until('all have told their names', async () => (await memberList(theirs)).every(({ name }) => name !== ''))
+  return [theirs, members]
 }
 
 /** What adopt needs to have hosts join it. */
