@@ -83,10 +83,10 @@ async function writeTemporary(file: NewFile & { temporary: string }): Promise<vo
 }
 
 /** Removes the temporary files that a killed run left in a folder. Only whoever holds the cluster's lock may. */
-export function removeHalfWritten(folder: string, recursive: boolean): void {
+export function removeHalfWritten(folder: string, recursive: boolean, which = (_name: string): boolean => true): void {
   if (!existsSync(folder)) return
   for (const name of readdirSync(folder, { recursive, encoding: 'utf8' }))
-    if (temporaryName.test(name)) rmSync(join(folder, name), { force: true })
+    if (temporaryName.test(name) && which(name)) rmSync(join(folder, name), { force: true })
 }
 
 /** A write on a full disk does not say where. */

@@ -49,7 +49,7 @@ export async function drill(settings: Settings, { own, only, report, plan }: Dri
   await mark.requireIdle()
   const { can, left } = await possible(cluster, chosen)
   if (can.length === 0) throw new UsageError(`Nothing can be drilled here. ${capital(left[0]?.join(': ') ?? '')}.`)
-  const times = chosen.length === 1 ? 'once' : `${chosen.length} times`
+  const times = can.length === 1 ? 'once' : `${can.length} times`
   const question = `Break ${cluster.name}, which holds data, on purpose ${times}, and heal it each time?`
   if (own && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const scripts = new Scripts(cluster.name, settings)

@@ -5,7 +5,7 @@ import { type Backup, doubts, type Keep, surplus, whoseAndWhen } from '../acts/b
 import { makeBackup, source } from '../acts/make-backup.ts'
 import { heldAt } from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
-import { checkPlan, checkTasks, questionsOf } from '../core/check.ts'
+import { checkPlan, checkTasks } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
@@ -13,7 +13,6 @@ import { concurrently } from '../core/pipeline.ts'
 import { findProgram } from '../core/programs.ts'
 import { rcloneCheck } from '../core/rclone.ts'
 import { clock, run, today } from '../core/run.ts'
-import { confirm } from '../core/script.ts'
 import { areOrIs, bytes, counted, listed } from '../core/terminal.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
 import type { Observation } from '../plans/types.ts'
@@ -21,7 +20,7 @@ import * as verify from '../verify/index.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { bringAway, type OffSite, removeSurplusAt, surplusAt } from './off-site.ts'
 import { sayDone } from './say.ts'
-import { carryOutSteps, look, type Step } from './steps.ts'
+import { agreeTo, carryOutSteps, look, type Step } from './steps.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
 /** A backup in the making, and how many others were removed for it. */
@@ -68,9 +67,7 @@ export async function backup(cluster: Cluster, { keep, offSite, plan }: BackupOp
     verifyStep(cluster, () => down),
   ]
   if (plan) return void (await carryOutSteps(cluster, 'backup', steps, plan))
-  if (offSite)
-    for (const question of await questionsOf([rcloneCheck]))
-      if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+  if (offSite) await agreeTo([rcloneCheck])
   await carryOutSteps(cluster, 'backup', steps, plan)
   const { folder = '', metadata, removed } = made
   const away = offSite ? `, and at ${offSite.target}` : ''

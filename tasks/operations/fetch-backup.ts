@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type BackupMetadata, keepBackup } from '../acts/backup-store.ts'
 import { chosenAt, type Kept, placed } from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
-import { checkTasks, questionsOf } from '../core/check.ts'
+import { checkTasks } from '../core/check.ts'
 import { type Cluster, resolveCluster } from '../core/cluster.ts'
 import { loadSettings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
@@ -15,9 +15,9 @@ import { concurrently, runPipeline, type Task } from '../core/pipeline.ts'
 import { get, rcloneCheck } from '../core/rclone.ts'
 import { recordedConfigFile } from '../core/record.ts'
 import { run } from '../core/run.ts'
-import { confirm } from '../core/script.ts'
 import { openFile, publicKeysOf, type Sum, sumOf } from '../core/sealed.ts'
 import { bytes, listed } from '../core/terminal.ts'
+import { agreeTo } from './steps.ts'
 import { missingOf, putInPlace, told } from './unpack.ts'
 
 export interface FetchOptions {
@@ -40,8 +40,7 @@ export async function fetchBackup(
   flags: Flags,
 ): Promise<{ folder: string; cluster: Cluster }> {
   const keys = await publicKeysOf(identities)
-  for (const question of await questionsOf([rcloneCheck]))
-    if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+  await agreeTo([rcloneCheck])
   return withScratch(cluster, async (scratch) => {
     let kept: Kept | undefined
     let missing: NewFile[] = []

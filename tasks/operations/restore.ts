@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { withCopies, withScratch } from '../copies.ts'
 import { findAnsible } from '../core/ansible.ts'
-import { checkTasks, questionsOf } from '../core/check.ts'
+import { checkTasks } from '../core/check.ts'
 import { type Begun, type Cluster, type Host, refuseHalfDone } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Flags } from '../core/flags.ts'
@@ -29,7 +29,7 @@ import { proveSource, readSource, type Source, snapshotFile } from './restore-so
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
 import { refuseSmall } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { doSteps, hostSteps, look, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
+import { agreeTo, doSteps, hostSteps, look, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /** A large database is read whole before a member is healthy. */
 const startSeconds = 1800
@@ -58,8 +58,7 @@ export async function restore(
     return sayPlan(cluster, 'restore', [...before, ...would])
   }
   const needed = [...etcdRole.checks(cluster), ...vms.checks(cluster)]
-  for (const question of await questionsOf(needed))
-    if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+  await agreeTo(needed)
   const agreed = await agreeFirst(cluster, file, above)
   const found = await weigh(cluster, await prepare(cluster, file, checkTasks(needed)), above)
   await agree(cluster, found, agreed)

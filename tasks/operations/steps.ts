@@ -1,9 +1,12 @@
 // A verb's steps, each said once: --plan tells them, and a run does them.
 
 import * as consumers from '../consumers/index.ts'
+import { type Check, questionsOf } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
 import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
+import { confirm } from '../core/script.ts'
 import * as pki from '../pki/index.ts'
 import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
@@ -46,6 +49,12 @@ export const hostSteps = (cluster: Cluster): Step[] => [
     would: () => pki.plan(cluster),
   },
 ]
+
+/** Asks what a check would ask before it gets what is missing. @throws OperationError where a person says no */
+export async function agreeTo(checks: Check[]): Promise<void> {
+  for (const question of await questionsOf(checks))
+    if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
+}
 
 /** The last step of most verbs. Whoever uses the cluster gets what has changed for it. */
 export const proveItWorks = (cluster: Cluster): Step => ({

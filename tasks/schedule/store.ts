@@ -1,9 +1,9 @@
 // What is scheduled (schedules.json, a part of the cluster), and what came of it on this machine (schedule/).
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { UsageError } from '../core/errors.ts'
-import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { readFileIfThere, removeHalfWritten, writeFileAtomic } from '../core/files.ts'
 import type { ClusterPaths } from '../core/record.ts'
 import { periodOf, type Runs, type Schedules, schedulable } from './due.ts'
 import { timerKinds } from './timers.ts'
@@ -87,7 +87,5 @@ export const writeTimer = (paths: Paths, timer: Timer): void =>
   writeFileAtomic(timerFile(paths), `${JSON.stringify(timer)}\n`, 0o600)
 
 /** Removes what a killed run left half written. `notes`: of whoever holds the lock of schedule/; else the others. */
-export function tidySchedule({ schedule }: Paths, notes: boolean): void {
-  for (const name of existsSync(schedule) ? readdirSync(schedule) : [])
-    if (/\.[0-9a-f]{8}\.tmp$/.test(name) && name.startsWith('runs.json') === notes) rmSync(join(schedule, name))
-}
+export const tidySchedule = ({ schedule }: Paths, notes: boolean): void =>
+  removeHalfWritten(schedule, false, (name) => name.startsWith('runs.json') === notes)
