@@ -11,7 +11,7 @@ import { recordCluster, replacing } from '../core/record.ts'
 import { clock, run, sleep } from '../core/run.ts'
 import { endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
 import { moveLeader } from '../etcd/maintenance.ts'
-import { addLearner, memberAt, promote, removeMember, voters } from '../etcd/member-changes.ts'
+import { addLearner, memberAt, promote, removeMember, votersSoon } from '../etcd/member-changes.ts'
 import { memberOf } from '../etcd/membership.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { atVersion } from '../etcd/versions.ts'
@@ -39,12 +39,12 @@ export const membershipActs = {
   'hand over': (cluster, { from, to }) => handOver(cluster, hostNamed(cluster, from), hostNamed(cluster, to)),
   'set aside': (cluster, { host }, shown) => setAside(cluster, host, shown),
   'remove member': async (cluster, { host, id }) => {
-    await removeMember(cluster, id, await voters(cluster, [hostNamed(cluster, host)]))
+    await removeMember(cluster, id, await votersSoon(cluster, [hostNamed(cluster, host)]))
     run().changes.push(`removed the member of ${host}`)
   },
   'add learner': async (cluster, { host }) => {
     const goal = hostNamed(cluster, host)
-    await addLearner(cluster, goal, await voters(cluster, [goal]))
+    await addLearner(cluster, goal, await votersSoon(cluster, [goal]))
     run().changes.push(`added ${host}`)
   },
   'start learner': async (cluster, { host, version }) => {
@@ -64,7 +64,7 @@ export const membershipActs = {
     const goal = hostNamed(cluster, host)
     const letVote: Task = {
       title: 'Wait until etcd lets it vote',
-      task: async () => promote(cluster, id, await voters(cluster, [goal])),
+      task: async () => promote(cluster, id, await votersSoon(cluster, [goal])),
     }
     if (forgetsPromotions(cluster.etcd.version ?? ''))
       run().warnings.push(
@@ -116,7 +116,7 @@ async function setAside(cluster: Cluster, host: string, shown: Shown): Promise<v
 
 /** The largest database of a member that votes: so much is sent to a new one. */
 async function databaseBytes(cluster: Cluster): Promise<number> {
-  const answers = await endpointStatus(cluster, { endpoints: await voters(cluster) })
+  const answers = await endpointStatus(cluster, { endpoints: await votersSoon(cluster) })
   return Math.max(0, ...answers.map((answer) => (answer.ok ? answer.value.dbSizeBytes : 0)))
 }
 
@@ -126,7 +126,7 @@ const forgetsPromotions = (version: string): boolean =>
 
 /** Two healthy members that tell the role who belongs to the cluster: all of them would take longer and say no more. */
 async function witnessesFor(cluster: Cluster, host: Host): Promise<string[]> {
-  const urls = await voters(cluster, [host])
+  const urls = await votersSoon(cluster, [host])
   const witnesses = ownHosts(cluster)
     .filter(({ clientURL }) => urls.includes(clientURL))
     .slice(0, 2)
@@ -140,14 +140,14 @@ const byPeerURL = (members: Member[]): object =>
   )
 
 const membersListed = async (cluster: Cluster): Promise<Member[]> =>
-  memberList(cluster, { endpoints: await voters(cluster) })
+  memberList(cluster, { endpoints: await votersSoon(cluster) })
 
 /** The tasks; when one fails, the learner is removed again, so that none is left behind. */
 const orWithdraw = (cluster: Cluster, host: Host, tasks: Task[]): Task[] =>
   withHint(cluster, tasks, (helps) => withdraw(cluster, host, helps))
 
 async function withdraw(cluster: Cluster, host: Host, hint: string): Promise<string> {
-  const others = await voters(cluster, [host])
+  const others = await votersSoon(cluster, [host])
   const learner = await memberAt(cluster, host, others).catch(() => undefined)
   if (!learner?.isLearner) return hint
   const look = command(cluster, 'verify')

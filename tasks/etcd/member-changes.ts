@@ -14,13 +14,28 @@ const patienceMs = 60_000
 
 /**
  * The client URLs of the hosts that commit (a full database keeps no member from that), but for `without`: whom to ask
- * for a change that concerns that host. A learner is none of them. `timeoutMs`: how long one may take.
+ * for a change that concerns that host. A learner is none of them.
  */
-export async function voters(cluster: Cluster, without: Host[] = [], timeoutMs?: number): Promise<string[]> {
-  const endpoints = cluster.hosts.filter((host) => !without.includes(host)).map(({ clientURL }) => clientURL)
-  const health = await endpointHealth(cluster, { endpoints, ...(timeoutMs && { timeoutMs }) })
+export async function voters(cluster: Cluster, without: Host[] = []): Promise<string[]> {
+  const health = await endpointHealth(cluster, { endpoints: clientURLs(cluster, without) })
   return health.filter(commits).map(({ endpoint }) => endpoint)
 }
+
+/** While a leader is elected nobody commits: so long, in ms, one who does is waited for. */
+const electionMs = 20_000
+
+/** As voters, once one of them commits; where none does in that time, all whom it may be asked of: their errors tell. */
+export async function votersSoon(cluster: Cluster, without: Host[] = []): Promise<string[]> {
+  const all = clientURLs(cluster, without)
+  for (const deadline = clock() + electionMs; all.length > 0 && clock() < deadline; await sleep(500)) {
+    const found = await voters(cluster, without)
+    if (found.length > 0) return found
+  }
+  return all
+}
+
+const clientURLs = ({ hosts }: Cluster, without: Host[]): string[] =>
+  hosts.filter((host) => !without.includes(host)).map(({ clientURL }) => clientURL)
 
 /** Adds a host's member, which gets all data but does not vote yet. @returns its id. @throws OperationError */
 export async function addLearner(cluster: Cluster, host: Host, endpoints: string[]): Promise<string> {

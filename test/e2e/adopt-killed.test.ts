@@ -1,5 +1,5 @@
 // An adoption killed (-9) at each of its steps, while clients write and read: the next run goes on. It takes minutes,
-// so only when asked for: E2E_KILLED=1 npm run test:e2e -- adopt-killed
+// so only when asked for: E2E_LONG=1 npm run test:e2e -- adopt-killed
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -8,17 +8,17 @@ import type { Cluster } from '../../tasks/core/cluster.ts'
 import { clientsOf, setUpByHand } from '../support/foreign.ts'
 import { listHosts, startHosts, type TestHosts } from '../support/hosts.ts'
 import { underLoad } from '../support/load.ts'
+import { isLong, long } from '../support/long.ts'
 import { type Home, killedAtEachStep, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 
-const asked = process.env.E2E_KILLED !== undefined
 const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
 const byHand = join(home.path, 'by-hand')
 let machines: TestHosts
 let clients: Cluster
 
 test.before(async () => {
-  const older = asked ? await etcdOf('3.5.33') : undefined
+  const older = isLong ? await etcdOf('3.5.33') : undefined
   if (!older) return
   machines = await startHosts(process.env.TEST_IMAGE ?? '', 3)
   const manner = { unit: 'my-etcd', data: '/srv/etcd/data', certs: '/srv/etcd/pki', user: 'keeper', apart: true }
@@ -41,17 +41,14 @@ async function killed(on: Cluster | Home, least: number, ...words: string[]): Pr
   assert.ok(steps.length >= least)
 }
 
-const title = 'killed at each step, an adoption is taken back, and begun again, and comes to its end'
-if (!asked) test.skip(`${title} (only with E2E_KILLED=1)`, () => {})
-else
-  test(title, async () => {
-    await killed(clients, 8, '--yes')
-    await killed(clients, 3, '--back', '--yes')
-    assert.is((await home.verb('adopt', '--yes')).exitCode, 0)
-    const both = clientsOf(machines, 3, byHand, ['clients-ca.crt', join(home.path, 'certs/etcd-cluster-1/ca.crt')])
-    await killed(both, 6, '--finish', '--yes')
-    await killed(home, 3, '--drop-old', '--yes')
-    assert.match((await home.verb('verify')).stdout, 'All 16 checks pass')
-  })
+long('killed at each step, an adoption is taken back, and begun again, and comes to its end', async () => {
+  await killed(clients, 8, '--yes')
+  await killed(clients, 3, '--back', '--yes')
+  assert.is((await home.verb('adopt', '--yes')).exitCode, 0)
+  const both = clientsOf(machines, 3, byHand, ['clients-ca.crt', join(home.path, 'certs/etcd-cluster-1/ca.crt')])
+  await killed(both, 6, '--finish', '--yes')
+  await killed(home, 3, '--drop-old', '--yes')
+  assert.match((await home.verb('verify')).stdout, 'All 16 checks pass')
+})
 
 test.run()

@@ -1,5 +1,5 @@
 // Kinds of clusters that other tools set up, adopted and given back while clients write and read. It takes minutes, so
-// only when asked for: E2E_KINDS=1 npm run test:e2e -- adopt-kinds
+// only when asked for: E2E_LONG=1 npm run test:e2e -- adopt-kinds
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -7,17 +7,17 @@ import '../support/own-ansible.ts'
 import { setUpByHand } from '../support/foreign.ts'
 import { listHosts, startHosts, type TestHosts } from '../support/hosts.ts'
 import { underLoad } from '../support/load.ts'
+import { isLong, long } from '../support/long.ts'
 import { type Outcome, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 
-const asked = process.env.E2E_KINDS !== undefined
 const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
-const older = asked ? await etcdOf('3.5.33') : undefined
+const older = isLong ? await etcdOf('3.5.33') : undefined
 const names = { pki: { extraSans: ['etcd-0.example', 'etcd-1.example', 'etcd-2.example'] } }
 let machines: TestHosts
 
 test.before(async () => {
-  if (asked) machines = await startHosts(process.env.TEST_IMAGE ?? '', 3)
+  if (isLong) machines = await startHosts(process.env.TEST_IMAGE ?? '', 3)
 })
 test.after(() => machines?.remove())
 
@@ -26,10 +26,7 @@ const passed = async (...words: [string, ...string[]]): Promise<Outcome> => {
   assert.is(outcome.exitCode, 0, outcome.stderr + outcome.stdout)
   return outcome
 }
-const kind = (title: string, proof: () => Promise<void>): void =>
-  asked ? test(title, proof) : test.skip(`${title} (only with E2E_KINDS=1)`, () => {})
-
-kind("the original write-up's role left a unit and a drop-in of the very names that ours have", async () => {
+long("the original write-up's role left a unit and a drop-in of the very names that ours have", async () => {
   const latest = await etcdOf('3.6.14')
   if (!latest) throw new Error('etcd 3.6.14 cannot be had here.')
   const theirs = { unit: 'etcd-member', data: '/var/lib/etcd', certs: '/etc/ssl/etcd', user: 'root', apart: false }
@@ -46,7 +43,7 @@ kind("the original write-up's role left a unit and a drop-in of the very names t
   assert.match(await machines.on('master01', 'systemctl cat etcd-member'), 'etcd by hand')
 })
 
-kind("kubeadm's static pods end as their manifests go, and come back with them", async () => {
+long("kubeadm's static pods end as their manifests go, and come back with them", async () => {
   const gone = 'systemctl disable --now etcd-member; rm -rf /var/lib/etcd /etc/systemd/system/etcd-member*'
   await Promise.all(machines.hosts.map(({ name }) => machines.on(name, gone)))
   const programs = (await etcdOf('3.4.23')) ?? older
@@ -61,7 +58,7 @@ kind("kubeadm's static pods end as their manifests go, and come back with them",
   assert.is(await machines.on('master03', pods), 'etcd.yaml\ninactive')
 })
 
-kind('from plain HTTP members go over to TLS, and clients in their own time', async () => {
+long('from plain HTTP members go over to TLS, and clients in their own time', async () => {
   const ended = 'while ss -Hltn | grep -q ":2379 "; do sleep 0.1; done'
   const gone = `rm -r /etc/kubernetes/manifests; ${ended}; systemctl disable --now kubelet; rm -rf /var/lib/etcd`
   await Promise.all(machines.hosts.map(({ name }) => machines.on(name, gone)))

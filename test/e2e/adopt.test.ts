@@ -9,6 +9,7 @@ import type { Cluster } from '../../tasks/core/cluster.ts'
 import { clientsOf, setUpByHand } from '../support/foreign.ts'
 import { listHosts, startHosts, type TestHosts, untilListens } from '../support/hosts.ts'
 import { underLoad } from '../support/load.ts'
+import { long } from '../support/long.ts'
 import { type Outcome, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 
@@ -63,7 +64,7 @@ test('what the configuration lacks of the members settings is named at once, and
   assert.equal(await units(), ['active inactive', 'active inactive', 'active inactive'])
 })
 
-test('a member that does not start as ours is given back, and all goes on', async () => {
+long('a member that does not start as ours is given back, and all goes on', async () => {
   // the role's etcd listens there, too
   await machines.on(
     'master02',
@@ -76,7 +77,7 @@ test('a member that does not start as ours is given back, and all goes on', asyn
   await machines.on('master02', 'kill $(cat /tmp/pid)')
 })
 
-test('adopt --back gives every member back to its old service, as it was', async () => {
+long('adopt --back gives every member back to its old service, as it was', async () => {
   await underLoad(clients, () => passed('adopt', '--back', '--yes'), 'taken back')
   assert.equal(await units(), ['active inactive', 'active inactive', 'active inactive'])
   const left = 'ls -d /etc/ssl/etcd /etc/systemd/system/etcd-member* /var/lib/etcd/member /var/lib/etcd.adopted || true'

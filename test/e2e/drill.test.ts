@@ -1,14 +1,14 @@
 // The fire drill on five servers over ssh; killed, the next one, or the servers by themselves, take back what it did.
-// It takes minutes, so only when asked for: E2E_DRILL=1 npm run test:e2e -- drill
+// It takes minutes, so only when asked for: E2E_LONG=1 npm run test:e2e -- drill
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import '../support/own-ansible.ts'
 import { listHosts, startHosts, type TestHosts } from '../support/hosts.ts'
+import { isLong, long } from '../support/long.ts'
 import { killedAt, testHome } from '../support/verbs.ts'
 import { until } from '../support/wait.ts'
 
-const asked = process.env.E2E_DRILL !== undefined
 const home = testHome({ HA_ETCD_PROVIDER: 'ssh' })
 const drill = ['drill', '--cluster', 'etcd-cluster-1', '--yes', '--report', join(home.path, 'drill.html')] as [
   string,
@@ -16,11 +16,8 @@ const drill = ['drill', '--cluster', 'etcd-cluster-1', '--yes', '--report', join
 ]
 let machines: TestHosts
 
-const proof = (title: string, prove: () => Promise<void>): void =>
-  asked ? test(title, prove) : test.skip(`${title} (only with E2E_DRILL=1)`, () => {})
-
 test.before(async () => {
-  if (!asked) return
+  if (!isLong) return
   machines = await startHosts(process.env.TEST_IMAGE ?? '', 5)
   for (const { name } of machines.hosts)
     await machines.on(name, 'mkdir -p /var/lib/etcd; mount -t tmpfs -o size=400m tmpfs /var/lib/etcd')
@@ -38,7 +35,7 @@ async function cutOff(): Promise<string[]> {
   return (await Promise.all(looks)).flat()
 }
 
-proof('every fault that these hosts allow is healed, and no write is lost', async () => {
+long('every fault that these hosts allow is healed, and no write is lost', async () => {
   const { exitCode, stdout, stderr } = await home.verb(...drill, '--json')
   assert.is(exitCode, 0, stderr)
   const { results, leftOut, broken } = JSON.parse(stdout) as { results: Row[]; leftOut: string[][]; broken: string[] }
@@ -56,7 +53,7 @@ proof('every fault that these hosts allow is healed, and no write is lost', asyn
     assert.ok(names.includes(name), name)
 })
 
-proof('killed while a member is cut off, the next drill gives it its routes back', async () => {
+long('killed while a member is cut off, the next drill gives it its routes back', async () => {
   await killedAt(home, 'off from the other members', ...drill, '--only', 'cut')
   assert.is((await cutOff()).length, 1)
   const { exitCode, stderr } = await home.verb(...drill, '--only', 'member')
@@ -64,7 +61,7 @@ proof('killed while a member is cut off, the next drill gives it its routes back
   assert.equal(await cutOff(), [])
 })
 
-proof('killed for good, the host gives itself its routes back, and up finds all well', async () => {
+long('killed for good, the host gives itself its routes back, and up finds all well', async () => {
   await killedAt(home, 'off from the other members', ...drill, '--only', 'cut')
   assert.is((await cutOff()).length, 1)
   await until('the host has its routes back', async () => (await cutOff()).length === 0, 240_000)

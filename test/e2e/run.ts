@@ -171,7 +171,9 @@ function runTests(made: Record<string, string>): Promise<number> {
           '--kind',
           'e2e',
           '--timeout',
-          process.env.E2E_LIBVIRT || process.env.E2E_FAR || process.env.STORIES ? '14400' : '2400',
+          process.env.E2E_LIBVIRT || process.env.E2E_FAR || process.env.E2E_LONG || process.env.STORIES
+            ? '14400'
+            : '2400',
           ...process.argv.slice(2),
         ]
   const child = spawn('nsenter', [...inside.slice(1), process.execPath, '--import', 'ha-etcd/loader', ...program], {

@@ -9,6 +9,7 @@ import { stringify } from 'yaml'
 import '../support/own-ansible.ts'
 import { startHosts, type TestHost, type TestHosts, untilListens } from '../support/hosts.ts'
 import { clientsView, underLoad } from '../support/load.ts'
+import { long } from '../support/long.ts'
 import { type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome({ HA_ETCD_PROVIDER: 'auto' })
@@ -193,7 +194,7 @@ test(
   },
 )
 
-test('servers are restored from a backup; then two of them lose all, and the third brings them back', async () => {
+long('servers are restored from a backup; then two of them lose all, and the third brings them back', async () => {
   const { folder } = JSON.parse((await passed('backup', '--json')).stdout) as { folder: string }
   await passed('restore', folder, '--yes')
   for (const { name } of machines.hosts.slice(0, 3)) {
@@ -230,62 +231,63 @@ test('down takes etcd, its certificates and its data from the servers, and leave
   }
 })
 
-test(
-  "servers by a person's own inventory, by its own names for them: one takes another's place under load; others " +
-    'that it lists are left alone',
-  async () => {
-    const { ansible_ssh_common_args: args = '' } = machines.ssh
-    const inventory = join(home.path, 'inventory.ini')
-    const list = (...without: string[]): void => {
-      const lines = machines.hosts
-        .filter(({ name }) => !without.includes(name))
-        .map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
-      const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
-      writeFileSync(
-        inventory,
-        `["role=master"]\n${lines.join('\n')}\n\n["role=master":vars]\n${vars}`.replaceAll('"', ''),
-      )
-    }
-    const there = (name: string): Promise<string> =>
-      machines.on(
-        name,
-        'ls -d /etc/ssl/etcd /var/lib/etcd/member 2>/dev/null || true; systemctl is-active etcd-member || true',
-      )
-    list('master04', 'master05')
-    writeFileSync(configFile, stringify({ cluster: 'inventory', inventory: 'inventory.ini' }))
-    assert.match((await passed('up')).stdout, /Hosts +3 ssh/)
-    const ours = readFileSync(join(home.path, '.cluster/inventory/inventory.yml'), 'utf8')
-    assert.not.match(ours, 'ansible_ssh_private_key_file') // how they are reached stays where the person wrote it
-    list('master05')
-    assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 4/)
-    list('master02', 'master03')
-    const unasked = await home.verb('scale')
-    assert.is(unasked.exitCode, 2)
-    assert.match(unasked.stderr, 'Move inventory from master03.example and master02.example to master04.example and')
-    list('master02', 'master05')
-    const clients = clientsView(home, 'inventory')
-    const moved = await underLoad(clients, () => passed('scale', '--yes', '--json'), 'one of three servers exchanged')
-    const { added, removed } = JSON.parse(moved.stdout)
-    assert.equal([added, removed], [['master04.example'], ['master02.example']])
-    assert.is(await there('master02'), 'inactive')
-    assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0])
-    const kept = await machines.on('master04', 'cat /etc/ssl/etcd/ca.crt')
-    await machines.copy('master04', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
-    assert.match(
-      await failed('down', '--yes'),
-      /master04.example: its certificates are of another authority: .* another cluster, and nothing was removed/,
-    )
-    await machines.on('master04', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
-    await machines.on('master02', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
-    list()
-    await passed('down', '--yes', '--purge')
-    assert.is(await there('master02'), '/etc/ssl/etcd\n/var/lib/etcd/member\ninactive')
-    assert.is(await there('master01'), 'inactive')
-    const anything =
-      '(getent passwd etcd; getent group etcd; ls -d /etc/systemd/system/etcd-member.service.d ~vagrant/.ansible ' +
-      '~root/.ansible /tmp/ansible_etcd_*) 2>/dev/null || true'
-    assert.is(await machines.on('master01', anything), '')
-  },
-)
+const inventory = join(home.path, 'inventory.ini')
+/** Writes an inventory of the person's own, of all servers but these. */
+function list(...without: string[]): void {
+  const { ansible_ssh_common_args: args = '' } = machines.ssh
+  const lines = machines.hosts
+    .filter(({ name }) => !without.includes(name))
+    .map(({ name, address }, index) => (index === 0 ? address : `${name}.example ansible_host=${address}`))
+  const vars = `ansible_user=vagrant\nansible_ssh_private_key_file=${key}\nansible_ssh_common_args=${args}\n`
+  writeFileSync(inventory, `[role=master]\n${lines.join('\n')}\n\n[role=master:vars]\n${vars}`)
+}
+const there = (name: string): Promise<string> =>
+  machines.on(
+    name,
+    'ls -d /etc/ssl/etcd /var/lib/etcd/member 2>/dev/null || true; systemctl is-active etcd-member || true',
+  )
+
+test("servers by a person's own inventory, by its own names for them", async () => {
+  list('master04', 'master05')
+  writeFileSync(configFile, stringify({ cluster: 'inventory', inventory: 'inventory.ini' }))
+  assert.match((await passed('up')).stdout, /Hosts +3 ssh/)
+  const ours = readFileSync(join(home.path, '.cluster/inventory/inventory.yml'), 'utf8')
+  assert.not.match(ours, 'ansible_ssh_private_key_file') // how they are reached stays where the person wrote it
+  list('master05')
+  assert.match((await home.verb('up')).stderr, /must name 1, 3, 5, 7 or 9 hosts, not 4/)
+  list('master02', 'master03')
+  const unasked = await home.verb('scale')
+  assert.is(unasked.exitCode, 2)
+  assert.match(unasked.stderr, 'Move inventory from master03.example and master02.example to master04.example and')
+})
+
+long("one of these servers takes another's place under load", async () => {
+  list('master02', 'master05')
+  const clients = clientsView(home, 'inventory')
+  const moved = await underLoad(clients, () => passed('scale', '--yes', '--json'), 'one of three servers exchanged')
+  const { added, removed } = JSON.parse(moved.stdout)
+  assert.equal([added, removed], [['master04.example'], ['master02.example']])
+  assert.is(await there('master02'), 'inactive')
+  assert.equal(Object.values(JSON.parse((await passed('etcd-role', '--json')).stdout).changed), [0, 0, 0])
+})
+
+test('down removes a member by its own authority alone, and leaves others that the inventory lists alone', async () => {
+  const kept = await machines.on('master03', 'cat /etc/ssl/etcd/ca.crt')
+  await machines.copy('master03', join(home.path, 'certs/servers/ca.crt'), '/etc/ssl/etcd/ca.crt')
+  assert.match(
+    await failed('down', '--yes'),
+    /master03.example: its certificates are of another authority: .* another cluster, and nothing was removed/,
+  )
+  await machines.on('master03', `echo '${kept}' > /etc/ssl/etcd/ca.crt`)
+  await machines.on('master05', 'mkdir -p /etc/ssl/etcd /var/lib/etcd/member') // somebody else's
+  list()
+  await passed('down', '--yes', '--purge')
+  assert.is(await there('master05'), '/etc/ssl/etcd\n/var/lib/etcd/member\ninactive')
+  assert.is(await there('master01'), 'inactive')
+  const anything =
+    '(getent passwd etcd; getent group etcd; ls -d /etc/systemd/system/etcd-member.service.d ~vagrant/.ansible ' +
+    '~root/.ansible /tmp/ansible_etcd_*) 2>/dev/null || true'
+  assert.is(await machines.on('master01', anything), '')
+})
 
 test.run()

@@ -7,10 +7,9 @@ import * as assert from 'uvu/assert'
 import { npxKilled, requireHealed, requireInterrupted, said, untilAtWork } from '../support/interrupted.ts'
 import { testHome } from '../support/verbs.ts'
 
-const home = testHome()
 /** Of one member: what is proven there is the same for three. */
-const small = testHome()
-writeFileSync(join(small.path, 'cluster.yaml'), 'masters: 1\n')
+const home = testHome()
+writeFileSync(join(home.path, 'cluster.yaml'), 'masters: 1\n')
 const delicate = "Put the host's files in place"
 
 test('kill -9 as etcd starts for the first time; then up: healthy', async () => {
@@ -18,7 +17,7 @@ test('kill -9 as etcd starts for the first time; then up: healthy', async () => 
   await said(run, delicate, 300)
   run.child.kill('SIGKILL')
   await run.done
-  await requireHealed(home, 'after kill -9')
+  await requireHealed(home, 'after kill -9', 1)
 })
 
 test('two runs at once: the second is refused, naming the first, and the first ends well', async () => {
@@ -32,17 +31,15 @@ test('two runs at once: the second is refused, naming the first, and the first e
 })
 
 test('kill -9 of npx itself half way, then up: healthy, though the run below npx lived on', async () => {
-  await npxKilled(small, untilAtWork)
-  await requireHealed(small, 'after npx was killed', 1)
+  await npxKilled(home, untilAtWork)
+  await requireHealed(home, 'after npx was killed', 1)
 })
 
 test('Ctrl-C ends it with 130, leaves no tool behind, and the next run goes on', async () => {
-  await requireInterrupted(small, delicate)
-  await requireHealed(small, 'after Ctrl-C', 1)
+  await requireInterrupted(home, delicate)
+  await requireHealed(home, 'after Ctrl-C', 1)
 })
 
-test.after(async () => {
-  for (const one of [home, small]) await one.downAll()
-})
+test.after(() => home.downAll())
 
 test.run()

@@ -122,26 +122,4 @@ test('another key, a damaged file, one that is gone: a sentence each, and nothin
   }
 })
 
-test('the rehearsal goes as its page says; where all has burnt, the target and the key suffice', async () => {
-  const other = testHome()
-  const page = readFileSync(join(projectFolder, 'docs/rehearsal.md'), 'utf8')
-  const blocks = [...page.matchAll(/```sh\n(.*?)```/gs)].map(([, block = '']) => block)
-  const script = blocks
-    .join('\n')
-    .replace(/^TARGET=.*/m, `TARGET=${target}`)
-    .replace(/^KEY=.*/m, `KEY=${key}`)
-  await home.downAll()
-  const printed = execFileSync('bash', ['-ec', script.trimEnd().replace(/$/, ' --yes')], {
-    cwd: projectFolder,
-    env: other.environment(),
-    encoding: 'utf8',
-  })
-  assert.match(printed, /^before$/m)
-  assert.is(etcdctl(other, 'get', 'before', '--print-value-only'), 'the-fire\n')
-  assert.not.ok(readdirSync(join(other.path, '.cluster')).includes('rehearsal'))
-  // and it is as it was: what is brought away from here goes to the same life there
-  done(await other.verb('backup', ...away))
-  await other.downAll()
-})
-
 always.run()

@@ -2,13 +2,11 @@
 // was killed; and a client with a cache is told, since the revision never goes back. test/long/disasters-killed.test.ts
 // kills at each step, and recovers; test/long/revision-killed.test.ts restores again and again.
 import { createHash } from 'node:crypto'
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { put } from '../../tasks/etcd/etcdctl.ts'
-import { saveSnapshot } from '../../tasks/etcd/maintenance.ts'
-import { befall } from '../support/by-hand.ts'
 import {
   allKeys,
   etcdctlView,
@@ -98,22 +96,6 @@ test('the plan of a restore says what it would do; without an answer nothing is 
 
 test('a running cluster is restored; killed in the middle, only restore goes on; old data is kept aside', () =>
   told(() => requireRestored(home, backup, ['[STARTED] Stop every member'])))
-
-test("from certs/ and a member's database, alarms and all; how far clients were, a person must say", async () => {
-  const [alarmed, keys] = [join(home.path, 'alarmed.db'), await allKeys(home)]
-  for (const kind of ['NOSPACE', 'CORRUPT']) await befall(home, `raise ${kind} on`, 'master02')
-  await saveSnapshot(etcdctlView(home), etcdctlView(home).hosts[0]?.clientURL ?? '', alarmed)
-  assert.is((await home.verb('down', '--yes')).exitCode, 0)
-  rmSync(join(home.path, '.cluster'), { recursive: true })
-  const bare = join(home.path, 'db')
-  writeFileSync(bare, readFileSync(alarmed).subarray(0, -32))
-  const restore: [string, ...string[]] = ['restore', bare, '--skip-hash-check']
-  if (newer)
-    await refused(home, 2, /Neither a record nor a member says(.|\n)*serve wrong data(.|\n)*--above REV/, ...restore)
-  const { warnings } = (await done(home.verb(...restore, '--yes', '--json'))) as { warnings: string[] }
-  assert.match(warnings.join(), /alarm CORRUPT, which was lowered(.|\n)*alarm NOSPACE: they were compacted/)
-  assert.equal(await allKeys(home), keys)
-})
 
 test('recover refuses while there is a quorum, and while one could come back by itself', async () => {
   await refused(home, 1, /has a quorum: 3 of 3 members commit/, 'recover', '--yes')

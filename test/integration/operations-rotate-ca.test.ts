@@ -1,24 +1,14 @@
-// The authority changed while others write and read, and certs/ lost while its members run: killed once and gone on
-// with, and nothing is lost. test/long/rotate-ca-killed.test.ts kills at each step, and takes the change back.
+// What a change of the authority refuses and plans, and certs/ lost while its members run. The change itself, of one
+// member: connect.test.ts; of three, under load and killed at each step: test/long/rotate-ca-killed.test.ts.
 import { existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeAuthority, makeKeyPair } from '../../tasks/core/x509.ts'
-import {
-  answers,
-  certsOf,
-  changeHalfWay,
-  clientOf,
-  expire,
-  fileOf,
-  refused,
-  requireFinished,
-} from '../support/authority.ts'
-import { allKeys } from '../support/disasters.ts'
+import { certsOf, refused } from '../support/authority.ts'
 import { whileHolding } from '../support/folder.ts'
-import { clientsView, memberPids, putAll, underLoad, whileFrozen } from '../support/load.ts'
-import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
+import { memberPids, whileFrozen } from '../support/load.ts'
+import { done, snapshotOf, testHome } from '../support/verbs.ts'
 
 const environment: Record<string, string> = { HA_ETCD_CA_PASSPHRASE: 'open sesame' }
 const home = testHome(environment)
@@ -94,52 +84,6 @@ test('without a copy the hosts give back all but the key', async () => {
     assert.is(statSync(join(certs, name)).mode, statSync(join(copy, name)).mode, name)
   }
   assert.not.ok(existsSync(join(home.path, '.cluster/etcd-cluster-1/fetched')))
-})
-
-test(
-  'step by step, without the old key, killed once the new authority has issued: up installs, status tells, and in ' +
-    'the end a client of the old one is refused',
-  async () => {
-    const [authority, before] = [fileOf(home, 'ca.crt'), clientOf(home)]
-    assert.not.ok(existsSync(join(certs, 'ca.key')))
-    await underLoad(home, async () => {
-      await changeHalfWay(home)
-      assert.is((await done(home.verb('rotate-ca', '--yes', '--json'))).finished, true)
-    })
-    assert.equal([await answers(home, before), await answers(home, clientOf(home))], [['refused'], ['answered']])
-    await requireFinished(home)
-    assert.not.ok(fileOf(home, 'ca.crt').includes(authority))
-    assert.match(fileOf(home, 'ca.key'), /^-----BEGIN ENCRYPTED/)
-  },
-)
-
-test('an authority that has expired: the cure is named, and brings everything back with its data', async () => {
-  const cluster = clientsView(home)
-  await putAll(cluster, [['before', 'it expired']])
-  await expire(home, 'open sesame')
-  for (const verb of ['verify', 'certs', 'up', 'rotate-certs'] as const) {
-    const { exitCode, stdout, stderr } = await home.verb(verb, ...(verb === 'up' ? ['--yes'] : []))
-    assert.is(exitCode, 1)
-    assert.match(stderr, /has expired|expired on(.|\n)*scripts\/rotate-ca\.ts/, verb)
-    assert.not.match(stderr, /scripts\/down\.ts|missing|damaged/, verb)
-    if (verb === 'certs') assert.match(stdout, /ca\.crt +-\d(.|\n)*master03\/server\.crt/)
-  }
-  const [pids, files] = [memberPids(home), snapshotOf(certs)]
-  const back = await home.verb('rotate-ca', '--back', '--yes')
-  assert.is(back.exitCode, 1)
-  assert.match(back.stderr, /^Error: No change of .* authority is under way/)
-  assert.equal([memberPids(home), snapshotOf(certs)], [pids, files])
-  const { plan } = await done(home.verb('rotate-ca', '--plan', '--json'))
-  assert.equal((plan as string[]).slice(0, 2), ['stop every member', 'issue every certificate by a new authority'])
-  await killedAt(home, '[COMPLETED] Issue every certificate', 'rotate-ca', '--yes')
-  assert.match(String((await done(home.verb('status', '--json'))).warning), /Finish the change: .*rotate-ca\.ts$/m)
-  assert.is((await done(home.verb('rotate-ca', '--step', '--yes', '--json'))).finished, false)
-  assert.is((await done(home.verb('rotate-ca', '--yes', '--json'))).finished, true)
-  await requireFinished(home)
-  assert.equal(
-    (await allKeys(home)).map(({ key }) => Buffer.from(key, 'base64').toString()),
-    ['before'],
-  )
 })
 
 test.after(() => home.downAll())

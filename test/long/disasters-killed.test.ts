@@ -1,12 +1,16 @@
-// restore and recover killed at each step: what a snapshot or a surviving member has comes back all the same.
-import { copyFileSync, writeFileSync } from 'node:fs'
+// restore and recover killed at each step: what a snapshot or a surviving member has comes back all the same; so does
+// what a member's bare database has.
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Host } from '../../tasks/core/cluster.ts'
 import { put } from '../../tasks/etcd/etcdctl.ts'
+import { saveSnapshot } from '../../tasks/etcd/maintenance.ts'
 import { crashMember } from '../../tasks/vms/index.ts'
+import { befall } from '../support/by-hand.ts'
 import {
+  allKeys,
   etcdctlView,
   type Kept,
   refused,
@@ -74,6 +78,22 @@ whereNewest(
     )
   },
 )
+
+test("from certs/ and a member's database, alarms and all; how far clients were, a person must say", async () => {
+  const [alarmed, keys] = [join(home.path, 'alarmed.db'), await allKeys(home)]
+  for (const kind of ['NOSPACE', 'CORRUPT']) await befall(home, `raise ${kind} on`, 'master02')
+  await saveSnapshot(etcdctlView(home), etcdctlView(home).hosts[0]?.clientURL ?? '', alarmed)
+  assert.is((await home.verb('down', '--yes')).exitCode, 0)
+  rmSync(join(home.path, '.cluster'), { recursive: true })
+  const bare = join(home.path, 'db')
+  writeFileSync(bare, readFileSync(alarmed).subarray(0, -32))
+  const restore: [string, ...string[]] = ['restore', bare, '--skip-hash-check']
+  if (newer)
+    await refused(home, 2, /Neither a record nor a member says(.|\n)*serve wrong data(.|\n)*--above REV/, ...restore)
+  const { warnings } = (await done(home.verb(...restore, '--yes', '--json'))) as { warnings: string[] }
+  assert.match(warnings.join(), /alarm CORRUPT, which was lowered(.|\n)*alarm NOSPACE: they were compacted/)
+  assert.equal(await allKeys(home), keys)
+})
 
 test.after(() => home.downAll())
 

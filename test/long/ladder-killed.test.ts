@@ -1,7 +1,8 @@
 // The ladder of etcd's minor versions on one member, up and down, killed at each step and gone on with; what was backed
-// up in the middle is restored on either side; and what the v2 store keeps from going up.
+// up in the middle is restored on either side; what the v2 store keeps from going up; and the way back from an etcd that
+// does not start.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -95,6 +96,34 @@ forReal('keys in the v2 store keep a cluster from 3.6; restoring a backup is the
   await must(alone, v35, 'restore', folder, '--yes')
   await go(alone, 'upgrade', v36)
   assert.is(written(alone, v36, 'v3'), count)
+})
+
+forReal('an etcd that does not start: its reason is told, and with one member, too, there is a way back', async () => {
+  const broken = join(alone.path, 'broken')
+  mkdirSync(broken)
+  for (const name of ['etcdctl', 'etcdutl']) symlinkSync(join(folderOf(v37), name), join(broken, name))
+  const real = join(folderOf(v37), 'etcd')
+  const fatal =
+    '{"level":"fatal","msg":"it cannot start","error":"as the test wants"}\\ngoroutine 1 ' +
+    '[running]:\\nmain.main()\\n\\tmain.go:1\\n'
+  writeFileSync(
+    join(broken, 'etcd'),
+    `#!/bin/sh\n[ -z "$ETCD_NAME" ] && exec ${real} "$@"\nprintf '${fatal}'\nexit 2\n`,
+  )
+  chmodSync(join(broken, 'etcd'), 0o755)
+  use(alone, broken)
+  const { exitCode, stderr } = await alone.verb('upgrade', '--etcd-version', v37)
+  assert.is(exitCode, 1)
+  assert.match(stderr, /it cannot start; error: as the test wants\n.*upgrade\.ts --etcd-version 3\.6\.14/)
+  const up = await alone.verb('up', '--yes')
+  assert.match(up.stderr, `or take it back: npx zx scripts/upgrade.ts --etcd-version ${v36}`)
+  const planned = ['upgrade', '--etcd-version', v36, '--plan', '--json'] as const
+  const { plan } = JSON.parse(await must(alone, v36, ...planned))
+  assert.match(plan.join('\n'), `restart master01 with etcd ${v36} (now down)`)
+  assert.not.match(plan.join('\n'), 'backup', 'the way back takes none')
+  await go(alone, 'upgrade', v36)
+  await runs(alone, v36)
+  assert.equal(JSON.parse(await must(alone, v36, ...planned)).plan, [])
 })
 
 test.after(() => alone.downAll())

@@ -1,11 +1,21 @@
 // The authority changed while others write and read: killed, gone on with and taken back at each step, its old key
-// lost, and nothing is lost.
+// lost, and nothing is lost; and an authority that has expired.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { answers, certsOf, changeHalfWay, clientOf, fileOf, refused, requireFinished } from '../support/authority.ts'
-import { memberPids, underLoad } from '../support/load.ts'
+import {
+  answers,
+  certsOf,
+  changeHalfWay,
+  clientOf,
+  expire,
+  fileOf,
+  refused,
+  requireFinished,
+} from '../support/authority.ts'
+import { allKeys } from '../support/disasters.ts'
+import { clientsView, memberPids, putAll, underLoad } from '../support/load.ts'
 import { done, killedAt, snapshotOf, testHome } from '../support/verbs.ts'
 
 const home = testHome({ HA_ETCD_CA_PASSPHRASE: 'open sesame' })
@@ -63,6 +73,35 @@ test(
     assert.match(fileOf(home, 'ca.key'), /^-----BEGIN ENCRYPTED/)
   },
 )
+
+test('an authority that has expired: the cure is named, and brings everything back with its data', async () => {
+  const cluster = clientsView(home)
+  await putAll(cluster, [['before', 'it expired']])
+  await expire(home, 'open sesame')
+  for (const verb of ['verify', 'certs', 'up', 'rotate-certs'] as const) {
+    const { exitCode, stdout, stderr } = await home.verb(verb, ...(verb === 'up' ? ['--yes'] : []))
+    assert.is(exitCode, 1)
+    assert.match(stderr, /has expired|expired on(.|\n)*scripts\/rotate-ca\.ts/, verb)
+    assert.not.match(stderr, /scripts\/down\.ts|missing|damaged/, verb)
+    if (verb === 'certs') assert.match(stdout, /ca\.crt +-\d(.|\n)*master03\/server\.crt/)
+  }
+  const [pids, files] = [memberPids(home), snapshotOf(certs)]
+  const back = await home.verb('rotate-ca', '--back', '--yes')
+  assert.is(back.exitCode, 1)
+  assert.match(back.stderr, /^Error: No change of .* authority is under way/)
+  assert.equal([memberPids(home), snapshotOf(certs)], [pids, files])
+  const { plan } = await done(home.verb('rotate-ca', '--plan', '--json'))
+  assert.equal((plan as string[]).slice(0, 2), ['stop every member', 'issue every certificate by a new authority'])
+  await killedAt(home, '[COMPLETED] Issue every certificate', 'rotate-ca', '--yes')
+  assert.match(String((await done(home.verb('status', '--json'))).warning), /Finish the change: .*rotate-ca\.ts$/m)
+  assert.is((await done(home.verb('rotate-ca', '--step', '--yes', '--json'))).finished, false)
+  assert.is((await done(home.verb('rotate-ca', '--yes', '--json'))).finished, true)
+  await requireFinished(home)
+  assert.equal(
+    (await allKeys(home)).map(({ key }) => Buffer.from(key, 'base64').toString()),
+    ['before'],
+  )
+})
 
 test.after(() => home.downAll())
 
