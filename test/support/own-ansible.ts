@@ -1,5 +1,5 @@
 // A test that imports this runs with the Ansible that doctor fetches where there is none, whatever PATH has: it is
-// newer than the distribution's, with which the role's own tests run.
+// newer than the distribution's, and takes half as much time again; Vagrant's test, and long ones, show that both do.
 import { delimiter } from 'node:path'
 import { fetchedFolders } from '../../tasks/core/programs.ts'
 
