@@ -1,6 +1,6 @@
 // Where all has burnt: the commands of docs/rehearsal.md, as they stand there, bring the cluster back elsewhere.
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateIdentity, identityToRecipient } from 'age-encryption'
 import { test } from 'uvu'
@@ -22,6 +22,7 @@ function etcdctl(at: Home, ...words: string[]): string {
 }
 
 test.before(async () => {
+  mkdirSync(target)
   writeFileSync(key, `# created: today\n${identity}\n`)
   writeFileSync(join(home.path, 'cluster.yaml'), 'masters: 1\n')
   done(await home.verb('up'))
