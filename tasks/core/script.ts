@@ -1,7 +1,7 @@
 // What every script does around its own few lines: flags, help, signals, the lock, the log, and how it ends.
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, refuseHalfDone, resolveCluster } from './cluster.ts'
+import { type Cluster, refuseHalfDone, requireRecorded, resolveCluster } from './cluster.ts'
 import { defaults, loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { Interrupted, UsageError } from './errors.ts'
@@ -22,6 +22,8 @@ interface Told {
   words?: Words
   /** Lines below the flags in --help; an example at least. */
   help: string
+  /** True where there must be such a cluster: other verbs make one, or can do without. */
+  needsCluster?: boolean
   /** True for the verbs that go on with a half-done restore or recover, or end it. */
   evenHalfDone?: boolean
   /** True for the verbs that change no configuration: where it contradicts the record, the record counts. */
@@ -153,6 +155,7 @@ async function onOne(verb: OfOne, flags: Flags, words: string[], onCluster: (nam
 }
 
 async function act(verb: OfOne, cluster: Cluster, flags: Flags, words: string[]): Promise<void> {
+  if (verb.needsCluster) requireRecorded(cluster)
   if (verb.writes && !verb.evenHalfDone) refuseHalfDone(cluster)
   await verb.act(cluster, flags, words)
 }

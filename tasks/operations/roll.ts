@@ -1,6 +1,6 @@
 // What upgrade and downgrade share: whether the move may be made, and its carrying out.
 import { join } from 'node:path'
-import { type Cluster, type Host, requireRecorded } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
@@ -71,7 +71,6 @@ export async function openMove(
 
 /** @throws UsageError for what is no version @throws OperationError while a move to another version is half done */
 function refuseOtherMove(verb: string, cluster: Cluster, to: string): void {
-  requireRecorded(cluster)
   if (!/^\d+\.\d+\.\d+$/.test(to))
     throw new UsageError(`--etcd-version must be a version like 3.5.32, not ${JSON.stringify(to)}.`)
   const { version: from = '', upgradingTo: begun } = cluster.etcd

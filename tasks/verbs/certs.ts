@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import type { Verb } from '../core/script.ts'
 import { certs } from '../operations/certs.ts'
 
@@ -10,10 +9,8 @@ Exit code 1: one is to be renewed, or ends within pki.renewBeforeDays (30) days.
 export const verb: Verb = {
   name: 'certs',
   summary: 'List every certificate, its days left, and what would be renewed and why.',
+  needsCluster: true,
   byRecord: true,
   help,
-  act: (cluster) => {
-    requireRecorded(cluster)
-    return certs(cluster)
-  },
+  act: (cluster) => certs(cluster),
 }

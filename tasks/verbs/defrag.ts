@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { oneOf, planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
@@ -16,6 +15,7 @@ Examples:
 export const verb: Verb = {
   name: 'defrag',
   summary: "Give the database's free space back to the disk, one member at a time.",
+  needsCluster: true,
   writes: true,
   byRecord: true,
   flags: {
@@ -29,7 +29,6 @@ export const verb: Verb = {
     oneOf(flags, 'if', 'disarm')
     const worth = flags.if === undefined ? undefined : worthOf(String(flags.if))
     if (flags.if !== undefined && !worth) throw new UsageError(`--if ${notWorth}, not ${JSON.stringify(flags.if)}.`)
-    requireRecorded(cluster)
     return defrag(cluster, { disarm: flags.disarm === true, worth, plan: flags.plan === true })
   },
 }

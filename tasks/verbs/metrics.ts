@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { stringify } from 'yaml'
-import { type Cluster, requireRecorded } from '../core/cluster.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
 import type { Flag } from '../core/flags.ts'
@@ -34,11 +34,11 @@ const documents: Record<string, () => { data: unknown; yaml?: true }> = {
 export const verb: Verb = {
   name: 'metrics',
   summary: 'Print our own metrics for Prometheus; or alert rules, or a Grafana dashboard.',
+  needsCluster: true,
   byRecord: true,
   flags,
   help,
   act: async (cluster, given) => {
-    requireRecorded(cluster)
     const asked = Object.keys(documents).filter((name) => given[name])
     if (asked.length > 1) throw new UsageError(`--${asked.join(' and --')} exclude each other.`)
     const path = given.output ? resolve(String(given.output)) : undefined

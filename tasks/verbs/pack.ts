@@ -1,5 +1,4 @@
 import { resolve } from 'node:path'
-import { requireRecorded } from '../core/cluster.ts'
 import { oneOf, planFlag } from '../core/flags.ts'
 import { passphrase } from '../core/prompt.ts'
 import { today } from '../core/run.ts'
@@ -9,6 +8,7 @@ import { pack } from '../operations/pack.ts'
 export const verb: Verb = {
   name: 'pack',
   summary: 'Put all that this machine alone knows of a cluster into one sealed file.',
+  needsCluster: true,
   writes: true,
   byRecord: true,
   evenHalfDone: true,
@@ -28,7 +28,6 @@ On the other machine: npx zx scripts/unpack.ts /media/usb/etcd.age`,
   act: (cluster, flags, [path]) => {
     oneOf(flags, 'recipient', 'passphrase-file')
     const { recipient, 'passphrase-file': file, plan } = flags
-    requireRecorded(cluster)
     const by = async () =>
       recipient
         ? { recipients: String(recipient).split(',') }

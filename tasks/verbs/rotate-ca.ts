@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { rotateCa } from '../operations/rotate-ca.ts'
@@ -12,6 +11,7 @@ Example: npx zx scripts/rotate-ca.ts --step`
 export const verb: Verb = {
   name: 'rotate-ca',
   summary: 'Change the certificate authority while the cluster goes on serving.',
+  needsCluster: true,
   writes: true,
   flags: {
     back: { summary: 'back to the old authority, while it is trusted' },
@@ -19,8 +19,6 @@ export const verb: Verb = {
     step: { summary: 'one step only: your own clients get their files between' },
   },
   help,
-  act: (cluster, flags) => {
-    requireRecorded(cluster)
-    return rotateCa(cluster, { back: flags.back === true, step: flags.step === true, plan: flags.plan === true })
-  },
+  act: (cluster, flags) =>
+    rotateCa(cluster, { back: flags.back === true, step: flags.step === true, plan: flags.plan === true }),
 }

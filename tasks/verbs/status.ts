@@ -1,4 +1,4 @@
-import { followRecord, requireRecorded } from '../core/cluster.ts'
+import { followRecord } from '../core/cluster.ts'
 import { print, run, sleep } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { clusterStatus, renderStatus } from '../status.ts'
@@ -15,12 +15,12 @@ const help =
 export const verb: Verb = {
   name: 'status',
   summary: 'Show how the cluster is right now.',
+  needsCluster: true,
   flags,
   resizes: true,
   byRecord: true,
   help,
   act: async (cluster, { watch, disks }) => {
-    requireRecorded(cluster)
     run().untilStopped = watch === true
     for (;;) {
       const status = await clusterStatus(cluster, disks === true)
