@@ -4,7 +4,7 @@ import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { type Architecture, byUname } from '../core/machines.ts'
 import { chalk, plain, table } from '../core/terminal.ts'
-import { runPlaybook } from '../etcd/playbook.ts'
+import { saidByHosts } from '../etcd/playbook.ts'
 
 /** One check on one host, as the role's module etcd_doctor reports it. */
 export interface HostCheck {
@@ -19,12 +19,7 @@ export interface HostCheck {
 
 /** Each host's checks, by its name. Changes nothing. @throws OperationError for a host that cannot be reached */
 export async function checkHosts(cluster: Cluster, onTask: (name: string) => void): Promise<Map<string, HostCheck[]>> {
-  const found = new Map<string, HostCheck[]>()
-  await runPlaybook(cluster, {
-    playbook: 'doctor',
-    onTask,
-    onSaid: (host, rows) => found.set(host, rows as HostCheck[]),
-  })
+  const found = await saidByHosts<HostCheck[]>(cluster, { playbook: 'doctor', onTask })
   return new Map(cluster.hosts.map(({ name }) => [name, found.get(name) ?? []]))
 }
 
