@@ -33,7 +33,7 @@ import { carryOut, planLines } from './carry-out.ts'
 import { aroundRotateCa } from './clients.ts'
 import { lookFirst } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { doSteps } from './steps.ts'
+import { carryOutSteps, doSteps, type Step } from './steps.ts'
 
 /** How a running cluster is reached, and what lets new members in: paths of certificates and their keys. */
 export interface Access {
@@ -122,8 +122,7 @@ async function begin(cluster: Cluster, { old, version, files }: Found, keepOld: 
   const [names, oldNames] = [ours, old].map((hosts) => listed(hosts.map(({ name }) => name)))
   const then = keepOld ? '' : ', and retire these then'
   const question = `Have ${names} join the etcd ${version} of ${oldNames}${then}? Members come and go one at a time.`
-  if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
-  await doSteps([
+  const steps: Step[] = [
     { title: `Get etcd ${version}`, task: () => requirePrograms(cluster, version) },
     {
       title: 'Make an authority, and certificates by the old one',
@@ -137,7 +136,8 @@ async function begin(cluster: Cluster, { old, version, files }: Found, keepOld: 
         recordCluster(cluster)
       },
     },
-  ])
+  ]
+  await carryOutSteps(cluster, 'adopt', steps, false, question)
 }
 
 /** @throws OperationError with everything that stands against it */

@@ -5,7 +5,7 @@ import { type Backup, doubts, type Keep, surplus, whoseAndWhen } from '../acts/b
 import { makeBackup, source } from '../acts/make-backup.ts'
 import { heldAt } from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
-import { checkPlan, checkTasks } from '../core/check.ts'
+import { agreeTo, checkPlan, checkTasks } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
@@ -20,7 +20,7 @@ import * as verify from '../verify/index.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { bringAway, type OffSite, removeSurplusAt, surplusAt } from './off-site.ts'
 import { sayDone } from './say.ts'
-import { agreeTo, carryOutSteps, look, type Step } from './steps.ts'
+import { carryOutSteps, look, type Step } from './steps.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
 /** A backup in the making, and how many others were removed for it. */
