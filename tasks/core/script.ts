@@ -100,31 +100,25 @@ async function performing(verb: Verb, given: string[], onCluster: (name: string)
   const one = run()
   const known = { ...verb.flags, ...(verb.actOnAll ? flagsOfAll : clusterFlags) }
   const line = given.map((word) => (word === '-h' ? '--help' : word))
-  const { flags, words } = parseCommandLine(line, known, verb.words ?? { usage: '', least: 0, most: 0 })
+  const { flags, words } = parseCommandLine(line, known, verb.words)
   one.verbose = flags.verbose === true
+  one.json = flags.json === true
+  one.yes = flags.yes === true || isContinuousIntegration()
   if (flags.help) {
     const environment = table(Object.entries(environmentVariables).map(([name, meaning]) => [`  ${name}`, meaning]))
     const more = `${verb.help}\n\nEnvironment:\n${environment}`
     return print(helpText(verb.name, verb.summary, known, more, verb.words?.usage))
   }
   if (flags.version) return print(`${version()}\n`)
-  return verb.actOnAll ? onAll(verb, flags, words) : onOne(verb, flags, words, onCluster)
-}
-
-async function onAll({ actOnAll }: OfAll, flags: Flags, words: string[]): Promise<void> {
+  if (!verb.actOnAll) return onOne(verb, flags, words, onCluster)
   settingsFromEnvironment() // a name that is none of ours is refused
-  const one = run()
-  one.json = flags.json === true
-  one.yes = flags.yes === true || isContinuousIntegration()
-  await actOnAll(flags, words)
+  return verb.actOnAll(flags, words)
 }
 
 /** @param onCluster called with the cluster's name, once it is known */
 async function onOne(verb: OfOne, flags: Flags, words: string[], onCluster: (name: string) => void): Promise<void> {
   const one = run()
   const settings = loadSettings(flags, recordedConfigFile)
-  one.json = settings.json
-  one.yes = settings.yes || isContinuousIntegration()
   onCluster(settings.asked.cluster ?? defaults.cluster)
   const how = {
     resize: verb.resizes === true,

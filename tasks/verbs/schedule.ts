@@ -1,6 +1,6 @@
 import { requireRecorded } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
-import { clusterFlags, type Flags, parseCommandLine, planFlag } from '../core/flags.ts'
+import { type Flags, parseAfter, planFlag } from '../core/flags.ts'
 import { today } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { suggest } from '../core/suggest.ts'
@@ -89,8 +89,6 @@ function wishOf({ every, at }: Flags, name: Schedulable | undefined, words: stri
 
 /** Flags of every verb say where and how it is run: that is decided here. @throws UsageError */
 function refuseWords({ flags: own, words: wanted, name }: Verb, words: string[]): void {
-  const table = { ...own, ...clusterFlags }
-  const { flags: given } = parseCommandLine(words, table, wanted ?? { usage: '', least: 0, most: 0 })
-  const odd = Object.keys({ ...clusterFlags, ...planFlag }).find((flag) => given[flag] !== undefined)
-  if (odd) throw new UsageError(`--${odd} does not go after the --: ${name} is performed by itself.`)
+  const { shared } = parseAfter(own, wanted, words)
+  if (shared) throw new UsageError(`--${shared} does not go after the --: ${name} is performed by itself.`)
 }

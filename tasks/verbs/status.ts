@@ -1,5 +1,5 @@
 import { followRecord } from '../core/cluster.ts'
-import { print, run, sleep } from '../core/run.ts'
+import { tellAgain } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { clusterStatus, renderStatus } from '../status.ts'
 
@@ -20,16 +20,10 @@ export const verb: Verb = {
   resizes: true,
   byRecord: true,
   help,
-  act: async (cluster, { watch, disks }) => {
-    run().untilStopped = watch === true
-    for (;;) {
-      const status = await clusterStatus(cluster, disks === true)
-      const text = run().json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)
-      const inPlace = watch && !run().json && run().stdout.isTTY
-      print(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run().json ? '\n' : ''}`)
-      if (!watch) return
-      await sleep(2000)
+  act: (cluster, { watch, disks }) =>
+    tellAgain(watch === true, async () => {
       followRecord(cluster)
-    }
-  },
+      const status = await clusterStatus(cluster, disks === true)
+      return [status, renderStatus(status, cluster.pki.renewBeforeDays)]
+    }),
 }
