@@ -1,6 +1,6 @@
 import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
-import { downgrade } from '../operations/downgrade.ts'
+import { downgrade } from '../operations/roll.ts'
 
 export const verb: Verb = {
   name: 'downgrade',

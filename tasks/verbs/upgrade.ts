@@ -2,7 +2,7 @@ import { UsageError } from '../core/errors.ts'
 import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { ownVersion } from '../etcd/binaries.ts'
-import { upgrade } from '../operations/upgrade.ts'
+import { upgrade } from '../operations/roll.ts'
 
 export const verb: Verb = {
   name: 'upgrade',
