@@ -8,7 +8,7 @@ import { withScratch } from '../copies.ts'
 import { agreeTo, checkPlan, checkTasks } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import { Interrupted, OperationError } from '../core/errors.ts'
+import { failureOf, OperationError } from '../core/errors.ts'
 import { concurrently } from '../core/pipeline.ts'
 import { findProgram } from '../core/programs.ts'
 import { rcloneCheck } from '../core/rclone.ts'
@@ -99,12 +99,9 @@ const bringStep = (cluster: Cluster, made: Partial<Made>, offSite: OffSite): Ste
   task: async (_, task) => {
     const { folder = '', metadata } = made as Made
     const what = { folder, metadata, name: nameOf(made) }
-    try {
-      await bringAway(cluster, what, offSite, (step) => void (task.output = step))
-    } catch (error) {
-      if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-      throw new OperationError(`The backup is kept in ${folder}, but not away from here. ${error.message}`, error.more)
-    }
+    const failure = await failureOf(() => bringAway(cluster, what, offSite, (step) => void (task.output = step)))
+    const kept = `The backup is kept in ${folder}, but not away from here.`
+    if (failure) throw new OperationError(`${kept} ${failure.message}`, failure.more)
     run().changes.push(`brought backup ${nameOf(made)} to ${offSite.target}`)
   },
   would: [
