@@ -21,6 +21,7 @@ import { stillToMove } from './adopt-join.ts'
 import { lookAtForeign } from './adopt-look.ts'
 import { prove, servedProof } from './authority-steps.ts'
 import { aroundRotateCa, toSecureClients } from './clients.ts'
+import { note } from './form-cluster.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
@@ -85,7 +86,7 @@ const issueSteps = (cluster: Cluster): Step[] => [
     would: ['restart one member after the other, which from then on lets only members in at its peer port'],
   },
   proveItWorks(cluster),
-  { title: 'Note that it is done', task: () => noteDone(cluster), would: [] },
+  { title: 'Note that it is done', task: () => note(cluster, undefined), would: [] },
 ]
 
 /** Both authorities are trusted everywhere by now. The old certificates, and their keys, are of no use any more. */
@@ -99,11 +100,6 @@ function issue(cluster: Cluster): ReturnType<typeof etcdRole.tasks> {
       task: () => prove(cluster, () => servedProof(cluster)),
     },
   ]
-}
-
-function noteDone(cluster: Cluster): void {
-  cluster.begun = undefined
-  recordCluster(cluster)
 }
 
 /** What clients may do for now, and what becomes of that. */

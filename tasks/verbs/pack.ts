@@ -3,6 +3,7 @@ import { oneOf, planFlag } from '../core/flags.ts'
 import { passphrase } from '../core/prompt.ts'
 import { today } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
+import { stamp } from '../core/terminal.ts'
 import { pack } from '../operations/pack.ts'
 
 export const verb: Verb = {
@@ -32,10 +33,6 @@ On the other machine: npx zx scripts/unpack.ts /media/usb/etcd.age`,
       recipient
         ? { recipients: String(recipient).split(',') }
         : { passphrase: await passphrase(file as string | undefined, true) }
-    const usual = `${cluster.name}-${today()
-      .toISOString()
-      .replace(/\.\d+Z$/, 'Z')
-      .replaceAll(':', '-')}.age`
-    return pack(cluster, resolve(path ?? usual), by, plan === true)
+    return pack(cluster, resolve(path ?? `${cluster.name}-${stamp(today())}.age`), by, plan === true)
   },
 }
