@@ -4,14 +4,6 @@ import type { Verb } from '../core/script.ts'
 import { defrag } from '../operations/defrag.ts'
 import { notWorth, worthOf } from '../plans/defrag.ts'
 
-const help = `RULE: 'free 50%' means that at least half of a member's database is free,
-'size 100MB' that it is at least that large; with a comma both must hold. Each
-member is judged by itself. KB, MB, GB count by 1000, KiB, MiB, GiB by 1024.
-
-Examples:
-  npx zx scripts/defrag.ts --if 'free 50%, size 100MB'
-  npx zx scripts/defrag.ts --disarm`
-
 export const verb: Verb = {
   name: 'defrag',
   summary: "Give the database's free space back to the disk, one member at a time.",
@@ -23,7 +15,13 @@ export const verb: Verb = {
     disarm: { summary: 'cure alarm NOSPACE: compact, defragment, lower the alarm' },
     ...planFlag,
   },
-  help,
+  help: `RULE: 'free 50%' means that at least half of a member's database is free,
+'size 100MB' that it is at least that large; with a comma both must hold. Each
+member is judged by itself. KB, MB, GB count by 1000, KiB, MiB, GiB by 1024.
+
+Examples:
+  npx zx scripts/defrag.ts --if 'free 50%, size 100MB'
+  npx zx scripts/defrag.ts --disarm`,
   act: (cluster, flags) => {
     // The cure compacts first: what is free then is not known before.
     oneOf(flags, 'if', 'disarm')

@@ -12,16 +12,22 @@ import { halfDone } from '../operations/fleet-memory.ts'
 import { renderRows } from '../operations/fleet-table.ts'
 import { verbsOverMany, whyOnlyOne } from '../plans/fleet.ts'
 
-const flags = {
-  only: { value: 'NAMES', summary: 'these clusters (with commas; default: all recorded here)' },
-  watch: { summary: 'the table: look again every 2 s, until Ctrl-C' },
-  canary: { value: 'NAME', summary: 'the cluster that goes alone at first (default: the first)' },
-  parallel: { value: 'N', summary: 'so many at a time (default 1; of a verb that only looks 4)' },
-  'from-start': { summary: 'start over, on clusters that are done, too' },
-  ...planFlag,
-}
-
-const help = `Without VERB (or with status): one table. Else the verb, on each cluster:
+export const verb: Verb = {
+  name: 'fleet',
+  summary: 'Several clusters at once: one table, or a verb over all of them.',
+  words: {
+    ...{ usage: '[VERB] [-- WORDS]', least: 0, most: Number.POSITIVE_INFINITY },
+    hint: 'What the verb itself takes goes after --.',
+  },
+  flags: {
+    only: { value: 'NAMES', summary: 'these clusters (with commas; default: all recorded here)' },
+    watch: { summary: 'the table: look again every 2 s, until Ctrl-C' },
+    canary: { value: 'NAME', summary: 'the cluster that goes alone at first (default: the first)' },
+    parallel: { value: 'N', summary: 'so many at a time (default 1; of a verb that only looks 4)' },
+    'from-start': { summary: 'start over, on clusters that are done, too' },
+    ...planFlag,
+  },
+  help: `Without VERB (or with status): one table. Else the verb, on each cluster:
   one alone at first, then the others; a failure stops whoever has not begun.
 The same command again goes on: for a day it leaves out what is done.
 VERB: ${verbsOverMany().slice(0, 8).join(', ')},
@@ -32,17 +38,7 @@ Examples:
   npx zx scripts/fleet.ts --watch
   npx zx scripts/fleet.ts upgrade --canary blue -- --etcd-version 3.6.14
 
-Exit code 0: done on all. 1: it failed somewhere; the table alone exits with 0.`
-
-export const verb: Verb = {
-  name: 'fleet',
-  summary: 'Several clusters at once: one table, or a verb over all of them.',
-  words: {
-    ...{ usage: '[VERB] [-- WORDS]', least: 0, most: Number.POSITIVE_INFINITY },
-    hint: 'What the verb itself takes goes after --.',
-  },
-  flags,
-  help,
+Exit code 0: done on all. 1: it failed somewhere; the table alone exits with 0.`,
   actOnAll: (given, [name = 'status', ...words]) => {
     const names = chosen(given)
     return name === 'status' ? showTable(given, words) : overAll(given, name, words, names)

@@ -2,12 +2,6 @@ import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { rotateCa } from '../operations/rotate-ca.ts'
 
-const help = `First both authorities are trusted, then the new one issues new certificates
-for all, then the old one is trusted no longer, and its key is deleted. Run again,
-it goes on where it was stopped.
-
-Example: npx zx scripts/rotate-ca.ts --step`
-
 export const verb: Verb = {
   name: 'rotate-ca',
   summary: 'Change the certificate authority while the cluster goes on serving.',
@@ -18,7 +12,11 @@ export const verb: Verb = {
     ...planFlag,
     step: { summary: 'one step only: your own clients get their files between' },
   },
-  help,
+  help: `First both authorities are trusted, then the new one issues new certificates
+for all, then the old one is trusted no longer, and its key is deleted. Run again,
+it goes on where it was stopped.
+
+Example: npx zx scripts/rotate-ca.ts --step`,
   act: (cluster, flags) =>
     rotateCa(cluster, { back: flags.back === true, step: flags.step === true, plan: flags.plan === true }),
 }

@@ -9,27 +9,6 @@ import { listSchedules, repairTimer, schedule, unschedule, type Wish } from '../
 import { runDue, runNow } from '../operations/schedule-run.ts'
 import { nextTime, notPeriod, periodOf, type Schedulable, schedulable } from '../schedule/index.ts'
 
-const flags = {
-  every: { value: 'PERIOD', summary: 'how often: 30m, 6h, 1d, 2w' },
-  at: { value: 'HH:MM', summary: "for the first time then, by this machine's clock (default: at once)" },
-  list: { summary: 'what is scheduled, when it is due, how it ended' },
-  remove: { summary: 'schedule VERB no more; without VERB: nothing any more' },
-  run: { summary: 'do what is due, as the timer does; with VERB: do that now' },
-  repair: { summary: 'set the timer up again, with the Node and PATH of now' },
-  ...planFlag,
-}
-
-const help = `VERB: ${listed([...schedulable])}. What the verb itself takes goes after --.
-
-A timer of this machine does it: systemd's, else cron. While the machine was off
-it is made up for, once. A run that fails is shown by status, and tried again.
-docs/schedule.md has the rest.
-
-Examples:
-  npx zx scripts/schedule.ts backup --every 6h -- --keep 14
-  npx zx scripts/schedule.ts verify --every 1d --at 06:15
-  npx zx scripts/schedule.ts --list`
-
 const modes = ['every', 'list', 'remove', 'run', 'repair'] as const
 
 export const verb: Verb = {
@@ -42,8 +21,25 @@ export const verb: Verb = {
   writes: true,
   evenHalfDone: true,
   byRecord: true,
-  flags,
-  help,
+  flags: {
+    every: { value: 'PERIOD', summary: 'how often: 30m, 6h, 1d, 2w' },
+    at: { value: 'HH:MM', summary: "for the first time then, by this machine's clock (default: at once)" },
+    list: { summary: 'what is scheduled, when it is due, how it ended' },
+    remove: { summary: 'schedule VERB no more; without VERB: nothing any more' },
+    run: { summary: 'do what is due, as the timer does; with VERB: do that now' },
+    repair: { summary: 'set the timer up again, with the Node and PATH of now' },
+    ...planFlag,
+  },
+  help: `VERB: ${listed([...schedulable])}. What the verb itself takes goes after --.
+
+A timer of this machine does it: systemd's, else cron. While the machine was off
+it is made up for, once. A run that fails is shown by status, and tried again.
+docs/schedule.md has the rest.
+
+Examples:
+  npx zx scripts/schedule.ts backup --every 6h -- --keep 14
+  npx zx scripts/schedule.ts verify --every 1d --at 06:15
+  npx zx scripts/schedule.ts --list`,
   act: async (cluster, given, words) => {
     const { mode, name, own } = asked(given, words)
     if (mode !== 'run' || name) requireRecorded(cluster)

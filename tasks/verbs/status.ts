@@ -3,11 +3,6 @@ import { tellAgain } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { clusterStatus, renderStatus } from '../status.ts'
 
-const flags = {
-  watch: { summary: 'look again every 2 s, until Ctrl-C' },
-  disks: { summary: 'ask hosts over ssh, too, how much room their disks have left' },
-}
-
 const help =
   'It shows, too, which verb is at work on the cluster and at which step.\n\nExample: npx zx scripts/status.ts --watch'
 
@@ -16,7 +11,10 @@ export const verb: Verb = {
   name: 'status',
   summary: 'Show how the cluster is right now.',
   needsCluster: true,
-  flags,
+  flags: {
+    watch: { summary: 'look again every 2 s, until Ctrl-C' },
+    disks: { summary: 'ask hosts over ssh, too, how much room their disks have left' },
+  },
   resizes: true,
   byRecord: true,
   help,
