@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { removeLeftCopies } from './copies.ts'
 import type { Cluster } from './core/cluster.ts'
-import { Interrupted, OperationError, UsageError } from './core/errors.ts'
+import { failureOf, OperationError, UsageError } from './core/errors.ts'
 import { runPipeline, type Task } from './core/pipeline.ts'
 import { hostsLeft, recordedClusters } from './core/record.ts'
 import { print, run } from './core/run.ts'
@@ -52,16 +52,15 @@ const timerTasks = (cluster: Cluster): Task[] =>
     ? [
         {
           title: 'Remove the timer of what is scheduled',
-          task: () => removeTimer(cluster).catch(warnOfTimer),
+          task: async () => {
+            const failure = await failureOf(() => removeTimer(cluster))
+            // What is left of it does nothing: the script that it calls is gone.
+            const left = 'The timer of what was scheduled is still there, and does nothing'
+            if (failure) run().warn(`${left}: ${failure.message}`)
+          },
         },
       ]
     : []
-
-/** What is left of it does nothing: the script that it calls is gone. */
-function warnOfTimer(error: unknown): void {
-  if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-  run().warn(`The timer of what was scheduled is still there, and does nothing: ${error.message}`)
-}
 
 function say(cluster: Cluster, message: string): void {
   const { warnings } = run()

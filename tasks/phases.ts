@@ -1,12 +1,12 @@
 // THE table of phases. Scripts, --help, --from, --skip and the order of `up` all come from it.
-import { type Check, checkPlan, checkTasks, questionsOf } from './core/check.ts'
+import { agreeTo, type Check, checkPlan, checkTasks } from './core/check.ts'
 import type { Cluster } from './core/cluster.ts'
-import { OperationError, UsageError } from './core/errors.ts'
+import { UsageError } from './core/errors.ts'
 import { type Flag, type Flags, planFlag } from './core/flags.ts'
 import { concurrently, inOrder, runPipeline, type Task } from './core/pipeline.ts'
 import { recordCluster } from './core/record.ts'
 import { print, run } from './core/run.ts'
-import { confirm, type Verb } from './core/script.ts'
+import type { Verb } from './core/script.ts'
 import { suggest } from './core/suggest.ts'
 import { warningLines } from './core/terminal.ts'
 import { hostTasks } from './doctor.ts'
@@ -83,12 +83,7 @@ export async function runPhases(cluster: Cluster, selected: Phase[], first: Task
   if (selected.some((phase) => phase.name === 'etcd-role')) etcdRole.refuseHalfUpgraded(cluster)
   if (selected.some((phase) => phase.name === 'doctor')) {
     if (cluster.etcd.binaries) await findEtcd(cluster) // refuses those that are unfit before anything is asked
-    for (const question of await questionsOf(doctorChecks(cluster))) {
-      if (!(await confirm(question)))
-        throw new OperationError('Nothing was changed.', {
-          hint: 'Install it yourself, then run the same command again.',
-        })
-    }
+    await agreeTo(doctorChecks(cluster))
   }
   const [only] = selected
   if (selected.length === 1 && only)

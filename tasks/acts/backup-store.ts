@@ -1,28 +1,31 @@
 // Where backups are kept: a folder for each, there whole and proven or not under that name.
+
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import * as v from 'valibot'
 import type { Cluster } from '../core/cluster.ts'
-import { makeFolder, writeFileAtomic } from '../core/files.ts'
+import { entriesIn, makeFolder, writeFileAtomic } from '../core/files.ts'
+import { stamp } from '../core/terminal.ts'
 import type { Member } from '../etcd/etcdctl.ts'
 
-/** metadata.json of a backup. `hashKV`: of all keys at `revision`, the same live and restored. */
-export interface BackupMetadata {
-  cluster: string
+/** What is known of a backup, here and at a target. `hashKV`: of all keys at `revision`, the same live and restored. */
+export const backupFacts = v.object({
+  cluster: v.string(),
   /** The cluster's `life` in its record; backups of older releases have none. */
-  life?: string | undefined
-  time: string
-  etcdVersion: string
-  /** The host it was taken from. */
-  takenFrom: string
-  revision: number
-  hashKV: number
-  compactRevision: number
+  life: v.optional(v.string()),
+  time: v.pipe(v.string(), v.isoTimestamp()),
+  etcdVersion: v.string(),
+  revision: v.pipe(v.number(), v.safeInteger()),
+  hashKV: v.number(),
+  compactRevision: v.number(),
   /** The SHA-256 of snapshot.db. */
-  sha256: string
-  keys: number
-  sizeBytes: number
-  members: Member[]
-}
+  sha256: v.string(),
+  keys: v.number(),
+  sizeBytes: v.number(),
+})
+
+/** metadata.json of a backup. `takenFrom`: the host, or the target that it was fetched from. */
+export type BackupMetadata = v.InferOutput<typeof backupFacts> & { takenFrom: string; members: Member[] }
 
 /** Of which life of which cluster a backup is, how far it goes, and when it was made. */
 type Of = Pick<BackupMetadata, 'cluster' | 'life' | 'revision' | 'time'>
@@ -46,7 +49,7 @@ const skewMs = 60_000
 
 /** The proven backups, in no order. `unreadable`: folders like one whose metadata.json is damaged. */
 function backups({ paths: { backups: store } }: Cluster): { found: Backup[]; unreadable: string[] } {
-  const names = existsSync(store) ? readdirSync(store).filter((name) => named.test(name)) : []
+  const names = entriesIn(store).filter((name) => named.test(name))
   const [found, unreadable]: [Backup[], string[]] = [[], []]
   for (const folder of names.map((name) => join(store, name))) {
     const metadata = readMetadata(join(folder, 'metadata.json'))
@@ -140,7 +143,7 @@ export function beginBackup(cluster: Cluster, time: Date): string {
   const { backups: folder } = cluster.paths
   makeFolder(folder)
   removeEnding(folder, '.part')
-  const part = join(folder, `${time.toISOString().slice(0, 19).replaceAll(':', '-')}Z.part`)
+  const part = join(folder, `${stamp(time)}.part`)
   makeFolder(part)
   return part
 }

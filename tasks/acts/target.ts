@@ -10,20 +10,12 @@ import { type Entry, getAll, list, put, remove } from '../core/rclone.ts'
 import { run } from '../core/run.ts'
 import { suggest } from '../core/suggest.ts'
 import { listed } from '../core/terminal.ts'
+import { backupFacts } from './backup-store.ts'
 
 const fileSchema = v.object({ sizeBytes: v.number(), sha256: v.string() })
 const noteSchema = v.object({
   format: v.literal(1),
-  cluster: v.string(),
-  life: v.optional(v.string()),
-  time: v.pipe(v.string(), v.isoTimestamp()),
-  etcdVersion: v.string(),
-  revision: v.pipe(v.number(), v.safeInteger()),
-  hashKV: v.number(),
-  compactRevision: v.number(),
-  sha256: v.string(),
-  keys: v.number(),
-  sizeBytes: v.number(),
+  ...backupFacts.entries,
   /** The public keys that both files are sealed for. */
   recipients: v.array(v.string()),
   snapshot: fileSchema,

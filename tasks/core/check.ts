@@ -2,6 +2,7 @@
 import { OperationError } from './errors.ts'
 import type { Task } from './pipeline.ts'
 import { run } from './run.ts'
+import { confirm } from './script.ts'
 
 /** What is wrong, in a sentence, and the command or change that helps. */
 export interface Finding {
@@ -66,7 +67,16 @@ export async function checkPlan(checks: Check[]): Promise<string[]> {
   })
 }
 
-export async function questionsOf(checks: Check[]): Promise<string[]> {
+/** Asks what a check would ask before it gets what is missing. @throws OperationError where a person says no */
+export async function agreeTo(checks: Check[]): Promise<void> {
+  for (const question of await questionsOf(checks))
+    if (!(await confirm(question)))
+      throw new OperationError('Nothing was changed.', {
+        hint: 'Install it yourself, then run the same command again.',
+      })
+}
+
+async function questionsOf(checks: Check[]): Promise<string[]> {
   const asking = checks.filter((check) => check.mend?.question)
   const questions = await Promise.all(
     asking.map(async (check) => {

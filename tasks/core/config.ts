@@ -18,8 +18,6 @@ import { didYouMean, suggest } from './suggest.ts'
 export interface Settings {
   asked: Config
   configFile: string | undefined
-  yes: boolean
-  json: boolean
 }
 
 /** Flags, then environment, then file. `configOf`: the file that a cluster was made with. @throws UsageError */
@@ -41,7 +39,7 @@ export function loadSettings(
     ...fromWords({ cluster: flags.cluster, provider: flags.provider, masters: flags.masters }, (name) => `--${name}`),
   }
   checkTogether(asked)
-  return { asked, configFile: file, yes: flags.yes === true, json: flags.json === true }
+  return { asked, configFile: file }
 }
 
 function readConfig(given: string | undefined): { config: Config; file: string | undefined } {

@@ -57,6 +57,17 @@ export class Interrupted extends OperationError {
   }
 }
 
+/** How it failed, where the world was not as it should be; undefined: it did not. @throws Interrupted, and bugs */
+export async function failureOf(work: () => unknown): Promise<OperationError | undefined> {
+  try {
+    await work()
+    return undefined
+  } catch (error) {
+    if (error instanceof OperationError && !(error instanceof Interrupted)) return error
+    throw error
+  }
+}
+
 /** True for a failure whose cause is the machine's (full disk, no permission), by its system error code. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string' && 'syscall' in error

@@ -135,6 +135,9 @@ export function readGiven(path: string): Buffer {
   }
 }
 
+/** What lies in a folder; nothing where there is none. */
+export const entriesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : [])
+
 /** Removes a folder that has nothing in it; any other is left alone. */
 export function removeIfEmpty(path: string): void {
   try {

@@ -45,7 +45,7 @@ export interface Words {
 export function parseCommandLine(
   args: string[],
   known: Record<string, Flag>,
-  wanted: Words,
+  wanted: Words = { usage: '', least: 0, most: 0 },
 ): { flags: Flags; words: string[] } {
   const options = Object.fromEntries(
     Object.entries(known).map(([name, flag]) => [name, { type: flag.value ? 'string' : 'boolean' } as const]),
@@ -79,6 +79,16 @@ export function parseCommandLine(
   if (!flags.help && !flags.version && words.length < wanted.least)
     throw new UsageError(`${wanted.usage} is missing.`, { hint: 'See how it is used with --help.' })
   return { flags, words }
+}
+
+/** What goes to another verb, after a --; `shared`: a flag among it that says where and how a verb is run. */
+export function parseAfter(
+  own: Record<string, Flag> | undefined,
+  wanted: Words | undefined,
+  args: string[],
+): { words: string[]; shared: string | undefined } {
+  const { flags, words } = parseCommandLine(args, { ...own, ...clusterFlags }, wanted)
+  return { words, shared: Object.keys({ ...clusterFlags, ...planFlag }).find((flag) => flags[flag] !== undefined) }
 }
 
 /** Two flags of which one at most may be given. @throws UsageError */

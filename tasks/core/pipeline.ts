@@ -98,8 +98,8 @@ function stepsOf(tasks: Running[]): string[] {
   return [at.title ?? '', ...(below.length > 0 ? below : (at.output ?? '').split('\n').slice(-1))].filter(Boolean)
 }
 
-/** What failed first, and the other failures of the same group below it: all of them are to be put right. */
-function asOne([first, ...others]: unknown[]): unknown {
+/** What failed first, and the other failures of the same group below it: all are to be put right. Undefined: none. */
+export function asOne<T>([first, ...others]: T[]): T | OperationError | undefined {
   if (!(first instanceof OperationError) || first instanceof Interrupted) return first
   const failures = others.flatMap((error) =>
     error instanceof OperationError && !(error instanceof Interrupted) && error.message !== first.message ? error : [],

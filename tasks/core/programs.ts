@@ -1,4 +1,5 @@
 // Programs this project needs: where they are, which version, and getting what is missing on Debian's kin.
+
 import {
   accessSync,
   chmodSync,
@@ -13,6 +14,7 @@ import {
 import { delimiter, dirname, join } from 'node:path'
 import { home, unheard } from './environment.ts'
 import { notFound, OperationError } from './errors.ts'
+import { entriesIn } from './files.ts'
 import { run } from './run.ts'
 import { ask, work } from './shell.ts'
 
@@ -37,13 +39,10 @@ export function requireProgram(name: string, tool?: string): string {
 
 /** .tools/<name>-<version> folders, the highest version first. */
 export function fetchedFolders(name: string): string[] {
-  const found = existsSync(toolsFolder())
-    ? readdirSync(toolsFolder()).filter(
-        (entry) => entry.startsWith(`${name}-`) && /^\d/.test(entry.slice(name.length + 1)) && !entry.includes('.part'),
-      )
-    : []
-  return found
-    .sort((a, b) => compareVersions(b.slice(name.length + 1), a.slice(name.length + 1)))
+  const versionIn = (entry: string): string => entry.slice(name.length + 1)
+  return entriesIn(toolsFolder())
+    .filter((entry) => entry.startsWith(`${name}-`) && /^\d/.test(versionIn(entry)) && !entry.includes('.part'))
+    .sort((a, b) => compareVersions(versionIn(b), versionIn(a)))
     .map((entry) => join(toolsFolder(), entry))
 }
 

@@ -1,10 +1,10 @@
 // Where the hosts are when nobody says it: on Vagrant's machines where that can work at once, else on this machine.
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { defaults } from './config.ts'
 import { vagrantHome, vagrantsOwnChoice } from './environment.ts'
 import { OperationError } from './errors.ts'
-import { readFileIfThere } from './files.ts'
+import { entriesIn, readFileIfThere } from './files.ts'
 import { findProgram } from './programs.ts'
 import type { ClusterRecord, ProviderName } from './record.ts'
 import { run } from './run.ts'
@@ -114,5 +114,5 @@ export async function hasPlugin(
 
 function pluginLists(folder: string): string[] {
   const more = join(folder, 'plugins.d')
-  return [join(folder, 'plugins.json'), ...(existsSync(more) ? readdirSync(more).map((name) => join(more, name)) : [])]
+  return [join(folder, 'plugins.json'), ...entriesIn(more).map((name) => join(more, name))]
 }

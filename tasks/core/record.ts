@@ -2,14 +2,14 @@
 // contradicts it.
 
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Cluster } from './cluster.ts'
 import { command } from './command.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
-import { readFileIfThere, writeFileAtomic, writeFileIfChanged } from './files.ts'
+import { entriesIn, readFileIfThere, writeFileAtomic, writeFileIfChanged } from './files.ts'
 import { type Config, isHostName, vagrantProviders } from './schema.ts'
 
 const providerNames = ['local', 'vagrant', 'ssh'] as const
@@ -138,7 +138,7 @@ export function lastVerified({ verified }: ClusterPaths): Verified | undefined {
 
 export function recordedClusters(): string[] {
   const folder = join(home(), '.cluster')
-  return existsSync(folder) ? readdirSync(folder).filter((name) => existsSync(join(folder, name, 'cluster.json'))) : []
+  return entriesIn(folder).filter((name) => existsSync(join(folder, name, 'cluster.json')))
 }
 
 /** Every later run goes by it. @throws OperationError when there are hosts of a cluster whose record was lost */

@@ -109,6 +109,23 @@ export const today = (): Date => new Date(clock())
 
 export const print = (text: string): void => void run().stdout.write(text)
 
+/** What a verb has to say: with --json as data, else for a person. */
+export const tell = (data: object, text: string): void => print(`${run().json ? JSON.stringify(data) : text}\n`)
+
+/** Tells what a look finds; with `watch` again every 2 s, on a terminal in the same place, until Ctrl-C. */
+export async function tellAgain(watch: boolean, look: () => Promise<[data: object, text: string]>): Promise<void> {
+  const one = run()
+  one.untilStopped = watch
+  for (;;) {
+    const [data, text] = await look()
+    one.throwIfStopped()
+    const again = one.stdout.isTTY ? `\x1b[H\x1b[2J${text}` : `${text}\n`
+    tell(data, watch ? again : text)
+    if (!watch) return
+    await sleep(2000)
+  }
+}
+
 /** Waits. @throws Interrupted when the run is stopped meanwhile */
 export async function sleep(ms: number): Promise<void> {
   const { signal } = run()

@@ -1,7 +1,7 @@
 // What every script does around its own few lines: flags, help, signals, the lock, the log, and how it ends.
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, refuseHalfDone, resolveCluster } from './cluster.ts'
+import { type Cluster, refuseHalfDone, requireRecorded, resolveCluster } from './cluster.ts'
 import { defaults, loadSettings } from './config.ts'
 import { environmentVariables, isContinuousIntegration, projectFolder, settingsFromEnvironment } from './environment.ts'
 import { Interrupted, UsageError } from './errors.ts'
@@ -22,6 +22,8 @@ interface Told {
   words?: Words
   /** Lines below the flags in --help; an example at least. */
   help: string
+  /** True where there must be such a cluster: other verbs make one, or can do without. */
+  needsCluster?: boolean
   /** True for the verbs that go on with a half-done restore or recover, or end it. */
   evenHalfDone?: boolean
   /** True for the verbs that change no configuration: where it contradicts the record, the record counts. */
@@ -98,31 +100,25 @@ async function performing(verb: Verb, given: string[], onCluster: (name: string)
   const one = run()
   const known = { ...verb.flags, ...(verb.actOnAll ? flagsOfAll : clusterFlags) }
   const line = given.map((word) => (word === '-h' ? '--help' : word))
-  const { flags, words } = parseCommandLine(line, known, verb.words ?? { usage: '', least: 0, most: 0 })
+  const { flags, words } = parseCommandLine(line, known, verb.words)
   one.verbose = flags.verbose === true
+  one.json = flags.json === true
+  one.yes = flags.yes === true || isContinuousIntegration()
   if (flags.help) {
     const environment = table(Object.entries(environmentVariables).map(([name, meaning]) => [`  ${name}`, meaning]))
     const more = `${verb.help}\n\nEnvironment:\n${environment}`
     return print(helpText(verb.name, verb.summary, known, more, verb.words?.usage))
   }
   if (flags.version) return print(`${version()}\n`)
-  return verb.actOnAll ? onAll(verb, flags, words) : onOne(verb, flags, words, onCluster)
-}
-
-async function onAll({ actOnAll }: OfAll, flags: Flags, words: string[]): Promise<void> {
+  if (!verb.actOnAll) return onOne(verb, flags, words, onCluster)
   settingsFromEnvironment() // a name that is none of ours is refused
-  const one = run()
-  one.json = flags.json === true
-  one.yes = flags.yes === true || isContinuousIntegration()
-  await actOnAll(flags, words)
+  return verb.actOnAll(flags, words)
 }
 
 /** @param onCluster called with the cluster's name, once it is known */
 async function onOne(verb: OfOne, flags: Flags, words: string[], onCluster: (name: string) => void): Promise<void> {
   const one = run()
   const settings = loadSettings(flags, recordedConfigFile)
-  one.json = settings.json
-  one.yes = settings.yes || isContinuousIntegration()
   onCluster(settings.asked.cluster ?? defaults.cluster)
   const how = {
     resize: verb.resizes === true,
@@ -153,6 +149,7 @@ async function onOne(verb: OfOne, flags: Flags, words: string[], onCluster: (nam
 }
 
 async function act(verb: OfOne, cluster: Cluster, flags: Flags, words: string[]): Promise<void> {
+  if (verb.needsCluster) requireRecorded(cluster)
   if (verb.writes && !verb.evenHalfDone) refuseHalfDone(cluster)
   await verb.act(cluster, flags, words)
 }

@@ -64,6 +64,9 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+/** A moment as it stands in a name, to the second: 2026-11-27T02-30-00Z. */
+export const stamp = (time: Date): string => `${time.toISOString().slice(0, 19).replaceAll(':', '-')}Z`
+
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 /** How long ago something was, as people say it: 5 minutes, 3 hours, 2 days. */

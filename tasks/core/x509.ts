@@ -102,6 +102,16 @@ export async function issueLeaf(authority: Authority, publicKey: KeyObject, prof
   return build(contents, authority.key)
 }
 
+/** A leaf with a new key, both as PEM. @throws UsageError as issueLeaf */
+export async function issuePair(
+  authority: Authority,
+  algorithm: KeyAlgorithm,
+  profile: Profile,
+): Promise<[certificate: string, key: string]> {
+  const keys = await makeKeyPair(algorithm)
+  return [await issueLeaf(authority, keys.publicKey, profile), keyToPem(keys.privateKey)]
+}
+
 interface Contents {
   subject: Subject
   publicKey: Buffer

@@ -3,8 +3,9 @@ import { isIPv4 } from 'node:net'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { type Architecture, byUname } from '../core/machines.ts'
+import { asOne } from '../core/pipeline.ts'
 import { chalk, plain, table } from '../core/terminal.ts'
-import { runPlaybook } from '../etcd/playbook.ts'
+import { saidByHosts } from '../etcd/playbook.ts'
 
 /** One check on one host, as the role's module etcd_doctor reports it. */
 export interface HostCheck {
@@ -19,12 +20,7 @@ export interface HostCheck {
 
 /** Each host's checks, by its name. Changes nothing. @throws OperationError for a host that cannot be reached */
 export async function checkHosts(cluster: Cluster, onTask: (name: string) => void): Promise<Map<string, HostCheck[]>> {
-  const found = new Map<string, HostCheck[]>()
-  await runPlaybook(cluster, {
-    playbook: 'doctor',
-    onTask,
-    onSaid: (host, rows) => found.set(host, rows as HostCheck[]),
-  })
+  const found = await saidByHosts<HostCheck[]>(cluster, { playbook: 'doctor', onTask })
   return new Map(cluster.hosts.map(({ name }) => [name, found.get(name) ?? []]))
 }
 
@@ -75,11 +71,6 @@ function complaints(found: Map<string, HostCheck[]>): string[] {
 
 /** The first host that cannot carry etcd, and what to do; the others below. Undefined where all can. */
 export function unfit(found: Map<string, HostCheck[]>): OperationError | undefined {
-  const [first, ...others] = rowsOf(found).filter(({ ok }) => !ok)
-  if (!first) return undefined
-  const also = others.map(({ host, detail, remedy }) => `Also: ${host}: ${detail} ${remedy}`)
-  return new OperationError(`${first.host}: ${first.detail}`, {
-    hint: first.remedy,
-    ...(also.length > 0 && { output: also.join('\n') }),
-  })
+  const failures = rowsOf(found).filter(({ ok }) => !ok)
+  return asOne(failures.map(({ host, detail, remedy }) => new OperationError(`${host}: ${detail}`, { hint: remedy })))
 }

@@ -5,7 +5,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { membersIn } from '../core/addresses.ts'
 import { type Cluster, type Host, ownHosts } from '../core/cluster.ts'
-import { readFileIfThere } from '../core/files.ts'
+import { type NewFile, readFileIfThere } from '../core/files.ts'
 import { today } from '../core/run.ts'
 import { masterCounts } from '../core/schema.ts'
 import { certificatesIn, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
@@ -118,6 +118,12 @@ function filesOf({ paths }: Cluster, name: string): Files & { title: string } {
   const [certificate, key] = [join(paths.certs, `${name}.crt`), join(paths.certs, `${name}.key`)]
   return { title: `${name}.crt`, certificate, key }
 }
+
+/** A pair as files, its key first: after a kill between the two they do not match, and the next run issues new ones. */
+export const pairOf = (certificate: string, text = '', key = ''): NewFile[] => [
+  { path: certificate.replace(/crt$/, 'key'), content: key, mode: 0o600 },
+  { path: certificate, content: text, mode: 0o644 },
+]
 
 /**
  * Why a leaf must be issued (again), as a clause for brackets; undefined when it is good as it is. Content decides.

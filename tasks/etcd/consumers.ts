@@ -1,9 +1,8 @@
 // The software that was given a certificate of its own: its kind, and the folders that hold its files.
-import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import * as v from 'valibot'
 import type { Cluster } from '../core/cluster.ts'
-import { readFileIfThere } from '../core/files.ts'
+import { entriesIn, readFileIfThere } from '../core/files.ts'
 import { run } from '../core/run.ts'
 
 /** A folder with a consumer's files. */
@@ -44,8 +43,7 @@ export const unknownKind = 'unknown'
 /** Those that `connect` knows, by name. */
 export function consumersOf(cluster: Cluster): Consumer[] {
   const folder = folderOf(cluster)
-  if (!existsSync(folder)) return []
-  const files = readdirSync(folder).filter((file) => file.endsWith('.json'))
+  const files = entriesIn(folder).filter((file) => file.endsWith('.json'))
   return files.toSorted().map((file) => read(join(folder, file)))
 }
 

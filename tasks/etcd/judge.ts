@@ -5,7 +5,7 @@ import { withPort } from '../core/ip.ts'
 import { clock } from '../core/run.ts'
 import type { Answers, HostAnswers } from './ask.ts'
 import { whyKeptOut } from './authority-key.ts'
-import { authorityCertificate, isSignedBy } from './certificates.ts'
+import { authorityCertificate, isoDay, isSignedBy } from './certificates.ts'
 import { fullBytes, leftIn } from './disk.ts'
 import type { Alarm, Answer, EndpointStatus, Member } from './etcdctl.ts'
 import { commits, says } from './etcdctl-output.ts'
@@ -140,8 +140,6 @@ export function whyUntrusted(
   if (begins.getTime() > clock()) return { code: 'certificate-early', host, port, is: isoDay(begins) }
   return certificate.checkIP(address) ? undefined : { code: 'certificate-of-other-address', host, port, due: address }
 }
-
-const isoDay = (date: Date): string => date.toISOString().slice(0, 10)
 
 /** How the members that are listed differ from the hosts. */
 function ofMembers(hosts: Host[], members: Member[]): Finding[] {

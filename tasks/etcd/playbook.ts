@@ -105,6 +105,13 @@ export async function runPlaybook(
   return Object.fromEntries(reached)
 }
 
+/** What a playbook has each host say, by its name. @throws OperationError as runPlaybook */
+export async function saidByHosts<T>(cluster: Cluster, options: PlaybookOptions): Promise<Map<string, T>> {
+  const said = new Map<string, T>()
+  await runPlaybook(cluster, { ...options, onSaid: (host, words) => void said.set(host, words as T) })
+  return said
+}
+
 /** @throws UsageError: nobody has asked before of paths given on the command line. JSON has {{ only inside of texts. */
 export function refuseTemplates(variables: object): void {
   const [name, value] = Object.entries(variables).find(([, one]) => template.test(JSON.stringify(one))) ?? []

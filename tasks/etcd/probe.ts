@@ -7,7 +7,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { readFileIfThere } from '../core/files.ts'
 import { withPort } from '../core/ip.ts'
 import { clock, run } from '../core/run.ts'
-import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
+import { type Authority, issuePair, type Profile } from '../core/x509.ts'
 import { commonNames } from './certificates.ts'
 import { route } from './reach.ts'
 import { overTheWay, tookToConnect } from './round-trip.ts'
@@ -51,15 +51,10 @@ export function identityAt({ paths }: Cluster, name: string): Identity | undefin
 
 /** Makes a client's identity of an authority, in memory only. `ends` as in a profile: days from now, or a date. */
 export async function clientOf(authority: Authority, organization: string, ends: number | Date): Promise<Identity> {
-  const keys = await makeKeyPair('ecdsa-p256')
-  const cert = await issueLeaf(authority, keys.publicKey, {
-    organization,
-    commonName: commonNames.client,
-    sans: [],
-    usages: ['clientAuth'],
-    ends,
-  })
-  return identity({ cert, key: keyToPem(keys.privateKey) })
+  const subject = { organization, commonName: commonNames.client }
+  const profile: Profile = { ...subject, sans: [], usages: ['clientAuth'], ends }
+  const [cert, key] = await issuePair(authority, 'ecdsa-p256', profile)
+  return identity({ cert, key })
 }
 
 /**

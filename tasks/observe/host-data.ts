@@ -4,7 +4,7 @@ import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { authorityKeys } from '../etcd/certificates.ts'
 import { refusal } from '../etcd/findings.ts'
-import { runPlaybook } from '../etcd/playbook.ts'
+import { saidByHosts } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as vms from '../vms/index.ts'
 
@@ -78,12 +78,10 @@ async function inspect(
 ): Promise<{ host: Host; answer: Inspected }[]> {
   if (hosts.length === 0) return []
   await etcdRole.prepare(cluster)
-  const found = new Map<string, Inspected>()
-  await runPlaybook(cluster, {
+  const found = await saidByHosts<Inspected>(cluster, {
     playbook: 'inspect',
     limit: hosts.map(({ name }) => name),
     variables: { etcd_doctor: false, ...variables },
-    onSaid: (name, answer) => void found.set(name, answer as Inspected),
   })
   return hosts.map((host) => {
     const answer = found.get(host.name)

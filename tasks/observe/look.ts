@@ -1,6 +1,8 @@
 // One look at who the members are and how they do: over TLS at the members, and at the hosts where an act touched them.
-import { existsSync, readdirSync } from 'node:fs'
+
+import { existsSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
+import { entriesIn } from '../core/files.ts'
 import { replacing } from '../core/record.ts'
 import { clock, sleep, today } from '../core/run.ts'
 import { askMembers } from '../etcd/ask.ts'
@@ -89,8 +91,7 @@ async function lookOnce(cluster: Cluster, scope: Scope, since?: Since, limit = l
   }
 }
 
-const backupNames = ({ paths }: Cluster): string[] =>
-  existsSync(paths.backups) ? readdirSync(paths.backups).filter((name) => name.endsWith('Z')) : []
+const backupNames = ({ paths }: Cluster): string[] => entriesIn(paths.backups).filter((name) => name.endsWith('Z'))
 
 /** Hosts are asked once, and again after an act that brings one up. */
 async function readiness(

@@ -8,7 +8,6 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
 import { inOrder } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
-import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
 import { certificatesIn } from '../core/x509.ts'
 import { commonNames, oldAuthorities, trustedAuthorities } from '../etcd/certificates.ts'
@@ -22,6 +21,7 @@ import { stillToMove } from './adopt-join.ts'
 import { lookAtForeign } from './adopt-look.ts'
 import { prove, servedProof } from './authority-steps.ts'
 import { aroundRotateCa, toSecureClients } from './clients.ts'
+import { note } from './form-cluster.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
@@ -38,11 +38,10 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
   const question =
     `Issue every certificate of ${cluster.name} by its new authority? Each member restarts once. Then there is no ` +
     `way back to the old services. ${aroundRotateCa.needs(cluster)}`
-  if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const dropping = `then end what is old: ${command(cluster, 'adopt --drop-old')}`
   const clients = cluster.plainClients ? toSecureClients(cluster) : aroundRotateCa.identify(cluster)
   const after = told(`you: ${clients}`, dropping)
-  if (!(await carryOutSteps(cluster, 'adopt --finish', [...issueSteps(cluster), after], plan))) return
+  if (!(await carryOutSteps(cluster, 'adopt --finish', [...issueSteps(cluster), after], plan, question))) return
   const done = `${cluster.name} is ha-etcd's; it is verified. ${oldWays(cluster).goOn}`
   const next = `Now ${clients}; ${dropping}`
   sayDone(cluster, 'adopt', `${done}\n${next}`, { finished: true })
@@ -87,7 +86,7 @@ const issueSteps = (cluster: Cluster): Step[] => [
     would: ['restart one member after the other, which from then on lets only members in at its peer port'],
   },
   proveItWorks(cluster),
-  { title: 'Note that it is done', task: () => noteDone(cluster), would: [] },
+  { title: 'Note that it is done', task: () => note(cluster, undefined), would: [] },
 ]
 
 /** Both authorities are trusted everywhere by now. The old certificates, and their keys, are of no use any more. */
@@ -101,11 +100,6 @@ function issue(cluster: Cluster): ReturnType<typeof etcdRole.tasks> {
       task: () => prove(cluster, () => servedProof(cluster)),
     },
   ]
-}
-
-function noteDone(cluster: Cluster): void {
-  cluster.begun = undefined
-  recordCluster(cluster)
 }
 
 /** What clients may do for now, and what becomes of that. */
@@ -130,7 +124,6 @@ export async function dropOld(cluster: Cluster, plan: boolean): Promise<void> {
     throw new UsageError(`${cluster.name} has no old authority to drop.`, { hint: whatIsNext(cluster) })
   refuseUnhealthy(cluster, await lookFirst(cluster), {})
   const question = `${oldWays(cluster).end} Members restart one at a time.`
-  if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const steps: Step[] = [
     {
       title: cluster.plainClients ? 'Note that plain HTTP ends' : 'Take the old authority out of ca.crt',
@@ -149,6 +142,6 @@ export async function dropOld(cluster: Cluster, plan: boolean): Promise<void> {
     proveItWorks(cluster),
     { title: 'Forget the old authority', task: () => rmSync(oldAuthorities(cluster), { force: true }), would: [] },
   ]
-  if (!(await carryOutSteps(cluster, 'adopt --drop-old', steps, plan))) return
+  if (!(await carryOutSteps(cluster, 'adopt --drop-old', steps, plan, question))) return
   sayDone(cluster, 'adopt', `${cluster.name} trusts its own authority only.`, { dropped: true })
 }

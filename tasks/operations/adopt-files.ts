@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { type NewFile, readFileIfThere, writeFileIfChanged, writeFilesAtomic } from '../core/files.ts'
-import { leaves, oldAuthorities } from '../etcd/certificates.ts'
+import { leaves, oldAuthorities, pairOf } from '../etcd/certificates.ts'
 import * as pki from '../pki/index.ts'
 import type { Step } from './steps.ts'
 
@@ -25,10 +25,7 @@ export async function stage(cluster: Cluster, files: NewFile[]): Promise<void> {
   const staged = files.map((file) => (file.path === 'ca.crt' ? { ...file, content: both } : file))
   const lacking = leaves(cluster).filter(({ title }) => !files.some(({ path }) => path === title))
   for (const { title, certificate, key } of lacking)
-    staged.push(
-      { path: title, content: readFileIfThere(certificate) ?? '', mode: 0o644 },
-      { path: title.replace(/crt$/, 'key'), content: readFileIfThere(key) ?? '', mode: 0o600 },
-    )
+    staged.push(...pairOf(title, readFileIfThere(certificate), readFileIfThere(key)))
   await writeFilesAtomic(staged.map((file) => ({ ...file, path: join(adopting, file.path) })))
 }
 

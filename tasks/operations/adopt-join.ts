@@ -13,8 +13,8 @@ import { inOrder, runPipeline } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
-import { type Authority, certificatesIn, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
-import { attempt, commonNames, type Leaf, leaves } from '../etcd/certificates.ts'
+import { type Authority, certificatesIn, issuePair } from '../core/x509.ts'
+import { attempt, commonNames, leaves, pairOf } from '../etcd/certificates.ts'
 import { endpointStatus, memberList } from '../etcd/etcdctl.ts'
 import { sentenceOf } from '../etcd/findings.ts'
 import { hostOfMember, type Known, whyNotJoined } from '../etcd/foreign.ts'
@@ -27,13 +27,13 @@ import type { Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
 import { noteTaken } from './adopt.ts'
 import { asBefore, forget, stage } from './adopt-files.ts'
-import { type ClientFiles, obstacles, refuse, withTheirs } from './adopt-look.ts'
+import { type ClientFiles, clientPair, obstacles, refuse, withTheirs } from './adopt-look.ts'
 import { haveOwnUser } from './auth.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { aroundRotateCa } from './clients.ts'
 import { lookFirst } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { doSteps } from './steps.ts'
+import { carryOutSteps, doSteps, type Step } from './steps.ts'
 
 /** How a running cluster is reached, and what lets new members in: paths of certificates and their keys. */
 export interface Access {
@@ -122,8 +122,7 @@ async function begin(cluster: Cluster, { old, version, files }: Found, keepOld: 
   const [names, oldNames] = [ours, old].map((hosts) => listed(hosts.map(({ name }) => name)))
   const then = keepOld ? '' : ', and retire these then'
   const question = `Have ${names} join the etcd ${version} of ${oldNames}${then}? Members come and go one at a time.`
-  if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
-  await doSteps([
+  const steps: Step[] = [
     { title: `Get etcd ${version}`, task: () => requirePrograms(cluster, version) },
     {
       title: 'Make an authority, and certificates by the old one',
@@ -137,7 +136,8 @@ async function begin(cluster: Cluster, { old, version, files }: Found, keepOld: 
         recordCluster(cluster)
       },
     },
-  ])
+  ]
+  await carryOutSteps(cluster, 'adopt', steps, false, question)
 }
 
 /** @throws OperationError with everything that stands against it */
@@ -219,29 +219,18 @@ function readAuthorities({ authority, peerAuthority }: Access): Authorities {
 /** A certificate of each kind for each of our hosts, by the old authorities, and a client's. */
 async function filesToJoin(cluster: Cluster, access: Access, { client, peer }: Authorities): Promise<NewFile[]> {
   const [own, theirs] = [[access.authority, access.peerAuthority], access.client]
+  const { keyAlgorithm, leafDays } = cluster.pki
   const trusted = own.flatMap(({ certificate }) => certificatesIn(readFileSync(certificate, 'utf8')))
   const due = leaves(cluster).filter(({ host }) => host !== undefined || !theirs)
   const issued = await Promise.all(
-    due.map((leaf) => pairOf(leaf, leaf.commonName === commonNames.peer ? peer : client, cluster.pki)),
+    due.map(async (leaf) => {
+      const authority = leaf.commonName === commonNames.peer ? peer : client
+      return pairOf(leaf.title, ...(await issuePair(authority, keyAlgorithm, { ...leaf, ends: leafDays })))
+    }),
   )
-  const given = theirs && [
-    { path: 'etcd-client.crt', content: readFileSync(theirs.certificate, 'utf8'), mode: 0o644 },
-    { path: 'etcd-client.key', content: readFileSync(theirs.key, 'utf8'), mode: 0o600 },
-  ]
+  const given = theirs ? clientPair(theirs) : []
   const ca = { path: 'ca.crt', content: `${[...new Set(trusted)].join('\n')}\n`, mode: 0o644 }
-  return [ca, ...issued.flat(), ...(given ?? [])]
-}
-
-async function pairOf(
-  leaf: Leaf,
-  authority: Authority,
-  { keyAlgorithm, leafDays }: Cluster['pki'],
-): Promise<NewFile[]> {
-  const keys = await makeKeyPair(keyAlgorithm)
-  return [
-    { path: leaf.title, content: await issueLeaf(authority, keys.publicKey, { ...leaf, ends: leafDays }), mode: 0o644 },
-    { path: leaf.title.replace(/crt$/, 'key'), content: keyToPem(keys.privateKey), mode: 0o600 },
-  ]
+  return [ca, ...issued.flat(), ...given]
 }
 
 /** Our members go again. @throws UsageError where an old member is gone: it does not come back */

@@ -8,7 +8,7 @@ import { OperationError } from '../core/errors.ts'
 import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
 import { certificatesIn } from '../core/x509.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
-import { attempt, isSignedBy } from '../etcd/certificates.ts'
+import { attempt, isSignedBy, pairOf } from '../etcd/certificates.ts'
 import { type Member, memberList } from '../etcd/etcdctl.ts'
 import { type Finding, refusal, sentenceOf } from '../etcd/findings.ts'
 import {
@@ -20,7 +20,7 @@ import {
   settingsOf,
   whyNotAdopted,
 } from '../etcd/foreign.ts'
-import { runPlaybook } from '../etcd/playbook.ts'
+import { runPlaybook, saidByHosts } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import type { Observation } from '../plans/types.ts'
@@ -62,7 +62,7 @@ export interface Found {
 export async function lookAtForeign(cluster: Cluster, client: ClientFiles | undefined): Promise<Found> {
   return withScratch(cluster, async (folder) => {
     const copy = await scratchOf(cluster, folder)
-    const looked = await lookAtHosts(copy)
+    const looked = await saidByHosts<Looked>(copy, { playbook: 'adopt', variables: { etcd_adopt_action: 'look' } })
     const stageOf = ({ name }: Host): Stage => stageIn(cluster, looked.get(name))
     const half = cluster.hosts.filter((host) => stageOf(host) === 'half')
     const foreign = cluster.hosts.filter((host) => stageOf(host) === 'not').map((host) => foreignHost(host, looked))
@@ -113,16 +113,6 @@ async function scratchOf(cluster: Cluster, folder: string): Promise<Cluster> {
   await pki.ensureCertificates(copy) // of an authority that is thrown away: the role wants some
   etcdRole.writeInventory(copy, await requireEtcd(copy))
   return copy
-}
-
-async function lookAtHosts(copy: Cluster): Promise<Map<string, Looked>> {
-  const looked = new Map<string, Looked>()
-  await runPlaybook(copy, {
-    playbook: 'adopt',
-    variables: { etcd_adopt_action: 'look' },
-    onSaid: (host, said) => void looked.set(host, said as Looked),
-  })
-  return looked
 }
 
 /** @throws OperationError where none runs, or several do */
@@ -189,22 +179,20 @@ function arranged(
   const ofHosts = foreign.flatMap(({ host: { name } }) => {
     const one = fetched[name] ?? {}
     return [
-      ...(plainClients ? [] : pair(`${name}/server`, one['server.crt'], one['server.key'])),
-      ...(plainPeers ? [] : pair(`${name}/${name}`, one['peer.crt'], one['peer.key'])),
+      ...(plainClients ? [] : pairOf(`${name}/server.crt`, one['server.crt'], one['server.key'])),
+      ...(plainPeers ? [] : pairOf(`${name}/${name}.crt`, one['peer.crt'], one['peer.key'])),
     ]
   })
-  const own = client && pair('etcd-client', readFileSync(client.certificate, 'utf8'), readFileSync(client.key, 'utf8'))
   return [
     { path: 'ca.crt', content: [...new Set(trusted)].map((pem) => `${pem}\n`).join(''), mode: 0o644 },
     ...ofHosts,
-    ...(own ?? (plainClients ? [] : clientOf(texts))),
+    ...(client ? clientPair(client) : plainClients ? [] : clientOf(texts)),
   ]
 }
 
-const pair = (name: string, certificate = '', key = ''): NewFile[] => [
-  { path: `${name}.crt`, content: certificate, mode: 0o644 },
-  { path: `${name}.key`, content: key, mode: 0o600 },
-]
+/** A person's own pair, as the role takes it. */
+export const clientPair = ({ certificate, key }: ClientFiles): NewFile[] =>
+  pairOf('etcd-client.crt', readFileSync(certificate, 'utf8'), readFileSync(key, 'utf8'))
 
 /** A certificate of a member's that the members let in as a client's. */
 function clientOf(texts: Record<string, string>[]): NewFile[] {
@@ -215,7 +203,7 @@ function clientOf(texts: Record<string, string>[]): NewFile[] {
       const certificate = readCertificate(one[`${kind}.crt`])
       const isClient = certificate && (certificate.keyUsage ?? [clientUse]).includes(clientUse)
       const isTrusted = certificate && authorities.some((ca) => ca && isSignedBy(certificate, ca))
-      return isClient && isTrusted ? [pair('etcd-client', one[`${kind}.crt`], one[`${kind}.key`])] : []
+      return isClient && isTrusted ? [pairOf('etcd-client.crt', one[`${kind}.crt`], one[`${kind}.key`])] : []
     })
   })
   if (candidates[0]) return candidates[0]
@@ -231,7 +219,7 @@ function readStaged({ hosts, begun, paths: { adopting } }: Cluster): NewFile[] {
   const read = (name: string): string => readFileIfThere(join(adopting, name)) ?? ''
   return [
     { path: 'ca.crt', content: read('ca.crt'), mode: 0o644 },
-    ...names.flatMap((name) => pair(name, read(`${name}.crt`), read(`${name}.key`))),
+    ...names.flatMap((name) => pairOf(`${name}.crt`, read(`${name}.crt`), read(`${name}.key`))),
   ]
 }
 

@@ -36,15 +36,15 @@ export async function adopt(cluster: Cluster, client: ClientFiles | undefined, p
   if (isMadeByUs(found)) return bringBack(cluster, found, plan)
   const names = cluster.hosts.map(({ name }) => name)
   const { version } = found
-  const question =
+  const adopting =
     `Adopt the etcd ${version} of ${listed(names)} as ${cluster.name}? Each member restarts once, one at a time. ` +
     `It can be taken back: ${command(cluster, 'adopt --back')}.`
-  if (!plan && !cluster.begun && !(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const question = cluster.begun ? undefined : adopting
   const clients = cluster.plainClients ? toSecureClients(cluster) : aroundRotateCa.trust(cluster)
   const goOn = `then go on: ${command(cluster, 'adopt --finish')}`
   const pods = found.foreign.some(({ etcd }) => etcd.manifest !== '') ? [`you: ${toKubeadm}`] : []
   const steps = [...takeSteps(cluster, found), told(...pods, `you: ${clients}`, goOn)]
-  if (!(await carryOutSteps(cluster, 'adopt', steps, plan))) return
+  if (!(await carryOutSteps(cluster, 'adopt', steps, plan, question))) return
   const done = `All members of ${cluster.name} run as ha-etcd's, with etcd ${version}.`
   const next = `Now ${clients}; ${goOn}`
   sayDone(cluster, 'adopt', `${done}\n${next}`, { adopted: names, version, finished: false })

@@ -4,7 +4,6 @@ import { kinds } from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { run } from '../core/run.ts'
-import { confirm } from '../core/script.ts'
 import { commonNames } from '../etcd/certificates.ts'
 import { type Consumer, consumersOf } from '../etcd/consumers.ts'
 import { call, etcdctl } from '../etcd/etcdctl.ts'
@@ -33,9 +32,8 @@ export async function auth(cluster: Cluster, turn: 'on' | 'off', plan: boolean):
       ? `Turn etcd's authentication on in ${cluster.name}? Every client is refused then whose certificate's common ` +
         `name is no user with a role; ${commonNames.client} may do all.`
       : `Turn etcd's authentication off in ${cluster.name}? Every client with a certificate may do all then.`
-  if (!plan && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   const steps = [...(turn === 'on' ? onSteps(cluster) : offSteps(cluster)), proveItWorks(cluster)]
-  if (!(await carryOutSteps(cluster, `auth ${turn}`, steps, plan))) return
+  if (!(await carryOutSteps(cluster, `auth ${turn}`, steps, plan, question))) return
   const done =
     turn === 'on'
       ? `etcd's authentication is on. Give each other client a user of its certificate's common name, and a role.`

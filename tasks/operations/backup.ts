@@ -5,10 +5,10 @@ import { type Backup, doubts, type Keep, surplus, whoseAndWhen } from '../acts/b
 import { makeBackup, source } from '../acts/make-backup.ts'
 import { heldAt } from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
-import { checkPlan, checkTasks } from '../core/check.ts'
+import { agreeTo, checkPlan, checkTasks } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import { Interrupted, OperationError } from '../core/errors.ts'
+import { failureOf, OperationError } from '../core/errors.ts'
 import { concurrently } from '../core/pipeline.ts'
 import { findProgram } from '../core/programs.ts'
 import { rcloneCheck } from '../core/rclone.ts'
@@ -20,7 +20,7 @@ import * as verify from '../verify/index.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { bringAway, type OffSite, removeSurplusAt, surplusAt } from './off-site.ts'
 import { sayDone } from './say.ts'
-import { agreeTo, carryOutSteps, look, type Step } from './steps.ts'
+import { carryOutSteps, look, type Step } from './steps.ts'
 
 type Made = Awaited<ReturnType<typeof makeBackup>>
 /** A backup in the making, and how many others were removed for it. */
@@ -99,12 +99,9 @@ const bringStep = (cluster: Cluster, made: Partial<Made>, offSite: OffSite): Ste
   task: async (_, task) => {
     const { folder = '', metadata } = made as Made
     const what = { folder, metadata, name: nameOf(made) }
-    try {
-      await bringAway(cluster, what, offSite, (step) => void (task.output = step))
-    } catch (error) {
-      if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
-      throw new OperationError(`The backup is kept in ${folder}, but not away from here. ${error.message}`, error.more)
-    }
+    const failure = await failureOf(() => bringAway(cluster, what, offSite, (step) => void (task.output = step)))
+    const kept = `The backup is kept in ${folder}, but not away from here.`
+    if (failure) throw new OperationError(`${kept} ${failure.message}`, failure.more)
     run().changes.push(`brought backup ${nameOf(made)} to ${offSite.target}`)
   },
   would: [

@@ -2,7 +2,7 @@
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
-import { print, run } from '../core/run.ts'
+import { tell } from '../core/run.ts'
 import { chalk, plain, table } from '../core/terminal.ts'
 import { authorityWarning } from '../etcd/authority-change.ts'
 import {
@@ -39,7 +39,7 @@ export async function certs(cluster: Cluster): Promise<void> {
   const { renewBeforeDays } = cluster.pki
   const near = rows.filter((row) => isNear(row, renewBeforeDays))
   const data = { cluster: cluster.name, renewBeforeDays, certificates: rows, warning: warning ?? null }
-  print(`${run().json ? JSON.stringify(data) : render(cluster, rows, warning)}\n`)
+  tell(data, render(cluster, rows, warning))
   authorityCertificate(cluster)
   if (near.length === 0) return
   const authority = near.some(({ file }) => file === 'ca.crt')

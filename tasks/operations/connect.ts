@@ -4,8 +4,7 @@ import * as consumers from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { print, run } from '../core/run.ts'
-import { confirm } from '../core/script.ts'
+import { print, run, tell } from '../core/run.ts'
 import { didYouMean } from '../core/suggest.ts'
 import { chalk, counted, listed, table } from '../core/terminal.ts'
 import { certificateAt, daysLeft, isoDay } from '../etcd/certificates.ts'
@@ -132,7 +131,7 @@ export function listConsumers(cluster: Cluster): void {
   ])
   const none = `Nobody is connected to ${cluster.name} yet. Kinds: ${Object.keys(consumers.kinds).join(', ')}.`
   const text = rows.length > 0 ? table([['consumer', 'kind', 'certificate', 'files in'], ...cells]) : none
-  print(`${run().json ? JSON.stringify({ cluster: cluster.name, consumers: rows }) : text}\n`)
+  tell({ cluster: cluster.name, consumers: rows }, text)
 }
 
 /** Forgets a consumer. Its certificate stays good for whoever kept a copy: there is no list of revoked ones. */
@@ -145,8 +144,7 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
   }
   const places = consumer.places.map(consumers.placeName)
   const also = places.length > 0 ? `, and its files in ${listed(places)}` : ''
-  if (!plan && !(await confirm(`Delete the certificate and the key of ${name}${also}?`)))
-    throw new OperationError('Nothing was changed.')
+  const question = `Delete the certificate and the key of ${name}${also}?`
   const { certificate, key } = consumerPair(cluster, name)
   const users = await dropUserSteps(cluster, name)
   const steps: Step[] = [
@@ -168,7 +166,7 @@ export async function disconnect(cluster: Cluster, name: string, plan: boolean):
   ]
   const ends = certificateAt(certificate)?.validTo
   const until = ends && isoDay(ends)
-  if (!(await carryOutSteps(cluster, 'connect --remove', steps, plan))) return
+  if (!(await carryOutSteps(cluster, 'connect --remove', steps, plan, question))) return
   const done = `${name} is connected to ${cluster.name} no longer.`
   const end = `until ${until}, or the next ${command(cluster, 'rotate-ca')}`
   const copies = `Whoever kept a copy of its key is let in ${end}.`

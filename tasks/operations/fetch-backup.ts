@@ -5,19 +5,19 @@ import { join } from 'node:path'
 import { type BackupMetadata, keepBackup } from '../acts/backup-store.ts'
 import { chosenAt, type Kept, placed } from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
-import { checkTasks } from '../core/check.ts'
+import { agreeTo, checkTasks } from '../core/check.ts'
 import { type Cluster, resolveCluster } from '../core/cluster.ts'
 import { loadSettings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { makeFolder, type NewFile, writeFileAtomic } from '../core/files.ts'
+import { makeFolder, type NewFile } from '../core/files.ts'
 import type { Flags } from '../core/flags.ts'
-import { concurrently, runPipeline, type Task } from '../core/pipeline.ts'
+import { concurrently } from '../core/pipeline.ts'
 import { get, rcloneCheck } from '../core/rclone.ts'
 import { recordedConfigFile } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { openFile, publicKeysOf, type Sum, sumOf } from '../core/sealed.ts'
 import { bytes, listed } from '../core/terminal.ts'
-import { agreeTo } from './steps.ts'
+import { doSteps, look, planOfSteps, type Step } from './steps.ts'
 import { missingOf, putInPlace, told } from './unpack.ts'
 
 export interface FetchOptions {
@@ -34,76 +34,74 @@ export interface FetchOptions {
  * @returns the folder of the backup, and the cluster as it is known from now on
  * @throws UsageError where there is no such backup, or another key opens it
  */
-export async function fetchBackup(
+export const fetchBackup = (
   cluster: Cluster,
-  { target, word, identities, dataOnly }: FetchOptions,
+  from: FetchOptions,
   flags: Flags,
-): Promise<{ folder: string; cluster: Cluster }> {
-  const keys = await publicKeysOf(identities)
-  await agreeTo([rcloneCheck])
-  return withScratch(cluster, async (scratch) => {
-    let kept: Kept | undefined
-    let missing: NewFile[] = []
-    let folder = ''
-    const choose: Task = {
-      title: `Choose the backup at ${target}`,
-      task: async (_, task) => {
-        kept = await chosenAt(target, word, cluster, scratch)
-        refuseOtherKey(kept, keys)
-        task.title = `Choose the backup at ${target}: ${kept.note.cluster}/${kept.name}`
-      },
-    }
-    const openPack: Task = {
-      title: 'Open its certificates and its record',
-      skip: () => whyNoPack(cluster, kept as Kept, dataOnly),
-      task: async () => {
-        const pack = await opened(target, kept as Kept, 'pack', identities, join(scratch, 'pack.tar'), () => {})
-        missing = await missingOf(cluster, readFileSync(pack))
-      },
-    }
-    const fetch: Task = {
-      title: 'Fetch the snapshot, and open it',
-      task: async (_, task) => {
-        const file = join(scratch, 'snapshot.db')
-        folder = await fetched(cluster, target, kept as Kept, identities, file, (said) => void (task.output = said))
-      },
-    }
-    const put: Task = {
-      title: 'Put its certificates and its record in place',
-      skip: () => missing.length === 0,
-      task: () => putInPlace(missing),
-    }
-    await runPipeline([
-      concurrently('doctor: check what is needed', checkTasks([rcloneCheck])),
-      choose,
-      openPack,
-      fetch,
-      put,
-    ])
+): Promise<{ folder: string; cluster: Cluster }> =>
+  withScratch(cluster, async (scratch) => {
+    const { steps, coming } = await fetching(cluster, from, scratch, fetchedFolder(cluster))
+    await agreeTo([rcloneCheck])
+    await doSteps([concurrently('doctor: check what is needed', checkTasks([rcloneCheck])), ...steps])
+    const { missing, folder } = coming
     const known = missing.length > 0 ? await resolveCluster(loadSettings(flags, recordedConfigFile)) : cluster
     return { folder, cluster: known }
   })
+
+/** What would be fetched and put in place, a line each, and the folder of the backup, opened in `scratch`. */
+export async function planFetch(
+  cluster: Cluster,
+  from: FetchOptions,
+  scratch: string,
+): Promise<{ would: string[]; file: string }> {
+  const { steps, coming } = await fetching(cluster, from, scratch, join(scratch, 'fetched'))
+  const would = await planOfSteps(steps)
+  return { would, file: coming.folder }
 }
 
-/** What would be fetched and put in place, a line each, and the snapshot, opened in `scratch`. */
-export async function planFetch(
+/**
+ * @param into where the backup is to lie, unless it is here already
+ * @returns the steps, and what comes of them: what this machine lacks of certificates and record, the backup's folder
+ */
+async function fetching(
   cluster: Cluster,
   { target, word, identities, dataOnly }: FetchOptions,
   scratch: string,
-): Promise<{ would: string[]; file: string }> {
+  into: string,
+): Promise<{ steps: Step[]; coming: { missing: NewFile[]; folder: string } }> {
   const keys = await publicKeysOf(identities)
-  const kept = await chosenAt(target, word, cluster, scratch)
-  refuseOtherKey(kept, keys)
-  const open = (part: 'snapshot' | 'pack', file: string): Promise<string> =>
-    opened(target, kept, part, identities, join(scratch, file), () => {})
-  const pack = whyNoPack(cluster, kept, dataOnly) ? undefined : await open('pack', 'pack.tar')
-  const put = pack ? told(await missingOf(cluster, readFileSync(pack))) : []
-  const { cluster: of, sizeBytes } = kept.note
-  const fetch = `fetch backup ${of}/${kept.name} (${bytes(sizeBytes)}) from ${target}, and open it`
-  const here = await hereAlready(cluster, kept)
-  if (here) return { would: [fetch, ...put], file: here }
-  writeFileAtomic(join(scratch, kept.name, 'metadata.json'), JSON.stringify(metadataOf(kept, target)), 0o600)
-  return { would: [fetch, ...put], file: await open('snapshot', join(kept.name, 'snapshot.db')) }
+  const coming = { missing: [] as NewFile[], folder: '' }
+  let kept!: Kept
+  const nameOf = ({ name, note }: Kept): string => `${note.cluster}/${name}`
+  const steps: Step[] = [
+    look(`Choose the backup at ${target}`, async () => {
+      kept = await chosenAt(target, word, cluster, scratch)
+      refuseOtherKey(kept, keys)
+      return `Choose the backup at ${target}: ${nameOf(kept)}`
+    }),
+    {
+      ...look('Open its certificates and its record', async () => {
+        const pack = await opened(target, kept, 'pack', identities, join(scratch, 'pack.tar'))
+        coming.missing = await missingOf(cluster, readFileSync(pack))
+      }),
+      skip: () => whyNoPack(cluster, kept, dataOnly),
+    },
+    {
+      ...look('Fetch the snapshot, and open it', async (say) => {
+        const file = join(scratch, 'snapshot.db')
+        const fetched = () => opened(target, kept, 'snapshot', identities, file, say)
+        coming.folder = (await hereAlready(cluster, kept)) ?? keep(await fetched(), into, kept, target)
+      }),
+      would: () => [`fetch backup ${nameOf(kept)} (${bytes(kept.note.sizeBytes)}) from ${target}, and open it`],
+    },
+    {
+      title: 'Put its certificates and its record in place',
+      skip: () => coming.missing.length === 0,
+      task: () => putInPlace(coming.missing),
+      would: () => told(coming.missing),
+    },
+  ]
+  return { steps, coming }
 }
 
 /** False: it is put in place. */
@@ -127,7 +125,7 @@ async function opened(
   part: 'snapshot' | 'pack',
   identities: string[],
   file: string,
-  say: (step: string) => void,
+  say: (step: string) => void = () => {},
 ): Promise<string> {
   const sealed = `${file}.age`
   const path = placed(note.cluster, name, part)
@@ -144,24 +142,13 @@ async function opened(
 
 const isSame = (one: Sum, other: Sum): boolean => one.sha256 === other.sha256 && one.sizeBytes === other.sizeBytes
 
-/** @returns the folder of the backup here */
-async function fetched(
-  cluster: Cluster,
-  target: string,
-  kept: Kept,
-  identities: string[],
-  scratch: string,
-  say: (step: string) => void,
-): Promise<string> {
-  const { name } = kept
-  const here = await hereAlready(cluster, kept)
-  if (here) return here
-  await opened(target, kept, 'snapshot', identities, scratch, say)
-  rmSync(fetchedFolder(cluster), { recursive: true, force: true }) // an earlier one, or what a killed run left
-  const part = join(fetchedFolder(cluster), `${name}.part`)
+/** The snapshot as a backup below `into`. @returns its folder */
+function keep(snapshot: string, into: string, kept: Kept, target: string): string {
+  rmSync(into, { recursive: true, force: true }) // an earlier one, or what a killed run left
+  const part = join(into, `${kept.name}.part`)
   makeFolder(part)
-  renameSync(scratch, join(part, 'snapshot.db'))
-  run().changes.push(`fetched backup ${name} from ${target}`)
+  renameSync(snapshot, join(part, 'snapshot.db'))
+  if (run().writes) run().changes.push(`fetched backup ${kept.name} from ${target}`)
   return keepBackup(part, metadataOf(kept, target))
 }
 

@@ -51,8 +51,7 @@ export async function lookFirst(cluster: Cluster, scope: Scope = { membersOnly: 
 /** Where something else than a new cluster helps. @throws OperationError */
 export async function refuseCurable(cluster: Cluster, from: string | undefined): Promise<void> {
   const { findings } = await lookFirst(cluster)
-  const found = curable(findings, from)
-  if (found) throw refusal(cluster, found, `${cluster.name} is not healthy enough, and nothing was changed: `)
+  refuse(cluster, curable(findings, from))
 }
 
 /** An alarm of damaged data; or that members hang which would be a quorum, unless a person names who goes on. Pure. */

@@ -6,7 +6,6 @@ import { OperationError, UsageError } from '../core/errors.ts'
 import { inOrder, type Task } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
-import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
 import { call, memberList } from '../etcd/etcdctl.ts'
 import { memberOf } from '../etcd/membership.ts'
@@ -39,8 +38,7 @@ export async function move(cluster: Cluster, plan: boolean): Promise<void> {
   refuseUnhealthy(cluster, seen, whileMoving(begun))
   const theirs = ofConnected(cluster, 'endpoints')
   const clients = `clients need the new endpoints as well: ${command(cluster, 'env')}${theirs}`
-  const question = `Move ${listed(names)} to the addresses that are listed now? Each restarts once; ${clients}.`
-  if (!plan && begun.length === 0 && !(await confirm(question))) throw new OperationError('Nothing was changed.')
+  const moving = `Move ${listed(names)} to the addresses that are listed now? Each restarts once; ${clients}.`
   const steps: Step[] = [
     ...(begun.length > 0 ? [finishBegun(cluster, wanted)] : []),
     {
@@ -55,7 +53,7 @@ export async function move(cluster: Cluster, plan: boolean): Promise<void> {
     proveItWorks(cluster),
     told(`you: ${clients}`),
   ]
-  if (!(await carryOutSteps(cluster, 'move', steps, plan))) return
+  if (!(await carryOutSteps(cluster, 'move', steps, plan, begun.length > 0 ? undefined : moving))) return
   const where = cluster.hosts.map(({ name, address }) => `${name} at ${address}`)
   const left = cluster.hosts.filter(({ also }) => also).map(({ name }) => name)
   const clean =

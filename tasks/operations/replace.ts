@@ -1,7 +1,7 @@
 // replace: a lost or emptied host gets a new member. The old one goes, its data is set aside, and the host comes back
 // as a learner, then as a voter.
 import { type Cluster, hostNamed } from '../core/cluster.ts'
-import { Interrupted, OperationError } from '../core/errors.ts'
+import { failureOf, OperationError } from '../core/errors.ts'
 import { forgetReplacing } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { listed } from '../core/terminal.ts'
@@ -45,21 +45,11 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   }
   await carryOut(cluster, rules, seen)
   // Members of two versions are what verify finds fault with.
-  const wrong = move ? undefined : await whatIsWrong(cluster)
+  const wrong = move ? undefined : await failureOf(() => doSteps([proveItWorks(cluster)]))
   forgetReplacing(cluster.paths)
   const back = `${listed(names)} ${names.length === 1 ? 'is a member' : 'are members'} again`
   // What else is wrong must not hide what was done.
   if (wrong) throw new OperationError(`${back}. But ${wrong.message}`, wrong.more)
   if (move) run().warnings.push(inWords(cluster, move))
   sayDone(cluster, 'replace', `${back}${move ? '' : '; the cluster is verified'}.`, { replaced: names })
-}
-
-async function whatIsWrong(cluster: Cluster): Promise<OperationError | undefined> {
-  try {
-    await doSteps([proveItWorks(cluster)])
-    return undefined
-  } catch (error) {
-    if (error instanceof OperationError && !(error instanceof Interrupted)) return error
-    throw error
-  }
 }

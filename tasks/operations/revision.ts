@@ -4,6 +4,7 @@ import { notedRevisions } from '../acts/backup-store.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { recordCluster } from '../core/record.ts'
 import { today } from '../core/run.ts'
+import { stamp } from '../core/terminal.ts'
 import { endpointStatus, valuesOf } from '../etcd/etcdctl.ts'
 import { reachMembers } from '../etcd/reach.ts'
 
@@ -42,7 +43,7 @@ export const cannotRaise =
 
 /** The initial cluster token of a cluster that is made from older data. */
 export function newToken({ name }: Cluster, how: 'restored' | 'recovered'): string {
-  return `${name}-${how}-${today().toISOString().slice(0, 19).replaceAll(':', '-')}Z`
+  return `${name}-${how}-${stamp(today())}`
 }
 
 /** Asks the record, the members that answer and the backups kept here. `told`: by a person; then it is known. */

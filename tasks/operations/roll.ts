@@ -1,6 +1,7 @@
-// What upgrade and downgrade share: whether the move may be made, and its carrying out.
+// upgrade: a newer etcd on every member, one after the other, with a proven backup before and the record last.
+// downgrade: one minor version down by etcd's own API, or within a minor version; it can be taken back.
 import { join } from 'node:path'
-import { type Cluster, type Host, requireRecorded } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
@@ -13,13 +14,46 @@ import { atVersion } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import type { Scope } from '../observe/look.ts'
-import { whyNotMove } from '../plans/move.ts'
+import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../plans/move.ts'
 import type { Observation, Rules } from '../plans/types.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { endsOnly, lookFirst, obstacleToMove, refuse } from './guard.ts'
 import { lookForOldRequests } from './old-requests.ts'
 import { refuseFull } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
+
+/**
+ * Check the path, guard, back up, get the programs, roll, verify, record. Run again after a kill, it goes on where it
+ * was; with the version that is recorded it goes back, as long as not every member runs the new one.
+ */
+export async function upgrade(cluster: Cluster, { version, plan }: { version: string; plan: boolean }): Promise<void> {
+  const begun = cluster.etcd.upgradingTo
+  const move = await openMove('upgrade', cluster, version, plan)
+  const there = begun
+    ? `${cluster.name} runs etcd ${version} again; the way to ${begun} was taken back.`
+    : `${cluster.name} runs etcd ${version} already.`
+  await makeMove(move, upgradeRules(move.seen, version), plan, there)
+}
+
+/**
+ * Check the path, guard, enable the downgrade, wait until every database is written for the older version, back up,
+ * roll, verify, record. Run again after a kill, it goes on where it was. `cancel`: back to the version that is
+ * recorded.
+ */
+export async function downgrade(
+  cluster: Cluster,
+  { version, cancel, plan }: { version: string | undefined; cancel: boolean; plan: boolean },
+): Promise<void> {
+  const to = cancel ? cluster.etcd.version : version
+  if (!to || (cancel && version))
+    throw new UsageError('Say --etcd-version V, the older version to go to, or --cancel to take a downgrade back.')
+  const move = await openMove('downgrade', cluster, to, plan, cancel)
+  const rules = cancel && !cluster.etcd.upgradingTo ? cancelRules : downgradeRules(move.seen, to)
+  const there = cancel
+    ? `No downgrade of ${cluster.name} is enabled; every member runs etcd ${to}.`
+    : `${cluster.name} runs etcd ${to} already.`
+  await makeMove(move, rules, plan, there)
+}
 
 /** A change of version that may be made. */
 interface Move {
@@ -39,7 +73,7 @@ interface Move {
  * Looks whether the move may be made, and with which programs. Nothing is changed or fetched.
  * @throws UsageError where no way leads there @throws OperationError, but for a plan, where something comes first
  */
-export async function openMove(
+async function openMove(
   verb: Move['verb'],
   cluster: Cluster,
   to: string,
@@ -71,7 +105,6 @@ export async function openMove(
 
 /** @throws UsageError for what is no version @throws OperationError while a move to another version is half done */
 function refuseOtherMove(verb: string, cluster: Cluster, to: string): void {
-  requireRecorded(cluster)
   if (!/^\d+\.\d+\.\d+$/.test(to))
     throw new UsageError(`--etcd-version must be a version like 3.5.32, not ${JSON.stringify(to)}.`)
   const { version: from = '', upgradingTo: begun } = cluster.etcd
@@ -123,7 +156,7 @@ async function requireMovable(
 }
 
 /** Carries the move out, or says what it would do. `there`: what is told where no other version came of it. */
-export async function makeMove(
+async function makeMove(
   { verb, cluster, from, to, seen, scope, first, beware }: Move,
   rules: Rules,
   plan: boolean,

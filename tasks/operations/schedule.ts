@@ -2,7 +2,7 @@
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { UsageError } from '../core/errors.ts'
-import { clock, print, run, today } from '../core/run.ts'
+import { clock, run, tell, today } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { age, chalk, listed, table } from '../core/terminal.ts'
@@ -131,7 +131,7 @@ export function listSchedules(cluster: Cluster): void {
   const empty = `Nothing is scheduled for ${cluster.name}.`
   const last = ticked ? `; it last looked ${age(clock() - Date.parse(ticked))} ago` : ''
   const by = timer ? `By ${timerNames[timer.kind]}${last}.` : 'No timer is set up on this machine.'
-  print(run().json ? `${JSON.stringify(data)}\n` : rows.length > 0 ? `${tableOf(rows)}\n\n${by}\n` : `${empty}\n`)
+  tell(data, rows.length > 0 ? `${tableOf(rows)}\n\n${by}` : empty)
 }
 
 type Row = ReturnType<typeof rowOf>

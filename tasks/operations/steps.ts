@@ -1,10 +1,9 @@
 // A verb's steps, each said once: --plan tells them, and a run does them.
 
 import * as consumers from '../consumers/index.ts'
-import { type Check, questionsOf } from '../core/check.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { inOrder, runPipeline, type Task } from '../core/pipeline.ts'
+import { inOrder, runPipeline, type Task, titled } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { confirm } from '../core/script.ts'
 import * as pki from '../pki/index.ts'
@@ -12,17 +11,25 @@ import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { sayPlan } from './say.ts'
 
+export { agreeTo } from '../core/check.ts'
+
 /** A step. One without a task is only told: what a person does, or what is done elsewhere. */
 export interface Step extends Partial<Pick<Task, 'task' | 'skip' | 'rendererOptions'>> {
   title?: Task['title']
   /** What --plan says of it, a line each, once the steps before it have looked. Default: its title. */
   would?: string[] | (() => string[] | Promise<string[]>)
-  /** It changes nothing: --plan does it, too, and says nothing of it. */
-  looks?: () => Promise<void>
+  /** It changes nothing here: --plan does it, too, and says nothing of it by itself. */
+  looks?: Look
 }
 
+/** `say`: how far it is. A text that it returns is its title in the end. */
+type Look = (say: (line: string) => void) => Promise<unknown>
+
 /** A step that looks, and refuses what cannot be done. */
-export const look = (title: string, looks: () => Promise<void>): Step => ({ title, looks, task: looks })
+export function look(title: string, looks: Look): Step {
+  const titleAfter = (said: unknown): string => (typeof said === 'string' ? said : title)
+  return { ...titled(title, async (say) => titleAfter(await looks(say))), looks }
+}
 
 /** Lines of the plan alone. */
 export const told = (...would: string[]): Step => ({ would })
@@ -50,12 +57,6 @@ export const hostSteps = (cluster: Cluster): Step[] => [
   },
 ]
 
-/** Asks what a check would ask before it gets what is missing. @throws OperationError where a person says no */
-export async function agreeTo(checks: Check[]): Promise<void> {
-  for (const question of await questionsOf(checks))
-    if (!(await confirm(question))) throw new OperationError('Nothing was changed.')
-}
-
 /** The last step of most verbs. Whoever uses the cluster gets what has changed for it. */
 export const proveItWorks = (cluster: Cluster): Step => ({
   ...inOrder('verify: prove that the cluster works', () => [
@@ -66,11 +67,19 @@ export const proveItWorks = (cluster: Cluster): Step => ({
 })
 
 /**
- * Does the steps; with --plan it does what only looks, and prints what the others would do.
+ * Asks, where there is a question, and does the steps; with --plan it does what only looks, and prints what the others
+ * would do.
  * @returns whether they were done
  */
-export async function carryOutSteps(cluster: Cluster, verb: string, steps: Step[], plan: boolean): Promise<boolean> {
+export async function carryOutSteps(
+  cluster: Cluster,
+  verb: string,
+  steps: Step[],
+  plan: boolean,
+  question?: string,
+): Promise<boolean> {
   if (plan) sayPlan(cluster, verb, await planOfSteps(steps))
+  else if (question && !(await confirm(question))) throw new OperationError('Nothing was changed.')
   else await doSteps(steps)
   return !plan
 }
@@ -81,10 +90,10 @@ export const doSteps = (steps: Step[]): Promise<void> =>
 /** The lines of the plan. Those that look are done. */
 export async function planOfSteps(steps: Step[]): Promise<string[]> {
   const lines: string[] = []
-  for (const { title, would = [lower(String(title))], looks, skip } of steps) {
-    if (looks) await looks()
-    else if (!(typeof skip === 'function' ? await skip(undefined) : skip))
-      lines.push(...(typeof would === 'function' ? await would() : would))
+  for (const { title, looks, would = looks ? [] : [lower(String(title))], skip } of steps) {
+    if (typeof skip === 'function' ? await skip(undefined) : skip) continue
+    await looks?.(() => {})
+    lines.push(...(typeof would === 'function' ? await would() : would))
   }
   return lines
 }

@@ -7,7 +7,7 @@ import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.t
 import type { Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { counted } from '../core/terminal.ts'
-import { type Authority, issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
+import { issuePair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
 import {
   attempt,
@@ -16,6 +16,7 @@ import {
   daysLeft,
   type Leaf,
   leaves,
+  pairOf,
   reasonToIssue,
 } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
@@ -130,7 +131,10 @@ async function ensureLeaves(cluster: Cluster, state: AuthorityState, asked = wha
   if (wanted.length > 0) {
     if (!state.created) await requireRightClock(cluster) // else it was compared for the authority
     const authority = state.created ?? readAuthority(cluster)
-    const pairs = await Promise.all(wanted.map(({ leaf }) => issue(leaf, authority, cluster.pki)))
+    const { keyAlgorithm, leafDays } = cluster.pki
+    const issue = async (leaf: Leaf): Promise<NewFile[]> =>
+      pairOf(leaf.certificate, ...(await issuePair(authority, keyAlgorithm, { ...leaf, ends: leafDays })))
+    const pairs = await Promise.all(wanted.map(({ leaf }) => issue(leaf)))
     run().throwIfStopped()
     await writeFilesAtomic(pairs.flat())
   }
@@ -139,16 +143,6 @@ async function ensureLeaves(cluster: Cluster, state: AuthorityState, asked = wha
     issued: wanted.map(({ leaf, reason }) => ({ path: leaf.title, reason })),
     closed: closeToOthers(cluster),
   }
-}
-
-/** A new pair, its key first: after a kill between the two they do not match, and the next run issues them again. */
-async function issue(leaf: Leaf, authority: Authority, { keyAlgorithm, leafDays }: Cluster['pki']): Promise<NewFile[]> {
-  const keys = await makeKeyPair(keyAlgorithm)
-  const certificate = await issueLeaf(authority, keys.publicKey, { ...leaf, ends: leafDays })
-  return [
-    { path: leaf.key, content: keyToPem(keys.privateKey), mode: 0o600 },
-    { path: leaf.certificate, content: certificate, mode: 0o644 },
-  ]
 }
 
 /** A copy put back has often lost its modes. Keys stay in use: who thinks that one was read removes it. */

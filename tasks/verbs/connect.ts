@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { kinds } from '../consumers/index.ts'
-import { type Cluster, hostNamed, requireRecorded } from '../core/cluster.ts'
+import { type Cluster, hostNamed } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { type Flags, oneOf, planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
@@ -14,6 +14,7 @@ const width = Math.max(...Object.keys(kinds).map(({ length }) => length)) + 2
 export const verb: Verb = {
   name: 'connect',
   summary: 'Give software a certificate of its own and its configuration for the cluster.',
+  needsCluster: true,
   writes: true,
   byRecord: true,
   words: { usage: '[CONSUMER]', least: 0, most: 1 },
@@ -33,7 +34,6 @@ export const verb: Verb = {
     '\nExample: npx zx scripts/connect.ts patroni --output /etc/patroni/etcd',
   ].join('\n'),
   act: async (cluster, flags, [kind]) => {
-    requireRecorded(cluster)
     for (const place of ['output', 'to']) {
       oneOf(flags, 'list', place)
       oneOf(flags, 'remove', place)

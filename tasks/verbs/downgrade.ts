@@ -1,10 +1,11 @@
 import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
-import { downgrade } from '../operations/downgrade.ts'
+import { downgrade } from '../operations/roll.ts'
 
 export const verb: Verb = {
   name: 'downgrade',
   summary: 'Bring every member to an older etcd, one at a time, after a proven backup.',
+  needsCluster: true,
   writes: true,
   flags: {
     'etcd-version': { value: 'V', summary: 'the version to go to: one minor version down at most, from 3.6 on' },

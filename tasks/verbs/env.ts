@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { print, run } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { clientEnvironment, shellLines } from '../etcd/client-environment.ts'
@@ -6,10 +5,10 @@ import { clientEnvironment, shellLines } from '../etcd/client-environment.ts'
 export const verb: Verb = {
   name: 'env',
   summary: 'Print the ETCDCTL_* variables that reach the cluster, for a shell to evaluate.',
+  needsCluster: true,
   byRecord: true,
   help: 'Example: eval "$(npx zx scripts/env.ts)" && etcdctl endpoint health',
   act: async (cluster) => {
-    requireRecorded(cluster)
     print(run().json ? `${JSON.stringify(clientEnvironment(cluster))}\n` : await shellLines(cluster))
   },
 }

@@ -1,7 +1,7 @@
 import { UsageError } from '../core/errors.ts'
-import { clusterFlags, type Flags, numberFlag, parseCommandLine, planFlag } from '../core/flags.ts'
+import { type Flags, numberFlag, parseAfter, planFlag } from '../core/flags.ts'
 import { recordedClusters } from '../core/record.ts'
-import { print, type Run, run, sleep } from '../core/run.ts'
+import { type Run, tellAgain } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { suggest } from '../core/suggest.ts'
@@ -12,16 +12,22 @@ import { halfDone } from '../operations/fleet-memory.ts'
 import { renderRows } from '../operations/fleet-table.ts'
 import { verbsOverMany, whyOnlyOne } from '../plans/fleet.ts'
 
-const flags = {
-  only: { value: 'NAMES', summary: 'these clusters (with commas; default: all recorded here)' },
-  watch: { summary: 'the table: look again every 2 s, until Ctrl-C' },
-  canary: { value: 'NAME', summary: 'the cluster that goes alone at first (default: the first)' },
-  parallel: { value: 'N', summary: 'so many at a time (default 1; of a verb that only looks 4)' },
-  'from-start': { summary: 'start over, on clusters that are done, too' },
-  ...planFlag,
-}
-
-const help = `Without VERB (or with status): one table. Else the verb, on each cluster:
+export const verb: Verb = {
+  name: 'fleet',
+  summary: 'Several clusters at once: one table, or a verb over all of them.',
+  words: {
+    ...{ usage: '[VERB] [-- WORDS]', least: 0, most: Number.POSITIVE_INFINITY },
+    hint: 'What the verb itself takes goes after --.',
+  },
+  flags: {
+    only: { value: 'NAMES', summary: 'these clusters (with commas; default: all recorded here)' },
+    watch: { summary: 'the table: look again every 2 s, until Ctrl-C' },
+    canary: { value: 'NAME', summary: 'the cluster that goes alone at first (default: the first)' },
+    parallel: { value: 'N', summary: 'so many at a time (default 1; of a verb that only looks 4)' },
+    'from-start': { summary: 'start over, on clusters that are done, too' },
+    ...planFlag,
+  },
+  help: `Without VERB (or with status): one table. Else the verb, on each cluster:
   one alone at first, then the others; a failure stops whoever has not begun.
 The same command again goes on: for a day it leaves out what is done.
 VERB: ${verbsOverMany().slice(0, 8).join(', ')},
@@ -32,20 +38,10 @@ Examples:
   npx zx scripts/fleet.ts --watch
   npx zx scripts/fleet.ts upgrade --canary blue -- --etcd-version 3.6.14
 
-Exit code 0: done on all. 1: it failed somewhere; the table alone exits with 0.`
-
-export const verb: Verb = {
-  name: 'fleet',
-  summary: 'Several clusters at once: one table, or a verb over all of them.',
-  words: {
-    ...{ usage: '[VERB] [-- WORDS]', least: 0, most: Number.POSITIVE_INFINITY },
-    hint: 'What the verb itself takes goes after --.',
-  },
-  flags,
-  help,
+Exit code 0: done on all. 1: it failed somewhere; the table alone exits with 0.`,
   actOnAll: (given, [name = 'status', ...words]) => {
     const names = chosen(given)
-    return name === 'status' ? tell(given, words, names) : overAll(given, name, words, names)
+    return name === 'status' ? showTable(given, words) : overAll(given, name, words, names)
   },
 }
 
@@ -63,23 +59,17 @@ function chosen({ only }: Flags): string[] {
 }
 
 /** The table. With --watch clusters that are recorded meanwhile come into it. */
-async function tell(given: Flags, words: string[], first: string[]): Promise<void> {
+async function showTable(given: Flags, words: string[]): Promise<void> {
   const odd = ['canary', 'parallel', 'from-start', 'plan'].find((flag) => given[flag] !== undefined)
   if (odd) throw new UsageError(`--${odd} goes with a verb, not with the table.`)
   if (words.length > 0) throw new UsageError(`Unexpected argument ${JSON.stringify(words[0])}.`)
-  run().untilStopped = given.watch === true
   const runs = new Map<string, Run>()
   try {
-    for (let names = first; ; names = chosen(given)) {
-      const rows = await rowsOf(names, runs)
-      run().throwIfStopped()
+    await tellAgain(given.watch === true, async () => {
+      const rows = await rowsOf(chosen(given), runs)
       const half = halfDone()
-      const text = run().json ? JSON.stringify({ clusters: rows, halfDone: half }) : renderRows(rows, half)
-      const inPlace = given.watch && !run().json && run().stdout.isTTY
-      print(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${given.watch && !run().json ? '\n' : ''}`)
-      if (!given.watch) return
-      await sleep(2000)
-    }
+      return [{ clusters: rows, halfDone: half }, renderRows(rows, half)]
+    })
   } finally {
     for (const one of runs.values()) one.end()
   }
@@ -112,14 +102,9 @@ const onlyOne = (verb: string, why: string): UsageError =>
 
 /** What goes after -- must be fit before the first cluster is touched. @throws UsageError */
 function refuseWords({ flags: own, words: wanted, name }: Verb, words: string[]): void {
-  const { flags: given, words: left } = parseCommandLine(
-    words,
-    { ...own, ...clusterFlags },
-    wanted ?? { usage: '', least: 0, most: 0 },
-  )
+  const { words: left, shared: before } = parseAfter(own, wanted, words)
   const why = whyOnlyOne(name, left)
   if (why) throw onlyOne(name, why)
-  const before = Object.keys({ ...clusterFlags, ...planFlag }).find((flag) => given[flag] !== undefined)
   if (before && flagOfFleet(before)) throw new UsageError(`--${before} goes before the --.`)
   if (before) throw new UsageError(`--${before} is not for many clusters: ${name} goes by what is recorded of each.`)
 }

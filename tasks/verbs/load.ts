@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { numberFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { load } from '../load.ts'
@@ -6,6 +5,7 @@ import { load } from '../load.ts'
 export const verb: Verb = {
   name: 'load',
   summary: 'Write and read for a while, and prove that nothing acknowledged was lost.',
+  needsCluster: true,
   byRecord: true,
   flags: {
     seconds: { value: 'N', summary: 'how long (default 10, at most 3600)' },
@@ -19,7 +19,6 @@ Example: npx zx scripts/load.ts --seconds 30
 
 Exit code 1: a write was lost or failed twice, or a read went back in time.`,
   act: async (cluster, flags) => {
-    requireRecorded(cluster)
     const [seconds = 10, writers = 6, readers = 2] = [
       numberFlag(flags, 'seconds', 1, { most: 3600, decimals: true }),
       numberFlag(flags, 'writers', 1),

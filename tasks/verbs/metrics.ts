@@ -1,29 +1,13 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { stringify } from 'yaml'
-import { type Cluster, requireRecorded } from '../core/cluster.ts'
+import type { Cluster } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
-import type { Flag } from '../core/flags.ts'
 import { print, run } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { gatherMetrics } from '../metrics.ts'
 import { alertRules, dashboard, samplesOf, textOf } from '../monitoring/index.ts'
-
-const flags: Record<string, Flag> = {
-  output: { value: 'FILE', summary: 'write there, whole or not at all (default: standard output)' },
-  rules: { summary: "instead: Prometheus' alert rules, for rule_files" },
-  dashboard: { summary: 'instead: the Grafana dashboard, in JSON' },
-}
-
-const help = `Without --rules or --dashboard: metrics of our own (certificates, backups, the
-last verify, what is half done), as node_exporter's textfile collector reads
-them. Members that are down are no failure: what only they know is left out.
-
-How Prometheus reaches the members: npx zx scripts/connect.ts prometheus
-docs/monitoring.md shows the whole way, with a timer.
-
-Example: npx zx scripts/metrics.ts --output /var/lib/node-exporter/etcd.prom`
 
 /** What may be printed instead of metrics; as text, or with --json as data. */
 const documents: Record<string, () => { data: unknown; yaml?: true }> = {
@@ -34,11 +18,22 @@ const documents: Record<string, () => { data: unknown; yaml?: true }> = {
 export const verb: Verb = {
   name: 'metrics',
   summary: 'Print our own metrics for Prometheus; or alert rules, or a Grafana dashboard.',
+  needsCluster: true,
   byRecord: true,
-  flags,
-  help,
+  flags: {
+    output: { value: 'FILE', summary: 'write there, whole or not at all (default: standard output)' },
+    rules: { summary: "instead: Prometheus' alert rules, for rule_files" },
+    dashboard: { summary: 'instead: the Grafana dashboard, in JSON' },
+  },
+  help: `Without --rules or --dashboard: metrics of our own (certificates, backups, the
+last verify, what is half done), as node_exporter's textfile collector reads
+them. Members that are down are no failure: what only they know is left out.
+
+How Prometheus reaches the members: npx zx scripts/connect.ts prometheus
+docs/monitoring.md shows the whole way, with a timer.
+
+Example: npx zx scripts/metrics.ts --output /var/lib/node-exporter/etcd.prom`,
   act: async (cluster, given) => {
-    requireRecorded(cluster)
     const asked = Object.keys(documents).filter((name) => given[name])
     if (asked.length > 1) throw new UsageError(`--${asked.join(' and --')} exclude each other.`)
     const path = given.output ? resolve(String(given.output)) : undefined

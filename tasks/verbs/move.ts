@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
@@ -7,6 +6,7 @@ import { move } from '../operations/move.ts'
 export const verb: Verb = {
   name: 'move',
   summary: 'Move members to other addresses of their hosts, one at a time, while the cluster serves.',
+  needsCluster: true,
   writes: true,
   resizes: true,
   flags: planFlag,
@@ -15,7 +15,6 @@ export const verb: Verb = {
 
 Example: npx zx scripts/move.ts --plan`,
   act: async (cluster, flags) => {
-    requireRecorded(cluster)
     if (cluster.provider !== 'ssh')
       throw new UsageError('Only servers that are reached over ssh have addresses that you choose.', {
         hint: 'Other hosts of this cluster keep theirs.',

@@ -1,14 +1,15 @@
 import { resolve } from 'node:path'
-import { requireRecorded } from '../core/cluster.ts'
 import { oneOf, planFlag } from '../core/flags.ts'
 import { passphrase } from '../core/prompt.ts'
 import { today } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
+import { stamp } from '../core/terminal.ts'
 import { pack } from '../operations/pack.ts'
 
 export const verb: Verb = {
   name: 'pack',
   summary: 'Put all that this machine alone knows of a cluster into one sealed file.',
+  needsCluster: true,
   writes: true,
   byRecord: true,
   evenHalfDone: true,
@@ -28,15 +29,10 @@ On the other machine: npx zx scripts/unpack.ts /media/usb/etcd.age`,
   act: (cluster, flags, [path]) => {
     oneOf(flags, 'recipient', 'passphrase-file')
     const { recipient, 'passphrase-file': file, plan } = flags
-    requireRecorded(cluster)
     const by = async () =>
       recipient
         ? { recipients: String(recipient).split(',') }
         : { passphrase: await passphrase(file as string | undefined, true) }
-    const usual = `${cluster.name}-${today()
-      .toISOString()
-      .replace(/\.\d+Z$/, 'Z')
-      .replaceAll(':', '-')}.age`
-    return pack(cluster, resolve(path ?? usual), by, plan === true)
+    return pack(cluster, resolve(path ?? `${cluster.name}-${stamp(today())}.age`), by, plan === true)
   },
 }

@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { recover } from '../operations/recover.ts'
@@ -6,6 +5,7 @@ import { recover } from '../operations/recover.ts'
 export const verb: Verb = {
   name: 'recover',
   summary: 'Quorum is lost for good: form a new cluster from the member that goes furthest.',
+  needsCluster: true,
   writes: true,
   evenHalfDone: true,
   flags: { from: { value: 'HOST', summary: "from this host's data: all others are lost for good" }, ...planFlag },
@@ -13,8 +13,5 @@ export const verb: Verb = {
 up instead, which loses nothing.
 
 Example: npx zx scripts/recover.ts --plan`,
-  act: (cluster, flags) => {
-    requireRecorded(cluster)
-    return recover(cluster, { from: flags.from as string | undefined, plan: flags.plan === true })
-  },
+  act: (cluster, flags) => recover(cluster, { from: flags.from as string | undefined, plan: flags.plan === true }),
 }

@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { rotateCerts } from '../operations/rotate-certs.ts'
@@ -6,6 +5,7 @@ import { rotateCerts } from '../operations/rotate-certs.ts'
 export const verb: Verb = {
   name: 'rotate-certs',
   summary: 'Renew the certificates that are due, and install them while etcd runs on.',
+  needsCluster: true,
   writes: true,
   flags: {
     all: { summary: 'every certificate of hosts and clients, due or not' },
@@ -13,12 +13,10 @@ export const verb: Verb = {
     ...planFlag,
   },
   help: 'Example: npx zx scripts/rotate-certs.ts --all',
-  act: (cluster, flags) => {
-    requireRecorded(cluster)
-    return rotateCerts(cluster, {
+  act: (cluster, flags) =>
+    rotateCerts(cluster, {
       host: flags.host as string | undefined,
       all: flags.all === true,
       plan: flags.plan === true,
-    })
-  },
+    }),
 }

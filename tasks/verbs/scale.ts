@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { loadSettings } from '../core/config.ts'
 import { planFlag } from '../core/flags.ts'
 import { run } from '../core/run.ts'
@@ -8,6 +7,7 @@ import { scale } from '../operations/scale.ts'
 export const verb: Verb = {
   name: 'scale',
   summary: 'Grow or shrink the cluster, one member at a time, while it goes on serving.',
+  needsCluster: true,
   writes: true,
   resizes: true,
   flags: planFlag,
@@ -16,7 +16,6 @@ then run this.
 
 Example: npx zx scripts/scale.ts --masters 5`,
   act: async (cluster, flags) => {
-    requireRecorded(cluster)
     const { asked, configFile } = loadSettings({
       ...flags,
       masters: undefined,

@@ -1,6 +1,6 @@
 import { requireRecorded } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
-import { clusterFlags, type Flags, parseCommandLine, planFlag } from '../core/flags.ts'
+import { type Flags, parseAfter, planFlag } from '../core/flags.ts'
 import { today } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { suggest } from '../core/suggest.ts'
@@ -8,27 +8,6 @@ import { listed } from '../core/terminal.ts'
 import { listSchedules, repairTimer, schedule, unschedule, type Wish } from '../operations/schedule.ts'
 import { runDue, runNow } from '../operations/schedule-run.ts'
 import { nextTime, notPeriod, periodOf, type Schedulable, schedulable } from '../schedule/index.ts'
-
-const flags = {
-  every: { value: 'PERIOD', summary: 'how often: 30m, 6h, 1d, 2w' },
-  at: { value: 'HH:MM', summary: "for the first time then, by this machine's clock (default: at once)" },
-  list: { summary: 'what is scheduled, when it is due, how it ended' },
-  remove: { summary: 'schedule VERB no more; without VERB: nothing any more' },
-  run: { summary: 'do what is due, as the timer does; with VERB: do that now' },
-  repair: { summary: 'set the timer up again, with the Node and PATH of now' },
-  ...planFlag,
-}
-
-const help = `VERB: ${listed([...schedulable])}. What the verb itself takes goes after --.
-
-A timer of this machine does it: systemd's, else cron. While the machine was off
-it is made up for, once. A run that fails is shown by status, and tried again.
-docs/schedule.md has the rest.
-
-Examples:
-  npx zx scripts/schedule.ts backup --every 6h -- --keep 14
-  npx zx scripts/schedule.ts verify --every 1d --at 06:15
-  npx zx scripts/schedule.ts --list`
 
 const modes = ['every', 'list', 'remove', 'run', 'repair'] as const
 
@@ -42,8 +21,25 @@ export const verb: Verb = {
   writes: true,
   evenHalfDone: true,
   byRecord: true,
-  flags,
-  help,
+  flags: {
+    every: { value: 'PERIOD', summary: 'how often: 30m, 6h, 1d, 2w' },
+    at: { value: 'HH:MM', summary: "for the first time then, by this machine's clock (default: at once)" },
+    list: { summary: 'what is scheduled, when it is due, how it ended' },
+    remove: { summary: 'schedule VERB no more; without VERB: nothing any more' },
+    run: { summary: 'do what is due, as the timer does; with VERB: do that now' },
+    repair: { summary: 'set the timer up again, with the Node and PATH of now' },
+    ...planFlag,
+  },
+  help: `VERB: ${listed([...schedulable])}. What the verb itself takes goes after --.
+
+A timer of this machine does it: systemd's, else cron. While the machine was off
+it is made up for, once. A run that fails is shown by status, and tried again.
+docs/schedule.md has the rest.
+
+Examples:
+  npx zx scripts/schedule.ts backup --every 6h -- --keep 14
+  npx zx scripts/schedule.ts verify --every 1d --at 06:15
+  npx zx scripts/schedule.ts --list`,
   act: async (cluster, given, words) => {
     const { mode, name, own } = asked(given, words)
     if (mode !== 'run' || name) requireRecorded(cluster)
@@ -89,8 +85,6 @@ function wishOf({ every, at }: Flags, name: Schedulable | undefined, words: stri
 
 /** Flags of every verb say where and how it is run: that is decided here. @throws UsageError */
 function refuseWords({ flags: own, words: wanted, name }: Verb, words: string[]): void {
-  const table = { ...own, ...clusterFlags }
-  const { flags: given } = parseCommandLine(words, table, wanted ?? { usage: '', least: 0, most: 0 })
-  const odd = Object.keys({ ...clusterFlags, ...planFlag }).find((flag) => given[flag] !== undefined)
-  if (odd) throw new UsageError(`--${odd} does not go after the --: ${name} is performed by itself.`)
+  const { shared } = parseAfter(own, wanted, words)
+  if (shared) throw new UsageError(`--${shared} does not go after the --: ${name} is performed by itself.`)
 }

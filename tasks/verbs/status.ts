@@ -1,12 +1,7 @@
-import { followRecord, requireRecorded } from '../core/cluster.ts'
-import { print, run, sleep } from '../core/run.ts'
+import { followRecord } from '../core/cluster.ts'
+import { tellAgain } from '../core/run.ts'
 import type { Verb } from '../core/script.ts'
 import { clusterStatus, renderStatus } from '../status.ts'
-
-const flags = {
-  watch: { summary: 'look again every 2 s, until Ctrl-C' },
-  disks: { summary: 'ask hosts over ssh, too, how much room their disks have left' },
-}
 
 const help =
   'It shows, too, which verb is at work on the cluster and at which step.\n\nExample: npx zx scripts/status.ts --watch'
@@ -15,21 +10,18 @@ const help =
 export const verb: Verb = {
   name: 'status',
   summary: 'Show how the cluster is right now.',
-  flags,
+  needsCluster: true,
+  flags: {
+    watch: { summary: 'look again every 2 s, until Ctrl-C' },
+    disks: { summary: 'ask hosts over ssh, too, how much room their disks have left' },
+  },
   resizes: true,
   byRecord: true,
   help,
-  act: async (cluster, { watch, disks }) => {
-    requireRecorded(cluster)
-    run().untilStopped = watch === true
-    for (;;) {
-      const status = await clusterStatus(cluster, disks === true)
-      const text = run().json ? JSON.stringify(status) : renderStatus(status, cluster.pki.renewBeforeDays)
-      const inPlace = watch && !run().json && run().stdout.isTTY
-      print(inPlace ? `\x1b[H\x1b[2J${text}\n` : `${text}\n${watch && !run().json ? '\n' : ''}`)
-      if (!watch) return
-      await sleep(2000)
+  act: (cluster, { watch, disks }) =>
+    tellAgain(watch === true, async () => {
       followRecord(cluster)
-    }
-  },
+      const status = await clusterStatus(cluster, disks === true)
+      return [status, renderStatus(status, cluster.pki.renewBeforeDays)]
+    }),
 }

@@ -1,4 +1,3 @@
-import { requireRecorded } from '../core/cluster.ts'
 import { numberFlag } from '../core/flags.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { print, run } from '../core/run.ts'
@@ -7,19 +6,17 @@ import { warningLines } from '../core/terminal.ts'
 import { type Report, tasks } from '../verify/index.ts'
 import { healthListing, memberListing } from '../verify/listings.ts'
 
-const help = `Example:
-  npx zx scripts/verify.ts --timeout 5
-
-Exit code 0: healthy. 1: not; each fault is named with its host and what to do.`
-
 export const verb: Verb = {
   name: 'verify',
   summary: 'Proves that the cluster works, and that it refuses what it must.',
+  needsCluster: true,
   byRecord: true,
   flags: { timeout: { value: 'SECONDS', summary: 'how long to wait for what heals by itself (default 15)' } },
-  help,
+  help: `Example:
+  npx zx scripts/verify.ts --timeout 5
+
+Exit code 0: healthy. 1: not; each fault is named with its host and what to do.`,
   act: async (cluster, flags) => {
-    requireRecorded(cluster)
     const seconds = numberFlag(flags, 'timeout', 1, { decimals: true })
     let report: Report | undefined
     const onReport = (found: Report): void => void (report = found)

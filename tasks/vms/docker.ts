@@ -1,9 +1,11 @@
 // What Docker's hosts need beside Vagrant: a network of their own, and no container that a killed run left behind.
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
+import { entriesIn } from '../core/files.ts'
 import { ask } from '../core/shell.ts'
 import { counted } from '../core/terminal.ts'
 import { clusterLabel } from './vagrant-folder.ts'
@@ -67,8 +69,7 @@ async function removeContainers(ids: string[]): Promise<void> {
 
 function knownContainers(folder: string): string[] {
   const machines = join(folder, '.vagrant/machines')
-  if (!existsSync(machines)) return []
-  const files = readdirSync(machines).map((name) => join(machines, name, 'docker/id'))
+  const files = entriesIn(machines).map((name) => join(machines, name, 'docker/id'))
   return files.filter((file) => existsSync(file)).map((file) => readFileSync(file, 'utf8').trim())
 }
 

@@ -9,8 +9,10 @@ import { type ProviderName, recordCluster } from '../core/record.ts'
 import { run, sleep } from '../core/run.ts'
 import { local } from './local.ts'
 import type { HostProvider, HostState } from './provider.ts'
-import { ssh } from './ssh.ts'
+import { noteHosts, ssh } from './ssh.ts'
 import { vagrant } from './vagrant.ts'
+
+export { addressesSeen, restartMember } from './ssh.ts'
 
 const providers: Record<ProviderName, HostProvider> = { local, vagrant, ssh }
 
@@ -37,14 +39,9 @@ export function tasks(cluster: Cluster): Task[] {
 
 /** How the hosts are reached, for a look at hosts that are on no record yet: it goes into the cluster's ssh-config. */
 export async function note(cluster: Cluster): Promise<void> {
-  await ssh.note(cluster)
+  await noteHosts(cluster)
   for (const host of cluster.hosts) host.connection = ssh.connection(cluster, host)
 }
-
-/** For each host, over ssh: which of these addresses it has, and which it reaches at this port. */
-export const addressesSeen = ssh.addressesSeen
-/** Restarts a member's etcd over ssh, whatever state it is in. */
-export const restartMember = ssh.restartMember
 
 export const states = (cluster: Cluster): Promise<HostState[]> => providers[cluster.provider].states(ours(cluster))
 

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'nod
 import { basename, dirname, join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere } from '../core/files.ts'
+import { entriesIn, readFileIfThere } from '../core/files.ts'
 import { birthOf, endProcess } from '../core/processes.ts'
 import { findProgram } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
@@ -101,8 +101,7 @@ function realPath(path: string): string {
 /** Keepers first: they would start their members again. */
 export async function strayPids(cluster: Cluster): Promise<number[]> {
   if (!existsSync('/proc/self/environ')) return []
-  const hosts = existsSync(cluster.paths.hosts) ? readdirSync(cluster.paths.hosts) : []
-  const folders = hosts.map((name) => keeperFolder(cluster, { name }))
+  const folders = entriesIn(cluster.paths.hosts).map((name) => keeperFolder(cluster, { name }))
   const known = await Promise.all(folders.flatMap((folder) => [pidIn(folder, 'keeper'), pidIn(folder, 'member')]))
   const pids = readdirSync('/proc')
     .map(Number)

@@ -1,6 +1,6 @@
 // Local hosts: no machine at all. Each host is a loopback address, a folder, and a keeper that does what an init system
 // does for a real host.
-import { closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -8,7 +8,7 @@ import { canListen } from '../core/addresses.ts'
 import type { Check, Finding } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { home } from '../core/environment.ts'
-import { makeFolder, readFileIfThere } from '../core/files.ts'
+import { entriesIn, makeFolder, readFileIfThere } from '../core/files.ts'
 import { withPort } from '../core/ip.ts'
 import { titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
@@ -92,8 +92,7 @@ async function mend(cluster: Cluster): Promise<string[]> {
 /** Kills every etcd and its keeper, and removes the hosts' folders: data that goes needs no orderly end. */
 async function stopHosts(cluster: Cluster): Promise<string> {
   const supervised = await endSupervisor(cluster)
-  const folders = existsSync(cluster.paths.hosts) ? readdirSync(cluster.paths.hosts) : []
-  const ended = await Promise.all(folders.map((name) => killHost(cluster, { name })))
+  const ended = await Promise.all(entriesIn(cluster.paths.hosts).map((name) => killHost(cluster, { name })))
   const strays = await endStrays(cluster)
   rmSync(cluster.paths.hosts, { recursive: true, force: true })
   return supervised || strays || ended.some(Boolean)

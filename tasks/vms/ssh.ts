@@ -1,7 +1,7 @@
 // Hosts that a person already has: nothing is brought up, and nothing but the role's files is changed on them.
 import { existsSync } from 'node:fs'
 import type { Cluster, Host } from '../core/cluster.ts'
-import { Interrupted, OperationError } from '../core/errors.ts'
+import { failureOf, OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
 import { hostsInInventory, type OwnHost, refuseOtherHosts } from '../core/own-hosts.ts'
 import { titled } from '../core/pipeline.ts'
@@ -12,16 +12,7 @@ import { asRoot, blockOf, crashMember, memberPid, onHost, sshCheck, sshConnectio
 import type { HostProvider, HostState } from './provider.ts'
 import { sshConfig } from './ssh-config.ts'
 
-interface OfSsh {
-  note: typeof noteHosts
-  addressesSeen: typeof addressesSeen
-  restartMember: typeof restartMember
-}
-
-export const ssh: HostProvider & OfSsh = {
-  note: noteHosts,
-  addressesSeen,
-  restartMember,
+export const ssh: HostProvider = {
   checks: () => [sshCheck],
   up: (cluster) => [titled('Note how the hosts are reached', () => noteHosts(cluster))],
   down: (cluster) => [titled('Remove etcd and its data from the hosts', (report) => removeEtcd(cluster, report))],
@@ -39,7 +30,8 @@ export const ssh: HostProvider & OfSsh = {
 const isLeaving = ({ hosts, wanted = hosts }: Cluster, { name }: Host): boolean =>
   wanted.every((host) => host.name !== name)
 
-async function noteHosts(cluster: Cluster): Promise<string> {
+/** How the hosts are reached goes into the cluster's ssh-config. */
+export async function noteHosts(cluster: Cluster): Promise<string> {
   const { sshConfig: file } = cluster.paths
   const before = readFileIfThere(file) ?? ''
   const leaving = cluster.hosts.filter((host) => isLeaving(cluster, host))
@@ -66,16 +58,13 @@ async function removeEtcd(cluster: Cluster, report: (line: string) => void): Pro
 /** A host that is gone for good cannot be cleaned, and need not be: the cluster goes on without it. */
 async function removeFromHost(cluster: Cluster, host: Host): Promise<void> {
   const { name } = host
-  try {
-    // A host that was taken out of a person's own inventory is reached as it was when it came.
-    const variables = cluster.own?.inventory ? { variables: sshConnection(cluster, host) } : {}
-    await runPlaybook(cluster, { playbook: 'remove', limit: [name], ...variables })
-  } catch (error) {
-    if (!(error instanceof OperationError) || error instanceof Interrupted) throw error
+  // A host that was taken out of a person's own inventory is reached as it was when it came.
+  const variables = cluster.own?.inventory ? { variables: sshConnection(cluster, host) } : {}
+  const failure = await failureOf(() => runPlaybook(cluster, { playbook: 'remove', limit: [name], ...variables }))
+  if (failure)
     run().warnings.push(
-      `etcd and its data could not be removed from ${name}: ${error.message} It is no member any more.`,
+      `etcd and its data could not be removed from ${name}: ${failure.message} It is no member any more.`,
     )
-  }
 }
 
 async function states(cluster: Cluster): Promise<HostState[]> {
@@ -97,7 +86,8 @@ def reaches(address):
     return one.connect_ex((address, int(sys.argv[1]))) in (0, errno.ECONNREFUSED)
 print(json.dumps({"has": list(filter(has, sys.argv[2:])), "reaches": list(filter(reaches, sys.argv[2:]))}))`
 
-async function addressesSeen(
+/** For each host, over ssh: which of these addresses it has, and which it reaches at this port. */
+export async function addressesSeen(
   cluster: Cluster,
   addresses: string[],
   port: number,
@@ -116,7 +106,8 @@ async function addressesSeen(
   return Object.fromEntries(await Promise.all(seen))
 }
 
-async function restartMember(cluster: Cluster, host: Host): Promise<void> {
+/** Restarts a member's etcd over ssh, whatever state it is in. */
+export async function restartMember(cluster: Cluster, host: Host): Promise<void> {
   const { exitCode, stderr } = await onHost(cluster, host, 'sudo systemctl restart --no-block etcd-member')
   if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be restarted.`, { output: stderr })
 }

@@ -22,7 +22,7 @@ test.before.each(() => rmSync(join(home, '.cluster'), { recursive: true, force: 
 
 /** On this machine unless asked otherwise, whatever this machine has. */
 const resolve = (asked: Config = {}) =>
-  resolveCluster({ asked: { provider: 'local', ...asked }, configFile: undefined, yes: false, json: false })
+  resolveCluster({ asked: { provider: 'local', ...asked }, configFile: undefined })
 const subnet = '127.201.7.0/24'
 
 /** A record as recordCluster writes it, with changes. */
@@ -144,8 +144,6 @@ test('the folder that its programs came from is remembered, until a version is a
   const looking = {
     asked: { cluster: 'a', etcd: { version: '3.5.16' } },
     configFile: undefined,
-    yes: false,
-    json: false,
   }
   assert.is((await resolveCluster(looking, { configures: false })).etcd.keptBinaries, undefined)
 })
@@ -200,11 +198,7 @@ test('a list of hosts may be corrected until the role was run on them; then othe
 test('for adopt a record counts only once the role was run on its hosts', async () => {
   const asked = { cluster: 'a', provider: 'ssh', hosts: [{ name: 'm2', address: '10.0.0.2' }] } as Config
   const more = { ...asked, etcd: { clientPort: 12379 } }
-  const adopting = () =>
-    resolveCluster(
-      { asked: more, configFile: undefined, yes: false, json: false },
-      { configures: false, formedOnly: true },
-    )
+  const adopting = () => resolveCluster({ asked: more, configFile: undefined }, { configures: false, formedOnly: true })
   const members = [{ name: 'm1', address: '10.0.0.1' }]
   leaveRecord(record({ provider: 'ssh', subnet: '', members }))
   assert.equal((await adopting()).hosts[0]?.clientURL, 'https://10.0.0.2:12379')
@@ -307,7 +301,7 @@ test('a verb that configures nothing goes by the record, whatever the configurat
     subnet: '127.9.9.0/24',
     etcd: { clientPort: 3379, version: '3.6.14', environment: { ETCD_X: '1' } },
   }
-  const cluster = await resolveCluster({ asked, configFile: undefined, yes: false, json: false }, { configures: false })
+  const cluster = await resolveCluster({ asked, configFile: undefined }, { configures: false })
   assert.equal(
     [cluster.provider, cluster.subnet, cluster.hosts.length, cluster.etcd.clientPort, cluster.etcd.version],
     ['local', subnet, 3, 2379, '3.5.16'],

@@ -45,7 +45,7 @@ function withEnvironment<T>(values: Record<string, string>, work: () => T): T {
 }
 
 test('nothing asked is nothing set, and no file is needed', () => {
-  assert.equal(loadSettings({}), { asked: {}, configFile: undefined, yes: false, json: false })
+  assert.equal(loadSettings({}), { asked: {}, configFile: undefined })
 })
 
 test('an empty file is as good as none', () => assert.equal(load('# nothing\n').asked, {}))
@@ -127,11 +127,6 @@ test('a run that names no configuration takes the one that the cluster was made 
   const file = join(temporaryFolder(), 'blue.yaml')
   writeFileSync(file, 'masters: 5')
   assert.is(loadSettings({ cluster: 'blue' }, (name) => (name === 'blue' ? file : undefined)).asked.masters, 5)
-})
-
-test('switches are only what was said', () => {
-  const { yes, json } = loadSettings({ yes: true, json: true })
-  assert.equal({ yes, json }, { yes: true, json: true })
 })
 
 test('a folder with etcd in it serves as binaries', () => {

@@ -26,7 +26,7 @@ test.after.each(() => {
   delete process.env.VAGRANT_DEFAULT_PROVIDER
 })
 
-const resolve = (asked: Config = {}) => resolveCluster({ asked, configFile: undefined, yes: false, json: false })
+const resolve = (asked: Config = {}) => resolveCluster({ asked, configFile: undefined })
 const program = (name: string, body = ''): void =>
   writeFileSync(join(programs, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 })
 

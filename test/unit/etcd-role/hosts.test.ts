@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type HostCheck, hostTable } from '../../../tasks/etcd-role/hosts.ts'
+import { type HostCheck, hostTable, unfit } from '../../../tasks/etcd-role/hosts.ts'
 
 const row = (check: string, ok = true): HostCheck => ({
   check,
@@ -44,6 +44,14 @@ test('hosts that 80 columns do not hold stand in a further table', () => {
     assert.is(nine.filter((line) => line.includes(`master0${index}`) && !line.startsWith('✖')).length, 1)
   assert.is(nine.filter((line) => line.startsWith('memory')).length, 2)
   assert.is(lines('a'.repeat(63), 'b'.repeat(63)).filter((line) => line.startsWith('Python')).length, 2)
+})
+
+test('the first host that cannot carry etcd is the failure, and the others stand below it', () => {
+  assert.is(unfit(new Map([['s1', [row('Python')]]])), undefined)
+  const lacking = (name: string): [string, HostCheck[]] => [name, [row('memory', false)]]
+  const failure = unfit(new Map([lacking('s1'), lacking('s2')]))
+  assert.is(failure?.message, 's1: memory is wrong.')
+  assert.equal(failure?.more, { hint: 'Mend it.', output: 'Also: s2: memory is wrong. Mend it.' })
 })
 
 test.run()
