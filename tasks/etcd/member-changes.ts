@@ -24,7 +24,7 @@ export async function voters(cluster: Cluster, without: Host[] = []): Promise<st
 /** While a leader is elected nobody commits: so long, in ms, one who does is waited for. */
 const electionMs = 20_000
 
-/** As voters, once one of them commits; where none does in that time, all whom it may be asked of: their errors tell. */
+/** As voters, once one of them commits; where none does in that time, all of them: their errors tell more. */
 export async function votersSoon(cluster: Cluster, without: Host[] = []): Promise<string[]> {
   const all = clientURLs(cluster, without)
   for (const deadline = clock() + electionMs; all.length > 0 && clock() < deadline; await sleep(500)) {

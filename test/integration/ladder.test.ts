@@ -1,6 +1,6 @@
-// The ladder of etcd's minor versions for real, on one member: up, killed and gone on with. test/long/ladder-killed.test.ts
-// goes down, too, killed at each step, test/long/ladder-load.test.ts with three members under load; in
-// test/long/upgrade-killed.test.ts a host is lost.
+// The ladder of etcd's minor versions for real, on one member: up, killed and gone on with. In test/long/,
+// ladder-killed.test.ts goes down, too, killed at each step, and ladder-load.test.ts with three members under load; in
+// upgrade-killed.test.ts a host is lost.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 // The ladder of etcd's minor versions on one member, up and down, killed at each step and gone on with; what was backed
-// up in the middle is restored on either side; what the v2 store keeps from going up; and the way back from an etcd that
-// does not start.
+// up in the middle is restored on either side; what the v2 store keeps from going up; and the way back from an etcd
+// that does not start.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
