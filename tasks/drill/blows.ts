@@ -10,21 +10,9 @@ import { issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
-import type { Scripts } from '../scripts.ts'
 import { crashMember, memberPids, shell } from '../vms/index.ts'
-
-/** What a fault works with. */
-export interface Hands {
-  cluster: Cluster
-  scripts: Scripts
-  /** Breaks something with a script on a host; `undo` is remembered before, and done on that host in the end. */
-  breaks: (host: Host, script: string, undo: string) => Promise<void>
-  /** Remembers what heals it, before anything is broken. */
-  foresee: (heal: Line) => void
-}
-
-/** A verb with its words. */
-export type Line = [verb: string, ...words: string[]]
+import type { Hands } from './hands.ts'
+import type { Line } from './mark.ts'
 
 /** What was done, and the verb that is to bring the cluster back; none: it comes back by itself. */
 export interface Blow {

@@ -1,5 +1,6 @@
-// The faults of a drill, a row each.
+// The faults of a drill, a row each, and which of them can be made.
 import type { Cluster } from '../core/cluster.ts'
+import { UsageError } from '../core/errors.ts'
 import {
   type Blow,
   cutOff,
@@ -8,12 +9,12 @@ import {
   filled,
   followerOf,
   frozen,
-  type Hands,
   interrupted,
   killed,
   leaderOf,
   slowed,
 } from './blows.ts'
+import type { Hands } from './hands.ts'
 import { needsPlainHosts, needsQueues, needsRoutes, needsSmallDisk } from './needs.ts'
 
 export interface Fault {
@@ -97,4 +98,26 @@ export const faults: Record<string, Fault> = {
     outage: true,
     strike: (hands) => killed(hands, hands.cluster.hosts),
   },
+}
+
+/** @throws UsageError for a fault that there is none of */
+export function choose(only: string[] | undefined): Fault[] {
+  const unknown = only?.find((name) => !Object.hasOwn(faults, name))
+  if (unknown) throw new UsageError(`There is no fault ${unknown}. Valid: ${Object.keys(faults).join(', ')}.`)
+  return Object.entries(faults).flatMap(([name, fault]) => (!only || only.includes(name) ? [fault] : []))
+}
+
+export type LeftOut = [name: string, why: string][]
+
+/** Those that can be made on its hosts, and why the others cannot; hosts that are still to be made are not asked. */
+export async function possible(cluster: Cluster, chosen: Fault[]): Promise<{ can: Fault[]; leftOut: LeftOut }> {
+  const there = cluster.recorded || cluster.provider === 'local'
+  const why = await Promise.all(chosen.map(async ({ lacks }) => (there ? lacks?.(cluster) : undefined)))
+  return {
+    can: chosen.filter((_, index) => !why[index]),
+    leftOut: [
+      ...chosen.flatMap(({ name }, index): LeftOut => [[name, why[index] ?? '']]),
+      ...Object.entries(notYet),
+    ].filter(([, reason]) => reason !== ''),
+  }
 }

@@ -551,6 +551,18 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/drill/results.ts',
+    line: 'start <= healed && end >= struck',
+    wrong: 'start <= healed && start >= struck',
+    tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/drill/results.ts',
+    line: 'failed.filter((write) => !results.some(',
+    wrong: 'failed.filter((write) => results.some(',
+    tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/drill/results.ts',
     line: 'gaps.filter(({ from, to }) => to >= struck && from <= healed)',
     wrong: 'gaps.filter(({ from, to }) => from >= struck && to <= healed)',
     tests: ['unit/drill'],
