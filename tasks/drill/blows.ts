@@ -13,6 +13,8 @@ import { endpointStatus } from '../etcd/etcdctl.ts'
 import { crashMember, memberPids, shell } from '../vms/index.ts'
 import type { Hands } from './hands.ts'
 import type { Line } from './mark.ts'
+import { slowDisk, writesPerSecond } from './slow-disk.ts'
+import { aheadSeconds, clockAhead, lookAtClock } from './wrong-clock.ts'
 
 /** What was done, and the verb that is to bring the cluster back; none: it comes back by itself. */
 export interface Blow {
@@ -120,6 +122,19 @@ export async function slowed({ cluster, breaks }: Hands, host: Host): Promise<Bl
 }
 
 const slowMs = 100
+
+export async function diskSlowed({ cluster, breaks }: Hands, host: Host): Promise<Blow> {
+  const data = await placeOf(cluster, host, 'ETCD_DATA_DIR')
+  const { script, undo } = await slowDisk(cluster, host, data, await pidOf(cluster, host))
+  await breaks(host, script, undo)
+  return { did: `let ${host.name}, the leader, write only ${writesPerSecond / 1024} KiB a second` }
+}
+
+export async function clockOff({ cluster, breaks }: Hands, host: Host): Promise<Blow> {
+  const { script, undo } = clockAhead(await shell(cluster, host, lookAtClock))
+  await breaks(host, script, undo)
+  return { did: `set the clock of ${host.name}, the leader, ${aheadSeconds / 60} minutes ahead` }
+}
 
 /** A file takes all that is left of its disk. The member ends once it cannot write. */
 export async function filled({ cluster, breaks, foresee }: Hands, host: Host): Promise<Blow> {

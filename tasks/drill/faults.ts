@@ -3,7 +3,9 @@ import type { Cluster } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import {
   type Blow,
+  clockOff,
   cutOff,
+  diskSlowed,
   emptied,
   expired,
   filled,
@@ -15,7 +17,7 @@ import {
   slowed,
 } from './blows.ts'
 import type { Hands } from './hands.ts'
-import { needsPlainHosts, needsQueues, needsRoutes, needsSmallDisk } from './needs.ts'
+import { needsLimits, needsOwnClocks, needsPlainHosts, needsQueues, needsRoutes, needsSmallDisk } from './needs.ts'
 
 export interface Fault {
   name: string
@@ -26,12 +28,6 @@ export interface Fault {
   /** Why it cannot be made here; undefined: it can. */
   lacks?: (cluster: Cluster) => Promise<string | undefined>
   strike: (hands: Hands) => Promise<Blow>
-}
-
-/** What no drill does, and says so. */
-export const notYet: Record<string, string> = {
-  'a disk is slow': 'drills do not slow disks down yet',
-  'a clock is off': 'drills do not set clocks',
 }
 
 export const faults: Record<string, Fault> = {
@@ -69,6 +65,12 @@ export const faults: Record<string, Fault> = {
     lacks: needsQueues,
     strike: async (hands) => slowed(hands, await leaderOf(hands)),
   },
+  'slow-disk': {
+    name: 'a disk is slow',
+    means: 'other work keeps it busy, or it is about to fail',
+    lacks: needsLimits,
+    strike: async (hands) => diskSlowed(hands, await leaderOf(hands)),
+  },
   full: {
     name: 'a disk is full',
     means: 'logs, images or dumps took all of it',
@@ -86,6 +88,12 @@ export const faults: Record<string, Fault> = {
     means: 'nobody renewed it',
     lacks: needsPlainHosts,
     strike: async (hands) => expired(hands, await followerOf(hands)),
+  },
+  clock: {
+    name: 'a clock is off',
+    means: 'nobody sets it, or somebody set it wrong',
+    lacks: needsOwnClocks,
+    strike: async (hands) => clockOff(hands, await leaderOf(hands)),
   },
   verb: {
     name: 'a verb is killed half way',
@@ -115,9 +123,6 @@ export async function possible(cluster: Cluster, chosen: Fault[]): Promise<{ can
   const why = await Promise.all(chosen.map(async ({ lacks }) => (there ? lacks?.(cluster) : undefined)))
   return {
     can: chosen.filter((_, index) => !why[index]),
-    leftOut: [
-      ...chosen.flatMap(({ name }, index): LeftOut => [[name, why[index] ?? '']]),
-      ...Object.entries(notYet),
-    ].filter(([, reason]) => reason !== ''),
+    leftOut: chosen.flatMap(({ name }, index): LeftOut => (why[index] ? [[name, why[index]]] : [])),
   }
 }

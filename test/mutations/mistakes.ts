@@ -568,6 +568,18 @@ export const mistakes: Mistake[] = [
     tests: ['unit/drill'],
   },
   {
+    file: 'tasks/drill/wrong-clock.ts',
+    line: '\'{printf "%.2f", t + $1 - u}\'',
+    wrong: '\'{printf "%.2f", t + $1 + u}\'',
+    tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/drill/wrong-clock.ts',
+    line: 'aheadSeconds / 2}',
+    wrong: 'aheadSeconds * 2}',
+    tests: ['unit/drill'],
+  },
+  {
     file: 'tasks/monitoring/alerts.ts',
     line: 'upVoters} <= $',
     wrong: 'upVoters} < $',
