@@ -1,9 +1,10 @@
-// A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end.
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+// A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end. On a
+// cluster that loses acknowledged writes it fails.
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { killedAt, testHome } from '../support/verbs.ts'
+import { killedAt, saidBy, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const known = 'member, leader, freeze, cut, cut-leader, slow, slow-disk, full, data, certificate, clock, verb, all'
@@ -56,6 +57,28 @@ test('killed while a disk is lost, the next drill heals that, holds, and leaves 
   assert.match(readFileSync(page, 'utf8'), 'drill held:')
   assert.not(existsSync(join(home.path, '.cluster/drill')))
   assert.not(existsSync(join(home.path, 'certs/drill')))
+})
+
+test('on disks that forget what was acknowledged the drill fails, and its first line says what was lost', async () => {
+  assert.is((await home.verb('up')).exitCode, 0)
+  const data = ['master01', 'master02', 'master03'].map((name) =>
+    join(home.path, '.cluster/etcd-cluster-1/hosts', name, 'var/lib/etcd'),
+  )
+  for (const folder of data) cpSync(folder, `${folder}-before`, { recursive: true, preserveTimestamps: true })
+  const run = home.start('drill', '--cluster', 'etcd-cluster-1', '--yes', '--only', 'all', '--report', page)
+  await saidBy(run, 'killed master01, master02, master03')
+  for (const folder of data) {
+    renameSync(folder, `${folder}-after`)
+    renameSync(`${folder}-before`, folder)
+  }
+  const { exitCode, stderr } = await run.done
+  assert.is(exitCode, 1, stderr)
+  const lost = /etcd-cluster-1 did not hold: ([1-9]\d* acknowledged writes are lost)/
+  const [, clause = ''] = lost.exec(stderr) ?? []
+  assert.match(stderr, lost)
+  const text = readFileSync(page, 'utf8')
+  const [first = ''] = text.slice(text.indexOf('<body>') + 7).split('\n')
+  assert.match(first, `<h1 class="broken">etcd-cluster-1 did not hold: ${clause}`)
 })
 
 interface Row {
