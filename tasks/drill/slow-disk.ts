@@ -1,4 +1,6 @@
-// A disk that is slow for one member alone: the kernel limits how much its processes write (cgroups, version 1 or 2).
+// A disk that is slow for one member alone: the kernel limits how much its processes write, by cgroups. With version 2
+// that holds for files that a group was the first to write, so only a service can be limited, which has its own group
+// from its start (Linux, Documentation/admin-guide/cgroup-v2.rst, Writeback).
 import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
@@ -13,7 +15,7 @@ export interface Limits {
   /** The disk below its data, as the kernel numbers it: 254:0. */
   disk: string
   version: '1' | '2'
-  /** Where the groups of that version are, and in which of them the process is. */
+  /** Where the groups of that version are, and with version 1 in which of them the process is. */
   mount: string
   home: string
 }
@@ -25,7 +27,7 @@ export interface Scripts {
 }
 
 /** Prints Limits for a folder's disk, or why there are none. A limit is for a whole disk, not for a partition. */
-const look = (data: string, pid: number | 'self'): string => `
+const look = (data: string, isService: boolean, pid: number | 'self'): string => `
 no() { echo "no $*"; exit; }
 [ -e /proc/self/cgroup ] || no its kernel has no cgroups
 [ "$(id -u)" = 0 ] || no only root can limit what a member writes
@@ -38,11 +40,13 @@ two=$(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)
 if [ -w "$one/blkio.throttle.write_bps_device" ]; then
   echo "$disk 1 $one $(sed -n 's/^[0-9]*:[^:]*blkio[^:]*://p' /proc/${pid}/cgroup)"
 elif grep -qsw io "$two/cgroup.controllers" && [ -w "$two/cgroup.procs" ]; then
-  echo "$disk 2 $two $(sed -n 's/^0:://p' /proc/${pid}/cgroup)"
+  ${isService ? 'echo "$disk 2 $two"' : 'no with cgroups version 2 only services can be limited, no local member'}
 else no its kernel offers no cgroup that limits what is written; fi`
 
 async function limitsOn(cluster: Cluster, host: Host, data: string, pid: number | 'self'): Promise<Limits | string> {
-  const [disk = '', ...more] = (await shell(cluster, host, look(data, pid))).trim().split(' ')
+  const [disk = '', ...more] = (await shell(cluster, host, look(data, cluster.provider !== 'local', pid)))
+    .trim()
+    .split(' ')
   const [version, mount = '', ...home] = more
   return disk === 'no' ? more.join(' ') : { disk, version: version === '1' ? '1' : '2', mount, home: home.join(' ') }
 }
@@ -69,12 +73,9 @@ export function limitOfService({ version, mount }: Limits, unit: string, data: s
 }
 
 /** Where no systemd does it, the process goes into a group of its own, and back into the one that it was in. */
-export function limitOfProcess({ disk, version, mount, home }: Limits, pid: number): Scripts {
+export function limitOfProcess({ disk, mount, home }: Limits, pid: number): Scripts {
   const group = `${mount}/ha-etcd-drill-${pid}`
-  const limit =
-    version === '1'
-      ? `echo ${disk} ${writesPerSecond} > ${group}/blkio.throttle.write_bps_device`
-      : `echo +io > ${mount}/cgroup.subtree_control; echo ${disk} wbps=${writesPerSecond} > ${group}/io.max`
+  const limit = `echo ${disk} ${writesPerSecond} > ${group}/blkio.throttle.write_bps_device`
   const back = `while read -r pid; do echo $pid > ${shellQuoted(join(mount, home, 'cgroup.procs'))}; done`
   return {
     script: `set -e; mkdir -p ${group}; ${limit}; echo ${pid} > ${group}/cgroup.procs`,

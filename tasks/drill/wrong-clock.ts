@@ -14,11 +14,11 @@ export const lookAtClock = `echo "$(date +%s.%N) $(cut -d ' ' -f 1 /proc/uptime)
 export function clockAhead(look: string): { script: string; undo: string } {
   const [time, uptime, boot] = look.trim().split(' ')
   const same = `[ "$(cat ${bootId})" = ${boot} ]`
-  const right = `$(awk -v t=${time} -v u=${uptime} '{printf "%.2f", t + $1 - u}' /proc/uptime)`
-  const isOff = `[ $(($(date +%s) - \${r%.*})) -gt ${aheadSeconds / 2} ]`
+  const right = `r = t + $1 - u; if (n - r > ${aheadSeconds / 2}) printf "%.2f", r`
+  const ifOff = `r=$(awk -v t=${time} -v u=${uptime} -v n="$(date +%s)" '{${right}}' /proc/uptime)`
   return {
     script: `${same} && date -s '+${aheadSeconds} seconds' >/dev/null`,
-    undo: `${same} && r=${right} && ${isOff} && date -s "@$r" >/dev/null`,
+    undo: `${same} && ${ifOff} && [ -n "$r" ] && date -s "@$r" >/dev/null`,
   }
 }
 

@@ -569,8 +569,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/drill/wrong-clock.ts',
-    line: '\'{printf "%.2f", t + $1 - u}\'',
-    wrong: '\'{printf "%.2f", t + $1 + u}\'',
+    line: 'r = t + $1 - u',
+    wrong: 'r = t + $1 + u',
     tests: ['unit/drill'],
   },
   {
