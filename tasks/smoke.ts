@@ -51,7 +51,7 @@ export async function smoke(settings: Settings): Promise<void> {
 }
 
 const lifeOf = (at: Exercise, told: Told): LifeStep[] => [
-  ['up', () => bringUp(at).then(() => 'a healthy cluster')],
+  ['up', (say) => bringUp(at, say).then(() => 'a healthy cluster')],
   ...['doctor', 'pki', 'vms', 'etcd-role', 'verify'].map(
     (phase): LifeStep => [`${phase} alone`, () => again(at.scripts, phase)],
   ),

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { writeFilesAtomic } from '../core/files.ts'
-import { atWork } from '../core/lock.ts'
+import { type AtWork, atWork } from '../core/lock.ts'
 import { clock, sleep } from '../core/run.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
@@ -141,24 +141,38 @@ export async function filled({ cluster, breaks, foresee }: Hands, host: Host): P
   const data = await placeOf(cluster, host, 'ETCD_DATA_DIR')
   const file = shellQuoted(join(data, 'drill-fills-the-disk'))
   foresee(['up', '--yes'])
-  const fill = `dd if=/dev/zero of=${file} bs=1M 2>/dev/null; dd if=/dev/zero bs=4k >> ${file} 2>/dev/null; true`
+  // at once, where the file system can: what takes long might go on after it was taken back
+  const free = `$(df -kP ${shellQuoted(data)} | awk 'NR == 2 {print $4}')K`
+  const most = `fallocate -l ${free} ${file} || dd if=/dev/zero of=${file} bs=1M`
+  const fill = `{ ${most}; dd if=/dev/zero bs=4k >> ${file}; } 2>/dev/null; true`
   await breaks(host, fill, `rm -f ${file}`)
   return { did: `filled the disk of ${host.name}`, heal: ['up', '--yes'] }
 }
 
-/** A restart of all members that is killed (-9) in its middle: the same command goes on. */
+/** A restart of all members that is killed (-9) in its middle, past its first step, the checks: the same goes on. */
 export async function interrupted({ cluster, scripts, foresee }: Hands): Promise<Blow> {
-  foresee(['restart', '--yes'])
-  const running = scripts.end('restart', '--yes').catch(() => undefined)
-  let killedAt = 'before its first step'
-  for (const deadline = clock() + 60_000; clock() < deadline; await sleep(100)) {
+  const heal: Line = ['restart', '--yes']
+  foresee(heal)
+  let ended = false
+  let first: string | undefined
+  let did = 'began the verb restart, which ended before it could be killed'
+  const end = (): void => void (ended = true)
+  const running = scripts.end(...heal).then(end, end)
+  const working = async (): Promise<AtWork | undefined> => {
     const work = await atWork(cluster.paths.state)
-    if (work?.verb !== 'restart' || work.steps.length === 0) continue
-    await sleep(1500)
-    killedAt = `at “${(await atWork(cluster.paths.state))?.steps.at(-1) ?? 'its end'}”`
+    return work?.verb === 'restart' ? work : undefined
+  }
+  for (; !ended; await sleep(100)) {
+    const step = (await working())?.steps[0]
+    first ??= step
+    if (step === undefined || step === first) continue
+    await sleep(1000)
+    const work = await working()
+    if (!work) continue
     process.kill(work.pid, 'SIGKILL')
+    did = `killed (-9) the verb restart at “${work.steps.at(-1)}”`
     break
   }
   await running
-  return { did: `killed (-9) the verb restart ${killedAt}`, heal: ['restart', '--yes'] }
+  return { did, heal }
 }

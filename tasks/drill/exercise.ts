@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { requireRecorded, resolveCluster } from '../core/cluster.ts'
 import type { Settings } from '../core/config.ts'
 import { UsageError } from '../core/errors.ts'
+import { atWork } from '../core/lock.ts'
 import { runPipeline, type Task } from '../core/pipeline.ts'
 import { birthOf } from '../core/processes.ts'
 import { clock, inRun, Run, run, sleep } from '../core/run.ts'
@@ -67,7 +68,11 @@ export async function carryOut(at: Exercise, steps: Task[]): Promise<void> {
 }
 
 /** Brings the cluster up; one that a killed exercise left broken by the verb that was due. */
-export async function bringUp({ scripts, mark }: Exercise): Promise<void> {
+export async function bringUp({ scripts, mark }: Exercise, say: Say): Promise<void> {
+  const { paths } = await scripts.cluster()
+  const idle = async (): Promise<boolean> => (await atWork(paths.state))?.suspended !== false
+  if (!(await idle())) say('waits for the verb that is at work') // which a killed exercise has begun
+  while (!(await idle())) await sleep(200)
   await scripts.passes(...(mark.noted.heal ?? ['up', '--yes']))
   mark.note({ heal: null })
 }
@@ -119,7 +124,7 @@ export async function judge({ scripts, load, windows, started }: Exercise): Prom
     results,
     broken: broken(results, report, operations),
     load: report,
-    latency: slices(operations, started, clock(), 500),
+    latency: slices(operations, operations[0]?.start ?? started, clock(), 500),
   }
 }
 

@@ -27,13 +27,17 @@ export async function handsOn(scripts: Scripts, mark: Mark): Promise<Hands> {
 
 /** What it does to a host is taken back there after this time, whatever becomes of us, s. */
 const switchSeconds = 180
+/** In the command line of what waits there: a later process with the same pid must not be ended. */
+const waiting = ': ha-etcd-drill'
 
 /** Notes how it is taken back, has the host do that by itself after a while, and only then breaks it. */
 async function breakIt(cluster: Cluster, mark: Mark, host: Host, script: string, undo: string): Promise<void> {
   const better = mark.foresee({ host: host.name, script: undo })
-  const later = shellQuoted(`sleep ${switchSeconds}; ${undo}`)
+  const later = shellQuoted(`${waiting}; sleep ${switchSeconds}; ${undo}`)
   const printed = await shell(cluster, host, `setsid sh -c ${later} >/dev/null 2>&1 </dev/null & echo $!; ${script}`)
-  better({ host: host.name, script: `kill -- -${printed.split('\n')[0]} 2>/dev/null; ${undo}` })
+  const [pid] = printed.split('\n')
+  const isIt = `{ cat /proc/${pid}/cmdline || ps -o args= -p ${pid}; } 2>/dev/null | grep -q '${waiting}'`
+  better({ host: host.name, script: `{ ${isIt} && kill -- -${pid}; }; ${undo}` })
 }
 
 /** Takes back what was done to hosts. */

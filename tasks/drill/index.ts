@@ -2,6 +2,7 @@
 import { accessSync, constants, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Cluster, resolveCluster } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import type { Settings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import type { Task } from '../core/pipeline.ts'
@@ -27,7 +28,8 @@ export interface DrillOptions {
 export async function drill(settings: Settings, { own, only, report, plan }: DrillOptions): Promise<void> {
   const cluster = await resolveCluster(settings)
   const { name } = cluster
-  const at = await prepare(settings, own, `Drill that one: npx zx scripts/drill.ts --cluster ${name}`)
+  const hint = `Drill that one: ${command(cluster, 'drill')}. Or remove it: ${command(cluster, 'down --purge')}`
+  const at = await prepare(settings, own, hint)
   const chosen = choose(only)
   const path = requireWritable(report ?? reportName(cluster))
   const { can, leftOut } = await possible(cluster, chosen)
@@ -66,7 +68,7 @@ async function exercise(at: Exercise, chosen: Fault[]): Promise<DrillReport> {
   const left: LeftOut = []
   let judged: Judged | undefined
   await carryOut(at, [
-    { title: 'up', task: () => bringUp(at) },
+    { title: 'up', task: (_, task) => bringUp(at, (what) => void (task.output = what)) },
     ...chosen.map((fault) => faulty(at, fault, left)),
     { title: 'Read back what was written', task: async () => void (judged = await judge(at)) },
     { title: at.own ? 'Forget the drill' : 'Remove the cluster', task: () => finish(at) },

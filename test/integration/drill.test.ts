@@ -1,5 +1,5 @@
-// A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end. On a
-// cluster that loses acknowledged writes it fails.
+// A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end. On
+// a cluster that loses acknowledged writes it fails.
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
