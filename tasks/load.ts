@@ -6,6 +6,7 @@ import { OperationError } from './core/errors.ts'
 import { runPipeline } from './core/pipeline.ts'
 import { print, run, sleep } from './core/run.ts'
 import { table } from './core/terminal.ts'
+import { brokenPromises } from './etcd/history.ts'
 import { type LoadOptions, type LoadReport, startLoad } from './etcd/load.ts'
 import { reachMembers } from './etcd/reach.ts'
 import { gatewayOrEtcdctl } from './etcd/through-etcdctl.ts'
@@ -28,22 +29,11 @@ export async function load(cluster: Cluster, options: LoadOptions & { maxSeconds
     },
   ])
   if (report) show(report)
-  const broken = report && brokenPromises(report)
-  if (broken)
-    throw new OperationError(`The load did not hold: ${broken}.`, {
+  const broken = report ? brokenPromises(report) : []
+  if (broken.length > 0)
+    throw new OperationError(`The load did not hold: ${broken.join(', ')}.`, {
       hint: `See what is wrong with the cluster now: ${command(cluster, 'verify')}`,
     })
-}
-
-/** What must be zero and is not; undefined where all is well. */
-export function brokenPromises(report: LoadReport): string | undefined {
-  const faults = [
-    report.missing > 0 && `${report.missing} acknowledged writes are lost`,
-    report.failed > 0 && `${report.failed} writes failed twice`,
-    report.backwards > 0 && `${report.backwards} reads went back in time`,
-    report.acknowledged === 0 && 'no write was acknowledged',
-  ].filter(Boolean)
-  return faults.length > 0 ? faults.join(', ') : undefined
 }
 
 function show(report: LoadReport): void {

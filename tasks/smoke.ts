@@ -1,91 +1,82 @@
-// The smoke pipeline: a cluster's short life, through the same scripts that a person types.
+// The smoke pipeline: a cluster's short life, through the same scripts that a person types. The smallest fire drill.
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Cluster, type Host, resolveCluster } from './core/cluster.ts'
+import { type Cluster, resolveCluster } from './core/cluster.ts'
 import { command } from './core/command.ts'
 import type { Settings } from './core/config.ts'
-import { OperationError, UsageError } from './core/errors.ts'
-import { runPipeline, type Task } from './core/pipeline.ts'
-import { clock, print, run, sleep } from './core/run.ts'
-import { chalk, duration, table } from './core/terminal.ts'
-import { type LoadReport, startLoad } from './etcd/load.ts'
-import { brokenPromises } from './load.ts'
-import { Scripts } from './scripts.ts'
+import { OperationError } from './core/errors.ts'
+import { type Task, titled } from './core/pipeline.ts'
+import { clock, print, run } from './core/run.ts'
+import { chalk, duration, listed, table } from './core/terminal.ts'
+import { bringUp, carryOut, type Exercise, finish, heal, judge, prepare, strike } from './drill/exercise.ts'
+import { type Fault, faults } from './drill/faults.ts'
+import type { LoadReport } from './etcd/history.ts'
+import type { Scripts } from './scripts.ts'
 import type { Report } from './verify/index.ts'
-import { crashMember, memberPids } from './vms/index.ts'
+import { memberPids } from './vms/index.ts'
 
-interface Step {
-  name: string
-  tookMs: number
+/** A step of the life; what it gives says how it went. */
+type LifeStep = [title: string, step: (say: (what: string) => void) => Promise<string>]
+
+/** What comes of it: how long each step took, and what became of the writes. */
+interface Told {
+  steps: { name: string; tookMs: number }[]
+  writes?: LoadReport
 }
 
 /** Runs the whole life and prints the table of step times (or, with --json, the same as data). */
 export async function smoke(settings: Settings): Promise<void> {
-  const { name, recorded } = await resolveCluster(settings)
-  if (recorded)
-    throw new UsageError(
-      `A cluster ${name} is here already; the smoke pipeline needs one of its own, which it removes at the end.`,
-      { hint: `Choose another name with --cluster, or remove it: ${command({ name }, 'down --purge')}` },
-    )
-  const steps: Step[] = []
-  const told: Told = {}
-  const timed = ([title, step]: LifeStep): Task => ({
-    title,
-    task: async (_, task) => {
+  const { name } = await resolveCluster(settings)
+  const hint = `Choose another name with --cluster, or remove it: ${command({ name }, 'down --purge')}`
+  const at = await prepare(settings, false, hint)
+  await at.mark.requireIdle()
+  const told: Told = { steps: [] }
+  const { steps } = told
+  const timed = ([title, step]: LifeStep): Task =>
+    titled(title, async (say) => {
       const started = clock()
-      task.title = `${title}: ${await step()}`
+      const how = await step(say)
       steps.push({ name: title, tookMs: clock() - started })
-    },
-  })
-  await runPipeline(lifeOf(new Scripts(name, settings), told).map(timed))
+      return `${title}: ${how}`
+    })
+  await carryOut(at, lifeOf(at, told).map(timed))
   const totalMs = steps.reduce((sum, step) => sum + step.tookMs, 0)
   const rows = steps.map((step) => [step.name, duration(step.tookMs)])
   const total = [chalk.bold('total'), chalk.bold(duration(totalMs))]
   print(
     run().json
-      ? `${JSON.stringify({ cluster: name, passed: true, steps, writes: told.writes, totalMs })}\n`
+      ? `${JSON.stringify({ cluster: name, passed: true, ...told, totalMs })}\n`
       : `\n${table([...rows, total])}\n\n${chalk.green('The smoke pipeline passed.')}\n`,
   )
 }
 
-/** A step of the life; what it gives says how it went. */
-type LifeStep = [title: string, step: () => Promise<string>]
-
-/** What steps leave for the report. */
-interface Told {
-  writes?: LoadReport
-}
-
-const lifeOf = (scripts: Scripts, told: Told): LifeStep[] => [
-  ['up', () => scripts.passes('up', '--yes').then(() => 'a healthy cluster')],
+const lifeOf = (at: Exercise, told: Told): LifeStep[] => [
+  ['up', (say) => bringUp(at, say).then(() => 'a healthy cluster')],
   ...['doctor', 'pki', 'vms', 'etcd-role', 'verify'].map(
-    (phase): LifeStep => [`${phase} alone`, () => again(scripts, phase)],
+    (phase): LifeStep => [`${phase} alone`, () => again(at.scripts, phase)],
   ),
-  ['up again', () => again(scripts, 'up')],
-  ['kill a member while writing', () => killWhileWriting(scripts, told)],
-  ['verify says so', () => verifySaysSo(scripts)],
-  ['up heals it', () => scripts.passes('up', '--yes').then(() => 'a healthy cluster again')],
-  ['down', () => scripts.passes('down', '--purge', '--yes').then(() => 'nothing left')],
+  ['up again', () => again(at.scripts, 'up')],
+  ['kill a member while writing', (say) => strike(at, faults.member as Fault, say)],
+  ['verify says so', () => verifySaysSo(at.scripts)],
+  ['up heals it', (say) => heal(at, say).then(() => held(at, told))],
+  ['down', () => finish(at).then(() => 'nothing left')],
 ]
 
-async function killWhileWriting(scripts: Scripts, told: Told): Promise<string> {
-  const cluster = await scripts.cluster()
-  const load = startLoad(cluster)
-  await sleep(500)
-  await crashMember(cluster, victimIn(cluster))
-  await sleep(3000)
-  const writes = await load.stop()
-  told.writes = writes
-  const broken = brokenPromises(writes)
-  if (broken) throw new OperationError(`Writes did not survive a killed member: ${broken}.`)
+/** @throws OperationError where a promise did not hold */
+async function held(at: Exercise, told: Told): Promise<string> {
+  const { broken, load } = await judge(at)
+  told.writes = load
+  if (broken.length > 0) throw new OperationError(`Writes did not survive a killed member: ${listed(broken)}.`)
   return (
-    `${writes.acknowledged} writes acknowledged, none lost, none failed, no read back in time, ` +
-    `longest stall ${writes.longestStallMs} ms`
+    `${load.acknowledged} writes acknowledged, none lost, none failed, no read back in time, ` +
+    `longest stall ${load.longestStallMs} ms`
   )
 }
 
 async function verifySaysSo(scripts: Scripts): Promise<string> {
-  const { name: dead } = victimIn(await scripts.cluster())
+  const cluster = await scripts.cluster()
+  const alive = await memberPids(cluster)
+  const dead = cluster.hosts.find(({ name }) => !alive[name])?.name
   const { exitCode, stdout, stderr } = await scripts.end('verify', '--json', '--timeout', '3')
   if (exitCode !== 1)
     throw new OperationError(`verify ended with ${exitCode} while a member was dead.`, { output: stderr })
@@ -94,8 +85,6 @@ async function verifySaysSo(scripts: Scripts): Promise<string> {
     throw new OperationError(`verify failed without naming ${dead}.`, { output: stderr })
   return `${dead} named`
 }
-
-const victimIn = ({ hosts }: Cluster): Host => hosts.at(-1) as Host
 
 /** @throws OperationError where a second run does anything */
 async function again(scripts: Scripts, script: string): Promise<string> {

@@ -3,28 +3,18 @@ import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { writeFilesAtomic } from '../core/files.ts'
-import { atWork } from '../core/lock.ts'
+import { type AtWork, atWork } from '../core/lock.ts'
 import { clock, sleep } from '../core/run.ts'
 import { shellQuoted } from '../core/shell.ts'
 import { issueLeaf, keyToPem, makeKeyPair } from '../core/x509.ts'
 import { readAuthority } from '../etcd/authority-key.ts'
 import { leaves } from '../etcd/certificates.ts'
 import { endpointStatus } from '../etcd/etcdctl.ts'
-import type { Scripts } from '../scripts.ts'
 import { crashMember, memberPids, shell } from '../vms/index.ts'
-
-/** What a fault works with. */
-export interface Hands {
-  cluster: Cluster
-  scripts: Scripts
-  /** Breaks something with a script on a host; `undo` is remembered before, and done on that host in the end. */
-  breaks: (host: Host, script: string, undo: string) => Promise<void>
-  /** Remembers what heals it, before anything is broken. */
-  foresee: (heal: Line) => void
-}
-
-/** A verb with its words. */
-export type Line = [verb: string, ...words: string[]]
+import type { Hands } from './hands.ts'
+import type { Line } from './mark.ts'
+import { slowDisk, writesPerSecond } from './slow-disk.ts'
+import { aheadSeconds, clockAhead, lookAtClock } from './wrong-clock.ts'
 
 /** What was done, and the verb that is to bring the cluster back; none: it comes back by itself. */
 export interface Blow {
@@ -133,29 +123,56 @@ export async function slowed({ cluster, breaks }: Hands, host: Host): Promise<Bl
 
 const slowMs = 100
 
+export async function diskSlowed({ cluster, breaks }: Hands, host: Host): Promise<Blow> {
+  const data = await placeOf(cluster, host, 'ETCD_DATA_DIR')
+  const { script, undo } = await slowDisk(cluster, host, data, await pidOf(cluster, host))
+  await breaks(host, script, undo)
+  return { did: `let ${host.name}, the leader, write only ${writesPerSecond / 1024} KiB a second` }
+}
+
+export async function clockOff({ cluster, breaks }: Hands, host: Host): Promise<Blow> {
+  const { script, undo } = clockAhead(await shell(cluster, host, lookAtClock))
+  await breaks(host, script, undo)
+  return { did: `set the clock of ${host.name}, the leader, ${aheadSeconds / 60} minutes ahead` }
+}
+
 /** A file takes all that is left of its disk. The member ends once it cannot write. */
 export async function filled({ cluster, breaks, foresee }: Hands, host: Host): Promise<Blow> {
   const data = await placeOf(cluster, host, 'ETCD_DATA_DIR')
   const file = shellQuoted(join(data, 'drill-fills-the-disk'))
   foresee(['up', '--yes'])
-  const fill = `dd if=/dev/zero of=${file} bs=1M 2>/dev/null; dd if=/dev/zero bs=4k >> ${file} 2>/dev/null; true`
+  // at once, where the file system can: what takes long might go on after it was taken back
+  const free = `$(df -kP ${shellQuoted(data)} | awk 'NR == 2 {print $4}')K`
+  const most = `fallocate -l ${free} ${file} || dd if=/dev/zero of=${file} bs=1M`
+  const fill = `{ ${most}; dd if=/dev/zero bs=4k >> ${file}; } 2>/dev/null; true`
   await breaks(host, fill, `rm -f ${file}`)
   return { did: `filled the disk of ${host.name}`, heal: ['up', '--yes'] }
 }
 
-/** A restart of all members that is killed (-9) in its middle: the same command goes on. */
+/** A restart of all members that is killed (-9) in its middle, past its first step, the checks: the same goes on. */
 export async function interrupted({ cluster, scripts, foresee }: Hands): Promise<Blow> {
-  foresee(['restart', '--yes'])
-  const running = scripts.end('restart', '--yes').catch(() => undefined)
-  let killedAt = 'before its first step'
-  for (const deadline = clock() + 60_000; clock() < deadline; await sleep(100)) {
+  const heal: Line = ['restart', '--yes']
+  foresee(heal)
+  let ended = false
+  let first: string | undefined
+  let did = 'began the verb restart, which ended before it could be killed'
+  const end = (): void => void (ended = true)
+  const running = scripts.end(...heal).then(end, end)
+  const working = async (): Promise<AtWork | undefined> => {
     const work = await atWork(cluster.paths.state)
-    if (work?.verb !== 'restart' || work.steps.length === 0) continue
-    await sleep(1500)
-    killedAt = `at “${(await atWork(cluster.paths.state))?.steps.at(-1) ?? 'its end'}”`
+    return work?.verb === 'restart' ? work : undefined
+  }
+  for (; !ended; await sleep(100)) {
+    const step = (await working())?.steps[0]
+    first ??= step
+    if (step === undefined || step === first) continue
+    await sleep(1000)
+    const work = await working()
+    if (!work) continue
     process.kill(work.pid, 'SIGKILL')
+    did = `killed (-9) the verb restart at “${work.steps.at(-1)}”`
     break
   }
   await running
-  return { did: `killed (-9) the verb restart ${killedAt}`, heal: ['restart', '--yes'] }
+  return { did, heal }
 }

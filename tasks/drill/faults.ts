@@ -1,20 +1,23 @@
-// The faults of a drill, a row each.
+// The faults of a drill, a row each, and which of them can be made.
 import type { Cluster } from '../core/cluster.ts'
+import { UsageError } from '../core/errors.ts'
 import {
   type Blow,
+  clockOff,
   cutOff,
+  diskSlowed,
   emptied,
   expired,
   filled,
   followerOf,
   frozen,
-  type Hands,
   interrupted,
   killed,
   leaderOf,
   slowed,
 } from './blows.ts'
-import { needsPlainHosts, needsQueues, needsRoutes, needsSmallDisk } from './needs.ts'
+import type { Hands } from './hands.ts'
+import { needsLimits, needsOwnClocks, needsPlainHosts, needsQueues, needsRoutes, needsSmallDisk } from './needs.ts'
 
 export interface Fault {
   name: string
@@ -25,12 +28,6 @@ export interface Fault {
   /** Why it cannot be made here; undefined: it can. */
   lacks?: (cluster: Cluster) => Promise<string | undefined>
   strike: (hands: Hands) => Promise<Blow>
-}
-
-/** What no drill does, and says so. */
-export const notYet: Record<string, string> = {
-  'a disk is slow': 'drills do not slow disks down yet',
-  'a clock is off': 'drills do not set clocks',
 }
 
 export const faults: Record<string, Fault> = {
@@ -68,6 +65,12 @@ export const faults: Record<string, Fault> = {
     lacks: needsQueues,
     strike: async (hands) => slowed(hands, await leaderOf(hands)),
   },
+  'slow-disk': {
+    name: 'a disk is slow',
+    means: 'other work keeps it busy, or it is about to fail',
+    lacks: needsLimits,
+    strike: async (hands) => diskSlowed(hands, await leaderOf(hands)),
+  },
   full: {
     name: 'a disk is full',
     means: 'logs, images or dumps took all of it',
@@ -86,6 +89,12 @@ export const faults: Record<string, Fault> = {
     lacks: needsPlainHosts,
     strike: async (hands) => expired(hands, await followerOf(hands)),
   },
+  clock: {
+    name: 'a clock is off',
+    means: 'nobody sets it, or somebody set it wrong',
+    lacks: needsOwnClocks,
+    strike: async (hands) => clockOff(hands, await leaderOf(hands)),
+  },
   verb: {
     name: 'a verb is killed half way',
     means: 'the laptop that runs it dies',
@@ -97,4 +106,23 @@ export const faults: Record<string, Fault> = {
     outage: true,
     strike: (hands) => killed(hands, hands.cluster.hosts),
   },
+}
+
+/** @throws UsageError for a fault that there is none of */
+export function choose(only: string[] | undefined): Fault[] {
+  const unknown = only?.find((name) => !Object.hasOwn(faults, name))
+  if (unknown) throw new UsageError(`There is no fault ${unknown}. Valid: ${Object.keys(faults).join(', ')}.`)
+  return Object.entries(faults).flatMap(([name, fault]) => (!only || only.includes(name) ? [fault] : []))
+}
+
+export type LeftOut = [name: string, why: string][]
+
+/** Those that can be made on its hosts, and why the others cannot; hosts that are still to be made are not asked. */
+export async function possible(cluster: Cluster, chosen: Fault[]): Promise<{ can: Fault[]; leftOut: LeftOut }> {
+  const there = cluster.recorded || cluster.provider === 'local'
+  const why = await Promise.all(chosen.map(async ({ lacks }) => (there ? lacks?.(cluster) : undefined)))
+  return {
+    can: chosen.filter((_, index) => !why[index]),
+    leftOut: chosen.flatMap(({ name }, index): LeftOut => (why[index] ? [[name, why[index]]] : [])),
+  }
 }

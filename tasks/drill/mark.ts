@@ -6,7 +6,9 @@ import { OperationError } from '../core/errors.ts'
 import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
 import { birthOf } from '../core/processes.ts'
 import { clusterPaths } from '../core/record.ts'
-import type { Line } from './blows.ts'
+
+/** A verb with its words. */
+export type Line = [verb: string, ...words: string[]]
 
 /** A script on a host that takes back what was done there; done twice, it does no harm. */
 export interface Undo {
@@ -20,8 +22,9 @@ interface Noted {
   birth?: string | undefined
   /** It made its cluster for itself alone. */
   scratch?: boolean
+  /** What a drill has done to hosts and not taken back. */
   undos?: Undo[]
-  /** What heals it. */
+  /** What heals that which a drill has broken and not healed. */
   heal?: Line | null
 }
 
@@ -37,46 +40,36 @@ export class Mark {
   readonly #path: string
   readonly #name: string
 
-  constructor(cluster: Cluster) {
-    this.#path = fileOf(cluster.paths.state)
-    this.#name = cluster.name
+  constructor({ name, paths }: Cluster) {
+    this.#path = fileOf(paths.state)
+    this.#name = name
   }
 
-  /** Whether an earlier drill made this cluster, and was killed before it could remove it. */
-  get scratch(): boolean {
-    return this.#read().scratch === true
-  }
-
-  #read(): Noted {
+  get noted(): Noted {
     return noted(this.#path)
   }
 
   /** @throws OperationError while another drill is at work */
   async requireIdle(): Promise<void> {
-    const { pid, birth } = this.#read()
+    const { pid, birth } = this.noted
     if (pid !== undefined && birth !== undefined && (await birthOf(pid)) === birth)
       throw new OperationError(`A drill is at work on ${this.#name} (pid ${pid}).`, { hint: 'Wait for it, or end it.' })
   }
 
   note(more: Noted): void {
-    writeFileAtomic(this.#path, JSON.stringify({ ...this.#read(), ...more }), 0o600)
+    writeFileAtomic(this.#path, JSON.stringify({ ...this.noted, ...more }), 0o600)
   }
 
   /** @returns what to call once the undo is known better */
   foresee(undo: Undo): (better: Undo) => void {
-    const before = this.#read().undos ?? []
-    this.note({ undos: [...before, undo] })
-    return (better) => this.note({ undos: [...before, better] })
-  }
-
-  /** What heals that which a drill has broken and not healed. */
-  get heal(): Line | undefined {
-    return this.#read().heal ?? undefined
+    const { undos = [] } = this.noted
+    this.note({ undos: [...undos, undo] })
+    return (better) => this.note({ undos: [...undos, better] })
   }
 
   /** Takes back what a drill has done to hosts. */
   async undo(by: (undo: Undo) => Promise<unknown>): Promise<void> {
-    const { undos = [] } = this.#read()
+    const { undos = [] } = this.noted
     await Promise.all(undos.map(by))
     if (undos.length > 0) this.note({ undos: [] })
   }

@@ -2,6 +2,8 @@
 import type { Cluster } from '../core/cluster.ts'
 import { bytes, listed } from '../core/terminal.ts'
 import { shell } from '../vms/index.ts'
+import { whyNotSlow } from './slow-disk.ts'
+import { hasOwnClock } from './wrong-clock.ts'
 
 /** What is done to processes and files of a host is not done to those in Flatcar's container. */
 export const needsPlainHosts = async ({ hosts }: Cluster): Promise<string | undefined> =>
@@ -41,3 +43,9 @@ export async function needsSmallDisk(cluster: Cluster): Promise<string | undefin
   const own = `mountpoint -q /var/lib/etcd && ${small}`
   return lacking(cluster, 'disk', own, `/var/lib/etcd has no disk of its own with less than ${bytes(mostToFill)} free`)
 }
+
+export const needsLimits = async (cluster: Cluster): Promise<string | undefined> =>
+  (await needsPlainHosts(cluster)) ?? whyNotSlow(cluster)
+
+export const needsOwnClocks = (cluster: Cluster): Promise<string | undefined> =>
+  lacking(cluster, 'clock', hasOwnClock(), "a container, or this machine itself: its clock is another one's, too")

@@ -39,9 +39,10 @@ export function html(report: DrillReport): string {
 <p>A fire drill of ${members} members with etcd ${escaped(version)}, ${when} UTC. While clients wrote and read, each of
 these faults was made, left alone for three seconds, and healed by the verb that heals it in real life. A cluster is
 whole again once verify finds nothing wrong.</p>
-${chart(report)}
+${chart(report, 'wide', 960, 320)}
+${chart(report, 'narrow', 360, 260)}
 <p class="key"><span class="median">━</span> median <span class="worst">━</span> slowest acknowledged write in half a
-second <span class="band">▮</span> a fault, until the cluster was whole again. A gap: no write was acknowledged.</p>
+second <span class="band">■</span> a fault, until the cluster was whole again. A gap: no write was acknowledged.</p>
 ${table(report)}
 <h2>What was measured</h2>
 <ul>
@@ -63,7 +64,10 @@ function table({ results }: DrillReport): string {
     const { name, did, healedBy, tookMs, stallMs, failed, lost, outage } = result
     const refused = outage && failed > 0 ? `${failed} (no quorum)` : String(failed)
     const cells = [String(index + 1), name, did, healedBy, seconds(tookMs), seconds(stallMs), refused, String(lost)]
-    return `<tr>${cells.map((cell, at) => `<td data-label="${head[at]}">${escaped(cell)}</td>`).join('')}</tr>`
+    const wrong = [failed > 0 && !outage ? 6 : -1, lost > 0 ? 7 : -1]
+    const marked = (at: number): string => (wrong.includes(at) ? ' class="broken"' : '')
+    const told = cells.map((cell, at) => `<td data-label="${head[at]}"${marked(at)}>${escaped(cell)}</td>`)
+    return `<tr>${told.join('')}</tr>`
   })
   const titles = head.map((title) => `<th scope="col">${title}</th>`).join('')
   return `<table><thead><tr>${titles}</tr></thead><tbody>\n${rows.join('\n')}\n</tbody></table>`
@@ -76,9 +80,11 @@ const leftOut = ({ leftOut: all }: DrillReport): string =>
         .map(([name, why]) => `<li>${escaped(name)}: ${escaped(why)}</li>`)
         .join('\n')}\n</ul>`
 
-const [width, height, left, right, top, bottom] = [960, 320, 80, 16, 32, 40]
+const [left, right, top, bottom] = [56, 16, 32, 40]
 
-function chart({ started, latency, results }: DrillReport): string {
+/** A screen shows the one that fits it. */
+function chart({ latency, results, ...report }: DrillReport, which: string, width: number, height: number): string {
+  const started = latency[0]?.at ?? report.started
   const last = (latency.at(-1)?.at ?? started) + 500
   const x = scaleLinear([0, (last - started) / 1000], [left, width - right])
   const worst = Math.max(10, ...latency.map((slice) => slice.worst ?? 0))
@@ -97,14 +103,15 @@ function chart({ started, latency, results }: DrillReport): string {
     return `${rule}<text x="${left - 8}" y="${height + 4}" class="left">${title}</text>`
   })
   const vertical = x
-    .ticks(8)
+    .ticks(width / 110)
     .map((tick) => `<text x="${round(x(tick))}" y="${height - bottom + 20}" class="number">${tick} s</text>`)
   const path = (value: (slice: Slice) => number | undefined): string =>
     line<Slice>()
       .defined((slice) => value(slice) !== undefined)
       .x((slice) => round(at(slice.at + 250)))
       .y((slice) => round(y(Math.max(1, value(slice) ?? 1))))(latency) ?? ''
-  return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="How long writes took, over time">
+  return `<svg class="${which}" viewBox="0 0 ${width} ${height}" role="img"
+  aria-label="How long writes took, over time">
 ${bands.join('\n')}
 ${horizontal.join('\n')}
 ${vertical.join('\n')}
@@ -130,11 +137,12 @@ h1 { font-size: 1.5rem; line-height: 1.3; }
 h2 { font-size: 1.1rem; margin-top: 2rem; }
 .held { color: var(--good); }
 .broken { color: var(--bad); }
+svg.narrow { display: none; }
 svg { width: 100%; height: auto; font: 12px system-ui, sans-serif; fill: var(--faint); }
 svg .number { text-anchor: middle; }
 svg .left { text-anchor: end; }
 svg .grid { stroke: var(--line); }
-svg path { fill: none; stroke-width: 1.5; }
+svg path { fill: none; stroke-width: 1.5; stroke-linecap: round; }
 rect.band { fill: var(--band); }
 path.median { stroke: var(--median); }
 path.worst { stroke: var(--worst); }
@@ -144,12 +152,16 @@ span.band { color: var(--band); }
 .key { color: var(--faint); font-size: 0.875rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.875rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.4rem 0.5rem; border-bottom: 1px solid var(--line); }
-@media (max-width: 40rem) {
-  svg { font-size: 20px; }
+td:nth-child(2) { min-width: 8rem; }
+td.broken { font-weight: 600; }
+@media screen and (max-width: 40rem) {
+  svg.narrow { display: block; }
+  svg.wide { display: none; }
   thead { display: none; }
   tr { display: block; border-bottom: 1px solid var(--line); padding: 0.5rem 0; }
   td { display: flex; border: 0; padding: 0.1rem 0; }
-  td::before { content: attr(data-label); flex: 0 0 9rem; color: var(--faint); }
+  td:nth-child(2) { font-weight: 600; }
+  td::before { font-weight: 400; content: attr(data-label); flex: 0 0 9rem; color: var(--faint); }
 }
 @media print {
   :root { color-scheme: light; --text: #000000; --page: #ffffff; --faint: #444444; --line: #bbbbbb; --good: #14632f;

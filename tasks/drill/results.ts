@@ -1,5 +1,5 @@
 // What a drill's load saw of each fault. Pure.
-import type { Operation } from '../etcd/history.ts'
+import { brokenPromises, type LoadReport, type Operation } from '../etcd/history.ts'
 
 /** When a fault was made, and when the cluster was found whole again; epoch milliseconds. */
 export interface Window {
@@ -26,16 +26,18 @@ export interface Result extends Window {
   tookMs: number
 }
 
-/** A write belongs to the window in which it was begun. */
+/** Whether a fault met an operation: it was at work when the fault was made, or begun before that was healed. */
+const met = ({ struck, healed }: Window, { start, end }: Operation): boolean => start <= healed && end >= struck
+
 export function resultOf(window: Window, operations: Operation[], there: Set<string>): Result {
   const writes = operations.filter(({ kind }) => kind === 'write')
-  const begun = writes.filter(({ start }) => start >= window.struck && start <= window.healed)
-  const acknowledged = begun.filter(({ ok }) => ok)
+  const its = writes.filter((write) => met(window, write))
+  const acknowledged = its.filter(({ ok }) => ok)
   return {
     ...window,
     acknowledged: acknowledged.length,
     lost: acknowledged.filter(({ key }) => !there.has(key)).length,
-    failed: begun.length - acknowledged.length,
+    failed: its.length - acknowledged.length,
     stallMs: longestGap(writes, window),
     tookMs: window.healed - window.struck,
   }
@@ -51,13 +53,15 @@ function longestGap(writes: Operation[], { struck, healed }: Window): number {
   return Math.max(0, ...touching.map(({ from, to }) => to - from))
 }
 
-/** What was promised and did not hold, a clause each. `backwards`: reads of the whole drill that went back in time. */
-export function broken(results: Result[], { missing, backwards }: { missing: number; backwards: number }): string[] {
+/** What was promised and did not hold, a clause each. While too few members are left to commit, writes may fail. */
+export function broken(results: Result[], report: LoadReport, operations: Operation[]): string[] {
   const failing = results.filter(({ outage, failed }) => !outage && failed > 0)
+  const failed = operations.filter(({ kind, ok }) => kind === 'write' && !ok)
+  const unmet = failed.filter((write) => !results.some((result) => met(result, write))).length
   return [
-    ...(missing > 0 ? [`${missing} acknowledged writes are lost`] : []),
-    ...(backwards > 0 ? [`${backwards} reads went back in time`] : []),
+    ...brokenPromises({ ...report, failed: 0 }),
     ...failing.map(({ name, failed }) => `${failed} writes failed twice, though a quorum was there (${name})`),
+    ...(unmet > 0 ? [`${unmet} writes failed twice while nothing was broken`] : []),
   ]
 }
 

@@ -68,3 +68,13 @@ function countBackwards(answered: Operation[]): number {
   }
   return backwards
 }
+
+/** What must hold of a load and does not, a clause each. */
+export function brokenPromises({ missing, failed, backwards, acknowledged }: LoadReport): string[] {
+  return [
+    ...(missing > 0 ? [`${missing} acknowledged writes are lost`] : []),
+    ...(failed > 0 ? [`${failed} writes failed twice`] : []),
+    ...(backwards > 0 ? [`${backwards} reads went back in time`] : []),
+    ...(acknowledged === 0 ? ['no write was acknowledged'] : []),
+  ]
+}

@@ -7,8 +7,8 @@ export const verb: Verb = {
   name: 'smoke',
   summary: 'Prove that everything works here: up, a member killed under load, healed, down.',
   help:
-    'The cluster is called smoke, or as --cluster says; it must not be there yet.\n\nExample: npx ' +
-    'zx scripts/smoke.ts --json',
+    'The cluster is called smoke, or as --cluster says. It must not be there yet, unless a smoke left it that was ' +
+    'killed.\n\nExample: npx zx scripts/smoke.ts --json',
   flags: clusterFlags,
   actOnAll: (flags) => smoke(loadSettings({ ...flags, cluster: flags.cluster ?? 'smoke' })),
 }

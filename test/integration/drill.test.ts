@@ -1,12 +1,13 @@
-// A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end.
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+// A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end. On
+// a cluster that loses acknowledged writes it fails.
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { killedAt, testHome } from '../support/verbs.ts'
+import { killedAt, saidBy, testHome } from '../support/verbs.ts'
 
 const home = testHome()
-const known = 'member, leader, freeze, cut, cut-leader, slow, full, data, certificate, verb, all'
+const known = 'member, leader, freeze, cut, cut-leader, slow, slow-disk, full, data, certificate, clock, verb, all'
 const page = join(home.path, 'report.html')
 
 test.after(() => home.downAll())
@@ -18,11 +19,12 @@ test('what cannot be drilled is refused; a plan names what would be done, and wh
   assert.match(unwritable.stderr, 'there is no folder')
   assert.match((await home.verb('drill', '--cluster', 'nosuch', '--yes')).stderr, 'There is no cluster nosuch here')
   mkdirSync(join(home.path, 'certs/drill'), { recursive: true })
-  assert.match((await home.verb('drill')).stderr, 'There is a cluster drill already, which no drill has made')
+  assert.match((await home.verb('drill')).stderr, 'A cluster drill is here already')
   rmSync(join(home.path, 'certs/drill'), { recursive: true })
   const { stdout } = await home.verb('drill', '--plan')
   assert.match(stdout, /1\. a member dies[\s\S]*Left out:[\s\S]*a clock is off/)
   assert.match(stdout, "a member is cut off: the hosts share this machine's network")
+  assert.match(stdout, "a clock is off: the hosts share this machine's clock")
   const { exitCode: nothing, stderr: why } = await home.verb('drill', '--only', 'cut,slow')
   assert.equal(
     [nothing, why.split('\n')[0]],
@@ -35,17 +37,48 @@ test('killed while a disk is lost, the next drill heals that, holds, and leaves 
   await killedAt(home, 'deleted its data', 'drill', '--only', 'data')
   const left = JSON.parse(readFileSync(join(home.path, '.cluster/drill/drill.json'), 'utf8'))
   assert.is(left.heal[0], 'replace')
-  const { exitCode, stdout, stderr } = await home.verb('drill', '--only', 'certificate', '--report', page, '--json')
+  const { exitCode, stdout, stderr } = await home.verb(
+    'drill',
+    '--only',
+    'slow-disk,certificate',
+    '--report',
+    page,
+    '--json',
+  )
   assert.is(exitCode, 0, stderr)
   const report = JSON.parse(stdout)
   assert.equal(report.broken, [])
+  const slow = report.leftOut.length === 0 ? [['a disk is slow', 0, 0, 'itself']] : []
   assert.equal(
     report.results.map(({ name, lost, failed, healedBy }: Row) => [name, lost, failed, healedBy]),
-    [['a certificate expires', 0, 0, 'up']],
+    [...slow, ['a certificate expires', 0, 0, 'up']],
   )
+  console.log(`measured: ${JSON.stringify(report.results)}, left out: ${report.leftOut.join()}`)
   assert.match(readFileSync(page, 'utf8'), 'drill held:')
   assert.not(existsSync(join(home.path, '.cluster/drill')))
   assert.not(existsSync(join(home.path, 'certs/drill')))
+})
+
+test('on disks that forget what was acknowledged the drill fails, and its first line says what was lost', async () => {
+  assert.is((await home.verb('up')).exitCode, 0)
+  const data = ['master01', 'master02', 'master03'].map((name) =>
+    join(home.path, '.cluster/etcd-cluster-1/hosts', name, 'var/lib/etcd'),
+  )
+  for (const folder of data) cpSync(folder, `${folder}-before`, { recursive: true, preserveTimestamps: true })
+  const run = home.start('drill', '--cluster', 'etcd-cluster-1', '--yes', '--only', 'all', '--report', page)
+  await saidBy(run, 'killed master01, master02, master03')
+  for (const folder of data) {
+    renameSync(folder, `${folder}-after`)
+    renameSync(`${folder}-before`, folder)
+  }
+  const { exitCode, stderr } = await run.done
+  assert.is(exitCode, 1, stderr)
+  const lost = /etcd-cluster-1 did not hold: ([1-9]\d* acknowledged writes are lost)/
+  const [, clause = ''] = lost.exec(stderr) ?? []
+  assert.match(stderr, lost)
+  const text = readFileSync(page, 'utf8')
+  const [first = ''] = text.slice(text.indexOf('<body>') + 7).split('\n')
+  assert.match(first, `<h1 class="broken">etcd-cluster-1 did not hold: ${clause}`)
 })
 
 interface Row {

@@ -551,8 +551,32 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/drill/results.ts',
+    line: 'start <= healed && end >= struck',
+    wrong: 'start <= healed && start >= struck',
+    tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/drill/results.ts',
+    line: 'failed.filter((write) => !results.some(',
+    wrong: 'failed.filter((write) => results.some(',
+    tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/drill/results.ts',
     line: 'gaps.filter(({ from, to }) => to >= struck && from <= healed)',
     wrong: 'gaps.filter(({ from, to }) => from >= struck && to <= healed)',
+    tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/drill/wrong-clock.ts',
+    line: 'r = t + $1 - u',
+    wrong: 'r = t + $1 + u',
+    tests: ['unit/drill'],
+  },
+  {
+    file: 'tasks/drill/wrong-clock.ts',
+    line: 'aheadSeconds / 2}',
+    wrong: 'aheadSeconds * 2}',
     tests: ['unit/drill'],
   },
   {

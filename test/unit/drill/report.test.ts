@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type DrillReport, html } from '../../../tasks/drill/report.ts'
+import type { Result } from '../../../tasks/drill/results.ts'
 
 const report: DrillReport = {
   cluster: 'blue<script>',
@@ -63,7 +64,15 @@ test('a row for each fault, what was left out, and a gap where nothing was ackno
   assert.match(page, /the leader dies.*1\.2 s/)
   assert.match(page, 'a clock is off: drills do not set clocks')
   const paths = [...page.matchAll(/<path d="([^"]*)"/g)].map(([, path = '']) => path.split('M').length - 1)
-  assert.equal(paths, [2, 2])
+  assert.equal(paths, [2, 2, 2, 2]) // for wide and for narrow screens
+})
+
+test('what did not hold is marked in its row, and a write that no quorum could take is not', () => {
+  const [result] = report.results
+  const rowOf = (more: object): string => html({ ...report, results: [{ ...result, ...more } as Result] })
+  assert.match(rowOf({ lost: 2 }), '<td data-label="lost" class="broken">2</td>')
+  assert.match(rowOf({ failed: 2 }), '<td data-label="failed" class="broken">2</td>')
+  assert.match(rowOf({ failed: 2, outage: true }), '<td data-label="failed">2 (no quorum)</td>')
 })
 
 test.run()
