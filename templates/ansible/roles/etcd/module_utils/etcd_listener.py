@@ -14,7 +14,7 @@ LIFE = 120
 NAME = "etcd-doctor"
 # Time for three lost packets: each is sent again, after 1, 2 and 4 s (RFC 6298).
 CALL_SECONDS = 8
-# Another run's look, which was cut off on its way, ends our listener before it starts its own: so long is it waited for.
+# Another run's look, cut off on its way, ends our listener before it starts its own: so long is it waited for.
 AGAIN_SECONDS = 3
 
 
