@@ -1,4 +1,5 @@
 // What a drill's load saw of each fault. Pure.
+import { counted } from '../core/terminal.ts'
 import { brokenPromises, type LoadReport, type Operation } from '../etcd/history.ts'
 
 /** When a fault was made, and when the cluster was found whole again; epoch milliseconds. */
@@ -60,8 +61,10 @@ export function broken(results: Result[], report: LoadReport, operations: Operat
   const unmet = failed.filter((write) => !results.some((result) => met(result, write))).length
   return [
     ...brokenPromises({ ...report, failed: 0 }),
-    ...failing.map(({ name, failed }) => `${failed} writes failed twice, though a quorum was there (${name})`),
-    ...(unmet > 0 ? [`${unmet} writes failed twice while nothing was broken`] : []),
+    ...failing.map(
+      ({ name, failed }) => `${counted(failed, 'write')} failed twice, though a quorum was there (${name})`,
+    ),
+    ...(unmet > 0 ? [`${counted(unmet, 'write')} failed twice while nothing was broken`] : []),
   ]
 }
 

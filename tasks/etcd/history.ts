@@ -1,4 +1,5 @@
 // What a load did, operation by operation, and what must hold of it: nothing acknowledged is lost, no read goes back.
+import { counted } from '../core/terminal.ts'
 
 /** One write or read. Times are in epoch milliseconds; `revision` is the store's when it was answered. */
 export interface Operation {
@@ -72,9 +73,9 @@ function countBackwards(answered: Operation[]): number {
 /** What must hold of a load and does not, a clause each. */
 export function brokenPromises({ missing, failed, backwards, acknowledged }: LoadReport): string[] {
   return [
-    ...(missing > 0 ? [`${missing} acknowledged writes are lost`] : []),
-    ...(failed > 0 ? [`${failed} writes failed twice`] : []),
-    ...(backwards > 0 ? [`${backwards} reads went back in time`] : []),
+    ...(missing > 0 ? [`${counted(missing, 'acknowledged write')} lost`] : []),
+    ...(failed > 0 ? [`${counted(failed, 'write')} failed twice`] : []),
+    ...(backwards > 0 ? [`${counted(backwards, 'read')} went back in time`] : []),
     ...(acknowledged === 0 ? ['no write was acknowledged'] : []),
   ]
 }

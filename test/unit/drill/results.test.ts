@@ -39,16 +39,16 @@ test('the stall of a fault is the longest gap that touches it', () => {
 test('all held', () => assert.equal(said([write('a', 100, 110)], ['a']), []))
 
 test('a write that was acknowledged and is gone is lost, whatever it met', () => {
-  assert.equal(said([write('a', 100, 110)], []), ['1 acknowledged writes are lost'])
-  assert.equal(said([write('a', 10, 20)], []), ['1 acknowledged writes are lost'])
+  assert.equal(said([write('a', 100, 110)], []), ['1 acknowledged write lost'])
+  assert.equal(said([write('a', 10, 20)], []), ['1 acknowledged write lost'])
 })
 
 test('writes may fail only while no quorum is there', () => {
   const all = [write('a', 0, 10), write('b', 90, 110, false)]
-  assert.equal(said(all, ['a']), ['1 writes failed twice, though a quorum was there (a member dies)'])
+  assert.equal(said(all, ['a']), ['1 write failed twice, though a quorum was there (a member dies)'])
   assert.equal(said(all, ['a'], { outage: true }), [])
   const before = [write('a', 0, 10), write('b', 20, 30, false)]
-  assert.equal(said(before, ['a'], { outage: true }), ['1 writes failed twice while nothing was broken'])
+  assert.equal(said(before, ['a'], { outage: true }), ['1 write failed twice while nothing was broken'])
 })
 
 test('no read goes back in time, and something was written at all', () => {
