@@ -1,11 +1,13 @@
 // What can be wrong with a cluster, and what helps: THE table, in the order in which things are to be cured. Whoever
 // finds something names a code and plain facts; the sentence and its remedy are made here, and nowhere else.
+import { existsSync } from 'node:fs'
 import { beingReplaced, type Cluster, finishBegun, halfDone, movingHosts } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { scaling } from '../core/record.ts'
 import { type Action, byHand, etcdctl, inText, ours, type Remedy, remedy, waysIn } from '../core/remedy.ts'
 import { areOrIs, capital, listed } from '../core/terminal.ts'
+import { changeFiles } from './authority-stages.ts'
 import type { RoleFinding } from './play-events.ts'
 
 /** All facts that there are. `is`, `due`, `most`: what is there, what should be, and what more than half have. */
@@ -32,6 +34,8 @@ export interface Half {
   scaledTo?: string[] | undefined
   /** The hosts that are moving to another address. */
   moving?: string[] | undefined
+  /** The authority is being changed, and the next one issues. */
+  changing?: boolean | undefined
 }
 
 interface Row<F> {
@@ -155,7 +159,8 @@ const putBack = remedy`${byHand('Put the key back from your copy')}. If there is
 /** A key is lost: its authority's certificate is enough to leave the authority. */
 export const withoutKey = {
   'no-authority-key': remedy`make a new authority: ${ours('rotate-ca')}`,
-  'no-next-authority-key': remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}`,
+  'no-next-authority-key': remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}. \
+If that is refused, make a new authority: ${ours('rotate-ca')}`,
 }
 
 /** `a still has its`, `a and b still have their`. */
@@ -227,7 +232,7 @@ If not, ${restoreCertificates(cluster, 'put')}`,
   'tls-refused': row<Why>(
     (f) => `${f.host} refuses our client certificate: ${f.reason}`,
     (cluster, f, half) => remedy`If the clock of ${f.host} is wrong, ${byHand('set it right')}. \
-If not: ${toRole(cluster, f, half)}`,
+If not: ${half.changing ? remedy`finish the change of the authority: ${ours('rotate-ca')}` : toRole(cluster, f, half)}`,
   ),
   'certificate-unusable': row<Why, 'hosts'>(
     (f) => `${f.host}'s etcd has no certificate that it can show, or one that does not match its key: ${f.reason}`,
@@ -595,6 +600,7 @@ const halfOf = (cluster: Cluster): Half => ({
   replaced: beingReplaced(cluster),
   scaledTo: scaling(cluster.paths),
   moving: movingHosts(cluster),
+  changing: existsSync(changeFiles(cluster).oldCertificate),
 })
 function helps(cluster: Cluster, finding: Finding, half = halfOf(cluster)): Remedy {
   const found = rowOf(finding).remedy(cluster, finding, half)

@@ -12,11 +12,13 @@ import { changeStage, readOther } from '../etcd/authority-change.ts'
 import { hasExpired, issuingAuthority, oldAuthority } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import { voters } from '../etcd/member-changes.ts'
+import { knock } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { lookAtData } from '../observe/host-data.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
+import { mustStartAtOnce, type Standing, votersNeeded } from './authority-rules.ts'
 import { aroundRotateCa } from './clients.ts'
 import { endMove } from './end-move.ts'
 import { refuseSmall } from './room.ts'
@@ -25,14 +27,20 @@ import { bringUp, doSteps, planOfSteps, type Step } from './steps.ts'
 
 /** Whether it is so; or a run that replaced the authority was killed before the members knew the next one. */
 export async function isCutOff(cluster: Cluster): Promise<boolean> {
-  if (hasExpired(issuingAuthority(cluster))) return true
+  const standing = standingOf(cluster)
+  const needed = votersNeeded(standing, cluster.hosts.length)
+  if (needed === 0 || needed > cluster.hosts.length) return needed > 0
+  await reachMembers(cluster)
+  const probes = await Promise.all(cluster.hosts.map((host) => knock(cluster, host)))
+  const refusing = probes.filter((probe) => probe.kind === 'refused' && probe.alert).length
+  return mustStartAtOnce(standing, needed, (await voters(cluster)).length, refusing)
+}
+
+function standingOf(cluster: Cluster): Standing {
   const isLeft = hasExpired(oldAuthority(cluster)) || isLost(() => readOther(cluster))
   const begun = changeStage(cluster) === 'issuing' && isLeft
-  if (!begun && !lacksKey(cluster)) return false
-  if (begun && lacksKey(cluster)) return true // neither of two authorities can issue what is due
-  await reachMembers(cluster)
-  const { length } = await voters(cluster)
-  return begun ? length === 0 : length < cluster.hosts.length
+  const expired = hasExpired(issuingAuthority(cluster))
+  return { expired, begun, lacksKey: !expired && lacksKey(cluster) }
 }
 
 /** Whether certificates must be issued, as a half-done scale will ask for, and their authority's key is lost. */

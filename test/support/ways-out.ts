@@ -2,12 +2,10 @@
 // verify is content; or the one honest end, that too much data is lost.
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import type { Action } from '../../tasks/core/remedy.ts'
-import { moveBegun } from '../../tasks/etcd/advice.ts'
 import { type Finding, type Half, inRanking, waysOf } from '../../tasks/etcd/findings.ts'
 import { majority, quorum } from '../../tasks/etcd/membership.ts'
 import { findingOf } from '../../tasks/operations/carry-out.ts'
 import { chooseSurvivor } from '../../tasks/operations/choose-survivor.ts'
-import { firstOf } from '../../tasks/operations/guard.ts'
 import { joinAll, minorOf } from '../../tasks/plans/members.ts'
 import type { Act } from '../../tasks/plans/types.ts'
 import { testCluster } from './cluster.ts'
@@ -17,13 +15,19 @@ import {
   cannotIssue,
   carriedOut,
   hasQuorum,
+  lacksKey,
+  newest,
   observe,
   renewed,
   runningVoters,
   settledWith,
   type World,
   whyUnfit,
+  withPapers,
 } from './model.ts'
+import { endOfRan, moveOf, pki, type Ran, refusalOfRole, up } from './role-in-memory.ts'
+import { changeOf, rotateCa } from './rotations.ts'
+import { isLeafDue, ofClient } from './trust.ts'
 import {
   defrag,
   downgrade,
@@ -31,7 +35,6 @@ import {
   refusalOfMove,
   replace,
   scale,
-  unfitIn,
   unreachable,
   upgrade,
   withoutRoom,
@@ -110,16 +113,27 @@ const hasSound = (world: World): boolean => dataOf(world).some((host) => !world.
 function whatIsWrong(world: World): Finding[] {
   const hosts = replacedIn(world)
   const begun = moveOf(world)
+  const changing = changeOf(world)
   const half: Finding[] = [
     ...(begun ? [begun] : []),
     ...(hosts.length > 0 ? [{ code: 'half-replaced', hosts } as const] : []),
     ...(world.scaling ? [{ code: 'half-scaled', hosts: world.scaling } as const] : []),
+    ...(changing ? [changing] : []),
   ]
-  return [...inRanking([...observe(world).findings, ...differing(world)]), ...half]
+  return [...inRanking([...observe(world).findings, ...differing(world), ...stale(world)]), ...half]
 }
 
-/** As status tells it. */
-const moveOf = (world: World) => moveBegun(clusterOf(world))
+/** While the authority is changed: certificates here that are due, and ports that serve others; only verify looks. */
+function stale(world: World): Finding[] {
+  const { trust, recorded, hosts } = world
+  if (!trust || world.here) return []
+  const due = [...recorded, ofClient].filter((host) => isLeafDue(trust, host))
+  const others = recorded.filter((host) => hosts[host]?.running && trust.hosts[host]?.leaf !== trust.leaves[host])
+  return [
+    ...due.map((what): Finding => ({ code: 'certificate-due', what, host: what || undefined, reason: '' })),
+    ...others.map((host): Finding => ({ code: 'other-certificate', host, port: 2379, due: '' })),
+  ]
+}
 
 /** Members whose data is not what most have; only verify compares them, where nothing keeps it from asking. */
 function differing(world: World): Finding[] {
@@ -137,7 +151,11 @@ function differing(world: World): Finding[] {
 /** As beingReplaced: a note about a host that is gone says nothing. */
 const replacedIn = ({ replacing, recorded }: World): string[] =>
   Object.keys(replacing).filter((host) => recorded.includes(host))
-const halfOf = (world: World): Half => ({ replaced: replacedIn(world), scaledTo: world.scaling })
+const halfOf = (world: World): Half => ({
+  replaced: replacedIn(world),
+  scaledTo: world.scaling,
+  changing: world.trust?.old !== undefined,
+})
 
 const made = testCluster()
 const clusterOf = ({ version, upgradingTo }: World): Cluster => ({
@@ -154,13 +172,15 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
   switch (verb) {
     case 'up':
     case 'etcd-role':
-      return up(world, verb === 'up')
+      return outcomeOf(world, up(world, verb === 'up'))
     case 'pki':
-      return pki(world, words.includes('--from-hosts'))
+      return outcomeOf(world, pki(world, words.includes('--from-hosts')))
     case 'rotate-ca':
-      return rotateCa(world)
+      return outcomeOf(world, rotateCa(world, words.includes('--back')))
     case 'vms':
       return { world: awoken(world) }
+    case 'verify':
+      return { world }
     case 'replace':
       return replaced(world, words)
     case 'scale':
@@ -179,53 +199,11 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
   }
 }
 
-/** Issues what is not valid now; without an authority it makes none that the hosts would refuse. */
-function pki(world: World, fromHosts = false): { world: World } | { refused: Finding; world: World } {
-  if (world.here === 'authority expired')
-    return { refused: { code: 'authority-expired', name: '', is: '', now: '' }, world }
-  if (fromHosts && world.here) return pki(takenBack(world))
-  if (world.here === 'no certificates') return { refused: { code: 'no-authority', reason: '' }, world }
-  const refused = cannotIssue(world)
-  if (refused) return { refused, world }
-  const issued = settledWith(world, (host) => ({ ...host, ...renewed(host) }))
-  return { world: { ...issued, here: undefined } }
+/** Of a list of steps: where it ends. */
+function outcomeOf(world: World, ran: Ran): { world: World } | { refused: Finding; world: World } {
+  const end = endOfRan(ran, world)
+  return ran.refused ? { refused: ran.refused, world: end } : { world: end }
 }
-
-/** What hosts that are up have; with the folder the key is lost, and what the others had is as good as expired. */
-const takenBack = (world: World): World =>
-  world.here === 'no client'
-    ? { ...world, here: undefined }
-    : settledWith({ ...world, here: undefined, keyless: true }, (host) => ({
-        ...host,
-        certificates: host.up ? host.certificates : 'expired',
-      }))
-
-/**
- * Without the key, and with certificates due, all start again at once, unless all are well; and where the authority has
- * expired. Hosts are up before; a move to another etcd ends.
- */
-function rotateCa(world: World): Outcome {
-  if (world.here === 'no certificates') return pki(world)
-  const lacksKey = cannotIssue(world) || (world.keyless && world.scaling)
-  const hasExpired = world.here === 'authority expired'
-  const atOnce = hasExpired || (lacksKey && runningVoters(world).length < world.recorded.length)
-  const started = {
-    ...world,
-    here: undefined,
-    keyless: false,
-    ...(atOnce && { version: newest(world), upgradingTo: undefined }),
-  }
-  const stop = { running: false, frozen: false, certificates: undefined, holds: started.version }
-  const then = atOnce ? settledWith(started, (host) => ({ ...host, ...stop })) : started
-  const awake = awoken(then)
-  const found = atOnce
-    ? (unreachable(awoken(world)) ?? withoutRoom(awake, awake.recorded) ?? unfitIn(awake))
-    : firstOf(observe(world).findings, {})
-  return found ? { refused: found, world: atOnce ? awoken(world) : world } : up(then, true)
-}
-
-/** As operations/end-move.ts. */
-const newest = ({ version, upgradingTo = version }: World): string => (upgradingTo > version ? upgradingTo : version)
 
 /** What only a person can do: also by the role's own words, where its checks refuse a host. */
 function byPerson(world: World, what: string, code: string, host: string): Outcome {
@@ -237,8 +215,10 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   if (code.startsWith('disk-') && at?.full) return { world: changed(world, host, { full: false }) }
   if (what.includes('its certificates') && ['foreign', 'gone'].includes(at?.certificates ?? ''))
     return { world: changed(world, host, { certificates: 'gone' }) }
-  if (what.includes('from your copy') && world.here && world.here !== 'authority expired' && !world.keyless)
+  if (what.includes('from your copy') && world.here && world.here !== 'authority expired' && !lacksKey(world))
     return { world: { ...world, here: undefined } }
+  if (code === 'ends' && at && !at.up)
+    return { world: { ...awoken({ ...world, recorded: [host] }), recorded: world.recorded } }
   if (code !== 'ends' || !(whyUnfit(at) || at?.certificates === 'foreign')) return undefined
   const { certificates } = at ?? {}
   return { world: changed(world, host, { late: false, full: false, certificates: certificates && 'renewed' }) }
@@ -268,65 +248,6 @@ const forget = (world: World): World => ({ ...world, done: [] })
 /** Those whose member has its data. */
 const dataOf = ({ recorded, hosts, members }: World): string[] =>
   recorded.filter((host) => members.some(({ id }) => id === hosts[host]?.data))
-
-/** Hosts that were off come back with their data; the role starts what is stopped, or says why not. */
-function up(world: World, brings: boolean): Outcome {
-  const begun = moveOf(world)
-  const missing =
-    !begun && (world.here || cannotIssue(world)) ? (brings ? pki(world) : { refused: lacking, world }) : { world }
-  if ('refused' in missing) return missing
-  const awake = brings ? awoken(missing.world) : world
-  const unfit = begun ?? unfitIn(awake)
-  if (unfit) return { refused: unfit, world: awake }
-  const refused = refusalOfRole(awake)
-  if (refused) return { refused, world: refused.code === 'ends' ? awake : withLeaves(awake) }
-  const then = inStep(awoken(awake))
-  if (!hasQuorum(then)) return { refused: { code: 'no-quorum' }, world: then }
-  const waiting = awake.members.filter(({ host, started }) => !started && awake.recorded.includes(host))
-  return { world: waiting.reduce((now, { host }) => started(now, host), then) }
-}
-
-/** As the role's inventory is written only where all certificates are there. */
-const lacking: Finding = { code: 'certificate-missing', what: 'etcd-client.crt' }
-
-/** The role gives all the version that is recorded, and the certificates that are here. */
-const inStep = (world: World): World =>
-  settledWith(world, (host) => ({
-    ...host,
-    certificates: host.up ? undefined : host.certificates,
-    holds: world.version,
-    version: host.running ? world.version : host.version,
-  }))
-
-/** Whatever else it refuses, it gives renewed certificates to who runs. */
-const withLeaves = (world: World): World =>
-  settledWith(world, (host) =>
-    host.running && host.certificates === 'renewed' ? { ...host, certificates: undefined } : host,
-  )
-
-const started = (world: World, host: string): World => {
-  const then = carriedOut(world, { do: 'start learner', host, version: world.version })
-  return typeof then === 'string' ? world : forget(then)
-}
-
-/** As etcd_plan.py refuses, by what each host looks like. */
-function refusalOfRole(world: World): Finding | undefined {
-  const { members, recorded, hosts } = world
-  const role = { detail: '', remedy: '' }
-  const empty = recorded.filter((host) => hosts[host]?.data === undefined)
-  if (!hasQuorum(world)) {
-    const foreign = recorded.find((host) => hosts[host]?.certificates === 'foreign' && hosts[host].data)
-    if (foreign !== undefined) return { code: 'ends', host: foreign, ...role }
-    if (empty.length === 0) return undefined
-    if (empty.length === recorded.length) return { code: 'all-data-lost' }
-    return { code: 'others-silent', host: empty[0] ?? '', ...role }
-  }
-  const listed = members.map(({ host }) => host)
-  const lost = empty.filter((host) => members.some((one) => one.host === host && one.started))
-  if (lost[0] !== undefined) return { code: 'data-lost', host: lost[0], hosts: lost, ...role }
-  const same = listed.length === recorded.length && recorded.every((host) => listed.includes(host))
-  return same ? undefined : { code: 'members-differ', ...role }
-}
 
 /** What comes of a verb; what the verb would forget then is forgotten. */
 function carried(world: World, verb: Verb): Outcome {
@@ -382,7 +303,7 @@ function moved(world: World, verb: 'upgrade' | 'downgrade', to: string, cancel: 
 
 /** `insist`: a person names a host to go on from; here it is the one that goes furthest. */
 function recover(world: World, insist: boolean): Outcome {
-  const issued = pki(world)
+  const issued = outcomeOf(world, pki(world))
   if ('refused' in issued) return issued
   const hung = world.recorded.find((host) => world.hosts[host]?.frozen)
   const looked = observe(world).findings
@@ -430,7 +351,7 @@ function recover(world: World, insist: boolean): Outcome {
         ? { ...host, data: id, running: true, frozen: false, certificates: undefined, version, holds: version }
         : { ...host, running: false, frozen: false },
   )
-  return carried(formed, comeBack)
+  return carried(withPapers(formed, name, true), comeBack)
 }
 
 /** For a dead end: what was tried, and why it does not help. */
