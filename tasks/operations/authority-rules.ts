@@ -1,4 +1,5 @@
 // What rotate-ca does, and what it refuses, by how far the change has come. Pure.
+import type { Begun } from '../core/cluster.ts'
 import type { ChangeStage } from '../etcd/authority-stages.ts'
 import type { Finding } from '../etcd/findings.ts'
 
@@ -45,6 +46,13 @@ export function keyNeeded(stage: ChangeStage | undefined, back: boolean): 'issue
   if (stage === 'issuing') return 'issuer'
   return stage === 'leaving' ? undefined : 'new'
 }
+
+/**
+ * Whether recover and restore leave the authority themselves: only once they have begun, when rotate-ca may not. With
+ * its key lost, but not expired, the old members still trust it, and recover must hear them: they may be a quorum.
+ */
+export const leavesAuthority = (begun: Begun | undefined, expired: boolean, lacksKey: boolean): boolean =>
+  begun?.verb === 'restore' ? expired || lacksKey : begun?.verb === 'recover' && expired
 
 /** What keeps members from the change. */
 export interface Standing {

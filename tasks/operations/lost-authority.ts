@@ -18,12 +18,12 @@ import * as etcdRole from '../etcd-role/index.ts'
 import { lookAtData } from '../observe/host-data.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
-import { mustStartAtOnce, type Standing, votersNeeded } from './authority-rules.ts'
+import { leavesAuthority, mustStartAtOnce, type Standing, votersNeeded } from './authority-rules.ts'
 import { aroundRotateCa } from './clients.ts'
 import { endMove } from './end-move.ts'
 import { refuseSmall } from './room.ts'
 import { sayPlan } from './say.ts'
-import { bringUp, doSteps, planOfSteps, type Step } from './steps.ts'
+import { bringUp, doSteps, hostSteps, planOfSteps, type Step } from './steps.ts'
 
 /** Whether it is so; or a run that replaced the authority was killed before the members knew the next one. */
 export async function isCutOff(cluster: Cluster): Promise<boolean> {
@@ -101,15 +101,27 @@ const steps = (cluster: Cluster): Step[] => [
     title: 'Stop every member',
     task: async () => void (await Promise.all(cluster.hosts.map((host) => vms.crashMember(cluster, host)))),
   },
-  {
-    title: 'Issue every certificate by a new authority',
-    task: async () => run().changes.push(...(await issueAll(cluster)).map(({ path }) => `issued ${path}`)),
-  },
+  issueStep(cluster),
   {
     ...inOrder('etcd-role: install the certificates, and start all members', () => etcdRole.tasks(cluster)),
     would: ['install the certificates, and start all members'],
   },
 ]
+
+const issueStep = (cluster: Cluster): Step => ({
+  title: 'Issue every certificate by a new authority',
+  task: async () => run().changes.push(...(await issueAll(cluster)).map(({ path }) => `issued ${path}`)),
+})
+
+/**
+ * Hosts and certificates as `up` makes them. But while the data of all are being replaced rotate-ca may not go on: then
+ * an authority that cannot issue is left here, and rotate-ca finishes the change afterwards.
+ */
+export function hostStepsOf(cluster: Cluster): Step[] {
+  if (!cluster.begun) return hostSteps(cluster)
+  const { expired, lacksKey } = standingOf(cluster)
+  return leavesAuthority(cluster.begun, expired, lacksKey) ? [bringUp(cluster), issueStep(cluster)] : hostSteps(cluster)
+}
 
 async function issueAll(cluster: Cluster): Promise<pki.Issued[]> {
   if (hasExpired(issuingAuthority(cluster)) || lacksKey(cluster)) await pki.leaveAtOnce(cluster)

@@ -431,6 +431,24 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/operations/authority-rules.ts',
+    line: "begun?.verb === 'restore' ? expired || lacksKey :",
+    wrong: "begun?.verb === 'restore' ? expired :",
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/operations/recover-rules.ts',
+    line: "return begun.from ? 'forced' : 'formed'",
+    wrong: "return 'formed'",
+    tests: ['unit/operations/recover-rules'],
+  },
+  {
+    file: 'tasks/operations/recover-rules.ts',
+    line: "  stands === 'raising' &&",
+    wrong: '  false &&',
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/operations/authority-rules.ts',
     line: '(makes === stage && proven)',
     wrong: 'makes === stage',
     tests: ['unit/plans/explore'],

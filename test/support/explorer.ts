@@ -32,7 +32,7 @@ const insisted = 2
 
 /** The steps of the verb where it begins, each held to its promises; the last one is where it is done, or stops. */
 function begun({ world, story }: State, verb: Verb): Step[] {
-  if (!all(verb.about, world.recorded) || verb.may?.(world) === false) return []
+  if (world.begun || !all(verb.about, world.recorded) || verb.may?.(world) === false) return []
   if ((story.length > insisted || world.here) && refusalOf(world, verb)) return []
   const first = walk(world, verb)
   if (first.broken) broken([...story, verb.words], storyOf(first))
@@ -76,7 +76,8 @@ function perform(state: State, verb: Verb): World[] {
 }
 
 /** The worlds of a list, where it begins: none costs a quorum of three and more, unless it stops all at once. */
-function listed({ world, story }: State, { words, run }: Listed): World[] {
+function listed({ world, story }: State, { words, run, evenHalfDone }: Listed): World[] {
+  if (world.begun && !evenHalfDone) return []
   const { worlds, refused, atOnce } = run(world)
   const lost = atOnce || runningVoters(world).length < 3 ? -1 : worlds.findIndex((one) => !hasQuorum(one))
   if (serves(world) && lost >= 0) broken([...story, `${words}, at ${lost + 1}`], 'it costs the quorum')
@@ -109,6 +110,8 @@ function requirePlanned({ world, story }: State, verb: Verb, acts: Act[], cut: b
 export interface Listed {
   words: string
   run: (world: World) => Ran
+  /** It may go on while a recover or restore is half done. */
+  evenHalfDone?: true
 }
 
 export interface Walk {

@@ -1,6 +1,6 @@
 // A cluster in memory: what etcd makes of acts, and what befalls hosts. The rules of plans are explored on it.
 import type { X509Certificate } from 'node:crypto'
-import type { Host } from '../../tasks/core/cluster.ts'
+import type { Begun, Host } from '../../tasks/core/cluster.ts'
 import type { Answers, HostAnswers } from '../../tasks/etcd/ask.ts'
 import type { EndpointStatus } from '../../tasks/etcd/etcdctl.ts'
 import type { Finding } from '../../tasks/etcd/findings.ts'
@@ -82,6 +82,8 @@ export interface World {
   here?: 'no client' | 'no certificates' | 'authority expired' | undefined
   /** The authority's key is lost, and there is no copy. */
   keyless?: boolean | undefined
+  /** A recover or restore that is half done. */
+  begun?: Begun | undefined
   /** While the authority is changed: whom each trusts. */
   trust?: Trust | undefined
   /** Authentication is on, and our client certificate's user has no rights. */

@@ -193,16 +193,21 @@ function leaveAtOnce(world: World): Ran {
     unreachable(awake) ?? withoutRoom(awake, awake.recorded) ?? unfitIn({ ...awake, hosts: renewedIn(awake) })
   if (found) return going.refuse(found)
   going.to(settledWith(awake, (host) => ({ ...host, running: false, frozen: false })))
-  const { trust } = going.now
-  if (trust && (world.here === 'authority expired' || cannotIssue(world) || world.scaling)) {
-    const next = trustNext(trust)
-    going.to({ ...then(going.now, { ...next, old: issuer(trust) }), here: world.here && 'no client' })
-  }
-  const issued = withIssued(going.now, [...going.now.recorded, ofClient])
-  going.to({ ...settledWith(issued, (host) => ({ ...host, ...renewed(host) })), here: undefined })
+  going.to(...leaveAuthority(going.now))
   going.to(allAtOnce(going.now))
   const refused = refusalOfRole(going.now)
   return refused ? going.refuse(refused) : going.ran
+}
+
+/** A new one issues every certificate, where the present one cannot. */
+export function leaveAuthority(world: World): World[] {
+  const trust = withTrust(world)
+  const isLeft = world.here === 'authority expired' || cannotIssue(world) || (lacksKey(world) && world.scaling)
+  const left: World = isLeft
+    ? { ...then(world, { ...trustNext(trust), old: issuer(trust) }), here: world.here && 'no client' }
+    : world
+  const issued = withIssued(left, [...world.recorded, ofClient])
+  return [left, { ...settledWith(issued, (host) => ({ ...host, ...renewed(host) })), here: undefined }]
 }
 
 const renewedIn = (world: World): World['hosts'] =>

@@ -1,5 +1,7 @@
 // The walks through the states of a cluster: where they start, what befalls it there, which verbs are tried, and what
 // must hold in each state.
+
+import { recover, restore } from './data-in-memory.ts'
 import { broken, endOf, type Listed, type State, type Walk } from './explorer.ts'
 import { faults, hasQuorum, healthy, lossesHere, troubles, type World, withStranger } from './model.ts'
 import { up } from './role-in-memory.ts'
@@ -38,6 +40,7 @@ const isTroubled = (world: World): boolean =>
   world.here !== undefined ||
   world.keyless === true ||
   world.trust !== undefined ||
+  world.begun !== undefined ||
   Object.values(world.hosts).some(({ full, late, certificates }) => full || late || certificates) ||
   world.auth === true ||
   (world.alarms ?? []).length > 0 ||
@@ -76,6 +79,19 @@ const rotations: Listed[] = [
   { words: 'rotate-certs', run: rotateCerts },
   { words: 'up', run: (world) => verified(up(world, true), world) },
 ]
+
+/** What replaces the data of all. */
+const replacingData: Listed[] = [
+  { words: 'recover', run: (world) => recover(world), evenHalfDone: true },
+  { words: 'restore', run: restore, evenHalfDone: true },
+  { words: 'up', run: (world) => verified(up(world, true), world) },
+]
+
+/** Three hosts, all but that one lost. */
+const lostBut = (host: string): World =>
+  ['h1', 'h2', 'h3']
+    .filter((one) => one !== host)
+    .reduce((now, one) => faults(now).find(([title]) => title === `lose ${one}`)?.[1] ?? now, healthy(3, false))
 
 const ofFive = (strict: boolean): Walk => ({
   ...promised,
@@ -116,6 +132,18 @@ export const walks = {
     starts: [healthy(3, false)],
     verbs: [replace('h1'), scale(5)],
     lists: rotations,
+    budget: { faults: faultsOfAll - 1, kills: 2 },
+    most: Math.min(most / 3, 60_000),
+  },
+  'three hosts, recover and restore killed at any step, and faults': {
+    ...promised,
+    oneIn: Math.min(oneIn, 2),
+    starts: [healthy(3, false), lostBut('h1')],
+    verbs: [],
+    lists: replacingData,
+    // with its key lost, a recovery that is half done cannot issue what is due: that has no way out yet
+    faults: (world) =>
+      misfortunes(world).filter(([title]) => world.begun?.verb === 'restore' || !title.startsWith('lose the key')),
     budget: { faults: faultsOfAll - 1, kills: 2 },
     most: Math.min(most / 3, 60_000),
   },

@@ -5,10 +5,9 @@ import type { Action } from '../../tasks/core/remedy.ts'
 import { type Finding, type Half, inRanking, waysOf } from '../../tasks/etcd/findings.ts'
 import { majority, quorum } from '../../tasks/etcd/membership.ts'
 import { findingOf } from '../../tasks/operations/carry-out.ts'
-import { chooseSurvivor } from '../../tasks/operations/choose-survivor.ts'
-import { joinAll, minorOf } from '../../tasks/plans/members.ts'
 import type { Act } from '../../tasks/plans/types.ts'
 import { testCluster } from './cluster.ts'
+import { dataOf, halfRestored, recover, restore } from './data-in-memory.ts'
 import { memo } from './memo.ts'
 import {
   awoken,
@@ -16,14 +15,11 @@ import {
   carriedOut,
   hasQuorum,
   lacksKey,
-  newest,
   observe,
-  renewed,
   runningVoters,
   settledWith,
   type World,
   whyUnfit,
-  withPapers,
 } from './model.ts'
 import { endOfRan, moveOf, pki, type Ran, refusalOfRole, up } from './role-in-memory.ts'
 import { changeOf, rotateCa } from './rotations.ts'
@@ -113,9 +109,10 @@ const hasSound = (world: World): boolean => dataOf(world).some((host) => !world.
 function whatIsWrong(world: World): Finding[] {
   const hosts = replacedIn(world)
   const begun = moveOf(world)
-  const changing = changeOf(world)
+  const [changing, restored] = [changeOf(world), halfRestored(world)]
   const half: Finding[] = [
     ...(begun ? [begun] : []),
+    ...(restored ? [restored] : []),
     ...(hosts.length > 0 ? [{ code: 'half-replaced', hosts } as const] : []),
     ...(world.scaling ? [{ code: 'half-scaled', hosts: world.scaling } as const] : []),
     ...(changing ? [changing] : []),
@@ -158,9 +155,10 @@ const halfOf = (world: World): Half => ({
 })
 
 const made = testCluster()
-const clusterOf = ({ version, upgradingTo }: World): Cluster => ({
+const clusterOf = ({ version, upgradingTo, begun }: World): Cluster => ({
   ...made,
   formed: true,
+  begun,
   etcd: { ...made.etcd, version, upgradingTo },
 })
 
@@ -168,6 +166,8 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
   if ('byHand' in action) return byPerson(world, action.byHand, code, host)
   if ('etcdctl' in action) return byEtcdctl(world, action.etcdctl)
   const { verb, words } = action
+  const half = halfRestored(world)
+  if (half && !['verify', 'restore', world.begun?.verb].includes(verb)) return { refused: half }
   const to = words[words.indexOf('--etcd-version') + 1] ?? ''
   switch (verb) {
     case 'up':
@@ -186,14 +186,15 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
     case 'scale':
       return scaled(world, Number(words.at(-1)) || world.recorded.length)
     case 'recover':
-      return recover(world, words.includes('--from'))
+      return outcomeOf(world, recover(world, words[words.indexOf('--from') + 1] ?? ''))
     case 'defrag':
       return carried(world, defrag)
     case 'upgrade':
     case 'downgrade':
       return moved(world, verb, words.includes('--cancel') ? world.version : to, words.includes('--cancel'))
     case 'restore':
-      return isLost(world) ? 'the honest end' : undefined
+      if (world.begun?.verb === 'restore') return outcomeOf(world, restore(world))
+      return isLost(world) || world.begun ? 'the honest end' : undefined
     default:
       return undefined
   }
@@ -219,7 +220,7 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
     return { world: { ...world, here: undefined } }
   if (code === 'ends' && at && !at.up)
     return { world: { ...awoken({ ...world, recorded: [host] }), recorded: world.recorded } }
-  if (code !== 'ends' || !(whyUnfit(at) || at?.certificates === 'foreign')) return undefined
+  if (code !== 'ends' || !(at?.full || whyUnfit(at) || at?.certificates === 'foreign')) return undefined
   const { certificates } = at ?? {}
   return { world: changed(world, host, { late: false, full: false, certificates: certificates && 'renewed' }) }
 }
@@ -244,10 +245,6 @@ const isLost = (world: World): boolean =>
   differing({ ...world, alarms: [] }).some((finding) => finding.code === 'other-data' && finding.most === undefined)
 
 const forget = (world: World): World => ({ ...world, done: [] })
-
-/** Those whose member has its data. */
-const dataOf = ({ recorded, hosts, members }: World): string[] =>
-  recorded.filter((host) => members.some(({ id }) => id === hosts[host]?.data))
 
 /** What comes of a verb; what the verb would forget then is forgotten. */
 function carried(world: World, verb: Verb): Outcome {
@@ -275,19 +272,6 @@ function replaced(world: World, hosts: string[]): Outcome {
   return refused ? { refused } : carried(world, verb)
 }
 
-/** Those that do not vote come back. */
-const comeBack: Verb = {
-  words: 'recover',
-  rules: () => (seen) =>
-    joinAll(
-      seen,
-      seen.recorded.map((host) => ({ host })),
-    ),
-  coming: [],
-  about: [],
-  reached: () => true,
-}
-
 function scaled(world: World, count: number): Outcome {
   const lacks = cannotIssue({ ...world, here: world.here ?? (world.recorded.length < count ? 'no client' : undefined) })
   const refused = moveOf(world) ?? refusalOf(world, scale(count)) ?? unreachable(world) ?? lacks
@@ -299,59 +283,6 @@ function moved(world: World, verb: 'upgrade' | 'downgrade', to: string, cancel: 
     refusalOfMove(world, verb, to, cancel) ??
     (lostBeside(world, cancel) && (refusalOfRole(world) ?? { code: 'no-quorum' }))
   return refused ? { refused } : carried(world, verb === 'upgrade' ? upgrade(to) : downgrade(to))
-}
-
-/** `insist`: a person names a host to go on from; here it is the one that goes furthest. */
-function recover(world: World, insist: boolean): Outcome {
-  const issued = outcomeOf(world, pki(world))
-  if ('refused' in issued) return issued
-  const hung = world.recorded.find((host) => world.hosts[host]?.frozen)
-  const looked = observe(world).findings
-  if (hung && !insist && !looked.some(({ code }) => code === 'no-quorum'))
-    return { refused: { code: 'member-frozen', host: hung, reason: 'no answer' } }
-  const awake = settledWith(awoken(issued.world), (host) => ({ ...host, ...renewed(host) }))
-  const { recorded, hosts } = awake
-  const well = dataOf(awake).length
-  if (hasQuorum(awake)) {
-    const silent = recorded.filter((host) => !observe(world).hosts[host]?.answer?.commits)
-    return { refused: { code: 'has-quorum', name: 'x', well, voters: recorded.length, hosts: silent } }
-  }
-  const there = recorded.map((name) => ({
-    host: { name } as Cluster['hosts'][0],
-    running: hosts[name]?.running === true,
-    hasData: dataOf(awake).includes(name),
-    commit: 1,
-    last: 1,
-    restored: '',
-    free: 0,
-    database: 0,
-    size: 0,
-  }))
-  const unfit = unreachable(awake) ?? withoutRoom(awake, recorded)
-  if (unfit) return { refused: unfit, world: awake }
-  const choice = chooseSurvivor(there, insist)
-  if ('finding' in choice) return { refused: choice.finding }
-  const { name } = choice.survivor.host
-  const why = whyUnfit(hosts[name])
-  if (why) return { refused: { code: 'ends', host: name, detail: why, remedy: '' }, world: awake }
-  const id = `${awake.nextId}`
-  const version = newest(awake)
-  const ends = {
-    version,
-    upgradingTo: undefined,
-    downgradingTo: undefined,
-    works: minorOf(version),
-    uncovered: [],
-    alarms: [],
-  }
-  const formed = settledWith(
-    { ...awake, ...ends, nextId: awake.nextId + 1, members: [{ id, host: name, learner: false, started: true }] },
-    (host, at) =>
-      at === name
-        ? { ...host, data: id, running: true, frozen: false, certificates: undefined, version, holds: version }
-        : { ...host, running: false, frozen: false },
-  )
-  return carried(withPapers(formed, name, true), comeBack)
 }
 
 /** For a dead end: what was tried, and why it does not help. */

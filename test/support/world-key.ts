@@ -50,7 +50,9 @@ function restKey(world: World): string {
     .map(({ kind }) => kind)
   const rest = bits(strict, scaling !== undefined, world.auth === true, world.keyless === true) + (world.here ?? '')
   const nobodys = [...new Set(ofNobody)].sort().join('')
-  return `${String.fromCharCode(...versions)}${rest}${strangers.sort().join('')}${nobodys}`
+  const { verb = '', from = '', revision } = world.begun ?? {}
+  const begun = `${verb}${from}${revision ? 'r' : ''}`
+  return `${begun}${String.fromCharCode(...versions)}${rest}${strangers.sort().join('')}${nobodys}`
 }
 
 function keyParts(world: World): [hosts: string[], rest: string] {

@@ -19,6 +19,9 @@ const deadEnds: [version: string, ...story: string[]][] = [
   ['3.7.1', 'downgrade 3.6.14, killed at 5', 'lose h1', 'let the authority expire'],
   ['3.7.1', 'enable a downgrade by hand', 'lose h1'],
   ['3.6.14', 'rotate-ca, killed at 9', 'lose the key of the next authority'],
+  ['3.6.14', 'restore, killed at 2', 'let the authority expire'],
+  ['3.6.14', 'restore, killed at 5', 'lose the key of the authority', 'give h2 certificates that are not valid yet'],
+  ['3.6.14', 'lose h2', 'lose h3', 'recover, killed at 7', 'wipe h1'],
   ['3.6.14', 'scale 5, killed at 1', 'lose the key of the authority', 'rotate-ca, killed at 3'],
   ['3.6.14', 'rotate-ca, killed at 9', 'scale 5, killed at 1', 'lose the key of the next authority'],
   [
