@@ -463,7 +463,7 @@ export const mistakes: Mistake[] = [
     file: 'tasks/etcd/authority-stages.ts',
     line: 'return stage && isNext && adviceOn',
     wrong: "return stage === 'trusted' && isNext && adviceOn",
-    tests: ['unit/plans/explore'],
+    tests: ['unit/plans/ways-out'],
   },
   {
     file: 'tasks/etcd/authority-stages.ts',

@@ -33,7 +33,7 @@ interface HostWorld {
   data?: string | undefined
   /** Set aside by the run that is at work. */
   empty: boolean
-  /** It runs, and answers nobody. */
+  /** It runs, and answers nobody; or it is so slow that it seems so, and answers again by itself. */
   frozen?: boolean | undefined
   /** Its clock is off: no certificate is valid there. */
   late?: boolean | undefined
@@ -612,6 +612,13 @@ export function troubles(world: World): [string, World][] {
     `freeze ${host}`,
     settled(withHost(killed(world), host, { frozen: true })),
   ])
+  const slow = world.recorded.filter((host) => world.hosts[host]?.frozen)
+  hung.push(
+    ...slow.map((host): [string, World] => [
+      `have ${host} answer again`,
+      settled(withHost(killed(world), host, { frozen: false })),
+    ]),
+  )
   if (!hasQuorum(world)) return hung
   const ofAuth: [string, World][] = [['turn authentication on', killed({ ...world, auth: true })]]
   const isEnabled = world.downgradingTo !== undefined || world.upgradingTo !== undefined || world.works !== '3.7'

@@ -60,7 +60,7 @@ const misfortunes = (world: World): [string, World][] =>
       ]
 
 /** How many faults befall a cluster on one way; `npm run explore` says more of them, and more states at most. */
-const [faultsOfAll, most] = [Number(process.env.EXPLORED_FAULTS ?? 2), Number(process.env.EXPLORED_STATES ?? 3000)]
+const [faultsOfAll, most] = [Number(process.env.EXPLORED_FAULTS ?? 2), Number(process.env.EXPLORED_STATES ?? 2700)]
 const budget = { faults: 2, kills: 1 }
 /** A sample of the deep states says more than all that follow from the first ones. */
 const oneIn = process.env.EXPLORED_STATES ? 1 : 10
@@ -129,6 +129,7 @@ export const walks = {
   },
   'three hosts, a change of the authority killed at any step, other verbs and faults in any order': {
     ...promised,
+    oneIn: Math.min(oneIn, 3),
     starts: [healthy(3, false)],
     verbs: [replace('h1'), scale(5)],
     lists: rotations,
@@ -146,6 +147,16 @@ export const walks = {
       misfortunes(world).filter(([title]) => world.begun?.verb === 'restore' || !title.startsWith('lose the key')),
     budget: { faults: faultsOfAll - 1, kills: 2 },
     most: Math.min(most / 3, 60_000),
+  },
+  'three hosts, members that are slow or stop, and answer again': {
+    ...promised,
+    oneIn: 1,
+    starts: [healthy(3, false)],
+    verbs: [replace('h2'), scale(5)],
+    lists: [...rotations, ...replacingData.slice(0, 1)],
+    budget: { faults: 3, kills: 1 },
+    faults: (world) => misfortunes(world).filter(([title]) => /^(freeze|have|stop)/.test(title)),
+    most: 500,
   },
   'one host, two faults and a killed verb, in any order': {
     ...promised,
