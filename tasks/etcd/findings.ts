@@ -135,6 +135,8 @@ const whoseIsRight = remedy`If you know which member has the right data, replace
 ${ours('replace', 'HOST')}. If not, restore a backup: ${ours('restore', 'FILE')}`
 const rebuild: HelpsHost = (_, { host = '' }) => remedy`Rebuild ${host}: ${ours('replace', host)}`
 
+const removeStranger = (id: string): Remedy => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`
+
 /** The authority is not as it was, and cannot be made again. Its hosts have all but its key. */
 function restoreCertificates({ formed, paths: { certs } }: Cluster, put = 'Put'): Remedy {
   const back = byHand(`${put} ${certs} back from your copy`)
@@ -282,7 +284,7 @@ etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--u
   // Members that do not work. A stranger among the members comes first: as long as it is there none is started.
   'stranger-member': row<'id' | 'is'>(
     (f) => `member ${f.id} (${f.is}) is on no host of this cluster`,
-    (_, { id }) => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`,
+    (_, { id }) => removeStranger(id),
   ),
   'member-down': row<Why | 'at'>((f) => `${f.host} does not answer at ${f.at}: ${f.reason}`, start, passes),
   'commits-nothing': row<Why>((f) => `${f.host} answers, but cannot commit a write: ${f.reason}`, wait, passes),
@@ -365,9 +367,9 @@ If not, restore a backup: ${ours('restore', 'FILE')}`,
   ),
 
   // What stops a plan.
-  'other-learner': row<never, 'host'>(
+  'other-learner': row<'id', 'host'>(
     ({ host = 'a member on none of our hosts' }) => `${host} is a learner, and etcd allows one at a time`,
-    (cluster, { host }, half) => (host ? finish(cluster, { host }, half) : look(cluster)),
+    (cluster, { host, id }, half) => (host ? finish(cluster, { host }, half) : removeStranger(id)),
     byJoining,
   ),
   'voters-down': row<'hosts'>(

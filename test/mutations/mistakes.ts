@@ -371,7 +371,7 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/plans/members.ts',
-    line: "  if (learner) return stop({ code: 'other-learner', host: learner.host })\n",
+    line: "  if (learner) return stop({ code: 'other-learner', host: learner.host, id: learner.id })\n",
     wrong: '',
     tests: ['unit/plans/explore'],
   },
