@@ -8,15 +8,17 @@ import { readFileIfThere } from '../core/files.ts'
 import { inText } from '../core/remedy.ts'
 import { today } from '../core/run.ts'
 import type { Authority } from '../core/x509.ts'
+import { codeOfLostKey } from './authority-stages.ts'
 import {
   attempt,
   authorityCertificate,
   authorityFiles,
-  changeFiles,
   isSignedBy,
   type Leaf,
   leaves,
+  oldOneOf,
   outOfTime,
+  papersOf,
   readLeaf,
   reasonToIssue,
   trustedAuthorities,
@@ -56,16 +58,15 @@ export function lostKey(cluster: Cluster): Finding | undefined {
 
 function keyIn(cluster: Cluster, path: string, certificate: X509Certificate): KeyObject | Finding {
   const pem = readFileIfThere(path)
-  if (pem === undefined) return lost(cluster, path, 'is missing: no certificate can be issued without it')
-  const key = openKey(path, pem, cluster)
-  if (!key) return lost(cluster, path, 'is not a readable private key')
-  return certificate.checkPrivateKey(key)
-    ? key
-    : lost(cluster, path, `is not the key of ${authorityFiles(cluster).certificate}`)
+  const lost = (reason: string): Finding => whatIsLost(cluster, path, certificate, reason)
+  if (pem === undefined) return lost('is missing: no certificate can be issued without it')
+  const key = openKey(cluster, path, pem, certificate)
+  if (!key) return lost('is not a readable private key')
+  return certificate.checkPrivateKey(key) ? key : lost(`is not the key of ${authorityFiles(cluster).certificate}`)
 }
 
 /** Undefined where it is no key. @throws OperationError where only a passphrase is missing */
-function openKey(path: string, pem: string, cluster: Cluster): KeyObject | undefined {
+function openKey(cluster: Cluster, path: string, pem: string, of: X509Certificate): KeyObject | undefined {
   const passphrase = caPassphrase()
   if (isEncrypted(pem) && !passphrase)
     throw new OperationError(`${path} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set.`, {
@@ -78,7 +79,7 @@ function openKey(path: string, pem: string, cluster: Cluster): KeyObject | undef
       {
         hint:
           'Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ' +
-          inText(cluster, withoutKey[codeOf(cluster, path)]),
+          inText(cluster, withoutKey[codeOf(cluster, of)]),
       },
     )
   return key
@@ -88,13 +89,15 @@ function openKey(path: string, pem: string, cluster: Cluster): KeyObject | undef
 export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
 
 /** Certificates that are missing here may be on the hosts. */
-const lost = (cluster: Cluster, path: string, reason: string): Finding => {
+const whatIsLost = (cluster: Cluster, path: string, of: X509Certificate, reason: string): Finding => {
   const what = leaves(cluster).find((leaf) => !existsSync(leaf.certificate) || !existsSync(leaf.key))?.title
-  return { code: codeOf(cluster, path), at: path, reason, what }
+  return { code: codeOf(cluster, of), at: path, reason, what }
 }
 
-const codeOf = (cluster: Cluster, path: string): keyof typeof withoutKey =>
-  path === changeFiles(cluster).nextKey ? 'no-next-authority-key' : 'no-authority-key'
+function codeOf(cluster: Cluster, { fingerprint256 }: X509Certificate): keyof typeof withoutKey {
+  const { papers, own } = papersOf(cluster)
+  return codeOfLostKey(papers, fingerprint256, oldOneOf(cluster), own)
+}
 
 /**
  * Why no member lets in who shows the clients' certificate, as a clause; undefined where nothing here shows it. Where

@@ -9,6 +9,7 @@ import { type NewFile, readFileIfThere } from '../core/files.ts'
 import { today } from '../core/run.ts'
 import { masterCounts } from '../core/schema.ts'
 import { certificatesIn, day, keyAlgorithmOf, type Subject, type Usage, usageIdentifiers } from '../core/x509.ts'
+import { changeFiles, issuerOf, keyOfIssuer, type OldOne, type Papers } from './authority-stages.ts'
 import { type Consumer, consumersOf, pairName } from './consumers.ts'
 import { type Finding, refusal } from './findings.ts'
 
@@ -46,19 +47,13 @@ export interface CertificateReport {
 
 /**
  * Where the authority that issues is. ca.crt holds every authority that is trusted: one, or two while one is changed
- * for another (authority-change.ts). The next one's key gets the name ca.key only at the end of that.
+ * for another (authority-change.ts).
  */
 export function authorityFiles(cluster: Cluster): Files {
-  const [key, nextKey] = authorityKeys(cluster)
-  const nextIssues = existsSync(changeFiles(cluster).oldCertificate) && existsSync(nextKey)
-  return { certificate: join(cluster.paths.certs, 'ca.crt'), key: nextIssues ? nextKey : key }
+  const { oldCertificate: old, nextKey } = changeFiles(cluster)
+  const key = keyOfIssuer({ old: existsSync(old) ? old : undefined, hasNextKey: existsSync(nextKey) })
+  return { certificate: join(cluster.paths.certs, 'ca.crt'), key: join(cluster.paths.certs, key) }
 }
-
-/** Beside ca.crt and ca.key while the authority is changed: the next one's key, then the certificate of the old one. */
-export const changeFiles = (cluster: Cluster): { nextKey: string; oldCertificate: string } => ({
-  nextKey: join(cluster.paths.certs, 'next-ca.key'),
-  oldCertificate: join(cluster.paths.certs, 'old-ca.crt'),
-})
 
 /** There from an adoption to its end: what the members trusted before, and clients may still need. */
 export const oldAuthorities = ({ paths }: Cluster): string => join(paths.certs, 'adopted-ca.crt')
@@ -213,6 +208,22 @@ export function oldAuthority(cluster: Cluster): X509Certificate | undefined {
   return certificateAt(changeFiles(cluster).oldCertificate)
 }
 
+/** What lies here of the authorities, by their fingerprints; `own`: those of ca.crt that are of this cluster. */
+export function papersOf(cluster: Cluster): { papers: Papers; own: string[] } {
+  const nameOf = ({ fingerprint256 }: X509Certificate): string => fingerprint256
+  const trusted = trustedAuthorities(cluster)
+  const own = trusted.filter((certificate) => isOurAuthority(cluster, certificate)).map(nameOf)
+  const old = oldAuthority(cluster)
+  const hasNextKey = existsSync(changeFiles(cluster).nextKey)
+  return { papers: { trusted: trusted.map(nameOf), old: old && nameOf(old), hasNextKey }, own }
+}
+
+/** What is left of the old authority while it is changed. */
+export const oldOneOf = (cluster: Cluster): OldOne => ({
+  hasExpired: hasExpired(oldAuthority(cluster)),
+  hasKey: existsSync(authorityKeys(cluster)[0]),
+})
+
 /** The certificate in a file; undefined where there is none, or it is unreadable. */
 export function certificateAt(path: string): X509Certificate | undefined {
   const text = readFileIfThere(path)
@@ -231,8 +242,10 @@ export function isOurAuthority(cluster: Cluster, certificate: X509Certificate): 
  */
 export function issuingAuthority(cluster: Cluster): X509Certificate | undefined {
   const path = authorityFiles(cluster).certificate
-  const [trusted, old] = [trustedAuthorities(cluster), oldAuthority(cluster)]
-  const certificate = trusted.find(({ fingerprint256 }) => fingerprint256 !== old?.fingerprint256) ?? trusted[0]
+  const trusted = trustedAuthorities(cluster)
+  const names = trusted.map(({ fingerprint256 }) => fingerprint256)
+  const issuer = issuerOf({ trusted: names, old: oldAuthority(cluster)?.fingerprint256 })
+  const certificate = trusted[names.indexOf(issuer ?? '')]
   if (!certificate) return undefined
   const { name } = cluster
   const no = (reason: string): Error => refusal(cluster, { code: 'no-authority', reason })

@@ -1,11 +1,13 @@
 // What can be wrong with a cluster, and what helps: THE table, in the order in which things are to be cured. Whoever
 // finds something names a code and plain facts; the sentence and its remedy are made here, and nowhere else.
+import { existsSync } from 'node:fs'
 import { beingReplaced, type Cluster, finishBegun, halfDone, movingHosts } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { scaling } from '../core/record.ts'
 import { type Action, byHand, etcdctl, inText, ours, type Remedy, remedy, waysIn } from '../core/remedy.ts'
 import { areOrIs, capital, listed } from '../core/terminal.ts'
+import { changeFiles } from './authority-stages.ts'
 import type { RoleFinding } from './play-events.ts'
 
 /** All facts that there are. `is`, `due`, `most`: what is there, what should be, and what more than half have. */
@@ -32,6 +34,8 @@ export interface Half {
   scaledTo?: string[] | undefined
   /** The hosts that are moving to another address. */
   moving?: string[] | undefined
+  /** The authority is being changed, and the next one issues. */
+  changing?: boolean | undefined
 }
 
 interface Row<F> {
@@ -131,6 +135,8 @@ const whoseIsRight = remedy`If you know which member has the right data, replace
 ${ours('replace', 'HOST')}. If not, restore a backup: ${ours('restore', 'FILE')}`
 const rebuild: HelpsHost = (_, { host = '' }) => remedy`Rebuild ${host}: ${ours('replace', host)}`
 
+const removeStranger = (id: string): Remedy => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`
+
 /** The authority is not as it was, and cannot be made again. Its hosts have all but its key. */
 function restoreCertificates({ formed, paths: { certs } }: Cluster, put = 'Put'): Remedy {
   const back = byHand(`${put} ${certs} back from your copy`)
@@ -155,7 +161,8 @@ const putBack = remedy`${byHand('Put the key back from your copy')}. If there is
 /** A key is lost: its authority's certificate is enough to leave the authority. */
 export const withoutKey = {
   'no-authority-key': remedy`make a new authority: ${ours('rotate-ca')}`,
-  'no-next-authority-key': remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}`,
+  'no-next-authority-key': remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}. \
+If that is refused, make a new authority: ${ours('rotate-ca')}`,
 }
 
 /** `a still has its`, `a and b still have their`. */
@@ -227,7 +234,7 @@ If not, ${restoreCertificates(cluster, 'put')}`,
   'tls-refused': row<Why>(
     (f) => `${f.host} refuses our client certificate: ${f.reason}`,
     (cluster, f, half) => remedy`If the clock of ${f.host} is wrong, ${byHand('set it right')}. \
-If not: ${toRole(cluster, f, half)}`,
+If not: ${half.changing ? remedy`finish the change of the authority: ${ours('rotate-ca')}` : toRole(cluster, f, half)}`,
   ),
   'certificate-unusable': row<Why, 'hosts'>(
     (f) => `${f.host}'s etcd has no certificate that it can show, or one that does not match its key: ${f.reason}`,
@@ -277,7 +284,7 @@ etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--u
   // Members that do not work. A stranger among the members comes first: as long as it is there none is started.
   'stranger-member': row<'id' | 'is'>(
     (f) => `member ${f.id} (${f.is}) is on no host of this cluster`,
-    (_, { id }) => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`,
+    (_, { id }) => removeStranger(id),
   ),
   'member-down': row<Why | 'at'>((f) => `${f.host} does not answer at ${f.at}: ${f.reason}`, start, passes),
   'commits-nothing': row<Why>((f) => `${f.host} answers, but cannot commit a write: ${f.reason}`, wait, passes),
@@ -360,9 +367,9 @@ If not, restore a backup: ${ours('restore', 'FILE')}`,
   ),
 
   // What stops a plan.
-  'other-learner': row<never, 'host'>(
+  'other-learner': row<'id', 'host'>(
     ({ host = 'a member on none of our hosts' }) => `${host} is a learner, and etcd allows one at a time`,
-    (cluster, { host }, half) => (host ? finish(cluster, { host }, half) : look(cluster)),
+    (cluster, { host, id }, half) => (host ? finish(cluster, { host }, half) : removeStranger(id)),
     byJoining,
   ),
   'voters-down': row<'hosts'>(
@@ -595,6 +602,7 @@ const halfOf = (cluster: Cluster): Half => ({
   replaced: beingReplaced(cluster),
   scaledTo: scaling(cluster.paths),
   moving: movingHosts(cluster),
+  changing: existsSync(changeFiles(cluster).oldCertificate),
 })
 function helps(cluster: Cluster, finding: Finding, half = halfOf(cluster)): Remedy {
   const found = rowOf(finding).remedy(cluster, finding, half)

@@ -4,19 +4,17 @@ import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { clock, sleep } from '../core/run.ts'
 import type { Authority } from '../core/x509.ts'
-import { type ChangeStage, readOther } from '../etcd/authority-change.ts'
+import { readOther } from '../etcd/authority-change.ts'
 import { authorityCertificate, leaves, reasonToIssue } from '../etcd/certificates.ts'
 import { clientOf, knock } from '../etcd/probe.ts'
 import * as pki from '../pki/index.ts'
+import type { Marks } from './authority-rules.ts'
 import { aroundRotateCa } from './clients.ts'
 import { isInstalled, servedCertificates } from './served.ts'
 
 /** One step: it writes files below certs/, the role brings them to the hosts, and a proof ends it. */
-export interface ChangeStep {
+export interface ChangeStep extends Marks {
   title: string
-  /** The stage that its files make; `over` has those in which it is done for good. */
-  makes: ChangeStage
-  over: ChangeStage[]
   /** May be done twice, and on copies. @returns the certificates that it issued */
   write: (cluster: Cluster) => Promise<string[]>
   /** Whether etcd must start again to know: then the role restarts one member at a time. */
@@ -31,11 +29,10 @@ export interface ChangeStep {
 }
 
 /** A new authority, and a client of it that every member must let in. */
-export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]): ChangeStep {
+export function trustBoth(title: string, marks: Marks): ChangeStep {
   return {
     title,
-    makes,
-    over,
+    ...marks,
     write: async (cluster) => {
       await pki.trustNext(cluster)
       return []
@@ -52,16 +49,10 @@ export function trustBoth(title: string, makes: ChangeStage, over: ChangeStage[]
 }
 
 /** Both are trusted everywhere, so nobody is refused meanwhile. etcd reads its leaves at every handshake. */
-export function issueAll(
-  title: string,
-  start: (cluster: Cluster) => void,
-  makes: ChangeStage,
-  over: ChangeStage[],
-): ChangeStep {
+export function issueAll(title: string, start: (cluster: Cluster) => void, marks: Marks): ChangeStep {
   return {
     title,
-    makes,
-    over,
+    ...marks,
     write: async (cluster) => {
       start(cluster)
       return (await pki.renewLeaves(cluster, (_, due) => due)).map(({ path }) => path)
@@ -86,12 +77,11 @@ export async function servedProof(cluster: Cluster): Promise<string | undefined>
 }
 
 /** A client of the authority that was left must be refused; where its key is not to be had there is none to try. */
-export function trustOne(title: string, makes: ChangeStage, which: string): ChangeStep {
+export function trustOne(title: string, marks: Marks, which: string): ChangeStep {
   let left: Authority | string = 'it was left before this run'
   return {
     title,
-    makes,
-    over: [],
+    ...marks,
     write: async (cluster) => {
       if (typeof left === 'string') left = theOther(cluster)
       pki.trustIssuerOnly(cluster)

@@ -11,18 +11,15 @@ import * as etcdRole from '../etcd-role/index.ts'
 import type { HostData } from '../observe/host-data.ts'
 import { endInherited } from './end-downgrade.ts'
 import { isRaising, raiseTasks } from './raise.ts'
+import { type Stands, standsBy } from './recover-rules.ts'
 import type { Step } from './steps.ts'
 
 /** How long a member may take to come up with a large database. */
 const startSeconds = 1800
 
-export type Stands = 'not formed' | 'forced' | 'raising' | 'formed'
-
-/** How far an earlier run came; `forced`: the new cluster still has the setting that forms it. */
+/** How far an earlier run came. */
 export async function whereItStands(cluster: Cluster): Promise<Stands> {
-  if (isRaising(cluster)) return 'raising'
-  if (!cluster.begun || (await voters(cluster)).length === 0) return 'not formed'
-  return cluster.begun.from ? 'forced' : 'formed'
+  return standsBy(cluster.begun, cluster.begun ? (await voters(cluster)).length : 0)
 }
 
 const formedFrom = (cluster: Cluster): Host => hostNamed(cluster, cluster.begun?.from ?? '')

@@ -12,27 +12,35 @@ import { changeStage, readOther } from '../etcd/authority-change.ts'
 import { hasExpired, issuingAuthority, oldAuthority } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import { voters } from '../etcd/member-changes.ts'
+import { knock } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { lookAtData } from '../observe/host-data.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
+import { leavesAuthority, mustStartAtOnce, type Standing, votersNeeded } from './authority-rules.ts'
 import { aroundRotateCa } from './clients.ts'
 import { endMove } from './end-move.ts'
 import { refuseSmall } from './room.ts'
 import { sayPlan } from './say.ts'
-import { bringUp, doSteps, planOfSteps, type Step } from './steps.ts'
+import { bringUp, doSteps, hostSteps, planOfSteps, type Step } from './steps.ts'
 
 /** Whether it is so; or a run that replaced the authority was killed before the members knew the next one. */
 export async function isCutOff(cluster: Cluster): Promise<boolean> {
-  if (hasExpired(issuingAuthority(cluster))) return true
+  const standing = standingOf(cluster)
+  const needed = votersNeeded(standing, cluster.hosts.length)
+  if (needed === 0 || needed > cluster.hosts.length) return needed > 0
+  await reachMembers(cluster)
+  const probes = await Promise.all(cluster.hosts.map((host) => knock(cluster, host)))
+  const refusing = probes.filter((probe) => probe.kind === 'refused' && probe.alert).length
+  return mustStartAtOnce(standing, needed, (await voters(cluster)).length, refusing)
+}
+
+function standingOf(cluster: Cluster): Standing {
   const isLeft = hasExpired(oldAuthority(cluster)) || isLost(() => readOther(cluster))
   const begun = changeStage(cluster) === 'issuing' && isLeft
-  if (!begun && !lacksKey(cluster)) return false
-  if (begun && lacksKey(cluster)) return true // neither of two authorities can issue what is due
-  await reachMembers(cluster)
-  const { length } = await voters(cluster)
-  return begun ? length === 0 : length < cluster.hosts.length
+  const expired = hasExpired(issuingAuthority(cluster))
+  return { expired, begun, lacksKey: !expired && lacksKey(cluster) }
 }
 
 /** Whether certificates must be issued, as a half-done scale will ask for, and their authority's key is lost. */
@@ -93,15 +101,27 @@ const steps = (cluster: Cluster): Step[] => [
     title: 'Stop every member',
     task: async () => void (await Promise.all(cluster.hosts.map((host) => vms.crashMember(cluster, host)))),
   },
-  {
-    title: 'Issue every certificate by a new authority',
-    task: async () => run().changes.push(...(await issueAll(cluster)).map(({ path }) => `issued ${path}`)),
-  },
+  issueStep(cluster),
   {
     ...inOrder('etcd-role: install the certificates, and start all members', () => etcdRole.tasks(cluster)),
     would: ['install the certificates, and start all members'],
   },
 ]
+
+const issueStep = (cluster: Cluster): Step => ({
+  title: 'Issue every certificate by a new authority',
+  task: async () => run().changes.push(...(await issueAll(cluster)).map(({ path }) => `issued ${path}`)),
+})
+
+/**
+ * Hosts and certificates as `up` makes them. But while the data of all are being replaced rotate-ca may not go on: then
+ * an authority that cannot issue is left here, and rotate-ca finishes the change afterwards.
+ */
+export function hostStepsOf(cluster: Cluster): Step[] {
+  if (!cluster.begun) return hostSteps(cluster)
+  const { expired, lacksKey } = standingOf(cluster)
+  return leavesAuthority(cluster.begun, expired, lacksKey) ? [bringUp(cluster), issueStep(cluster)] : hostSteps(cluster)
+}
 
 async function issueAll(cluster: Cluster): Promise<pki.Issued[]> {
   if (hasExpired(issuingAuthority(cluster)) || lacksKey(cluster)) await pki.leaveAtOnce(cluster)

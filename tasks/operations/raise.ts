@@ -6,11 +6,11 @@ import { run } from '../core/run.ts'
 import { runPlaybook } from '../etcd/playbook.ts'
 import { raiseFlags, restoreTool } from '../etcd/snapshot.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { isRaisingBy } from './recover-rules.ts'
 import { newToken, raisedRevision, reachedBefore } from './revision.ts'
 
 /** Once this is true, the member's data is staged on its host. */
-export const isRaising = ({ begun }: Cluster): boolean =>
-  begun?.verb === 'recover' && begun.from !== undefined && begun.revision !== undefined
+export const isRaising = ({ begun }: Cluster): boolean => isRaisingBy(begun)
 
 /** Up to a stopped member with raised data. Each step may be killed; `note` records what is to be gone on with. */
 export function raiseTasks(cluster: Cluster, host: Host, note: (begun: Begun) => void): Task[] {

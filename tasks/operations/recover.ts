@@ -24,10 +24,12 @@ import { aroundRestore } from './clients.ts'
 import { endMove } from './end-move.ts'
 import { formSteps, loss, note, whereItStands } from './form-cluster.ts'
 import { refuseCurable } from './guard.ts'
+import { hostStepsOf } from './lost-authority.ts'
+import { isGone, isInTheWay, type Stands } from './recover-rules.ts'
 import { cannotRaise } from './revision.ts'
 import { refuseSmall } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { doSteps, hostSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
+import { doSteps, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /** See, choose, agree, form the new cluster, bring the others back, verify. After a kill, it goes on where it was. */
 export async function recover(
@@ -44,6 +46,7 @@ export async function recover(
   await refuseQuorum(cluster, false) // the hosts that were down may have been all that was missing
   if (cluster.begun && !cluster.begun.from) await startFormed(cluster, there)
   const stands = await whereItStands(cluster)
+  refuseGone(cluster, stands, there)
   const { raises } = await restoreTool(cluster)
   const survivor = stands === 'not formed' ? await agree(cluster, there, from, raises) : undefined
   // Asked once more, after the question: a person may have started what was only stopped.
@@ -80,7 +83,7 @@ async function startFormed(cluster: Cluster, there: HostData[]): Promise<void> {
 async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
   const { begun, name, hosts } = cluster
   const able = await voters(cluster)
-  if (able.length === 0 || (begun && (!begun.from || able.length === 1))) return
+  if (!isInTheWay(begun, able.length)) return
   if (begun && !plan) note(cluster, undefined) // the old cluster came back before a new one was formed
   const silent = hosts.filter(({ clientURL }) => !able.includes(clientURL)).map((host) => host.name)
   const well = hosts.length - silent.length
@@ -92,7 +95,7 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
 async function prepare(cluster: Cluster): Promise<HostData[]> {
   let there: HostData[] = []
   await doSteps([
-    ...hostSteps(cluster),
+    ...hostStepsOf(cluster),
     {
       title: 'See what the hosts have of data',
       task: async () => void (there = await lookAtMembers(cluster, cluster.hosts)),
@@ -128,6 +131,11 @@ async function agree(
   if (!(await confirm([...question, aroundRestore.before(cluster)].filter(Boolean).join(' '))))
     throw new OperationError('Nothing was changed.')
   return survivor
+}
+
+function refuseGone(cluster: Cluster, stands: Stands, there: HostData[]): void {
+  if (isGone(cluster.begun, stands, there))
+    throw refusal(cluster, { code: 'all-data-lost' }, 'The recovery cannot go on: ')
 }
 
 const row = ({ host, hasData, commit, running }: HostData): string[] => [
@@ -169,11 +177,12 @@ const endSteps = (cluster: Cluster): Step[] => [
 /** Hosts that are not up cannot be looked at; the others are, through copies of inventory and certificates. */
 async function planned(copy: Cluster, from: string | undefined): Promise<string[]> {
   const hosts = await hostsThatAreUp(copy)
-  const would = await planOfSteps(hostSteps(copy))
+  const would = await planOfSteps(hostStepsOf(copy))
   if (hosts.length === 0)
     return [...would, 'see what they have of data, and form a new cluster from the member that goes furthest']
   const there = await lookAtMembers(copy, hosts)
   const stands = await whereItStands(copy)
+  refuseGone(copy, stands, there)
   const survivor = stands === 'not formed' ? choose(copy, there, from) : undefined
   const others = copy.hosts.filter(({ name }) => name !== (survivor?.host.name ?? copy.begun?.from))
   const moved = survivor && (await endMove(copy, survivor.host))

@@ -25,11 +25,12 @@ import { aroundRestore } from './clients.ts'
 import { endInherited } from './end-downgrade.ts'
 import { endMove } from './end-move.ts'
 import { type FetchOptions, fetchBackup, fetchedFolder, planFetch } from './fetch-backup.ts'
+import { hostStepsOf } from './lost-authority.ts'
 import { proveSource, readSource, type Source, snapshotFile } from './restore-source.ts'
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
 import { refuseSmall } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { agreeTo, doSteps, hostSteps, look, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
+import { agreeTo, doSteps, look, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /** A large database is read whole before a member is healthy. */
 const startSeconds = 1800
@@ -118,7 +119,7 @@ async function prepare(cluster: Cluster, file: string, checks: Task[]): Promise<
   await doSteps([
     concurrently('doctor: check what is needed', checks),
     look('Check the snapshot', async () => void (await known())),
-    ...hostSteps(cluster),
+    ...hostStepsOf(cluster),
     look('See what the hosts have of data', async () => void (there = await lookAtRoom(cluster, await known()))),
     look(
       proofTitle,
@@ -291,7 +292,7 @@ async function take(cluster: Cluster): Promise<void> {
 
 /** Found before hosts are brought up, as far as it can be seen then; `would`: what brings these up. */
 async function foresee(copy: Cluster, source: Source, above: number | undefined): Promise<Found & { would: string[] }> {
-  const would = await planOfSteps(hostSteps(copy))
+  const would = await planOfSteps(hostStepsOf(copy))
   const there = await lookAtRoom(copy, source, await hostsThatAreUp(copy))
   return { would, ...(await weigh(copy, { source, there }, above)) }
 }

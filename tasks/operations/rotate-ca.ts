@@ -10,13 +10,15 @@ import { readFileIfThere } from '../core/files.ts'
 import { inOrder, type Task } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
-import { type ChangeStage, changeStage, readOther } from '../etcd/authority-change.ts'
+import { changeStage, readOther } from '../etcd/authority-change.ts'
 import { isEncrypted } from '../etcd/authority-key.ts'
+import type { ChangeStage } from '../etcd/authority-stages.ts'
 import { authorityKeys, hasExpired, oldAuthority } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import { refusal } from '../etcd/findings.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
+import { keyNeeded, marksOf, openFrom, toProve, whyNotBack } from './authority-rules.ts'
 import { type ChangeStep, issueAll, prove, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
 import { aroundRotateCa } from './clients.ts'
@@ -44,9 +46,9 @@ interface Way {
 
 const forward: Way = {
   steps: [
-    trustBoth('Trust a new authority beside the present one', 'trusted', ['issuing', 'leaving']),
-    issueAll('Issue every certificate by the new authority', pki.issueFromNext, 'issuing', ['leaving']),
-    trustOne('Trust the old authority no longer', 'leaving', 'old'),
+    trustBoth('Trust a new authority beside the present one', marksOf.trust),
+    issueAll('Issue every certificate by the new authority', pki.issueFromNext, marksOf.issue),
+    trustOne('Trust the old authority no longer', marksOf.leave, 'old'),
   ],
   question: ({ name }) =>
     `Change the authority of ${name}? At the end the old one's key is deleted, and clients that have ` +
@@ -58,8 +60,8 @@ const forward: Way = {
 
 const back: Way = {
   steps: [
-    issueAll('Issue every certificate by the old authority', pki.issueFromOld, 'trusted', ['made']),
-    trustOne('Trust the new authority no longer', 'made', 'new'),
+    issueAll('Issue every certificate by the old authority', pki.issueFromOld, marksOf.issueBack),
+    trustOne('Trust the new authority no longer', marksOf.leaveBack, 'new'),
   ],
   question: ({ name }) =>
     `Take the change of ${name}'s authority back? At the end the new one's key is deleted, and clients ` +
@@ -120,15 +122,11 @@ const sayLeft = (cluster: Cluster): void =>
     { finished: false, stage: changeStage(cluster) ?? null },
   )
 
-/** Without the first steps that are done. The last one is never left out: what follows it may be missing. */
+/** Without the first steps that are done. */
 async function openSteps(cluster: Cluster, { steps }: Way): Promise<ChangeStep[]> {
-  for (const [index, step] of steps.entries()) {
-    const stage = changeStage(cluster)
-    const done =
-      stage && (step.over.includes(stage) || (step.makes === stage && (await step.missing(cluster)) === undefined))
-    if (!done) return steps.slice(index)
-  }
-  return steps.slice(-1)
+  const stage = changeStage(cluster)
+  const last = toProve(steps, stage)
+  return openFrom(steps, stage, last !== undefined && (await last.missing(cluster)) === undefined)
 }
 
 function changeTasks(cluster: Cluster, step: ChangeStep): Task[] {
@@ -157,9 +155,8 @@ async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
   await requireRightClock(cluster) // by a wrong one the authority seems expired
   const stage = changeStage(cluster)
   const { name } = cluster
-  if (goBack && !stage) throw refusal(cluster, { code: 'no-authority-change', name })
-  if (goBack && (stage === 'leaving' || hasExpired(oldAuthority(cluster))))
-    throw refusal(cluster, { code: 'authority-leaving', name }, 'There is no way back: ')
+  const found = goBack ? whyNotBack(name, stage, hasExpired(oldAuthority(cluster))) : undefined
+  if (found) throw refusal(cluster, found, stage ? 'There is no way back: ' : '')
   requireKeys(cluster, stage, goBack)
   const seen = await lookFirst(cluster)
   refuseUnhealthy(cluster, seen, { allowDown: stage ? silentHosts(seen) : [] })
@@ -167,13 +164,10 @@ async function guard(cluster: Cluster, goBack: boolean): Promise<void> {
 
 /** Opens the keys that the way needs, before anything is changed. @throws OperationError when one cannot be had */
 function requireKeys(cluster: Cluster, stage: ChangeStage | undefined, goBack: boolean): void {
-  const issues = stage === 'issuing'
-  if (goBack) {
-    if (issues) readOther(cluster)
-    else pki.requireKey(cluster)
-  } else if (stage === 'trusted') readOther(cluster)
-  else if (issues) pki.requireKey(cluster)
-  else if (stage !== 'leaving') requirePassphrase(cluster)
+  const needed = keyNeeded(stage, goBack)
+  if (needed === 'other') readOther(cluster)
+  else if (needed === 'issuer') pki.requireKey(cluster)
+  else if (needed === 'new') requirePassphrase(cluster)
 }
 
 /** A key that was kept closed is not followed by one that lies open. */

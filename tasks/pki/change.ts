@@ -6,10 +6,10 @@ import { caPassphrase } from '../core/environment.ts'
 import { type NewFile, writeFileAtomic, writeFilesAtomic } from '../core/files.ts'
 import { keyToPem } from '../core/x509.ts'
 import { changeStage } from '../etcd/authority-change.ts'
+import { changeFiles, withNext } from '../etcd/authority-stages.ts'
 import {
   authorityFiles,
   authorityKeys,
-  changeFiles,
   isOurAuthority,
   issuingAuthority,
   trustedAuthorities,
@@ -31,16 +31,14 @@ export async function leaveAtOnce(cluster: Cluster): Promise<void> {
   await writeFilesAtomic([...(await nextBeside(cluster)), old])
 }
 
-/** Whatever was trusted stays so: members may have certificates of an earlier change whose files were lost here. */
 async function nextBeside(cluster: Cluster): Promise<NewFile[]> {
   const next = await newAuthority(cluster)
-  const [issues] = issuer(cluster)
-  const others = trustedAuthorities(cluster).filter(({ fingerprint256 }) => fingerprint256 !== issues?.fingerprint256)
+  const all = withNext(trustedAuthorities(cluster), issuer(cluster), next.certificate, nameOf)
   return [
     { path: changeFiles(cluster).nextKey, content: keyToPem(next.key, caPassphrase()), mode: 0o600 },
     {
       path: authorityFiles(cluster).certificate,
-      content: bundle([...issuer(cluster), next.certificate, ...others]),
+      content: bundle(all),
       mode: 0o644,
     },
   ]
@@ -77,5 +75,7 @@ function issuer(cluster: Cluster): X509Certificate[] {
 /** What a person put into ca.crt besides stays there. */
 const strangers = (cluster: Cluster): X509Certificate[] =>
   trustedAuthorities(cluster).filter((certificate) => !isOurAuthority(cluster, certificate))
+
+const nameOf = ({ fingerprint256 }: X509Certificate): string => fingerprint256
 
 const bundle = (certificates: X509Certificate[]): string => certificates.map(String).join('')

@@ -163,7 +163,7 @@ function quorumWithout(seen: Observation, host: string, leaves = false): Next | 
 function addable(seen: Observation, without: string[]): Next | undefined {
   const rest = (seen.members ?? []).filter(({ host }) => host === undefined || !without.includes(host))
   const learner = rest.find((member) => member.learner)
-  if (learner) return stop({ code: 'other-learner', host: learner.host })
+  if (learner) return stop({ code: 'other-learner', host: learner.host, id: learner.id })
   const voters = rest.filter((member) => !member.learner).length
   const well = others(seen, without)
   if (mayAdd(voters, well.length, seen.strict)) return undefined

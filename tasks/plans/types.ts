@@ -120,7 +120,7 @@ export type Obstacle =
   | { code: 'no-heir'; host: string }
   | { code: 'voters-down'; hosts: string[] }
   | { code: 'stranger-member'; id: string; is: string }
-  | { code: 'other-learner'; host: string | undefined }
+  | { code: 'other-learner'; host: string | undefined; id: string }
   | { code: 'others-ill'; host: string; hosts: string[] }
   | { code: 'silent'; host: string }
   | { code: 'other-version'; host: string; is: string | undefined; due: string }

@@ -244,9 +244,9 @@ export const mistakes: Mistake[] = [
     tests: ['unit/etcd-role/lead'],
   },
   {
-    file: 'tasks/operations/lost-authority.ts',
-    line: 'length < cluster.hosts.length',
-    wrong: 'length === 0',
+    file: 'tasks/operations/authority-rules.ts',
+    line: 'lacksKey ? members : 0',
+    wrong: 'lacksKey ? 1 : 0',
     tests: ['unit/operations/lost-authority'],
   },
   {
@@ -257,8 +257,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/pki/change.ts',
-    line: 'next.certificate, ...others]',
-    wrong: 'next.certificate, ...strangers(cluster)]',
+    line: 'withNext(trustedAuthorities(cluster), issuer',
+    wrong: 'withNext(strangers(cluster), issuer',
     tests: ['unit/pki/change'],
   },
   {
@@ -371,7 +371,7 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/plans/members.ts',
-    line: "  if (learner) return stop({ code: 'other-learner', host: learner.host })\n",
+    line: "  if (learner) return stop({ code: 'other-learner', host: learner.host, id: learner.id })\n",
     wrong: '',
     tests: ['unit/plans/explore'],
   },
@@ -430,8 +430,44 @@ export const mistakes: Mistake[] = [
     tests: ['unit/etcd/judge'],
   },
   {
-    file: 'tasks/etcd/authority-change.ts',
-    line: "stage === 'issuing' && !existsSync(oldKey)",
+    file: 'tasks/operations/authority-rules.ts',
+    line: "begun?.verb === 'restore' ? expired || lacksKey :",
+    wrong: "begun?.verb === 'restore' ? expired :",
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/operations/recover-rules.ts',
+    line: "return begun.from ? 'forced' : 'formed'",
+    wrong: "return 'formed'",
+    tests: ['unit/operations/recover-rules'],
+  },
+  {
+    file: 'tasks/operations/recover-rules.ts',
+    line: "  stands === 'raising' &&",
+    wrong: '  false &&',
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/operations/authority-rules.ts',
+    line: '(makes === stage && proven)',
+    wrong: 'makes === stage',
+    tests: ['unit/plans/explore'],
+  },
+  {
+    file: 'tasks/operations/authority-rules.ts',
+    line: '  voting < needed || (begun && refusing > 0)',
+    wrong: '  voting < needed',
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/etcd/authority-stages.ts',
+    line: 'return stage && isNext && adviceOn',
+    wrong: "return stage === 'trusted' && isNext && adviceOn",
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/etcd/authority-stages.ts',
+    line: "(stage === 'issuing' && !old.hasKey)",
     wrong: 'false',
     tests: ['unit/pki/change'],
   },

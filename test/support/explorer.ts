@@ -3,7 +3,8 @@
 import { planOf } from '../../tasks/plans/plan.ts'
 import type { Act } from '../../tasks/plans/types.ts'
 import { titleOf } from '../../tasks/plans/words.ts'
-import { killed, meanwhile, observe, type World } from './model.ts'
+import { hasQuorum, killed, meanwhile, observe, runningVoters, type World } from './model.ts'
+import type { Ran } from './role-in-memory.ts'
 import { all, voting } from './verbs-in-memory.ts'
 import { refusalOf, type Step, type Verb, walk } from './walk.ts'
 import { kindOf } from './world-key.ts'
@@ -31,7 +32,7 @@ const insisted = 2
 
 /** The steps of the verb where it begins, each held to its promises; the last one is where it is done, or stops. */
 function begun({ world, story }: State, verb: Verb): Step[] {
-  if (!all(verb.about, world.recorded) || verb.may?.(world) === false) return []
+  if (world.begun || !all(verb.about, world.recorded) || verb.may?.(world) === false) return []
   if ((story.length > insisted || world.here) && refusalOf(world, verb)) return []
   const first = walk(world, verb)
   if (first.broken) broken([...story, verb.words], storyOf(first))
@@ -74,6 +75,25 @@ function perform(state: State, verb: Verb): World[] {
   return steps.flatMap(({ world, act, next }) => (act && next ? [...meanwhile(world, act), next.world] : []))
 }
 
+/** The worlds of a list, where it begins: none costs a quorum of three and more, unless it stops all at once. */
+function listed({ world, story }: State, { words, run, evenHalfDone }: Listed): World[] {
+  if (world.begun && !evenHalfDone) return []
+  const { worlds, refused, atOnce } = run(world)
+  const lost = atOnce || runningVoters(world).length < 3 ? -1 : worlds.findIndex((one) => !hasQuorum(one))
+  if (serves(world) && lost >= 0) broken([...story, `${words}, at ${lost + 1}`], 'it costs the quorum')
+  if (!refused && worlds.length > 0) requireDone([...story, words], worlds.at(-1) as World)
+  return worlds
+}
+
+/** Beside damaged data nobody is served. */
+const serves = (world: World): boolean => hasQuorum(world) && !world.alarms?.some(({ kind }) => kind === 'CORRUPT')
+
+/** A verb that says it is done leaves nothing that its own verify would have found. */
+function requireDone(story: string[], world: World): void {
+  const [found] = observe(world).findings
+  if (found) broken(story, `it is done, and ${found.code} is left`)
+}
+
 /** `cut`: an act was refused by what only the role finds, and what is planned after it was not done. */
 function requirePlanned({ world, story }: State, verb: Verb, acts: Act[], cut: boolean): void {
   const seen = observe(world, verb.coming)
@@ -86,9 +106,18 @@ function requirePlanned({ world, story }: State, verb: Verb, acts: Act[], cut: b
   if (due.join() !== is.join()) broken([...story, verb.words], `planned is ${due.join(', ')}; done is ${is.join(', ')}`)
 }
 
+/** A verb that is a list of steps. */
+export interface Listed {
+  words: string
+  run: (world: World) => Ran
+  /** It may go on while a recover or restore is half done. */
+  evenHalfDone?: true
+}
+
 export interface Walk {
   starts: World[]
   verbs: Verb[]
+  lists?: Listed[]
   /** How many of each befall a cluster on one way. */
   budget: { faults: number; kills: number }
   /** All that can befall it now, each with a title. */
@@ -123,7 +152,7 @@ export interface Explorer {
 
 /** The states, those that faults or kills may follow first. */
 export function explorerOf(walk: Walk, share: Share): Explorer {
-  const { verbs, budget, faults, requireWayOut, most = Infinity, oneIn = 1 } = walk
+  const { verbs, lists = [], budget, faults, requireWayOut, most = Infinity, oneIn = 1 } = walk
   const began = process.cpuUsage().user
   /** By what a world is: what was left of faults and kills when it was come upon, a bit for each pair. */
   const seen = new Map<string, number>()
@@ -157,7 +186,10 @@ export function explorerOf(walk: Walk, share: Share): Explorer {
       requireWayOut(state)
     }
     if (state.faults + state.kills > 0) next.push(state)
-    else for (const verb of verbs) performed += endOf(state, verb) ? 1 : 0
+    else {
+      for (const verb of verbs) performed += endOf(state, verb) ? 1 : 0
+      for (const one of lists) performed += listed(state, one).length > 0 ? 1 : 0
+    }
   }
 
   function goOnFrom(state: State): void {
@@ -171,6 +203,18 @@ export function explorerOf(walk: Walk, share: Share): Explorer {
           story: [...state.story, `${verb.words}, killed at ${at + 1}`],
           kills: state.kills - 1,
         })
+    }
+    for (const one of lists) {
+      const worlds = listed(state, one)
+      performed += worlds.length > 0 ? 1 : 0
+      if (state.kills > 0)
+        for (const [at, world] of worlds.entries())
+          comeUpon({
+            ...state,
+            world: killed(world),
+            story: [...state.story, `${one.words}, killed at ${at + 1}`],
+            kills: state.kills - 1,
+          })
     }
     if (state.faults === 0) return
     for (const [title, world] of faults(state.world))

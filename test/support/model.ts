@@ -1,6 +1,6 @@
 // A cluster in memory: what etcd makes of acts, and what befalls hosts. The rules of plans are explored on it.
 import type { X509Certificate } from 'node:crypto'
-import type { Host } from '../../tasks/core/cluster.ts'
+import type { Begun, Host } from '../../tasks/core/cluster.ts'
 import type { Answers, HostAnswers } from '../../tasks/etcd/ask.ts'
 import type { EndpointStatus } from '../../tasks/etcd/etcdctl.ts'
 import type { Finding } from '../../tasks/etcd/findings.ts'
@@ -10,6 +10,21 @@ import type { Probe } from '../../tasks/etcd/probe.ts'
 import { type Seen, seenIn } from '../../tasks/observe/seen.ts'
 import type { Act, MemberSeen, Observation } from '../../tasks/plans/types.ts'
 import { memo } from './memo.ts'
+import {
+  admits,
+  forgotten,
+  hasIssuersKey,
+  hear,
+  installed,
+  isLeafDue,
+  issued,
+  issuer,
+  isTrusted,
+  lostKey,
+  ofClient,
+  restarted,
+  type Trust,
+} from './trust.ts'
 
 interface HostWorld {
   up: boolean
@@ -18,7 +33,7 @@ interface HostWorld {
   data?: string | undefined
   /** Set aside by the run that is at work. */
   empty: boolean
-  /** It runs, and answers nobody. */
+  /** It runs, and answers nobody; or it is so slow that it seems so, and answers again by itself. */
   frozen?: boolean | undefined
   /** Its clock is off: no certificate is valid there. */
   late?: boolean | undefined
@@ -67,6 +82,10 @@ export interface World {
   here?: 'no client' | 'no certificates' | 'authority expired' | undefined
   /** The authority's key is lost, and there is no copy. */
   keyless?: boolean | undefined
+  /** A recover or restore that is half done. */
+  begun?: Begun | undefined
+  /** While the authority is changed: whom each trusts. */
+  trust?: Trust | undefined
   /** Authentication is on, and our client certificate's user has no rights. */
   auth?: boolean | undefined
   /** etcd before 3.5.30: nobody is added while any voter is down. */
@@ -100,7 +119,26 @@ function takesPart(world: World, { host, id }: World['members'][number]): boolea
   return at?.running === true && at.data === id && !at.frozen && !at.late && !at.certificates
 }
 const voters = ({ members }: World): World['members'] => members.filter(({ learner }) => !learner)
-export const runningVoters = (world: World): World['members'] => voters(world).filter((one) => takesPart(world, one))
+export const runningVoters = (world: World): World['members'] =>
+  whoHear(
+    world,
+    voters(world).filter((one) => takesPart(world, one)),
+  )
+
+/** While the authority is changed: the most that all hear one another. */
+function whoHear(world: World, running: World['members']): World['members'] {
+  const { trust } = world
+  if (!trust) return running
+  const hears = (one: World['members'][0], other: World['members'][0]): boolean =>
+    one === other || hear(trust, one.host, other.host)
+  const groups = running.map((first) => {
+    const group = [first]
+    for (const one of running) if (!group.includes(one) && group.every((other) => hears(one, other))) group.push(one)
+    return group
+  })
+  return groups.reduce((most, group) => (group.length > most.length ? group : most), [])
+}
+
 export const hasQuorum = (world: World): boolean => runningVoters(world).length >= quorum(voters(world).length)
 
 const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.')
@@ -155,7 +193,8 @@ function lookAt(world: World, coming: string[]): Observation {
   const hosts = Object.fromEntries(
     names.map((name) => {
       const { up = false, running = false, empty = false, certificates } = world.hosts[name] ?? {}
-      const ready = up && !isDue(certificates) && world.here !== 'no certificates'
+      const lacks = world.trust && world.trust.leaves[name] === undefined
+      const ready = up && !isDue(certificates) && world.here !== 'no certificates' && !lacks
       return [name, { ready, empty: empty && !running, answer: answers[name] }]
     }),
   )
@@ -186,7 +225,7 @@ function told(world: World, names: string[]): Seen {
   const isAsked = asksForHashes(world)
   const ofHost = (name: string): string => {
     const { up, running, data, version, full, damaged } = hosts[name] ?? {}
-    const state = up && running ? ` ${doorOf(hosts[name])} ${data} ${version} ${isAsked && damaged}` : ''
+    const state = up && running ? ` ${doorOf(world, name)} ${data} ${version} ${isAsked && damaged}` : ''
     return `${name}${state}${up && full ? ' full' : ''}`
   }
   const ofMember = ({ id, host, learner, started }: World['members'][number]): string =>
@@ -245,7 +284,7 @@ function missingIn({ here }: World): Finding | undefined {
 
 function hostAnswers(world: World, host: Host, leaderId: string, quorate: boolean): HostAnswers {
   const { up = false, data = '', version = '', full = false } = world.hosts[host.name] ?? {}
-  const probe = probes[doorOf(world.hosts[host.name])]
+  const probe = probes[doorOf(world, host.name)]
   const door = atTheDoor(host, 2379, probe, [ours])
   const free = up && full ? 0 : undefined
   if (door || world.here) return { host, probe, door, runs: undefined, status: undefined, health: undefined, free }
@@ -264,12 +303,17 @@ function hostAnswers(world: World, host: Host, leaderId: string, quorate: boolea
   }
 }
 
-type Door = 'open' | 'closed' | 'silent' | 'late' | 'foreign' | 'bare' | 'expired' | 'early'
+type Door = 'unknown' | 'open' | 'closed' | 'silent' | 'late' | 'foreign' | 'bare' | 'expired' | 'early'
 
-function doorOf(host: HostWorld | undefined): Door {
+function doorOf({ hosts, trust }: World, name: string): Door {
+  const host = hosts[name]
   if (!host?.up || !host.running) return 'closed'
   if (host.frozen) return 'silent'
-  if (!host.certificates) return host.late ? 'late' : 'open'
+  if (!host.certificates) {
+    if (host.late || !trust) return host.late ? 'late' : 'open'
+    if (!isTrusted(trust, name)) return 'foreign'
+    return admits(trust, name, trust.leaves[ofClient]) ? 'open' : 'unknown'
+  }
   if (host.certificates === 'gone') return 'bare'
   if (host.certificates === 'renewed') return 'expired'
   return isDue(host.certificates) ? host.certificates : 'foreign'
@@ -291,6 +335,7 @@ const probes: Record<Door, Probe> = {
   open: { kind: 'answered', status: 200, body: '' },
   closed: { kind: 'closed', reason: 'connection refused' },
   silent: { kind: 'silent', reason: 'no answer' },
+  unknown: { kind: 'refused', reason: 'unknown CA', alert: true, served: ours },
   late: { kind: 'refused', reason: 'certificate expired', alert: true, served: ours },
   foreign: { kind: 'refused', reason: 'unknown CA', alert: true, served: certificate({ foreign: true }) },
   bare: { kind: 'refused', reason: 'internal error', alert: true, bare: true },
@@ -332,9 +377,27 @@ function started(world: World, name: string): Partial<HostWorld> {
   return isTooOld ? { running: false } : { running: true, version: holds }
 }
 
+/** A member that starts reads the ca.crt of its host. */
+const startedOn = (world: World, name: string, change: Partial<HostWorld>): World => {
+  const starts = change.running === true && world.hosts[name]?.running !== true
+  const then = withHost(world, name, change)
+  return starts && then.trust ? { ...then, trust: restarted(then.trust, name) } : then
+}
+
 /** Every host is up, and every member that can be started runs. */
 export const awoken = (world: World): World =>
-  settled(world.recorded.reduce((now, name) => withHost(now, name, { up: true, ...started(now, name) }), world))
+  settled(world.recorded.reduce((now, name) => startedOn(now, name, { up: true, ...started(now, name) }), world))
+
+/** The role's work on a host: it gets what lies here. */
+export const withPapers = (world: World, host: string, restarts: boolean): World =>
+  world.trust ? { ...world, trust: installed(world.trust, host, restarts) } : world
+
+/** Those of these hosts whose certificates the authority that issues has not signed, where its key is here. */
+const issuedFor = (world: World, hosts: string[]): World => {
+  const { trust } = world
+  if (!trust || !hasIssuersKey(trust)) return world
+  return { ...world, trust: issued(trust, hosts) }
+}
 
 /** What comes of an act; or why etcd, or the host, refuses it. */
 export function carriedOut(world: World, act: Act): World | string {
@@ -351,7 +414,11 @@ function outcome(world: World, act: Act): World | string {
       return { ...world, replacing: { ...world.replacing, [act.host]: act.id } }
     case 'bring up':
       // A host that was only off comes back with its data, and its keeper starts the member.
-      return withHost(world, act.host, { up: true, ...renewed(hosts[act.host]), ...started(world, act.host) })
+      return startedOn(issuedFor(world, [act.host]), act.host, {
+        up: true,
+        ...renewed(hosts[act.host]),
+        ...started(world, act.host),
+      })
     case 'hand over':
       return runningVoters(world).some(({ host }) => host === act.to) ? { ...world, leader: act.to } : 'it cannot lead'
     case 'set aside':
@@ -386,17 +453,19 @@ function outcome(world: World, act: Act): World | string {
       const version = { version: act.version, holds: act.version }
       const damaged = hosts[world.leader ?? '']?.damaged
       const joined = { running: true, damaged, data: member.id, empty: false, certificates: undefined, ...version }
-      return withHost({ ...world, members: started }, act.host, joined)
+      return withPapers(withHost({ ...world, members: started }, act.host, joined), act.host, true)
     }
     case 'promote': {
       const member = members.find(({ host }) => host === act.host)
       if (!hasQuorum(world) || !member?.learner || !takesPart(world, member)) return 'no learner in sync'
+      if (world.trust && !hear(world.trust, act.host, world.leader ?? '')) return 'it does not hear the leader'
       return { ...world, members: members.map((one) => (one === member ? { ...one, learner: false } : one)) }
     }
     case 'forget host':
     case 'remove host': {
       const { [act.host]: _, ...rest } = hosts
-      return { ...world, hosts: rest, recorded: world.recorded.filter((one) => one !== act.host) }
+      const trust = world.trust && forgotten(world.trust, act.host)
+      return { ...world, trust, hosts: rest, recorded: world.recorded.filter((one) => one !== act.host) }
     }
     case 'defragment':
       return hosts[act.host]?.running ? world : 'it does not run'
@@ -468,15 +537,16 @@ function refusal(world: World, names: string[], version: string): string | undef
 }
 
 /** Each was restarted in its turn, and one that leads handed over before. */
-const turned = (world: World, hosts: string[], version?: string): World =>
+export const turned = (world: World, hosts: string[], version?: string): World =>
   hosts.reduce((now, host) => {
     const heir = runningVoters(now).find((one) => one.host !== host)?.host
-    const after = withHost(now, host, {
+    const then = withHost(now, host, {
       running: true,
       frozen: false,
       certificates: undefined,
       ...(version && { version, holds: version }),
     })
+    const after = withPapers(then, host, true)
     return settled({ ...after, leader: now.leader === host ? (heir ?? host) : now.leader })
   }, world)
 
@@ -516,7 +586,7 @@ export function faults(world: World): [string, World][] {
       ...(host.running ? [[`stop ${name}`, strike({ running: false })] as [string, World]] : []),
       ...(host.data ? [[`wipe ${name}`, strike({ running: false, ...noData })] as [string, World]] : []),
       [`turn ${name} off`, strike({ up: false, running: false })],
-      [`lose ${name}`, strike({ up: false, running: false, ...noData })],
+      [`lose ${name}`, withoutPapers(strike({ up: false, running: false, ...noData }), name)],
       ...(host.full ? [] : [[`fill the disk of ${name}`, strike({ full: true })] as [string, World]]),
       ...(host.late ? [] : [[`set the clock of ${name} wrong`, strike({ late: true })] as [string, World]]),
       ...(host.certificates
@@ -530,6 +600,9 @@ export function faults(world: World): [string, World][] {
   })
 }
 
+const withoutPapers = (world: World, host: string): World =>
+  world.trust ? { ...world, trust: { ...world.trust, hosts: { ...world.trust.hosts, [host]: undefined } } } : world
+
 const noData = { data: undefined, damaged: undefined }
 
 /** What else may befall it: members that hang, alarms, and who lets nobody in. */
@@ -539,6 +612,13 @@ export function troubles(world: World): [string, World][] {
     `freeze ${host}`,
     settled(withHost(killed(world), host, { frozen: true })),
   ])
+  const slow = world.recorded.filter((host) => world.hosts[host]?.frozen)
+  hung.push(
+    ...slow.map((host): [string, World] => [
+      `have ${host} answer again`,
+      settled(withHost(killed(world), host, { frozen: false })),
+    ]),
+  )
   if (!hasQuorum(world)) return hung
   const ofAuth: [string, World][] = [['turn authentication on', killed({ ...world, auth: true })]]
   const isEnabled = world.downgradingTo !== undefined || world.upgradingTo !== undefined || world.works !== '3.7'
@@ -572,6 +652,10 @@ function alarmed(world: World, members: World['members']): [string, World][] {
   ]
 }
 
+/** As operations/end-move.ts. */
+export const newest = ({ version, upgradingTo = version }: World): string =>
+  upgradingTo > version ? upgradingTo : version
+
 /** What may befall this machine. */
 export const lossesHere = (world: World): [string, World][] => [
   ...(world.here
@@ -579,23 +663,58 @@ export const lossesHere = (world: World): [string, World][] => [
     : ([
         ["lose the clients' certificate", killed({ ...world, here: 'no client' })],
         ['lose certs/', killed({ ...world, here: 'no certificates' })],
-        ['let the authority expire', expired(killed({ ...world, here: 'authority expired' }))],
+        ['let the authority expire', expired(killed(world))],
       ] as [string, World][])),
-  ...(world.keyless ? [] : [['lose the key of the authority', killed({ ...world, keyless: true })] as [string, World]]),
+  ...keysHere(world).map(([file, then]): [string, World] => [`lose the key of the ${file}`, killed(then)]),
 ]
 
-/** Who has another authority's, or none, still has not ours. */
-const expired = (world: World): World =>
-  settledWith(world, (host) => ({
+/** The keys that lie here, each with the world without it. */
+function keysHere(world: World): [string, World][] {
+  const { trust, keyless } = world
+  if (!trust) return keyless ? [] : [['authority', { ...world, keyless: true }]]
+  return [
+    ...(trust.key ? [['authority', { ...world, trust: { ...trust, key: undefined } }] as [string, World]] : []),
+    ...(trust.nextKey
+      ? [['next authority', { ...world, trust: { ...trust, nextKey: undefined } }] as [string, World]]
+      : []),
+  ]
+}
+
+/** The old one, while it is changed. Who has another authority's, or none, still has not ours. */
+function expired(world: World): World {
+  const { trust } = world
+  const gone = trust && (trust.old ?? issuer(trust))
+  const isGone = (name: string): boolean => !trust || trust.hosts[name]?.leaf === gone
+  const clients = trust?.leaves[ofClient] === gone ? ('no client' as const) : undefined
+  const here = !trust || gone === issuer(trust) ? ('authority expired' as const) : clients
+  const then = { ...world, here, trust: trust && { ...trust, expired: gone } }
+  return settledWith(then, (host, name) => ({
     ...host,
-    certificates: ['foreign', 'gone'].includes(host.certificates ?? '') ? host.certificates : 'expired',
+    certificates:
+      ['foreign', 'gone'].includes(host.certificates ?? '') || !isGone(name) ? host.certificates : 'expired',
   }))
+}
+
+/** Whether the key of the authority that issues is not here. */
+export const lacksKey = ({ keyless, trust }: World): boolean => (trust ? !hasIssuersKey(trust) : keyless === true)
+
+/** Whether a certificate here is to be issued. */
+export const isAnyDue = ({ here, trust, recorded, hosts }: World): boolean =>
+  here !== undefined ||
+  recorded.some((host) => isDue(hosts[host]?.certificates)) ||
+  (trust !== undefined && [...recorded, ofClient].some((host) => isLeafDue(trust, host)))
 
 /** Certificates would have to be issued, and their authority's key is lost. */
-export const cannotIssue = ({ keyless, here, recorded, hosts }: World): Finding | undefined =>
-  keyless && (here || recorded.some((host) => isDue(hosts[host]?.certificates)))
-    ? { code: 'no-authority-key', at: '', reason: '', what: here }
+export const cannotIssue = (world: World): Finding | undefined =>
+  lacksKey(world) && isAnyDue(world)
+    ? { code: lostKeyCode(world), at: '', reason: '', what: whatIsMissing(world) }
     : undefined
+
+const lostKeyCode = ({ trust }: World): 'no-authority-key' | 'no-next-authority-key' =>
+  trust ? lostKey(trust, issuer(trust)) : 'no-authority-key'
+
+const whatIsMissing = ({ here, trust, recorded }: World): string | undefined =>
+  here ?? recorded.find((host) => trust && trust.leaves[host] === undefined)
 
 /** The same world, each recorded host changed, and what follows by itself. */
 export const settledWith = (world: World, change: (host: HostWorld, name: string) => HostWorld): World =>

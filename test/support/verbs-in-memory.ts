@@ -8,7 +8,7 @@ import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../../tas
 import { goalsOf, replaceRules } from '../../tasks/plans/replace.ts'
 import { movesTo, scaleRules } from '../../tasks/plans/scale.ts'
 import type { Act, Observation } from '../../tasks/plans/types.ts'
-import { cannotIssue, hasQuorum, observe, runningVoters, type World, whyUnfit } from './model.ts'
+import { cannotIssue, hasQuorum, lacksKey, observe, runningVoters, type World, whyUnfit } from './model.ts'
 import type { Verb } from './walk.ts'
 
 export const voting = (world: World): string[] => runningVoters(world).map(({ host }) => host)
@@ -64,7 +64,7 @@ export const scale = (count: number): Verb => ({
   aim: (seen) => JSON.stringify(movesTo(seen, hostNames(count))),
   coming: hostNames(count),
   about: [],
-  may: (world) => world.upgradingTo === undefined && !unreachable(world) && !world.keyless && !isEnabled(world),
+  may: (world) => world.upgradingTo === undefined && !unreachable(world) && !lacksKey(world) && !isEnabled(world),
   noted: (world) => ({ ...world, scaling: hostNames(count) }),
   guard: (seen) => ofScale(movesTo(seen, hostNames(count))),
   reached: (world) =>

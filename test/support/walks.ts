@@ -1,7 +1,11 @@
 // The walks through the states of a cluster: where they start, what befalls it there, which verbs are tried, and what
 // must hold in each state.
-import { broken, endOf, type State, type Walk } from './explorer.ts'
+
+import { recover, restore } from './data-in-memory.ts'
+import { broken, endOf, type Listed, type State, type Walk } from './explorer.ts'
 import { faults, hasQuorum, healthy, lossesHere, troubles, type World, withStranger } from './model.ts'
+import { up } from './role-in-memory.ts'
+import { rotateCa, rotateCerts, verified } from './rotations.ts'
 import { all, defrag, downgrade, replace, scale, upgrade, voting } from './verbs-in-memory.ts'
 import { refusalOf } from './walk.ts'
 import { trail, wayOut } from './ways-out.ts'
@@ -35,6 +39,8 @@ const isTroubled = (world: World): boolean =>
   hasStranger(world) ||
   world.here !== undefined ||
   world.keyless === true ||
+  world.trust !== undefined ||
+  world.begun !== undefined ||
   Object.values(world.hosts).some(({ full, late, certificates }) => full || late || certificates) ||
   world.auth === true ||
   (world.alarms ?? []).length > 0 ||
@@ -54,7 +60,7 @@ const misfortunes = (world: World): [string, World][] =>
       ]
 
 /** How many faults befall a cluster on one way; `npm run explore` says more of them, and more states at most. */
-const [faultsOfAll, most] = [Number(process.env.EXPLORED_FAULTS ?? 2), Number(process.env.EXPLORED_STATES ?? 4000)]
+const [faultsOfAll, most] = [Number(process.env.EXPLORED_FAULTS ?? 2), Number(process.env.EXPLORED_STATES ?? 2700)]
 const budget = { faults: 2, kills: 1 }
 /** A sample of the deep states says more than all that follow from the first ones. */
 const oneIn = process.env.EXPLORED_STATES ? 1 : 10
@@ -65,6 +71,27 @@ const replacements = [['h1'], ['h2'], ['h3'], ['h1', 'h2'], ['h1', 'h3'], ['h2',
 )
 const resizings = [scale(3), scale(5), scale(1)]
 const [older, newer] = ['3.6.14', '3.7.1']
+
+/** What is a list of steps, and may meet a change of the authority. */
+const rotations: Listed[] = [
+  { words: 'rotate-ca', run: (world) => rotateCa(world) },
+  { words: 'rotate-ca --back', run: (world) => rotateCa(world, true) },
+  { words: 'rotate-certs', run: rotateCerts },
+  { words: 'up', run: (world) => verified(up(world, true), world) },
+]
+
+/** What replaces the data of all. */
+const replacingData: Listed[] = [
+  { words: 'recover', run: (world) => recover(world), evenHalfDone: true },
+  { words: 'restore', run: restore, evenHalfDone: true },
+  { words: 'up', run: (world) => verified(up(world, true), world) },
+]
+
+/** Three hosts, all but that one lost. */
+const lostBut = (host: string): World =>
+  ['h1', 'h2', 'h3']
+    .filter((one) => one !== host)
+    .reduce((now, one) => faults(now).find(([title]) => title === `lose ${one}`)?.[1] ?? now, healthy(3, false))
 
 const ofFive = (strict: boolean): Walk => ({
   ...promised,
@@ -99,6 +126,37 @@ export const walks = {
     verbs: [replace('h1'), scale(5)],
     budget: { faults: 2, kills: 0 },
     most: 1500,
+  },
+  'three hosts, a change of the authority killed at any step, other verbs and faults in any order': {
+    ...promised,
+    oneIn: Math.min(oneIn, 3),
+    starts: [healthy(3, false)],
+    verbs: [replace('h1'), scale(5)],
+    lists: rotations,
+    budget: { faults: faultsOfAll - 1, kills: 2 },
+    most: Math.min(most / 3, 60_000),
+  },
+  'three hosts, recover and restore killed at any step, and faults': {
+    ...promised,
+    oneIn: Math.min(oneIn, 2),
+    starts: [healthy(3, false), lostBut('h1')],
+    verbs: [],
+    lists: replacingData,
+    // with its key lost, a recovery that is half done cannot issue what is due: that has no way out yet
+    faults: (world) =>
+      misfortunes(world).filter(([title]) => world.begun?.verb === 'restore' || !title.startsWith('lose the key')),
+    budget: { faults: faultsOfAll - 1, kills: 2 },
+    most: Math.min(most / 3, 60_000),
+  },
+  'three hosts, members that are slow or stop, and answer again': {
+    ...promised,
+    oneIn: 1,
+    starts: [healthy(3, false)],
+    verbs: [replace('h2'), scale(5)],
+    lists: [...rotations, ...replacingData.slice(0, 1)],
+    budget: { faults: 3, kills: 1 },
+    faults: (world) => misfortunes(world).filter(([title]) => /^(freeze|have|stop)/.test(title)),
+    most: 500,
   },
   'one host, two faults and a killed verb, in any order': {
     ...promised,

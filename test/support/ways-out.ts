@@ -2,28 +2,28 @@
 // verify is content; or the one honest end, that too much data is lost.
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import type { Action } from '../../tasks/core/remedy.ts'
-import { moveBegun } from '../../tasks/etcd/advice.ts'
 import { type Finding, type Half, inRanking, waysOf } from '../../tasks/etcd/findings.ts'
 import { majority, quorum } from '../../tasks/etcd/membership.ts'
 import { findingOf } from '../../tasks/operations/carry-out.ts'
-import { chooseSurvivor } from '../../tasks/operations/choose-survivor.ts'
-import { firstOf } from '../../tasks/operations/guard.ts'
-import { joinAll, minorOf } from '../../tasks/plans/members.ts'
 import type { Act } from '../../tasks/plans/types.ts'
 import { testCluster } from './cluster.ts'
+import { dataOf, halfRestored, recover, restore } from './data-in-memory.ts'
 import { memo } from './memo.ts'
 import {
   awoken,
   cannotIssue,
   carriedOut,
   hasQuorum,
+  lacksKey,
   observe,
-  renewed,
   runningVoters,
   settledWith,
   type World,
   whyUnfit,
 } from './model.ts'
+import { endOfRan, moveOf, pki, type Ran, refusalOfRole, up } from './role-in-memory.ts'
+import { changeOf, rotateCa } from './rotations.ts'
+import { isLeafDue, ofClient } from './trust.ts'
 import {
   defrag,
   downgrade,
@@ -31,7 +31,6 @@ import {
   refusalOfMove,
   replace,
   scale,
-  unfitIn,
   unreachable,
   upgrade,
   withoutRoom,
@@ -110,16 +109,28 @@ const hasSound = (world: World): boolean => dataOf(world).some((host) => !world.
 function whatIsWrong(world: World): Finding[] {
   const hosts = replacedIn(world)
   const begun = moveOf(world)
+  const [changing, restored] = [changeOf(world), halfRestored(world)]
   const half: Finding[] = [
     ...(begun ? [begun] : []),
+    ...(restored ? [restored] : []),
     ...(hosts.length > 0 ? [{ code: 'half-replaced', hosts } as const] : []),
     ...(world.scaling ? [{ code: 'half-scaled', hosts: world.scaling } as const] : []),
+    ...(changing ? [changing] : []),
   ]
-  return [...inRanking([...observe(world).findings, ...differing(world)]), ...half]
+  return [...inRanking([...observe(world).findings, ...differing(world), ...stale(world)]), ...half]
 }
 
-/** As status tells it. */
-const moveOf = (world: World) => moveBegun(clusterOf(world))
+/** While the authority is changed: certificates here that are due, and ports that serve others; only verify looks. */
+function stale(world: World): Finding[] {
+  const { trust, recorded, hosts } = world
+  if (!trust || world.here) return []
+  const due = [...recorded, ofClient].filter((host) => isLeafDue(trust, host))
+  const others = recorded.filter((host) => hosts[host]?.running && trust.hosts[host]?.leaf !== trust.leaves[host])
+  return [
+    ...due.map((what): Finding => ({ code: 'certificate-due', what, host: what || undefined, reason: '' })),
+    ...others.map((host): Finding => ({ code: 'other-certificate', host, port: 2379, due: '' })),
+  ]
+}
 
 /** Members whose data is not what most have; only verify compares them, where nothing keeps it from asking. */
 function differing(world: World): Finding[] {
@@ -137,12 +148,17 @@ function differing(world: World): Finding[] {
 /** As beingReplaced: a note about a host that is gone says nothing. */
 const replacedIn = ({ replacing, recorded }: World): string[] =>
   Object.keys(replacing).filter((host) => recorded.includes(host))
-const halfOf = (world: World): Half => ({ replaced: replacedIn(world), scaledTo: world.scaling })
+const halfOf = (world: World): Half => ({
+  replaced: replacedIn(world),
+  scaledTo: world.scaling,
+  changing: world.trust?.old !== undefined,
+})
 
 const made = testCluster()
-const clusterOf = ({ version, upgradingTo }: World): Cluster => ({
+const clusterOf = ({ version, upgradingTo, begun }: World): Cluster => ({
   ...made,
   formed: true,
+  begun,
   etcd: { ...made.etcd, version, upgradingTo },
 })
 
@@ -150,82 +166,45 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
   if ('byHand' in action) return byPerson(world, action.byHand, code, host)
   if ('etcdctl' in action) return byEtcdctl(world, action.etcdctl)
   const { verb, words } = action
+  const half = halfRestored(world)
+  if (half && !['verify', 'restore', world.begun?.verb].includes(verb)) return { refused: half }
   const to = words[words.indexOf('--etcd-version') + 1] ?? ''
   switch (verb) {
     case 'up':
     case 'etcd-role':
-      return up(world, verb === 'up')
+      return outcomeOf(world, up(world, verb === 'up'))
     case 'pki':
-      return pki(world, words.includes('--from-hosts'))
+      return outcomeOf(world, pki(world, words.includes('--from-hosts')))
     case 'rotate-ca':
-      return rotateCa(world)
+      return outcomeOf(world, rotateCa(world, words.includes('--back')))
     case 'vms':
       return { world: awoken(world) }
+    case 'verify':
+      return { world }
     case 'replace':
       return replaced(world, words)
     case 'scale':
       return scaled(world, Number(words.at(-1)) || world.recorded.length)
     case 'recover':
-      return recover(world, words.includes('--from'))
+      return outcomeOf(world, recover(world, words[words.indexOf('--from') + 1] ?? ''))
     case 'defrag':
       return carried(world, defrag)
     case 'upgrade':
     case 'downgrade':
       return moved(world, verb, words.includes('--cancel') ? world.version : to, words.includes('--cancel'))
     case 'restore':
-      return isLost(world) ? 'the honest end' : undefined
+      if (world.begun?.verb === 'restore') return outcomeOf(world, restore(world))
+      return isLost(world) || world.begun ? 'the honest end' : undefined
     default:
       return undefined
   }
 }
 
-/** Issues what is not valid now; without an authority it makes none that the hosts would refuse. */
-function pki(world: World, fromHosts = false): { world: World } | { refused: Finding; world: World } {
-  if (world.here === 'authority expired')
-    return { refused: { code: 'authority-expired', name: '', is: '', now: '' }, world }
-  if (fromHosts && world.here) return pki(takenBack(world))
-  if (world.here === 'no certificates') return { refused: { code: 'no-authority', reason: '' }, world }
-  const refused = cannotIssue(world)
-  if (refused) return { refused, world }
-  const issued = settledWith(world, (host) => ({ ...host, ...renewed(host) }))
-  return { world: { ...issued, here: undefined } }
+/** Of a list of steps: where it ends. */
+function outcomeOf(world: World, ran: Ran): { world: World } | { refused: Finding; world: World } {
+  const end = endOfRan(ran, world)
+  return ran.refused ? { refused: ran.refused, world: end } : { world: end }
 }
-
-/** What hosts that are up have; with the folder the key is lost, and what the others had is as good as expired. */
-const takenBack = (world: World): World =>
-  world.here === 'no client'
-    ? { ...world, here: undefined }
-    : settledWith({ ...world, here: undefined, keyless: true }, (host) => ({
-        ...host,
-        certificates: host.up ? host.certificates : 'expired',
-      }))
-
-/**
- * Without the key, and with certificates due, all start again at once, unless all are well; and where the authority has
- * expired. Hosts are up before; a move to another etcd ends.
- */
-function rotateCa(world: World): Outcome {
-  if (world.here === 'no certificates') return pki(world)
-  const lacksKey = cannotIssue(world) || (world.keyless && world.scaling)
-  const hasExpired = world.here === 'authority expired'
-  const atOnce = hasExpired || (lacksKey && runningVoters(world).length < world.recorded.length)
-  const started = {
-    ...world,
-    here: undefined,
-    keyless: false,
-    ...(atOnce && { version: newest(world), upgradingTo: undefined }),
-  }
-  const stop = { running: false, frozen: false, certificates: undefined, holds: started.version }
-  const then = atOnce ? settledWith(started, (host) => ({ ...host, ...stop })) : started
-  const awake = awoken(then)
-  const found = atOnce
-    ? (unreachable(awoken(world)) ?? withoutRoom(awake, awake.recorded) ?? unfitIn(awake))
-    : firstOf(observe(world).findings, {})
-  return found ? { refused: found, world: atOnce ? awoken(world) : world } : up(then, true)
-}
-
-/** As operations/end-move.ts. */
-const newest = ({ version, upgradingTo = version }: World): string => (upgradingTo > version ? upgradingTo : version)
 
 /** What only a person can do: also by the role's own words, where its checks refuse a host. */
 function byPerson(world: World, what: string, code: string, host: string): Outcome {
@@ -237,9 +216,11 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   if (code.startsWith('disk-') && at?.full) return { world: changed(world, host, { full: false }) }
   if (what.includes('its certificates') && ['foreign', 'gone'].includes(at?.certificates ?? ''))
     return { world: changed(world, host, { certificates: 'gone' }) }
-  if (what.includes('from your copy') && world.here && world.here !== 'authority expired' && !world.keyless)
+  if (what.includes('from your copy') && world.here && world.here !== 'authority expired' && !lacksKey(world))
     return { world: { ...world, here: undefined } }
-  if (code !== 'ends' || !(whyUnfit(at) || at?.certificates === 'foreign')) return undefined
+  if (code === 'ends' && at && !at.up)
+    return { world: { ...awoken({ ...world, recorded: [host] }), recorded: world.recorded } }
+  if (code !== 'ends' || !(at?.full || whyUnfit(at) || at?.certificates === 'foreign')) return undefined
   const { certificates } = at ?? {}
   return { world: changed(world, host, { late: false, full: false, certificates: certificates && 'renewed' }) }
 }
@@ -264,69 +245,6 @@ const isLost = (world: World): boolean =>
   differing({ ...world, alarms: [] }).some((finding) => finding.code === 'other-data' && finding.most === undefined)
 
 const forget = (world: World): World => ({ ...world, done: [] })
-
-/** Those whose member has its data. */
-const dataOf = ({ recorded, hosts, members }: World): string[] =>
-  recorded.filter((host) => members.some(({ id }) => id === hosts[host]?.data))
-
-/** Hosts that were off come back with their data; the role starts what is stopped, or says why not. */
-function up(world: World, brings: boolean): Outcome {
-  const begun = moveOf(world)
-  const missing =
-    !begun && (world.here || cannotIssue(world)) ? (brings ? pki(world) : { refused: lacking, world }) : { world }
-  if ('refused' in missing) return missing
-  const awake = brings ? awoken(missing.world) : world
-  const unfit = begun ?? unfitIn(awake)
-  if (unfit) return { refused: unfit, world: awake }
-  const refused = refusalOfRole(awake)
-  if (refused) return { refused, world: refused.code === 'ends' ? awake : withLeaves(awake) }
-  const then = inStep(awoken(awake))
-  if (!hasQuorum(then)) return { refused: { code: 'no-quorum' }, world: then }
-  const waiting = awake.members.filter(({ host, started }) => !started && awake.recorded.includes(host))
-  return { world: waiting.reduce((now, { host }) => started(now, host), then) }
-}
-
-/** As the role's inventory is written only where all certificates are there. */
-const lacking: Finding = { code: 'certificate-missing', what: 'etcd-client.crt' }
-
-/** The role gives all the version that is recorded, and the certificates that are here. */
-const inStep = (world: World): World =>
-  settledWith(world, (host) => ({
-    ...host,
-    certificates: host.up ? undefined : host.certificates,
-    holds: world.version,
-    version: host.running ? world.version : host.version,
-  }))
-
-/** Whatever else it refuses, it gives renewed certificates to who runs. */
-const withLeaves = (world: World): World =>
-  settledWith(world, (host) =>
-    host.running && host.certificates === 'renewed' ? { ...host, certificates: undefined } : host,
-  )
-
-const started = (world: World, host: string): World => {
-  const then = carriedOut(world, { do: 'start learner', host, version: world.version })
-  return typeof then === 'string' ? world : forget(then)
-}
-
-/** As etcd_plan.py refuses, by what each host looks like. */
-function refusalOfRole(world: World): Finding | undefined {
-  const { members, recorded, hosts } = world
-  const role = { detail: '', remedy: '' }
-  const empty = recorded.filter((host) => hosts[host]?.data === undefined)
-  if (!hasQuorum(world)) {
-    const foreign = recorded.find((host) => hosts[host]?.certificates === 'foreign' && hosts[host].data)
-    if (foreign !== undefined) return { code: 'ends', host: foreign, ...role }
-    if (empty.length === 0) return undefined
-    if (empty.length === recorded.length) return { code: 'all-data-lost' }
-    return { code: 'others-silent', host: empty[0] ?? '', ...role }
-  }
-  const listed = members.map(({ host }) => host)
-  const lost = empty.filter((host) => members.some((one) => one.host === host && one.started))
-  if (lost[0] !== undefined) return { code: 'data-lost', host: lost[0], hosts: lost, ...role }
-  const same = listed.length === recorded.length && recorded.every((host) => listed.includes(host))
-  return same ? undefined : { code: 'members-differ', ...role }
-}
 
 /** What comes of a verb; what the verb would forget then is forgotten. */
 function carried(world: World, verb: Verb): Outcome {
@@ -354,19 +272,6 @@ function replaced(world: World, hosts: string[]): Outcome {
   return refused ? { refused } : carried(world, verb)
 }
 
-/** Those that do not vote come back. */
-const comeBack: Verb = {
-  words: 'recover',
-  rules: () => (seen) =>
-    joinAll(
-      seen,
-      seen.recorded.map((host) => ({ host })),
-    ),
-  coming: [],
-  about: [],
-  reached: () => true,
-}
-
 function scaled(world: World, count: number): Outcome {
   const lacks = cannotIssue({ ...world, here: world.here ?? (world.recorded.length < count ? 'no client' : undefined) })
   const refused = moveOf(world) ?? refusalOf(world, scale(count)) ?? unreachable(world) ?? lacks
@@ -378,59 +283,6 @@ function moved(world: World, verb: 'upgrade' | 'downgrade', to: string, cancel: 
     refusalOfMove(world, verb, to, cancel) ??
     (lostBeside(world, cancel) && (refusalOfRole(world) ?? { code: 'no-quorum' }))
   return refused ? { refused } : carried(world, verb === 'upgrade' ? upgrade(to) : downgrade(to))
-}
-
-/** `insist`: a person names a host to go on from; here it is the one that goes furthest. */
-function recover(world: World, insist: boolean): Outcome {
-  const issued = pki(world)
-  if ('refused' in issued) return issued
-  const hung = world.recorded.find((host) => world.hosts[host]?.frozen)
-  const looked = observe(world).findings
-  if (hung && !insist && !looked.some(({ code }) => code === 'no-quorum'))
-    return { refused: { code: 'member-frozen', host: hung, reason: 'no answer' } }
-  const awake = settledWith(awoken(issued.world), (host) => ({ ...host, ...renewed(host) }))
-  const { recorded, hosts } = awake
-  const well = dataOf(awake).length
-  if (hasQuorum(awake)) {
-    const silent = recorded.filter((host) => !observe(world).hosts[host]?.answer?.commits)
-    return { refused: { code: 'has-quorum', name: 'x', well, voters: recorded.length, hosts: silent } }
-  }
-  const there = recorded.map((name) => ({
-    host: { name } as Cluster['hosts'][0],
-    running: hosts[name]?.running === true,
-    hasData: dataOf(awake).includes(name),
-    commit: 1,
-    last: 1,
-    restored: '',
-    free: 0,
-    database: 0,
-    size: 0,
-  }))
-  const unfit = unreachable(awake) ?? withoutRoom(awake, recorded)
-  if (unfit) return { refused: unfit, world: awake }
-  const choice = chooseSurvivor(there, insist)
-  if ('finding' in choice) return { refused: choice.finding }
-  const { name } = choice.survivor.host
-  const why = whyUnfit(hosts[name])
-  if (why) return { refused: { code: 'ends', host: name, detail: why, remedy: '' }, world: awake }
-  const id = `${awake.nextId}`
-  const version = newest(awake)
-  const ends = {
-    version,
-    upgradingTo: undefined,
-    downgradingTo: undefined,
-    works: minorOf(version),
-    uncovered: [],
-    alarms: [],
-  }
-  const formed = settledWith(
-    { ...awake, ...ends, nextId: awake.nextId + 1, members: [{ id, host: name, learner: false, started: true }] },
-    (host, at) =>
-      at === name
-        ? { ...host, data: id, running: true, frozen: false, certificates: undefined, version, holds: version }
-        : { ...host, running: false, frozen: false },
-  )
-  return carried(formed, comeBack)
 }
 
 /** For a dead end: what was tried, and why it does not help. */

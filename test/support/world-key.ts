@@ -1,6 +1,7 @@
 // Worlds by what they are: those that differ in members' ids only, or in names of hosts that every verb treats alike,
 // are the same.
 import type { World } from './model.ts'
+import { keysOf } from './trust.ts'
 
 /** What scale keeps or takes together. Within a group a host's name says nothing. */
 const groups = [['h1'], ['h2', 'h3'], ['h4', 'h5']]
@@ -19,7 +20,7 @@ const bits = (...flags: boolean[]): number => flags.reduce((sum, flag) => 2 * su
 const whose = (id: string | undefined, member: string | undefined): number =>
   id === undefined ? 0 : id === member ? 1 : 2
 
-function hostKey(world: World, name: string): string {
+function hostKey(world: World, name: string, trusts = ''): string {
   const { recorded, members, replacing, scaling, uncovered, leader } = world
   const host = world.hosts[name]
   const member = members.find((one) => one.host === name)
@@ -28,7 +29,7 @@ function hostKey(world: World, name: string): string {
   const { up = false, running = false, empty = false, frozen = false, damaged, version, holds } = host ?? {}
   const { late = false, full = false, certificates } = host ?? {}
   const alarms = (world.alarms ?? []).filter(({ id }) => id === member?.id).map(({ kind }) => kind)
-  return String.fromCharCode(
+  const own = String.fromCharCode(
     48 + bits(host !== undefined, isRecorded, up, running, empty, leader === name, uncovered.includes(name)),
     48 + whose(host?.data, member?.id) * 3 + whose(replacing[name], member?.id),
     48 +
@@ -37,6 +38,7 @@ function hostKey(world: World, name: string): string {
     48 + numberOf(version) * 8 + numberOf(holds),
     48 + bits(late, full) * 8 + [undefined, 'foreign', 'gone', 'expired', 'renewed', 'early'].indexOf(certificates),
   )
+  return `${own}${trusts}`
 }
 
 function restKey(world: World): string {
@@ -48,12 +50,19 @@ function restKey(world: World): string {
     .map(({ kind }) => kind)
   const rest = bits(strict, scaling !== undefined, world.auth === true, world.keyless === true) + (world.here ?? '')
   const nobodys = [...new Set(ofNobody)].sort().join('')
-  return `${String.fromCharCode(...versions)}${rest}${strangers.sort().join('')}${nobodys}`
+  const { verb = '', from = '', revision } = world.begun ?? {}
+  const begun = `${verb}${from}${revision ? 'r' : ''}`
+  return `${begun}${String.fromCharCode(...versions)}${rest}${strangers.sort().join('')}${nobodys}`
+}
+
+function keyParts(world: World): [hosts: string[], rest: string] {
+  const trust = world.trust && keysOf(world.trust)
+  return [names.map((name) => hostKey(world, name, trust?.host(name))), `${restKey(world)}${trust?.here ?? ''}`]
 }
 
 const known = new WeakMap<World, [hosts: string[], rest: string]>()
 function partsOf(world: World): [hosts: string[], rest: string] {
-  const parts = known.get(world) ?? [names.map((name) => hostKey(world, name)), restKey(world)]
+  const parts = known.get(world) ?? keyParts(world)
   known.set(world, parts)
   return parts
 }

@@ -35,6 +35,7 @@ test('each sentence is a clause that ends without a full stop, and each code has
 const situations: [Cluster, half?: Half][] = [
   [cluster],
   [cluster, { replaced: ['HOST'] }],
+  [cluster, { replaced: [], changing: true }],
   [cluster, { replaced: [], scaledTo: ['a', 'b', 'c'] }],
   [{ ...cluster, formed: false }],
   [{ ...cluster, own: { hosts: undefined, inventory: 'hosts.yml' } }],

@@ -1,7 +1,17 @@
 // Ways that once led nowhere: each state that the explorer found a dead end in, told as a story, has a way out.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { faults, healthy, killed, lossesHere, meanwhile, troubles, type World } from '../../support/model.ts'
+import type { Walk } from '../../support/explorer.ts'
+import {
+  faults,
+  healthy,
+  killed,
+  lossesHere,
+  meanwhile,
+  troubles,
+  type World,
+  withStranger,
+} from '../../support/model.ts'
 import { type Step, type Verb, walk } from '../../support/walk.ts'
 import { walks } from '../../support/walks.ts'
 import { trail, wayOut } from '../../support/ways-out.ts'
@@ -17,15 +27,43 @@ const deadEnds: [version: string, ...story: string[]][] = [
   ['3.6.14', 'scale 5, killed at 2', 'set the clock of h4 wrong', 'lose the key of the authority', 'turn h4 off'],
   ['3.7.1', 'downgrade 3.6.14, killed at 5', 'lose h1', 'let the authority expire'],
   ['3.7.1', 'enable a downgrade by hand', 'lose h1'],
+  ['3.6.14', 'rotate-ca, killed at 9', 'lose the key of the next authority'],
+  ['3.6.14', 'restore, killed at 2', 'let the authority expire'],
+  ['3.6.14', 'restore, killed at 5', 'lose the key of the authority', 'give h2 certificates that are not valid yet'],
+  ['3.6.14', 'lose h2', 'lose h3', 'recover, killed at 7', 'wipe h1'],
+  [
+    '3.6.14',
+    'lose h2',
+    'lose h3',
+    'recover, killed at 12',
+    'let the certificates of h2 expire',
+    'add a strange learner',
+  ],
+  ['3.6.14', 'scale 5, killed at 1', 'lose the key of the authority', 'rotate-ca, killed at 3'],
+  ['3.6.14', 'rotate-ca, killed at 9', 'scale 5, killed at 1', 'lose the key of the next authority'],
+  [
+    '3.6.14',
+    'rotate-ca, killed at 7',
+    'lose the key of the authority',
+    "lose the clients' certificate",
+    'rotate-ca, killed at 3',
+  ],
 ]
 
-const verbs: Verb[] = Object.values(walks).flatMap((one) => one.verbs)
+const all: Walk[] = Object.values(walks)
+const verbs = all.flatMap((one) => one.verbs)
+const lists = all.flatMap((one) => one.lists ?? [])
 
 /** A verb killed once so many of its acts were begun or done; or what befalls the cluster. */
 function after(world: World, line: string): World {
   const [, words, at] = /^(.*), killed at (\d+)$/.exec(line) ?? []
   if (words === undefined)
-    return [...faults(world), ...troubles(world), ...lossesHere(world)].find(([title]) => title === line)?.[1] as World
+    return [
+      ...[...faults(world), ...troubles(world), ...lossesHere(world)],
+      ['add a strange learner', withStranger(world, true)] as const,
+    ].find(([title]) => title === line)?.[1] as World
+  const list = lists.find((one) => one.words === words)
+  if (list) return killed(list.run(world).worlds[Number(at) - 1] as World)
   const verb = verbs.find((one) => one.words === words) as Verb
   const worlds: World[] = []
   for (let step: Step = walk(world, verb); step.act && step.next; step = step.next)

@@ -1,0 +1,52 @@
+// How far a killed recovery has come, and when there is nothing to recover.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Begun } from '../../../tasks/core/cluster.ts'
+import type { HostData } from '../../../tasks/observe/host-data.ts'
+import { leavesAuthority } from '../../../tasks/operations/authority-rules.ts'
+import { isGone, isInTheWay, standsBy } from '../../../tasks/operations/recover-rules.ts'
+
+const forced: Begun = { verb: 'recover', from: 'a' }
+const raising: Begun = { ...forced, revision: 1 }
+const formed: Begun = { verb: 'recover' }
+const restoring: Begun = { verb: 'restore' }
+
+test('what was noted, and who votes, say how far it came', () => {
+  assert.equal(
+    [standsBy(undefined, 1), standsBy(forced, 0), standsBy(forced, 1)],
+    ['not formed', 'not formed', 'forced'],
+  )
+  assert.equal([standsBy(raising, 0), standsBy(raising, 1), standsBy(formed, 1)], ['raising', 'raising', 'formed'])
+})
+
+test('a quorum is in the way, but for the one that an earlier run has formed', () => {
+  assert.equal([isInTheWay(undefined, 0), isInTheWay(undefined, 2), isInTheWay(forced, 2)], [false, true, true])
+  assert.equal([isInTheWay(forced, 1), isInTheWay(formed, 2)], [false, false])
+})
+
+test('a member that is raised has its data, or what was staged of it; else it is gone', () => {
+  const there = (name: string, hasData: boolean, restored: string): HostData[] =>
+    [{ host: { name }, hasData, restored }] as HostData[]
+  const gone = (all: HostData[], begun = raising): boolean => isGone(begun, standsBy(begun, 0), all)
+  assert.equal([gone(there('a', true, '')), gone(there('a', false, 'token'))], [false, false])
+  assert.equal([gone(there('a', false, '')), gone(there('b', true, ''))], [true, true])
+  assert.is(gone(there('a', false, ''), forced), false)
+})
+
+test('a half-done verb leaves an authority that cannot issue; recover only where nobody trusts it any more', () => {
+  const leaves = (begun?: Begun): boolean[] => [
+    leavesAuthority(begun, true, false),
+    leavesAuthority(begun, false, true),
+  ]
+  assert.equal(
+    [leaves(), leaves(restoring), leaves(forced)],
+    [
+      [false, false],
+      [true, true],
+      [true, false],
+    ],
+  )
+  assert.is(leavesAuthority({ verb: 'adopt' }, true, true), false)
+})
+
+test.run()
