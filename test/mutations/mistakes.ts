@@ -457,7 +457,7 @@ export const mistakes: Mistake[] = [
     file: 'tasks/operations/authority-rules.ts',
     line: '  voting < needed || (begun && refusing > 0)',
     wrong: '  voting < needed',
-    tests: ['unit/plans/ways-out'],
+    tests: ['unit/operations/authority-rules'],
   },
   {
     file: 'tasks/etcd/authority-stages.ts',
