@@ -12,7 +12,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fetchAnsible, pythonForAnsible } from '../../tasks/core/ansible.ts'
 import { projectFolder } from '../../tasks/core/environment.ts'
@@ -20,6 +19,7 @@ import { endGroup } from '../../tasks/core/processes.ts'
 import { aptInstall, fetchedFolders, findProgram, hasApt, isRoot } from '../../tasks/core/programs.ts'
 import { sleep } from '../../tasks/core/run.ts'
 import { ask } from '../../tasks/core/shell.ts'
+import { roomyFolder } from '../support/folder.ts'
 import { libvirtPackages, makeBox } from '../support/libvirt.ts'
 import { prepare } from '../support/prepare.ts'
 import { etcdOf, ladder } from '../support/versions.ts'
@@ -48,7 +48,7 @@ if (impossible) {
   process.exit(0)
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'ha-etcd-e2e-'))
+const folder = mkdtempSync(join(roomyFolder(), 'ha-etcd-e2e-'))
 const namespace = `ha-etcd-${process.pid}`
 const inside = ['nsenter', `--net=/var/run/netns/${namespace}`]
 let engine = 0
