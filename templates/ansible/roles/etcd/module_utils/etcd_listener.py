@@ -14,8 +14,6 @@ LIFE = 120
 NAME = "etcd-doctor"
 # Time for three lost packets: each is sent again, after 1, 2 and 4 s (RFC 6298).
 CALL_SECONDS = 8
-# Another run's look, cut off on its way, ends our listener before it starts its own: so long is it waited for.
-AGAIN_SECONDS = 3
 
 
 def start(address, ports, me, awaited):
@@ -76,28 +74,18 @@ def end(pid):
 
 def call(address, port, me, greets):
     """Calls a host: ('', offset of its clock in seconds or None, the address called from), or (what went wrong, None,
-    ''). Where nobody listens it calls again, for a while."""
-    deadline = time.monotonic() + AGAIN_SECONDS
-    while True:
-        try:
-            return _call(address, port, me, greets)
-        except ConnectionRefusedError as error:
-            if time.monotonic() > deadline:
-                return error.strerror, None, ""
-        except OSError as error:
-            return error.strerror or str(error), None, ""
-        time.sleep(0.2)
-
-
-def _call(address, port, me, greets):
-    with socket.create_connection((address, port), timeout=CALL_SECONDS) as connection:
-        source = connection.getsockname()[0]
-        if not greets:
-            return "", None, source  # an etcd, which need not be spoken to
-        sent = time.time()
-        connection.sendall(("%s\n" % me).encode())
-        answer = connection.makefile(encoding="utf-8", errors="replace").readline().split()
-        back = time.time()
+    '')."""
+    try:
+        with socket.create_connection((address, port), timeout=CALL_SECONDS) as connection:
+            source = connection.getsockname()[0]
+            if not greets:
+                return "", None, source  # an etcd, which need not be spoken to
+            sent = time.time()
+            connection.sendall(("%s\n" % me).encode())
+            answer = connection.makefile(encoding="utf-8", errors="replace").readline().split()
+            back = time.time()
+    except OSError as error:
+        return error.strerror or str(error), None, ""
     if len(answer) != 3 or answer[0] != NAME:
         return "something else answers there", None, ""
     return "", float(answer[2]) - (sent + back) / 2, source
