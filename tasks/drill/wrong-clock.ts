@@ -1,5 +1,5 @@
 // A host's clock that is off for a while. It is set right by the time that has passed since, as the kernel counts it.
-// A host that was started anew meanwhile has set its clock itself.
+// A host that has rebooted since has its time from its hardware.
 import { readFileIfThere } from '../core/files.ts'
 
 /** How far the clock is set ahead, s: less than what makes certificates end, or a day's work begin. */

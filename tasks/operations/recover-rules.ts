@@ -20,7 +20,7 @@ export function standsBy(begun: Begun | undefined, voting: number): Stands {
 export const isInTheWay = (begun: Begun | undefined, voting: number): boolean =>
   voting > 0 && !(begun && (!begun.from || voting === 1))
 
-/** Whether the member that is being raised has lost its data, staged or not: no other host has any by then. */
+/** Whether the member that is being raised has lost its own data and the raised copy: no other host has any by then. */
 export const isGone = (begun: Begun | undefined, stands: Stands, there: HostData[]): boolean =>
   stands === 'raising' &&
   !there.some(({ host, hasData, restored }) => host.name === begun?.from && (hasData || restored !== ''))

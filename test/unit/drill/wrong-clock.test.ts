@@ -39,7 +39,7 @@ proof('a clock that was put right meanwhile is left alone', () => {
   assert.is(setsBy('undo', 1000050), '')
 })
 
-proof('a host that was started anew meanwhile is left alone', () => {
+proof('a host that has rebooted since is left alone', () => {
   assert.is(setsBy('undo', 1000100 + aheadSeconds, 'another'), '')
   assert.is(setsBy('script', 0, 'another'), '')
 })
