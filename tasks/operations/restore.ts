@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { withCopies, withScratch } from '../copies.ts'
 import { findAnsible } from '../core/ansible.ts'
-import { checkTasks } from '../core/check.ts'
+import { agreeTo, checkTasks } from '../core/check.ts'
 import { type Begun, type Cluster, type Host, refuseHalfDone } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import type { Flags } from '../core/flags.ts'
@@ -30,7 +30,7 @@ import { proveSource, readSource, type Source, snapshotFile } from './restore-so
 import { cannotRaise, newToken, type Reached, raisedRevision, reachedBefore, unknownPast } from './revision.ts'
 import { refuseSmall } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
-import { agreeTo, doSteps, look, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
+import { doSteps, look, lower, planOfSteps, proveItWorks, type Step } from './steps.ts'
 
 /** A large database is read whole before a member is healthy. */
 const startSeconds = 1800

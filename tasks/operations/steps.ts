@@ -11,8 +11,6 @@ import * as verify from '../verify/index.ts'
 import * as vms from '../vms/index.ts'
 import { sayPlan } from './say.ts'
 
-export { agreeTo } from '../core/check.ts'
-
 /** A step. One without a task is only told: what a person does, or what is done elsewhere. */
 export interface Step extends Partial<Pick<Task, 'task' | 'skip' | 'rendererOptions'>> {
   title?: Task['title']
