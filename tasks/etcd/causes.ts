@@ -55,6 +55,13 @@ export const unreachable: Cause[] = [
     hint: `Start the host, or correct its address, ${again}`,
   },
   {
+    // Ansible's own words: ssh is well, but the far end has closed its standard input, since no Python or sudo runs
+    // there. Otherwise the far end's words come first, and name which; which of the two comes first is chance.
+    pattern: /could not be sent to remote host.*\[Errno 32\]/,
+    says: 'what Ansible started there ended before it was told what to do.',
+    hint: `See by hand whether sudo and Python work there (sudo -n python3 --version), mend that, ${again}`,
+  },
+  {
     pattern: anyOf(
       ...['not responding', 'closed by remote host', 'Connection reset', 'Broken pipe', 'Shared connection to'],
       ...['lost connection', 'Connection closed', 'client_loop', 'mux_client'],

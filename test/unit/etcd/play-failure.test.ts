@@ -72,6 +72,12 @@ const cases: { name: string; line: PlayFailure; message: string | RegExp; hint: 
     hint: /ssh-keygen -R/,
   },
   {
+    name: 'no Python or sudo, heard before their words are',
+    line: unreachable('[Errno 32] Broken pipe'),
+    message: 'master02: what Ansible started there ended before it was told what to do.',
+    hint: /sudo -n python3 --version/,
+  },
+  {
     name: 'a host lost in the middle',
     line: unreachable('Shared connection to 10.0.0.12 closed.'),
     message: /lost in the middle of the run/,
