@@ -142,6 +142,16 @@ test('a host that calls the others from an address that its certificate does not
 
 const ifIPv6 = (await canListen('::1', 0)) === true ? test : test.skip
 
+test('who listens at a port is told for each address: hosts may share a machine', () => {
+  const told = pythonOfRole(`
+import socket
+from ansible.module_utils.etcd_checks import holder
+one, every = socket.create_server(("127.77.0.101", 0)), socket.create_server(("0.0.0.0", 0))
+places = [("127.77.0.101", one), ("127.77.0.102", one), ("::1", one), ("127.77.0.102", every)]
+print([holder(address, server.getsockname()[1])[2] is not None for address, server in places])`)
+  assert.is(told, '[True, False, False, True]')
+})
+
 ifIPv6('a listener on an IPv6 address answers who calls it, who learns from which address', () => {
   const said = pythonOfRole(`
 from ansible.module_utils import etcd_listener

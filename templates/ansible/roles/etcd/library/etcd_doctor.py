@@ -109,7 +109,7 @@ def look(module):
     running = service_of(module.run_command, service["manager"], service["name"], service["keeper"]).status()[
         0
     ] and has_log(wanted["data_directory"])
-    _end_old_listener(wanted["peer_port"])
+    _end_old_listener(wanted["address"], wanted["peer_port"])
     endpoints = [
         (wanted["address"], wanted["client_port"]),
         *(("127.0.0.1", port) for port in wanted["loopback_ports"]),
@@ -148,8 +148,9 @@ def uid_of(user):
     return ids and ids[0]
 
 
-def _end_old_listener(port):
-    pid, command, _uid = checks.holder(port)
+def _end_old_listener(address, port):
+    """This host's alone: on one machine each host has its own address."""
+    pid, command, _uid = checks.holder(address, port)
     if command == listener.NAME:
         listener.end(pid)
 
@@ -160,7 +161,7 @@ def _listens(module, running):
     wanted = module.params["wanted"]
     ports = [wanted["client_port"], wanted["peer_port"]]
     if running:
-        return {port: "etcd" for port in ports if checks.is_etcd(port, uid_of(wanted["user"]))}
+        return {port: "etcd" for port in ports if checks.is_etcd(wanted["address"], port, uid_of(wanted["user"]))}
     if module.check_mode or not wanted["awaited"]:
         return {}
     try:

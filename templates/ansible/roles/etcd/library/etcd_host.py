@@ -425,7 +425,8 @@ class Host:
     def has_listener(self):
         """Whether the listener of checks that failed lives on at the client port, for a moment; others take it for an
         etcd."""
-        return holder(urlsplit(self.etcdctl.endpoint).port)[1] == LISTENER
+        place = urlsplit(self.etcdctl.endpoint)
+        return holder(place.hostname, place.port)[1] == LISTENER
 
     def neighbours(self):
         """The other members' client endpoints at which somebody listens."""

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import socket
+import struct
 import sys
 import time
 
@@ -77,8 +78,7 @@ def disk(data_directory, programs, running, needed=0):
         if size(program["path"]) != program["size"] and free < program["size"]:
             return bad(
                 "disk space",
-                "%s, which needs %d MiB."
-                % (_left(free, program["path"]), program["size"] // MIB + 1),
+                "%s, which needs %d MiB." % (_left(free, program["path"]), program["size"] // MIB + 1),
                 "Free some space there, then run this again.",
             )
     free = free_bytes(data_directory)
@@ -86,8 +86,7 @@ def disk(data_directory, programs, running, needed=0):
     if free < LEAST_DISK + needed and (needed or not running):
         return bad(
             "disk space",
-            "Only %s etcd needs %d MiB to begin with."
-            % (detail.replace(".", ";"), (LEAST_DISK + needed) // MIB),
+            "Only %s etcd needs %d MiB to begin with." % (detail.replace(".", ";"), (LEAST_DISK + needed) // MIB),
             "Free some space there, then run this again.",
         )
     if free < LEAST_DISK or free < GOOD_DISK and not running:
@@ -174,9 +173,9 @@ def ports(endpoints, running, uid):
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 continue  # the address itself is what is wrong: see address
-            if running and is_etcd(port, uid):
+            if running and is_etcd(host, port, uid):
                 continue
-            pid, command, owner = holder(port)
+            pid, command, owner = holder(host, port)
             who = "%s (process %d)" % (command, pid) if pid else "a program of user %s" % owner
             names = ("etcd_client_port", "etcd_peer_port", "etcd_metrics_port", "etcd_loopback_ports")
             ports_of_ours = "give etcd another port (%s)." % ", ".join(names)
@@ -217,21 +216,22 @@ def cluster(config, token, former_tokens, there_ca, our_ca, running):
     return good("cluster", token if theirs else "none yet")
 
 
-def is_etcd(port, uid):
-    """Whether etcd listens on the port: by its name, or by its user where another's processes cannot be seen into."""
-    pid, command, owner = holder(port)
+def is_etcd(address, port, uid):
+    """Whether etcd listens there: by its name, or by its user where another's processes cannot be seen into."""
+    pid, command, owner = holder(address, port)
     return command == "etcd" or (not pid and owner == uid)
 
 
-def holder(port):
-    """(pid, command, uid) of who listens on the port; (0, '', …) where the process cannot be known, uid None for
-    nobody."""
+def holder(address, port):
+    """(pid, command, uid) of who listens at the port of the address, or of all; (0, '', …) where the process cannot be
+    known, uid None for nobody."""
     inodes, owner = set(), None
+    places = ["%s:%04X" % (place, port) for place in _places(address)]
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         if os.path.exists(table):
             with open(table, encoding="ascii") as file:
                 rows = [line.split() for line in file.readlines()[1:]]
-            rows = [row for row in rows if row[3] == "0A" and int(row[1].rsplit(":", 1)[1], 16) == port]
+            rows = [row for row in rows if row[3] == "0A" and row[1] in places]
             inodes |= {"socket:[%s]" % row[9] for row in rows}
             owner = int(rows[0][7]) if rows else owner
     if not inodes:
@@ -248,6 +248,18 @@ def holder(port):
         except OSError:
             continue  # gone meanwhile, or another user's
     return 0, "", owner
+
+
+def _places(address):
+    """The address as the kernel's tables write it, beside those that stand for all."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    packed = socket.inet_pton(family, address)
+    mapped = [] if family == socket.AF_INET6 else [b"\0" * 10 + b"\xff" * 2 + packed]
+    every = [b"\0" * 4, b"\0" * 16]
+    return [
+        "".join("%08X" % word for word in struct.unpack("=%dI" % (len(one) // 4), one))
+        for one in [packed, *mapped, *every]
+    ]
 
 
 def _bind(host, port):
