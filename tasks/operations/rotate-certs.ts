@@ -92,7 +92,7 @@ interface Rehearsal {
 const rehearse = (cluster: Cluster, asked: (leaf: Leaf, due: boolean) => boolean): Promise<Rehearsal> =>
   withCopies(cluster, async (copy) => ({ issued: await renewLeaves(copy, asked), role: await etcdRole.changes(copy) }))
 
-export function refuseRestarts(cluster: Cluster, role: Change[]): void {
+function refuseRestarts(cluster: Cluster, role: Change[]): void {
   const hosts = etcdRole.restarted(role).toSorted()
   if (hosts.length > 0) throw refusal(cluster, { code: 'restart-due', hosts }, 'Nothing was changed: ')
 }
