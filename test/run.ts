@@ -240,12 +240,12 @@ function problemsOf(reports: (Report | undefined)[], late: boolean, ending: stri
 
 /** The loader is given on the command line; what else a person wants of their node stays. */
 function nodeOptions(): string {
-  return (process.env.NODE_OPTIONS ?? '').replace(/--import[= ](tsx|ha-etcd\/loader)\b/, '').trim()
+  return (process.env.NODE_OPTIONS ?? '').replace(/--import[= ]ha-etcd\/loader\b/, '').trim()
 }
 
 /**
- * Ends what the file's process left in its group; true when there was something. tsx's own helper needs a moment to
- * end.
+ * Ends what the file's process left in its group; true when there was something. esbuild's own helper needs a moment
+ * to end.
  */
 async function endLeftovers(pid: number): Promise<boolean> {
   for (let waited = 0; waited < 1000; waited += 20) {

@@ -344,7 +344,7 @@ test('a folder that Ansible would evaluate is refused, whichever way it is named
     "const { loadSettings } = await import('./tasks/core/config.ts'); try { loadSettings({}) } catch ({ " +
     'message }) { console.log(message) }'
   const env = { ...process.env, HA_ETCD_HOME: folder }
-  const said = execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
+  const said = execFileSync(process.execPath, ['--import', 'ha-etcd/loader', '--input-type=module', '--eval', script], {
     env,
     encoding: 'utf8',
   })

@@ -32,7 +32,7 @@ async function holder(state: string, verb: string): Promise<ChildProcess> {
   const code =
     `const { takeLock } = await import('${lockModule}')\nawait takeLock('${state}', ` +
     `'${verb}')\nconsole.log('taken')\nsetInterval(() => {}, 1000)`
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+  const child = spawn(process.execPath, ['--import', 'ha-etcd/loader', '--input-type=module', '-e', code], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   await once(child.stdout, 'data')
@@ -231,7 +231,7 @@ test('of eight processes racing for a dead lock, again and again, never two have
   const stranger = spawn('sleep', ['60'])
   leaveLock(state, JSON.stringify({ pid: stranger.pid, birth: '1', verb: 'up', since: new Date().toISOString() }))
   const racers = Array.from({ length: 8 }, () =>
-    spawn(process.execPath, ['--import', 'tsx', racer, state, '2000', String(stranger.pid)], {
+    spawn(process.execPath, ['--import', 'ha-etcd/loader', racer, state, '2000', String(stranger.pid)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     }),
   )

@@ -51,7 +51,7 @@ test("a person's ~/.bashrc is not read, though no shell stands above: from cron,
     const { ask } = await import('${core}shell.ts')
     process.stdout.write((await ask('echo', ['words'])).stdout)`
   const { SHLVL, ...env } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', script], {
+  const child = spawn(process.execPath, ['--import', 'ha-etcd/loader', '--input-type=module', '--eval', script], {
     env: { ...env, HOME },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -170,7 +170,7 @@ for (const way of ['ask', 'work'] as const) {
       const ended = () => console.log('ended as if nothing was')
       const failed = (error) => console.log(error.name, error.exitCode)
       await ${way}('sh', ['-c', 'sleep 60 & echo $! > ${pidFile}; wait'], {}).then(ended, failed)`
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+    const child = spawn(process.execPath, ['--import', 'ha-etcd/loader', '--input-type=module', '-e', code], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     let output = ''
@@ -194,7 +194,7 @@ test('a run that was stopped starts nothing more', async () => {
     run().stop('SIGINT')
     for (const start of [ask, work])
       await start('touch', ['${file}'], {}).then(() => console.log('ended'), (error) => console.log(error.name))`
-  const { stdout } = await ask(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code])
+  const { stdout } = await ask(process.execPath, ['--import', 'ha-etcd/loader', '--input-type=module', '-e', code])
   assert.is(stdout, 'Interrupted\nInterrupted\n')
   assert.not.ok(existsSync(file))
 })
