@@ -59,6 +59,7 @@ async function beOneOfThem(title: Title, of: number, at: number): Promise<void> 
   const explorer = explorerOf(walks[title], { of, at, send: (to, state) => outgoing[to]?.push(state) })
   let given = 0
   let wake = (): void => undefined
+  process.once('SIGTERM', () => process.exit()) // which removes its folders
   process.on('message', (states: Buffer) => {
     explorer.take(deserialize(states))
     given++
