@@ -221,8 +221,9 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   if (code === 'ends' && at && !at.up)
     return { world: { ...awoken({ ...world, recorded: [host] }), recorded: world.recorded } }
   if (code !== 'ends' || !(at?.full || whyUnfit(at) || at?.certificates === 'foreign')) return undefined
-  const { certificates } = at ?? {}
-  return { world: changed(world, host, { late: false, full: false, certificates: certificates && 'renewed' }) }
+  if (at?.late || at?.full) return { world: changed(world, host, { late: false, full: false }) }
+  // "Issue it again", it says of those that are not valid
+  return whyUnfit(at) ? outcomeOf(world, pki(world)) : { world: changed(world, host, { certificates: 'renewed' }) }
 }
 
 const changed = (world: World, host: string, change: Partial<World['hosts'][string]>): World =>

@@ -18,6 +18,13 @@ import { trail, wayOut } from '../../support/ways-out.ts'
 
 const deadEnds: [version: string, ...story: string[]][] = [
   [
+    '3.7.1',
+    'downgrade 3.6.14, killed at 8',
+    'set the clock of h1 wrong',
+    'let the certificates of h1 expire',
+    'lose the key of the authority',
+  ],
+  [
     '3.6.14',
     'scale 5, killed at 2',
     'give h4 certificates that are not valid yet',
