@@ -114,17 +114,19 @@ function begin(phase: Phase, cluster: Cluster): Task[] {
 interface Alone {
   flags?: Record<string, Flag>
   help?: string
+  evenHalfDone?: boolean
   first?: (cluster: Cluster, flags: Flags) => { tasks: Task[]; plan: () => Promise<string[]> }
 }
 
 /** The verb that runs one phase of the table alone. */
-export function phaseVerb(name: string, { flags: more = {}, first, help }: Alone = {}): Verb {
+export function phaseVerb(name: string, { flags: more = {}, first, help, evenHalfDone }: Alone = {}): Verb {
   const phase = phaseNamed(name)
   const example = `Example: npx zx scripts/${name}.ts --cluster etcd-cluster-1`
   return {
     name,
     summary: `${phase.summary[0]?.toUpperCase()}${phase.summary.slice(1)}.`,
     writes: true,
+    ...(evenHalfDone && { evenHalfDone }),
     flags: { ...more, ...(phase.plan && planFlag) },
     help: help ? `${help}\n\n${example}` : example,
     act: async (cluster, flags) => {

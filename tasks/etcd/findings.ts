@@ -138,13 +138,18 @@ const rebuild: HelpsHost = (_, { host = '' }) => remedy`Rebuild ${host}: ${ours(
 const removeStranger = (id: string): Remedy => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`
 
 /** The authority is not as it was, and cannot be made again. Its hosts have all but its key. */
-function restoreCertificates({ formed, paths: { certs } }: Cluster, put = 'Put'): Remedy {
+function restoreCertificates(cluster: Cluster, put = 'Put'): Remedy {
+  const {
+    formed,
+    paths: { certs },
+  } = cluster
   const back = byHand(`${put} ${certs} back from your copy`)
   if (!formed) return remedy`${back}. ${startOver(certs)}`
-  return remedy`${back}. If there is no copy: ${takeFromHosts}`
+  return remedy`${back}. If there is no copy: ${takeFromHosts(cluster)}`
 }
-const takeFromHosts = remedy`take from the hosts what they have: ${ours('pki', '--from-hosts')}. \
-Then make a new authority: ${ours('rotate-ca')}`
+/** What is half done makes the new authority itself. */
+const takeFromHosts: Helps = (cluster) => remedy`take from the hosts what they have: ${ours('pki', '--from-hosts')}. \
+${cluster.begun ? finishBegun(cluster) : remedy`Then make a new authority: ${ours('rotate-ca')}`}`
 const startOver = (certs: string): Remedy =>
   remedy`To start over with a new authority and without the data: ${ours('down')}. \
 Then ${byHand(`move ${certs} aside`)}.`
@@ -192,7 +197,12 @@ export const rows = {
   ),
   'no-authority-key': row<'at' | 'reason', 'what'>(
     (f) => `the authority's key ${f.at} ${f.reason}`,
-    (_, { what }) => remedy`${putBack} ${what ? takeFromHosts : withoutKey['no-authority-key']}`,
+    (cluster, { what }) => {
+      if (what) return remedy`${putBack} ${takeFromHosts(cluster)}`
+      return cluster.begun
+        ? remedy`${putBack} go on, and a new authority is made. ${finishBegun(cluster)}`
+        : remedy`${putBack} ${withoutKey['no-authority-key']}`
+    },
   ),
   'no-next-authority-key': row<'at' | 'reason', 'what'>(
     (f) => `the next authority's key ${f.at} ${f.reason}`,

@@ -9,6 +9,7 @@ import { scaling } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { changeStage, readOther } from '../etcd/authority-change.ts'
+import { lostKey, whyKeptOut } from '../etcd/authority-key.ts'
 import { hasExpired, issuingAuthority, oldAuthority } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import { voters } from '../etcd/member-changes.ts'
@@ -83,9 +84,17 @@ const whyAtOnce = (cluster: Cluster): string =>
     : `The key of ${cluster.name}'s authority is lost, and certificates are needed that only it could issue. ` +
       'Not every member answers, so they cannot change one after the other.'
 
-/** Killed once all are stopped, it leaves none that runs with certificates which the others do not trust. */
 const steps = (cluster: Cluster): Step[] => [
   bringUp(cluster),
+  ...stopAndIssue(cluster),
+  {
+    ...inOrder('etcd-role: install the certificates, and start all members', () => etcdRole.tasks(cluster)),
+    would: ['install the certificates, and start all members'],
+  },
+]
+
+/** Killed once all are stopped, it leaves none that runs with certificates which the others do not trust. */
+const stopAndIssue = (cluster: Cluster): Step[] => [
   {
     title: 'Check every host while the members run',
     task: (_, task) =>
@@ -102,10 +111,6 @@ const steps = (cluster: Cluster): Step[] => [
     task: async () => void (await Promise.all(cluster.hosts.map((host) => vms.crashMember(cluster, host)))),
   },
   issueStep(cluster),
-  {
-    ...inOrder('etcd-role: install the certificates, and start all members', () => etcdRole.tasks(cluster)),
-    would: ['install the certificates, and start all members'],
-  },
 ]
 
 const issueStep = (cluster: Cluster): Step => ({
@@ -116,11 +121,17 @@ const issueStep = (cluster: Cluster): Step => ({
 /**
  * Hosts and certificates as `up` makes them. But while the data of all are being replaced rotate-ca may not go on: then
  * an authority that cannot issue is left here, and rotate-ca finishes the change afterwards.
+ * @param hears what asks the members while they still let us in
  */
-export function hostStepsOf(cluster: Cluster): Step[] {
-  if (!cluster.begun) return hostSteps(cluster)
-  const { expired, lacksKey } = standingOf(cluster)
-  return leavesAuthority(cluster.begun, expired, lacksKey) ? [bringUp(cluster), issueStep(cluster)] : hostSteps(cluster)
+export function hostStepsOf(cluster: Cluster, hears: Step[] = []): Step[] {
+  const { begun } = cluster
+  if (!begun) return hostSteps(cluster)
+  const expired = hasExpired(issuingAuthority(cluster))
+  const isKeyLost = lostKey(cluster) !== undefined // no passphrase, or a wrong one, is no reason
+  const keptOut = isKeyLost && whyKeptOut(cluster) !== undefined
+  if (!leavesAuthority(begun, expired, isKeyLost, keptOut)) return hostSteps(cluster)
+  if (begun.verb === 'restore' || expired) return [bringUp(cluster), issueStep(cluster)]
+  return [bringUp(cluster), ...hears, ...stopAndIssue(cluster)]
 }
 
 async function issueAll(cluster: Cluster): Promise<pki.Issued[]> {

@@ -95,7 +95,15 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
 async function prepare(cluster: Cluster): Promise<HostData[]> {
   let there: HostData[] = []
   await doSteps([
-    ...hostStepsOf(cluster),
+    ...hostStepsOf(cluster, [
+      {
+        title: 'See that no quorum has come back',
+        task: async () => {
+          await look(cluster, { membersOnly: true }) // who was just started may be about to elect
+          await refuseQuorum(cluster, false)
+        },
+      },
+    ]),
     {
       title: 'See what the hosts have of data',
       task: async () => void (there = await lookAtMembers(cluster, cluster.hosts)),

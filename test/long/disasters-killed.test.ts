@@ -13,12 +13,14 @@ import {
   allKeys,
   etcdctlView,
   type Kept,
+  recordOf,
   refused,
   requireRecovered,
   requireRestored,
   requireUnchangedByUp,
   upWithBackup,
 } from '../support/disasters.ts'
+import { loseHosts } from '../support/load.ts'
 import { done, killedAt, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 import { newer, requireTold } from '../support/watchers.ts'
@@ -51,6 +53,24 @@ test(
     await requireUnchangedByUp(home)
   },
 )
+
+test("the authority's key is lost while a recovery is half done: recover makes another, early and late", async () => {
+  const certs = join(home.path, 'certs/etcd-cluster-1')
+  const keys = await allKeys(home)
+  for (const step of ['[STARTED] Forget the members', '[COMPLETED] Let master02 vote']) {
+    loseHosts(home, ['master02', 'master03'])
+    await killedAt(home, step, 'recover', '--yes')
+    rmSync(join(certs, 'ca.key'))
+    rmSync(join(certs, 'master03/server.crt'))
+    await refused(home, 1, /A recover .* is half done/, 'rotate-ca', '--yes')
+    await refused(home, 1, /ca\.key is missing(.|\n)*recover\.ts/, 'pki')
+    await done(home.verb('recover', '--yes', '--json'))
+    assert.equal(recordOf(home).begun, undefined)
+    assert.equal(await allKeys(home), keys)
+    await done(home.verb('rotate-ca', '--yes', '--json'))
+  }
+  await requireUnchangedByUp(home)
+})
 
 const newest = await etcdOf('3.7.1')
 const whereNewest = newest ? test : test.skip

@@ -431,8 +431,32 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/operations/authority-rules.ts',
-    line: "begun?.verb === 'restore' ? expired || lacksKey :",
-    wrong: "begun?.verb === 'restore' ? expired :",
+    line: "if (begun?.verb === 'restore') return expired || lacksKey",
+    wrong: "if (begun?.verb === 'restore') return expired",
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/operations/authority-rules.ts',
+    line: 'expired || (lacksKey && !(keptOut && mayBeBack))',
+    wrong: 'expired',
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/operations/authority-rules.ts',
+    line: 'expired || (lacksKey && !(keptOut && mayBeBack))',
+    wrong: 'expired || lacksKey',
+    tests: ['unit/operations/recover-rules'],
+  },
+  {
+    file: 'tasks/operations/lost-authority.ts',
+    line: 'const isKeyLost = lostKey(cluster) !== undefined',
+    wrong: 'const isKeyLost = lacksKey(cluster)',
+    tests: ['unit/operations/lost-authority'],
+  },
+  {
+    file: 'tasks/verbs/pki.ts',
+    line: '  evenHalfDone: true,',
+    wrong: '',
     tests: ['unit/plans/ways-out'],
   },
   {

@@ -21,7 +21,7 @@ import {
   withPapers,
 } from './model.ts'
 import { endOfRan, pki, type Ran, role } from './role-in-memory.ts'
-import { leaveAuthority, verified } from './rotations.ts'
+import { leaveAuthority, stopAndIssue, verified } from './rotations.ts'
 import { unreachable, withoutRoom } from './verbs-in-memory.ts'
 import { type Verb, walk } from './walk.ts'
 
@@ -41,11 +41,39 @@ const votingIn = (world: World): number => {
 const changed = (world: World, of: string[], change: Partial<World['hosts'][string]>): World =>
   settledWith(world, (host, name) => (of.includes(name) ? { ...host, ...change } : host))
 
-/** As pki; but an authority that has expired is left, where that is allowed. */
-const certified = (world: World): Ran =>
-  leavesAuthority(world.begun, world.here === 'authority expired', cannotIssue(world) !== undefined)
-    ? { worlds: leaveAuthority(world) }
-    : pki(world)
+/** An authority that cannot issue is left, where that is allowed. */
+function leaves({ begun, here, ...world }: World): boolean {
+  const isKeyLost = here !== 'no certificates' && cannotIssue({ ...world, here }) !== undefined
+  return leavesAuthority(begun, here === 'authority expired', isKeyLost, here === 'no client')
+}
+
+/** As pki, or without the authority that is left; then every host is up. */
+function awake(world: World): Ran {
+  const ran = leaves(world) ? { worlds: leaveAuthority(world) } : pki(world)
+  if (ran.refused) return ran
+  const then = settledWith(awoken(endOfRan(ran, world)), (host) => ({ ...host, ...renewed(host) }))
+  return { worlds: [...ran.worlds, then] }
+}
+
+/** The same for recover: the members are heard as long as they trust the authority that is left, and stopped. */
+function awakeOrStopped(world: World): Ran {
+  if (!leaves(world) || world.here === 'authority expired') return awake(world)
+  const up = awoken(world)
+  if (isInTheWay(up.begun, votingIn(up)))
+    return { worlds: [up, { ...up, begun: undefined }], refused: hasQuorumNow(up) }
+  const ran = stopAndIssue(up)
+  const worlds = [up, ...ran.worlds]
+  return ran.refused || world.begun?.from
+    ? { worlds, refused: ran.refused }
+    : { worlds: [...worlds, startedAgain(endOfRan(ran, up))] }
+}
+
+/** What an earlier run has formed. */
+function startedAgain(world: World): World {
+  const hosts = dataOf(world)
+  const put = hosts.reduce((now, host) => withPapers(now, host, true), world)
+  return awoken(changed(put, hosts, { certificates: undefined, holds: world.version }))
+}
 
 /** Those that do not vote come back. */
 const comeBack: Verb = {
@@ -67,15 +95,14 @@ export function recover(world: World, from = ''): Ran {
     const isBack = refused.code === 'has-quorum' && world.begun?.verb === 'recover'
     return { worlds: isBack ? [{ ...world, begun: undefined }] : [], refused }
   }
-  const issues = certified(world)
-  if (issues.refused) return issues
-  const there = endOfRan(issues, world)
-  const awake = settledWith(awoken(there), (host) => ({ ...host, ...renewed(host) }))
-  const before = [...issues.worlds, awake]
-  const unfit = unreachable(awake) ?? (world.begun ? undefined : withoutRoom(awake, awake.recorded))
-  const found = unfit ?? (isInTheWay(awake.begun, votingIn(awake)) ? hasQuorumNow(awake) : undefined)
+  const prepared = awakeOrStopped(world)
+  if (prepared.refused) return { ...prepared, atOnce: true }
+  const before = prepared.worlds
+  const there = endOfRan(prepared, world)
+  const unfit = unreachable(there) ?? (world.begun ? undefined : withoutRoom(there, there.recorded))
+  const found = unfit ?? (isInTheWay(there.begun, votingIn(there)) ? hasQuorumNow(there) : undefined)
   if (found) return { worlds: before, refused: found }
-  const ran = formed(awake, from)
+  const ran = formed(there, from)
   return verified({ worlds: [...before, ...ran.worlds], refused: ran.refused, atOnce: true }, world)
 }
 
@@ -196,13 +223,13 @@ function comingBack(world: World): Ran {
 /** All data is replaced by a snapshot's. */
 export function restore(world: World): Ran {
   const half = world.begun
-  const issues = certified(world)
-  if (issues.refused) return issues
-  const awake = settledWith(awoken(endOfRan(issues, world)), (host) => ({ ...host, ...renewed(host) }))
-  const before = [...issues.worlds, awake]
-  const found = unreachable(awake) ?? (half ? undefined : withoutRoom(awake, awake.recorded)) ?? unfitOf(awake)
+  const prepared = awake(world)
+  if (prepared.refused) return prepared
+  const before = prepared.worlds
+  const there = endOfRan(prepared, world)
+  const found = unreachable(there) ?? (half ? undefined : withoutRoom(there, there.recorded)) ?? unfitOf(there)
   if (found) return { worlds: before, refused: found }
-  const noted: World = { ...awake, begun: { verb: 'restore', file: 'FILE' } }
+  const noted: World = { ...there, begun: { verb: 'restore', file: 'FILE' } }
   const stopped = changed(noted, noted.recorded, { running: false, frozen: false })
   const taken = noted.recorded.map((_, at) => withRestored(stopped, at + 1))
   const all = taken.at(-1) as World

@@ -112,7 +112,7 @@ const inStep = (world: World): World =>
     version: host.running ? world.version : host.version,
   }))
 
-/** Members that read another ca.crt restart, one after the other; the others have their certificates at once. */
+/** Members that run with another ca.crt or version restart, in turn; the others have their certificates at once. */
 function inTurns(world: World): Ran {
   const restarts = world.recorded.filter((host) => needsRestart(world, host))
   const others = world.recorded.filter((host) => world.hosts[host]?.up && !restarts.includes(host))
@@ -128,9 +128,9 @@ function inTurns(world: World): Ran {
     const now = worlds.at(-1) as World
     const ill = now.recorded.filter((other) => other !== host && !isWell(now, other))
     if (isWell(now, host) && ill.length > 0) return { worlds, refused: { code: 'others-ill', host, hosts: ill } }
-    const copied = withPapers(now, host, false)
-    const down = settledWith(copied, (one, name) => (name === host ? { ...one, running: false } : one))
-    worlds.push(down, turned(now, [host]))
+    const change = { holds: now.version, running: false }
+    const down = settledWith(withPapers(now, host, false), (one, name) => (name === host ? { ...one, ...change } : one))
+    worlds.push(down, turned(now, [host], now.version))
   }
   return hasQuorum(endOfRan({ worlds }, world)) ? { worlds } : { worlds, refused: { code: 'no-quorum' } }
 }
@@ -147,11 +147,12 @@ function inOrderOfRisk(world: World, hosts: string[]): string[] {
   return hosts.toSorted((one, other) => rank(one) - rank(other))
 }
 
-function needsRestart({ hosts, trust }: World, name: string): boolean {
+function needsRestart({ hosts, trust, version }: World, name: string): boolean {
   const host = hosts[name]
   if (!host?.running || !trust) return false
   const there = trust.hosts[name]
-  return ['foreign', 'gone'].includes(host.certificates ?? '') || !there || there.runs !== trust.trusted
+  if (['foreign', 'gone'].includes(host.certificates ?? '') || host.version !== version) return true
+  return there?.runs !== trust.trusted
 }
 
 /** Whether every host has what lies here, and its member goes by it. */

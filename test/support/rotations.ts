@@ -184,19 +184,23 @@ function isCutOff(world: World): boolean {
   return mustStartAtOnce(standing, needed, voting, findings.filter(({ code }) => code === 'tls-refused').length)
 }
 
-/** All are stopped before a new authority issues every certificate, and started with these. */
+/** All are started with what a new authority has issued. */
 function leaveAtOnce(world: World): Ran {
   const going = new Going(world)
   going.to(awoken({ ...world, version: newest(world), upgradingTo: undefined }))
-  const awake = going.now
-  const found =
-    unreachable(awake) ?? withoutRoom(awake, awake.recorded) ?? unfitIn({ ...awake, hosts: renewedIn(awake) })
-  if (found) return going.refuse(found)
-  going.to(settledWith(awake, (host) => ({ ...host, running: false, frozen: false })))
-  going.to(...leaveAuthority(going.now))
+  if (!going.add(stopAndIssue(going.now))) return going.ran
   going.to(allAtOnce(going.now))
   const refused = refusalOfRole(going.now)
   return refused ? going.refuse(refused) : going.ran
+}
+
+/** All are stopped before a new authority issues every certificate. */
+export function stopAndIssue(awake: World): Ran {
+  const found =
+    unreachable(awake) ?? withoutRoom(awake, awake.recorded) ?? unfitIn({ ...awake, hosts: renewedIn(awake) })
+  if (found) return { worlds: [], refused: found }
+  const stopped = settledWith(awake, (host) => ({ ...host, running: false, frozen: false }))
+  return { worlds: [stopped, ...leaveAuthority(stopped)] }
 }
 
 /** A new one issues every certificate, where the present one cannot. */

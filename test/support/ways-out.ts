@@ -6,6 +6,7 @@ import { type Finding, type Half, inRanking, waysOf } from '../../tasks/etcd/fin
 import { majority, quorum } from '../../tasks/etcd/membership.ts'
 import { findingOf } from '../../tasks/operations/carry-out.ts'
 import type { Act } from '../../tasks/plans/types.ts'
+import { verb as pkiVerb } from '../../tasks/verbs/pki.ts'
 import { testCluster } from './cluster.ts'
 import { dataOf, halfRestored, recover, restore } from './data-in-memory.ts'
 import { memo } from './memo.ts'
@@ -167,7 +168,8 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
   if ('etcdctl' in action) return byEtcdctl(world, action.etcdctl)
   const { verb, words } = action
   const half = halfRestored(world)
-  if (half && !['verify', 'restore', world.begun?.verb].includes(verb)) return { refused: half }
+  if (half && !['verify', 'restore', pkiVerb.evenHalfDone && 'pki', world.begun?.verb].includes(verb))
+    return { refused: half }
   const to = words[words.indexOf('--etcd-version') + 1] ?? ''
   switch (verb) {
     case 'up':
@@ -221,8 +223,9 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   if (code === 'ends' && at && !at.up)
     return { world: { ...awoken({ ...world, recorded: [host] }), recorded: world.recorded } }
   if (code !== 'ends' || !(at?.full || whyUnfit(at) || at?.certificates === 'foreign')) return undefined
-  const { certificates } = at ?? {}
-  return { world: changed(world, host, { late: false, full: false, certificates: certificates && 'renewed' }) }
+  if (at?.late || at?.full) return { world: changed(world, host, { late: false, full: false }) }
+  // "Issue it again", it says of those that are not valid
+  return whyUnfit(at) ? outcomeOf(world, pki(world)) : { world: changed(world, host, { certificates: 'renewed' }) }
 }
 
 const changed = (world: World, host: string, change: Partial<World['hosts'][string]>): World =>

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../../tasks/core/cluster.ts'
-import { isCutOff } from '../../../tasks/operations/lost-authority.ts'
+import { hostStepsOf, isCutOff } from '../../../tasks/operations/lost-authority.ts'
 import { ensureCertificates, issueFromNext, leaveAtOnce, renewLeaves, trustNext } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
@@ -82,6 +82,20 @@ test('a change of which both keys are lost goes on as long as nothing is due; el
   assert.equal(await answers(cluster), [true, false, false])
   lose(cluster, 'master02/server.crt')
   assert.equal(await answers(cluster), [true, true, true])
+})
+
+test('what is half done makes a new authority where the key is lost, not where its passphrase is missing', async () => {
+  const leaves = (cluster: Cluster): boolean[] =>
+    (['restore', 'recover'] as const).map((verb) =>
+      hostStepsOf({ ...cluster, begun: { verb } }).some(({ title }) => /by a new authority/.test(String(title))),
+    )
+  const cluster = await ready()
+  lose(cluster, 'master02/server.crt')
+  assert.equal(leaves(cluster), [false, false])
+  writeFileSync(join(cluster.paths.certs, 'ca.key'), '-----BEGIN ENCRYPTED PRIVATE KEY-----')
+  assert.equal(leaves(cluster), [false, false])
+  lose(cluster, 'ca.key')
+  assert.equal(leaves(cluster), [true, true])
 })
 
 test.run()

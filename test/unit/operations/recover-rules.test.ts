@@ -33,20 +33,22 @@ test('a member that is raised has its data, or what was staged of it; else it is
   assert.is(gone(there('a', false, ''), forced), false)
 })
 
-test('a half-done verb leaves an authority that cannot issue; recover only where nobody trusts it any more', () => {
-  const leaves = (begun?: Begun): boolean[] => [
-    leavesAuthority(begun, true, false),
-    leavesAuthority(begun, false, true),
-  ]
-  assert.equal(
-    [leaves(), leaves(restoring), leaves(forced)],
+test('a half-done verb leaves an authority that cannot issue; recover once it has heard who still trusts it', () => {
+  const leaves = (begun?: Begun): string =>
     [
-      [false, false],
-      [true, true],
-      [true, false],
-    ],
-  )
-  assert.is(leavesAuthority({ verb: 'adopt' }, true, true), false)
+      leavesAuthority(begun, true, false, true),
+      leavesAuthority(begun, false, true, false),
+      leavesAuthority(begun, false, true, true),
+    ].join()
+  assert.equal([undefined, restoring, forced, raising, formed, { verb: 'adopt' } as const].map(leaves), [
+    'false,false,false',
+    'true,true,true',
+    'true,true,false',
+    'true,true,true',
+    'true,true,true',
+    'false,false,false',
+  ])
+  assert.is(leavesAuthority(forced, false, false, false), false)
 })
 
 test.run()

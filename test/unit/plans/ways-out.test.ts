@@ -18,6 +18,13 @@ import { trail, wayOut } from '../../support/ways-out.ts'
 
 const deadEnds: [version: string, ...story: string[]][] = [
   [
+    '3.7.1',
+    'downgrade 3.6.14, killed at 8',
+    'set the clock of h1 wrong',
+    'let the certificates of h1 expire',
+    'lose the key of the authority',
+  ],
+  [
     '3.6.14',
     'scale 5, killed at 2',
     'give h4 certificates that are not valid yet',
@@ -38,6 +45,23 @@ const deadEnds: [version: string, ...story: string[]][] = [
     'recover, killed at 12',
     'let the certificates of h2 expire',
     'add a strange learner',
+  ],
+  [
+    '3.6.14',
+    'lose h2',
+    'lose h3',
+    'recover, killed at 3',
+    'let the certificates of h1 expire',
+    'lose the key of the authority',
+  ],
+  ['3.6.14', 'lose h2', 'lose h3', 'recover, killed at 3', 'lose the key of the authority', 'lose certs/'],
+  [
+    '3.6.14',
+    'lose h2',
+    'lose h3',
+    'recover, killed at 12',
+    'lose the key of the authority',
+    "lose the clients' certificate",
   ],
   ['3.6.14', 'scale 5, killed at 1', 'lose the key of the authority', 'rotate-ca, killed at 3'],
   ['3.6.14', 'rotate-ca, killed at 9', 'scale 5, killed at 1', 'lose the key of the next authority'],
