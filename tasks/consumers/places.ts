@@ -1,6 +1,6 @@
 // A consumer's files in one of its places: what belongs there, how it is brought, and how it is taken away.
 import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, rmSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { type NewFile, readFileIfThere, removeIfEmpty, writeFileAtomic, writeFilesAtomic } from '../core/files.ts'
@@ -55,10 +55,14 @@ export async function bring(cluster: Cluster, consumer: Consumer, place: Place, 
 }
 
 /**
- * For a new place here, before anything is made. What is on a host, the play looks at.
- * @throws UsageError where somebody else's files are there, or its owner is nobody
+ * For a new place, before anything is made. What is on a host, the play looks at.
+ * @throws UsageError where it is the cluster's own, somebody else's files are there, or its owner is nobody
  */
 export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: Place): Promise<void> {
+  if (isClustersOwn(cluster, place))
+    throw new UsageError(`${placeName(place)} is the cluster's own: --remove would take its certificates away.`, {
+      hint: 'Name a folder for this consumer alone.',
+    })
   if (place.host) return
   if (place.owner) await idsOf(place.owner)
   const above = nearestAbove(place.folder)
@@ -74,6 +78,17 @@ export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: P
 
 /** The folder itself, or the nearest one above it that is there. */
 const nearestAbove = (folder: string): string => (existsSync(folder) ? folder : nearestAbove(dirname(folder)))
+
+/** A consumer's ca.crt is the cluster's own file there. On a host, the role's folder of certificates is. */
+export function isClustersOwn(cluster: Cluster, { host, folder }: Place): boolean {
+  const isHere = !host || cluster.provider === 'local'
+  const connection = cluster.hosts.find(({ name }) => name === host)?.connection
+  const onHost = String(connection?.etcd_ssl_directory ?? '/etc/ssl/etcd')
+  const own = isHere ? [dirname(cluster.paths.certs), dirname(cluster.paths.state)] : [onHost]
+  const above = nearestAbove(folder)
+  const real = isHere ? resolve(realpathSync(above), relative(above, folder)) : resolve(folder)
+  return own.some((one) => `${real}/`.startsWith(`${one}/`))
+}
 
 /** Local hosts are this machine; a folder may have several names. */
 export function isSamePlace({ provider }: Cluster, one: Place, other: Place): boolean {

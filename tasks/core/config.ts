@@ -54,6 +54,8 @@ function readConfig(given: string | undefined): { config: Config; file: string |
   }
   const document = parseDocument(source)
   const mistake = document.errors[0]
+  if (mistake?.code === 'MULTIPLE_DOCS')
+    throw new UsageError(`${file} is not valid YAML: it has several documents, parted by ---, and must be one.`)
   if (mistake) throw new UsageError(`${file} is not valid YAML: ${mistake.message.split('\n')[0]?.replace(/:$/, '')}.`)
   const config = validate(contentOf(document, file) ?? {}, (path) => `${file}: ${path || 'the file'}`)
   // A folder is meant from where the file lies, whatever folder the script is run in.
@@ -104,6 +106,8 @@ function validate(input: unknown, nameOf: (path: string) => string): Config {
       throw new UsageError(`${nameOf(parent.join('.'))} must be a list of keys and values, without dashes.`)
     throw new UsageError(`${nameOf(keys.join('.'))} is not a known key.${suggest(keys.at(-1) ?? '', keysAt(parent))}`)
   }
+  if (issue.type === 'strict_object' && issue.expected !== 'Object')
+    throw new UsageError(`${nameOf(keys.join('.'))} is missing.`)
   if (issue.type === 'strict_object')
     throw new UsageError(`${nameOf(keys.join('.'))} must be a list of keys and values.`)
   const near =

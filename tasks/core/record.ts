@@ -100,15 +100,22 @@ export function clusterPaths(name: string, root = home()) {
 
 /** The hosts whose replacement was begun and is not done, and the ids of the members that are to go. */
 export const replacing = ({ replacing: path }: ClusterPaths): Record<string, string> =>
-  JSON.parse(readFileIfThere(path) ?? '{}') as Record<string, string>
+  readNote(path, v.record(v.string(), v.string()), 'replace the hosts again whose replacement is not done') ?? {}
 
 /** Once all members that were to go are gone. */
 export const forgetReplacing = ({ replacing: path }: ClusterPaths): void => rmSync(path, { force: true })
 
 /** The hosts that a scale was to end with, which was begun and is not done; undefined where there is none. */
-export function scaling({ scaling: path }: ClusterPaths): string[] | undefined {
-  const noted = readFileIfThere(path)
-  return noted === undefined ? undefined : (JSON.parse(noted) as string[])
+export const scaling = ({ scaling: path }: ClusterPaths): string[] | undefined =>
+  readNote(path, v.array(v.string()), 'scale again: it goes on from the members that there are')
+
+/** What a verb has noted for itself; undefined where that is nothing. @throws UsageError where it is damaged */
+export function readNote<T>(path: string, schema: v.GenericSchema<unknown, T>, then: string): T | undefined {
+  const text = readFileIfThere(path)
+  if (text === undefined) return undefined
+  const found = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text)
+  if (found.success) return found.output
+  throw new UsageError(`${path} cannot be understood.`, { hint: `Remove that file, then ${then}.` })
 }
 
 /** When, in ISO 8601, and how many bytes the largest database had. */

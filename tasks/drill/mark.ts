@@ -1,11 +1,13 @@
 // The note of a drill at work: whose cluster it is, what undoes what it has done to hosts, and what heals the cluster.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import * as v from 'valibot'
 import type { Cluster } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere, writeFileAtomic } from '../core/files.ts'
+import { writeFileAtomic } from '../core/files.ts'
 import { birthOf } from '../core/processes.ts'
-import { clusterPaths } from '../core/record.ts'
+import { clusterPaths, readNote } from '../core/record.ts'
+import { attempt } from '../etcd/certificates.ts'
 
 /** A verb with its words. */
 export type Line = [verb: string, ...words: string[]]
@@ -30,10 +32,21 @@ interface Noted {
 
 const fileOf = (state: string): string => join(state, 'drill.json')
 
-/** Whether a cluster is one that a drill made for itself, and was killed before it could remove it. */
-export const isOfDrill = (name: string): boolean => noted(fileOf(clusterPaths(name).state)).scratch === true
+/**
+ * Whether a cluster is one that a drill made for itself, and was killed before it could remove it. A note that is
+ * damaged hides no cluster.
+ */
+export const isOfDrill = (name: string): boolean =>
+  attempt(() => noted(fileOf(clusterPaths(name).state)))?.scratch === true
 
-const noted = (path: string): Noted => JSON.parse(readFileIfThere(path) ?? '{}') as Noted
+const noted = (path: string): Noted =>
+  readNote(
+    path,
+    v.custom<Noted>((value) => typeof value === 'object' && value !== null),
+    helps,
+  ) ?? {}
+
+const helps = 'run up: what a drill has done to hosts they take back by themselves after three minutes'
 
 /** A file of the cluster's, which outlives a drill that is killed. */
 export class Mark {

@@ -143,6 +143,7 @@ const refusedFiles: [string, string, RegExp][] = [
   ['two documents', 'masters: 3\n---\nmasters: 5', /is not valid YAML: /],
   ['a list', '- masters', /: the file must be a list of keys and values, without dashes\.$/],
   ['a bare word', 'masters', /: the file must be a list of keys and values\.$/],
+  ['a host without an address', 'hosts: [{ name: a }]', /: hosts\.0\.address is missing\.$/],
   ['an unknown key', 'master: 3', /: master is not a known key\. Did you mean masters\?$/],
   [
     'an unknown key below etcd',

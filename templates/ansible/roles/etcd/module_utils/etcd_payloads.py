@@ -26,17 +26,19 @@ def clear(own=None):
     if own:
         with open(os.path.join(own, NOTE), "w", encoding="ascii") as file:
             file.write(str(os.getpid()))
+    # By the file system's own clock, where there is one: it may go otherwise than ours.
+    now = os.lstat(own).st_mtime if own else time.time()
     for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), "ansible_etcd_*_payload_*")):
-        if folder != own and _is_left(folder):
+        if folder != own and _is_left(folder, now):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_left(folder):
+def _is_left(folder, now):
     try:
         there = os.lstat(folder)
         if there.st_uid != os.geteuid() or not stat.S_ISDIR(there.st_mode):
             return False
-        age = time.time() - there.st_mtime
+        age = now - there.st_mtime
         if age > LONGEST or (age > UNNOTED and not os.path.exists(os.path.join(folder, NOTE))):
             return True
         with open(os.path.join(folder, NOTE), encoding="ascii") as file:

@@ -1,0 +1,31 @@
+// Where a consumer's files may not go.
+import { mkdirSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { isClustersOwn } from '../../../tasks/consumers/places.ts'
+import { testCluster } from '../../support/cluster.ts'
+import { temporaryFolder } from '../../support/folder.ts'
+
+test('no consumer gets a folder in which --remove would take the cluster’s own certificates away', () => {
+  const cluster = testCluster()
+  const { certs, state } = cluster.paths
+  mkdirSync(certs, { recursive: true })
+  const link = join(temporaryFolder(), 'link')
+  symlinkSync(certs, link)
+  for (const folder of [certs, dirname(certs), join(certs, 'not/yet'), join(state, 'x'), link, join(link, 'not/yet')]) {
+    assert.ok(isClustersOwn(cluster, { folder }), folder)
+    assert.ok(isClustersOwn(cluster, { folder, host: 'master01' }), `a local host's ${folder}`)
+  }
+  for (const folder of ['/', '/etc/patroni', `${dirname(certs)}-of-patroni`, dirname(dirname(certs))])
+    assert.not(isClustersOwn(cluster, { folder }), folder)
+})
+
+test('on a host it is the folder of its certificates', () => {
+  const cluster = testCluster({ provider: 'ssh' })
+  const isOwn = (folder: string): boolean => isClustersOwn(cluster, { host: 'master01', folder })
+  assert.ok(isOwn('/etc/ssl/etcd') && isOwn('/etc/ssl/etcd/') && isOwn('/etc/ssl/../ssl/etcd'))
+  assert.not(isOwn('/etc/ssl/etcd-of-patroni') || isOwn('/etc/ssl') || isOwn(cluster.paths.certs))
+})
+
+test.run()
