@@ -4,6 +4,7 @@ import { type Change, duties } from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { listed } from '../core/terminal.ts'
+import { changeStage } from '../etcd/authority-change.ts'
 
 /** What the consumers that `connect` knows must do once this changes: '' or a clause that follows another one. */
 export function ofConnected(cluster: Cluster, change: Change): string {
@@ -16,7 +17,8 @@ export const aroundRestore = {
   before: (cluster: Cluster): string =>
     'Stop every client that keeps a copy of what it read (kube-apiserver does) before this; start it ' +
     `afterwards${ofConnected(cluster, 'data')}.`,
-  after:
+  after: (cluster: Cluster): string =>
+    (changeStage(cluster) === 'issuing' ? ofNewAuthority(cluster) : '') +
     'Now start the clients that you stopped (each kube-apiserver), and restart what works through them: ' +
     'kube-controller-manager, kube-scheduler, kubelets. A client that went on all the while must be restarted.',
   plan: {
@@ -26,6 +28,11 @@ export const aroundRestore = {
     last: 'you: start these clients; then restart kube-controller-manager, kube-scheduler and the kubelets',
   },
 }
+
+/** Made on the way, since the one that was there could not issue. */
+const ofNewAuthority = (cluster: Cluster): string =>
+  `A new authority issues now: ${aroundRotateCa.over(cluster)}; then ${aroundRotateCa.identify(cluster)}. ` +
+  `That step: ${command(cluster, 'rotate-ca')}\n`
 
 const fileOf = ({ paths }: Cluster, name: string): string => join(paths.certs, name)
 

@@ -57,11 +57,11 @@ export async function recover(
   if (!raises) run().warnings.push(cannotRaise)
   const origin = survivor ? `, from the data of ${survivor.host.name} (raft index ${survivor.commit})` : ''
   const done = `${cluster.name} has ${cluster.hosts.length} members again${origin}; it is verified.`
-  sayDone(cluster, 'recover', `${done}\n${aroundRestore.after}`, {
+  sayDone(cluster, 'recover', `${done}\n${aroundRestore.after(cluster)}`, {
     from: survivor?.host.name ?? null,
     raftIndex: survivor?.commit ?? null,
     raisedTo: raises ? (cluster.highestRevision ?? null) : null,
-    clients: aroundRestore.after,
+    clients: aroundRestore.after(cluster),
   })
 }
 

@@ -75,7 +75,7 @@ export async function restore(
   const raised = begun.revision ? `, raised to ${begun.revision}` : ''
   const done = `${cluster.name} holds what the snapshot held (revision ${revision}${raised}); it is verified.`
   const isCopy = source.metadata !== undefined && source.metadata.cluster !== cluster.name
-  sayDone(cluster, 'restore', isCopy ? done : `${done}\n${aroundRestore.after}`, {
+  sayDone(cluster, 'restore', isCopy ? done : `${done}\n${aroundRestore.after(cluster)}`, {
     file,
     revision,
     keys,
@@ -83,7 +83,7 @@ export async function restore(
     token,
     revisionRaised: begun.revision !== undefined,
     raisedTo: begun.revision ?? null,
-    clients: aroundRestore.after,
+    clients: aroundRestore.after(cluster),
   })
 }
 

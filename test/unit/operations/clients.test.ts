@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { aroundExchange, aroundRestore, aroundRotateCa } from '../../../tasks/operations/clients.ts'
+import { ensureCertificates, leaveAtOnce } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const cluster = testCluster()
@@ -25,6 +26,17 @@ test('where every member is exchanged, whoever has a list of addresses is named 
   assert.match(words, 'the addresses of d, e and f, beside those that it has: one that knows only a, b and c loses')
   assert.match(words, /of those connected, kubernetes: give each kube-apiserver the new --etcd-servers.*patroni/)
   assert.not.match(words, 'prometheus')
+})
+
+test('once recover or restore has made a new authority, clients are told to trust it before they start', async () => {
+  const recovered = testCluster()
+  await ensureCertificates(recovered)
+  assert.match(aroundRestore.after(recovered), /^Now start the clients/)
+  await leaveAtOnce(recovered)
+  assert.match(
+    aroundRestore.after(recovered),
+    /^A new authority issues now: give every client .*ca\.crt.*rotate-ca\.ts --cluster test-cluster\nNow start/,
+  )
 })
 
 test.run()
