@@ -12,7 +12,8 @@ export async function load(url, context, next) {
   const text = readFileSync(fileURLToPath(url), 'utf8')
   const name = basename(fileURLToPath(url))
   const kept = new URL(createHash('sha256').update(`${name}\0${text}`).digest('hex'), cache)
-  return { format: 'module', source: textOf(kept) ?? (await strip(name, text, kept)), shortCircuit: true }
+  // one that a crash of the machine left empty counts as none
+  return { format: 'module', source: textOf(kept) || (await strip(name, text, kept)), shortCircuit: true }
 }
 
 function textOf(file) {
