@@ -1,9 +1,16 @@
 // A consumer's files in one of its places: what belongs there, how it is brought, and how it is taken away.
-import { chmodSync, chownSync, existsSync, mkdirSync, realpathSync, rmSync, statSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
-import type { Cluster } from '../core/cluster.ts'
+import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { type Cluster, sslFolderOf } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
-import { type NewFile, readFileIfThere, removeIfEmpty, writeFileAtomic, writeFilesAtomic } from '../core/files.ts'
+import {
+  type NewFile,
+  readFileIfThere,
+  realPath,
+  removeIfEmpty,
+  writeFileAtomic,
+  writeFilesAtomic,
+} from '../core/files.ts'
 import { isRoot } from '../core/programs.ts'
 import { ask } from '../core/shell.ts'
 import { type Consumer, consumerPair, type Place } from '../etcd/consumers.ts'
@@ -82,11 +89,9 @@ const nearestAbove = (folder: string): string => (existsSync(folder) ? folder : 
 /** A consumer's ca.crt is the cluster's own file there. On a host, the role's folder of certificates is. */
 export function isClustersOwn(cluster: Cluster, { host, folder }: Place): boolean {
   const isHere = !host || cluster.provider === 'local'
-  const connection = cluster.hosts.find(({ name }) => name === host)?.connection
-  const onHost = String(connection?.etcd_ssl_directory ?? '/etc/ssl/etcd')
-  const own = isHere ? [dirname(cluster.paths.certs), dirname(cluster.paths.state)] : [onHost]
-  const above = nearestAbove(folder)
-  const real = isHere ? resolve(realpathSync(above), relative(above, folder)) : resolve(folder)
+  const { certs, state } = cluster.paths
+  const own = isHere ? [dirname(certs), dirname(state)].map(realPath) : [sslFolderOf(cluster, host)]
+  const real = isHere ? realPath(resolve(folder)) : resolve(folder)
   return own.some((one) => `${real}/`.startsWith(`${one}/`))
 }
 
@@ -94,7 +99,7 @@ export function isClustersOwn(cluster: Cluster, { host, folder }: Place): boolea
 export function isSamePlace({ provider }: Cluster, one: Place, other: Place): boolean {
   const hostOf = ({ host }: Place): string => (provider === 'local' ? '' : (host ?? ''))
   const folderOf = ({ host, folder }: Place): string =>
-    (provider === 'local' || !host) && existsSync(folder) ? realpathSync(folder) : resolve(folder)
+    provider === 'local' || !host ? realPath(resolve(folder)) : resolve(folder)
   return hostOf(one) === hostOf(other) && folderOf(one) === folderOf(other)
 }
 

@@ -235,6 +235,10 @@ async function ownMembers({
 /** The hosts that are ours to work on: those of members that another tool runs are not. */
 export const ownHosts = ({ hosts }: Pick<Cluster, 'hosts'>): Host[] => hosts.filter(({ foreign }) => !foreign)
 
+/** Where a host's etcd has its certificates; by default as the role has it (etcd_ssl_directory). */
+export const sslFolderOf = ({ hosts }: Pick<Cluster, 'hosts'>, host: string): string =>
+  String(hosts.find(({ name }) => name === host)?.connection?.etcd_ssl_directory ?? '/etc/ssl/etcd')
+
 export function hostNamed({ name: cluster, hosts }: Cluster, name: string): Host {
   const host = hosts.find((candidate) => candidate.name === name)
   if (host) return host

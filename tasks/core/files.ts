@@ -11,13 +11,14 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { UsageError } from './errors.ts'
 
@@ -133,6 +134,12 @@ export function readGiven(path: string): Buffer {
     const why = code === 'ENOENT' ? 'it is not there' : code === 'EISDIR' ? 'it is a folder' : code
     throw new UsageError(`${path} cannot be read: ${why}.`)
   }
+}
+
+/** Without links, as far as it is there: a file or folder may have several names. */
+export function realPath(path: string): string {
+  if (existsSync(path)) return realpathSync(path)
+  return path === dirname(path) ? path : join(realPath(dirname(path)), basename(path))
 }
 
 /** What lies in a folder; nothing where there is none. */

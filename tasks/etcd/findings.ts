@@ -1,7 +1,7 @@
 // What can be wrong with a cluster, and what helps: THE table, in the order in which things are to be cured. Whoever
 // finds something names a code and plain facts; the sentence and its remedy are made here, and nowhere else.
 import { existsSync } from 'node:fs'
-import { beingReplaced, type Cluster, finishBegun, halfDone, movingHosts } from '../core/cluster.ts'
+import { beingReplaced, type Cluster, finishBegun, halfDone, movingHosts, sslFolderOf } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
 import { scaling } from '../core/record.ts'
@@ -139,12 +139,9 @@ const removeStranger = (id: string): Remedy => remedy`If nobody needs it, remove
 
 /** The authority is not as it was, and cannot be made again. Its hosts have all but its key. */
 function restoreCertificates(cluster: Cluster, put = 'Put'): Remedy {
-  const {
-    formed,
-    paths: { certs },
-  } = cluster
+  const { certs } = cluster.paths
   const back = byHand(`${put} ${certs} back from your copy`)
-  if (!formed) return remedy`${back}. ${startOver(certs)}`
+  if (!cluster.formed) return remedy`${back}. ${startOver(certs)}`
   return remedy`${back}. If there is no copy: ${takeFromHosts(cluster)}`
 }
 /** What is half done makes the new authority itself. */
@@ -158,10 +155,8 @@ const reinstall = (host: string): Remedy => remedy`Reinstall ${host}'s certifica
 const asLost = (hosts: string[], helps: Remedy): Remedy =>
   remedy` If other members keep the role from it, replace ${listed(hosts)}: ${helps}.`
 const replaceThem = (hosts: string[]): Remedy => [ours('replace', ...hosts)]
-const moveAside = ({ hosts }: Cluster, host: string): Action => {
-  const folder = hosts.find(({ name }) => name === host)?.connection?.etcd_ssl_directory ?? '/etc/ssl/etcd'
-  return byHand(`on ${host}, move its certificates (${folder}) aside`)
-}
+const moveAside = (cluster: Cluster, host: string): Action =>
+  byHand(`on ${host}, move its certificates (${sslFolderOf(cluster, host)}) aside`)
 const putBack = remedy`${byHand('Put the key back from your copy')}. If there is no copy:`
 /** A key is lost: its authority's certificate is enough to leave the authority. */
 export const withoutKey = {

@@ -1,10 +1,10 @@
 // The keepers of a cluster's local hosts: each runs one member, as systemd does on a machine. The program is the role's
 // (etcd_keeper.py); here is what we read of its notes, and how we start and end it.
-import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { entriesIn, readFileIfThere } from '../core/files.ts'
+import { entriesIn, readFileIfThere, realPath } from '../core/files.ts'
 import { birthOf, endProcess } from '../core/processes.ts'
 import { findProgram } from '../core/programs.ts'
 import { sleep } from '../core/run.ts'
@@ -91,12 +91,6 @@ export async function endStrays(cluster: Cluster): Promise<number> {
 }
 
 const dataDirectory = 'ETCD_DATA_DIR='
-
-/** Without links, as far as it is there: another run may have come by another way. */
-function realPath(path: string): string {
-  if (existsSync(path)) return realpathSync(path)
-  return path === dirname(path) ? path : join(realPath(dirname(path)), basename(path))
-}
 
 /** Keepers first: they would start their members again. */
 export async function strayPids(cluster: Cluster): Promise<number[]> {

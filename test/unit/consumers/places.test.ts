@@ -21,6 +21,13 @@ test('no consumer gets a folder in which --remove would take the cluster’s own
     assert.not(isClustersOwn(cluster, { folder }), folder)
 })
 
+test('nor does it get that folder by its own name where certs/ is a link', () => {
+  const cluster = testCluster()
+  const certs = dirname(cluster.paths.certs)
+  symlinkSync(temporaryFolder(), certs)
+  assert.ok(isClustersOwn(cluster, { folder: join(certs, 'x') }))
+})
+
 test('on a host it is the folder of its certificates', () => {
   const cluster = testCluster({ provider: 'ssh' })
   const isOwn = (folder: string): boolean => isClustersOwn(cluster, { host: 'master01', folder })
