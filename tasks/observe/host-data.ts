@@ -64,11 +64,27 @@ export async function lookAtLogs(cluster: Cluster, hosts: Host[]): Promise<LogDa
   }))
 }
 
+/** Clients that have refused a member's certificates since these were installed: they trust another authority alone. */
+export interface Refusing {
+  host: Host
+  address: string
+  times: number
+}
+
+/** Of clients that still hold a connection from before nothing is seen. @throws OperationError as `lookAtLogs` */
+export async function lookForRefusing(cluster: Cluster): Promise<Refusing[]> {
+  const found = await inspect(cluster, cluster.hosts, { etcd_find_refusing: true })
+  return found.flatMap(({ host, answer: { refusing = {} } }) =>
+    Object.entries(refusing).map(([address, times]) => ({ host, address, times })),
+  )
+}
+
 interface Inspected extends Omit<HostData, 'host' | 'hasData'> {
   has_data: boolean
   foreign: boolean
   old_requests?: { before_3_6: string; before_3_7: string }
   programs?: string
+  refusing?: Record<string, number>
 }
 
 async function inspect(

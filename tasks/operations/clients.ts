@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { type Change, duties } from '../consumers/index.ts'
 import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
-import { listed } from '../core/terminal.ts'
+import { counted, listed } from '../core/terminal.ts'
 import { changeStage } from '../etcd/authority-change.ts'
+import type { Refusing } from '../observe/host-data.ts'
 
 /** What the consumers that `connect` knows must do once this changes: '' or a clause that follows another one. */
 export function ofConnected(cluster: Cluster, change: Change): string {
@@ -68,4 +69,17 @@ export const aroundRotateCa = {
     `cluster${ofConnected(cluster, 'authority')}.`,
   question: (cluster: Cluster, verb: string): string =>
     `${aroundRotateCa.needs(cluster)} To pause for that between the steps: ${command(cluster, `${verb} --step`)}.`,
+}
+
+/** rotate-ca, before the last step: by address who refused the members' new certificates; none where nobody did. */
+export function refusingClients(found: Refusing[]): string[] {
+  const addresses = [...new Set(found.map(({ address }) => address))].toSorted()
+  const times = (of: string): number =>
+    found.filter(({ address }) => address === of).reduce((sum, one) => sum + one.times, 0)
+  if (addresses.length === 0) return []
+  const named = listed(addresses.map((address) => `${address} (${counted(times(address), 'time')})`))
+  return [
+    `Clients refused the members' new certificates, so they do not trust the authority that issues now: ${named}. ` +
+      'Give them ca.crt, and restart what reads it only at its start.',
+  ]
 }

@@ -7,7 +7,7 @@ import { command } from '../core/command.ts'
 import { caPassphrase } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { inOrder, type Task } from '../core/pipeline.ts'
+import { inOrder, type Task, titled } from '../core/pipeline.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { changeStage, readOther } from '../etcd/authority-change.ts'
@@ -17,11 +17,12 @@ import { authorityKeys, hasExpired, oldAuthority } from '../etcd/certificates.ts
 import { requireRightClock } from '../etcd/clocks.ts'
 import { refusal } from '../etcd/findings.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { lookForRefusing } from '../observe/host-data.ts'
 import * as pki from '../pki/index.ts'
 import { keyNeeded, marksOf, openFrom, toProve, whyNotBack } from './authority-rules.ts'
 import { type ChangeStep, issueAll, prove, trustBoth, trustOne } from './authority-steps.ts'
 import { silentHosts } from './backup.ts'
-import { aroundRotateCa } from './clients.ts'
+import { aroundRotateCa, refusingClients } from './clients.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
 import { isCutOff, leaveAtOnce } from './lost-authority.ts'
 import { sayDone } from './say.ts'
@@ -86,14 +87,16 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   const chosen = one && !plan ? open.slice(0, 1) : open
   const last = chosen.length === open.length
   const verb = goBack ? 'rotate-ca --back' : 'rotate-ca'
-  const pause = open.length > 1 ? [aroundRotateCa.question(cluster, verb)] : []
-  if (!plan && last && !cutOff && !(await confirm([way.question(cluster), ...pause].join(' '))))
+  const more = open.length > 1 ? [aroundRotateCa.question(cluster, verb)] : await warnOfRefusing(cluster)
+  if (!plan && last && !cutOff && !(await confirm([way.question(cluster), ...more].join(' '))))
     throw new OperationError('Nothing was changed.')
+  const changes: Step[] = chosen.map((step) => ({
+    ...inOrder(step.title, () => changeTasks(cluster, step)),
+    would: () => wouldDo(cluster, step, step === open[0] ? role : undefined),
+  }))
+  if (last && changes.length > 1) changes.splice(-1, 0, findRefusing(cluster))
   const steps: Step[] = [
-    ...chosen.map((step) => ({
-      ...inOrder(step.title, () => changeTasks(cluster, step)),
-      would: () => wouldDo(cluster, step, step === open[0] ? role : undefined),
-    })),
+    ...changes,
     ...(last ? [proveItWorks(cluster), { title: way.farewell, task: () => way.forget(cluster) }] : []),
     told(`you: ${aroundRotateCa.over(cluster)}`),
   ]
@@ -101,7 +104,8 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
   const clients = `Now ${last ? aroundRotateCa.over(cluster) : open[0]?.between?.(cluster)}.`
   const done = last
     ? `${way.outcome(cluster)}\n${clients}`
-    : `Done: ${lower(open[0]?.title ?? '')}. ${clients} Then go on: ${command(cluster, `${verb} --step`)}`
+    : `Done: ${lower(open[0]?.title ?? '')}. ${clients} ${open.length === 2 ? whoIsLeft(cluster, verb) : ''}` +
+      `Then go on: ${command(cluster, `${verb} --step`)}`
   sayDone(cluster, 'rotate-ca', done, {
     steps: chosen.map(({ title }) => title),
     finished: last,
@@ -110,6 +114,9 @@ export async function rotateCa(cluster: Cluster, { back: goBack, step: one, plan
     served: await serials(cluster),
   })
 }
+
+const whoIsLeft = (cluster: Cluster, verb: string): string =>
+  `Who refuses the new certificates is named by ${command(cluster, `${verb} --plan`)}. `
 
 /** How the way out of a lost authority ends where it was to be taken by a step. */
 const sayLeft = (cluster: Cluster): void =>
@@ -126,6 +133,22 @@ async function openSteps(cluster: Cluster, { steps }: Way): Promise<ChangeStep[]
   const stage = changeStage(cluster)
   const last = toProve(steps, stage)
   return openFrom(steps, stage, last !== undefined && (await last.missing(cluster)) === undefined)
+}
+
+/** Before the last step. */
+const findRefusing = (cluster: Cluster): Step => ({
+  ...titled('Look for clients that refuse the new certificates', async () => {
+    const found = await warnOfRefusing(cluster)
+    return `Look for clients that refuse the new certificates: ${found.length > 0 ? 'found some' : 'none seen'}`
+  }),
+  would: ['name the clients that have refused the new certificates by then'],
+})
+
+/** @returns what was found, a sentence; none where nobody was refused */
+async function warnOfRefusing(cluster: Cluster): Promise<string[]> {
+  const found = refusingClients(await lookForRefusing(cluster))
+  for (const one of found) run().warn(one)
+  return found
 }
 
 function changeTasks(cluster: Cluster, step: ChangeStep): Task[] {

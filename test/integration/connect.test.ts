@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import { identity, knock } from '../../tasks/etcd/probe.ts'
 import { clientsView } from '../support/load.ts'
+import { python } from '../support/python.ts'
 import { done, type Outcome, testHome } from '../support/verbs.ts'
 
 const home = testHome()
@@ -26,6 +27,16 @@ const text = (...path: string[]): string => readFileSync(join(...path), 'utf8')
 const listOf = async (name: string): Promise<string> =>
   (await passed('connect', '--list')).stdout.split('\n').find((line) => line.startsWith(name)) ?? ''
 const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8)
+
+/** As a client of OpenSSL does it: Node's own client judges a certificate only once the handshake is over. */
+const tlsConnection = (url: string, authority: string): string =>
+  python(
+    'import socket, ssl\nfrom urllib.parse import urlparse\nurl = urlparse(sys.argv[1])\n' +
+      'ssl.create_default_context(cadata=sys.argv[2]).wrap_socket(\n' +
+      '    socket.create_connection((url.hostname, url.port)), server_hostname=url.hostname)',
+    url,
+    authority,
+  )
 
 /** Whether every member lets in whoever has the pair in that folder. */
 async function isLetIn(folder: string, name = 'client'): Promise<boolean> {
@@ -94,10 +105,15 @@ test('a host gets its files over Ansible', async () => {
 test('another authority: every consumer gets it, and who must do something is named, before and after', async () => {
   const { stdout: plan } = await passed('rotate-ca', '--plan')
   assert.match(plan, 'kubernetes: restart each kube-apiserver')
-  const before = text(apiserver, 'client.crt')
-  const { stdout } = await passed('rotate-ca', '--yes')
+  const [before, oldAuthority] = [text(apiserver, 'client.crt'), text(apiserver, 'ca.crt')]
+  const { stdout } = await passed('rotate-ca', '--step', '--yes')
   assert.match(stdout, /Warning: kubernetes: restart each kube-apiserver/)
   assert.not.match(stdout, 'Warning: patroni')
+  await passed('rotate-ca', '--step', '--yes')
+  assert.not.match((await passed('rotate-ca', '--plan')).stdout, 'refused the members')
+  assert.throws(() => tlsConnection(JSON.parse(text(onHost, 'etcd.json')).endpoints[0], oldAuthority), /VERIFY_FAILED/)
+  const last = await passed('rotate-ca', '--yes')
+  assert.match(last.stdout, /Warning: Clients refused the members' new certificates.*: 127\.0\.0\.1 \(1 time\)/)
   for (const folder of [apiserver, onHost]) {
     assert.is(text(folder, 'ca.crt'), text(certs, 'ca.crt'))
     assert.ok(await isLetIn(folder))

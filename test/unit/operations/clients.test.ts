@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { aroundExchange, aroundRestore, aroundRotateCa } from '../../../tasks/operations/clients.ts'
+import type { Host } from '../../../tasks/core/cluster.ts'
+import { aroundExchange, aroundRestore, aroundRotateCa, refusingClients } from '../../../tasks/operations/clients.ts'
 import { ensureCertificates, leaveAtOnce } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 
@@ -36,6 +37,20 @@ test('once recover or restore has made a new authority, clients are told to trus
   assert.match(
     aroundRestore.after(recovered),
     /^A new authority issues now: give every client .*ca\.crt.*rotate-ca\.ts --cluster test-cluster\nNow start/,
+  )
+})
+
+test('who refuses the new certificates is named once, with how often at all members', () => {
+  const [one, other] = cluster.hosts as [Host, Host]
+  assert.equal(refusingClients([]), [])
+  const [words = ''] = refusingClients([
+    { host: one, address: '10.0.0.8', times: 1 },
+    { host: one, address: '10.0.0.7', times: 2 },
+    { host: other, address: '10.0.0.7', times: 3 },
+  ])
+  assert.match(
+    words,
+    /authority that issues now: 10\.0\.0\.7 \(5 times\) and 10\.0\.0\.8 \(1 time\)\. Give them ca\.crt/,
   )
 })
 

@@ -29,7 +29,7 @@ from ansible.module_utils.etcd_files import (
 )
 from ansible.module_utils.etcd_log import old_requests, progress
 from ansible.module_utils.etcd_refusal import Refusal, answer
-from ansible.module_utils.etcd_service import service_of
+from ansible.module_utils.etcd_service import refusing_clients, service_of
 
 DOCUMENTATION = r"""
 module: etcd_data
@@ -75,6 +75,10 @@ options:
     type: list
   read_log:
     description: With V(inspect), whether the whole log is read for what a newer etcd could not.
+    default: false
+    type: bool
+  find_refusing:
+    description: With V(inspect), whether the clients are looked for that refuse the member's certificates.
     default: false
     type: bool
 """
@@ -133,6 +137,11 @@ programs:
   description: The folder of the etcd that a keeper runs; '' under systemd, where the unit says it.
   returned: with action=inspect and read_log
   type: str
+refusing:
+  description: How often each client's address has refused the member's certificates since these were installed, by what
+    etcd says of failed handshakes.
+  returned: with action=inspect and find_refusing
+  type: dict
 aside:
   description: Where the old data, or its copy, is now; '' where there was none.
   returned: with action=set_aside and action=copy
@@ -166,6 +175,7 @@ SPEC = {
     "tool": {"type": "path"},
     "flags": {"type": "list", "elements": "str"},
     "read_log": {"type": "bool", "default": False},
+    "find_refusing": {"type": "bool", "default": False},
 }
 
 
@@ -246,6 +256,9 @@ def inspect(data):
     if data.module.params.get("read_log"):
         found["old_requests"] = old_requests(data.folder)
         found["programs"] = data.programs
+    if data.module.params.get("find_refusing"):
+        since = max([os.stat(path).st_mtime for path in data.certificates if os.path.exists(path)], default=0)
+        found["refusing"] = refusing_clients(data.service.log(since), since)
     return found
 
 

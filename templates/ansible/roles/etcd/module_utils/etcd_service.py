@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import time
+from datetime import datetime
 
 from ansible.module_utils import etcd_keeper as keeper
 from ansible.module_utils.etcd_refusal import Refusal
@@ -21,6 +22,10 @@ LEVELS = re.compile(
     r'"level":"(?:panic|dpanic|fatal|error)"|\t(?:PANIC|DPANIC|FATAL|ERROR)\t| [CE] \| |^panic: |^fatal error: '
     r"|failed to verify flags| keeper: "
 )
+# Of a handshake that failed: the client refused the member's certificate. What OpenSSL says of it etcd cannot read.
+REFUSED = re.compile(r"remote error: tls: |local error: tls: bad record MAC")
+# How much of a log is searched for that, in bytes.
+SEARCHED_BYTES = 1 << 24
 # The line with which etcd starts, of 3.5 and later, and of 3.4: an error before it is of an earlier run.
 BEGIN = re.compile(r'"msg":"Running: "|\tRunning: |etcdmain: etcd Version: ')
 
@@ -44,6 +49,24 @@ def readable(line):
         "%s: %s" % (name, fields[name]) for name in fields if name not in ("level", "ts", "caller", "stacktrace")
     ]
     return "; ".join(part for part in parts if part)
+
+
+def refusing_clients(log, since):
+    """{address: times} of the clients that refused the member's certificate since then (seconds of the epoch)."""
+    times = {}
+    for line in log.splitlines():
+        # A peer's handshake is named as one only from etcd 3.5.14 on; a peer has what we gave it.
+        if "rejected connection" not in line or "on peer endpoint" in line or not REFUSED.search(line):
+            continue
+        try:
+            fields = json.loads(line)
+            at = datetime.strptime(re.sub(r"\.\d+", "", fields["ts"]), "%Y-%m-%dT%H:%M:%S%z").timestamp()
+            address = fields["remote-addr"].rpartition(":")[0].strip("[]")
+        except (ValueError, KeyError):
+            continue
+        if at >= int(since):
+            times[address] = times.get(address, 0) + 1
+    return times
 
 
 def service_of(run_command, manager, name, keeper_folder):
@@ -107,6 +130,19 @@ class Systemd:
         )
         return reason_in(out)
 
+    def log(self, since):
+        """What etcd said since then, in seconds of the epoch."""
+        _code, out, _err = self.run_command(
+            [
+                "journalctl",
+                "_SYSTEMD_UNIT=%s.service" % self.name,
+                "--since=@%d" % since,
+                "--output=cat",
+                "--no-pager",
+            ]
+        )
+        return out[-SEARCHED_BYTES:]
+
     def reload(self):
         """Makes the manager read its files again; the running etcd stays as it is."""
         self._systemctl("daemon-reload")
@@ -157,14 +193,21 @@ class Keeper:
         note = keeper.noted(self.folder, keeper.KEEPER)
         if not note or note["failures"] < 2:
             return ""
-        try:
-            with open(keeper.read_config(self.folder)[1], "rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
-                lines = file.read().decode(errors="replace").strip().splitlines()
-        except OSError:
-            return ""
+        lines = self._end_of_log(LOG_BYTES).strip().splitlines()
         # Its own lines; but where it was never started, what the keeper says of that.
         return reason_in("\n".join(line for line in lines if " keeper: etcd ended" not in line))
+
+    def log(self, _since):
+        """What etcd said last: each line says when."""
+        return self._end_of_log(SEARCHED_BYTES)
+
+    def _end_of_log(self, most):
+        try:
+            with open(keeper.read_config(self.folder)[1], "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+                return file.read().decode(errors="replace")
+        except OSError:
+            return ""
 
     def reload(self):
         """The running etcd stays as it is. A keeper of an older program makes room for one of the new."""
