@@ -179,15 +179,14 @@ async function carriedOutAlone(cluster: Parameters<(typeof membershipActs)['prom
   }
 }
 
-/** The acts on membership that could be tried now, but for those that are done already. */
+/** The acts on membership that could be tried now, but for those that are done already; none where nobody lists them. */
 export function actsToTry(seen: Observation): Act[] {
+  if (!seen.members) return []
   const hosts = seen.recorded
   return [
-    ...(seen.members ?? []).flatMap(({ id, host }): Act[] => (host ? [{ do: 'remove member', host, id }] : [])),
+    ...seen.members.flatMap(({ id, host }): Act[] => (host ? [{ do: 'remove member', host, id }] : [])),
     ...hosts.flatMap((host): Act[] => (memberOn(seen, host) ? [] : [{ do: 'add learner', host }])),
-    ...(seen.members ?? []).flatMap(({ id, host, learner }): Act[] =>
-      host && learner ? [{ do: 'promote', host, id }] : [],
-    ),
+    ...seen.members.flatMap(({ id, host, learner }): Act[] => (host && learner ? [{ do: 'promote', host, id }] : [])),
     ...hosts.flatMap((to): Act[] =>
       seen.leader && to !== seen.leader ? [{ do: 'hand over', from: seen.leader, to }] : [],
     ),
@@ -299,7 +298,7 @@ function commandsIn(text: string, backup = 'FILE'): Asked[] {
   const word = /(?:--[a-z-]+(?: (?:[\d.]*\d|N|HOST|master\d\d))?|master\d\d|FILE|\/\S+\.db)/
   const ours = new RegExp(`npx zx scripts/([a-z-]+)\\.ts((?: ${word.source})*)`)
   const asClient = /(?:eval "\$\(npx zx scripts\/env\.ts\)" )?&& etcdctl /
-  const call = /((?:--user root )?(?:[a-z-]+ ?)+(?:[0-9a-f]{8,16})?(?: --[a-z-]+(?:=\S+)?)?)/
+  const call = /((?:--user root )?[a-z-]+(?: (?:[0-9a-f]{8,16}|[a-z-]+)\b)*(?: --[a-z-]+(?:=\S+)?)?)/
   const found = [...text.matchAll(new RegExp(`${asClient.source}${call.source}|${ours.source}`, 'g'))].map((match) => {
     const [, etcdctl, verb = '', flags = ''] = match
     const words = flags.split(' ').filter((word) => word && word !== '--plan')
