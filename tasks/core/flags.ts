@@ -86,9 +86,10 @@ export function parseAfter(
   own: Record<string, Flag> | undefined,
   wanted: Words | undefined,
   args: string[],
-): { words: string[]; shared: string | undefined } {
+): { flags: Flags; words: string[]; shared: string | undefined } {
   const { flags, words } = parseCommandLine(args, { ...own, ...clusterFlags }, wanted)
-  return { words, shared: Object.keys({ ...clusterFlags, ...planFlag }).find((flag) => flags[flag] !== undefined) }
+  const every = { ...clusterFlags, ...planFlag }
+  return { flags, words, shared: Object.keys(every).find((flag) => flags[flag] !== undefined) }
 }
 
 /** Two flags of which one at most may be given. @throws UsageError */

@@ -1,7 +1,7 @@
 // When work that is scheduled is due, by what is noted of its last run. Pure: no clock, no file.
 
 /** The verbs that can be scheduled, in the order in which they run where several are due. */
-export const schedulable = ['backup', 'defrag', 'verify'] as const
+export const schedulable = ['backup', 'defrag', 'verify', 'metrics'] as const
 export type Schedulable = (typeof schedulable)[number]
 
 export interface Schedule {

@@ -42,8 +42,9 @@ Example: npx zx scripts/metrics.ts --output /var/lib/node-exporter/etcd.prom`,
         hint: 'Make it, so that whoever reads the file may enter it.',
       })
     const text = await textFor(cluster, asked[0])
-    if (path) writeFileAtomic(path, text, 0o644)
-    else print(text)
+    if (!path) return print(text)
+    writeFileAtomic(path, text, 0o644)
+    run().closing = `Written to ${path}.`
   },
 }
 

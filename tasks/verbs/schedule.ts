@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path'
 import { requireRecorded } from '../core/cluster.ts'
 import { UsageError } from '../core/errors.ts'
 import { type Flags, parseAfter, planFlag } from '../core/flags.ts'
@@ -13,7 +14,7 @@ const modes = ['every', 'list', 'remove', 'run', 'repair'] as const
 
 export const verb: Verb = {
   name: 'schedule',
-  summary: 'Do backup, defrag or verify by the clock, and see how it went.',
+  summary: 'Do backup, defrag, verify or metrics by the clock, and see how it went.',
   words: {
     ...{ usage: '[VERB] [-- WORDS]', least: 0, most: Number.POSITIVE_INFINITY },
     hint: 'What the verb itself takes goes after --.',
@@ -39,6 +40,7 @@ docs/schedule.md has the rest.
 Examples:
   npx zx scripts/schedule.ts backup --every 6h -- --keep 14
   npx zx scripts/schedule.ts verify --every 1d --at 06:15
+  npx zx scripts/schedule.ts metrics --every 10m -- --output /PATH/FILE.prom
   npx zx scripts/schedule.ts --list`,
   act: async (cluster, given, words) => {
     const { mode, name, own } = asked(given, words)
@@ -83,8 +85,15 @@ function wishOf({ every, at }: Flags, name: Schedulable | undefined, words: stri
   return { verb: name, every: String(every), first, words }
 }
 
-/** Flags of every verb say where and how it is run: that is decided here. @throws UsageError */
+/**
+ * Flags of every verb say where and how it is run: that is decided here. What is printed by the clock nobody reads.
+ * @throws UsageError
+ */
 function refuseWords({ flags: own, words: wanted, name }: Verb, words: string[]): void {
-  const { shared } = parseAfter(own, wanted, words)
+  const { flags, shared } = parseAfter(own, wanted, words)
   if (shared) throw new UsageError(`--${shared} does not go after the --: ${name} is performed by itself.`)
+  if (own?.output && !isAbsolute(String(flags.output ?? '')))
+    throw new UsageError(`By the clock ${name} needs --output with a path that begins with /.`, {
+      hint: `After the --: -- --output /var/lib/prometheus/node-exporter/FILE.prom`,
+    })
 }

@@ -94,6 +94,8 @@ const refused: [words: string[], sentence: string | RegExp][] = [
   [['verify', '--every', '1d', '--', '--timeout', 'x'], '--timeout must be a number'],
   [['backup', '--every', '1d', '--', '--cluster', 'x'], '--cluster does not go after the --'],
   [['backup', '--every', '1d', '--', '--plan'], '--plan does not go after the --'],
+  [['metrics', '--every', '1d'], 'By the clock metrics needs --output with a path that begins with /.'],
+  [['metrics', '--every', '1d', '--', '--output', 'own.prom'], 'a path that begins with /'],
   [['backup', '--every', '1d', '--list'], '--every and --list exclude each other.'],
   [['backup', '--remove'], 'backup is not scheduled'],
   [['--remove'], 'Nothing is scheduled'],
@@ -258,6 +260,16 @@ it('the pack takes what is scheduled, and nothing of this machine', async () => 
   const { plan } = await done(home.verb('pack', join(home.path, 'x.age'), '--plan', '--json'))
   const scheduled = (plan as string[]).filter((one) => one.includes('schedule'))
   assert.equal(scheduled, ['put in .cluster/etcd-cluster-1/schedules.json'])
+})
+
+it('metrics are written by the clock into the file that is named', async () => {
+  const file = join(home.path, 'own.prom')
+  await well('metrics', '--every', '10m', '--', '--output', file)
+  rmSync(file)
+  assert.equal(await look(), ['metrics'])
+  assert.match(readFileSync(file, 'utf8'), /^ha_etcd_scheduled_failed{.*verb="metrics"} 0$/m)
+  assert.match(await well('--list'), `Written to ${file}.`)
+  await well('metrics', '--remove')
 })
 
 it('the last schedule that is removed takes the timer along', async () => {

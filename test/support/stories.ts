@@ -179,7 +179,7 @@ async function carriedOutAlone(cluster: Parameters<(typeof membershipActs)['prom
   }
 }
 
-/** The acts on membership that could be tried now, but for those that are done already; none where nobody lists them. */
+/** The acts on membership that could be tried now and are not done yet; none where nobody lists the members. */
 export function actsToTry(seen: Observation): Act[] {
   if (!seen.members) return []
   const hosts = seen.recorded
