@@ -85,7 +85,7 @@ const awaySchema = v.object({ target: v.string(), name: v.string(), time: v.pipe
 /** The last backup that was brought away from here. */
 export type Away = v.InferOutput<typeof awaySchema>
 
-const awayFile = ({ paths }: Cluster): string => join(paths.state, 'off-site.json')
+export const awayFile = ({ paths }: Cluster): string => join(paths.state, 'off-site.json')
 
 export const noteAway = (cluster: Cluster, away: Away): void =>
   writeFileAtomic(awayFile(cluster), `${JSON.stringify(away, null, 2)}\n`, 0o600)

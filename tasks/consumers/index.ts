@@ -16,6 +16,7 @@ import {
   type Told,
   unknownKind,
 } from '../etcd/consumers.ts'
+import { scrapedAt } from '../monitoring/index.ts'
 import { type Change, duty } from './kinds.ts'
 import { bring, notBrought, placeName } from './places.ts'
 
@@ -31,6 +32,7 @@ export const tellingNow = (cluster: Cluster, name: string): Told => ({
   endpoints: cluster.hosts.map(({ clientURL }) => clientURL),
   authorities: trustedAuthorities(cluster).map(({ fingerprint256 }) => fingerprint256),
   certificate: certificateAt(consumerPair(cluster, name).certificate)?.fingerprint256 ?? '',
+  metrics: scrapedAt(cluster),
 })
 
 /** What differs from what it was told last. The order of endpoints and authorities says nothing. */
@@ -40,6 +42,7 @@ export function changesSince(told: Told | undefined, now: Told): Change[] {
     ...(same(told?.endpoints, now.endpoints) ? [] : ['endpoints' as const]),
     ...(same(told?.authorities, now.authorities) ? [] : ['authority' as const]),
     ...(told?.certificate === now.certificate ? [] : ['certificate' as const]),
+    ...(told?.metrics === now.metrics ? [] : ['metrics' as const]),
   ]
 }
 

@@ -14,8 +14,8 @@ export interface View {
   key: string
 }
 
-/** `data`: the cluster's keys are those of an earlier time. */
-export type Change = 'endpoints' | 'authority' | 'certificate' | 'data'
+/** `data`: the cluster's keys are those of an earlier time. `metrics`: members are scraped at another port or way. */
+export type Change = 'endpoints' | 'authority' | 'certificate' | 'metrics' | 'data'
 
 export interface Kind {
   summary: string
@@ -96,7 +96,9 @@ const prometheus: Kind = {
       'prometheus-rules.yaml': yaml(alertRules()),
     }
   },
-  needs: {},
+  needs: {
+    metrics: 'reload it; before 2.43, first put the entry of prometheus-scrape.yaml into its configuration again',
+  },
   notes: ['The dashboard for Grafana, and metrics of our own that some alerts need: docs/monitoring.md.'],
 }
 

@@ -5,9 +5,11 @@ import { type Cluster, sslFolderOf } from '../core/cluster.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import {
   type NewFile,
+  nearestThere,
   readFileIfThere,
   realPath,
   removeIfEmpty,
+  whyNotWritable,
   writeFileAtomic,
   writeFilesAtomic,
 } from '../core/files.ts'
@@ -72,9 +74,11 @@ export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: P
     })
   if (place.host) return
   if (place.owner) await idsOf(place.owner)
-  const above = nearestAbove(place.folder)
+  const above = nearestThere(place.folder)
   if (!statSync(above).isDirectory())
     throw new UsageError(`${above} is a file: there can be no folder ${place.folder}.`, { hint: 'Name another one.' })
+  const why = whyNotWritable(above)
+  if (why) throw new UsageError(`No files can be put into ${above}: ${why}.`, { hint: 'Name another folder.' })
   const files = filesFor(cluster, consumer, place).map((file) => ({ ...file, path: join(place.folder, file.path) }))
   const foreign = files.find(({ path, content }) => existsSync(path) && readFileIfThere(path) !== content)
   if (foreign)
@@ -82,9 +86,6 @@ export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: P
       hint: 'Name another folder, or move that file aside.',
     })
 }
-
-/** The folder itself, or the nearest one above it that is there. */
-const nearestAbove = (folder: string): string => (existsSync(folder) ? folder : nearestAbove(dirname(folder)))
 
 /** A consumer's ca.crt is the cluster's own file there. On a host, the role's folder of certificates is. */
 export function isClustersOwn(cluster: Cluster, { host, folder }: Place): boolean {

@@ -84,7 +84,10 @@ export function describeSystemError(error: NodeJS.ErrnoException): OperationErro
     ENOSPC: [`The disk is full: ${where} could not be written.`, 'Free some space, then run the same command again.'],
     EACCES: forbidden,
     EPERM: forbidden,
-    EROFS: [`${where} is on a read-only file system.`, 'Set HA_ETCD_HOME to a folder that can be written.'],
+    EROFS: [
+      `${where} is on a read-only file system.`,
+      'Name a place that can be written; where it is a file of ours, by HA_ETCD_HOME.',
+    ],
     ENOTDIR: [
       `${where} is not a folder, but one is needed there.`,
       'Move the file aside, then run the same command again.',

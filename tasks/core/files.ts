@@ -1,7 +1,9 @@
 // Files that are either there whole or not at all.
 import { randomBytes } from 'node:crypto'
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   fchmodSync,
   fchownSync,
@@ -140,6 +142,19 @@ export function readGiven(path: string): Buffer {
 export function realPath(path: string): string {
   if (existsSync(path)) return realpathSync(path)
   return path === dirname(path) ? path : join(realPath(dirname(path)), basename(path))
+}
+
+/** The path itself, or the nearest folder above it that is there. */
+export const nearestThere = (path: string): string => (existsSync(path) ? path : nearestThere(dirname(path)))
+
+/** The system's code (EACCES, EROFS) where this user cannot make files in a folder that is there; else undefined. */
+export function whyNotWritable(folder: string): string | undefined {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error)
+  }
 }
 
 /** What lies in a folder; nothing where there is none. */

@@ -5,9 +5,11 @@ import { dirname, join, resolve } from 'node:path'
 import type { Check } from './check.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
+import { nearestThere, whyNotWritable } from './files.ts'
+import { unmountedAt } from './mounts.ts'
 import { aptInstall, aptUnpack, fetchTool, findProgram, hasApt, isRoot } from './programs.ts'
 import { run } from './run.ts'
-import { type Result, work } from './shell.ts'
+import { type Result, shellQuoted, work } from './shell.ts'
 import { bytes } from './terminal.ts'
 
 const remedy = 'Install rclone 1.50 or later: your distribution has it, or https://rclone.org/install.'
@@ -53,6 +55,11 @@ export function targetNamed(given: string): string {
     throw new UsageError(`The target ${folder} is one of ha-etcd's own folders: it would burn with this machine.`, {
       hint: 'Name a folder on another disk, or what rclone knows: NAME:PATH.',
     })
+  const place = unmountedAt(folder)
+  if (place)
+    throw new UsageError(`Nothing is mounted at ${place}, though /etc/fstab names it: ${folder} is on another disk.`, {
+      hint: `Mount it: mount ${shellQuoted(place)}`,
+    })
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder
   const why = existsSync(folder) ? 'is no folder' : 'is not there'
   throw new UsageError(`The target ${folder} ${why}.`, {
@@ -61,6 +68,20 @@ export function targetNamed(given: string): string {
       : 'Name a folder that is there, or what rclone knows: NAME:PATH.',
   })
 }
+
+/**
+ * Asked before anything takes time. Of what is no folder of this machine only a try shows it.
+ * @throws UsageError where no files can be put into that folder of the target
+ */
+export function refuseUnwritable(target: string, folder: string): void {
+  const why = isFolder(target) && whyNotWritable(nearestThere(join(target, folder)))
+  if (!why) return
+  const [, sentence = why, hint = ''] = why === 'EROFS' ? readOnly : mayNotWrite
+  throw new UsageError(`The target ${target}: ${sentence}.`, { hint })
+}
+
+/** One of this machine, as targetNamed gives it. */
+export const isFolder = (target: string): boolean => target.startsWith('/')
 
 const realpathOf = (path: string): string => (existsSync(path) ? realpathSync(path) : path)
 
@@ -154,8 +175,21 @@ export function lastWords(stderr: string): string {
   return complaints.at(-1)?.replace(/^Failed to \w+(?: with \d+ errors)?: (?:last error was: )?/, '') ?? ''
 }
 
+type Meaning = [pattern: RegExp, sentence: string, hint: string, isUsage?: true]
+
+const readOnly: Meaning = [
+  /read-only file system/i,
+  'it is read-only',
+  'Mount it so that it can be written, or name another target.',
+]
+const mayNotWrite: Meaning = [
+  /permission denied/i,
+  'this user may not write there',
+  'Give this user the right to, or name another target.',
+]
+
 /** What rclone's words mean: of the backends that it has, each says so in its own. */
-const meanings: [pattern: RegExp, sentence: string, hint: string, isUsage?: true][] = [
+const meanings: Meaning[] = [
   [
     /didn't find section in config file/,
     'rclone knows no remote of that name',
@@ -172,11 +206,8 @@ const meanings: [pattern: RegExp, sentence: string, hint: string, isUsage?: true
     'it does not let us in',
     'See what rclone has of the user and the password there: rclone config. Then run the same command again.',
   ],
-  [
-    /permission denied|read-only file system/i,
-    'this user may not write there',
-    'Give this user the right to, or name another target.',
-  ],
+  readOnly,
+  mayNotWrite,
   [
     /no space left|remaining disk space|quota|insufficient ?storage|\b507\b|StorageFull|EntityTooLarge/i,
     'it is full',

@@ -1,10 +1,11 @@
 // The fire drill: a load at work, one fault after another, each healed by the verb that it is healed by in real life.
-import { accessSync, constants, statSync, writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Cluster, resolveCluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import type { Settings } from '../core/config.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
+import { whyNotWritable } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
 import { clock, today } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
@@ -56,11 +57,8 @@ function requireWritable(report: string): string {
   const no = (why: string): UsageError => new UsageError(`The report cannot be written to ${path}: ${why}.`)
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw no(`there is no folder ${folder}`)
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw no('it is a folder')
-  try {
-    accessSync(folder, constants.W_OK)
-  } catch (error) {
-    throw no((error as NodeJS.ErrnoException).code ?? '')
-  }
+  const why = whyNotWritable(folder)
+  if (why) throw no(why)
   return path
 }
 

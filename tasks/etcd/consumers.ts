@@ -17,7 +17,13 @@ const place = v.object({
 })
 
 /** What a consumer was last told of. Certificates by their SHA-256 fingerprints. */
-const told = v.object({ endpoints: v.array(v.string()), authorities: v.array(v.string()), certificate: v.string() })
+const told = v.object({
+  endpoints: v.array(v.string()),
+  authorities: v.array(v.string()),
+  certificate: v.string(),
+  /** How members are scraped. */
+  metrics: v.optional(v.string()),
+})
 
 const schema = v.object({ kind: v.string(), places: v.array(place), told: v.optional(told) })
 

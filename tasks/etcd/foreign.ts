@@ -11,6 +11,7 @@ import { isHostName } from '../core/schema.ts'
 import { listed } from '../core/terminal.ts'
 import { leaves } from './certificates.ts'
 import type { Member } from './etcdctl.ts'
+import type { Probe } from './probe.ts'
 
 /** An etcd that runs on a host, as the role's module etcd_adopt reports it. */
 export interface RunningEtcd {
@@ -181,6 +182,14 @@ export const hostOfMember = (
   clientURL,
   peerURL,
 })
+
+/** Why nothing was learnt at an endpoint, by one connection to it with the certificates given. */
+export function whyNotAsked(probe: Probe, trusted: X509Certificate[]): string {
+  if (probe.kind !== 'answered') return probe.reason
+  if (!trusted.some(({ publicKey }) => probe.served?.verify(publicKey)))
+    return 'its certificate is not signed by the given authority'
+  return probe.body.includes('"etcdserver"') ? 'it does not say who its members are' : 'what answers there is no etcd'
+}
 
 /** What stands against hosts of ours joining it, a clause each. */
 export function whyNotJoined(cluster: Cluster, { members, clusters, versions }: Known): string[] {

@@ -2,4 +2,4 @@
 export { alertRules } from './alerts.ts'
 export { dashboard } from './dashboard.ts'
 export { type Known, samplesOf, textOf } from './own-metrics.ts'
-export { scrapeConfig, targets } from './scrape.ts'
+export { scrapeConfig, scrapedAt, targets } from './scrape.ts'

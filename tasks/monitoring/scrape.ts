@@ -32,6 +32,10 @@ interface ScrapeConfig {
 const isPlain = ({ plainClients, etcd: { metricsPort, metricsPlain } }: Monitored): boolean =>
   metricsPort ? metricsPlain === true : plainClients === 'only'
 
+/** Which port is scraped, and how: once that changes, whoever scrapes must know. */
+export const scrapedAt = (cluster: Monitored): string =>
+  `${isPlain(cluster) ? 'http' : 'https'} at ${cluster.etcd.metricsPort ?? 'the client port'}`
+
 /** An entry of Prometheus' scrape_configs. Each cluster has a job of its own, since it has an authority of its own. */
 export function scrapeConfig(cluster: Monitored, { ca, cert, key, targets: list }: ScrapeFiles): ScrapeConfig {
   const plain = isPlain(cluster)

@@ -7,17 +7,18 @@ import { withScratch } from '../copies.ts'
 import { type Cluster, type Host, ownHosts } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { caPassphrase } from '../core/environment.ts'
-import { OperationError, UsageError } from '../core/errors.ts'
+import { failureOf, OperationError, UsageError } from '../core/errors.ts'
 import type { NewFile } from '../core/files.ts'
+import { addressIn } from '../core/ip.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
 import { recordCluster } from '../core/record.ts'
 import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
 import { type Authority, certificatesIn, issuePair } from '../core/x509.ts'
-import { attempt, commonNames, leaves, pairOf } from '../etcd/certificates.ts'
-import { endpointStatus, memberList } from '../etcd/etcdctl.ts'
+import { attempt, commonNames, leaves, pairOf, trustedAuthorities } from '../etcd/certificates.ts'
+import { endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
 import { sentenceOf } from '../etcd/findings.ts'
-import { hostOfMember, type Known, whyNotJoined } from '../etcd/foreign.ts'
+import { hostOfMember, type Known, whyNotAsked, whyNotJoined } from '../etcd/foreign.ts'
 import { clientOf, knock } from '../etcd/probe.ts'
 import { requirePrograms } from '../etcd/required-programs.ts'
 import * as etcdRole from '../etcd-role/index.ts'
@@ -162,7 +163,7 @@ async function lookAtOld(cluster: Cluster, access: Access): Promise<Found> {
 
 /** What the cluster says of itself, by way of every endpoint given. */
 async function askAll(copy: Cluster, endpoints: string[]): Promise<Known> {
-  const members = await memberList(copy, { endpoints })
+  const members = await membersBy(copy, endpoints)
   const own = members.flatMap(({ clientURLs }) => clientURLs.slice(0, 1))
   const statuses = await endpointStatus(copy, { endpoints: [...new Set([...endpoints, ...own])] })
   const answered = statuses.flatMap((one) => (one.ok ? [one.value] : []))
@@ -171,6 +172,23 @@ async function askAll(copy: Cluster, endpoints: string[]): Promise<Known> {
     clusters: [...new Set(answered.map(({ clusterId }) => clusterId))],
     versions: [...new Set(answered.map(({ version }) => version))],
   }
+}
+
+/** @throws OperationError that says of each endpoint why it is of no use */
+async function membersBy(copy: Cluster, endpoints: string[]): Promise<Member[]> {
+  let members: Member[] = []
+  const failure = await failureOf(async () => void (members = await memberList(copy, { endpoints })))
+  if (!failure) return members
+  const trusted = trustedAuthorities(copy)
+  const why = async (url: string): Promise<string> => {
+    const { address, port } = addressIn(url)
+    return `${url}: ${whyNotAsked(await knock(copy, { address }, { port }), trusted)}`
+  }
+  throw new OperationError('No endpoint says who the members are. Nothing was changed.', {
+    lines: await Promise.all(endpoints.map(why)),
+    ...(failure.more.output && { output: failure.more.output }),
+    hint: 'Name client URLs of the running etcd (--endpoints), and the authority of its certificates (--ca-cert).',
+  })
 }
 
 async function addressOf({ clientURLs: [url = ''] }: { clientURLs: string[] }): Promise<string> {

@@ -3,8 +3,6 @@ import { rmSync } from 'node:fs'
 import { basename } from 'node:path'
 import { type Backup, doubts, type Keep, surplus, whoseAndWhen } from '../acts/backup-store.ts'
 import { makeBackup, source } from '../acts/make-backup.ts'
-import { heldAt } from '../acts/target.ts'
-import { withScratch } from '../copies.ts'
 import { agreeTo, checkPlan, checkTasks } from '../core/check.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
@@ -18,7 +16,7 @@ import { endpointStatus } from '../etcd/etcdctl.ts'
 import type { Observation } from '../plans/types.ts'
 import * as verify from '../verify/index.ts'
 import { lookFirst, refuseUnhealthy } from './guard.ts'
-import { bringAway, type OffSite, removeSurplusAt, surplusAt } from './off-site.ts'
+import { bringAway, lookThere, type OffSite, removeSurplusAt, surplusAt } from './off-site.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, look, type Step } from './steps.ts'
 
@@ -43,7 +41,7 @@ export async function backup(cluster: Cluster, { keep, offSite, plan }: BackupOp
   let down: string[] = []
   let from: Host | undefined
   const steps: Step[] = [
-    ...(offSite ? lookThere(cluster, offSite) : []),
+    ...(offSite ? lookThereFirst(cluster, offSite) : []),
     look('Check that the cluster commits', async () => {
       down = await guard(cluster)
       if (plan) from = await source(cluster)
@@ -84,12 +82,11 @@ export async function backup(cluster: Cluster, { keep, offSite, plan }: BackupOp
 const nameOf = ({ folder = '' }: Partial<Made>): string => basename(folder)
 
 /** That the target can be had, before anything takes time. */
-function lookThere(cluster: Cluster, { target }: OffSite): Step[] {
-  const looks = async (): Promise<void> => void (await withScratch(cluster, (at) => heldAt(target, cluster.name, at)))
+function lookThereFirst(cluster: Cluster, { target }: OffSite): Step[] {
   return [
     { ...concurrently('Check that rclone is here', checkTasks([rcloneCheck])), would: () => checkPlan([rcloneCheck]) },
     look(`Look at ${target}`, async () => {
-      if (run().writes || findProgram('rclone', 'rclone')) await looks()
+      if (run().writes || findProgram('rclone', 'rclone')) await lookThere(cluster, target)
     }),
   ]
 }

@@ -2,13 +2,27 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Backup, type BackupMetadata, type Keep, surplusOf } from '../acts/backup-store.ts'
-import { bring, type Held, heldAt, type Kept, type Note, noteAway, removeAt, timeOfName } from '../acts/target.ts'
+import {
+  type Away,
+  awayFile,
+  bring,
+  type Held,
+  heldAt,
+  type Kept,
+  lastAway,
+  type Note,
+  noteAway,
+  removeAt,
+  timeOfName,
+} from '../acts/target.ts'
 import { withScratch } from '../copies.ts'
 import type { Cluster } from '../core/cluster.ts'
+import { OperationError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
-import { remove } from '../core/rclone.ts'
+import { isFolder, refuseUnwritable, remove } from '../core/rclone.ts'
 import { clock, run } from '../core/run.ts'
 import { seal, sealFile, sumOf } from '../core/sealed.ts'
+import { shellQuoted } from '../core/shell.ts'
 import { archive } from './pack.ts'
 
 /** Where a backup goes besides, and the public keys that it is sealed for. */
@@ -18,6 +32,28 @@ export interface OffSite {
 }
 
 const dayMs = 86_400_000
+
+/**
+ * That the target can be had, and written where that can be told, before anything takes time.
+ * @throws OperationError where it has nothing of the cluster any more: the disk or share is another one, or not mounted
+ */
+export function lookThere(cluster: Cluster, target: string): Promise<void> {
+  return withScratch(cluster, async (scratch) => {
+    refuseUnwritable(target, cluster.name)
+    const held = await heldAt(target, cluster.name, scratch)
+    const away = lastAway(cluster)
+    if (isFolder(target) && away && isGone(away, target, held))
+      throw new OperationError(`The target ${target} is empty, though backup ${away.name} was brought there.`, {
+        hint:
+          'Mount the disk or share that belongs there. If the backups were removed on purpose: ' +
+          `rm ${shellQuoted(awayFile(cluster))}`,
+      })
+  })
+}
+
+/** Whether nothing is left of what was brought to this target. Pure. */
+export const isGone = (away: Away, target: string, { kept, wrong, strays }: Held): boolean =>
+  away.target === target && kept.length + wrong.length + strays.length === 0
 
 /** Seals the backup in `folder` and what this machine alone knows of the cluster, and brings both there. */
 export function bringAway(

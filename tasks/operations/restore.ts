@@ -232,7 +232,8 @@ async function agree(cluster: Cluster, found: Found, agreed: Agreed = { old: [],
   const risks = risksOf(past)
   if (old.every((name) => agreed.old.includes(name)) && risks.length <= agreed.risks.length) return agreed
   const what = old.length > 0 ? `Replace the data of ${cluster.name} on ${old.join(', ')}?` : `Restore ${cluster.name}?`
-  const words = [what, `${described(cluster, source)}.`, ...(old.length > 0 ? [loss(source, past)] : []), ...risks]
+  const lost = old.length > 0 ? [loss(cluster, source, past)] : []
+  const words = [what, `${described(cluster, source)}.`, ...lost, ...risks]
   if (!(await confirm([...words, aroundRestore.before(cluster)].join(' '))))
     throw new OperationError('Nothing was changed.')
   return { old, risks }
@@ -242,7 +243,14 @@ async function agree(cluster: Cluster, found: Found, agreed: Agreed = { old: [],
 const risksOf = ({ known, target }: Past): string[] =>
   target === undefined ? [cannotRaise] : known ? [] : [unknownPast(target)]
 
-function loss({ revision }: Source, { live }: Past): string {
+/** Revisions of two clusters say nothing of each other. */
+export function loss(
+  { name }: Pick<Cluster, 'name'>,
+  { revision, metadata }: { revision: number; metadata: { cluster: string } | undefined },
+  { live }: Pick<Past, 'live'>,
+): string {
+  if (metadata && metadata.cluster !== name)
+    return `Nothing of ${name} is in it: all of that is lost; the data of now stays on each host, moved aside.`
   const lost = live > revision ? ` (the members are ${live - revision} revisions further)` : ''
   return `Every write after it is lost${lost}; the data of now stays on each host, moved aside.`
 }

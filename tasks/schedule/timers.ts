@@ -38,10 +38,15 @@ export interface Tick {
 /** The script: all that a timer's bare environment lacks is in it, so that unit and crontab hold a path and no more. */
 export function tickScript(cluster: string, folder: string, words: string[], environment: [string, string][]): string {
   const variables = environment.map(([name, value]) => `${name}=${shellQuoted(value)}`)
+  const repair = `npx zx scripts/schedule.ts --cluster ${cluster} --repair`
+  const gone = `Nothing is done: ${folder} or its Node is gone. Where ha-etcd is now, run: ${repair}`
   return `#!/bin/sh
 # Made by scripts/schedule.ts. A timer calls it: it does what is due on cluster ${cluster}.
 export ${variables.join(' \\\n  ')}
-cd ${shellQuoted(folder)} || exit 1
+if ! cd ${shellQuoted(folder)} || [ ! -x ${shellQuoted(words[0] ?? '')} ]; then
+  echo ${shellQuoted(gone)} >&2
+  exit 1
+fi
 exec ${words.map(shellQuoted).join(' ')} --run --cluster ${cluster}
 `
 }

@@ -556,6 +556,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/consumers'],
   },
   {
+    file: 'tasks/consumers/index.ts',
+    line: "    ...(told?.metrics === now.metrics ? [] : ['metrics' as const]),",
+    wrong: '',
+    tests: ['unit/consumers'],
+  },
+  {
     file: 'tasks/consumers/kinds.ts',
     line: '  const needs = changes.flatMap(',
     wrong: '  const needs = changes.slice(1).flatMap(',

@@ -42,16 +42,18 @@ test('whoever reads a file only at its start must start again, and nobody else',
   assert.is(duty(api, ['certificate']), undefined)
   assert.match(duty(api, ['endpoints', 'authority']) ?? '', 'new --etcd-servers, one after the other and restart each')
   assert.is(duty({ name: 'prometheus', kind: 'prometheus' }, ['endpoints', 'authority', 'certificate']), undefined)
+  assert.match(duty({ name: 'prometheus', kind: 'prometheus' }, ['metrics']) ?? '', /^prometheus: reload it/)
   assert.is(duty({ name: 'old', kind: 'of-a-later-version' }, ['authority']), undefined)
 })
 
 test('what has changed since it was told, in whatever order it is listed', () => {
-  const told = { endpoints: ['a', 'b'], authorities: ['1', '2'], certificate: 'x' }
-  assert.equal(changesSince(told, { endpoints: ['b', 'a'], authorities: ['2', '1'], certificate: 'x' }), [])
+  const told = { endpoints: ['a', 'b'], authorities: ['1', '2'], certificate: 'x', metrics: 'https at 2381' }
+  assert.equal(changesSince(told, { ...told, endpoints: ['b', 'a'], authorities: ['2', '1'] }), [])
   assert.equal(changesSince(told, { ...told, endpoints: ['a'] }), ['endpoints'])
   assert.equal(changesSince(told, { ...told, authorities: ['2'] }), ['authority'])
   assert.equal(changesSince(told, { ...told, certificate: 'y' }), ['certificate'])
-  assert.equal(changesSince(undefined, told), ['endpoints', 'authority', 'certificate'])
+  assert.equal(changesSince(told, { ...told, metrics: 'http at 2381' }), ['metrics'])
+  assert.equal(changesSince(undefined, told), ['endpoints', 'authority', 'certificate', 'metrics'])
 })
 
 test.run()

@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { home } from '../../../tasks/core/environment.ts'
 import { UsageError } from '../../../tasks/core/errors.ts'
-import { failure, lastWords, progressIn, targetNamed } from '../../../tasks/core/rclone.ts'
+import { failure, lastWords, progressIn, refuseUnwritable, targetNamed } from '../../../tasks/core/rclone.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const logged = (msg: string, level = 'error'): string => JSON.stringify({ level, msg, source: 'walk/walk.go:174' })
@@ -52,6 +52,7 @@ ${early('Failed to lsjson with 2 errors: last error was: error in ListJSON: Sign
     'error in ListJSON: InvalidBucketName: The specified bucket is not valid.',
   ],
   [logged('mkdir /mnt/x: permission denied'), 'this user may not write there', 'mkdir /mnt/x: permission denied'],
+  [logged('mkdir /mnt/x: read-only file system'), 'it is read-only', 'mkdir /mnt/x: read-only file system'],
   [logged('something new'), 'rclone failed', 'something new'],
 ]
 
@@ -88,6 +89,14 @@ test('a folder becomes an absolute path, and must be there; what rclone knows st
     assert.throws(() => targetNamed(join(home(), ours)), /one of ha-etcd's own folders/)
   assert.throws(() => targetNamed(join(folder, 'mnt')), /^The target \S+mnt is not there\.$/)
   assert.throws(() => targetNamed(join(folder, 'file')), /is no folder\.$/)
+})
+
+test('a folder that takes no files is refused before anything takes time; of others only a try shows it', () => {
+  const folder = temporaryFolder()
+  refuseUnwritable(folder, 'blue')
+  refuseUnwritable('nas:etcd', 'blue')
+  writeFileSync(join(folder, 'blue'), '', { mode: 0o600 })
+  assert.throws(() => refuseUnwritable(folder, 'blue'), /^The target \S+: this user may not write there\.$/)
 })
 
 test('a secret in a connection string is refused, and not told back', () => {

@@ -14,6 +14,7 @@ import {
   type RunningEtcd,
   settingsOf,
   whyNotAdopted,
+  whyNotAsked,
   whyNotJoined,
 } from '../../../tasks/etcd/foreign.ts'
 import { testCluster } from '../../support/cluster.ts'
@@ -27,6 +28,13 @@ async function certificateOf(sans: string[]): Promise<X509Certificate> {
   return new X509Certificate(
     await issueLeaf(authority, keys.publicKey, { ...subject, sans, usages: ['serverAuth'], ends: 30 }),
   )
+}
+
+async function strangersCertificate(): Promise<string> {
+  const own = await makeKeyPair('ecdsa-p256')
+  const subject = { organization: 'them', commonName: 'node' }
+  const other = await makeAuthority(own, { organization: 'them', commonName: 'ca' }, 30)
+  return issueLeaf(other, own.publicKey, { ...subject, sans: [], usages: ['serverAuth'], ends: 30 })
 }
 
 const running = (more: Partial<RunningEtcd> = {}): RunningEtcd => ({
@@ -221,6 +229,16 @@ for (const [what, more, first, why] of notJoined)
     assert.is(said.length, 1, said.join('\n'))
     assert.match(said[0] ?? '', why)
   })
+
+test('an endpoint that says nothing: nobody, another authority, no etcd, or an etcd that refuses', async () => {
+  const [served, stranger] = [await certificateOf([]), new X509Certificate(await strangersCertificate())]
+  const answered = { kind: 'answered' as const, status: 200, body: '{"etcdserver":"3.6.14"}', served }
+  const trusted = [authority.certificate]
+  assert.is(whyNotAsked({ kind: 'closed', reason: 'nothing listens there' }, trusted), 'nothing listens there')
+  assert.match(whyNotAsked({ ...answered, served: stranger }, trusted), 'not signed by the given authority')
+  assert.match(whyNotAsked({ ...answered, body: '<html>' }, trusted), 'is no etcd')
+  assert.match(whyNotAsked(answered, trusted), 'does not say who its members are')
+})
 
 test('hosts of another minor version, or an older patch, join nobody', () => {
   for (const version of ['3.6.14', '3.5.32'])

@@ -1,7 +1,7 @@
 // What Prometheus is told of members: where they are, and with or without TLS.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { scrapeConfig, targets } from '../../../tasks/monitoring/index.ts'
+import { scrapeConfig, scrapedAt, targets } from '../../../tasks/monitoring/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const files = { ca: '/p/ca.crt', cert: '/p/c.crt', key: '/p/c.key', targets: '/p/targets.json' }
@@ -29,6 +29,8 @@ test('with a metrics port they are scraped there, without a certificate where it
   assert.is(scrapeConfig(cluster, files).scheme, 'https')
   const plain = scrapeConfig({ ...cluster, etcd: { ...cluster.etcd, metricsPlain: true } }, files)
   assert.equal([plain.scheme, plain.tls_config], ['http', undefined])
+  assert.is(scrapedAt(cluster), 'https at 2381')
+  assert.is(scrapedAt({ ...cluster, etcd: { ...cluster.etcd, metricsPlain: true } }), 'http at 2381')
 })
 
 test('an IPv6 address stands in brackets', () => {

@@ -116,7 +116,9 @@ test('the script has the PATH of the person without what npx put there, and no s
   assert.not.match(script, /s3cret|red/)
   assert.match(script, 'PATH=/opt/node/bin:/usr/bin \\\n')
   assert.match(script, "HOME='/home/o p' \\\n")
-  assert.match(script, "cd '/opt/ha etcd' || exit 1\nexec /opt/node/bin/node x.ts --run --cluster blue\n")
+  assert.match(script, "if ! cd '/opt/ha etcd' || [ ! -x /opt/node/bin/node ]; then\n")
+  assert.match(script, 'schedule.ts --cluster blue --repair')
+  assert.match(script, 'fi\nexec /opt/node/bin/node x.ts --run --cluster blue\n')
   assert.match(script, 'https_proxy=http://proxy:3128')
 })
 
