@@ -43,7 +43,8 @@ const changed = (world: World, of: string[], change: Partial<World['hosts'][stri
 
 /** An authority that cannot issue is left, where that is allowed. */
 function leaves({ begun, here, ...world }: World): boolean {
-  const isKeyLost = here !== 'no certificates' && cannotIssue({ ...world, here }) !== undefined
+  const lacks = here === 'no certificates' ? undefined : cannotIssue({ ...world, here })
+  const isKeyLost = lacks !== undefined && lacks.code !== 'authority-key-closed'
   return leavesAuthority(begun, here === 'authority expired', isKeyLost, here === 'no client')
 }
 

@@ -35,6 +35,10 @@ const examples: Partial<Record<Code, object>> = {
   'authority-early': { at: `${authority}/ca.crt`, is: '2027-11-01' },
   'no-authority-key': { at: `${authority}/ca.key`, reason: 'is missing' },
   'no-next-authority-key': { at: `${authority}/next-ca.key`, reason: 'is missing' },
+  'authority-key-closed': {
+    reason: `${authority}/ca.key is encrypted, and HA_ETCD_CA_PASSPHRASE is not set`,
+    lost: 'no-authority-key',
+  },
   'no-client-certificate': { at: authority, reason: 'expired on 2026-11-01' },
   'move-begun': { what: 'upgrade', due: '3.7.1' },
   'half-restored': restore,

@@ -12,10 +12,12 @@ import type { Act, MemberSeen, Observation } from '../../tasks/plans/types.ts'
 import { memo } from './memo.ts'
 import {
   admits,
+  closed,
   forgotten,
   hasIssuersKey,
   hear,
   installed,
+  isAnyOpen,
   isLeafDue,
   issued,
   issuer,
@@ -24,6 +26,7 @@ import {
   ofClient,
   restarted,
   type Trust,
+  withoutClosedKeys,
 } from './trust.ts'
 
 interface HostWorld {
@@ -80,8 +83,8 @@ export interface World {
    * authority has expired, and with it all that it issued.
    */
   here?: 'no client' | 'no certificates' | 'authority expired' | undefined
-  /** The authority's key is lost, and there is no copy. */
-  keyless?: boolean | undefined
+  /** The authority's key is lost, and there is no copy; or nobody knows its passphrase. */
+  keyless?: 'lost' | 'closed' | undefined
   /** A recover or restore that is half done. */
   begun?: Begun | undefined
   /** While the authority is changed: whom each trusts. */
@@ -666,18 +669,27 @@ export const lossesHere = (world: World): [string, World][] => [
         ['let the authority expire', expired(killed(world))],
       ] as [string, World][])),
   ...keysHere(world).map(([file, then]): [string, World] => [`lose the key of the ${file}`, killed(then)]),
+  ...withForgotten(world),
 ]
 
 /** The keys that lie here, each with the world without it. */
 function keysHere(world: World): [string, World][] {
   const { trust, keyless } = world
-  if (!trust) return keyless ? [] : [['authority', { ...world, keyless: true }]]
+  if (!trust) return keyless === 'lost' ? [] : [['authority', { ...world, keyless: 'lost' }]]
   return [
     ...(trust.key ? [['authority', { ...world, trust: { ...trust, key: undefined } }] as [string, World]] : []),
     ...(trust.nextKey
       ? [['next authority', { ...world, trust: { ...trust, nextKey: undefined } }] as [string, World]]
       : []),
   ]
+}
+
+/** The same passphrase opens all keys that lie here. */
+function withForgotten(world: World): [string, World][] {
+  const { trust, keyless } = world
+  if (trust ? !isAnyOpen(trust) : keyless) return []
+  const then: World = trust ? { ...world, trust: closed(trust) } : { ...world, keyless: 'closed' }
+  return [['forget the passphrase of the keys', killed(then)]]
 }
 
 /** The old one, while it is changed. Who has another authority's, or none, still has not ours. */
@@ -696,7 +708,7 @@ function expired(world: World): World {
 }
 
 /** Whether the key of the authority that issues is not here. */
-export const lacksKey = ({ keyless, trust }: World): boolean => (trust ? !hasIssuersKey(trust) : keyless === true)
+export const lacksKey = ({ keyless, trust }: World): boolean => (trust ? !hasIssuersKey(trust) : keyless !== undefined)
 
 /** Whether a certificate here is to be issued. */
 export const isAnyDue = ({ here, trust, recorded, hosts }: World): boolean =>
@@ -706,12 +718,18 @@ export const isAnyDue = ({ here, trust, recorded, hosts }: World): boolean =>
 
 /** Certificates would have to be issued, and their authority's key is lost. */
 export const cannotIssue = (world: World): Finding | undefined =>
-  lacksKey(world) && isAnyDue(world)
-    ? { code: lostKeyCode(world), at: '', reason: '', what: whatIsMissing(world) }
-    : undefined
+  lacksKey(world) && isAnyDue(world) ? keyFinding(world, whatIsMissing(world)) : undefined
 
-const lostKeyCode = ({ trust }: World): 'no-authority-key' | 'no-next-authority-key' =>
-  trust ? lostKey(trust, issuer(trust)) : 'no-authority-key'
+function keyFinding({ trust, keyless }: World, what?: string): Finding {
+  if (trust) return lostKey(trust, issuer(trust), what)
+  return keyless === 'closed'
+    ? { code: 'authority-key-closed', reason: '', lost: 'no-authority-key', what }
+    : { code: 'no-authority-key', at: '', reason: '', what }
+}
+
+/** A person moves the key aside whose passphrase nobody knows. */
+export const withoutClosed = (world: World): World =>
+  world.trust ? { ...world, trust: withoutClosedKeys(world.trust) } : { ...world, keyless: 'lost' }
 
 const whatIsMissing = ({ here, trust, recorded }: World): string | undefined =>
   here ?? recorded.find((host) => trust && trust.leaves[host] === undefined)

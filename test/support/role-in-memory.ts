@@ -63,7 +63,7 @@ function takenBack(world: World): World | undefined {
     world.hosts[host]?.up === true && !['foreign', 'gone'].includes(world.hosts[host].certificates ?? '')
   const trust = world.trust && takenFrom(world.trust, world.recorded.filter(isHere))
   if (world.trust && !trust) return undefined
-  const then = { ...world, here: undefined, ...(trust ? { trust } : { keyless: true }) }
+  const then = { ...world, here: undefined, ...(trust ? { trust } : { keyless: 'lost' as const }) }
   return settledWith(then, (host) => ({ ...host, certificates: host.up ? host.certificates : 'expired' }))
 }
 

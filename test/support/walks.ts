@@ -38,7 +38,7 @@ const hasStranger = ({ members }: World): boolean => members.some(({ host }) => 
 const isTroubled = (world: World): boolean =>
   hasStranger(world) ||
   world.here !== undefined ||
-  world.keyless === true ||
+  world.keyless !== undefined ||
   world.trust !== undefined ||
   world.begun !== undefined ||
   Object.values(world.hosts).some(({ full, late, certificates }) => full || late || certificates) ||
@@ -122,7 +122,7 @@ export const walks = {
   "three hosts, the authority's key lost, and two faults": {
     ...promised,
     oneIn: 1,
-    starts: [{ ...healthy(3, false), keyless: true }],
+    starts: [{ ...healthy(3, false), keyless: 'lost' }],
     verbs: [replace('h1'), scale(5)],
     budget: { faults: 2, kills: 0 },
     most: 1500,

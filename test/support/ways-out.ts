@@ -21,6 +21,7 @@ import {
   settledWith,
   type World,
   whyUnfit,
+  withoutClosed,
 } from './model.ts'
 import { endOfRan, moveOf, pki, type Ran, refusalOfRole, up } from './role-in-memory.ts'
 import { changeOf, rotateCa } from './rotations.ts'
@@ -211,6 +212,7 @@ function outcomeOf(world: World, ran: Ran): { world: World } | { refused: Findin
 /** What only a person can do: also by the role's own words, where its checks refuse a host. */
 function byPerson(world: World, what: string, code: string, host: string): Outcome {
   const at = world.hosts[host]
+  if (code === 'authority-key-closed') return what.includes('aside') ? { world: withoutClosed(world) } : undefined
   if (code === 'member-frozen' && at?.frozen) return { world: changed(world, host, { frozen: false }) }
   const stranger = world.members.find((member) => member.host === 'stranger')?.id
   if (code === 'members-differ' && stranger) return byEtcdctl(world, ['member', 'remove', stranger])

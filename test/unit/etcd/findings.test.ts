@@ -158,6 +158,19 @@ test('while a restore or a recover is half done, nothing that refuses until then
   }
 })
 
+test('a key that nobody can open is left as a lost one is, and while rotate-ca may not go on, set aside before', () => {
+  const closed = { code: 'authority-key-closed', reason: '', lost: 'no-authority-key' } as const
+  assert.match(remedyOf(cluster, closed), /If nobody knows it: make a new authority: npx zx scripts\/rotate-ca\.ts$/)
+  const half: Cluster = { ...cluster, begun: { verb: 'recover' } }
+  assert.match(remedyOf(half, closed), 'If nobody knows it, move the key aside')
+  assert.match(
+    remedyOf(half, closed),
+    /Then go on, and a new authority is made\. Finish it: npx zx scripts\/recover\.ts$/,
+  )
+  assert.not.match(remedyOf(half, closed), 'rotate-ca')
+  assert.not.match(remedyOf(half, { code: 'no-next-authority-key', at: '', reason: '' }), 'rotate-ca')
+})
+
 test('local hosts have no systemd: there up starts all', () => {
   const remedy = (provider: 'local' | 'ssh'): string => remedyOf({ ...cluster, provider }, sample('others-silent'))
   assert.match(remedy('ssh'), 'systemctl start etcd-member')

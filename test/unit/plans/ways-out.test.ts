@@ -72,6 +72,20 @@ const deadEnds: [version: string, ...story: string[]][] = [
     "lose the clients' certificate",
     'rotate-ca, killed at 3',
   ],
+  [
+    '3.6.14',
+    'restore, killed at 5',
+    'forget the passphrase of the keys',
+    'give h2 certificates that are not valid yet',
+  ],
+  [
+    '3.6.14',
+    'lose h2',
+    'lose h3',
+    'recover, killed at 12',
+    'forget the passphrase of the keys',
+    "lose the clients' certificate",
+  ],
 ]
 
 const all: Walk[] = Object.values(walks)
