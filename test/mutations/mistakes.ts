@@ -437,20 +437,20 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/operations/authority-rules.ts',
-    line: "if (begun?.verb === 'restore') return expired || lacksKey",
-    wrong: "if (begun?.verb === 'restore') return expired",
+    line: "  (begun?.verb === 'restore' || begun?.verb === 'recover') && (expired || lacksKey)",
+    wrong: "  begun?.verb === 'recover' && (expired || lacksKey)",
     tests: ['unit/plans/ways-out'],
   },
   {
     file: 'tasks/operations/authority-rules.ts',
-    line: 'expired || (lacksKey && !(keptOut && mayBeBack))',
-    wrong: 'expired',
+    line: "  (begun?.verb === 'restore' || begun?.verb === 'recover') && (expired || lacksKey)",
+    wrong: "  begun?.verb === 'restore' && (expired || lacksKey)",
     tests: ['unit/plans/ways-out'],
   },
   {
-    file: 'tasks/operations/authority-rules.ts',
-    line: 'expired || (lacksKey && !(keptOut && mayBeBack))',
-    wrong: 'expired || lacksKey',
+    file: 'tasks/operations/recover-rules.ts',
+    line: '  return !areParted && others > 0',
+    wrong: '  return areParted && others > 0',
     tests: ['unit/operations/recover-rules'],
   },
   {

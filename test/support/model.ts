@@ -79,10 +79,10 @@ export interface World {
   /** What is raised, by the member that it is about. */
   alarms?: { id: string; kind: 'NOSPACE' | 'CORRUPT' }[]
   /**
-   * What is wrong on this machine: the clients' certificate is useless or gone; certs/ is gone as a whole; or the
+   * What is wrong on this machine: the clients' certificate is gone, or has expired; certs/ is gone as a whole; or the
    * authority has expired, and with it all that it issued.
    */
-  here?: 'no client' | 'no certificates' | 'authority expired' | undefined
+  here?: 'no client' | 'client expired' | 'no certificates' | 'authority expired' | undefined
   /** The authority's key is lost, and there is no copy; or nobody knows its passphrase. */
   keyless?: 'lost' | 'closed' | undefined
   /** A recover or restore that is half done. */
@@ -281,7 +281,8 @@ function answersIn(world: World, names: string[]): Answers {
 function missingIn({ here }: World): Finding | undefined {
   if (here === 'authority expired')
     return { code: 'no-authority', reason: '', remedy: [{ verb: 'rotate-ca', words: [] }] }
-  if (here === 'no client') return { code: 'no-client-certificate', at: 'certs', reason: 'expired on 2002-01-01' }
+  if (here === 'no client' || here === 'client expired')
+    return { code: 'no-client-certificate', at: 'certs', reason: 'expired on 2002-01-01' }
   return here && { code: 'no-certificates', at: 'certs' }
 }
 
@@ -665,6 +666,7 @@ export const lossesHere = (world: World): [string, World][] => [
     ? []
     : ([
         ["lose the clients' certificate", killed({ ...world, here: 'no client' })],
+        ["let the clients' certificate expire", killed({ ...world, here: 'client expired' })],
         ['lose certs/', killed({ ...world, here: 'no certificates' })],
         ['let the authority expire', expired(killed(world))],
       ] as [string, World][])),
@@ -697,7 +699,7 @@ function expired(world: World): World {
   const { trust } = world
   const gone = trust && (trust.old ?? issuer(trust))
   const isGone = (name: string): boolean => !trust || trust.hosts[name]?.leaf === gone
-  const clients = trust?.leaves[ofClient] === gone ? ('no client' as const) : undefined
+  const clients = trust?.leaves[ofClient] === gone ? ('client expired' as const) : undefined
   const here = !trust || gone === issuer(trust) ? ('authority expired' as const) : clients
   const then = { ...world, here, trust: trust && { ...trust, expired: gone } }
   return settledWith(then, (host, name) => ({
@@ -732,7 +734,7 @@ export const withoutClosed = (world: World): World =>
   world.trust ? { ...world, trust: withoutClosedKeys(world.trust) } : { ...world, keyless: 'lost' }
 
 const whatIsMissing = ({ here, trust, recorded }: World): string | undefined =>
-  here ?? recorded.find((host) => trust && trust.leaves[host] === undefined)
+  (here === 'client expired' ? undefined : here) ?? recorded.find((host) => trust && trust.leaves[host] === undefined)
 
 /** The same world, each recorded host changed, and what follows by itself. */
 export const settledWith = (world: World, change: (host: HostWorld, name: string) => HostWorld): World =>

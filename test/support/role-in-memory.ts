@@ -38,7 +38,7 @@ export const moveOf = ({ version, upgradingTo }: World): Finding | undefined =>
 export function pki(world: World, fromHosts = false): Ran {
   if (world.here === 'authority expired')
     return { worlds: [], refused: { code: 'authority-expired', name: '', is: '', now: '' } }
-  if (fromHosts && world.here) {
+  if (fromHosts && world.here && world.here !== 'client expired') {
     const back = takenBack(world)
     if (!back) return { worlds: [], refused: { code: 'ends', host: world.recorded[0] ?? '', detail: '', remedy: '' } }
     const then = pki(back)

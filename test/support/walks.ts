@@ -83,6 +83,7 @@ const rotations: Listed[] = [
 /** What replaces the data of all. */
 const replacingData: Listed[] = [
   { words: 'recover', run: (world) => recover(world), evenHalfDone: true },
+  { words: 'recover --from h1', run: (world) => recover(world, 'h1'), evenHalfDone: true },
   { words: 'restore', run: restore, evenHalfDone: true },
   { words: 'up', run: (world) => verified(up(world, true), world) },
 ]

@@ -220,7 +220,11 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   if (code.startsWith('disk-') && at?.full) return { world: changed(world, host, { full: false }) }
   if (what.includes('its certificates') && ['foreign', 'gone'].includes(at?.certificates ?? ''))
     return { world: changed(world, host, { certificates: 'gone' }) }
-  if (what.includes('from your copy') && world.here && world.here !== 'authority expired' && !lacksKey(world))
+  if (
+    what.includes('from your copy') &&
+    ['no client', 'no certificates'].includes(world.here ?? '') &&
+    !lacksKey(world)
+  )
     return { world: { ...world, here: undefined } }
   if (code === 'ends' && at && !at.up)
     return { world: { ...awoken({ ...world, recorded: [host] }), recorded: world.recorded } }

@@ -86,6 +86,22 @@ const deadEnds: [version: string, ...story: string[]][] = [
     'forget the passphrase of the keys',
     "lose the clients' certificate",
   ],
+  [
+    '3.6.14',
+    'lose h2',
+    'lose h3',
+    'recover, killed at 3',
+    'lose the key of the authority',
+    "let the clients' certificate expire",
+  ],
+  [
+    '3.6.14',
+    'freeze h2',
+    'freeze h3',
+    'recover --from h1, killed at 3',
+    'lose the key of the authority',
+    "let the clients' certificate expire",
+  ],
 ]
 
 const all: Walk[] = Object.values(walks)
