@@ -21,6 +21,7 @@ import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
 import { leavesAuthority, mustStartAtOnce, type Standing, votersNeeded } from './authority-rules.ts'
 import { aroundRotateCa } from './clients.ts'
+import { endDowngrade } from './end-downgrade.ts'
 import { endMove } from './end-move.ts'
 import { refuseSmall } from './room.ts'
 import { sayPlan } from './say.ts'
@@ -91,6 +92,7 @@ const steps = (cluster: Cluster): Step[] => [
     ...inOrder('etcd-role: install the certificates, and start all members', () => etcdRole.tasks(cluster)),
     would: ['install the certificates, and start all members'],
   },
+  { ...endDowngrade(cluster), would: [] },
 ]
 
 /** Killed once all are stopped, it leaves none that runs with certificates which the others do not trust. */

@@ -1,5 +1,6 @@
 // Walks through every state that faults and killed verbs can bring a cluster into, and holds what is promised there.
 // Several may share a walk: each sees to the states whose kind falls to it (./explorers.ts).
+import type { Finding } from '../../tasks/etcd/findings.ts'
 import { planOf } from '../../tasks/plans/plan.ts'
 import type { Act } from '../../tasks/plans/types.ts'
 import { titleOf } from '../../tasks/plans/words.ts'
@@ -82,8 +83,14 @@ function listed({ world, story }: State, { words, run, evenHalfDone }: Listed): 
   const lost = atOnce || runningVoters(world).length < 3 ? -1 : worlds.findIndex((one) => !hasQuorum(one))
   if (serves(world) && lost >= 0) broken([...story, `${words}, at ${lost + 1}`], 'it costs the quorum')
   if (!refused && worlds.length > 0) requireDone([...story, words], worlds.at(-1) as World)
+  if (refused && leavesDowngrade(refused, world))
+    broken([...story, words], 'it ends a move, and refuses what is left of it')
   return worlds
 }
+
+/** Of a move that was begun here it knows, and need not be told by its own verify. */
+const leavesDowngrade = ({ code }: Finding, { upgradingTo }: World): boolean =>
+  code === 'downgrade-enabled' && upgradingTo !== undefined
 
 /** Beside damaged data nobody is served. */
 const serves = (world: World): boolean => hasQuorum(world) && !world.alarms?.some(({ kind }) => kind === 'CORRUPT')

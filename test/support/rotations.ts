@@ -16,6 +16,7 @@ import { obstacle } from '../../tasks/operations/guard.ts'
 import {
   awoken,
   cannotIssue,
+  carriedOut,
   lacksKey,
   newest,
   observe,
@@ -191,7 +192,10 @@ function leaveAtOnce(world: World): Ran {
   if (!going.add(stopAndIssue(going.now))) return going.ran
   going.to(allAtOnce(going.now))
   const refused = refusalOfRole(going.now)
-  return refused ? going.refuse(refused) : going.ran
+  if (refused) return going.refuse(refused)
+  const ended = carriedOut(going.now, { do: 'end downgrade' })
+  if (typeof ended !== 'string') going.to({ ...ended, done: going.now.done })
+  return going.ran
 }
 
 /** All are stopped before a new authority issues every certificate. */

@@ -131,8 +131,8 @@ export const walks = {
   'three hosts, a change of the authority killed at any step, other verbs and faults in any order': {
     ...promised,
     oneIn: Math.min(oneIn, 3),
-    starts: [healthy(3, false)],
-    verbs: [replace('h1'), scale(5)],
+    starts: [healthy(3, false), healthy(3, false, newer)],
+    verbs: [replace('h1'), scale(5), downgrade(older)],
     lists: rotations,
     budget: { faults: faultsOfAll - 1, kills: 2 },
     most: Math.min(most / 3, 60_000),

@@ -12,6 +12,7 @@ import {
   type World,
   withStranger,
 } from '../../support/model.ts'
+import { rotateCa } from '../../support/rotations.ts'
 import { type Step, type Verb, walk } from '../../support/walk.ts'
 import { walks } from '../../support/walks.ts'
 import { trail, wayOut } from '../../support/ways-out.ts'
@@ -131,5 +132,13 @@ for (const [version, ...story] of deadEnds)
     const world = story.reduce(after, healthy(3, false, version))
     assert.ok(wayOut(world, 2 + 2 * story.length), trail(world).join('\n'))
   })
+
+test('who ends a half-done downgrade leaves none enabled, and needs not be told so by its own verify', () => {
+  const story = ['downgrade 3.6.14, killed at 5', 'let the authority expire']
+  const world = story.reduce(after, healthy(3, false, '3.7.1'))
+  assert.equal([world.upgradingTo, world.downgradingTo], ['3.6.14', '3.6'])
+  const { worlds, refused } = rotateCa(world)
+  assert.equal([refused, worlds.at(-1)?.downgradingTo], [undefined, undefined])
+})
 
 test.run()
