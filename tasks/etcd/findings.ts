@@ -163,15 +163,23 @@ const moveAside = (cluster: Cluster, host: string): Action =>
 const putBack = remedy`${byHand('Put the key back from your copy')}. If there is no copy:`
 /** Its certificate is enough to leave an authority whose key is lost; a half-done recover does so itself. */
 function withoutKey(cluster: Cluster, { lost, what }: { lost: KeyCode; what?: string | undefined }): Remedy {
+  if (cluster.begun?.verb === 'adopt') return withoutAdopting(cluster)
   if (what && lost === 'no-authority-key') return takeFromHosts(cluster)
   if (cluster.begun) return remedy`go on, and a new authority is made. ${finishBegun(cluster)}`
   const make = remedy`make a new authority: ${ours('rotate-ca')}`
   if (lost === 'no-authority-key') return make
   return remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}. If that is refused, ${make}`
 }
+/** An adoption makes no other authority on its way, but can be taken back as long as the old certificates are here. */
+function withoutAdopting({ paths, begun, hosts }: Cluster): Remedy {
+  const isBack = existsSync(paths.adopting) && hosts.filter(({ foreign }) => foreign).length >= (begun?.joining ?? 0)
+  if (!isBack) return [byHand('the adoption cannot be finished, and the members go on with what they have')]
+  const then = byHand(`move ${paths.certs} aside, and adopt it again`)
+  return remedy`take the adoption back: ${ours('adopt', '--back')}, then ${then}`
+}
 /** A passphrase that is not known here may be known to somebody: who says that nobody knows it moves the key aside. */
 const withoutPassphrase = (cluster: Cluster, facts: { lost: KeyCode; what?: string | undefined }): Remedy =>
-  cluster.begun
+  cluster.begun && cluster.begun.verb !== 'adopt'
     ? remedy`, ${byHand('move the key aside, and set HA_ETCD_CA_PASSPHRASE to a new passphrase')}. \
 Then ${withoutKey(cluster, facts)}`
     : remedy`: ${withoutKey(cluster, facts)}`
