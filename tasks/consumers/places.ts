@@ -1,8 +1,8 @@
 // A consumer's files in one of its places: what belongs there, how it is brought, and how it is taken away.
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { type Cluster, sslFolderOf } from '../core/cluster.ts'
-import { OperationError, UsageError } from '../core/errors.ts'
+import { isSystemError, OperationError, UsageError } from '../core/errors.ts'
 import {
   type NewFile,
   readFileIfThere,
@@ -75,12 +75,25 @@ export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: P
   const above = nearestAbove(place.folder)
   if (!statSync(above).isDirectory())
     throw new UsageError(`${above} is a file: there can be no folder ${place.folder}.`, { hint: 'Name another one.' })
+  const why = whyNoFolder(above)
+  if (why) throw new UsageError(`Nothing can be made in ${above}: ${why}.`, { hint: 'Name another folder.' })
   const files = filesFor(cluster, consumer, place).map((file) => ({ ...file, path: join(place.folder, file.path) }))
   const foreign = files.find(({ path, content }) => existsSync(path) && readFileIfThere(path) !== content)
   if (foreign)
     throw new UsageError(`${foreign.path} is there already. Nothing was changed.`, {
       hint: 'Name another folder, or move that file aside.',
     })
+}
+
+/** Whether anything can be made there only trying shows: /proc takes nothing, though its modes allow it. */
+function whyNoFolder(above: string): string | undefined {
+  try {
+    rmdirSync(mkdtempSync(join(above, '.ha-etcd-')))
+    return undefined
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    return error.code
+  }
 }
 
 /** The folder itself, or the nearest one above it that is there. */

@@ -90,7 +90,7 @@ export function removeHalfWritten(folder: string, recursive: boolean, which = (_
     if (temporaryName.test(name) && which(name)) rmSync(join(folder, name), { force: true })
 }
 
-/** A write on a full disk does not say where. */
+/** A write on a full disk does not say where, nor does who reads a folder. */
 const withPath = (error: unknown, path: string): NodeJS.ErrnoException =>
   Object.assign(error as NodeJS.ErrnoException, { path })
 
@@ -121,7 +121,7 @@ export function readFileIfThere(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
+    throw withPath(error, path)
   }
 }
 

@@ -174,7 +174,10 @@ test('a key that nobody can open is left as a lost one is, and while rotate-ca m
 test('without its authority an adoption is taken back, or stays as it is: it makes no other authority', () => {
   const adopting = temporaryFolder()
   const helps = (code: 'no-authority-key' | 'authority-key-closed', path: string, joining?: number): string =>
-    remedyOf({ ...cluster, begun: { verb: 'adopt', joining }, paths: { ...cluster.paths, adopting: path } }, sample(code))
+    remedyOf(
+      { ...cluster, begun: { verb: 'adopt', joining }, paths: { ...cluster.paths, adopting: path } },
+      sample(code),
+    )
   for (const code of ['no-authority-key', 'authority-key-closed'] as const) {
     assert.match(helps(code, adopting), /: take the adoption back: npx zx scripts\/adopt\.ts --back, then move certs/)
     assert.match(helps(code, adopting, 3), ': the adoption cannot be finished')
