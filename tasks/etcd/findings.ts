@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { beingReplaced, type Cluster, finishBegun, halfDone, movingHosts, sslFolderOf } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
-import { scaling } from '../core/record.ts'
+import { scaling, withoutRecord } from '../core/record.ts'
 import { type Action, byHand, etcdctl, inText, ours, type Remedy, remedy, waysIn } from '../core/remedy.ts'
 import { areOrIs, capital, listed } from '../core/terminal.ts'
 import { changeFiles } from './authority-stages.ts'
@@ -190,6 +190,7 @@ const showing = ({ host, port }: Pick<Facts, 'host' | 'port'>): string => `${hos
 
 export const rows = {
   // This machine.
+  'no-record': row<'name' | 'at' | 'what'>(withoutRecord.sentence, withoutRecord.remedy),
   'no-authority': row<'reason', 'host' | 'remedy'>(
     (f) => (f.host ? `this machine cannot check ${f.host}: ${f.reason}` : f.reason),
     (cluster, f) => f.remedy ?? restoreCertificates(cluster),

@@ -49,8 +49,8 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
 }
 
 async function stillToTake(cluster: Cluster): Promise<Host[]> {
-  const { foreign, half } = await lookAtForeign(cluster, undefined)
-  return [...half, ...foreign.map(({ host }) => host)]
+  const found = await lookAtForeign(cluster, undefined)
+  return 'ours' in found ? [] : [...found.half, ...found.foreign.map(({ host }) => host)]
 }
 
 /** One after the other is known by its https URL, and restarts; the others have what it takes to speak to it. */

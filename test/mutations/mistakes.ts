@@ -448,6 +448,18 @@ export const mistakes: Mistake[] = [
     tests: ['unit/plans/ways-out'],
   },
   {
+    file: 'tasks/operations/adopt-look.ts',
+    line: 'toSorted(compareVersions)[0]',
+    wrong: 'toSorted(compareVersions).at(-1)',
+    tests: ['unit/operations/adopt-look'],
+  },
+  {
+    file: 'tasks/core/record.ts',
+    line: "ours('adopt')",
+    wrong: "ours('up')",
+    tests: ['unit/plans/ways-out'],
+  },
+  {
     file: 'tasks/operations/recover-rules.ts',
     line: '  return !areParted && others > 0',
     wrong: '  return areParted && others > 0',

@@ -33,7 +33,7 @@ const insisted = 2
 
 /** The steps of the verb where it begins, each held to its promises; the last one is where it is done, or stops. */
 function begun({ world, story }: State, verb: Verb): Step[] {
-  if (world.begun || !all(verb.about, world.recorded) || verb.may?.(world) === false) return []
+  if (world.begun || world.unrecorded || !all(verb.about, world.recorded) || verb.may?.(world) === false) return []
   if ((story.length > insisted || world.here) && refusalOf(world, verb)) return []
   const first = walk(world, verb)
   if (first.broken) broken([...story, verb.words], storyOf(first))
@@ -78,7 +78,7 @@ function perform(state: State, verb: Verb): World[] {
 
 /** The worlds of a list, where it begins: none costs a quorum of three and more, unless it stops all at once. */
 function listed({ world, story }: State, { words, run, evenHalfDone }: Listed): World[] {
-  if (world.begun && !evenHalfDone) return []
+  if (world.unrecorded || (world.begun && !evenHalfDone)) return []
   const { worlds, refused, atOnce } = run(world)
   const lost = atOnce || runningVoters(world).length < 3 ? -1 : worlds.findIndex((one) => !hasQuorum(one))
   if (serves(world) && lost >= 0) broken([...story, `${words}, at ${lost + 1}`], 'it costs the quorum')

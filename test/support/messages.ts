@@ -29,6 +29,7 @@ const certificate = { what: 'master02/server.crt', reason: 'ends on 2026-12-08',
 const others = { hosts: ['master01', 'master03'] }
 /** Where the usual facts do not fit. */
 const examples: Partial<Record<Code, object>> = {
+  'no-record': { at: '.cluster/etcd-cluster-1/inventory.yml', what: '.cluster/etcd-cluster-1/cluster.json' },
   'no-authority': { reason: 'certs/etcd-cluster-1/ca.crt is missing or damaged' },
   'no-certificates': { at: authority },
   'authority-expired': { is: '2026-11-01' },

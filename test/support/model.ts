@@ -85,6 +85,8 @@ export interface World {
   here?: 'no client' | 'client expired' | 'no certificates' | 'authority expired' | undefined
   /** The authority's key is lost, and there is no copy; or nobody knows its passphrase. */
   keyless?: 'lost' | 'closed' | undefined
+  /** The record is lost, and there is no copy. */
+  unrecorded?: boolean | undefined
   /** A recover or restore that is half done. */
   begun?: Begun | undefined
   /** While the authority is changed: whom each trusts. */
@@ -672,6 +674,7 @@ export const lossesHere = (world: World): [string, World][] => [
       ] as [string, World][])),
   ...keysHere(world).map(([file, then]): [string, World] => [`lose the key of the ${file}`, killed(then)]),
   ...withForgotten(world),
+  ...(world.unrecorded ? [] : [['lose the record', killed({ ...world, unrecorded: true })] as [string, World]]),
 ]
 
 /** The keys that lie here, each with the world without it. */

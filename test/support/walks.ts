@@ -38,6 +38,7 @@ const hasStranger = ({ members }: World): boolean => members.some(({ host }) => 
 const isTroubled = (world: World): boolean =>
   hasStranger(world) ||
   world.here !== undefined ||
+  world.unrecorded === true ||
   world.keyless !== undefined ||
   world.trust !== undefined ||
   world.begun !== undefined ||

@@ -103,6 +103,12 @@ const deadEnds: [version: string, ...story: string[]][] = [
     'lose the key of the authority',
     "let the clients' certificate expire",
   ],
+  ['3.6.14', 'lose the record', 'wipe h1'],
+  ['3.7.1', 'downgrade 3.6.14, killed at 8', 'lose the record', 'lose h2'],
+  ['3.6.14', 'scale 5, killed at 2', 'lose the record'],
+  ['3.6.14', 'replace h1, killed at 2', 'lose the record'],
+  ['3.6.14', 'lose h2', 'lose h3', 'recover, killed at 4', 'lose the record'],
+  ['3.6.14', 'restore, killed at 5', 'lose the record'],
 ]
 
 const all: Walk[] = Object.values(walks)
