@@ -78,7 +78,7 @@ export async function refuseUnfit(cluster: Cluster, consumer: Consumer, place: P
   if (!statSync(above).isDirectory())
     throw new UsageError(`${above} is a file: there can be no folder ${place.folder}.`, { hint: 'Name another one.' })
   const why = whyNotWritable(above)
-  if (why) throw new UsageError(`No files can be put into ${above}: ${why}.`, { hint: 'Name another folder.' })
+  if (why) throw new UsageError(`Nothing can be made in ${above}: ${why}.`, { hint: 'Name another folder.' })
   const files = filesFor(cluster, consumer, place).map((file) => ({ ...file, path: join(place.folder, file.path) }))
   const foreign = files.find(({ path, content }) => existsSync(path) && readFileIfThere(path) !== content)
   if (foreign)

@@ -14,6 +14,8 @@ import {
   type ClusterPaths,
   type ClusterRecord,
   clusterPaths,
+  hostsLeft,
+  lostRecord,
   type ProviderName,
   readRecord,
   recordedClusters,
@@ -276,6 +278,8 @@ export function refuseHalfDone(cluster: Cluster): void {
 
 /** For verbs that need a cluster to be there. @throws UsageError naming the nearest one that is */
 export function requireRecorded(cluster: Cluster): void {
+  const left = hostsLeft(cluster)
+  if (!cluster.recorded && left) throw lostRecord(cluster, left)
   if (!cluster.recorded)
     throw new UsageError(`There is no cluster ${cluster.name} here.${suggest(cluster.name, recordedClusters())}`, {
       hint:

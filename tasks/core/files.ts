@@ -1,15 +1,14 @@
 // Files that are either there whole or not at all.
 import { randomBytes } from 'node:crypto'
 import {
-  accessSync,
   closeSync,
-  constants,
   existsSync,
   fchmodSync,
   fchownSync,
   fsync,
   fsyncSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -22,7 +21,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { UsageError } from './errors.ts'
+import { isSystemError, UsageError } from './errors.ts'
 
 export interface NewFile {
   path: string
@@ -92,7 +91,7 @@ export function removeHalfWritten(folder: string, recursive: boolean, which = (_
     if (temporaryName.test(name) && which(name)) rmSync(join(folder, name), { force: true })
 }
 
-/** A write on a full disk does not say where. */
+/** A write on a full disk does not say where, nor does who reads a folder. */
 const withPath = (error: unknown, path: string): NodeJS.ErrnoException =>
   Object.assign(error as NodeJS.ErrnoException, { path })
 
@@ -123,7 +122,7 @@ export function readFileIfThere(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
+    throw withPath(error, path)
   }
 }
 
@@ -147,13 +146,17 @@ export function realPath(path: string): string {
 /** The path itself, or the nearest folder above it that is there. */
 export const nearestThere = (path: string): string => (existsSync(path) ? path : nearestThere(dirname(path)))
 
-/** The system's code (EACCES, EROFS) where this user cannot make files in a folder that is there; else undefined. */
+/**
+ * The system's code (EACCES, EROFS) where this user cannot make anything in that folder; else undefined. Only trying
+ * shows it: /proc takes nothing, though its modes allow it.
+ */
 export function whyNotWritable(folder: string): string | undefined {
   try {
-    accessSync(folder, constants.W_OK | constants.X_OK)
+    rmdirSync(mkdtempSync(join(folder, '.ha-etcd-')))
     return undefined
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? String(error)
+    if (!isSystemError(error)) throw error
+    return error.code
   }
 }
 

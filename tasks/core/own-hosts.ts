@@ -15,6 +15,8 @@ export type OwnHost = Omit<Listed, 'ssh'> & { ssh?: (Listed['ssh'] & { options?:
 const groups = ['role=master', 'etcd']
 /** On a host, NAME.crt is the peer certificate of the host NAME; these are other certificates. */
 const taken = ['ca', 'server', 'etcd-client']
+/** To Ansible these are all hosts, those in no group, and this machine. */
+const ofAnsible = ['all', 'ungrouped', 'localhost', '127.0.0.1', '::1']
 
 /** @throws UsageError when the hosts cannot be the members of one cluster */
 export function checkOwnHosts(hosts: OwnHost[], where: string): void {
@@ -26,6 +28,11 @@ export function checkOwnHosts(hosts: OwnHost[], where: string): void {
     throw new UsageError(
       `${where}: a host cannot be named ${unfit.name}: its peer certificate would be the file ` +
         `${unfit.name}.crt, which is another certificate.`,
+    )
+  const other = hosts.find(({ name }) => ofAnsible.includes(name))
+  if (other)
+    throw new UsageError(
+      `${where}: a host cannot be named ${other.name}: to Ansible that name has a meaning of its own.`,
     )
   for (const { name, address } of hosts) {
     const why = whyNoHosts(address)

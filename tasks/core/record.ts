@@ -10,6 +10,7 @@ import { command } from './command.ts'
 import { home } from './environment.ts'
 import { OperationError, UsageError } from './errors.ts'
 import { entriesIn, readFileIfThere, writeFileAtomic, writeFileIfChanged } from './files.ts'
+import { byHand, inText, ours, type Remedy, remedy } from './remedy.ts'
 import { type Config, isHostName, vagrantProviders } from './schema.ts'
 
 const providerNames = ['local', 'vagrant', 'ssh'] as const
@@ -151,11 +152,7 @@ export function recordedClusters(): string[] {
 /** Every later run goes by it. @throws OperationError when there are hosts of a cluster whose record was lost */
 export function recordCluster(cluster: Cluster): void {
   const left = hostsLeft(cluster)
-  if (!cluster.recorded && left)
-    throw new OperationError(
-      `There are hosts of cluster ${cluster.name} in ${left}, but its record ${cluster.paths.record} is missing.`,
-      { hint: `Put the record back, or remove the hosts and their data: ${command(cluster, 'down')}` },
-    )
+  if (!cluster.recorded && !cluster.formed && left) throw lostRecord(cluster, left)
   cluster.life ??= randomUUID()
   const { version, upgradingTo, token, keptBinaries: binaries, clientPort, peerPort } = cluster.etcd
   const record: ClusterRecord = {
@@ -179,8 +176,29 @@ export function recordCluster(cluster: Cluster): void {
   cluster.recorded = true
 }
 
-export const hostsLeft = ({ paths }: Cluster): string | undefined =>
-  [paths.hosts, paths.vagrant].find((folder) => existsSync(folder))
+/** Where they are, or are listed: the role's inventory is written after the record. */
+export const hostsLeft = ({ provider, paths }: Cluster): string | undefined =>
+  [paths.hosts, paths.vagrant, ...(provider === 'ssh' && !existsSync(paths.record) ? [paths.inventory] : [])].find(
+    (path) => existsSync(path),
+  )
+
+/** What is said, and what helps, where the record is lost: a row of etcd/findings.ts, too. */
+export const withoutRecord = {
+  sentence: ({ name, at, what }: Record<'name' | 'at' | 'what', string>): string =>
+    `There are hosts of cluster ${name} in ${at}, but its record ${what} is missing`,
+  remedy: ({ provider }: Pick<Cluster, 'provider'>): Remedy =>
+    provider === 'ssh'
+      ? remedy`${byHand('Put the record back from your copy')}. If there is no copy, take up what the hosts have: \
+${ours('adopt')}`
+      : remedy`${byHand('Put the record back')}, or remove the hosts and their data: ${ours('down')}`,
+}
+
+/** A record that is there no longer, though hosts are. */
+export function lostRecord(cluster: Cluster, at: string): OperationError {
+  const helps = withoutRecord.remedy(cluster)
+  const sentence = withoutRecord.sentence({ name: cluster.name, at, what: cluster.paths.record })
+  return new OperationError(`${sentence}.`, { code: 'no-record', hint: inText(cluster, helps), remedy: helps })
+}
 
 /** The configuration file that a cluster was made with. @throws UsageError when that is gone */
 export function recordedConfigFile(name: string): string | undefined {
@@ -208,7 +226,7 @@ export function readRecord(path: string): ClusterRecord | undefined {
 
 const corrupt = (path: string, why: string): OperationError =>
   new UsageError(`${path} cannot be understood: ${why}.`, {
-    hint: 'Put a good copy back. If the cluster is gone, remove that file.',
+    hint: 'Put a good copy back. If there is none, remove that file, and run the same command again.',
   })
 
 /** @throws UsageError where what is asked cannot become of the recorded cluster */

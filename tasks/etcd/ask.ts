@@ -2,7 +2,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
-import { lostKey } from './authority-key.ts'
+import { whyNotIssued } from './authority-key.ts'
 import { trustedAuthorities } from './certificates.ts'
 import { freeBytes } from './disk.ts'
 import {
@@ -102,7 +102,7 @@ export async function askMembers(
     free: free[index],
   }))
   const isDamaged = alarms?.ok && alarms.value.some(({ alarm }) => alarm === 'CORRUPT')
-  return { ...here, hosts: answered, members, alarms, keyless: isDamaged ? lostKey(cluster) : undefined }
+  return { ...here, hosts: answered, members, alarms, keyless: isDamaged ? whyNotIssued(cluster) : undefined }
 }
 
 /** Asked of who votes where an alarm of damaged data is about no member of ours: etcd does not know whose are right. */

@@ -3,9 +3,7 @@ import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:cry
 import { existsSync } from 'node:fs'
 import type { Cluster } from '../core/cluster.ts'
 import { caPassphrase } from '../core/environment.ts'
-import { OperationError } from '../core/errors.ts'
 import { readFileIfThere } from '../core/files.ts'
-import { inText } from '../core/remedy.ts'
 import { today } from '../core/run.ts'
 import type { Authority } from '../core/x509.ts'
 import { codeOfLostKey } from './authority-stages.ts'
@@ -23,7 +21,7 @@ import {
   reasonToIssue,
   trustedAuthorities,
 } from './certificates.ts'
-import { type Finding, refusal, withoutKey } from './findings.ts'
+import { type Finding, type KeyCode, refusal } from './findings.ts'
 
 /**
  * The authority with its key, to issue with. An encrypted key is opened with the passphrase from the environment.
@@ -48,53 +46,51 @@ export function readKey(cluster: Cluster, path: string, certificate: X509Certifi
   return key
 }
 
-/** What is lost where certificates must be issued, and nobody can. */
-export function lostKey(cluster: Cluster): Finding | undefined {
+/** Why certificates that must be issued cannot be; undefined where they can, or none must be. */
+export function whyNotIssued(cluster: Cluster): Finding | undefined {
   const authority = attempt(() => authorityCertificate(cluster))
   if (!authority || !leaves(cluster).some((leaf) => reasonToIssue(leaf, authority, cluster.pki))) return undefined
   const key = attempt(() => keyIn(cluster, authorityFiles(cluster).key, authority))
   return key && 'code' in key ? key : undefined
 }
 
+/** The same, for whoever leaves an authority by itself: that its passphrase is not known here is no reason to. */
+export function lostKey(cluster: Cluster): Finding | undefined {
+  const found = whyNotIssued(cluster)
+  return found?.code === 'authority-key-closed' ? undefined : found
+}
+
 function keyIn(cluster: Cluster, path: string, certificate: X509Certificate): KeyObject | Finding {
   const pem = readFileIfThere(path)
-  const lost = (reason: string): Finding => whatIsLost(cluster, path, certificate, reason)
+  const lost = (reason: string): Finding => ({
+    ...{ code: codeOf(cluster, certificate), at: path, reason },
+    what: missingHere(cluster),
+  })
   if (pem === undefined) return lost('is missing: no certificate can be issued without it')
-  const key = openKey(cluster, path, pem, certificate)
+  const passphrase = caPassphrase()
+  const key = attempt(() => createPrivateKey({ key: pem, ...(passphrase && { passphrase }) }))
+  if (!key && isEncrypted(pem)) return closed(cluster, path, certificate)
   if (!key) return lost('is not a readable private key')
   return certificate.checkPrivateKey(key) ? key : lost(`is not the key of ${authorityFiles(cluster).certificate}`)
 }
 
-/** Undefined where it is no key. @throws OperationError where only a passphrase is missing */
-function openKey(cluster: Cluster, path: string, pem: string, of: X509Certificate): KeyObject | undefined {
-  const passphrase = caPassphrase()
-  if (isEncrypted(pem) && !passphrase)
-    throw new OperationError(`${path} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set.`, {
-      hint: 'Set HA_ETCD_CA_PASSPHRASE to its passphrase, then run the same command again.',
-    })
-  const key = attempt(() => createPrivateKey({ key: pem, ...(passphrase && { passphrase }) }))
-  if (!key && isEncrypted(pem))
-    throw new OperationError(
-      `HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged.`,
-      {
-        hint:
-          'Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with. If nobody knows it: ' +
-          inText(cluster, withoutKey[codeOf(cluster, of)]),
-      },
-    )
-  return key
-}
+const closed = (cluster: Cluster, path: string, of: X509Certificate): Finding => ({
+  code: 'authority-key-closed',
+  reason: caPassphrase()
+    ? `HA_ETCD_CA_PASSPHRASE does not open ${path}: the passphrase is wrong, or the file is damaged`
+    : `${path} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set`,
+  lost: codeOf(cluster, of),
+  what: missingHere(cluster),
+})
 
 /** True for a private key in PEM that only a passphrase opens. */
 export const isEncrypted = (pem: string): boolean => /-----BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(pem)
 
-/** Certificates that are missing here may be on the hosts. */
-const whatIsLost = (cluster: Cluster, path: string, of: X509Certificate, reason: string): Finding => {
-  const what = leaves(cluster).find((leaf) => !existsSync(leaf.certificate) || !existsSync(leaf.key))?.title
-  return { code: codeOf(cluster, of), at: path, reason, what }
-}
+/** A certificate that is missing here may be on the hosts. */
+const missingHere = (cluster: Cluster): string | undefined =>
+  leaves(cluster).find((leaf) => !existsSync(leaf.certificate) || !existsSync(leaf.key))?.title
 
-function codeOf(cluster: Cluster, { fingerprint256 }: X509Certificate): keyof typeof withoutKey {
+function codeOf(cluster: Cluster, { fingerprint256 }: X509Certificate): KeyCode {
   const { papers, own } = papersOf(cluster)
   return codeOfLostKey(papers, fingerprint256, oldOneOf(cluster), own)
 }

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { beingReplaced, type Cluster, finishBegun, halfDone, movingHosts, sslFolderOf } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
 import { compareVersions, minorOf } from '../core/programs.ts'
-import { scaling } from '../core/record.ts'
+import { scaling, withoutRecord } from '../core/record.ts'
 import { type Action, byHand, etcdctl, inText, ours, type Remedy, remedy, waysIn } from '../core/remedy.ts'
 import { areOrIs, capital, listed } from '../core/terminal.ts'
 import { changeFiles } from './authority-stages.ts'
@@ -20,8 +20,11 @@ interface Facts
   hosts: string[]
   remedy: Remedy
   free: boolean
+  lost: KeyCode
 }
 type Why = 'host' | 'reason'
+/** Whose key is lost. */
+export type KeyCode = 'no-authority-key' | 'no-next-authority-key'
 type Taken<Needed extends keyof Facts, Known extends keyof Facts> = Pick<Facts, Needed> & {
   [K in Known]?: Facts[K] | undefined
 }
@@ -158,12 +161,28 @@ const replaceThem = (hosts: string[]): Remedy => [ours('replace', ...hosts)]
 const moveAside = (cluster: Cluster, host: string): Action =>
   byHand(`on ${host}, move its certificates (${sslFolderOf(cluster, host)}) aside`)
 const putBack = remedy`${byHand('Put the key back from your copy')}. If there is no copy:`
-/** A key is lost: its authority's certificate is enough to leave the authority. */
-export const withoutKey = {
-  'no-authority-key': remedy`make a new authority: ${ours('rotate-ca')}`,
-  'no-next-authority-key': remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}. \
-If that is refused, make a new authority: ${ours('rotate-ca')}`,
+/** Its certificate is enough to leave an authority whose key is lost; a half-done recover does so itself. */
+function withoutKey(cluster: Cluster, { lost, what }: { lost: KeyCode; what?: string | undefined }): Remedy {
+  if (cluster.begun?.verb === 'adopt') return withoutAdopting(cluster)
+  if (what && lost === 'no-authority-key') return takeFromHosts(cluster)
+  if (cluster.begun) return remedy`go on, and a new authority is made. ${finishBegun(cluster)}`
+  const make = remedy`make a new authority: ${ours('rotate-ca')}`
+  if (lost === 'no-authority-key') return make
+  return remedy`take back the change of the authority: ${ours('rotate-ca', '--back')}. If that is refused, ${make}`
 }
+/** An adoption makes no other authority on its way, but can be taken back as long as the old certificates are here. */
+function withoutAdopting({ paths, begun, hosts }: Cluster): Remedy {
+  const isBack = existsSync(paths.adopting) && hosts.filter(({ foreign }) => foreign).length >= (begun?.joining ?? 0)
+  if (!isBack) return [byHand('the adoption cannot be finished, and the members go on with what they have')]
+  const then = byHand(`move ${paths.certs} aside, and adopt it again`)
+  return remedy`take the adoption back: ${ours('adopt', '--back')}, then ${then}`
+}
+/** A passphrase that is not known here may be known to somebody: who says that nobody knows it moves the key aside. */
+const withoutPassphrase = (cluster: Cluster, facts: { lost: KeyCode; what?: string | undefined }): Remedy =>
+  cluster.begun && cluster.begun.verb !== 'adopt'
+    ? remedy`, ${byHand('move the key aside, and set HA_ETCD_CA_PASSPHRASE to a new passphrase')}. \
+Then ${withoutKey(cluster, facts)}`
+    : remedy`: ${withoutKey(cluster, facts)}`
 
 /** `a still has its`, `a and b still have their`. */
 const haveTheir = (hosts: string[]): string => `${listed(hosts)} still ${hosts.length === 1 ? 'has its' : 'have their'}`
@@ -171,6 +190,7 @@ const showing = ({ host, port }: Pick<Facts, 'host' | 'port'>): string => `${hos
 
 export const rows = {
   // This machine.
+  'no-record': row<'name' | 'at' | 'what'>(withoutRecord.sentence, withoutRecord.remedy),
   'no-authority': row<'reason', 'host' | 'remedy'>(
     (f) => (f.host ? `this machine cannot check ${f.host}: ${f.reason}` : f.reason),
     (cluster, f) => f.remedy ?? restoreCertificates(cluster),
@@ -192,16 +212,16 @@ export const rows = {
   ),
   'no-authority-key': row<'at' | 'reason', 'what'>(
     (f) => `the authority's key ${f.at} ${f.reason}`,
-    (cluster, { what }) => {
-      if (what) return remedy`${putBack} ${takeFromHosts(cluster)}`
-      return cluster.begun
-        ? remedy`${putBack} go on, and a new authority is made. ${finishBegun(cluster)}`
-        : remedy`${putBack} ${withoutKey['no-authority-key']}`
-    },
+    (cluster, { what }) => remedy`${putBack} ${withoutKey(cluster, { lost: 'no-authority-key', what })}`,
   ),
   'no-next-authority-key': row<'at' | 'reason', 'what'>(
     (f) => `the next authority's key ${f.at} ${f.reason}`,
-    () => remedy`${putBack} ${withoutKey['no-next-authority-key']}`,
+    (cluster) => remedy`${putBack} ${withoutKey(cluster, { lost: 'no-next-authority-key' })}`,
+  ),
+  'authority-key-closed': row<'reason' | 'lost', 'what'>(
+    (f) => f.reason,
+    (cluster, facts) => remedy`${byHand('Set HA_ETCD_CA_PASSPHRASE to the passphrase that the key was made with')}, \
+and run the same command again. If nobody knows it${withoutPassphrase(cluster, facts)}`,
   ),
   'no-client-certificate': row<'at' | 'reason'>(
     (f) => `the client certificate etcd-client.crt in ${f.at} is of no use: ${f.reason}`,

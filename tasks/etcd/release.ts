@@ -2,12 +2,14 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import * as v from 'valibot'
 import { DownloadError, type DownloadOptions, download } from '../core/download.ts'
 import { projectFolder } from '../core/environment.ts'
 import { OperationError } from '../core/errors.ts'
-import { readFileIfThere, writeFileIfChanged } from '../core/files.ts'
+import { writeFileIfChanged } from '../core/files.ts'
 import type { Machine } from '../core/machines.ts'
 import { downloadsFolder, fetchTool, toolsFolder } from '../core/programs.ts'
+import { readNote } from '../core/record.ts'
 import { clock } from '../core/run.ts'
 import { ask } from '../core/shell.ts'
 import { type Got, NotThisWay, toolName } from './ways.ts'
@@ -27,7 +29,9 @@ const official = 'https://github.com/etcd-io/etcd/releases/download'
 const pinnedHere = (): Sums => JSON.parse(readFileSync(join(projectFolder, 'tasks/etcd/releases.json'), 'utf8')) as Sums
 /** The sums of releases that are not pinned, as they were when each was first used. */
 const seenFile = (): string => join(toolsFolder(), 'etcd-sums.json')
-const seen = (): Sums => JSON.parse(readFileIfThere(seenFile()) ?? '{}') as Sums
+const sums = v.record(v.string(), v.record(v.string(), v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))))
+const seen = (): Sums =>
+  readNote(seenFile(), sums, 'run the same command again: each release counts as one that is first used') ?? {}
 
 /**
  * Downloads the release into .tools. A version that is not pinned is checked against SHA256SUMS of the same place, for
@@ -53,8 +57,8 @@ export async function fetchRelease(version: string, machine: Machine, options: R
   if (known)
     return { folder, version, told: `the official release from ${new URL(place).host}, SHA-256 as pinned here` }
   const before = seen()
-  const sums = { ...before, [version]: { ...before[version], [architecture]: sum } }
-  writeFileIfChanged(seenFile(), `${JSON.stringify(sums, null, 2)}\n`, 0o600)
+  const now = { ...before, [version]: { ...before[version], [architecture]: sum } }
+  writeFileIfChanged(seenFile(), `${JSON.stringify(now, null, 2)}\n`, 0o600)
   const vouched = `its SHA-256 is not pinned here: only the connection to ${new URL(place).host} vouches for it`
   return { folder, version, told: `the release from ${new URL(place).host}; ${vouched}; ${sum} was recorded` }
 }

@@ -35,6 +35,7 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
     throw new OperationError(`Not every member is ha-etcd's yet; what is left: ${listed(left)}.`, {
       hint: `Go on: ${command(cluster, 'adopt')}`,
     })
+  pki.requireKey(cluster) // else the old certificates would be gone, and the way back with them
   const question =
     `Issue every certificate of ${cluster.name} by its new authority? Each member restarts once. Then there is no ` +
     `way back to the old services. ${aroundRotateCa.needs(cluster)}`
@@ -48,8 +49,8 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
 }
 
 async function stillToTake(cluster: Cluster): Promise<Host[]> {
-  const { foreign, half } = await lookAtForeign(cluster, undefined)
-  return [...half, ...foreign.map(({ host }) => host)]
+  const found = await lookAtForeign(cluster, undefined)
+  return 'ours' in found ? [] : [...found.half, ...found.foreign.map(({ host }) => host)]
 }
 
 /** One after the other is known by its https URL, and restarts; the others have what it takes to speak to it. */

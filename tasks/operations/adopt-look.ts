@@ -4,11 +4,14 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { withScratch } from '../copies.ts'
 import { type Cluster, type Host, workOutURLs } from '../core/cluster.ts'
+import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
+import { compareVersions } from '../core/programs.ts'
+import { hostsLeft } from '../core/record.ts'
 import { certificatesIn } from '../core/x509.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
-import { attempt, isSignedBy, pairOf } from '../etcd/certificates.ts'
+import { attempt, commonNames, isSignedBy, pairOf } from '../etcd/certificates.ts'
 import { type Member, memberList } from '../etcd/etcdctl.ts'
 import { type Finding, refusal, sentenceOf } from '../etcd/findings.ts'
 import {
@@ -58,11 +61,27 @@ export interface Found {
   readdressed: Record<string, string>
 }
 
-/** @throws OperationError with everything that stands against it */
-export async function lookAtForeign(cluster: Cluster, client: ClientFiles | undefined): Promise<Found> {
+/** What the members of a cluster of ours show that this machine has no record of: as many as run. */
+export interface Ours extends Pick<Found, 'version' | 'files'> {
+  ours: ForeignHost[]
+}
+
+/** @throws OperationError with everything that stands against it; but a cluster of ours need not be well */
+export async function lookAtForeign(cluster: Cluster, client: ClientFiles | undefined): Promise<Found | Ours> {
   return withScratch(cluster, async (folder) => {
     const copy = await scratchOf(cluster, folder)
-    const looked = await saidByHosts<Looked>(copy, { playbook: 'adopt', variables: { etcd_adopt_action: 'look' } })
+    let silent: OperationError | undefined
+    const looked = await saidByHosts<Looked>(copy, {
+      playbook: 'adopt',
+      variables: { etcd_adopt_action: 'look' },
+      onUnreachable: (_, why) => void (silent = why),
+    })
+    const running = cluster.hosts.filter(({ name }) => looked.get(name)?.etcds.length === 1)
+    const ours = cluster.begun ? [] : running.map((host) => foreignHost(host, looked))
+    if (isMadeByUs(ours))
+      return { ours, version: oldestOf(ours), files: arranged(ours, await fetchFiles(copy, folder, ours), client) }
+    if (silent) throw silent
+    if (running.length === 0 && hostsLeft(cluster)) throw nothingRuns(cluster)
     const stageOf = ({ name }: Host): Stage => stageIn(cluster, looked.get(name))
     const half = cluster.hosts.filter((host) => stageOf(host) === 'half')
     const foreign = cluster.hosts.filter((host) => stageOf(host) === 'not').map((host) => foreignHost(host, looked))
@@ -84,6 +103,24 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
     return { foreign, half, version, files, seen, readdressed: readdressed(cluster, seen, members) }
   })
 }
+
+/** Of a cluster of ours without a record: who runs tells what it is. */
+const nothingRuns = (cluster: Cluster): OperationError =>
+  new OperationError(`etcd runs on no host of ${cluster.name}. Nothing was changed.`, {
+    hint:
+      'On a host that has data, mend what keeps etcd from running (journalctl -u etcd-member), and start it ' +
+      '(systemctl start etcd-member). Then run the same command again. If no host has any data: ' +
+      `${command(cluster, 'down')} && ${command(cluster, 'up')}. Then restore a backup: ` +
+      command(cluster, 'restore FILE'),
+  })
+
+/** Whether the role has set these members up. */
+export const isMadeByUs = (running: ForeignHost[]): boolean =>
+  running.length > 0 && running.every(({ settings }) => settings.ETCD_PEER_CERT_ALLOWED_CN === commonNames.peer)
+
+/** In the middle of a move to another etcd all may go back to the older one, and not all may go on to the newer. */
+export const oldestOf = (running: ForeignHost[]): string =>
+  running.map(({ etcd }) => etcd.version).toSorted(compareVersions)[0] ?? ''
 
 /** What of it is plain HTTP stays so until all members can do TLS; run again, the record says how far that is. */
 function speakAs(cluster: Cluster, foreign: ForeignHost[]): void {

@@ -20,7 +20,7 @@ import * as vms from '../vms/index.ts'
 import { asBefore, forget, stage } from './adopt-files.ts'
 import { type ClientFiles, type Found, lookAtForeign } from './adopt-look.ts'
 import { haveOwnUser } from './auth.ts'
-import { bringBack, isMadeByUs } from './bring-back.ts'
+import { bringBack } from './bring-back.ts'
 import { aroundRotateCa, toSecureClients } from './clients.ts'
 import { lookFirst } from './guard.ts'
 import { sayDone } from './say.ts'
@@ -33,7 +33,7 @@ import { carryOutSteps, type Step, told } from './steps.ts'
 export async function adopt(cluster: Cluster, client: ClientFiles | undefined, plan: boolean): Promise<void> {
   if (isOurs(cluster)) return sayDone(cluster, 'adopt', `${cluster.name} is ha-etcd's already.`, { adopted: [] })
   const found = await lookAtForeign(cluster, client)
-  if (isMadeByUs(found)) return bringBack(cluster, found, plan)
+  if ('ours' in found) return bringBack(cluster, found, plan)
   const names = cluster.hosts.map(({ name }) => name)
   const { version } = found
   const adopting =

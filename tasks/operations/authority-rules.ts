@@ -47,23 +47,9 @@ export function keyNeeded(stage: ChangeStage | undefined, back: boolean): 'issue
   return stage === 'leaving' ? undefined : 'new'
 }
 
-/**
- * Whether recover and restore leave the authority themselves: only once they have begun, when rotate-ca may not. With
- * its key lost, but not expired, the old members still trust it, and recover must hear them before: they may be a
- * quorum until the others are parted from their data.
- * @param keptOut no member would let our client in
- */
-export function leavesAuthority(
-  begun: Begun | undefined,
-  expired: boolean,
-  lacksKey: boolean,
-  keptOut: boolean,
-): boolean {
-  if (begun?.verb === 'restore') return expired || lacksKey
-  if (begun?.verb !== 'recover') return false
-  const mayBeBack = begun.from !== undefined && begun.revision === undefined
-  return expired || (lacksKey && !(keptOut && mayBeBack))
-}
+/** Whether recover and restore leave the authority themselves: only once they have begun, when rotate-ca may not. */
+export const leavesAuthority = (begun: Begun | undefined, expired: boolean, lacksKey: boolean): boolean =>
+  (begun?.verb === 'restore' || begun?.verb === 'recover') && (expired || lacksKey)
 
 /** What keeps members from the change. */
 export interface Standing {

@@ -8,21 +8,22 @@ import { type NewFile, readFileIfThere } from '../core/files.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { certificatesIn } from '../core/x509.ts'
-import { authorityFiles, commonNames } from '../etcd/certificates.ts'
+import { authorityFiles } from '../etcd/certificates.ts'
 import * as vms from '../vms/index.ts'
-import type { Found } from './adopt-look.ts'
+import type { Ours } from './adopt-look.ts'
 import { fetchCertificates } from './fetch-certificates.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, proveItWorks, type Step } from './steps.ts'
 
-/** Whether the role has set these members up, for a cluster that this machine has no record of. */
-export const isMadeByUs = ({ foreign }: Found): boolean =>
-  foreign.length > 0 && foreign.every(({ settings }) => settings.ETCD_PEER_CERT_ALLOWED_CN === commonNames.peer)
+/** What no host can say. */
+const lostForGood =
+  'Only the lost record knew of an upgrade, a downgrade, a restore, a recover or a move that was half done, and ' +
+  'which revision clients have seen. verify shows what is left of these.'
 
-/** Takes up again a cluster that the role has set up; only the authority's key is not to be had. */
-export async function bringBack(cluster: Cluster, { foreign, version, files }: Found, plan: boolean): Promise<void> {
-  const [first] = foreign
-  const strange = foreign.find(({ host, settings }) => settings.ETCD_NAME !== host.name)
+/** Takes up again a cluster that the role has set up, well or not; only the authority's key is not to be had. */
+export async function bringBack(cluster: Cluster, { ours, version, files }: Ours, plan: boolean): Promise<void> {
+  const [first] = ours
+  const strange = ours.find(({ host, settings }) => settings.ETCD_NAME !== host.name)
   if (strange)
     throw new UsageError(`The member on ${strange.host.name} is called ${strange.settings.ETCD_NAME}.`, {
       hint: 'List each host in the configuration by the name of its member.',
@@ -36,18 +37,20 @@ export async function bringBack(cluster: Cluster, { foreign, version, files }: F
         Object.assign(etcd, { version, token: first?.settings.ETCD_INITIAL_CLUSTER_TOKEN ?? etcd.token })
         await vms.note(cluster)
         cluster.formed = true
+        recordCluster(cluster) // where no certificate is to be had, the other verbs say what helps
         run().changes.push(...(await fetchCertificates(cluster)).map((path) => `took ${path} back`))
         recordCluster(cluster)
       },
     },
     proveItWorks(cluster),
   ]
+  run().warn(lostForGood)
   if (!(await carryOutSteps(cluster, 'adopt', steps, plan))) return
   const { key } = authorityFiles(cluster)
   const lost = `The key of its authority is on no host; bring a new authority in: ${command(cluster, 'rotate-ca')}`
   const done = `${cluster.name} was made by ha-etcd, and this machine works on it again; it is verified.`
   sayDone(cluster, 'adopt', existsSync(key) ? done : `${done} ${lost}`, {
-    adopted: foreign.map(({ host }) => host.name),
+    adopted: ours.map(({ host }) => host.name),
     version,
   })
 }

@@ -36,6 +36,15 @@ export const endInherited = (cluster: Cluster): Task => ({
   },
 })
 
+/**
+ * Who gives all members one version ends with that a downgrade to another one: as long as it is enabled, verify fails.
+ */
+export const endDowngrade = (cluster: Cluster): Task => ({
+  title: 'End the downgrade that is enabled',
+  skip: async () => (await enabledDowngrade(cluster)) === '' && 'none is',
+  task: () => cancelDowngrade(cluster),
+})
+
 /** As `defrag --disarm` does, but all that answer: no client is there yet. */
 async function makeRoom(cluster: Cluster): Promise<void> {
   await upkeepActs.compact(cluster)

@@ -9,18 +9,19 @@ import { scaling } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { changeStage, readOther } from '../etcd/authority-change.ts'
-import { lostKey, whyKeptOut } from '../etcd/authority-key.ts'
+import { lostKey } from '../etcd/authority-key.ts'
 import { hasExpired, issuingAuthority, oldAuthority } from '../etcd/certificates.ts'
 import { requireRightClock } from '../etcd/clocks.ts'
 import { voters } from '../etcd/member-changes.ts'
 import { knock } from '../etcd/probe.ts'
 import { reachMembers } from '../etcd/reach.ts'
 import * as etcdRole from '../etcd-role/index.ts'
-import { lookAtData } from '../observe/host-data.ts'
+import { type HostData, lookAtData } from '../observe/host-data.ts'
 import * as pki from '../pki/index.ts'
 import * as vms from '../vms/index.ts'
 import { leavesAuthority, mustStartAtOnce, type Standing, votersNeeded } from './authority-rules.ts'
 import { aroundRotateCa } from './clients.ts'
+import { endDowngrade } from './end-downgrade.ts'
 import { endMove } from './end-move.ts'
 import { refuseSmall } from './room.ts'
 import { sayPlan } from './say.ts'
@@ -91,16 +92,19 @@ const steps = (cluster: Cluster): Step[] => [
     ...inOrder('etcd-role: install the certificates, and start all members', () => etcdRole.tasks(cluster)),
     would: ['install the certificates, and start all members'],
   },
+  { ...endDowngrade(cluster), would: [] },
 ]
 
 /** Killed once all are stopped, it leaves none that runs with certificates which the others do not trust. */
-const stopAndIssue = (cluster: Cluster): Step[] => [
+const stopAndIssue = (cluster: Cluster, sees: Before['sees'] = () => {}): Step[] => [
   {
     title: 'Check every host while the members run',
     task: (_, task) =>
       withCopies(cluster, async (copy) => {
         await issueAll(copy)
-        refuseSmall(cluster, await lookAtData(copy), () => 0)
+        const there = await lookAtData(copy)
+        sees(there)
+        refuseSmall(cluster, there, () => 0)
         const shown = (what: string): void => void (task.output = what)
         await etcdRole.checkTheHosts(copy, shown, shown)
       }),
@@ -118,20 +122,26 @@ const issueStep = (cluster: Cluster): Step => ({
   task: async () => run().changes.push(...(await issueAll(cluster)).map(({ path }) => `issued ${path}`)),
 })
 
+/** What is done before an authority is left that members still trust. */
+interface Before {
+  /** Asks the members. */
+  hears: Step[]
+  /** Looks at what all hosts have of data, and may refuse. */
+  sees: (there: HostData[]) => void
+}
+
 /**
  * Hosts and certificates as `up` makes them. But while the data of all are being replaced rotate-ca may not go on: then
  * an authority that cannot issue is left here, and rotate-ca finishes the change afterwards.
- * @param hears what asks the members while they still let us in
  */
-export function hostStepsOf(cluster: Cluster, hears: Step[] = []): Step[] {
+export function hostStepsOf(cluster: Cluster, { hears, sees }: Partial<Before> = {}): Step[] {
   const { begun } = cluster
   if (!begun) return hostSteps(cluster)
   const expired = hasExpired(issuingAuthority(cluster))
   const isKeyLost = lostKey(cluster) !== undefined // no passphrase, or a wrong one, is no reason
-  const keptOut = isKeyLost && whyKeptOut(cluster) !== undefined
-  if (!leavesAuthority(begun, expired, isKeyLost, keptOut)) return hostSteps(cluster)
+  if (!leavesAuthority(begun, expired, isKeyLost)) return hostSteps(cluster)
   if (begun.verb === 'restore' || expired) return [bringUp(cluster), issueStep(cluster)]
-  return [bringUp(cluster), ...hears, ...stopAndIssue(cluster)]
+  return [bringUp(cluster), ...(hears ?? []), ...stopAndIssue(cluster, sees)]
 }
 
 async function issueAll(cluster: Cluster): Promise<pki.Issued[]> {

@@ -6,8 +6,9 @@ import { inOrder, runPipeline } from '../core/pipeline.ts'
 import { forgetReplacing } from '../core/record.ts'
 import { print, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
-import { table } from '../core/terminal.ts'
+import { listed, table } from '../core/terminal.ts'
 import { askMembers } from '../etcd/ask.ts'
+import { lostKey, whyKeptOut } from '../etcd/authority-key.ts'
 import { refusal } from '../etcd/findings.ts'
 import { statusesOf } from '../etcd/judge.ts'
 import { voters } from '../etcd/member-changes.ts'
@@ -25,7 +26,7 @@ import { endMove } from './end-move.ts'
 import { formSteps, loss, note, whereItStands } from './form-cluster.ts'
 import { refuseCurable } from './guard.ts'
 import { hostStepsOf } from './lost-authority.ts'
-import { isGone, isInTheWay, type Stands } from './recover-rules.ts'
+import { isGone, isInTheWay, mayBeBack, type Stands } from './recover-rules.ts'
 import { cannotRaise } from './revision.ts'
 import { refuseSmall } from './room.ts'
 import { sayDone, sayPlan } from './say.ts'
@@ -91,19 +92,35 @@ async function refuseQuorum(cluster: Cluster, plan: boolean): Promise<void> {
   throw refusal(cluster, found, 'Nothing was changed: ')
 }
 
+/** Nobody lets us in who could say whether a quorum is back: then who has data may be one, and no recovery goes on. */
+function refuseUnheard(cluster: Cluster, there: HostData[]): void {
+  const lost = lostKey(cluster)
+  if (!lost || whyKeptOut(cluster) === undefined || !mayBeBack(cluster.begun, there)) return
+  const names = listed(there.filter(({ hasData }) => hasData).map(({ host }) => host.name))
+  note(cluster, undefined)
+  throw refusal(
+    cluster,
+    lost,
+    `The recovery ends, and no data were changed: ${names} have their data, which is a quorum. But `,
+  )
+}
+
 /** Hosts and certificates as `up` makes them, and what there is of data: a host that was only off brings its own. */
 async function prepare(cluster: Cluster): Promise<HostData[]> {
   let there: HostData[] = []
   await doSteps([
-    ...hostStepsOf(cluster, [
-      {
-        title: 'See that no quorum has come back',
-        task: async () => {
-          await look(cluster, { membersOnly: true }) // who was just started may be about to elect
-          await refuseQuorum(cluster, false)
+    ...hostStepsOf(cluster, {
+      hears: [
+        {
+          title: 'See that no quorum has come back',
+          task: async () => {
+            await look(cluster, { membersOnly: true }) // who was just started may be about to elect
+            await refuseQuorum(cluster, false)
+          },
         },
-      },
-    ]),
+      ],
+      sees: (there) => refuseUnheard(cluster, there),
+    }),
     {
       title: 'See what the hosts have of data',
       task: async () => void (there = await lookAtMembers(cluster, cluster.hosts)),

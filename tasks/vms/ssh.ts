@@ -51,9 +51,20 @@ async function listedHosts({ own, hosts, wanted }: Cluster): Promise<OwnHost[]> 
 /** The hosts stay; what the role put there goes, the data, too. */
 async function removeEtcd(cluster: Cluster, report: (line: string) => void): Promise<string> {
   if (!existsSync(cluster.paths.inventory)) return 'etcd was never installed on the hosts'
-  await runPlaybook(cluster, { playbook: 'remove', onTask: report })
-  return `Removed etcd and its data from ${cluster.hosts.length} hosts; the hosts stay`
+  const failure = await failureOf(() => runPlaybook(cluster, { playbook: 'remove', onTask: report }))
+  if (!failure) return `Removed etcd and its data from ${cluster.hosts.length} hosts; the hosts stay`
+  if (cluster.formed) throw orForget(cluster, failure)
+  run().warn(`Not every host could be looked at: ${failure.message}`)
+  return 'etcd was never installed on the hosts, as far as this machine knows'
 }
+
+/** Hosts that are gone for good are cleaned by nobody, and must not keep a person from the rest. */
+const orForget = ({ name, paths }: Cluster, { message, more }: OperationError): OperationError =>
+  new OperationError(message, {
+    ...more,
+    hint: `${more.hint ? `${more.hint} ` : ''}If a host is gone for good, and etcd is removed from the others: \
+move ${paths.state} aside, and ${name} is forgotten.`,
+  })
 
 /** A host that is gone for good cannot be cleaned, and need not be: the cluster goes on without it. */
 async function removeFromHost(cluster: Cluster, host: Host): Promise<void> {

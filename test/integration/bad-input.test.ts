@@ -350,7 +350,7 @@ const records: Case[] = [
   {
     title: 'a cluster.json that is a folder',
     prepare: (home) => mkdirSync(recordPath(home), { recursive: true }),
-    says: /is a folder, but a file is needed there\.$/,
+    says: /^Error: .*cluster\.json is a folder, but a file is needed there\.$/,
     code: 1,
   },
   {

@@ -230,7 +230,12 @@ test('a version that is not pinned and was changed since it was first used is re
       `but it was ${archive.sum}.`,
   )
   assert.match(hint ?? '', 'etcd-sums.json')
-  assert.match(readFileSync(join(home, '.tools/etcd-sums.json'), 'utf8'), archive.sum)
+  const record = join(home, '.tools/etcd-sums.json')
+  assert.match(readFileSync(record, 'utf8'), archive.sum)
+  for (const damaged of ['', '[1]', '{"3.6.98":{"amd64":7}}']) {
+    writeFileSync(record, damaged)
+    assert.is((await fetched(home, { pinned: {} })).refused, `${record} cannot be understood.`)
+  }
 })
 
 test('doctor says in a line which way it took and why; with etcd.source it takes that one or none', async () => {

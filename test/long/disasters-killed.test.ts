@@ -8,6 +8,7 @@ import type { Host } from '../../tasks/core/cluster.ts'
 import { put } from '../../tasks/etcd/etcdctl.ts'
 import { saveSnapshot } from '../../tasks/etcd/maintenance.ts'
 import { crashMember } from '../../tasks/vms/index.ts'
+import { expireClient } from '../support/authority.ts'
 import { befall } from '../support/by-hand.ts'
 import {
   allKeys,
@@ -20,7 +21,7 @@ import {
   requireUnchangedByUp,
   upWithBackup,
 } from '../support/disasters.ts'
-import { loseHosts } from '../support/load.ts'
+import { loseHosts, whileFrozen } from '../support/load.ts'
 import { done, killedAt, testHome } from '../support/verbs.ts'
 import { etcdOf } from '../support/versions.ts'
 import { newer, requireTold } from '../support/watchers.ts'
@@ -69,6 +70,26 @@ test("the authority's key is lost while a recovery is half done: recover makes a
     assert.equal(await allKeys(home), keys)
     await done(home.verb('rotate-ca', '--yes', '--json'))
   }
+  await requireUnchangedByUp(home)
+})
+
+test('the client certificate has expired, too: recover goes by what the hosts have of data', async () => {
+  const certs = join(home.path, 'certs/etcd-cluster-1')
+  const keys = await allKeys(home)
+  const begun = async (...from: string[]): Promise<void> => {
+    await killedAt(home, '[COMPLETED] Note that the recovery has begun', 'recover', '--yes', ...from)
+    await expireClient(home)
+    rmSync(join(certs, 'ca.key'))
+  }
+  loseHosts(home, ['master02', 'master03'])
+  await begun()
+  await done(home.verb('recover', '--yes', '--json'))
+  assert.equal(await allKeys(home), keys)
+  await done(home.verb('rotate-ca', '--yes', '--json'))
+  await whileFrozen(home, ['master02', 'master03'], () => begun('--from', 'master01'))
+  await refused(home, 1, /have their data, which is a quorum(.|\n)*rotate-ca\.ts/, 'recover', '--yes')
+  await done(home.verb('rotate-ca', '--yes', '--json'))
+  assert.equal([await allKeys(home), recordOf(home).begun], [keys, undefined])
   await requireUnchangedByUp(home)
 })
 

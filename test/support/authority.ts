@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import { type Authority, issueLeaf, keyToPem, makeAuthority, makeKeyPair } from '../../tasks/core/x509.ts'
-import { authoritySubject, leaves } from '../../tasks/etcd/certificates.ts'
+import { authoritySubject, type Leaf, leaves } from '../../tasks/etcd/certificates.ts'
 import { identity, knock } from '../../tasks/etcd/probe.ts'
 import { etcdctlView } from './disasters.ts'
 import { temporaryFolder } from './folder.ts'
@@ -85,12 +85,24 @@ export async function expire(home: Home, passphrase?: string): Promise<void> {
   for (const { name } of cluster.hosts) await install(home, cluster, name)
 }
 
+const authorityOf = (home: Home): Authority => ({
+  certificate: new X509Certificate(fileOf(home, 'ca.crt')),
+  key: createPrivateKey(fileOf(home, 'ca.key')),
+})
+
 /** The authority is well; what it signed ended yesterday, here and on every host. */
 export async function expireLeaves(home: Home): Promise<void> {
-  const [certificate, key] = [fileOf(home, 'ca.crt'), fileOf(home, 'ca.key')]
-  const authority = { certificate: new X509Certificate(certificate), key: createPrivateKey(key) }
-  await issueAll(withCerts(home), authority, -1)
+  await issueAll(withCerts(home), authorityOf(home), -1)
   for (const { name } of clientsView(home).hosts) await install(home, withCerts(home), name)
+}
+
+/** The client certificate here ended yesterday. */
+export async function expireClient(home: Home): Promise<void> {
+  const authority = authorityOf(home)
+  const leaf = leaves(withCerts(home)).at(-1) as Leaf
+  const pair = await makeKeyPair('ecdsa-p256')
+  writeFileSync(leaf.certificate, (await issueLeaf(authority, pair.publicKey, { ...leaf, ends: -1 })).toString())
+  writeFileSync(leaf.key, keyToPem(pair.privateKey))
 }
 
 /** A host gets the certificates of another cluster. */

@@ -6,7 +6,7 @@ import { leavesAuthority } from '../../tasks/operations/authority-rules.ts'
 import { findingOf } from '../../tasks/operations/carry-out.ts'
 import { chooseSurvivor } from '../../tasks/operations/choose-survivor.ts'
 import { curable } from '../../tasks/operations/guard.ts'
-import { isGone, isInTheWay, standsBy } from '../../tasks/operations/recover-rules.ts'
+import { isGone, isInTheWay, mayBeBack, standsBy } from '../../tasks/operations/recover-rules.ts'
 import { joinAll, minorOf } from '../../tasks/plans/members.ts'
 import {
   awoken,
@@ -43,8 +43,9 @@ const changed = (world: World, of: string[], change: Partial<World['hosts'][stri
 
 /** An authority that cannot issue is left, where that is allowed. */
 function leaves({ begun, here, ...world }: World): boolean {
-  const isKeyLost = here !== 'no certificates' && cannotIssue({ ...world, here }) !== undefined
-  return leavesAuthority(begun, here === 'authority expired', isKeyLost, here === 'no client')
+  const lacks = here === 'no certificates' ? undefined : cannotIssue({ ...world, here })
+  const isKeyLost = lacks !== undefined && lacks.code !== 'authority-key-closed'
+  return leavesAuthority(begun, here === 'authority expired', isKeyLost)
 }
 
 /** As pki, or without the authority that is left; then every host is up. */
@@ -55,12 +56,15 @@ function awake(world: World): Ran {
   return { worlds: [...ran.worlds, then] }
 }
 
+const isKeptOut = ({ here }: World): boolean => here === 'no client' || here === 'client expired'
+
 /** The same for recover: the members are heard as long as they trust the authority that is left, and stopped. */
 function awakeOrStopped(world: World): Ran {
   if (!leaves(world) || world.here === 'authority expired') return awake(world)
   const up = awoken(world)
-  if (isInTheWay(up.begun, votingIn(up)))
-    return { worlds: [up, { ...up, begun: undefined }], refused: hasQuorumNow(up) }
+  const ends = { ...up, begun: undefined }
+  if (isInTheWay(up.begun, votingIn(up))) return { worlds: [up, ends], refused: hasQuorumNow(up) }
+  if (isKeptOut(up) && mayBeBack(up.begun, thereIn(up))) return { worlds: [up, ends], refused: cannotIssue(up) }
   const ran = stopAndIssue(up)
   const worlds = [up, ...ran.worlds]
   return ran.refused || world.begun?.from

@@ -1,5 +1,6 @@
 // Walks through every state that faults and killed verbs can bring a cluster into, and holds what is promised there.
 // Several may share a walk: each sees to the states whose kind falls to it (./explorers.ts).
+import type { Finding } from '../../tasks/etcd/findings.ts'
 import { planOf } from '../../tasks/plans/plan.ts'
 import type { Act } from '../../tasks/plans/types.ts'
 import { titleOf } from '../../tasks/plans/words.ts'
@@ -32,7 +33,7 @@ const insisted = 2
 
 /** The steps of the verb where it begins, each held to its promises; the last one is where it is done, or stops. */
 function begun({ world, story }: State, verb: Verb): Step[] {
-  if (world.begun || !all(verb.about, world.recorded) || verb.may?.(world) === false) return []
+  if (world.begun || world.unrecorded || !all(verb.about, world.recorded) || verb.may?.(world) === false) return []
   if ((story.length > insisted || world.here) && refusalOf(world, verb)) return []
   const first = walk(world, verb)
   if (first.broken) broken([...story, verb.words], storyOf(first))
@@ -77,13 +78,19 @@ function perform(state: State, verb: Verb): World[] {
 
 /** The worlds of a list, where it begins: none costs a quorum of three and more, unless it stops all at once. */
 function listed({ world, story }: State, { words, run, evenHalfDone }: Listed): World[] {
-  if (world.begun && !evenHalfDone) return []
+  if (world.unrecorded || (world.begun && !evenHalfDone)) return []
   const { worlds, refused, atOnce } = run(world)
   const lost = atOnce || runningVoters(world).length < 3 ? -1 : worlds.findIndex((one) => !hasQuorum(one))
   if (serves(world) && lost >= 0) broken([...story, `${words}, at ${lost + 1}`], 'it costs the quorum')
   if (!refused && worlds.length > 0) requireDone([...story, words], worlds.at(-1) as World)
+  if (refused && leavesDowngrade(refused, world))
+    broken([...story, words], 'it ends a move, and refuses what is left of it')
   return worlds
 }
+
+/** Of a move that was begun here it knows, and need not be told by its own verify. */
+const leavesDowngrade = ({ code }: Finding, { upgradingTo }: World): boolean =>
+  code === 'downgrade-enabled' && upgradingTo !== undefined
 
 /** Beside damaged data nobody is served. */
 const serves = (world: World): boolean => hasQuorum(world) && !world.alarms?.some(({ kind }) => kind === 'CORRUPT')

@@ -36,6 +36,7 @@ export function sample(code: Code): Finding {
     hosts: [code === 'others-ill' || code === 'no-data' ? 'OTHER' : 'HOST'],
     remedy: said[code] && 'By hand: …',
     detail: said[code],
+    lost: 'no-authority-key',
   }
   return new Proxy(facts, {
     get: (_, name) => (name in facts ? facts[String(name)] : String(name).toUpperCase()),

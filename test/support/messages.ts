@@ -29,12 +29,17 @@ const certificate = { what: 'master02/server.crt', reason: 'ends on 2026-12-08',
 const others = { hosts: ['master01', 'master03'] }
 /** Where the usual facts do not fit. */
 const examples: Partial<Record<Code, object>> = {
+  'no-record': { at: '.cluster/etcd-cluster-1/inventory.yml', what: '.cluster/etcd-cluster-1/cluster.json' },
   'no-authority': { reason: 'certs/etcd-cluster-1/ca.crt is missing or damaged' },
   'no-certificates': { at: authority },
   'authority-expired': { is: '2026-11-01' },
   'authority-early': { at: `${authority}/ca.crt`, is: '2027-11-01' },
   'no-authority-key': { at: `${authority}/ca.key`, reason: 'is missing' },
   'no-next-authority-key': { at: `${authority}/next-ca.key`, reason: 'is missing' },
+  'authority-key-closed': {
+    reason: `${authority}/ca.key is encrypted, and HA_ETCD_CA_PASSPHRASE is not set`,
+    lost: 'no-authority-key',
+  },
   'no-client-certificate': { at: authority, reason: 'expired on 2026-11-01' },
   'move-begun': { what: 'upgrade', due: '3.7.1' },
   'half-restored': restore,

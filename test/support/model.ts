@@ -12,10 +12,12 @@ import type { Act, MemberSeen, Observation } from '../../tasks/plans/types.ts'
 import { memo } from './memo.ts'
 import {
   admits,
+  closed,
   forgotten,
   hasIssuersKey,
   hear,
   installed,
+  isAnyOpen,
   isLeafDue,
   issued,
   issuer,
@@ -24,6 +26,7 @@ import {
   ofClient,
   restarted,
   type Trust,
+  withoutClosedKeys,
 } from './trust.ts'
 
 interface HostWorld {
@@ -76,12 +79,14 @@ export interface World {
   /** What is raised, by the member that it is about. */
   alarms?: { id: string; kind: 'NOSPACE' | 'CORRUPT' }[]
   /**
-   * What is wrong on this machine: the clients' certificate is useless or gone; certs/ is gone as a whole; or the
+   * What is wrong on this machine: the clients' certificate is gone, or has expired; certs/ is gone as a whole; or the
    * authority has expired, and with it all that it issued.
    */
-  here?: 'no client' | 'no certificates' | 'authority expired' | undefined
-  /** The authority's key is lost, and there is no copy. */
-  keyless?: boolean | undefined
+  here?: 'no client' | 'client expired' | 'no certificates' | 'authority expired' | undefined
+  /** The authority's key is lost, and there is no copy; or nobody knows its passphrase. */
+  keyless?: 'lost' | 'closed' | undefined
+  /** The record is lost, and there is no copy. */
+  unrecorded?: boolean | undefined
   /** A recover or restore that is half done. */
   begun?: Begun | undefined
   /** While the authority is changed: whom each trusts. */
@@ -278,7 +283,8 @@ function answersIn(world: World, names: string[]): Answers {
 function missingIn({ here }: World): Finding | undefined {
   if (here === 'authority expired')
     return { code: 'no-authority', reason: '', remedy: [{ verb: 'rotate-ca', words: [] }] }
-  if (here === 'no client') return { code: 'no-client-certificate', at: 'certs', reason: 'expired on 2002-01-01' }
+  if (here === 'no client' || here === 'client expired')
+    return { code: 'no-client-certificate', at: 'certs', reason: 'expired on 2002-01-01' }
   return here && { code: 'no-certificates', at: 'certs' }
 }
 
@@ -662,16 +668,19 @@ export const lossesHere = (world: World): [string, World][] => [
     ? []
     : ([
         ["lose the clients' certificate", killed({ ...world, here: 'no client' })],
+        ["let the clients' certificate expire", killed({ ...world, here: 'client expired' })],
         ['lose certs/', killed({ ...world, here: 'no certificates' })],
         ['let the authority expire', expired(killed(world))],
       ] as [string, World][])),
   ...keysHere(world).map(([file, then]): [string, World] => [`lose the key of the ${file}`, killed(then)]),
+  ...withForgotten(world),
+  ...(world.unrecorded ? [] : [['lose the record', killed({ ...world, unrecorded: true })] as [string, World]]),
 ]
 
 /** The keys that lie here, each with the world without it. */
 function keysHere(world: World): [string, World][] {
   const { trust, keyless } = world
-  if (!trust) return keyless ? [] : [['authority', { ...world, keyless: true }]]
+  if (!trust) return keyless === 'lost' ? [] : [['authority', { ...world, keyless: 'lost' }]]
   return [
     ...(trust.key ? [['authority', { ...world, trust: { ...trust, key: undefined } }] as [string, World]] : []),
     ...(trust.nextKey
@@ -680,12 +689,20 @@ function keysHere(world: World): [string, World][] {
   ]
 }
 
+/** The same passphrase opens all keys that lie here. */
+function withForgotten(world: World): [string, World][] {
+  const { trust, keyless } = world
+  if (trust ? !isAnyOpen(trust) : keyless) return []
+  const then: World = trust ? { ...world, trust: closed(trust) } : { ...world, keyless: 'closed' }
+  return [['forget the passphrase of the keys', killed(then)]]
+}
+
 /** The old one, while it is changed. Who has another authority's, or none, still has not ours. */
 function expired(world: World): World {
   const { trust } = world
   const gone = trust && (trust.old ?? issuer(trust))
   const isGone = (name: string): boolean => !trust || trust.hosts[name]?.leaf === gone
-  const clients = trust?.leaves[ofClient] === gone ? ('no client' as const) : undefined
+  const clients = trust?.leaves[ofClient] === gone ? ('client expired' as const) : undefined
   const here = !trust || gone === issuer(trust) ? ('authority expired' as const) : clients
   const then = { ...world, here, trust: trust && { ...trust, expired: gone } }
   return settledWith(then, (host, name) => ({
@@ -696,7 +713,7 @@ function expired(world: World): World {
 }
 
 /** Whether the key of the authority that issues is not here. */
-export const lacksKey = ({ keyless, trust }: World): boolean => (trust ? !hasIssuersKey(trust) : keyless === true)
+export const lacksKey = ({ keyless, trust }: World): boolean => (trust ? !hasIssuersKey(trust) : keyless !== undefined)
 
 /** Whether a certificate here is to be issued. */
 export const isAnyDue = ({ here, trust, recorded, hosts }: World): boolean =>
@@ -706,15 +723,21 @@ export const isAnyDue = ({ here, trust, recorded, hosts }: World): boolean =>
 
 /** Certificates would have to be issued, and their authority's key is lost. */
 export const cannotIssue = (world: World): Finding | undefined =>
-  lacksKey(world) && isAnyDue(world)
-    ? { code: lostKeyCode(world), at: '', reason: '', what: whatIsMissing(world) }
-    : undefined
+  lacksKey(world) && isAnyDue(world) ? keyFinding(world, whatIsMissing(world)) : undefined
 
-const lostKeyCode = ({ trust }: World): 'no-authority-key' | 'no-next-authority-key' =>
-  trust ? lostKey(trust, issuer(trust)) : 'no-authority-key'
+function keyFinding({ trust, keyless }: World, what?: string): Finding {
+  if (trust) return lostKey(trust, issuer(trust), what)
+  return keyless === 'closed'
+    ? { code: 'authority-key-closed', reason: '', lost: 'no-authority-key', what }
+    : { code: 'no-authority-key', at: '', reason: '', what }
+}
+
+/** A person moves the key aside whose passphrase nobody knows. */
+export const withoutClosed = (world: World): World =>
+  world.trust ? { ...world, trust: withoutClosedKeys(world.trust) } : { ...world, keyless: 'lost' }
 
 const whatIsMissing = ({ here, trust, recorded }: World): string | undefined =>
-  here ?? recorded.find((host) => trust && trust.leaves[host] === undefined)
+  (here === 'client expired' ? undefined : here) ?? recorded.find((host) => trust && trust.leaves[host] === undefined)
 
 /** The same world, each recorded host changed, and what follows by itself. */
 export const settledWith = (world: World, change: (host: HostWorld, name: string) => HostWorld): World =>

@@ -38,7 +38,7 @@ export const moveOf = ({ version, upgradingTo }: World): Finding | undefined =>
 export function pki(world: World, fromHosts = false): Ran {
   if (world.here === 'authority expired')
     return { worlds: [], refused: { code: 'authority-expired', name: '', is: '', now: '' } }
-  if (fromHosts && world.here) {
+  if (fromHosts && world.here && world.here !== 'client expired') {
     const back = takenBack(world)
     if (!back) return { worlds: [], refused: { code: 'ends', host: world.recorded[0] ?? '', detail: '', remedy: '' } }
     const then = pki(back)
@@ -53,6 +53,24 @@ export function pki(world: World, fromHosts = false): Ran {
   return { worlds: [...halfway, { ...all, here: undefined }] }
 }
 
+/** The record as the hosts show it: of what was half done only verbs' own notes are left. */
+export function adopt(world: World): Ran {
+  const { recorded, hosts, members } = world
+  // restored data run, too, once somebody starts them: as another cluster than the one that is told of here
+  const isRestored = (data?: string): boolean => data !== undefined && !members.some(({ id }) => id === data)
+  const running = recorded.flatMap((name) => {
+    const host = hosts[name]
+    return host?.up && (host.running || isRestored(host.data)) ? [host] : []
+  })
+  if (running.length === 0) {
+    const host = recorded.find((name) => hosts[name]?.data !== undefined)
+    return { worlds: [], refused: host ? { code: 'ends', host, detail: '', remedy: '' } : { code: 'all-data-lost' } }
+  }
+  const [version = world.version] = running.map((host) => host.version).toSorted()
+  const there = { ...world, unrecorded: undefined, version, upgradingTo: undefined, begun: undefined }
+  return { worlds: [there, ...(there.here ? pki(there, true).worlds : [])] }
+}
+
 export const withIssued = (world: World, hosts: string[]): World =>
   world.trust ? { ...world, trust: issued(world.trust, hosts) } : world
 
@@ -63,7 +81,7 @@ function takenBack(world: World): World | undefined {
     world.hosts[host]?.up === true && !['foreign', 'gone'].includes(world.hosts[host].certificates ?? '')
   const trust = world.trust && takenFrom(world.trust, world.recorded.filter(isHere))
   if (world.trust && !trust) return undefined
-  const then = { ...world, here: undefined, ...(trust ? { trust } : { keyless: true }) }
+  const then = { ...world, here: undefined, ...(trust ? { trust } : { keyless: 'lost' as const }) }
   return settledWith(then, (host) => ({ ...host, certificates: host.up ? host.certificates : 'expired' }))
 }
 

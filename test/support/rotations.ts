@@ -16,6 +16,7 @@ import { obstacle } from '../../tasks/operations/guard.ts'
 import {
   awoken,
   cannotIssue,
+  carriedOut,
   lacksKey,
   newest,
   observe,
@@ -28,9 +29,9 @@ import { endOfRan, isAllInstalled, moveOf, pki, type Ran, refusalOfRole, role, w
 import {
   admits,
   files,
-  hasIssuersKey,
   isLeafDue,
   issuer,
+  keylessBy,
   lostKey,
   ofClient,
   oldOne,
@@ -52,7 +53,7 @@ export function changeOf({ trust }: World): Finding | undefined {
 /** From a world in which all is of one authority. */
 const withTrust = (world: World): Trust =>
   world.trust ?? {
-    ...oneAuthority(world.recorded, world.keyless ? undefined : 'a'),
+    ...oneAuthority(world.recorded, world.keyless),
     ...(world.here === 'authority expired' && { expired: 'a' }),
   }
 
@@ -61,7 +62,7 @@ function settledTrust(world: World): World {
   const { trust, recorded } = world
   if (!trust || stage(trust) || trust.trusted.length > 1 || !isAllInstalled(world)) return world
   if ([...recorded, ofClient].some((host) => isLeafDue(trust, host))) return world
-  return { ...world, trust: undefined, keyless: !hasIssuersKey(trust) }
+  return { ...world, trust: undefined, keyless: keylessBy(trust) }
 }
 
 type Write = keyof typeof files
@@ -161,7 +162,7 @@ function whyNot(world: World, goBack: boolean): Finding | undefined {
   if (begun) return begun
   const needed = keyNeeded(at, goBack)
   const { name = '', hasKey = false } = trust ? other(trust) : {}
-  if (needed === 'other' && trust && !hasKey) return { code: lostKey(trust, name), at: '', reason: '' }
+  if (needed === 'other' && trust && !hasKey) return lostKey(trust, name)
   const keyless = needed === 'issuer' ? cannotIssue(world) : undefined
   if (keyless) return keyless
   const seen = observe(world)
@@ -191,7 +192,10 @@ function leaveAtOnce(world: World): Ran {
   if (!going.add(stopAndIssue(going.now))) return going.ran
   going.to(allAtOnce(going.now))
   const refused = refusalOfRole(going.now)
-  return refused ? going.refuse(refused) : going.ran
+  if (refused) return going.refuse(refused)
+  const ended = carriedOut(going.now, { do: 'end downgrade' })
+  if (typeof ended !== 'string') going.to({ ...ended, done: going.now.done })
+  return going.ran
 }
 
 /** All are stopped before a new authority issues every certificate. */

@@ -11,6 +11,7 @@ import {
   stageOf,
   withNext,
 } from '../../tasks/etcd/authority-stages.ts'
+import type { Finding } from '../../tasks/etcd/findings.ts'
 
 /** On a host: its ca.crt, who signed its certificates and the client's, and the ca.crt that its member has read. */
 interface OnHost {
@@ -27,6 +28,8 @@ export interface Trust {
   /** Whose keys are in ca.key and next-ca.key. */
   key?: string | undefined
   nextKey?: string | undefined
+  /** Those whose keys are here and nobody can open. */
+  closed?: string | undefined
   /** Whose the certificates here are, by host; the client's has no host. */
   leaves: Record<string, string | undefined>
   hosts: Record<string, OnHost | undefined>
@@ -36,12 +39,13 @@ export interface Trust {
 
 export const ofClient = ''
 
-/** All is of one authority; its key is there, or lost. */
-export function oneAuthority(hosts: string[], key: string | undefined): Trust {
+/** All is of one authority; its key is there, lost, or of no use. */
+export function oneAuthority(hosts: string[], keyless: 'lost' | 'closed' | undefined): Trust {
   const there: OnHost = { trusted: 'a', leaf: 'a', client: 'a', runs: 'a' }
   return {
     trusted: 'a',
-    key,
+    key: keyless === 'lost' ? undefined : 'a',
+    closed: keyless === 'closed' ? 'a' : undefined,
     leaves: Object.fromEntries([...hosts, ofClient].map((host) => [host, 'a'])),
     hosts: Object.fromEntries(hosts.map((host) => [host, there])),
   }
@@ -54,12 +58,31 @@ const papersOf = ({ trusted, old, nextKey }: Trust): Papers => ({
 })
 export const issuer = (trust: Trust): string => issuerOf(papersOf(trust)) ?? ''
 export const stage = (trust: Trust): ChangeStage | undefined => stageOf(papersOf(trust))
+const keyHere = (trust: Trust): string | undefined =>
+  keyOfIssuer(papersOf(trust)) === 'ca.key' ? trust.key : trust.nextKey
+const isClosed = ({ closed = '' }: Trust, key: string | undefined): boolean => key !== undefined && closed.includes(key)
 export const hasIssuersKey = (trust: Trust): boolean =>
-  (keyOfIssuer(papersOf(trust)) === 'ca.key' ? trust.key : trust.nextKey) === issuer(trust)
+  keyHere(trust) === issuer(trust) && !isClosed(trust, issuer(trust))
+/** What is to be known of the issuer's key, once all is of one authority. */
+export function keylessBy(trust: Trust): 'lost' | 'closed' | undefined {
+  if (keyHere(trust) !== issuer(trust)) return 'lost'
+  return isClosed(trust, issuer(trust)) ? 'closed' : undefined
+}
+
+/** Nobody knows the passphrase of the keys that are here; whether there is one that opens. */
+export const closed = (trust: Trust): Trust => ({ ...trust, closed: [trust.key, trust.nextKey].join('') })
+export const isAnyOpen = (trust: Trust): boolean =>
+  [trust.key, trust.nextKey].some((key) => key !== undefined && !isClosed(trust, key))
+export const withoutClosedKeys = (trust: Trust): Trust => ({
+  ...trust,
+  key: isClosed(trust, trust.key) ? undefined : trust.key,
+  nextKey: isClosed(trust, trust.nextKey) ? undefined : trust.nextKey,
+})
 /** The one of the two that does not issue, and whether its key is there. */
 export const other = (trust: Trust): { name: string | undefined; hasKey: boolean } => {
   const name = trust.old ?? nextOf(papersOf(trust))
-  return { name, hasKey: name !== undefined && (trust.old ? trust.key : trust.nextKey) === name }
+  const hasKey = name !== undefined && (trust.old ? trust.key : trust.nextKey) === name && !isClosed(trust, name)
+  return { name, hasKey }
 }
 
 /** What is left of the one that is to go; and which way out is named where that one's key is lost. */
@@ -67,8 +90,13 @@ export const oldOne = ({ old, key, expired }: Trust): OldOne => ({
   hasExpired: expired !== undefined && expired === old,
   hasKey: key !== undefined,
 })
-export const lostKey = (trust: Trust, whose: string): 'no-authority-key' | 'no-next-authority-key' =>
-  codeOfLostKey(papersOf(trust), whose, oldOne(trust))
+export function lostKey(trust: Trust, whose: string, what?: string): Finding {
+  const lost = codeOfLostKey(papersOf(trust), whose, oldOne(trust))
+  const isHere = [trust.key, trust.nextKey].includes(whose)
+  return isHere && isClosed(trust, whose)
+    ? { code: 'authority-key-closed', reason: '', lost, what }
+    : { code: lost, at: '', reason: '', what }
+}
 
 export const isLeafDue = (trust: Trust, host: string): boolean => trust.leaves[host] !== issuer(trust)
 
@@ -114,9 +142,9 @@ export const forgotten = (trust: Trust, host: string): Trust => ({
 })
 
 /** A letter that nothing bears. */
-function another({ trusted, old, key, nextKey, leaves, hosts }: Trust): string {
+function another({ trusted, old, key, nextKey, closed, leaves, hosts }: Trust): string {
   const there = Object.values(hosts).map((one) => Object.values(one ?? {}).join(''))
-  const used = [trusted, old, key, nextKey, ...Object.values(leaves), ...there].join('')
+  const used = [trusted, old, key, nextKey, closed, ...Object.values(leaves), ...there].join('')
   return [...'abcdefgh'].find((letter) => !used.includes(letter)) ?? '?'
 }
 
@@ -161,8 +189,10 @@ export function keysOf(trust: Trust): { here: string; host: (name: string) => st
     return number
   }
   const renamed = (text = ''): string => [...text].map(numberOf).join('') || '-'
-  const { trusted, old, key, nextKey, leaves, hosts, expired } = trust
-  const here = [trusted, old, key, nextKey, leaves[ofClient], expired].map(renamed).join(' ')
+  const { trusted, old, key, nextKey, closed = '', leaves, hosts, expired } = trust
+  const isThere = (letter: string): boolean => letter === key || letter === nextKey
+  const ofNoUse = [...closed].filter(isThere).join('')
+  const here = [trusted, old, key, nextKey, ofNoUse, leaves[ofClient], expired].map(renamed).join(' ')
   return {
     here,
     host: (name) => {

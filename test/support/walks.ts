@@ -38,7 +38,8 @@ const hasStranger = ({ members }: World): boolean => members.some(({ host }) => 
 const isTroubled = (world: World): boolean =>
   hasStranger(world) ||
   world.here !== undefined ||
-  world.keyless === true ||
+  world.unrecorded === true ||
+  world.keyless !== undefined ||
   world.trust !== undefined ||
   world.begun !== undefined ||
   Object.values(world.hosts).some(({ full, late, certificates }) => full || late || certificates) ||
@@ -83,6 +84,7 @@ const rotations: Listed[] = [
 /** What replaces the data of all. */
 const replacingData: Listed[] = [
   { words: 'recover', run: (world) => recover(world), evenHalfDone: true },
+  { words: 'recover --from h1', run: (world) => recover(world, 'h1'), evenHalfDone: true },
   { words: 'restore', run: restore, evenHalfDone: true },
   { words: 'up', run: (world) => verified(up(world, true), world) },
 ]
@@ -122,7 +124,7 @@ export const walks = {
   "three hosts, the authority's key lost, and two faults": {
     ...promised,
     oneIn: 1,
-    starts: [{ ...healthy(3, false), keyless: true }],
+    starts: [{ ...healthy(3, false), keyless: 'lost' }],
     verbs: [replace('h1'), scale(5)],
     budget: { faults: 2, kills: 0 },
     most: 1500,
@@ -130,8 +132,8 @@ export const walks = {
   'three hosts, a change of the authority killed at any step, other verbs and faults in any order': {
     ...promised,
     oneIn: Math.min(oneIn, 3),
-    starts: [healthy(3, false)],
-    verbs: [replace('h1'), scale(5)],
+    starts: [healthy(3, false), healthy(3, false, newer)],
+    verbs: [replace('h1'), scale(5), downgrade(older)],
     lists: rotations,
     budget: { faults: faultsOfAll - 1, kills: 2 },
     most: Math.min(most / 3, 60_000),

@@ -21,8 +21,9 @@ import {
   settledWith,
   type World,
   whyUnfit,
+  withoutClosed,
 } from './model.ts'
-import { endOfRan, moveOf, pki, type Ran, refusalOfRole, up } from './role-in-memory.ts'
+import { adopt, endOfRan, moveOf, pki, type Ran, refusalOfRole, up } from './role-in-memory.ts'
 import { changeOf, rotateCa } from './rotations.ts'
 import { isLeafDue, ofClient } from './trust.ts'
 import {
@@ -108,6 +109,7 @@ const hasSound = (world: World): boolean => dataOf(world).some((host) => !world.
 
 /** What verify finds, first what is to be cured first; where it is content, what status warns of. */
 function whatIsWrong(world: World): Finding[] {
+  if (world.unrecorded) return [withoutRecord]
   const hosts = replacedIn(world)
   const begun = moveOf(world)
   const [changing, restored] = [changeOf(world), halfRestored(world)]
@@ -146,6 +148,9 @@ function differing(world: World): Finding[] {
   return differ.map((host): Finding => ({ code: 'other-data', host, is: '', most, hosts: differ }))
 }
 
+/** As every verb refuses, but adopt. */
+const withoutRecord: Finding = { code: 'no-record', name: '', at: '', what: '' }
+
 /** As beingReplaced: a note about a host that is gone says nothing. */
 const replacedIn = ({ replacing, recorded }: World): string[] =>
   Object.keys(replacing).filter((host) => recorded.includes(host))
@@ -156,8 +161,9 @@ const halfOf = (world: World): Half => ({
 })
 
 const made = testCluster()
-const clusterOf = ({ version, upgradingTo, begun }: World): Cluster => ({
+const clusterOf = ({ version, upgradingTo, begun, unrecorded }: World): Cluster => ({
   ...made,
+  ...(unrecorded && { provider: 'ssh' }), // no other hosts can be taken up again
   formed: true,
   begun,
   etcd: { ...made.etcd, version, upgradingTo },
@@ -167,6 +173,7 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
   if ('byHand' in action) return byPerson(world, action.byHand, code, host)
   if ('etcdctl' in action) return byEtcdctl(world, action.etcdctl)
   const { verb, words } = action
+  if (world.unrecorded) return verb === 'adopt' ? outcomeOf(world, adopt(world)) : { refused: withoutRecord }
   const half = halfRestored(world)
   if (half && !['verify', 'restore', pkiVerb.evenHalfDone && 'pki', world.begun?.verb].includes(verb))
     return { refused: half }
@@ -211,6 +218,7 @@ function outcomeOf(world: World, ran: Ran): { world: World } | { refused: Findin
 /** What only a person can do: also by the role's own words, where its checks refuse a host. */
 function byPerson(world: World, what: string, code: string, host: string): Outcome {
   const at = world.hosts[host]
+  if (code === 'authority-key-closed') return what.includes('aside') ? { world: withoutClosed(world) } : undefined
   if (code === 'member-frozen' && at?.frozen) return { world: changed(world, host, { frozen: false }) }
   const stranger = world.members.find((member) => member.host === 'stranger')?.id
   if (code === 'members-differ' && stranger) return byEtcdctl(world, ['member', 'remove', stranger])
@@ -218,14 +226,23 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   if (code.startsWith('disk-') && at?.full) return { world: changed(world, host, { full: false }) }
   if (what.includes('its certificates') && ['foreign', 'gone'].includes(at?.certificates ?? ''))
     return { world: changed(world, host, { certificates: 'gone' }) }
-  if (what.includes('from your copy') && world.here && world.here !== 'authority expired' && !lacksKey(world))
+  if (
+    what.includes('from your copy') &&
+    ['no client', 'no certificates'].includes(world.here ?? '') &&
+    !lacksKey(world)
+  )
     return { world: { ...world, here: undefined } }
-  if (code === 'ends' && at && !at.up)
-    return { world: { ...awoken({ ...world, recorded: [host] }), recorded: world.recorded } }
+  if (code === 'ends' && at && (!at.up || (world.unrecorded && !at.running))) return startedBy(world, host)
   if (code !== 'ends' || !(at?.full || whyUnfit(at) || at?.certificates === 'foreign')) return undefined
   if (at?.late || at?.full) return { world: changed(world, host, { late: false, full: false }) }
   // "Issue it again", it says of those that are not valid
   return whyUnfit(at) ? outcomeOf(world, pki(world)) : { world: changed(world, host, { certificates: 'renewed' }) }
+}
+
+/** The host is brought back; without a record a person starts its etcd, and mends before what keeps it from that. */
+function startedBy(world: World, host: string): Outcome {
+  const ready = world.unrecorded ? changed(world, host, { full: false }) : world
+  return { world: { ...awoken({ ...ready, recorded: [host] }), recorded: world.recorded } }
 }
 
 const changed = (world: World, host: string, change: Partial<World['hosts'][string]>): World =>

@@ -48,7 +48,10 @@ function restKey(world: World): string {
   const ofNobody = (world.alarms ?? [])
     .filter(({ id }) => !members.some((one) => one.id === id))
     .map(({ kind }) => kind)
-  const rest = bits(strict, scaling !== undefined, world.auth === true, world.keyless === true) + (world.here ?? '')
+  const rest =
+    bits(strict, scaling !== undefined, world.auth === true, world.unrecorded === true) +
+    (world.keyless ?? '') +
+    (world.here ?? '')
   const nobodys = [...new Set(ofNobody)].sort().join('')
   const { verb = '', from = '', revision } = world.begun ?? {}
   const begun = `${verb}${from}${revision ? 'r' : ''}`

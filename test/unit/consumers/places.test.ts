@@ -1,9 +1,10 @@
 // Where a consumer's files may not go.
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { isClustersOwn } from '../../../tasks/consumers/places.ts'
+import { isClustersOwn, refuseUnfit } from '../../../tasks/consumers/places.ts'
+import { failureOf } from '../../../tasks/core/errors.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
@@ -33,6 +34,17 @@ test('on a host it is the folder of its certificates', () => {
   const isOwn = (folder: string): boolean => isClustersOwn(cluster, { host: 'master01', folder })
   assert.ok(isOwn('/etc/ssl/etcd') && isOwn('/etc/ssl/etcd/') && isOwn('/etc/ssl/../ssl/etcd'))
   assert.not(isOwn('/etc/ssl/etcd-of-patroni') || isOwn('/etc/ssl') || isOwn(cluster.paths.certs))
+})
+
+test('a place where nothing can be made is refused before anything is, and trying leaves nothing there', async () => {
+  const cluster = testCluster()
+  const consumer = { name: 'patroni', kind: 'patroni', places: [] }
+  const refused = await failureOf(() => refuseUnfit(cluster, consumer, { folder: '/proc/x' }))
+  assert.match(refused?.message ?? '', 'Nothing can be made in /proc: ')
+  assert.is(refused?.exitCode, 2)
+  const above = temporaryFolder()
+  await refuseUnfit(cluster, consumer, { folder: join(above, 'x') })
+  assert.equal(readdirSync(above), [])
 })
 
 test.run()

@@ -61,7 +61,8 @@ test('a file whose content or mode differs is written again', ({ folder }) => {
 
 test('a missing file reads as undefined; any other failure is thrown', ({ folder }) => {
   assert.is(readFileIfThere(join(folder, 'none')), undefined)
-  assert.throws(() => readFileIfThere(folder), /EISDIR/)
+  const named = ({ code, path }: NodeJS.ErrnoException): boolean => code === 'EISDIR' && path === folder
+  assert.throws(() => readFileIfThere(folder), named)
 })
 
 test.run()

@@ -74,6 +74,11 @@ for (const [content, says] of [
   ['hosts: [{ name: server, address: 10.0.0.1 }]', 'cannot be named server'],
   ['hosts: [{ name: ca, address: 10.0.0.1 }]', 'cannot be named ca: its peer certificate would be the file ca.crt'],
   ['hosts: [{ name: etcd-client, address: 10.0.0.1 }]', 'cannot be named etcd-client'],
+  [
+    'hosts: [{ name: all, address: 10.0.0.1 }]',
+    'hosts: a host cannot be named all: to Ansible that name has a meaning',
+  ],
+  ['hosts: [{ name: localhost, address: 10.0.0.1 }]', 'a host cannot be named localhost'],
   ['hosts: [{ name: m1, address: 10.0.0.1, python: python3.11 }]', 'must be the absolute path of a Python'],
   [
     'hosts: [{ name: m1, address: 10.0.0.1, python: "/usr/bin/python3{{lookup(1)}}" }]',

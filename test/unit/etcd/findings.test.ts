@@ -158,6 +158,33 @@ test('while a restore or a recover is half done, nothing that refuses until then
   }
 })
 
+test('a key that nobody can open is left as a lost one is, and while rotate-ca may not go on, set aside before', () => {
+  const closed = { code: 'authority-key-closed', reason: '', lost: 'no-authority-key' } as const
+  assert.match(remedyOf(cluster, closed), /If nobody knows it: make a new authority: npx zx scripts\/rotate-ca\.ts$/)
+  const half: Cluster = { ...cluster, begun: { verb: 'recover' } }
+  assert.match(remedyOf(half, closed), 'If nobody knows it, move the key aside')
+  assert.match(
+    remedyOf(half, closed),
+    /Then go on, and a new authority is made\. Finish it: npx zx scripts\/recover\.ts$/,
+  )
+  assert.not.match(remedyOf(half, closed), 'rotate-ca')
+  assert.not.match(remedyOf(half, { code: 'no-next-authority-key', at: '', reason: '' }), 'rotate-ca')
+})
+
+test('without its authority an adoption is taken back, or stays as it is: it makes no other authority', () => {
+  const adopting = temporaryFolder()
+  const helps = (code: 'no-authority-key' | 'authority-key-closed', path: string, joining?: number): string =>
+    remedyOf(
+      { ...cluster, begun: { verb: 'adopt', joining }, paths: { ...cluster.paths, adopting: path } },
+      sample(code),
+    )
+  for (const code of ['no-authority-key', 'authority-key-closed'] as const) {
+    assert.match(helps(code, adopting), /: take the adoption back: npx zx scripts\/adopt\.ts --back, then move certs/)
+    assert.match(helps(code, adopting, 3), ': the adoption cannot be finished')
+    assert.match(helps(code, join(adopting, 'gone')), ': the adoption cannot be finished')
+  }
+})
+
 test('local hosts have no systemd: there up starts all', () => {
   const remedy = (provider: 'local' | 'ssh'): string => remedyOf({ ...cluster, provider }, sample('others-silent'))
   assert.match(remedy('ssh'), 'systemctl start etcd-member')

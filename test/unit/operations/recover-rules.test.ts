@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert'
 import type { Begun } from '../../../tasks/core/cluster.ts'
 import type { HostData } from '../../../tasks/observe/host-data.ts'
 import { leavesAuthority } from '../../../tasks/operations/authority-rules.ts'
-import { isGone, isInTheWay, standsBy } from '../../../tasks/operations/recover-rules.ts'
+import { isGone, isInTheWay, mayBeBack, standsBy } from '../../../tasks/operations/recover-rules.ts'
 
 const forced: Begun = { verb: 'recover', from: 'a' }
 const raising: Begun = { ...forced, revision: 1 }
@@ -33,22 +33,25 @@ test('a member that is raised has its data, or what was staged of it; else it is
   assert.is(gone(there('a', false, ''), forced), false)
 })
 
-test('a half-done verb leaves an authority that cannot issue; recover once it has heard who still trusts it', () => {
+test('a half-done restore or recover leaves an authority that cannot issue', () => {
   const leaves = (begun?: Begun): string =>
-    [
-      leavesAuthority(begun, true, false, true),
-      leavesAuthority(begun, false, true, false),
-      leavesAuthority(begun, false, true, true),
-    ].join()
-  assert.equal([undefined, restoring, forced, raising, formed, { verb: 'adopt' } as const].map(leaves), [
-    'false,false,false',
-    'true,true,true',
-    'true,true,false',
-    'true,true,true',
-    'true,true,true',
-    'false,false,false',
-  ])
-  assert.is(leavesAuthority(forced, false, false, false), false)
+    [leavesAuthority(begun, true, false), leavesAuthority(begun, false, true)].join()
+  const none = 'false,false'
+  const all = [undefined, restoring, forced, raising, formed, { verb: 'adopt' } as const]
+  assert.equal(all.map(leaves), [none, ...Array.from({ length: 4 }, () => 'true,true'), none])
+  assert.is(leavesAuthority(forced, false, false), false)
+})
+
+test('until the others are parted from their data, those who have some may be a quorum again', () => {
+  const are = (begun: Begun | undefined, ...withData: string[]): boolean =>
+    mayBeBack(
+      begun,
+      ['a', 'b', 'c'].map((name) => ({ host: { name }, hasData: withData.includes(name) })) as HostData[],
+    )
+  assert.equal([are(forced, 'a'), are(forced, 'a', 'b'), are(forced, 'b'), are(forced)], [false, true, true, false])
+  assert.equal([are(raising, 'a', 'b'), are(formed, 'a', 'b'), are(undefined, 'a', 'b')], [false, false, false])
+  const alone = [{ host: { name: 'a' }, hasData: true }] as HostData[]
+  assert.is(mayBeBack(forced, alone), false)
 })
 
 test.run()

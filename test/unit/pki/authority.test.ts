@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Cluster } from '../../../tasks/core/cluster.ts'
 import { OperationError } from '../../../tasks/core/errors.ts'
-import { lostKey } from '../../../tasks/etcd/authority-key.ts'
+import { lostKey, whyNotIssued } from '../../../tasks/etcd/authority-key.ts'
 import { authorityFiles, leaves } from '../../../tasks/etcd/certificates.ts'
 import { ensureAuthority } from '../../../tasks/pki/authority.ts'
 import { ensureCertificates, requireKey } from '../../../tasks/pki/index.ts'
@@ -173,6 +173,7 @@ test('a missing passphrase is one clear sentence, a wrong one another', async ()
   assert.is((await refusal(cluster)).message, `${key} is encrypted, and HA_ETCD_CA_PASSPHRASE is not set.`)
   process.env.HA_ETCD_CA_PASSPHRASE = 'wrong'
   assert.match((await refusal(cluster)).message, `HA_ETCD_CA_PASSPHRASE does not open ${key}: the passphrase is wrong`)
+  assert.equal([whyNotIssued(cluster)?.code, lostKey(cluster)], ['authority-key-closed', undefined])
 })
 
 test('a passphrase does no harm where the key is plain', async () => {

@@ -12,6 +12,7 @@ import {
   type World,
   withStranger,
 } from '../../support/model.ts'
+import { rotateCa } from '../../support/rotations.ts'
 import { type Step, type Verb, walk } from '../../support/walk.ts'
 import { walks } from '../../support/walks.ts'
 import { trail, wayOut } from '../../support/ways-out.ts'
@@ -72,6 +73,42 @@ const deadEnds: [version: string, ...story: string[]][] = [
     "lose the clients' certificate",
     'rotate-ca, killed at 3',
   ],
+  [
+    '3.6.14',
+    'restore, killed at 5',
+    'forget the passphrase of the keys',
+    'give h2 certificates that are not valid yet',
+  ],
+  [
+    '3.6.14',
+    'lose h2',
+    'lose h3',
+    'recover, killed at 12',
+    'forget the passphrase of the keys',
+    "lose the clients' certificate",
+  ],
+  [
+    '3.6.14',
+    'lose h2',
+    'lose h3',
+    'recover, killed at 3',
+    'lose the key of the authority',
+    "let the clients' certificate expire",
+  ],
+  [
+    '3.6.14',
+    'freeze h2',
+    'freeze h3',
+    'recover --from h1, killed at 3',
+    'lose the key of the authority',
+    "let the clients' certificate expire",
+  ],
+  ['3.6.14', 'lose the record', 'wipe h1'],
+  ['3.7.1', 'downgrade 3.6.14, killed at 8', 'lose the record', 'lose h2'],
+  ['3.6.14', 'scale 5, killed at 2', 'lose the record'],
+  ['3.6.14', 'replace h1, killed at 2', 'lose the record'],
+  ['3.6.14', 'lose h2', 'lose h3', 'recover, killed at 4', 'lose the record'],
+  ['3.6.14', 'restore, killed at 5', 'lose the record'],
 ]
 
 const all: Walk[] = Object.values(walks)
@@ -101,5 +138,13 @@ for (const [version, ...story] of deadEnds)
     const world = story.reduce(after, healthy(3, false, version))
     assert.ok(wayOut(world, 2 + 2 * story.length), trail(world).join('\n'))
   })
+
+test('who ends a half-done downgrade leaves none enabled, and needs not be told so by its own verify', () => {
+  const story = ['downgrade 3.6.14, killed at 5', 'let the authority expire']
+  const world = story.reduce(after, healthy(3, false, '3.7.1'))
+  assert.equal([world.upgradingTo, world.downgradingTo], ['3.6.14', '3.6'])
+  const { worlds, refused } = rotateCa(world)
+  assert.equal([refused, worlds.at(-1)?.downgradingTo], [undefined, undefined])
+})
 
 test.run()
