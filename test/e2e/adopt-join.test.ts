@@ -7,6 +7,7 @@ import '../support/own-ansible.ts'
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import { clientsOf, setUpByHand } from '../support/foreign.ts'
 import { listHosts, startHosts, type TestHosts } from '../support/hosts.ts'
+import { kinds } from '../support/kinds.ts'
 import { underLoad } from '../support/load.ts'
 import { isLong, long } from '../support/long.ts'
 import { type Home, killedAtEachStep, testHome } from '../support/verbs.ts'
@@ -21,8 +22,7 @@ test.before(async () => {
   const etcd = isLong ? await etcdOf(process.env.E2E_LONG === '3.4' ? '3.4.23' : '3.5.33') : undefined
   if (!etcd) return
   machines = await startHosts(process.env.TEST_IMAGE ?? '', 6)
-  const manner = { unit: 'my-etcd', data: '/srv/etcd/data', certs: '/srv/etcd/pki', user: 'keeper', apart: true }
-  theirs = await setUpByHand(machines, 3, etcd.folder, byHand, manner)
+  theirs = await setUpByHand(machines, 3, etcd.folder, byHand, kinds.byHand.manner)
   listHosts(home.path, { ...machines, hosts: machines.hosts.slice(3) }, 3, { binaries: etcd.folder })
 })
 test.after(() => machines?.remove())

@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml'
 import type { Cluster } from '../../tasks/core/cluster.ts'
 import { clientsOf, setUpByHand } from '../support/foreign.ts'
 import { listHosts, startHosts, type TestHosts, untilListens } from '../support/hosts.ts'
+import { kinds } from '../support/kinds.ts'
 import { underLoad } from '../support/load.ts'
 import { long } from '../support/long.ts'
 import { type Outcome, testHome } from '../support/verbs.ts'
@@ -18,14 +19,12 @@ const byHand = join(home.path, 'by-hand')
 let machines: TestHosts
 let clients: Cluster
 
-const manner = { unit: 'my-etcd', data: '/srv/etcd/data', certs: '/srv/etcd/pki', user: 'keeper', apart: true }
-
 test.before(async () => {
   const image = process.env.TEST_IMAGE
   if (!image || !older) throw new Error('TEST_IMAGE names no image: run this with npm run test:e2e.')
   machines = await startHosts(image, 3)
   const more = { 'quota-backend-bytes': '4294967296' }
-  clients = await setUpByHand(machines, 3, older.folder, byHand, { ...manner, more })
+  clients = await setUpByHand(machines, 3, older.folder, byHand, { ...kinds.byHand.manner, more })
   listHosts(home.path, machines, 3, { binaries: older.folder })
 })
 test.after(() => machines?.remove())

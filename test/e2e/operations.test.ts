@@ -2,7 +2,8 @@
 // lost, nothing fails twice, no read goes back in time. The hosts are containers with systemd and sshd. What asks only
 // the members (backup, defrag) is proven by test/integration/operations-upkeep.test.ts, a change of the authority by
 // connect.test.ts there, and on hosts by test/e2e/stories.test.ts; an exchange of hosts by ssh.test.ts. At
-// the end a member goes on at another address of its host; in the long test (E2E_LONG=1) all three do.
+// the end a member goes on at another address of its host, and in the long test (E2E_LONG=1) all three; then one at an
+// IPv6 address.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -23,7 +24,7 @@ let kept: string
 test.before(async () => {
   const image = process.env.TEST_IMAGE
   if (!image) throw new Error('TEST_IMAGE names no image: run this with npm run test:e2e.')
-  machines = await startHosts(image, 3)
+  machines = await startHosts(image, 3, true)
   listHosts()
   const { exitCode, stderr } = await home.verb('up', '--yes')
   assert.is(exitCode, 0, stderr)
@@ -196,7 +197,7 @@ test('a member moves to another address of its host; its certificate names the o
 
 async function leaveOld(name: string): Promise<void> {
   const old = machines.hosts.find((host) => host.name === name)?.address ?? ''
-  const fresh = `ip address flush dev eth0; ip address add ${shifted(old, '2')}/24 dev eth0`
+  const fresh = `ip -4 address flush dev eth0; ip address add ${shifted(old, '2')}/24 dev eth0`
   await machines.on(name, `${fresh}; ip route add default via ${old.replace(/\d+$/, '1')}`)
 }
 
@@ -213,6 +214,20 @@ long('killed (-9) at each step, a move comes to its end', async () => {
   console.log(`measured: killed at ${steps.length} steps: ${steps.join('; ')}`)
   assert.equal(await addresses(), ['31', '32', '33'])
   assert.match((await passed('verify')).stdout, 'All 16 checks pass')
+})
+
+test('a member goes on at an IPv6 address of its host, beside others at IPv4 ones', async () => {
+  const address6 = machines.hosts[1]?.address6 ?? ''
+  const file = join(home.path, 'cluster.yaml')
+  const { hosts, ...more } = parse(readFileSync(file, 'utf8')) as { hosts: { name: string }[] }
+  const moved = hosts.map((host) => (host.name === 'master02' ? { ...host, address: address6 } : host))
+  writeFileSync(file, stringify({ hosts: moved, ...more }))
+  const before = clientsView(home)
+  const others = before.hosts.filter(({ name }) => name !== 'master02')
+  await underLoad({ ...before, hosts: others }, () => passed('move', '--yes'), 'moved to IPv6')
+  assert.is((await members())[1]?.address, address6)
+  assert.match((await passed('verify')).stdout, 'All 16 checks pass')
+  assert.match((await passed('up', '--yes')).stdout, 'nothing had to be changed')
 })
 
 test.run()

@@ -29,6 +29,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(sign
 export interface TestHost {
   name: string
   address: string
+  /** Where it has one, on the same network. */
+  address6?: string
   container: string
 }
 
@@ -55,17 +57,19 @@ const docker = async (...args: string[]): Promise<string> =>
 /**
  * Starts `count` hosts named master01 and up on a network of their own.
  * @param image has systemd, sshd, sudo and python3; the user is made where there is none
+ * @param dual whether each has an IPv6 address, too
  * @throws when Docker is not there, or none of the networks is free
  */
-export async function startHosts(image: string, count: number): Promise<TestHosts> {
+export async function startHosts(image: string, count: number, dual = false): Promise<TestHosts> {
   const id = `h-${randomBytes(3).toString('hex')}`
   const folder = temporaryFolder()
   const key = join(folder, 'id')
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
-  const prefix = await makeNetwork(id)
+  const prefix = await makeNetwork(id, dual ? ['--ipv6', '--subnet', `${prefix6}/64`] : [])
   const hosts = Array.from({ length: count }, (_, index): TestHost => {
     const name = `master${String(index + 1).padStart(2, '0')}`
-    return { name, address: `${prefix}.${101 + index}`, container: `${id}-${name}` }
+    const one = { name, address: `${prefix}.${101 + index}`, container: `${id}-${name}` }
+    return dual ? { ...one, address6: `${prefix6}${101 + index}` } : one
   })
   let removed = false
   const remove = (): void => {
@@ -91,7 +95,7 @@ export async function startHosts(image: string, count: number): Promise<TestHost
   }
 
   await Promise.all(
-    hosts.map(async ({ name, address, container }) => {
+    hosts.map(async ({ name, address, address6, container }) => {
       await docker(
         'create',
         '--name',
@@ -102,6 +106,7 @@ export async function startHosts(image: string, count: number): Promise<TestHost
         id,
         '--ip',
         address,
+        ...(address6 ? ['--ip6', address6] : []),
         ...systemd.split(' '),
         image,
       )
@@ -120,11 +125,12 @@ export async function startHosts(image: string, count: number): Promise<TestHost
   )
   const knownHosts = join(folder, 'known_hosts')
   const lines = await Promise.all(
-    hosts.map(
-      async ({ name, address }) => `${address} ${await on(name, 'cut -d" " -f1,2 /etc/ssh/ssh_host_ed25519_key.pub')}`,
-    ),
+    hosts.map(async ({ name, address, address6 }) => {
+      const hostKey = await on(name, 'cut -d" " -f1,2 /etc/ssh/ssh_host_ed25519_key.pub')
+      return [address, address6 ?? []].flat().map((one) => `${one} ${hostKey}`)
+    }),
   )
-  writeFileSync(knownHosts, `${lines.join('\n')}\n`)
+  writeFileSync(knownHosts, `${lines.flat().join('\n')}\n`)
 
   return {
     hosts,
@@ -160,12 +166,14 @@ export function listHosts(
   writeFileSync(join(home, 'cluster.yaml'), stringify({ hosts, etcd, ...more }))
 }
 
+const prefix6 = 'fd00:70::'
+
 /** The first free of a few networks; returns its first three numbers. */
-async function makeNetwork(name: string): Promise<string> {
+async function makeNetwork(name: string, more: string[]): Promise<string> {
   let last: unknown
   for (const prefix of ['192.168.70', '192.168.71', '192.168.72', '192.168.73']) {
     try {
-      await docker('network', 'create', '--subnet', `${prefix}.0/24`, name)
+      await docker('network', 'create', '--subnet', `${prefix}.0/24`, ...more, name)
       return prefix
     } catch (error) {
       last = error
