@@ -49,7 +49,7 @@ export async function exploreApart(title: Title, of: number): Promise<string> {
 
 function hand(to: { child: ChildProcess; given: number }, states: Buffer): void {
   to.given++
-  to.child.send(states)
+  to.child.send(states, () => undefined) // one that has ended says so by its exit
 }
 
 /** Until it is ended: states that are due, and those that others hand over in between. */

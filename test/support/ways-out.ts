@@ -173,7 +173,7 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
   if ('byHand' in action) return byPerson(world, action.byHand, code, host)
   if ('etcdctl' in action) return byEtcdctl(world, action.etcdctl)
   const { verb, words } = action
-  if (world.unrecorded) return verb === 'adopt' ? outcomeOf(world, adopt(world)) : { refused: withoutRecord }
+  if (world.unrecorded) return withLostRecord(world, verb, code)
   const half = halfRestored(world)
   if (half && !['verify', 'restore', pkiVerb.evenHalfDone && 'pki', world.begun?.verb].includes(verb))
     return { refused: half }
@@ -207,6 +207,12 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
     default:
       return undefined
   }
+}
+
+/** Every verb but adopt refuses; where no host has data, adopt names before restore how an empty cluster is made. */
+function withLostRecord(world: World, verb: string, code: string): Outcome {
+  if (verb === 'adopt') return outcomeOf(world, adopt(world))
+  return verb === 'restore' && code === 'all-data-lost' ? 'the honest end' : { refused: withoutRecord }
 }
 
 /** Of a list of steps: where it ends. */
