@@ -55,10 +55,10 @@ const prefix = 'ha-etcd-copy-'
 /** Where Ansible unpacks the role's modules, on local hosts here; each has a note whose it is (etcd_payloads.py). */
 const payload = /^ansible_etcd_.*_payload_/
 
-/** The process that a folder is of; NaN: nobody's. */
+/** The process that a folder is of; NaN: nobody's. A note that is not there yet, or still empty, is being written. */
 const ownerOf = (path: string, name: string): number =>
   payload.test(name)
-    ? Number(readFileIfThere(join(path, 'pid')) ?? process.pid)
+    ? Number(readFileIfThere(join(path, 'pid')) || process.pid)
     : Number.parseInt(name.slice(prefix.length), 10)
 
 /** What a run that was killed left: private keys above all must not lie about. */

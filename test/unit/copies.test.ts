@@ -62,12 +62,13 @@ test('down removes what a killed run left, also where there is no cluster any mo
 })
 
 test("Ansible's folders for our modules are removed where their process is gone, and nobody else's", async () => {
-  const folders = ['left', 'used', 'new'].map((name) => join(tmpdir(), `ansible_etcd_host_payload_${name}`))
+  const folders = ['left', 'used', 'new', 'written'].map((name) => join(tmpdir(), `ansible_etcd_host_payload_${name}`))
   for (const folder of folders) mkdirSync(folder, { recursive: true })
   for (const [index, pid] of [2147483646, process.ppid].entries())
     writeFileSync(join(folders[index] ?? '', 'pid'), String(pid))
+  writeFileSync(join(folders[3] ?? '', 'pid'), '') // it is opened, and then written
   await withCopies(testCluster(), async () => {})
-  assert.equal(folders.map(existsSync), [false, true, true])
+  assert.equal(folders.map(existsSync), [false, true, true, true])
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
