@@ -1,6 +1,6 @@
 // A client that speaks as kube-apiserver does lives on a cluster by what `connect kubernetes` gave it, through every
 // verb; it restarts when that is announced, and one that does not is the proof that it must.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -20,6 +20,8 @@ import { pause, until } from '../support/wait.ts'
 const home = testHome()
 const folder = mkdtempSync(join(tmpdir(), 'ha-etcd-apiserver-'))
 const [given, givenSecond] = [join(folder, 'kubernetes'), join(folder, 'second')]
+const secret = join(folder, 'secret')
+writeFileSync(secret, 'a passphrase of the test', { mode: 0o600 })
 const program = apiserverProgram() ?? ''
 const real = program ? forReal : test.skip
 let apiserver: Apiserver
@@ -53,7 +55,8 @@ real('no event is lost or doubled by any verb', async () => {
   await does(`connect kubernetes --output ${given}`)
   apiserver = await startApiserver(program, given, 'kept')
   await beside(`upgrade to ${v36}`, () => go(home, 'upgrade', v36))
-  await besideEach('up', 'pki', 'vms', 'etcd-role', 'verify', 'doctor', 'status', 'env', 'certs')
+  await besideEach('up', 'pki', 'vms', 'etcd-role', 'verify', 'doctor', 'status', 'env', 'certs', 'metrics')
+  await besideEach('connect json', `pack ${folder}/pack.age --passphrase-file ${secret}`, 'schedule --list')
   await besideEach('rotate-certs --all', 'backup', 'defrag', 'load --seconds 2', 'restart')
   await beside('a lost disk, and replace', async () => {
     destroyHost(home, 'master02')
