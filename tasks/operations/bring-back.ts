@@ -37,7 +37,7 @@ export async function bringBack(cluster: Cluster, { ours, version, files }: Ours
         Object.assign(etcd, { version, token: first?.settings.ETCD_INITIAL_CLUSTER_TOKEN ?? etcd.token })
         await vms.note(cluster)
         cluster.formed = true
-        recordCluster(cluster) // where no certificate is to be had, the other verbs say what helps
+        recordCluster(cluster) // at once: if the certificates cannot be fetched, other verbs then say what helps
         run().changes.push(...(await fetchCertificates(cluster)).map((path) => `took ${path} back`))
         recordCluster(cluster)
       },
