@@ -94,6 +94,6 @@ function refuseWords({ flags: own, words: wanted, name }: Verb, words: string[])
   if (shared) throw new UsageError(`--${shared} does not go after the --: ${name} is performed by itself.`)
   if (own?.output && !isAbsolute(String(flags.output ?? '')))
     throw new UsageError(`By the clock ${name} needs --output with a path that begins with /.`, {
-      hint: `After the --: -- --output /var/lib/prometheus/node-exporter/FILE.prom`,
+      hint: 'Add at the end: -- --output /var/lib/prometheus/node-exporter/FILE.prom',
     })
 }
