@@ -17,6 +17,9 @@ export interface HostData {
   commit: number
   /** The last one in its log. */
   last: number
+  /** The ID of the member whose data it is, and those of members whose removal its log tells of. */
+  member: string
+  removed: string[]
   /** The token that a restored member's data was restored under. */
   restored: string
   /** In bytes: what its disk has left for etcd's data, its database, and all that its member has. */
@@ -45,8 +48,8 @@ export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts
   return (await inspect(cluster, hosts, {})).map(({ host, answer }) => {
     if (answer.foreign)
       throw refusal(cluster, { code: 'host-of-other-cluster', host: host.name }, 'Nothing was changed: ')
-    const { running, has_data: hasData, commit, last, restored, free, database, size } = answer
-    return { host, running, hasData, commit, last, restored, free, database, size }
+    const { has_data: hasData, running, commit, last, member, removed, restored, free, database, size } = answer
+    return { host, hasData, running, commit, last, member, removed, restored, free, database, size }
   })
 }
 

@@ -7,6 +7,15 @@ import type { HostData } from '../observe/host-data.ts'
 export type Choice = { survivor: HostData } | { finding: Finding }
 
 /**
+ * Data of a member that was removed is no member's data any more: an etcd that knows of it ends at once, and no cluster
+ * can be formed from it ("removed all voters").
+ */
+export function ofMembers(there: HostData[]): HostData[] {
+  const removed = new Set(there.flatMap((one) => one.removed))
+  return there.map((one) => (removed.has(one.member) ? { ...one, hasData: false } : one))
+}
+
+/**
  * The one whose data goes furthest: what a member knew to be committed is the same everywhere.
  * @param insist the person says that what else there is of data is lost for good
  * @param from the only one that may be taken

@@ -20,7 +20,7 @@ import { look } from '../observe/look.ts'
 import { joinAll } from '../plans/members.ts'
 import type { Rules } from '../plans/types.ts'
 import { carryOut, planLines } from './carry-out.ts'
-import { chooseSurvivor } from './choose-survivor.ts'
+import { chooseSurvivor, ofMembers } from './choose-survivor.ts'
 import { aroundRestore } from './clients.ts'
 import { endMove } from './end-move.ts'
 import { formSteps, loss, note, whereItStands } from './form-cluster.ts'
@@ -119,7 +119,7 @@ async function prepare(cluster: Cluster): Promise<HostData[]> {
           },
         },
       ],
-      sees: (there) => refuseUnheard(cluster, there),
+      sees: (there) => refuseUnheard(cluster, ofMembers(there)),
     }),
     {
       title: 'See what the hosts have of data',
@@ -132,7 +132,7 @@ async function prepare(cluster: Cluster): Promise<HostData[]> {
 /** A member that answers knows better than its log how far it is. Who was just started may be about to elect. */
 async function lookAtMembers(cluster: Cluster, hosts: Host[]): Promise<HostData[]> {
   await look(cluster, { membersOnly: true })
-  const there = await lookAtData(cluster, hosts)
+  const there = ofMembers(await lookAtData(cluster, hosts))
   const known = statusesOf((await askMembers(cluster, { hosts })).hosts)
   return there.map((one) => {
     const applied = known.find(({ name }) => name === one.host.name)?.status.raftAppliedIndex ?? 0
@@ -163,9 +163,9 @@ function refuseGone(cluster: Cluster, stands: Stands, there: HostData[]): void {
     throw refusal(cluster, { code: 'all-data-lost' }, 'The recovery cannot go on: ')
 }
 
-const row = ({ host, hasData, commit, running }: HostData): string[] => [
+const row = ({ host, hasData, commit, member, running }: HostData): string[] => [
   host.name,
-  hasData ? String(commit) : 'no data',
+  hasData ? String(commit) : member ? 'of a removed member' : 'no data',
   running ? 'runs, without a quorum' : 'does not run',
 ]
 

@@ -168,7 +168,7 @@ function thereIn(world: World): HostData[] {
     host: { name } as Cluster['hosts'][0],
     running: hosts[name]?.running === true,
     hasData: has.includes(name),
-    ...{ commit: 1, last: 1, restored: '', free: 0, database: 0, size: 0 },
+    ...{ commit: 1, last: 1, member: '', removed: [], restored: '', free: 0, database: 0, size: 0 },
   }))
 }
 

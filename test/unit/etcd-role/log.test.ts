@@ -8,7 +8,8 @@ import { python } from '../../support/python.ts'
 
 const program = `
 from ansible.module_utils.etcd_log import progress
-print(*progress(sys.argv[1]))`
+found = progress(sys.argv[1])
+print(found["commit"], found["last"])`
 
 /** Numbers of protobuf, seven bits a byte. */
 const varint = (value: number): number[] =>
@@ -36,13 +37,15 @@ const entry = (index: number): Buffer => record(2, [8, 0, 16, 2, 24, ...varint(i
 const state = (commit: number): Buffer => record(3, [8, 2, 16, ...varint(2 ** 45), 24, ...varint(commit)])
 const metadata = record(1, [8, 1])
 
-function progress(...files: Buffer[]): string {
+function logOf(...files: Buffer[]): string {
   const folder = temporaryFolder()
   mkdirSync(join(folder, 'member/wal'), { recursive: true })
   for (const [index, content] of files.entries())
     writeFileSync(join(folder, `member/wal/000000000000000${index}-0000000000000000.wal`), content)
-  return python(program, folder)
+  return folder
 }
+
+const progress = (...files: Buffer[]): string => python(program, logOf(...files))
 
 test('the last state and the last entry count, up to the zeros that the file was made with', () => {
   assert.is(
@@ -135,6 +138,34 @@ test("keys in a snapshot's v2 store stand in the way, the empty folders of its f
   })
   assert.is(oldRequests(log, { 2: users({}) })[0], '')
   assert.match(oldRequests(log, { 2: users({ root: {} }) })[0], 'holds keys')
+})
+
+/** Changes of membership: what is done (0 adds, 1 removes), and to which member. */
+const changeOf = (index: number, what: number, member: bigint): Buffer => {
+  const change = [8, 9, 16, what, 24, ...bigVarint(member), 34, 1, 0]
+  return record(2, [8, 1, 16, 2, 24, ...varint(index), ...bytes(4, change)])
+}
+const bigVarint = (value: bigint): number[] =>
+  value < 128n ? [Number(value)] : [Number(value & 127n) + 128, ...bigVarint(value >> 7n)]
+
+/** The member, and whose removals its log tells of. */
+function membership(...records: Buffer[]): [string, string[]] {
+  const program =
+    'import json\nfrom ansible.module_utils.etcd_log import progress\n' + 'print(json.dumps(progress(sys.argv[1])))'
+  const { member, removed } = JSON.parse(python(program, logOf(Buffer.concat(records))))
+  return [member, removed]
+}
+
+test('a log says whose it is, and which removals of members are committed', () => {
+  const own = 0x8e9e05c52164694dn
+  const mine = record(1, [8, ...bigVarint(own), 16, 3])
+  assert.equal(membership(mine, changeOf(3, 0, 7n), changeOf(4, 1, own), state(4)), [
+    '8e9e05c52164694d',
+    [own.toString(16)],
+  ])
+  assert.equal(membership(mine, changeOf(4, 1, own), state(3)), ['8e9e05c52164694d', []], 'not committed')
+  assert.equal(membership(mine, changeOf(4, 1, 7n), entry(4), state(4))[1], [], 'another leader overruled it')
+  assert.equal(membership(mine, changeOf(4, 1, 7n), changeOf(5, 1, 8n), state(5))[1], ['7', '8'])
 })
 
 test('what a start would bring is judged by its minor version, and by the one that runs already', () => {

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Finding, remedyOf, sentenceOf } from '../../../tasks/etcd/findings.ts'
 import type { HostData } from '../../../tasks/observe/host-data.ts'
-import { chooseSurvivor } from '../../../tasks/operations/choose-survivor.ts'
+import { chooseSurvivor, ofMembers } from '../../../tasks/operations/choose-survivor.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const noRoom = { free: 0, database: 0, size: 0 }
@@ -19,6 +19,8 @@ function there(...indexes: (number | [number, number])[]): HostData[] {
       hasData: commit > 0,
       commit,
       last,
+      member: `${at}`,
+      removed: [],
       restored: '',
       ...noRoom,
     }
@@ -48,6 +50,14 @@ test('where a quorum still has its data, members are only to be started', () => 
   assert.match(chosen(there(7)), 'master01 still has its data, which is a quorum')
 })
 
+test("data of a member that was removed is nobody's, whoever tells of it", () => {
+  for (const teller of [0, 2]) {
+    const data = there(9, 0, 7).map((one, at) => (at === teller ? { ...one, removed: ['0'] } : one))
+    assert.is(chosen(ofMembers(data)), 'master03')
+    assert.match(chosen(ofMembers(data), true, 'master01'), /^master01 has no member's data/)
+  }
+})
+
 test('a quorum that runs and does not work together is not told to be started', () => {
   const choice = chooseSurvivor(
     there(7, 9, 0).map((one) => ({ ...one, running: true })),
@@ -64,7 +74,7 @@ test('a person who insists gets the one that goes furthest, or the one that is n
 })
 
 test('data that is not there is not taken, and where there is none a backup is what helps', () => {
-  assert.is(chosen(there(7, 0, 0), true, 'master03'), 'master03 has no data; master01 still has its data')
+  assert.is(chosen(there(7, 0, 0), true, 'master03'), "master03 has no member's data; master01 still has its data")
   assert.is(chosen(there(0, 0, 0), true), 'no host has any data left')
 })
 

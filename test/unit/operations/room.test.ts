@@ -12,7 +12,7 @@ const cluster = testCluster()
 /** Hosts by what their disks have left, in MiB; each database takes that many. */
 const there = (free: number[], database = 100): HostData[] =>
   cluster.hosts.map((host, index) => ({
-    ...{ host, running: true, hasData: true, commit: 1, last: 1, restored: '' },
+    ...{ host, running: true, hasData: true, commit: 1, last: 1, member: '', removed: [], restored: '' },
     free: (free[index] ?? 0) * MiB,
     database: database * MiB,
     size: database * MiB,

@@ -100,6 +100,15 @@ last:
   description: The last raft index in its log.
   returned: with action=inspect
   type: int
+member:
+  description: The ID of the member whose data it is; '' where there is no log.
+  returned: with action=inspect
+  type: str
+removed:
+  description: The IDs of members whose removal the newest file of its log holds.
+  returned: with action=inspect
+  type: list
+  elements: str
 foreign:
   description: Whether the host has the certificate of another authority.
   returned: with action=inspect
@@ -236,15 +245,13 @@ def kept_programs(config):
 def inspect(data):
     """What there is; changes nothing."""
     running, _since, _enabled = data.service.status()
-    commit, last = progress(data.folder)
     restored = restored_as(data.member) or restored_as(os.path.join(data.staged, "member"))
     has_data = has_log(data.folder)
     found = {
         "changed": False,
         "running": running and has_data,
         "has_data": has_data,
-        "commit": commit,
-        "last": last,
+        **progress(data.folder),
         "foreign": data.foreign,
         "ours": data.ours,
         "restored": restored,

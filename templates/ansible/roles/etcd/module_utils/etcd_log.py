@@ -12,10 +12,15 @@ import struct
 from ansible.module_utils.etcd_files import open_plain
 
 # The types of a record and the fields of its content, by number (etcd's walpb/record.proto, raftpb/raft.proto).
-ENTRY, STATE, SNAPSHOT = 2, 3, 5
+METADATA, ENTRY, STATE, SNAPSHOT = 1, 2, 3, 5
 RECORD_TYPE, RECORD_DATA = 1, 3
+METADATA_MEMBER = 1
 ENTRY_TYPE, ENTRY_INDEX, ENTRY_DATA = 1, 3, 4
 STATE_COMMIT = 3
+# An entry that changes who is a member (raftpb.ConfChange).
+CONF_CHANGE = 1
+CHANGE_TYPE, CHANGE_MEMBER = 2, 3
+REMOVES = 1
 SNAPSHOT_INDEX = 1
 # Of a snapshot's file (snap/snappb/snap.proto), and of the raft snapshot in it.
 FILE_DATA, FILE_SNAPSHOT = 2, 1
@@ -39,23 +44,42 @@ WITH_SNAPSHOT = (
 
 
 def progress(data_directory):
-    """(commit, last): the last raft index known to be committed, and the last one in the log; (0, 0) without a log.
+    """{"commit", "last", "member", "removed"}: the last raft index known to be committed, and the last one in the log
+    (0 without a log); the member's ID, and the IDs of members whose removal it knows to be committed, by its newest
+    file.
 
     A log that is read while etcd writes it, or that was torn, counts up to its last whole record.
     """
     commit = last = 0
+    member, removals = "", {}
     for path in reversed(sorted(glob.glob(os.path.join(glob.escape(data_directory), "member", "wal", "*.wal")))):
         with open_plain(path) as file:
             for kind, data in _records(file.read()):
                 if kind == STATE:
                     commit = _field(data, STATE_COMMIT) or commit
                 elif kind == ENTRY:
-                    last = (
-                        _field(data, ENTRY_INDEX) or last
-                    )  # one that was overruled by another leader is written again
+                    # one that was overruled by another leader is written again
+                    last = _field(data, ENTRY_INDEX) or last
+                    removals.pop(last, None)
+                    if _field(data, ENTRY_TYPE) == CONF_CHANGE:
+                        removals[last] = _removed_by(data)
+                elif kind == METADATA:
+                    member = _id(_field(data, METADATA_MEMBER))
         if commit:  # a new file begins with the state so far
             break
-    return commit, max(commit, last)
+    removed = sorted({gone for index, gone in removals.items() if gone and index <= commit})
+    return {"commit": commit, "last": max(commit, last), "member": member, "removed": removed}
+
+
+def _removed_by(entry):
+    """The ID of the member that the entry removes; '' where it does something else."""
+    change = _field(entry, ENTRY_DATA) or b""
+    return _id(_field(change, CHANGE_MEMBER)) if _field(change, CHANGE_TYPE) == REMOVES else ""
+
+
+def _id(number):
+    """As etcdctl prints it."""
+    return "%x" % (number or 0)
 
 
 def old_requests(data_directory):
