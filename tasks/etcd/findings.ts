@@ -97,11 +97,12 @@ const scaleTo = ({ own }: Cluster, hosts: string[]): Action =>
 const orFinishScale = (cluster: Cluster, { scaledTo }: Half, otherwise: Remedy): Remedy =>
   scaledTo ? remedy`Finish the scale: ${scaleTo(cluster, scaledTo)}` : otherwise
 /** A host whose replacement was cut short, or that is about to go, has no member to start. */
-const start: HelpsHost = (cluster, { host = '' }, half) => {
+function startMember(cluster: Cluster, host: string, half: Half, otherwise: Remedy): Remedy {
   if (half.replaced.includes(host)) return remedy`Finish its replacement: ${ours('replace', ...half.replaced)}`
-  const otherwise = orEndMove(cluster, remedy`Start ${host}: ${ours('up')}`)
   return half.scaledTo?.includes(host) ? otherwise : orFinishScale(cluster, half, otherwise)
 }
+const start: HelpsHost = (cluster, { host = '' }, half) =>
+  startMember(cluster, host, half, orEndMove(cluster, remedy`Start ${host}: ${ours('up')}`))
 const startStopped: Helps = (cluster) =>
   remedy`${orEndMove(cluster, remedy`Start members that are only stopped: ${ours('up')}`)}.`
 const startOrReplace = (cluster: Cluster, hosts: string[]): Remedy =>
@@ -311,7 +312,12 @@ etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--u
     (f) => `member ${f.id} (${f.is}) is on no host of this cluster`,
     (_, { id }) => removeStranger(id),
   ),
-  'member-down': row<Why | 'at'>((f) => `${f.host} does not answer at ${f.at}: ${f.reason}`, start, passes),
+  'member-down': row<Why | 'at', 'hosts'>(
+    (f) => `${f.host} does not answer at ${f.at}: ${f.reason}`,
+    (cluster, f, half) =>
+      f.hosts ? startMember(cluster, f.host, half, startOrReplace(cluster, f.hosts)) : start(cluster, f, half),
+    passes,
+  ),
   'commits-nothing': row<Why>((f) => `${f.host} answers, but cannot commit a write: ${f.reason}`, wait, passes),
   'call-fails': row<Why | 'what'>((f) => `${f.host} gave no ${f.what}: ${f.reason}`, wait, passes),
   'no-leader': row<'host'>((f) => `${f.host} knows no leader`, wait, passes),
@@ -439,7 +445,7 @@ If not, restore a backup: ${ours('restore', 'FILE')}`,
 Only if all but one are lost for good: ${ours('recover', '--from', 'HOST')}`,
   ),
   'no-data': row<'host' | 'hosts'>(
-    (f) => `${f.host} has no data; ${haveTheir(f.hosts)} data`,
+    (f) => `${f.host} has no member's data; ${haveTheir(f.hosts)} data`,
     (cluster, { hosts: [first = ''] }) =>
       remedy`${startThem(cluster)}. Only if the others are lost for good: ${ours('recover', '--from', first)}`,
   ),

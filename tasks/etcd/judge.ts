@@ -81,7 +81,7 @@ function ofHealth(hosts: HostAnswers[], raised: Finding[]): Finding[] {
     reason: `${needed}, ${open || 'none'} ${open < 2 ? 'answers' : 'answer'}${reason}`,
   })
   const found = hosts.flatMap(({ host: { name: host }, door, status, health }): Finding[] => {
-    if (door?.code === 'other-authority' || door?.code === 'certificate-unusable')
+    if (door?.code === 'other-authority' || door?.code === 'certificate-unusable' || door?.code === 'member-down')
       return [{ ...door, hosts: lostWith(host, hosts) }]
     if (door) return [door]
     const reason = health?.ok === false ? health.reason : 'it was not asked'

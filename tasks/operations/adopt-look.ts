@@ -7,7 +7,6 @@ import { type Cluster, type Host, workOutURLs } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
 import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
-import { compareVersions } from '../core/programs.ts'
 import { hostsLeft } from '../core/record.ts'
 import { certificatesIn } from '../core/x509.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
@@ -62,7 +61,7 @@ export interface Found {
 }
 
 /** What the members of a cluster of ours show that this machine has no record of: as many as run. */
-export interface Ours extends Pick<Found, 'version' | 'files'> {
+export interface Ours extends Pick<Found, 'files'> {
   ours: ForeignHost[]
 }
 
@@ -78,8 +77,7 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
     })
     const running = cluster.hosts.filter(({ name }) => looked.get(name)?.etcds.length === 1)
     const ours = cluster.begun ? [] : running.map((host) => foreignHost(host, looked))
-    if (isMadeByUs(ours))
-      return { ours, version: oldestOf(ours), files: arranged(ours, await fetchFiles(copy, folder, ours), client) }
+    if (isMadeByUs(ours)) return { ours, files: arranged(ours, await fetchFiles(copy, folder, ours), client) }
     if (silent) throw silent
     if (running.length === 0 && hostsLeft(cluster)) throw nothingRuns(cluster)
     const stageOf = ({ name }: Host): Stage => stageIn(cluster, looked.get(name))
@@ -117,10 +115,6 @@ const nothingRuns = (cluster: Cluster): OperationError =>
 /** Whether the role has set these members up. */
 export const isMadeByUs = (running: ForeignHost[]): boolean =>
   running.length > 0 && running.every(({ settings }) => settings.ETCD_PEER_CERT_ALLOWED_CN === commonNames.peer)
-
-/** In the middle of a move to another etcd all may go back to the older one, and not all may go on to the newer. */
-export const oldestOf = (running: ForeignHost[]): string =>
-  running.map(({ etcd }) => etcd.version).toSorted(compareVersions)[0] ?? ''
 
 /** What of it is plain HTTP stays so until all members can do TLS; run again, the record says how far that is. */
 function speakAs(cluster: Cluster, foreign: ForeignHost[]): void {

@@ -5,10 +5,12 @@ import type { Cluster } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { type NewFile, readFileIfThere } from '../core/files.ts'
+import { compareVersions } from '../core/programs.ts'
 import { recordCluster } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { certificatesIn } from '../core/x509.ts'
 import { authorityFiles } from '../etcd/certificates.ts'
+import { look } from '../observe/look.ts'
 import * as vms from '../vms/index.ts'
 import type { Ours } from './adopt-look.ts'
 import { fetchCertificates } from './fetch-certificates.ts'
@@ -17,12 +19,25 @@ import { carryOutSteps, proveItWorks, type Step } from './steps.ts'
 
 /** What no host can say. */
 const lostForGood =
-  'Only the lost record knew of an upgrade, a downgrade, a restore, a recover or a move that was half done, and ' +
-  'which revision clients have seen. verify shows what is left of these.'
+  'Only the lost record knew of a restore, a recover or a move that was half done, and which revision clients have ' +
+  'seen. verify shows what is left of these.'
+
+/**
+ * The version, and the one that a move which was begun leads to: where members run two, it was cut short. While any
+ * runs the older the cluster works at that, so all may go either way; but what is taken for an upgrade would leave a
+ * downgrade enabled.
+ */
+export function moveIn(running: string[], isUpgrade: boolean): Pick<Cluster['etcd'], 'version' | 'upgradingTo'> {
+  const sorted = running.toSorted(compareVersions)
+  const [older, newer] = [sorted[0], sorted.at(-1)]
+  if (older === newer) return { version: older, upgradingTo: undefined }
+  return isUpgrade ? { version: older, upgradingTo: newer } : { version: newer, upgradingTo: older }
+}
 
 /** Takes up again a cluster that the role has set up, well or not; only the authority's key is not to be had. */
-export async function bringBack(cluster: Cluster, { ours, version, files }: Ours, plan: boolean): Promise<void> {
+export async function bringBack(cluster: Cluster, { ours, files }: Ours, plan: boolean): Promise<void> {
   const [first] = ours
+  const running = ours.map(({ etcd }) => etcd.version)
   const strange = ours.find(({ host, settings }) => settings.ETCD_NAME !== host.name)
   if (strange)
     throw new UsageError(`The member on ${strange.host.name} is called ${strange.settings.ETCD_NAME}.`, {
@@ -34,11 +49,14 @@ export async function bringBack(cluster: Cluster, { ours, version, files }: Ours
       title: 'Take the record and the certificates back from the hosts',
       task: async () => {
         const { etcd } = cluster
-        Object.assign(etcd, { version, token: first?.settings.ETCD_INITIAL_CLUSTER_TOKEN ?? etcd.token })
+        const token = first?.settings.ETCD_INITIAL_CLUSTER_TOKEN ?? etcd.token
+        Object.assign(etcd, { ...moveIn(running, false), token })
         await vms.note(cluster)
         cluster.formed = true
         recordCluster(cluster) // at once: if the certificates cannot be fetched, other verbs then say what helps
         run().changes.push(...(await fetchCertificates(cluster)).map((path) => `took ${path} back`))
+        const { members, downgradingTo } = await look(cluster, { membersOnly: true })
+        Object.assign(etcd, moveIn(running, members !== undefined && downgradingTo === undefined))
         recordCluster(cluster)
       },
     },
@@ -51,7 +69,7 @@ export async function bringBack(cluster: Cluster, { ours, version, files }: Ours
   const done = `${cluster.name} was made by ha-etcd, and this machine works on it again; it is verified.`
   sayDone(cluster, 'adopt', existsSync(key) ? done : `${done} ${lost}`, {
     adopted: ours.map(({ host }) => host.name),
-    version,
+    version: cluster.etcd.version,
   })
 }
 

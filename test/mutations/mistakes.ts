@@ -448,10 +448,22 @@ export const mistakes: Mistake[] = [
     tests: ['unit/plans/ways-out'],
   },
   {
-    file: 'tasks/operations/adopt-look.ts',
-    line: 'toSorted(compareVersions)[0]',
-    wrong: 'toSorted(compareVersions).at(-1)',
+    file: 'tasks/operations/bring-back.ts',
+    line: 'return isUpgrade ? {',
+    wrong: 'return !isUpgrade ? {',
     tests: ['unit/operations/adopt-look'],
+  },
+  {
+    file: 'tasks/operations/choose-survivor.ts',
+    line: '(removed.has(one.member) ? ',
+    wrong: '(removed.has(one.host.name) ? ',
+    tests: ['unit/operations/choose-survivor'],
+  },
+  {
+    file: 'templates/ansible/roles/etcd/module_utils/etcd_log.py',
+    line: 'if gone and index <= commit}',
+    wrong: 'if gone}',
+    tests: ['unit/etcd-role/log'],
   },
   {
     file: 'tasks/core/record.ts',

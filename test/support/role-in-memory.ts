@@ -1,6 +1,7 @@
 // up, pki and the role on a cluster in memory, as lists of steps: each world in which they may be killed.
 import { moveBegun } from '../../tasks/etcd/advice.ts'
 import type { Finding } from '../../tasks/etcd/findings.ts'
+import { moveIn } from '../../tasks/operations/bring-back.ts'
 import { testCluster } from './cluster.ts'
 import {
   awoken,
@@ -66,8 +67,12 @@ export function adopt(world: World): Ran {
     const host = recorded.find((name) => hosts[name]?.data !== undefined)
     return { worlds: [], refused: host ? { code: 'ends', host, detail: '', remedy: '' } : { code: 'all-data-lost' } }
   }
-  const [version = world.version] = running.map((host) => host.version).toSorted()
-  const there = { ...world, unrecorded: undefined, version, upgradingTo: undefined, begun: undefined }
+  const isUpgrade = hasQuorum(world) && world.downgradingTo === undefined
+  const { version = world.version, upgradingTo } = moveIn(
+    running.map((one) => one.version),
+    isUpgrade,
+  )
+  const there = { ...world, unrecorded: undefined, version, upgradingTo, begun: undefined }
   return { worlds: [there, ...(there.here ? pki(there, true).worlds : [])] }
 }
 

@@ -4,14 +4,8 @@ import * as assert from 'uvu/assert'
 import type { Member } from '../../../tasks/etcd/etcdctl.ts'
 import type { Finding } from '../../../tasks/etcd/findings.ts'
 import type { ForeignHost, RunningEtcd } from '../../../tasks/etcd/foreign.ts'
-import {
-  isMadeByUs,
-  obstacles,
-  oldestOf,
-  readdressed,
-  stageIn,
-  strangers,
-} from '../../../tasks/operations/adopt-look.ts'
+import { isMadeByUs, obstacles, readdressed, stageIn, strangers } from '../../../tasks/operations/adopt-look.ts'
+import { moveIn } from '../../../tasks/operations/bring-back.ts'
 import type { Answer, Observation } from '../../../tasks/plans/types.ts'
 import { testCluster } from '../../support/cluster.ts'
 
@@ -37,13 +31,18 @@ const seen = (findings: Finding[], members: Record<string, string>): Observation
 const member = (id: string, peerURL: string, name = `node-${id}`): Member =>
   ({ id, name, peerURLs: [peerURL], clientURLs: [], isLearner: false }) as Member
 
-test('members that the role has set up are ours, also where only some run; all can go on with the oldest etcd', () => {
+test('members that the role has set up are ours, also where only some run', () => {
   const running = (...versions: string[]): ForeignHost[] =>
     versions.map((version) => ({ settings: { ETCD_PEER_CERT_ALLOWED_CN: 'etcd-peer' }, etcd: { version } })) as never
   const theirs = [{ settings: {}, etcd: { version: '3.5.33' } }] as unknown as ForeignHost[]
   assert.equal([isMadeByUs([]), isMadeByUs(running('3.6.14')), isMadeByUs(theirs)], [false, true, false])
   assert.not(isMadeByUs([...running('3.6.14'), ...theirs]))
-  assert.is(oldestOf(running('3.7.1', '3.6.14', '3.6.9')), '3.6.9')
+})
+
+test('where members run two versions, a move was cut short: up, unless a downgrade may be enabled', () => {
+  assert.equal(moveIn(['3.6.14', '3.6.14'], true), { version: '3.6.14', upgradingTo: undefined })
+  assert.equal(moveIn(['3.10.1', '3.9.14'], true), { version: '3.9.14', upgradingTo: '3.10.1' })
+  assert.equal(moveIn(['3.10.1', '3.9.14'], false), { version: '3.10.1', upgradingTo: '3.9.14' })
 })
 
 test('names and URLs of its own stand against nothing, and all else does', () => {

@@ -109,6 +109,10 @@ const deadEnds: [version: string, ...story: string[]][] = [
   ['3.6.14', 'replace h1, killed at 2', 'lose the record'],
   ['3.6.14', 'lose h2', 'lose h3', 'recover, killed at 4', 'lose the record'],
   ['3.6.14', 'restore, killed at 5', 'lose the record'],
+  ['3.6.14', 'restore, killed at 4', 'give h1 certificates of another authority', 'lose the record'],
+  ['3.7.1', 'downgrade 3.6.14, killed at 7', 'damage the data of h2, told of nobody', 'lose the record'],
+  ['3.7.1', 'scale 5, killed at 12', 'downgrade 3.6.14, killed at 6', 'wipe h3'],
+  ['3.6.14', 'upgrade 3.7.1, killed at 6', 'lose the record'],
 ]
 
 const all: Walk[] = Object.values(walks)
