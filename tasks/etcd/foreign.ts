@@ -169,6 +169,8 @@ export interface Known {
   members: Member[]
   clusters: string[]
   versions: string[]
+  /** Endpoints that were given, that no member calls its own and nobody answers at, each with the reason. */
+  silent: string[]
 }
 
 /** A member that another tool runs, as a host that is not ours. */
@@ -192,7 +194,7 @@ export function whyNotAsked(probe: Probe, trusted: X509Certificate[]): string {
 }
 
 /** What stands against hosts of ours joining it, a clause each. */
-export function whyNotJoined(cluster: Cluster, { members, clusters, versions }: Known): string[] {
+export function whyNotJoined(cluster: Cluster, { members, clusters, versions, silent }: Known): string[] {
   const [runs = '', another] = versions
   const { version: asked = runs, clientPort } = cluster.etcd
   const taken = [...cluster.hosts, ...members].map(({ name }) => name)
@@ -213,6 +215,7 @@ export function whyNotJoined(cluster: Cluster, { members, clusters, versions }: 
   const isReachable = asked === runs || (minorOf(asked) === minorOf(runs) && compareVersions(asked, runs) > 0)
   return [
     ...(clusters.length > 1 ? [`the endpoints are of ${clusters.length} clusters`] : []),
+    ...silent.map((reason) => `this endpoint may be of another cluster: ${reason}`),
     ...(another ? [`the members run ${listed(versions)}: finish that upgrade first`] : []),
     ...(isReachable || another ? [] : [otherVersion(runs, asked)]),
     ...members.flatMap(ofMember),

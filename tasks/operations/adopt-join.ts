@@ -167,11 +167,18 @@ async function askAll(copy: Cluster, endpoints: string[]): Promise<Known> {
   const own = members.flatMap(({ clientURLs }) => clientURLs.slice(0, 1))
   const statuses = await endpointStatus(copy, { endpoints: [...new Set([...endpoints, ...own])] })
   const answered = statuses.flatMap((one) => (one.ok ? [one.value] : []))
+  const strange = statuses.flatMap(({ ok, endpoint }) => (ok || own.includes(endpoint) ? [] : [endpoint]))
   return {
     members,
     clusters: [...new Set(answered.map(({ clusterId }) => clusterId))],
     versions: [...new Set(answered.map(({ version }) => version))],
+    silent: await Promise.all(strange.map((url) => whySilent(copy, url))),
   }
+}
+
+async function whySilent(copy: Cluster, url: string): Promise<string> {
+  const { address, port } = addressIn(url)
+  return `${url}: ${whyNotAsked(await knock(copy, { address }, { port }), trustedAuthorities(copy))}`
 }
 
 /** @throws OperationError that says of each endpoint why it is of no use */
@@ -179,13 +186,8 @@ async function membersBy(copy: Cluster, endpoints: string[]): Promise<Member[]> 
   let members: Member[] = []
   const failure = await failureOf(async () => void (members = await memberList(copy, { endpoints })))
   if (!failure) return members
-  const trusted = trustedAuthorities(copy)
-  const why = async (url: string): Promise<string> => {
-    const { address, port } = addressIn(url)
-    return `${url}: ${whyNotAsked(await knock(copy, { address }, { port }), trusted)}`
-  }
   throw new OperationError('No endpoint says who the members are. Nothing was changed.', {
-    lines: await Promise.all(endpoints.map(why)),
+    lines: await Promise.all(endpoints.map((url) => whySilent(copy, url))),
     ...(failure.more.output && { output: failure.more.output }),
     hint: 'Name client URLs of the running etcd (--endpoints), and the authority of its certificates (--ca-cert).',
   })

@@ -54,6 +54,11 @@ test('the plan says who comes and who goes; with another key for peers it says w
   assert.match(stderr, 'infra0: its peer port lets no certificate of the given authority in')
   const mixed = access().map((word) => word.replace('peers.key', 'clients.key'))
   assert.match((await home.verb('adopt', ...mixed)).stderr, /clients\.key is not the key of .*peers\.crt/)
+  const [url = ''] = theirs.hosts.map(({ clientURL }) => clientURL)
+  const nowhere = url.replace(/\d+$/, '1')
+  const more = access().map((word) => (word.includes(url) ? `${word},${nowhere}` : word))
+  const said = (await home.verb('adopt', ...more, '--plan')).stderr
+  assert.match(said, `may be of another cluster: ${nowhere}: nothing listens there`)
   assert.equal(await names(), infra)
 })
 

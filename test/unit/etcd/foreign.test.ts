@@ -204,6 +204,7 @@ const known = (more: Partial<Known> = {}, first: Partial<Member> = {}): Known =>
   members: [member(0, first), member(1), member(2)],
   clusters: ['c'],
   versions: ['3.5.33'],
+  silent: [],
   ...more,
 })
 
@@ -215,6 +216,12 @@ test('nothing stands against hosts that join a cluster of one version, over TLS'
 
 const notJoined: [what: string, more: Partial<Known>, first: Partial<Member>, why: RegExp][] = [
   ['two clusters', { clusters: ['c', 'd'] }, {}, /^the endpoints are of 2 clusters$/],
+  [
+    'an endpoint of nobody',
+    { silent: ['https://a:2379: refused'] },
+    {},
+    /endpoint may be of another cluster: https:\/\/a/,
+  ],
   ['two versions', { versions: ['3.5.33', '3.6.14'] }, {}, /finish that upgrade first/],
   ['never started', {}, { name: '', clientURLs: [] }, /^member 0 has never started$/],
   ['plain http', {}, { peerURLs: ['http://10.1.0.0:2380'] }, /^infra0 speaks plain http/],
