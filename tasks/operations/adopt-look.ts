@@ -1,39 +1,24 @@
 // What adopting needs to know of a running cluster that something else has set up. Nothing is changed.
-import { X509Certificate } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { withScratch } from '../copies.ts'
 import { type Cluster, type Host, workOutURLs } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
-import { type NewFile, readFileIfThere, writeFilesAtomic } from '../core/files.ts'
+import type { NewFile } from '../core/files.ts'
 import { hostsLeft } from '../core/record.ts'
-import { certificatesIn } from '../core/x509.ts'
 import { requireEtcd } from '../etcd/binaries.ts'
-import { attempt, commonNames, isSignedBy, pairOf } from '../etcd/certificates.ts'
+import { commonNames } from '../etcd/certificates.ts'
 import { type Member, memberList } from '../etcd/etcdctl.ts'
 import { type Finding, refusal, sentenceOf } from '../etcd/findings.ts'
-import {
-  certificateSettings,
-  type ForeignHost,
-  isPlain,
-  lackingIn,
-  type RunningEtcd,
-  settingsOf,
-  whyNotAdopted,
-} from '../etcd/foreign.ts'
-import { runPlaybook, saidByHosts } from '../etcd/playbook.ts'
+import { type ForeignHost, isPlain, lackingIn, type RunningEtcd, settingsOf, whyNotAdopted } from '../etcd/foreign.ts'
+import { saidByHosts } from '../etcd/playbook.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import type { Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
+import { arranged, type ClientFiles, fetchFiles, readStaged, withTheirs } from './adopt-files.ts'
 import { lookFirst } from './guard.ts'
-
-/** A client certificate of a person's own, and its key: paths. */
-export interface ClientFiles {
-  certificate: string
-  key: string
-}
 
 /** What the role's module notes of a member that it takes over. */
 interface Kept {
@@ -157,110 +142,6 @@ function foreignHost(host: Host, looked: Map<string, Looked>): ForeignHost {
   if (!etcd) throw no('no etcd runs here')
   if (another) throw no(`${etcds.length} etcds run here`)
   return { host, etcd, settings: settingsOf(etcd) }
-}
-
-/** Reads the members' certificates and keys from the hosts; gives each host its own certificates. */
-async function fetchFiles(
-  copy: Cluster,
-  folder: string,
-  foreign: ForeignHost[],
-): Promise<Record<string, Record<string, string>>> {
-  if (foreign.length === 0) return {}
-  const wanted = foreign.map(({ host, etcd, settings }) => {
-    const paths = Object.entries(certificateSettings).flatMap(([name, setting]) => {
-      const path = settings[setting]
-      return path ? [[name, path.startsWith('/') ? path : join(etcd.cwd, path)]] : []
-    })
-    return [host.name, Object.fromEntries(paths)] as const
-  })
-  const there = join(folder, 'fetched')
-  await runPlaybook(copy, {
-    playbook: 'adopt',
-    limit: foreign.map(({ host }) => host.name),
-    variables: {
-      etcd_adopt_action: 'fetch',
-      etcd_adopt_files: Object.fromEntries(wanted),
-      etcd_fetch_directory: there,
-    },
-  })
-  const texts = wanted.map(([host, paths]) => [
-    host,
-    Object.fromEntries(Object.keys(paths).map((name) => [name, readFileSync(join(there, host, name), 'utf8')])),
-  ])
-  const fetched = Object.fromEntries(texts) as Record<string, Record<string, string>>
-  for (const one of foreign) {
-    one.server = readCertificate(fetched[one.host.name]?.['server.crt'])
-    one.peer = readCertificate(fetched[one.host.name]?.['peer.crt'])
-  }
-  return fetched
-}
-
-const readCertificate = (text = ''): X509Certificate | undefined => attempt(() => new X509Certificate(text))
-
-/** As the role takes them: ca.crt with all that is trusted, a pair of each kind for every host, and the client's. */
-function arranged(
-  foreign: ForeignHost[],
-  fetched: Record<string, Record<string, string>>,
-  client: ClientFiles | undefined,
-): NewFile[] {
-  const texts = Object.values(fetched)
-  const trusted = texts.flatMap((one) => certificatesIn(`${one['client-ca.crt'] ?? ''}\n${one['peer-ca.crt'] ?? ''}`))
-  // Of a port that speaks plain HTTP there are none: it gets those of our authority.
-  const [plainClients, plainPeers] = [isPlain(foreign, 'client'), isPlain(foreign, 'peer')]
-  const ofHosts = foreign.flatMap(({ host: { name } }) => {
-    const one = fetched[name] ?? {}
-    return [
-      ...(plainClients ? [] : pairOf(`${name}/server.crt`, one['server.crt'], one['server.key'])),
-      ...(plainPeers ? [] : pairOf(`${name}/${name}.crt`, one['peer.crt'], one['peer.key'])),
-    ]
-  })
-  return [
-    { path: 'ca.crt', content: [...new Set(trusted)].map((pem) => `${pem}\n`).join(''), mode: 0o644 },
-    ...ofHosts,
-    ...(client ? clientPair(client) : plainClients ? [] : clientOf(texts)),
-  ]
-}
-
-/** A person's own pair, as the role takes it. */
-export const clientPair = ({ certificate, key }: ClientFiles): NewFile[] =>
-  pairOf('etcd-client.crt', readFileSync(certificate, 'utf8'), readFileSync(key, 'utf8'))
-
-/** A certificate of a member's that the members let in as a client's. */
-function clientOf(texts: Record<string, string>[]): NewFile[] {
-  const clientUse = '1.3.6.1.5.5.7.3.2'
-  const candidates = texts.flatMap((one) => {
-    const authorities = certificatesIn(one['client-ca.crt'] ?? one['peer-ca.crt'] ?? '').map(readCertificate)
-    return ['server', 'peer'].flatMap((kind) => {
-      const certificate = readCertificate(one[`${kind}.crt`])
-      const isClient = certificate && (certificate.keyUsage ?? [clientUse]).includes(clientUse)
-      const isTrusted = certificate && authorities.some((ca) => ca && isSignedBy(certificate, ca))
-      return isClient && isTrusted ? [pairOf('etcd-client.crt', one[`${kind}.crt`], one[`${kind}.key`])] : []
-    })
-  })
-  if (candidates[0]) return candidates[0]
-  throw new OperationError('No certificate of the members is one that they let in as a client.', {
-    hint: 'Name a client certificate of this cluster: --client-cert FILE --client-key FILE',
-  })
-}
-
-/** What an earlier run has put aside. */
-function readStaged({ hosts, begun, paths: { adopting } }: Cluster): NewFile[] {
-  if (!begun || !existsSync(adopting)) return []
-  const names = ['etcd-client', ...hosts.flatMap(({ name }) => [`${name}/server`, `${name}/${name}`])]
-  const read = (name: string): string => readFileIfThere(join(adopting, name)) ?? ''
-  return [
-    { path: 'ca.crt', content: read('ca.crt'), mode: 0o644 },
-    ...names.flatMap((name) => pairOf(`${name}.crt`, read(`${name}.crt`), read(`${name}.key`))),
-  ]
-}
-
-/** The cluster as its members let us in: with their certificates. */
-export async function withTheirs(copy: Cluster, files: NewFile[]): Promise<Cluster> {
-  const { certs } = copy.paths
-  const ours = readFileSync(join(certs, 'ca.crt'), 'utf8')
-  const content = (file: NewFile): string => (file.path === 'ca.crt' ? ours + file.content : file.content)
-  await writeFilesAtomic(files.map((file) => ({ ...file, content: content(file), path: join(certs, file.path) })))
-  return copy
 }
 
 /** What adopting itself puts right, or is about; who the members are is judged by their ids. */

@@ -5,8 +5,8 @@ import { type Flags, oneOf, planFlag } from '../core/flags.ts'
 import type { Verb } from '../core/script.ts'
 import { adopt, giveBack } from '../operations/adopt.ts'
 import { dropOld, finish } from '../operations/adopt-end.ts'
+import type { ClientFiles } from '../operations/adopt-files.ts'
 import { type Access, adoptByJoining, takeOut } from '../operations/adopt-join.ts'
-import type { ClientFiles } from '../operations/adopt-look.ts'
 
 export const verb: Verb = {
   name: 'adopt',
