@@ -64,7 +64,7 @@ export async function writeFilesAtomic(files: NewFile[]): Promise<void> {
     for (const { temporary } of pending) rmSync(temporary, { force: true })
     throw error
   }
-  folders.forEach(syncFolder)
+  await Promise.all(folders.map(syncBesideOthers))
 }
 
 /** Writes at once, and waits for the disk beside others. */
@@ -170,6 +170,16 @@ export function removeIfEmpty(path: string): void {
   } catch (error) {
     // EBUSY: something is mounted there.
     if (!['ENOENT', 'ENOTEMPTY', 'EEXIST', 'EBUSY'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+/** As syncFolder; several wait for the disk at once. */
+async function syncBesideOthers(path: string): Promise<void> {
+  const fd = openSync(path, 'r')
+  try {
+    await sync(fd)
+  } finally {
+    closeSync(fd)
   }
 }
 
