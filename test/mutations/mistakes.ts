@@ -58,6 +58,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/plans'],
   },
   {
+    file: 'tasks/operations/clients.ts',
+    line: 'if (old.some((address) => coming.includes(address)))',
+    wrong: 'if (old.every((address) => coming.includes(address)))',
+    tests: ['unit/operations/clients'],
+  },
+  {
     file: 'tasks/operations/carry-out.ts',
     line: 'if (last && titleOf(last) === titleOf(act)) throw',
     wrong: 'if (last === undefined && act === undefined) throw',
