@@ -106,6 +106,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/etcd/findings'],
   },
   {
+    file: 'templates/ansible/roles/etcd/library/etcd_adopt.py',
+    line: '"--version"], handle_exceptions=False)',
+    wrong: '"--version"])',
+    tests: ['unit/etcd-role/adopt'],
+  },
+  {
     file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',
     line: '_lost_member(looks, peer_urls, members) or _other_members(peer_urls, members)',
     wrong: '_other_members(peer_urls, members)',
