@@ -44,8 +44,8 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
   const after = told(`you: ${clients}`, dropping)
   if (!(await carryOutSteps(cluster, 'adopt --finish', [...issueSteps(cluster), after], plan, question))) return
   const done = `${cluster.name} is ha-etcd's; it is verified. ${oldWays(cluster).goOn}`
-  const next = `Now ${clients}; ${dropping}`
-  sayDone(cluster, 'adopt', `${done}\n${next}`, { finished: true })
+  const now = `Now ${clients}`
+  sayDone(cluster, 'adopt', `${done}\n${now}; ${dropping}`, { finished: true, clients: now })
 }
 
 async function stillToTake(cluster: Cluster): Promise<Host[]> {

@@ -31,7 +31,7 @@ import { asBefore, type ClientFiles, clientPair, forget, stage, withTheirs } fro
 import { obstacles, refuse } from './adopt-look.ts'
 import { haveOwnUser } from './auth.ts'
 import { carryOut, planLines } from './carry-out.ts'
-import { aroundRotateCa } from './clients.ts'
+import { addressesOf, aroundExchange, aroundRotateCa } from './clients.ts'
 import { lookFirst } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { carryOutSteps, doSteps, type Step } from './steps.ts'
@@ -70,7 +70,10 @@ export async function adoptByJoining(
   const seen = found && plan ? found.seen : await lookFirst(asBefore(cluster), scope)
   const names = ours.map(({ name }) => name)
   const rules = joinRules(seen, names, keepOld)
-  if (plan) return sayPlan(cluster, 'adopt', [...(found ? firstLines(found) : []), ...planLines(cluster, rules, seen)])
+  const old = found?.old ?? oldMembers(cluster)
+  const before = old.length > 0 && !keepOld ? [`you: ${beforeOldGo(cluster, ours, old)}`] : []
+  const first = [...before, ...(found ? firstLines(found) : [])]
+  if (plan) return sayPlan(cluster, 'adopt', [...first, ...planLines(cluster, rules, seen)])
   if (!found && !keepOld) await askToRetire(cluster)
   await doSteps([haveOwnUser(asBefore(cluster))])
   await carryOut(asBefore(cluster), rules, seen, scope)
@@ -80,9 +83,10 @@ export async function adoptByJoining(
     { title: 'Note that the old members are gone', task: () => noteTaken(cluster) },
   ])
   const done = `The members of ${cluster.name} are ${listed(names)} now. The machines of the old ones are as they were.`
-  const clients = `Clients need the endpoints that it has now: ${command(cluster, 'env')}`
-  const next = `Now ${aroundRotateCa.trust(cluster)}; then go on: ${command(cluster, 'adopt --finish')}`
-  sayDone(cluster, 'adopt', [done, clients, next].join('\n'), { adopted: names, finished: false })
+  const endpoints = `Clients need the endpoints that it has now: ${command(cluster, 'env')}`
+  const clients = `${endpoints}\nNow ${aroundRotateCa.trust(cluster)}`
+  const next = `then go on: ${command(cluster, 'adopt --finish')}`
+  sayDone(cluster, 'adopt', `${done}\n${clients}; ${next}`, { adopted: names, finished: false, clients })
 }
 
 const firstLines = ({ version }: Found): string[] => [
@@ -98,7 +102,7 @@ function sayKept(cluster: Cluster): void {
   const clients = `Clients may use all of these, and must know ours before the old ones go: ${endpoints}`
   const next = `Then retire the old ones: ${command(cluster, 'adopt')}`
   const back = `Or take ours out again: ${command(cluster, 'adopt --back')}`
-  sayDone(cluster, 'adopt', [done, clients, next, back].join('\n'), { adopted: ours, finished: false })
+  sayDone(cluster, 'adopt', [done, clients, next, back].join('\n'), { adopted: ours, finished: false, clients })
 }
 
 /** The old members that are there yet, and the hosts that have not joined. */
@@ -109,10 +113,19 @@ export const stillToMove = ({ hosts, wanted = [] }: Cluster): Host[] => [
 
 const oldMembers = ({ hosts }: Pick<Cluster, 'hosts'>): Host[] => hosts.filter(({ foreign }) => foreign)
 
+const beforeOldGo = (cluster: Cluster, ours: Host[], old: Host[]): string =>
+  aroundExchange(
+    cluster,
+    addressesOf(ours.map(({ name }) => name)),
+    old.map(({ name }) => name),
+  )
+
 /** Where none has gone yet: an earlier run may have been told to keep them. */
 async function askToRetire(cluster: Cluster): Promise<void> {
   const old = oldMembers(cluster)
-  const question = `Retire ${listed(old.map(({ name }) => name))}, one after the other? There is no way back then.`
+  const question =
+    `Retire ${listed(old.map(({ name }) => name))}, one after the other? There is no way back then. ` +
+    `Before that, ${beforeOldGo(cluster, cluster.wanted ?? [], old)}.`
   if (old.length === cluster.begun?.joining && !(await confirm(question)))
     throw new OperationError('Nothing was changed.')
 }
@@ -122,7 +135,8 @@ async function begin(cluster: Cluster, { old, version, files }: Found, keepOld: 
   const ours = cluster.hosts
   const [names, oldNames] = [ours, old].map((hosts) => listed(hosts.map(({ name }) => name)))
   const then = keepOld ? '' : ', and retire these then'
-  const question = `Have ${names} join the etcd ${version} of ${oldNames}${then}? Members come and go one at a time.`
+  const joining = `Have ${names} join the etcd ${version} of ${oldNames}${then}? Members come and go one at a time.`
+  const question = keepOld ? joining : `${joining} Before that, ${beforeOldGo(cluster, ours, old)}.`
   const steps: Step[] = [
     { title: `Get etcd ${version}`, task: () => requirePrograms(cluster, version) },
     {

@@ -46,8 +46,8 @@ export async function adopt(cluster: Cluster, client: ClientFiles | undefined, p
   const steps = [...takeSteps(cluster, found), told(...pods, `you: ${clients}`, goOn)]
   if (!(await carryOutSteps(cluster, 'adopt', steps, plan, question))) return
   const done = `All members of ${cluster.name} run as ha-etcd's, with etcd ${version}.`
-  const next = `Now ${clients}; ${goOn}`
-  sayDone(cluster, 'adopt', `${done}\n${next}`, { adopted: names, version, finished: false })
+  const now = `Now ${clients}`
+  sayDone(cluster, 'adopt', `${done}\n${now}; ${goOn}`, { adopted: names, version, finished: false, clients: now })
 }
 
 /** It would put the manifest back with its next upgrade. */

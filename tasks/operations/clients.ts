@@ -1,7 +1,7 @@
 // What a cluster's own clients must do around an operation: the same words in its plan, its question and its last line.
 import { join } from 'node:path'
 import { type Change, duties } from '../consumers/index.ts'
-import type { Cluster } from '../core/cluster.ts'
+import type { Cluster, Host } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { counted, listed } from '../core/terminal.ts'
 import { changeStage } from '../etcd/authority-change.ts'
@@ -42,10 +42,21 @@ export const toSecureClients = (cluster: Cluster): string =>
   `have every client use https, trust ${fileOf(cluster, 'ca.crt')}, and show ${fileOf(cluster, 'etcd-client.crt')} ` +
   `with its key, as ${command(cluster, 'env')} prints it`
 
-/** scale: every member goes, and others come. A client that knows none of these loses the cluster with the last one. */
-export const aroundExchange = (cluster: Cluster, coming: string[], leaving: string[]): string =>
-  `give every client the addresses of ${listed(coming)}, beside those that it has: one that knows only ` +
-  `${listed(leaving)} loses the cluster with the last of them${ofConnected(cluster, 'endpoints')}`
+/** Of hosts, as clients are told them. */
+export const addressesOf = (names: string[]): string => `the addresses of ${listed(names)}`
+
+/** scale, move, adopt: every member goes. Who knows none of those that come loses the cluster with the last one. */
+export const aroundExchange = (cluster: Cluster, coming: string, leaving: string[]): string =>
+  `give every client ${coming}, beside those that it has: one that knows only ${listed(leaving)} loses the cluster ` +
+  `with the last of them${ofConnected(cluster, 'endpoints')}`
+
+/** move: undefined where a member stays at an address that clients have. */
+export function beforeMove(cluster: Cluster, wanted: Host[]): string | undefined {
+  const old = cluster.hosts.map(({ address }) => address)
+  const coming = wanted.map(({ address }) => address)
+  if (old.some((address) => coming.includes(address))) return undefined
+  return aroundExchange(cluster, listed(coming), old)
+}
 
 /** rotate-ca: a client that reads the authority only at its start (kube-apiserver) must restart to trust the next. */
 export const aroundRotateCa = {

@@ -13,7 +13,7 @@ import * as etcdRole from '../etcd-role/index.ts'
 import * as pki from '../pki/index.ts'
 import { inOrderOfRisk } from '../plans/in-turn.ts'
 import * as vms from '../vms/index.ts'
-import { ofConnected } from './clients.ts'
+import { beforeMove, ofConnected } from './clients.ts'
 import { type GuardOptions, lookFirst, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
@@ -38,8 +38,12 @@ export async function move(cluster: Cluster, plan: boolean): Promise<void> {
   refuseUnhealthy(cluster, seen, whileMoving(begun))
   const theirs = ofConnected(cluster, 'endpoints')
   const clients = `clients need the new endpoints as well: ${command(cluster, 'env')}${theirs}`
-  const moving = `Move ${listed(names)} to the addresses that are listed now? Each restarts once; ${clients}.`
+  const before = beforeMove(cluster, wanted)
+  const moving =
+    `Move ${listed(names)} to the addresses that are listed now? Each restarts once; ` +
+    `${before ? `before that, ${before}` : clients}.`
   const steps: Step[] = [
+    ...(before ? [told(`you: ${before}`)] : []),
     ...(begun.length > 0 ? [finishBegun(cluster, wanted)] : []),
     {
       ...inOrder('Install certificates that name both addresses', () => nameBoth(cluster, wanted, names)),
@@ -60,9 +64,11 @@ export async function move(cluster: Cluster, plan: boolean): Promise<void> {
     ` Then take the old address from one host after the other (${listed(left)}), and each time restart its etcd: ` +
     `${command(cluster, 'restart HOST')}. At last take them out of the certificates: ${command(cluster, 'move')}`
   const after = left.length > 0 ? clean : ''
-  sayDone(cluster, 'move', `${cluster.name} has ${listed(where)}; it is verified. Now ${clients}.${after}`, {
+  const now = `Now ${clients}.`
+  sayDone(cluster, 'move', `${cluster.name} has ${listed(where)}; it is verified. ${now}${after}`, {
     moved: [...new Set([...begun.map(({ name }) => name), ...names])],
     withOldAddress: left,
+    clients: now,
   })
 }
 

@@ -13,7 +13,7 @@ import { requireReachable } from '../observe/host-data.ts'
 import { requireKey } from '../pki/index.ts'
 import { movesTo, scaleRules } from '../plans/scale.ts'
 import { carryOut, planLines } from './carry-out.ts'
-import { aroundExchange } from './clients.ts'
+import { addressesOf, aroundExchange } from './clients.ts'
 import { lookFirst, ofScale, refuseUnhealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
 import { doSteps, planOfSteps, proveItWorks, type Step, told } from './steps.ts'
@@ -39,7 +39,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   requireKey({ ...cluster, hosts: [...cluster.hosts, ...wanted.filter(({ name }) => fresh.includes(name))] })
   const rules = scaleRules(seen, names)
   const all = seen.recorded.every((name) => leaving.includes(name))
-  const before = all ? aroundExchange(cluster, coming, leaving) : undefined
+  const before = all ? aroundExchange(cluster, addressesOf(coming), leaving) : undefined
   const lines = [...(before ? [`you: ${before}`] : []), ...planLines(cluster, rules, seen)]
   const tail: Step[] = [
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
@@ -57,11 +57,12 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   await carryOut(cluster, rules, seen, scope)
   await doSteps(tail)
   const count = cluster.hosts.length
-  const clients = exchanged > 0 ? ` Clients need the endpoints that it has now: ${command(cluster, 'env')}` : ''
-  sayDone(cluster, 'scale', `${cluster.name} has ${counted(count, 'member')}; it is verified.${clients}`, {
+  const clients = exchanged > 0 ? `Clients need the endpoints that it has now: ${command(cluster, 'env')}` : ''
+  sayDone(cluster, 'scale', `${cluster.name} has ${counted(count, 'member')}; it is verified. ${clients}`.trim(), {
     masters: count,
     added: coming,
     removed: leaving,
+    ...(clients && { clients }),
   })
 }
 

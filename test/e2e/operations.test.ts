@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parse, stringify } from 'yaml'
-import { listHosts as listThem, startHosts, type TestHosts } from '../support/hosts.ts'
+import { addAddresses, listHosts as listThem, relist, shifted, startHosts, type TestHosts } from '../support/hosts.ts'
 import { clientsView, underLoad } from '../support/load.ts'
 import { long } from '../support/long.ts'
 import { killedAtEachStep, type Outcome, snapshotOf, testHome } from '../support/verbs.ts'
@@ -137,34 +137,11 @@ const passed = async (...words: [string, ...string[]]): Promise<Outcome> => {
   return outcome
 }
 
-/** 192.168.70.101 becomes 192.168.70.<first>1, and so on. */
-const shifted = (address: string, first: string): string =>
-  address.replace(/\d+$/, (last) => `${first}${last.slice(-1)}`)
-
-/** Lists the first hosts at other addresses of theirs. */
-function relist(first: string, count = 3): void {
-  const file = join(home.path, 'cluster.yaml')
-  const { hosts, ...more } = parse(readFileSync(file, 'utf8')) as { hosts: { address: string }[] }
-  const moved = hosts.map((host, index) => (index < count ? { ...host, address: shifted(host.address, first) } : host))
-  writeFileSync(file, stringify({ hosts: moved, ...more }))
-  const known = /UserKnownHostsFile=(\S+)/.exec(machines.ssh.ansible_ssh_common_args ?? '')?.[1] ?? ''
-  const lines = readFileSync(known, 'utf8')
-    .trim()
-    .split('\n')
-    .flatMap((line) => [line, line.replace(/^\S+/, (address) => shifted(address, first))])
-  writeFileSync(known, `${[...new Set(lines)].join('\n')}\n`)
-}
-
-const add = async (first: string): Promise<void> => {
-  for (const { name, address } of machines.hosts)
-    await machines.on(name, `ip address add ${shifted(address, first)}/24 dev eth0`)
-}
-
 /** The last number of each member's address. */
 const addresses = async (): Promise<string[]> => (await members()).map(({ address }) => address.split('.').at(-1) ?? '')
 
 test('an address that a host does not have is refused, and nothing is touched', async () => {
-  relist('2', 1)
+  relist(home.path, machines, '2', 1)
   const up = await home.verb('up', '--yes')
   assert.is(up.exitCode, 2)
   assert.match(up.stderr, 'scripts/move.ts')
@@ -176,8 +153,8 @@ test('an address that a host does not have is refused, and nothing is touched', 
 })
 
 test('a member moves to another address of its host; its certificate names the old one until it is lost', async () => {
-  await add('2')
-  relist('2', 1)
+  await addAddresses(machines, '2')
+  relist(home.path, machines, '2', 1)
   const plan = await passed('move', '--plan')
   assert.match(plan.stdout, /move master01 to \S+\.21: its peer URL first, then restart it there/)
   const before = clientsView(home)
@@ -207,8 +184,8 @@ const atNew = <T extends { address: string; clientURL: string }>(host: T): T => 
 }
 
 long('killed (-9) at each step, a move comes to its end', async () => {
-  await add('3')
-  relist('3')
+  await addAddresses(machines, '3')
+  relist(home.path, machines, '3')
   const { steps, last } = await killedAtEachStep(home, 'move', ['--yes'], /Compare the host|Restart etcd on \S+/)
   assert.is(last.exitCode, 0, last.stderr)
   console.log(`measured: killed at ${steps.length} steps: ${steps.join('; ')}`)

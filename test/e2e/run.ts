@@ -19,6 +19,7 @@ import { endGroup } from '../../tasks/core/processes.ts'
 import { aptInstall, fetchedFolders, findProgram, hasApt, isRoot } from '../../tasks/core/programs.ts'
 import { sleep } from '../../tasks/core/run.ts'
 import { ask } from '../../tasks/core/shell.ts'
+import { apiserverProgram } from '../support/apiserver.ts'
 import { roomyFolder } from '../support/folder.ts'
 import { libvirtPackages, makeBox } from '../support/libvirt.ts'
 import { prepare } from '../support/prepare.ts'
@@ -61,6 +62,7 @@ try {
   await installPrograms()
   await prepare()
   for (const version of ladder) await etcdOf(version)
+  if (process.env.E2E_LONG) apiserverProgram() // leaves its modules in Go's cache
   const python = await pythonForAnsible()
   if (fetchedFolders('ansible').length === 0 && python) await fetchAnsible(python, () => {})
   await makeNamespace()

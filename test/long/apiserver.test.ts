@@ -10,6 +10,7 @@ import {
   apiserverProgram,
   besideApiserver,
   requireClean,
+  settled,
   startApiserver,
 } from '../support/apiserver.ts'
 import { folderOf, forReal, go, use, v35, v36 } from '../support/ladder.ts'
@@ -32,10 +33,6 @@ const does = (line: string): Promise<Record<string, unknown>> =>
 const beside = <T>(what: string, work: () => Promise<T>): Promise<T> => besideApiserver(apiserver, what, work)
 const besideEach = async (...lines: string[]): Promise<void> => {
   for (const line of lines) await beside(line, () => does(line))
-}
-async function settled(what: string, one: Apiserver): Promise<void> {
-  assert.is((await one.stop()).final, true, what)
-  requireClean(what, one)
 }
 const restarted = async (what: string): Promise<void> => {
   await settled(what, apiserver)

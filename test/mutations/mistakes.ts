@@ -58,6 +58,12 @@ export const mistakes: Mistake[] = [
     tests: ['unit/plans'],
   },
   {
+    file: 'tasks/operations/clients.ts',
+    line: 'if (old.some((address) => coming.includes(address)))',
+    wrong: 'if (old.every((address) => coming.includes(address)))',
+    tests: ['unit/operations/clients'],
+  },
+  {
     file: 'tasks/operations/carry-out.ts',
     line: 'if (last && titleOf(last) === titleOf(act)) throw',
     wrong: 'if (last === undefined && act === undefined) throw',
@@ -98,6 +104,12 @@ export const mistakes: Mistake[] = [
     line: 'if (half.replaced.includes(host)) return remedy',
     wrong: 'if (half.replaced.includes(host) && half.replaced.length < 2) return remedy',
     tests: ['unit/etcd/findings'],
+  },
+  {
+    file: 'templates/ansible/roles/etcd/library/etcd_adopt.py',
+    line: '"--version"], handle_exceptions=False)',
+    wrong: '"--version"])',
+    tests: ['unit/etcd-role/adopt'],
   },
   {
     file: 'templates/ansible/roles/etcd/filter_plugins/etcd_plan.py',

@@ -81,6 +81,12 @@ export function requireClean(what: string, { now }: Apiserver): void {
   )
 }
 
+/** Stops it; in the end, too, it has seen all that was acknowledged to it. */
+export async function settled(what: string, one: Apiserver): Promise<void> {
+  assert.is((await one.stop()).final, true, what)
+  requireClean(what, one)
+}
+
 /** Has it work on beside that: nothing may go wrong for it meanwhile, and it writes afterwards. */
 export async function besideApiserver<T>(one: Apiserver, what: string, work: () => Promise<T>): Promise<T> {
   const [first, before] = [one.states.length, one.now()]

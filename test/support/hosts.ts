@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { stringify } from 'yaml'
+import { parse, stringify } from 'yaml'
 import { temporaryFolder } from './folder.ts'
 
 const exec = promisify(execFile)
@@ -164,6 +164,29 @@ export function listHosts(
   const ssh = { user, identityFile, knownHosts: /UserKnownHostsFile=(\S+)/.exec(args)?.[1] }
   const hosts = machines.hosts.slice(0, count).map(({ name, address }) => ({ name, address, ssh }))
   writeFileSync(join(home, 'cluster.yaml'), stringify({ hosts, etcd, ...more }))
+}
+
+/** 192.168.70.101 becomes 192.168.70.<first>1, and so on. */
+export const shifted = (address: string, first: string): string =>
+  address.replace(/\d+$/, (last) => `${first}${last.slice(-1)}`)
+
+/** Gives each host that address beside those that it has. */
+export async function addAddresses({ hosts, on }: TestHosts, first: string): Promise<void> {
+  for (const { name, address } of hosts) await on(name, `ip address add ${shifted(address, first)}/24 dev eth0`)
+}
+
+/** Lists the first `count` hosts of the configuration at these addresses of theirs. */
+export function relist(home: string, { ssh }: TestHosts, first: string, count = 3): void {
+  const file = join(home, 'cluster.yaml')
+  const { hosts, ...more } = parse(readFileSync(file, 'utf8')) as { hosts: { address: string }[] }
+  const moved = hosts.map((host, index) => (index < count ? { ...host, address: shifted(host.address, first) } : host))
+  writeFileSync(file, stringify({ hosts: moved, ...more }))
+  const known = /UserKnownHostsFile=(\S+)/.exec(ssh.ansible_ssh_common_args ?? '')?.[1] ?? ''
+  const lines = readFileSync(known, 'utf8')
+    .trim()
+    .split('\n')
+    .flatMap((line) => [line, line.replace(/^\S+/, (address) => shifted(address, first))])
+  writeFileSync(known, `${[...new Set(lines)].join('\n')}\n`)
 }
 
 const prefix6 = 'fd00:70::'

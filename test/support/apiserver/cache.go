@@ -103,6 +103,7 @@ func (c *cache) watch(ctx context.Context) error {
 	options := []clientv3.OpOption{
 		clientv3.WithRev(c.revision + 1), clientv3.WithPrefix(), clientv3.WithPrevKV(), clientv3.WithProgressNotify(),
 	}
+	asks := mayAskProgress(ctx, c.client)
 	answers := c.client.Watch(led, c.prefix, options...)
 	progress := time.NewTicker(time.Second)
 	defer progress.Stop()
@@ -117,7 +118,9 @@ func (c *cache) watch(ctx context.Context) error {
 			}
 			c.take(answer)
 		case <-progress.C:
-			go c.client.RequestProgress(led) //nolint:errcheck // the next one is a second away
+			if asks {
+				go c.client.RequestProgress(led) //nolint:errcheck // the next one is a second away
+			}
 		case asked := <-c.ask:
 			asked <- maps.Clone(c.keys)
 		}

@@ -4,7 +4,14 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Host } from '../../../tasks/core/cluster.ts'
-import { aroundExchange, aroundRestore, aroundRotateCa, refusingClients } from '../../../tasks/operations/clients.ts'
+import {
+  addressesOf,
+  aroundExchange,
+  aroundRestore,
+  aroundRotateCa,
+  beforeMove,
+  refusingClients,
+} from '../../../tasks/operations/clients.ts'
 import { ensureCertificates, leaveAtOnce } from '../../../tasks/pki/index.ts'
 import { testCluster } from '../../support/cluster.ts'
 
@@ -23,10 +30,22 @@ test('whoever reads the authority only at its start, or keeps a copy of the data
 })
 
 test('where every member is exchanged, whoever has a list of addresses is named before', () => {
-  const words = aroundExchange(cluster, ['d', 'e', 'f'], ['a', 'b', 'c'])
+  const words = aroundExchange(cluster, addressesOf(['d', 'e', 'f']), ['a', 'b', 'c'])
   assert.match(words, 'the addresses of d, e and f, beside those that it has: one that knows only a, b and c loses')
   assert.match(words, /of those connected, kubernetes: give each kube-apiserver the new --etcd-servers.*patroni/)
   assert.not.match(words, 'prometheus')
+})
+
+test('where every member moves, so is whoever has their addresses; where one stays, nobody is', () => {
+  const moved = cluster.hosts.map((host, index) => ({ ...host, address: `10.9.0.${index}` }))
+  const old = cluster.hosts.map(({ address }) => address)
+  const words = beforeMove(cluster, moved) ?? ''
+  assert.match(
+    words,
+    'give every client 10.9.0.0, 10.9.0.1 and 10.9.0.2, beside those that it has: one that knows only',
+  )
+  assert.match(words, `only ${old[0]}, ${old[1]} and ${old[2]} loses the cluster`)
+  assert.is(beforeMove(cluster, [...cluster.hosts.slice(0, 1), ...moved.slice(1)]), undefined)
 })
 
 test('once recover or restore has made a new authority, clients are told to trust it before they start', async () => {

@@ -224,19 +224,24 @@ def etcds_of(host):
 def etcd_of(host, pid):
     """How the process was started, where it is an etcd; None where it is none, or has ended."""
     try:
-        if (read("/proc/%d/comm" % pid) or "").strip() != "etcd":
-            return None
-        args = words_of("/proc/%d/cmdline" % pid)[1:]
-        environment = dict(word.split("=", 1) for word in words_of("/proc/%d/environ" % pid) if "=" in word)
-        cwd = os.readlink("/proc/%d/cwd" % pid)
-        groups = read("/proc/%d/cgroup" % pid) or ""
+        return described(host, pid) if (read("/proc/%d/comm" % pid) or "").strip() == "etcd" else None
     except PermissionError as error:
         raise Refusal(
             "adopt", "The process %d is an etcd, and its settings cannot be read." % pid, "It takes CAP_SYS_PTRACE."
         ) from error
-    except OSError:  # it has ended
-        return None
-    _code, out, _err = host.module.run_command(["/proc/%d/exe" % pid, "--version"])
+    except OSError:
+        if os.path.exists("/proc/%d/exe" % pid):
+            raise
+        return None  # it has ended
+
+
+def described(host, pid):
+    """How that etcd was started; raises OSError where it has ended."""
+    args = words_of("/proc/%d/cmdline" % pid)[1:]
+    environment = dict(word.split("=", 1) for word in words_of("/proc/%d/environ" % pid) if "=" in word)
+    cwd = os.readlink("/proc/%d/cwd" % pid)
+    groups = read("/proc/%d/cgroup" % pid) or ""
+    _code, out, _err = host.module.run_command(["/proc/%d/exe" % pid, "--version"], handle_exceptions=False)
     version = re.search(r"etcd Version: (\S+)", out)
     units = re.findall(r"([^/\n]+)\.service$", groups, re.MULTILINE)
     container = bool(re.search(r"/(?:docker|kubepods|libpod|crio|cri-containerd)", groups)) or chrooted(pid)

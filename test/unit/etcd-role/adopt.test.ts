@@ -1,0 +1,34 @@
+// How an etcd of somebody else's is found on its host.
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { python } from '../../support/python.ts'
+
+/** A process that is called etcd, which ends when it is asked for its version. */
+const endsMeanwhile = `
+import os, subprocess, tempfile
+from types import SimpleNamespace
+from etcd_adopt import etcd_of
+
+program = os.path.join(tempfile.mkdtemp(), "etcd")
+with open(program, "w") as file:
+    file.write("#!/bin/sh\\nread line\\n")
+os.chmod(program, 0o755)
+child = subprocess.Popen([program], stdin=subprocess.PIPE)
+while open("/proc/%d/comm" % child.pid).read().strip() != "etcd":
+    pass
+
+def run_command(command, handle_exceptions=True):
+    child.communicate()
+    if handle_exceptions:
+        sys.exit("Error executing command.")
+    raise FileNotFoundError(2, command[0])
+
+host = SimpleNamespace(module=SimpleNamespace(run_command=run_command), data="/var/lib/etcd")
+print(etcd_of(host, child.pid))
+`
+
+test('one that ends while it is looked at is none', () => {
+  assert.is(python(endsMeanwhile), 'None')
+})
+
+test.run()
