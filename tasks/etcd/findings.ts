@@ -641,7 +641,7 @@ function helps(cluster: Cluster, finding: Finding, half = halfOf(cluster)): Reme
   if (!begun || rankOf(finding.code) <= rankOf('half-restored')) return found
   const refusesNow = (action: Action): boolean =>
     'verb' in action &&
-    !['verify', ...(begun.verb === 'adopt' ? [] : ['restore']), 'down', begun.verb].includes(action.verb)
+    !['verify', begun.verb === 'adopt' ? 'replace' : 'restore', 'down', begun.verb].includes(action.verb)
   return waysIn(found).flat().some(refusesNow) ? finishBegun(cluster) : found
 }
 export const remedyOf = (cluster: Cluster, finding: Finding): string => inText(cluster, helps(cluster, finding))

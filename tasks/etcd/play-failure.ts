@@ -69,7 +69,7 @@ function happened(
 ): Failure {
   const words = (finding ? [finding.detail, finding.output] : Object.values(told)).join('\n')
   const cause = causeOf(event === 'unreachable' ? unreachable : failing, words)
-  return { host, ...(cause ?? (finding ? inWords(cluster, finding) : { message: lastWords(told) })) }
+  return { host, ...(cause ?? (finding ? inWords(cluster, { host, ...finding }) : { message: lastWords(told) })) }
 }
 
 /** A command's last words say more than Ansible's. Over a terminal (raw) stdout has them, and stderr ssh's farewell. */

@@ -2,6 +2,7 @@
 import { withCopies } from '../copies.ts'
 import type { Cluster, Host } from '../core/cluster.ts'
 import { OperationError } from '../core/errors.ts'
+import { listed } from '../core/terminal.ts'
 import { authorityKeys } from '../etcd/certificates.ts'
 import { refusal } from '../etcd/findings.ts'
 import { saidByHosts } from '../etcd/playbook.ts'
@@ -51,6 +52,13 @@ export async function lookAtData(cluster: Cluster, hosts: Host[] = cluster.hosts
     const { has_data: hasData, running, commit, last, member, removed, restored, free, database, size } = answer
     return { host, hasData, running, commit, last, member, removed, restored, free, database, size }
   })
+}
+
+/** @throws OperationError where a host has nothing of its member's data */
+export function requireData(cluster: Cluster, there: HostData[], told: string): void {
+  const hosts = there.filter(({ hasData }) => !hasData).map(({ host }) => host.name)
+  const detail = `${listed(hosts)} lost the member's data`
+  if (hosts.length > 0) throw refusal(cluster, { code: 'data-lost', hosts, detail }, told)
 }
 
 /** Has each host read its member's whole log. @throws OperationError for a host that cannot be reached */

@@ -12,13 +12,15 @@ import { listed } from '../core/terminal.ts'
 import { certificatesIn } from '../core/x509.ts'
 import { commonNames, oldAuthorities, trustedAuthorities } from '../etcd/certificates.ts'
 import { call, memberList } from '../etcd/etcdctl.ts'
+import { sentenceOf } from '../etcd/findings.ts'
 import { memberOf } from '../etcd/membership.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { requireData, requireReachable } from '../observe/host-data.ts'
 import * as pki from '../pki/index.ts'
 import { whatIsNext } from './adopt.ts'
-import { asBefore } from './adopt-files.ts'
+import { asBefore, asLetIn } from './adopt-files.ts'
 import { stillToMove } from './adopt-join.ts'
-import { lookAtForeign } from './adopt-look.ts'
+import { obstacles, refuse, untaken } from './adopt-look.ts'
 import { prove, servedProof } from './authority-steps.ts'
 import { aroundRotateCa, toSecureClients } from './clients.ts'
 import { note } from './form-cluster.ts'
@@ -30,12 +32,14 @@ import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
 export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
   if (cluster.begun?.verb !== 'adopt')
     throw new UsageError(`No adoption of ${cluster.name} is under way.`, { hint: whatIsNext(cluster) })
-  const left = (cluster.begun.joining ? stillToMove(cluster) : await stillToTake(cluster)).map(({ name }) => name)
+  const left = cluster.begun.joining ? stillToMove(cluster).map(({ name }) => name) : await untaken(cluster)
   if (left.length > 0)
     throw new OperationError(`Not every member is ha-etcd's yet; what is left: ${listed(left)}.`, {
       hint: `Go on: ${command(cluster, 'adopt')}`,
     })
-  pki.requireKey(cluster) // else the old certificates would be gone, and the way back with them
+  // else the old certificates would be gone, and the way back with them
+  await requireFit(asLetIn(cluster))
+  pki.requireKey(cluster)
   const question =
     `Issue every certificate of ${cluster.name} by its new authority? Each member restarts once. Then there is no ` +
     `way back to the old services. ${aroundRotateCa.needs(cluster)}`
@@ -48,9 +52,10 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
   sayDone(cluster, 'adopt', `${done}\n${now}; ${dropping}`, { finished: true, clients: now })
 }
 
-async function stillToTake(cluster: Cluster): Promise<Host[]> {
-  const found = await lookAtForeign(cluster, undefined)
-  return 'ours' in found ? [] : [...found.half, ...found.foreign.map(({ host }) => host)]
+/** Members that are only stopped start with their new certificates. @throws OperationError where more is wrong */
+async function requireFit(cluster: Cluster): Promise<void> {
+  refuse(cluster, obstacles(await lookFirst(cluster), cluster.hosts).map(sentenceOf))
+  requireData(cluster, await requireReachable(cluster, cluster.hosts), 'Nothing was changed: ')
 }
 
 /** One after the other is known by its https URL, and restarts; the others have what it takes to speak to it. */

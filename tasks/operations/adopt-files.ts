@@ -24,6 +24,10 @@ export const asBefore = (cluster: Cluster): Cluster => ({
   paths: { ...cluster.paths, certs: cluster.paths.adopting },
 })
 
+/** The same, as far as a half-done adoption has come: once our own authority issues, the old ones are gone. */
+export const asLetIn = (cluster: Cluster): Cluster =>
+  cluster.begun?.verb === 'adopt' && existsSync(cluster.paths.adopting) ? asBefore(cluster) : cluster
+
 /** Makes an authority of ours, and puts the members' certificates aside, which trust it, too. */
 export async function stage(cluster: Cluster, files: NewFile[]): Promise<void> {
   await pki.ensureCertificates({ ...cluster, formed: undefined })

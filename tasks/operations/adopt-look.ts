@@ -61,13 +61,15 @@ export async function lookAtForeign(cluster: Cluster, client: ClientFiles | unde
       onUnreachable: (_, why) => void (silent = why),
     })
     const running = cluster.hosts.filter(({ name }) => looked.get(name)?.etcds.length === 1)
-    const ours = cluster.begun ? [] : running.map((host) => foreignHost(host, looked))
+    const ours = cluster.begun ? [] : running.map((host) => foreignHost(cluster, host, looked))
     if (isMadeByUs(ours)) return { ours, files: arranged(ours, await fetchFiles(copy, folder, ours), client) }
     if (silent) throw silent
     if (running.length === 0 && hostsLeft(cluster)) throw nothingRuns(cluster)
     const stageOf = ({ name }: Host): Stage => stageIn(cluster, looked.get(name))
     const half = cluster.hosts.filter((host) => stageOf(host) === 'half')
-    const foreign = cluster.hosts.filter((host) => stageOf(host) === 'not').map((host) => foreignHost(host, looked))
+    const foreign = cluster.hosts
+      .filter((host) => stageOf(host) === 'not')
+      .map((host) => foreignHost(cluster, host, looked))
     const fetched = await fetchFiles(
       copy,
       folder,
@@ -118,6 +120,18 @@ export function stageIn({ begun, life }: Cluster, { etcds, kept }: Looked = { et
   return kept.taken && etcds.some(({ unit }) => unit === 'etcd-member') ? 'taken' : 'half'
 }
 
+/** The hosts whose member is still under its old service, or was when it was last there. */
+export async function untaken(cluster: Cluster): Promise<string[]> {
+  const kept = await withScratch(cluster, async (folder) =>
+    saidByHosts<Looked>(await scratchOf(cluster, folder), {
+      playbook: 'adopt',
+      variables: { etcd_adopt_action: 'look' },
+    }),
+  )
+  const isTaken = ({ id, taken }: Kept = {}): boolean => id === cluster.life && taken === true
+  return cluster.hosts.flatMap(({ name }) => (isTaken(kept.get(name)?.kept) ? [] : [name]))
+}
+
 /** The cluster with its state in a folder that is thrown away, and its hosts as Ansible reaches them. */
 async function scratchOf(cluster: Cluster, folder: string): Promise<Cluster> {
   const [sshConfig, inventory] = [join(folder, 'ssh-config'), join(folder, 'inventory.yml')]
@@ -132,20 +146,21 @@ async function scratchOf(cluster: Cluster, folder: string): Promise<Cluster> {
 }
 
 /** @throws OperationError where none runs, or several do */
-function foreignHost(host: Host, looked: Map<string, Looked>): ForeignHost {
+function foreignHost({ begun }: Cluster, host: Host, looked: Map<string, Looked>): ForeignHost {
   const { etcds = [] } = looked.get(host.name) ?? {}
   const [etcd, another] = etcds
+  const hint = begun
+    ? 'Start it there. If its data is lost, put a new member in its place by the means that it was set up with.'
+    : 'Start it there; or take the host out of the configuration, where it has none.'
   const no = (reason: string): OperationError =>
-    new OperationError(`${host.name}: ${reason}. Nothing was changed.`, {
-      hint: 'Start it there; or take the host out of the configuration, where it has none.',
-    })
+    new OperationError(`${host.name}: ${reason}. Nothing was changed.`, { hint })
   if (!etcd) throw no('no etcd runs here')
   if (another) throw no(`${etcds.length} etcds run here`)
   return { host, etcd, settings: settingsOf(etcd) }
 }
 
 /** What adopting itself puts right, or is about; who the members are is judged by their ids. */
-const putRight: Finding['code'][] = [
+export const putRight: Finding['code'][] = [
   ...(['other-name', 'other-client-url', 'other-peer-url', 'mixed-versions'] as const),
   ...(['member-missing', 'stranger-member'] as const),
 ]

@@ -1,18 +1,20 @@
 // replace: a lost or emptied host gets a new member. The old one goes, its data is set aside, and the host comes back
 // as a learner, then as a voter.
-import { type Cluster, hostNamed } from '../core/cluster.ts'
+import { type Cluster, hostNamed, refuseHalfDone } from '../core/cluster.ts'
 import { failureOf, OperationError } from '../core/errors.ts'
 import { forgetReplacing } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { listed } from '../core/terminal.ts'
 import { moveBegun } from '../etcd/advice.ts'
-import { inWords, refusal } from '../etcd/findings.ts'
+import { type Finding, inWords, refusal } from '../etcd/findings.ts'
 import { requirePrograms } from '../etcd/required-programs.ts'
 import { hostsThatAreUp, requireReachable } from '../observe/host-data.ts'
 import { look } from '../observe/look.ts'
 import { requireKey } from '../pki/index.ts'
 import { versionToJoin } from '../plans/members.ts'
 import { replacedBefore, replaceRules } from '../plans/replace.ts'
+import { asLetIn } from './adopt-files.ts'
+import { putRight, untaken } from './adopt-look.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { ofReplace, requireHealthy } from './guard.ts'
 import { largest, refuseSmall } from './room.ts'
@@ -21,11 +23,27 @@ import { doSteps, proveItWorks } from './steps.ts'
 
 /** Replaces the members of the named hosts, one after the other. `planOnly`: says what it would do. */
 export async function replace(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {
+  for (const name of names) hostNamed(cluster, name)
+  if (cluster.begun) await requireTaken(cluster, names)
+  await replaceIn(asLetIn(cluster), names, planOnly)
+}
+
+/** One that was taken over and then lost would keep an adoption from its end, and from its way back, too. */
+async function requireTaken(cluster: Cluster, names: string[]): Promise<void> {
+  const isByJoining = cluster.begun?.joining !== undefined
+  const left = cluster.begun?.verb === 'adopt' && !isByJoining ? await untaken(cluster) : names
+  if (names.some((name) => left.includes(name))) refuseHalfDone(cluster)
+}
+
+async function replaceIn(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {
   const hosts = names.map((name) => hostNamed(cluster, name))
   if (cluster.hosts.length === 1)
     throw refusal(cluster, { code: 'only-member', host: names[0] ?? '', name: cluster.name })
   const move = moveBegun(cluster)
-  await requireHealthy(cluster, { ...ofReplace(names), joins: move?.what !== 'downgrade' })
+  const { begun, name } = cluster
+  const half: Finding | undefined = move ?? (begun && { code: 'half-restored', what: begun.verb, name })
+  const joins = move?.what !== 'downgrade'
+  await requireHealthy(cluster, { ...ofReplace(names), joins, allow: begun ? putRight : [] })
   const others = cluster.hosts.filter((host) => !hosts.includes(host))
   const up = (await hostsThatAreUp(cluster)).filter((host) => hosts.includes(host))
   const there = await requireReachable(cluster, [...others, ...up])
@@ -41,15 +59,15 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   if (names.some((name) => !seen.hosts[name]?.ready)) requireKey(cluster)
   if (planOnly) {
     const left = replacedBefore(seen, names).map((name) => `leave ${name}, which the run before has replaced already`)
-    return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), ...(move ? [] : ['verify'])])
+    return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), ...(half ? [] : ['verify'])])
   }
   await carryOut(cluster, rules, seen)
-  // Members of two versions are what verify finds fault with.
-  const wrong = move ? undefined : await failureOf(() => doSteps([proveItWorks(cluster)]))
+  // Members of two versions, or certificates of another authority, are what verify finds fault with.
+  const wrong = half ? undefined : await failureOf(() => doSteps([proveItWorks(cluster)]))
   forgetReplacing(cluster.paths)
   const back = `${listed(names)} ${names.length === 1 ? 'is a member' : 'are members'} again`
   // What else is wrong must not hide what was done.
   if (wrong) throw new OperationError(`${back}. But ${wrong.message}`, wrong.more)
-  if (move) run().warnings.push(inWords(cluster, move))
-  sayDone(cluster, 'replace', `${back}${move ? '' : '; the cluster is verified'}.`, { replaced: names })
+  if (half) run().warnings.push(inWords(cluster, half))
+  sayDone(cluster, 'replace', `${back}${half ? '' : '; the cluster is verified'}.`, { replaced: names })
 }

@@ -6,13 +6,12 @@ import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { compareVersions } from '../core/programs.ts'
 import { run } from '../core/run.ts'
-import { listed } from '../core/terminal.ts'
 import { refusal } from '../etcd/findings.ts'
 import { nameFolder, whyNoPrograms, withoutPrograms } from '../etcd/required-programs.ts'
 import { downgradePath, upgradePath } from '../etcd/upgrade-path.ts'
 import { atVersion } from '../etcd/versions.ts'
 import * as etcdRole from '../etcd-role/index.ts'
-import { requireReachable } from '../observe/host-data.ts'
+import { requireData, requireReachable } from '../observe/host-data.ts'
 import type { Scope } from '../observe/look.ts'
 import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../plans/move.ts'
 import type { Observation, Rules } from '../plans/types.ts'
@@ -144,13 +143,7 @@ async function requireMovable(
   if (reason) throw refusal(cluster, reason, unchanged)
   const hosts = cluster.hosts.filter((host) => !seen.members || !down.includes(host.name))
   const there = await requireReachable(cluster, hosts)
-  const lost = there.filter(({ hasData }) => !hasData).map(({ host }) => host.name)
-  if (seen.members && lost.length > 0)
-    throw refusal(
-      cluster,
-      { code: 'data-lost', hosts: lost, detail: `${listed(lost)} lost the member's data` },
-      unchanged,
-    )
+  if (seen.members) requireData(cluster, there, unchanged)
   refuseFull(cluster, there)
   return { seen, hosts }
 }

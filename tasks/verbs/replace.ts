@@ -7,6 +7,7 @@ export const verb: Verb = {
   summary: 'Give a lost or emptied host a new member, with the data of the others.',
   needsCluster: true,
   writes: true,
+  evenHalfDone: true,
   flags: planFlag,
   words: { usage: 'HOST…', least: 1, most: 9 },
   help: 'What is left of its data is moved aside, never removed.\n\nExample: npx zx scripts/replace.ts master03',

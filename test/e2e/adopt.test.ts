@@ -91,6 +91,13 @@ test('adopt takes one member after the other, and clients notice nothing', async
   assert.match(stderr, /would lose each other[\s\S]*adopt\.ts --finish/)
 })
 
+long('one that was taken over and then lost its data is replaced on the way', async () => {
+  await machines.on('master03', 'systemctl stop etcd-member; rm -rf /var/lib/etcd/member')
+  for (const words of [['--yes'], ['--finish', '--yes']])
+    assert.match(await failed('adopt', ...words), /master03[\s\S]*replace\.ts master03/)
+  await underLoad(clients, () => passed('replace', 'master03'), 'replaced on the way')
+})
+
 test('finish has every certificate issued by our authority, while clients have their old ones', async () => {
   const both = clientsOf(machines, 3, byHand, ['clients-ca.crt', join(home.path, 'certs/etcd-cluster-1/ca.crt')])
   await underLoad(both, () => passed('adopt', '--finish', '--yes'), 'finished')

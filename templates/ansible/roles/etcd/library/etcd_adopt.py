@@ -12,7 +12,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.etcd_checks import nearest
 from ansible.module_utils.etcd_cluster import Etcdctl, listens
-from ansible.module_utils.etcd_files import discard, give_folder, ids_of, put, read
+from ansible.module_utils.etcd_files import discard, give_folder, has_log, ids_of, put, read
 from ansible.module_utils.etcd_refusal import Refusal, answer
 from ansible.module_utils.etcd_service import Systemd
 
@@ -140,6 +140,15 @@ class Adoption:
         """Raises unless the cluster can do without this member for a moment; another one leads then."""
         self.etcdctl.require_others_healthy()
         self.etcdctl.hand_leadership_over()
+
+    def require_data(self):
+        """Raises where the member has lost its data: started with none it could make the others lose writes."""
+        if not any(has_log(folder) for folder in (self.kept["data_directory"], self.data)):
+            raise Refusal(
+                "data-lost",
+                "Its etcd was ended to be taken over, and the member's data is gone since.",
+                "To make it a new member by hand: etcdctl member remove, then etcdctl member add, then run this again.",
+            )
 
     def wait(self, done, otherwise):
         """Waits until it is so; raises the refusal where it does not come to be."""
@@ -309,6 +318,8 @@ def flag_of(args, name):
 def keep(host):
     """Copies of what is going to be overwritten, and a note of how the member ran."""
     if host.kept:
+        if host.kept.get("stopping"):
+            host.require_data()
         return {"changed": False}
     old = host.module.params["old"]
     if host.noted:
@@ -362,6 +373,7 @@ def back(host):
         return {"changed": False}
     stopping = host.kept.get("stopping")
     if stopping:
+        host.require_data()
         host.spare()
         host.ours.stop()
         if not host.is_same_unit():
