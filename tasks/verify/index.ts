@@ -101,8 +101,8 @@ async function lookUntilSettled(
   let before = new Set<string>()
   for (let look = 1; ; look++) {
     const started = clock()
-    // each look learns more of how far the members are
-    const deadline = began + overTheWay(timeoutMs, tripsOfLook)
+    // each look learns more of how far the members are; a way that loses packets may want another one
+    const deadline = began + overTheWay(timeoutMs, 2 * tripsOfLook)
     // A busy machine is busier for being asked again in the same time: each look takes more of it.
     const verdict = judge(await gather(cluster, visitors, deadline, Math.min(look, mostPatience)))
     // a look that the deadline cuts short would only say so
