@@ -1,6 +1,6 @@
 // The worst thirty: what befalls a cluster of three, line by line; two or three troubles at once. A line is a deed
 // (by-hand.ts) or a verb, which may be ended after an act, killed (-9) when it says something, or have a wrong clock.
-import { v35, v37 } from './ladder.ts'
+import { v35, v36, v37 } from './ladder.ts'
 
 export interface Story {
   title: string
@@ -88,6 +88,12 @@ export const worst: Story[] = [
     title: 'a member removed by hand, another stopped',
     tell: ['remove by hand master02', 'stop master03'],
     where: 'both',
+  },
+  {
+    title: 'a member removed by hand, another without its data',
+    tell: ['remove by hand master01', 'wipe master02'],
+    end: 'recovered',
+    where: 'local',
   },
   {
     title: 'a stranger added as a voter by hand, and a member stopped',
@@ -219,6 +225,12 @@ export const worst: Story[] = [
   {
     title: 'a downgrade killed, and a member without its data',
     tell: [`downgrade --etcd-version ${v35}, ended after act 3`, 'wipe master03'],
+    where: 'local',
+  },
+  {
+    title: 'a downgrade of five killed in a restart, and a member without its data',
+    tell: ['scale --masters 5', `downgrade --etcd-version ${v36}, killed at Restart etcd on`, 'wipe master05'],
+    on: v37,
     where: 'local',
   },
   {
