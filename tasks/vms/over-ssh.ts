@@ -146,15 +146,15 @@ export const sshCheck: Check = {
 }
 
 /**
- * Killed first, as in a crash; then stopped, so that systemd does not start it again. On Flatcar the unit's processes
- * are docker's client, and etcd is in a container of that name (flatcar/scripts, etcd-wrapper); elsewhere there is none
- * to kill.
+ * Killed first, as in a crash; then stopped, so that systemd does not start it again; a host that was installed anew
+ * has no such unit, which is 5 (systemctl(1)). On Flatcar the unit's processes are docker's client, and etcd is in a
+ * container of that name (flatcar/scripts, etcd-wrapper); elsewhere there is none to kill.
  */
 export async function crashMember(cluster: Cluster, host: Host): Promise<void> {
   const commands = [
     'docker kill etcd-member 2>/dev/null',
     'systemctl kill --signal SIGKILL etcd-member',
-    'systemctl stop etcd-member',
+    'systemctl stop etcd-member || [ $? = 5 ]',
   ]
   const { exitCode, stderr } = await onHost(cluster, host, commands.map((command) => `sudo ${command}`).join('; '))
   if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be stopped.`, { output: stderr })

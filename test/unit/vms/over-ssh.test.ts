@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Host, hostNamed } from '../../../tasks/core/cluster.ts'
+import { failureOf } from '../../../tasks/core/errors.ts'
 import {
   crashMember,
   hasSshd,
@@ -82,22 +83,26 @@ test('only an SSH server is one', async () => {
   for (const server of [web, shell]) server.close()
 })
 
-test('a crash kills the container first, if there is one, then the unit, and keeps it down', async () => {
-  const [cluster, programs, path] = [testCluster(), temporaryFolder(), process.env.PATH]
-  const log = join(programs, 'log')
-  writeFileSync(join(programs, 'ssh'), '#!/bin/sh\nfor command; do :; done\nexec sh -c "$command"\n', { mode: 0o755 })
-  writeFileSync(join(programs, 'sudo'), `#!/bin/sh\necho "$*" >>${log}\n[ "$1" != docker ]\n`, { mode: 0o755 })
-  process.env.PATH = `${programs}${delimiter}${path}`
-  try {
-    await crashMember(cluster, hostNamed(cluster, 'master01'))
-  } finally {
+for (const [systemctl, isStopped] of [
+  [0, true],
+  [5, true],
+  [1, false],
+] as const)
+  test(`a crash kills the container, then the unit, and keeps it down; systemctl ends with ${systemctl}`, async () => {
+    const [cluster, programs, path] = [testCluster(), temporaryFolder(), process.env.PATH]
+    const log = join(programs, 'log')
+    writeFileSync(join(programs, 'ssh'), '#!/bin/sh\nfor command; do :; done\nexec sh -c "$command"\n', { mode: 0o755 })
+    const sudo = `#!/bin/sh\necho "$*" >>${log}\n[ "$1" = docker ] && exit 1\nexit ${systemctl}\n`
+    writeFileSync(join(programs, 'sudo'), sudo, { mode: 0o755 })
+    process.env.PATH = `${programs}${delimiter}${path}`
+    const failure = await failureOf(() => crashMember(cluster, hostNamed(cluster, 'master01')))
     process.env.PATH = path
-  }
-  assert.is(
-    readFileSync(log, 'utf8'),
-    'docker kill etcd-member\nsystemctl kill --signal SIGKILL etcd-member\nsystemctl stop etcd-member\n',
-  )
-})
+    assert.is(failure === undefined, isStopped)
+    assert.is(
+      readFileSync(log, 'utf8'),
+      'docker kill etcd-member\nsystemctl kill --signal SIGKILL etcd-member\nsystemctl stop etcd-member\n',
+    )
+  })
 
 test("a path with a space reaches ssh whole, and Ansible's control socket is the cluster's own", () => {
   const cluster = testCluster({ paths: { sshConfig: '/a b/ssh-config' } })
