@@ -4,7 +4,7 @@ import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { withScratch } from '../copies.ts'
-import { type Cluster, type Host, ownHosts } from '../core/cluster.ts'
+import { type Cluster, type Host, hostNamed, ownHosts } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { caPassphrase } from '../core/environment.ts'
 import { failureOf, OperationError, UsageError } from '../core/errors.ts'
@@ -22,7 +22,9 @@ import { hostOfMember, type Known, whyNotAsked, whyNotJoined } from '../etcd/for
 import { clientOf, knock } from '../etcd/probe.ts'
 import { requirePrograms } from '../etcd/required-programs.ts'
 import * as etcdRole from '../etcd-role/index.ts'
+import { requireData, requireReachable } from '../observe/host-data.ts'
 import * as pki from '../pki/index.ts'
+import { memberOn } from '../plans/members.ts'
 import { joinRules, scaleRules } from '../plans/scale.ts'
 import type { Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
@@ -67,12 +69,17 @@ export async function adoptByJoining(
   if (found && !plan) await begin(cluster, found, keepOld)
   const ours = found && plan ? cluster.hosts : (cluster.wanted ?? [])
   const scope = { coming: ours }
-  const seen = found && plan ? found.seen : await lookFirst(asBefore(cluster), scope)
+  let seen = found && plan ? found.seen : await lookFirst(asBefore(cluster), scope)
+  const down = downAmong(seen, ours)
+  if (down.length > 0 && !plan) {
+    await doSteps([start(cluster, down)])
+    seen = await lookFirst(asBefore(cluster), scope)
+  }
   const names = ours.map(({ name }) => name)
   const rules = joinRules(seen, names, keepOld)
   const old = found?.old ?? oldMembers(cluster)
   const before = old.length > 0 && !keepOld ? [`you: ${beforeOldGo(cluster, ours, old)}`] : []
-  const first = [...before, ...(found ? firstLines(found) : [])]
+  const first = [...before, ...(found ? firstLines(found) : []), ...down.map((name) => `start ${name} again`)]
   if (plan) return sayPlan(cluster, 'adopt', [...first, ...planLines(cluster, rules, seen)])
   if (!found && !keepOld) await askToRetire(cluster)
   await doSteps([haveOwnUser(asBefore(cluster))])
@@ -87,6 +94,26 @@ export async function adoptByJoining(
   const clients = `${endpoints}\nNow ${aroundRotateCa.trust(cluster)}`
   const next = `then go on: ${command(cluster, 'adopt --finish')}`
   sayDone(cluster, 'adopt', `${done}\n${clients}; ${next}`, { adopted: names, finished: false, clients })
+}
+
+/** Those of ours that have joined, and do not answer. */
+const downAmong = (seen: Observation, ours: Host[]): string[] =>
+  ours.flatMap(({ name }) => {
+    const member = memberOn(seen, name)
+    return member?.started && !member.learner && !seen.hosts[name]?.answer ? [name] : []
+  })
+
+const start = (cluster: Cluster, names: string[]): Step =>
+  inOrder(`Start ${listed(names)} again`, () => [
+    ...vms.tasks(cluster),
+    { title: 'Look whether the data is there', task: () => requireDataOf(asBefore(cluster), names) },
+    ...etcdRole.tasks(asBefore(cluster), { limit: names }),
+  ])
+
+/** @throws OperationError that names what replaces a member without data */
+async function requireDataOf(cluster: Cluster, names: string[]): Promise<void> {
+  const hosts = names.map((name) => hostNamed(cluster, name))
+  requireData(cluster, await requireReachable(cluster, hosts), '')
 }
 
 const firstLines = ({ version }: Found): string[] => [

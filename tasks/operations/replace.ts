@@ -1,6 +1,6 @@
 // replace: a lost or emptied host gets a new member. The old one goes, its data is set aside, and the host comes back
 // as a learner, then as a voter.
-import { type Cluster, hostNamed, refuseHalfDone } from '../core/cluster.ts'
+import { type Cluster, hostNamed, ownHosts, refuseHalfDone } from '../core/cluster.ts'
 import { failureOf, OperationError } from '../core/errors.ts'
 import { forgetReplacing } from '../core/record.ts'
 import { run } from '../core/run.ts'
@@ -24,15 +24,21 @@ import { doSteps, proveItWorks } from './steps.ts'
 /** Replaces the members of the named hosts, one after the other. `planOnly`: says what it would do. */
 export async function replace(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {
   for (const name of names) hostNamed(cluster, name)
-  if (cluster.begun) await requireTaken(cluster, names)
+  if (cluster.begun) await requireOurs(cluster, names)
   await replaceIn(asLetIn(cluster), names, planOnly)
 }
 
-/** One that was taken over and then lost would keep an adoption from its end, and from its way back, too. */
-async function requireTaken(cluster: Cluster, names: string[]): Promise<void> {
-  const isByJoining = cluster.begun?.joining !== undefined
-  const left = cluster.begun?.verb === 'adopt' && !isByJoining ? await untaken(cluster) : names
-  if (names.some((name) => left.includes(name))) refuseHalfDone(cluster)
+/** One of ours that is lost would keep an adoption from its end, and from its way back, too. */
+async function requireOurs(cluster: Cluster, names: string[]): Promise<void> {
+  const ours = await oursIn(cluster)
+  if (names.some((name) => !ours.includes(name))) refuseHalfDone(cluster)
+}
+
+/** While something is half done: the hosts whose members were taken over, or have joined. */
+async function oursIn(cluster: Cluster): Promise<string[]> {
+  if (cluster.begun?.verb !== 'adopt') return []
+  const left = cluster.begun.joining ? [] : await untaken(cluster)
+  return ownHosts(cluster).flatMap(({ name }) => (left.includes(name) ? [] : [name]))
 }
 
 async function replaceIn(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {
@@ -44,7 +50,7 @@ async function replaceIn(cluster: Cluster, names: string[], planOnly: boolean): 
   const half: Finding | undefined = move ?? (begun && { code: 'half-restored', what: begun.verb, name })
   const joins = move?.what !== 'downgrade'
   await requireHealthy(cluster, { ...ofReplace(names), joins, allow: begun ? putRight : [] })
-  const others = cluster.hosts.filter((host) => !hosts.includes(host))
+  const others = ownHosts(cluster).filter((host) => !hosts.includes(host))
   const up = (await hostsThatAreUp(cluster)).filter((host) => hosts.includes(host))
   const there = await requireReachable(cluster, [...others, ...up])
   refuseSmall(
@@ -55,8 +61,8 @@ async function replaceIn(cluster: Cluster, names: string[], planOnly: boolean): 
   const seen = await look(cluster)
   const rules = replaceRules(seen, names)
   await requirePrograms(cluster, versionToJoin(seen, names))
-  // A host that is brought up gets the certificates that it lacks.
-  if (names.some((name) => !seen.hosts[name]?.ready)) requireKey(cluster)
+  // A host that is brought up gets the certificates that it lacks; while it is being adopted it lacks none.
+  if (!begun && names.some((name) => !seen.hosts[name]?.ready)) requireKey(cluster)
   if (planOnly) {
     const left = replacedBefore(seen, names).map((name) => `leave ${name}, which the run before has replaced already`)
     return sayPlan(cluster, 'replace', [...left, ...planLines(cluster, rules, seen), ...(half ? [] : ['verify'])])
