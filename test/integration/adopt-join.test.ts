@@ -77,7 +77,7 @@ test('a host joins while clients write; killed on the way, it goes on; and it ca
 })
 
 test('the old members retire one by one, then the new authority issues, and the old one goes', async () => {
-  await passed('adopt', ...access(), '--keep-old', '--yes')
+  await passed('adopt', ...access(), '--masters', '1', '--keep-old', '--yes')
   await underLoad(clientsOfOurs([file('clients.crt')]), () => passed('adopt', '--yes'))
   assert.match((await home.verb('adopt', '--back')).stderr, 'There is no way back: old members are gone')
   await underLoad(clientsOfOurs([file('clients.crt'), join(own, 'ca.crt')]), () => passed('adopt', '--finish', '--yes'))
