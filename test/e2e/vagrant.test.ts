@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import { parse } from 'yaml'
 import '../support/own-ansible.ts'
 import { snapshotOf, testHome } from '../support/verbs.ts'
+import { pause } from '../support/wait.ts'
 
 const subnet = process.env.E2E_SUBNET ?? '192.168.62.0/24'
 const image = process.env.TEST_IMAGE ?? ''
@@ -47,7 +48,7 @@ const pids = async (): Promise<string[]> =>
 test('phase vms alone brings up three hosts with systemd and keys of their own, on an engine in use', async () => {
   let busy = true
   const others = (async () => {
-    while (busy) await byHand('docker', 'run', '--rm', '--entrypoint', 'true', image)
+    for (; busy; await pause(2000)) await byHand('docker', 'run', '--rm', '--entrypoint', 'true', image)
   })()
   const { exitCode, stderr } = await home.verb('vms', '--yes')
   busy = false
