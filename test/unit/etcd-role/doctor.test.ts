@@ -140,6 +140,28 @@ test('a host that calls the others from an address that its certificate does not
   )
 })
 
+test('a running etcd with another authority is refused, unless some host has ours: then only that one is wrong', () => {
+  const now = Date.now() / 1000
+  const checks = [{ check: 'cluster', ok: true, warning: false, detail: 'test-cluster', remedy: '' }]
+  const isLeft = (authority: string, running: boolean, other: string): boolean => {
+    const look = { checks, running, authority, clock: { sent: now, began: now, ended: now } }
+    const looks = { master01: look, master02: { ...look, authority: other, running: false } }
+    const rows = call<Record<string, Row[]>>('etcd_doctor_report', looks, {}, addresses, cluster.paths.certs, now)
+    return row(rows.master01, 'cluster')?.ok === true
+  }
+  assert.equal(
+    [
+      isLeft('another', true, 'another'),
+      isLeft('another', true, 'none'),
+      isLeft('another', true, 'ours'),
+      isLeft('another', false, 'none'),
+      isLeft('ours', true, 'another'),
+      isLeft('none', true, 'none'),
+    ],
+    [false, false, true, true, true, true],
+  )
+})
+
 const ifIPv6 = (await canListen('::1', 0)) === true ? test : test.skip
 
 test('who listens at a port is told for each address: hosts may share a machine', () => {

@@ -31,7 +31,7 @@ def etcd_doctor_report(looks, reaches, addresses, pki_directory, now):
     offsets = {host: _bounds(look["clock"], now) for host, look in looks.items()}
     return {
         host: [
-            *look["checks"],
+            *_of_cluster(host, looks),
             *reaches.get(host, {}).get("checks", []),
             _clock(host, offsets, {name: reach.get("offsets", {}) for name, reach in reaches.items()}),
             _certificates(pki_directory, host, addresses[host], reaches.get(host, {}).get("sources", []), now),
@@ -48,6 +48,17 @@ def etcd_doctor_refusals(report):
         {"code": row["check"], "host": host, "detail": "%s: %s" % (host, row["detail"]), "remedy": row["remedy"]}
         for host, row in failed
         if row
+    ]
+
+
+def _of_cluster(host, looks):
+    """The host's own checks. An etcd that runs with another authority's ca.crt is another cluster's; but where any host
+    has ours, that one has the wrong certificates, and gets its own."""
+    authorities = [look.get("authority") for look in looks.values()]
+    cut_off = looks[host].get("running") and looks[host]["authority"] == "another" and "ours" not in authorities
+    return [
+        _OTHER_AUTHORITY if cut_off and row["check"] == "cluster" and row["ok"] else row
+        for row in looks[host]["checks"]
     ]
 
 
@@ -127,6 +138,15 @@ def _utc(certificate, name):
 
 def _row(check, ok, warning, detail, remedy):
     return {"check": check, "ok": ok, "warning": warning, "detail": detail, "remedy": remedy}
+
+
+_OTHER_AUTHORITY = _row(
+    "cluster",
+    False,
+    False,
+    "etcd runs here with another authority's ca.crt: with ours it would be cut off from its peers and clients.",
+    "Point etcd_pki_directory at the certificates of the cluster that this host belongs to.",
+)
 
 
 class FilterModule:

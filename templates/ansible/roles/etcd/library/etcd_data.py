@@ -10,7 +10,7 @@ import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.etcd_checks import free_bytes, names_cluster, same_authority, size
+from ansible.module_utils.etcd_checks import authority, free_bytes, names_cluster, size
 from ansible.module_utils.etcd_files import (
     FIRST_START,
     RESTORED_AS,
@@ -209,7 +209,7 @@ class Data:
         self.programs = kept_programs(read(wanted["config_path"]) or "")
         self.service = service_of(module.run_command, service["manager"], service["name"], service["keeper"])
         there_ca = read(wanted["ca_path"])
-        self.foreign = bool(wanted["ca"]) and not same_authority(there_ca, wanted["ca"])
+        self.foreign = bool(wanted["ca"]) and authority(there_ca, wanted["ca"]) == "another"
         self.ours = not self.foreign and (
             bool(there_ca and wanted["ca"]) or names_cluster(read(wanted["config_path"]), wanted["tokens"])
         )

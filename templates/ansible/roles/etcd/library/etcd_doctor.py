@@ -121,14 +121,7 @@ def look(module):
         checks.architecture(programs),
         checks.address(wanted["address"]),
         checks.ports(endpoints, running, uid_of(wanted["user"])),
-        checks.cluster(
-            read(wanted["config_path"]),
-            wanted["token"],
-            wanted["former_tokens"],
-            read(wanted["ca_path"]),
-            wanted["ca"],
-            running,
-        ),
+        checks.cluster(read(wanted["config_path"]), wanted["token"], wanted["former_tokens"]),
         checks.disk(wanted["data_directory"], programs, running, wanted["space"]),
         checks.memory(running),
     ]
@@ -138,6 +131,8 @@ def look(module):
         "changed": False,
         "checks": found,
         "listens": _listens(module, running),
+        "running": running,
+        "authority": checks.authority(read(wanted["ca_path"]), wanted["ca"]),
         "clock": {"began": began, "ended": time.time(), "sent": module.params["sent"]},
     }
 

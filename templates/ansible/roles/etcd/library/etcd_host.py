@@ -12,7 +12,7 @@ import time
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.etcd_checks import holder, same_authority
+from ansible.module_utils.etcd_checks import authority, holder
 from ansible.module_utils.etcd_cluster import LOOKS, Etcdctl, listens
 from ansible.module_utils.etcd_files import (
     FIRST_START,
@@ -245,8 +245,7 @@ class Host:
         ours = next(entry["content"] for entry in self.wanted["files"] if os.path.basename(entry["path"]) == "ca.crt")
         known = (
             bool(self.state())
-            or bool(there_ca)
-            and same_authority(there_ca, ours)
+            or authority(there_ca, ours) == "ours"
             or bool(restored_as(os.path.join(self.data, "member")))
         )
         return self.has_data() and not known

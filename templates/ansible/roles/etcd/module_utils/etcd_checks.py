@@ -185,9 +185,11 @@ def ports(endpoints, running, uid):
     return good("ports", "%s" % ", ".join(sorted({str(port) for _host, port in endpoints})))
 
 
-def same_authority(there_ca, our_ca):
-    """Whether a host's ca.crt, where it has one, holds a certificate of ours."""
-    return not there_ca or bool(set(CERTIFICATE.findall(there_ca)) & set(CERTIFICATE.findall(our_ca)))
+def authority(there_ca, our_ca):
+    """Whose a host's ca.crt is: "ours" where it holds a certificate of ours, "another"; "none" where it has none."""
+    if not there_ca:
+        return "none"
+    return "ours" if set(CERTIFICATE.findall(there_ca)) & set(CERTIFICATE.findall(our_ca)) else "another"
 
 
 def names_cluster(config, tokens):
@@ -196,8 +198,8 @@ def names_cluster(config, tokens):
     return bool(theirs) and theirs.group(1) in tokens
 
 
-def cluster(config, token, former_tokens, there_ca, our_ca, running):
-    """Whether the host is ours: its configuration names our cluster, and its etcd trusts our authority."""
+def cluster(config, token, former_tokens):
+    """Whether the host's configuration names our cluster."""
     theirs = TOKEN.search(config or "")
     if theirs and not names_cluster(config, [token, *former_tokens]):
         return bad(
@@ -206,12 +208,6 @@ def cluster(config, token, former_tokens, there_ca, our_ca, running):
             % (theirs.group(1), token),
             "Correct the inventory or etcd_cluster_token. If %s is gone for good, stop etcd here and move its data "
             "and its configuration aside." % theirs.group(1),
-        )
-    if running and not same_authority(there_ca, our_ca):
-        return bad(
-            "cluster",
-            "etcd runs here with another authority's ca.crt: with ours it would be cut off from its peers and clients.",
-            "Point etcd_pki_directory at the certificates of the cluster that this host belongs to.",
         )
     return good("cluster", token if theirs else "none yet")
 
