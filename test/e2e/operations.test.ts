@@ -3,7 +3,7 @@
 // the members (backup, defrag) is proven by test/integration/operations-upkeep.test.ts, a change of the authority by
 // connect.test.ts there, and on hosts by test/e2e/stories.test.ts; an exchange of hosts by ssh.test.ts. At
 // the end a member goes on at another address of its host, and in the long tests (E2E_LONG=1) all three; then one at an
-// IPv6 address.
+// IPv6 address, and at last there is nothing else.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
@@ -191,18 +191,37 @@ long('killed (-9) at each step, a move comes to its end', async () => {
   assert.match((await passed('verify')).stdout, 'All 16 checks pass')
 })
 
-long('a member goes on at an IPv6 address of its host, beside others at IPv4 ones', async () => {
-  const address6 = machines.hosts[1]?.address6 ?? ''
+/** Lists these hosts, of all three, at their IPv6 addresses. */
+function listAt6(...names: string[]): void {
   const file = join(home.path, 'cluster.yaml')
   const { hosts, ...more } = parse(readFileSync(file, 'utf8')) as { hosts: { name: string }[] }
-  const moved = hosts.map((host) => (host.name === 'master02' ? { ...host, address: address6 } : host))
+  const address6 = (name: string): string => machines.hosts.find((host) => host.name === name)?.address6 ?? ''
+  const moved = hosts.map((host) => (names.includes(host.name) ? { ...host, address: address6(host.name) } : host))
   writeFileSync(file, stringify({ hosts: moved, ...more }))
+}
+
+long('a member goes on at an IPv6 address of its host, beside others at IPv4 ones', async () => {
+  listAt6('master02')
   const before = clientsView(home)
   const others = before.hosts.filter(({ name }) => name !== 'master02')
   await underLoad({ ...before, hosts: others }, () => passed('move', '--yes'), 'moved to IPv6')
-  assert.is((await members())[1]?.address, address6)
+  assert.is((await members())[1]?.address, machines.hosts[1]?.address6)
   assert.match((await passed('verify')).stdout, 'All 16 checks pass')
   assert.match((await passed('up', '--yes')).stdout, 'nothing had to be changed')
+})
+
+long('hosts that have IPv6 alone are a cluster like any other', async () => {
+  await passed('down', '--yes', '--purge')
+  for (const { name } of machines.hosts) await machines.on(name, 'ip -4 address flush dev eth0')
+  listAt6('master01', 'master02', 'master03')
+  await passed('up', '--yes')
+  await underLoad(home, async () => {
+    await passed('backup')
+    await passed('replace', 'master02')
+    await passed('rotate-certs', '--all')
+  })
+  await passed('rotate-ca', '--yes')
+  assert.match((await passed('verify')).stdout, /peerURLs=https:\/\/\[fd00:.*All 16 checks pass/s)
 })
 
 test.run()
