@@ -156,6 +156,6 @@ export async function crashMember(cluster: Cluster, host: Host): Promise<void> {
     'systemctl kill --signal SIGKILL etcd-member',
     'systemctl stop etcd-member || [ $? = 5 ]',
   ]
-  const { exitCode, stderr } = await onHost(cluster, host, commands.map((command) => `sudo ${command}`).join('; '))
+  const { exitCode, stderr } = await asRoot(cluster, host, commands.join('; '))
   if (exitCode !== 0) throw new OperationError(`The member on ${host.name} could not be stopped.`, { output: stderr })
 }

@@ -92,8 +92,12 @@ for (const [systemctl, isStopped] of [
     const [cluster, programs, path] = [testCluster(), temporaryFolder(), process.env.PATH]
     const log = join(programs, 'log')
     writeFileSync(join(programs, 'ssh'), '#!/bin/sh\nfor command; do :; done\nexec sh -c "$command"\n', { mode: 0o755 })
-    const sudo = `#!/bin/sh\necho "$*" >>${log}\n[ "$1" = docker ] && exit 1\nexit ${systemctl}\n`
-    writeFileSync(join(programs, 'sudo'), sudo, { mode: 0o755 })
+    writeFileSync(join(programs, 'sudo'), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 })
+    for (const [name, code] of [
+      ['docker', 1],
+      ['systemctl', systemctl],
+    ] as const)
+      writeFileSync(join(programs, name), `#!/bin/sh\necho ${name} "$*" >>${log}\nexit ${code}\n`, { mode: 0o755 })
     process.env.PATH = `${programs}${delimiter}${path}`
     const failure = await failureOf(() => crashMember(cluster, hostNamed(cluster, 'master01')))
     process.env.PATH = path
