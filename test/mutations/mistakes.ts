@@ -365,6 +365,12 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/etcd/play-failure.ts',
+    line: 'isReached && silent.length === failed.length ? ',
+    wrong: 'isReached ? ',
+    tests: ['unit/etcd/play-failure'],
+  },
+  {
+    file: 'tasks/etcd/play-failure.ts',
     line: "failed.every(({ event }) => event !== 'failed')",
     wrong: 'true',
     tests: ['unit/etcd/play-failure'],
