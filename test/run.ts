@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { endGroup, groupIsAlive } from '../tasks/core/processes.ts'
 import { chalk, duration } from '../tasks/core/terminal.ts'
-import { prepare } from './support/prepare.ts'
 import type { Report } from './support/uvu.ts'
 
 interface Outcome {
@@ -80,8 +79,9 @@ function options(): { values: { timeout?: string; root?: string; kind?: string }
   }
 }
 
-/** A missing program would fail many tests; so what is missing is got first, or said once. */
+/** A missing program would fail many tests; so what is missing is got first, or said once. It loads all verbs. */
 async function prepared(): Promise<void> {
+  const { prepare } = await import('./support/prepare.ts')
   await prepare().catch((error: Error) => {
     console.error(`Error: ${error.message}\n0 passed, 1 failed, 0 skipped`)
     process.exit(1)
@@ -248,9 +248,9 @@ function nodeOptions(): string {
  * to end.
  */
 async function endLeftovers(pid: number): Promise<boolean> {
-  for (let waited = 0; waited < 1000; waited += 20) {
+  for (let waited = 0; waited < 1000; waited += 100) {
     if (!(await groupIsAlive(pid))) return false
-    await pause(20)
+    await pause(100)
   }
   await endGroup(pid)
   return true

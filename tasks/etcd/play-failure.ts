@@ -52,6 +52,13 @@ export const isUntouched = (failed: PlayFailure[], changed?: Record<string, numb
   Object.values(changed).every((count) => count === 0) &&
   failed.every(({ event }) => event !== 'failed')
 
+/** Whom a play did not reach, where nothing else failed and it reached others. */
+export function onlyUnreached(failed: PlayFailure[], changed: Record<string, number> = {}): string[] {
+  const silent = failed.flatMap((one) => (one.event === 'unreachable' ? [one.host] : []))
+  const isReached = Object.keys(changed).some((host) => !silent.includes(host))
+  return isReached && silent.length === failed.length ? silent : []
+}
+
 const also = ({ host, message, hint = '', output }: Failure): string =>
   host ? [`Also: ${host}: ${message} ${hint}`.trim(), output].filter(Boolean).join('\n') : message
 

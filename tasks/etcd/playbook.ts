@@ -9,7 +9,7 @@ import { run } from '../core/run.ts'
 import { template } from '../core/schema.ts'
 import { type Environment, work } from '../core/shell.ts'
 import type { Change, PlayEvent, PlayFailure } from './play-events.ts'
-import { isUntouched, playFailure } from './play-failure.ts'
+import { isUntouched, onlyUnreached, playFailure } from './play-failure.ts'
 
 const ansible = join(projectFolder, 'templates/ansible')
 
@@ -97,12 +97,10 @@ export async function runPlaybook(
   if (exitCode === 0 && changed) return changed
   const failure = playFailure(cluster, failures, stderr || stdout, run().log)
   failure.more.untouched = isUntouched(failures, changed)
-  const silent = failures.flatMap((one) => (one.event === 'unreachable' ? [one.host] : []))
-  const reached = Object.entries(changed ?? {}).filter(([host]) => !silent.includes(host))
-  const only = silent.length > 0 && silent.length === failures.length && reached.length > 0
-  if (!onUnreachable || !only) throw failure
+  const silent = onlyUnreached(failures, changed)
+  if (!onUnreachable || silent.length === 0) throw failure
   onUnreachable(silent, failure)
-  return Object.fromEntries(reached)
+  return Object.fromEntries(Object.entries(changed ?? {}).filter(([host]) => !silent.includes(host)))
 }
 
 /** What a playbook has each host say, by its name. @throws OperationError as runPlaybook */

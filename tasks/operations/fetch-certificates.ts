@@ -37,19 +37,10 @@ export const fetchTasks = (cluster: Cluster): Task[] => [
  * cannot be reached has what is missing, or no host and no key is left to issue it
  */
 export async function fetchCertificates(cluster: Cluster): Promise<string[]> {
-  const { certificate: ca } = authorityFiles(cluster)
-  const onHosts = leaves(cluster).filter(({ consumer }) => consumer === undefined)
-  const wanted = [[ca], ...onHosts.map(({ certificate, key }) => [certificate, key])].filter(isLost)
-  if (wanted.length === 0) return []
+  if (lostOf(cluster).length === 0) return []
   const folder = join(cluster.paths.state, 'fetched')
   try {
-    const silent = await fetchInto(cluster, folder)
-    const found = wanted.flatMap((paths) => find(cluster, folder, paths))
-    await writeFilesAtomic(found)
-    const taken = found.map(({ path }) => relative(cluster.paths.certs, path))
-    refuseIncomplete(cluster, wanted.filter(isLost), taken, silent)
-    if (isLost([ca])) cluster.formed = undefined
-    return taken
+    return await takeFrom(folder, cluster, await fetchInto(cluster, folder))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -59,6 +50,23 @@ export async function fetchCertificates(cluster: Cluster): Promise<string[]> {
 interface Silent {
   hosts: string[]
   why: OperationError
+}
+
+/** `folder`: what the hosts have, a folder for each that was reached. @returns and @throws as fetchCertificates */
+export async function takeFrom(folder: string, cluster: Cluster, silent?: Silent): Promise<string[]> {
+  const found = lostOf(cluster).flatMap((paths) => find(cluster, folder, paths))
+  await writeFilesAtomic(found)
+  const taken = found.map(({ path }) => relative(cluster.paths.certs, path))
+  refuseIncomplete(cluster, lostOf(cluster), taken, silent)
+  if (isLost([authorityFiles(cluster).certificate])) cluster.formed = undefined
+  return taken
+}
+
+/** The authority's certificate, and each leaf of a host or of ours with its key, that is not here. */
+function lostOf(cluster: Cluster): string[][] {
+  const onHosts = leaves(cluster).filter(({ consumer }) => consumer === undefined)
+  const all = [[authorityFiles(cluster).certificate], ...onHosts.map(({ certificate, key }) => [certificate, key])]
+  return all.filter(isLost)
 }
 
 /** Leaves that are missing are issued where the authority's key is here. */

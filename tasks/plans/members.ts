@@ -105,7 +105,7 @@ export function versionToJoin({ hosts, version = '', upgradingTo = version }: Ob
   return stay.some((host) => hosts[host]?.answer?.version === older) ? older : newer
 }
 
-const byVersion = (one: string, other: string): number => one.localeCompare(other, 'en', { numeric: true })
+const { compare: byVersion } = new Intl.Collator('en', { numeric: true })
 
 /** Whether a move down is half done. */
 export const goesDown = ({ version = '', upgradingTo = version }: Observation): boolean =>

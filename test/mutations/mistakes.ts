@@ -301,19 +301,19 @@ export const mistakes: Mistake[] = [
     file: 'tasks/operations/guard.ts',
     line: "const allow: Code[] = down.length > 0 ? ['no-space', 'takes-no-writes', 'tls-refused'] : []",
     wrong: 'const allow: Code[] = []',
-    tests: ['unit/plans/explore'],
+    tests: ['unit/operations/guard'],
   },
   {
     file: 'tasks/operations/guard.ts',
     line: "!upgradingTo || members || findings.some(({ code }) => code === 'corrupt' || isOfHere(code))",
     wrong: '!upgradingTo || members',
-    tests: ['unit/plans/explore'],
+    tests: ['unit/operations/guard'],
   },
   {
     file: 'tasks/plans/replace.ts',
     line: 'seen.members && goesDown(start)',
     wrong: 'goesDown(start)',
-    tests: ['unit/plans/explore'],
+    tests: ['unit/plans/ways-out'],
   },
   {
     file: 'tasks/etcd/findings.ts',
@@ -362,6 +362,12 @@ export const mistakes: Mistake[] = [
     line: '...go(down),',
     wrong: '',
     tests: ['unit/plans/scale'],
+  },
+  {
+    file: 'tasks/etcd/play-failure.ts',
+    line: 'isReached && silent.length === failed.length ? ',
+    wrong: 'isReached ? ',
+    tests: ['unit/etcd/play-failure'],
   },
   {
     file: 'tasks/etcd/play-failure.ts',

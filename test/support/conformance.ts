@@ -1,6 +1,6 @@
 // What an act made of a real cluster, against what its effect and the model say it makes: the comparison.
 import { effectOf } from '../../tasks/plans/effects.ts'
-import type { Act, Observation } from '../../tasks/plans/types.ts'
+import type { Act, Answer, Observation } from '../../tasks/plans/types.ts'
 import { titleOf } from '../../tasks/plans/words.ts'
 import { carriedOut, observe, type World } from './model.ts'
 
@@ -54,9 +54,11 @@ export function differences(
 ): string[] {
   if (typeof foreseen === 'string') return [`${titleOf(act)}: it is done, but was foreseen as refused (${foreseen})`]
   const [due, is] = [viewOf(foreseen, before, act), viewOf(after, before, act)]
+  const unlike = [...new Set([...Object.keys(due), ...Object.keys(is)])].filter((key) => due[key] !== is[key])
+  if (unlike.length === 0) return []
   const open = leftOpen(before, act)
-  return [...new Set([...Object.keys(due), ...Object.keys(is)])]
-    .filter((key) => due[key] !== is[key] && !open(key))
+  return unlike
+    .filter((key) => !open(key))
     .map((key) => `${titleOf(act)}: ${key} is ${is[key] ?? 'nothing'}, foreseen was ${due[key] ?? 'nothing'}`)
 }
 
@@ -76,7 +78,9 @@ function viewOf(seen: Observation, before: Observation, act: Act): Record<string
     ...notesOf(seen),
   }
   if (act.do === 'end downgrade') view.downgradingTo = `${downgradingTo}`
-  for (const host of Object.keys(hosts)) Object.assign(view, hostView(seen, host, idOf, act))
+  let furthest = 0
+  for (const host in hosts) furthest = Math.max(furthest, hosts[host]?.answer?.index ?? 0)
+  for (const host in hosts) addHost(view, seen, host, idOf, act, furthest)
   return view
 }
 
@@ -90,20 +94,28 @@ const notesOf = (seen: Observation): Record<string, string> => ({
   done: seen.done.map(titleOf).join(),
 })
 
-function hostView(seen: Observation, host: string, idOf: (id: string) => string, act: Act): Record<string, string> {
+/** `furthest`: the raft index of the member that is. */
+function addHost(
+  view: Record<string, string>,
+  seen: Observation,
+  host: string,
+  idOf: (id: string) => string,
+  act: Act,
+  furthest: number,
+): void {
   const { ready, empty, answer } = seen.hosts[host] ?? { ready: false, empty: false }
   // A removed member may answer for a moment before it ends.
   const isMember = answer && (!seen.members || seen.members.some(({ id }) => id === answer.member))
-  const view = { [`${host} ready`]: `${ready}`, [`${host} empty`]: `${empty}` }
-  if (!isMember) return { ...view, [`${host} runs`]: 'nothing', [`${host} states`]: 'none' }
-  const furthest = Math.max(...Object.values(seen.hosts).map((one) => one.answer?.index ?? 0))
-  const { learner, follows, commits, index, works, written } = answer
-  view[`${host} runs`] = `${answer.version} as ${idOf(answer.member)}`
+  view[`${host} ready`] = `${ready}`
+  view[`${host} empty`] = `${empty}`
+  view[`${host} runs`] = isMember ? `${answer.version} as ${idOf(answer.member)}` : 'nothing'
+  view[`${host} states`] = isMember ? statesOf(answer, furthest) : 'none'
+  if (isMember && act.do === 'enable downgrade') view[`${host} works at`] = `${answer.works}, ${answer.written}`
+}
+
+function statesOf({ learner, follows, commits, index }: Answer, furthest: number): string {
   const lags = index < furthest - near
-  const states = [learner && 'learner', follows && 'follows', commits && 'commits', lags && 'lags']
-  view[`${host} states`] = states.filter(Boolean).join(' ')
-  if (act.do === 'enable downgrade') view[`${host} works at`] = `${works}, ${written}`
-  return view
+  return [learner && 'learner', follows && 'follows', commits && 'commits', lags && 'lags'].filter(Boolean).join(' ')
 }
 
 /**

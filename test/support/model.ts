@@ -191,25 +191,28 @@ export function observe(world: World, coming: string[] = []): Observation {
 /** A world is looked at again and again, and never changes. */
 const seenBefore = new WeakMap<World, Map<string, Observation>>()
 
+/** Explorers spend much of their time here: no object is copied, or made of entries. */
 function lookAt(world: World, coming: string[]): Observation {
-  const { recorded, replacing, done, version, upgradingTo, programs, backups } = world
+  const { recorded, replacing, done, version, upgradingTo, programs, backups, strict } = world
   const names = [...recorded, ...coming]
-  const { answers, ...seen } = told(world, names)
-  const hosts = Object.fromEntries(
-    names.map((name) => {
-      const { up = false, running = false, empty = false, certificates } = world.hosts[name] ?? {}
-      const lacks = world.trust && world.trust.leaves[name] === undefined
-      const ready = up && !isDue(certificates) && world.here !== 'no certificates' && !lacks
-      return [name, { ready, empty: empty && !running, answer: answers[name] }]
-    }),
-  )
-  const uncovered = Object.fromEntries(world.uncovered.map((host) => [host, '']))
+  const { answers, members, leader, downgradingTo, findings } = told(world, names)
+  const hosts: Observation['hosts'] = {}
+  for (const name of names) {
+    const { up = false, running = false, empty = false, certificates } = world.hosts[name] ?? {}
+    const lacks = world.trust && world.trust.leaves[name] === undefined
+    const ready = up && !isDue(certificates) && world.here !== 'no certificates' && !lacks
+    hosts[name] = { ready, empty: empty && !running, answer: answers[name] }
+  }
+  const uncovered: Observation['uncovered'] = {}
+  for (const host of world.uncovered) uncovered[host] = ''
   // as lookFirst asks, and verify: beside damaged data, too
-  const isOut = world.auth && (seen.members !== undefined || seen.findings.some(({ code }) => code === 'corrupt'))
+  const isOut = world.auth && (members !== undefined || findings.some(({ code }) => code === 'corrupt'))
   return {
-    ...seen,
-    findings: isOut ? [...seen.findings, { code: 'auth-enabled', name: 'client' }] : seen.findings,
-    strict: world.strict,
+    members,
+    leader,
+    downgradingTo,
+    findings: isOut ? [...findings, { code: 'auth-enabled', name: 'client' }] : findings,
+    strict,
     hosts,
     recorded,
     replacing,

@@ -61,10 +61,10 @@ const misfortunes = (world: World): [string, World][] =>
       ]
 
 /** How many faults befall a cluster on one way; `npm run explore` says more of them, and more states at most. */
-const [faultsOfAll, most] = [Number(process.env.EXPLORED_FAULTS ?? 2), Number(process.env.EXPLORED_STATES ?? 2700)]
+const [faultsOfAll, most] = [Number(process.env.EXPLORED_FAULTS ?? 2), Number(process.env.EXPLORED_STATES ?? 1350)]
 const budget = { faults: 2, kills: 1 }
 /** A sample of the deep states says more than all that follow from the first ones. */
-const oneIn = process.env.EXPLORED_STATES ? 1 : 10
+const oneIn = process.env.EXPLORED_STATES ? 1 : 20
 const promised = { budget, oneIn, faults: misfortunes, requireWayOut }
 
 const replacements = [['h1'], ['h2'], ['h3'], ['h1', 'h2'], ['h1', 'h3'], ['h2', 'h3']].map((hosts) =>
@@ -99,7 +99,7 @@ const ofFive = (strict: boolean): Walk => ({
   ...promised,
   starts: [healthy(5, strict)],
   verbs: [replace('h1'), replace('h1', 'h2'), replace('h5'), scale(5), scale(3), defrag],
-  most: Math.min(most / 3, 20_000),
+  most: Math.min(most / 2, 20_000),
 })
 
 export const walks = {
@@ -136,7 +136,7 @@ export const walks = {
     verbs: [replace('h1'), scale(5), downgrade(older)],
     lists: rotations,
     budget: { faults: faultsOfAll - 1, kills: 2 },
-    most: Math.min(most / 3, 60_000),
+    most: Math.min(most / 2, 60_000),
   },
   'three hosts, recover and restore killed at any step, and faults': {
     ...promised,
@@ -145,7 +145,7 @@ export const walks = {
     verbs: [],
     lists: replacingData,
     budget: { faults: faultsOfAll - 1, kills: 2 },
-    most: Math.min(most / 3, 60_000),
+    most: Math.min(most / 2, 60_000),
   },
   'three hosts, members that are slow or stop, and answer again': {
     ...promised,

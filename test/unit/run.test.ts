@@ -111,7 +111,8 @@ const refused: { title: string; content: string; says: RegExp; passed: number }[
 let all: Run
 test.before(() => {
   all = runOver(
-    Object.fromEntries(refused.map(({ content }, index) => [`unit/${index}.test.ts`, content])),
+    // those of integration have a process each; those of unit would first share one
+    Object.fromEntries(refused.map(({ content }, index) => [`integration/${index}.test.ts`, content])),
     '--timeout',
     '10',
   )
@@ -119,7 +120,8 @@ test.before(() => {
 
 for (const [index, { title, says, passed }] of refused.entries()) {
   test(`refuses ${title}`, () => {
-    const part = all.output.split(/^(?=[✘✔] test\/)/m).find((text) => text.includes(`unit/${index}.test.ts`)) ?? ''
+    const part =
+      all.output.split(/^(?=[✘✔] test\/)/m).find((text) => text.includes(`integration/${index}.test.ts`)) ?? ''
     assert.match(part.split('\n')[0] ?? '', `${passed} passed, 1 failed`)
     assert.match(part, says)
   })
@@ -135,8 +137,8 @@ test('one refused file fails the whole run, and the last line counts', () => {
 
 test('what failed is named once more at the end, a line each', () => {
   const end = all.output.split('\n').filter((line) => line.startsWith('Failed: '))
-  for (const index of refused.keys()) assert.ok(end.some((line) => line.includes(`unit/${index}.test.ts: `)))
-  assert.ok(end.includes('Failed: test/unit/1.test.ts: one plus one: Expected values to be strictly equal:'))
+  for (const index of refused.keys()) assert.ok(end.some((line) => line.includes(`integration/${index}.test.ts: `)))
+  assert.ok(end.includes('Failed: test/integration/1.test.ts: one plus one: Expected values to be strictly equal:'))
 })
 
 test('refuses arguments that match no file, and says so', () => {
@@ -152,29 +154,23 @@ test('refuses an unknown flag', () => {
   assert.match(run.output, /--fast/)
 })
 
-test('adds up what passes and what is skipped, over unit and integration', () => {
+test('adds up what passes and what is skipped; unit files that leave their process alone share one', () => {
+  const said = `test('a', () => console.log('measured: process', process.pid))\n`
   const files = {
-    'unit/a/a.test.ts': `test('a', () => {})\ntest.skip('b', () => {})\ntest.run()`,
+    'unit/one.test.ts': `${said}test.run()`,
+    'unit/two.test.ts': `${said}test('b', () => {})\ntest.skip('c', () => {})\ntest.run()`,
+    'unit/a/only.test.ts': `test('a', () => {})\ntest.only('b', () => {})\ntest.run()`,
+    'unit/own.test.ts': `const kept = process.env.HOME\n${said}test.run()`,
     'integration/c.test.ts': `test('c', () => {})\ntest.run()`,
   }
   const run = runOver(files)
-  assert.is(run.code, 0, run.output)
-  assert.is(run.last, '2 passed, 0 failed, 1 skipped')
-  assert.is(runOver(files, 'integration').last, '1 passed, 0 failed, 0 skipped')
-})
-
-test('unit files that leave their process alone share one, and each has its own count', () => {
-  const said = `test('a', () => console.log('measured: process', process.pid))\n`
-  const run = runOver({
-    'unit/one.test.ts': `${said}test.run()`,
-    'unit/two.test.ts': `${said}test('b', () => {})\ntest.skip('c', () => {})\ntest.run()`,
-    'unit/own.test.ts': `const kept = process.env.HOME\n${said}test.run()`,
-  })
   const pids = [...run.output.matchAll(/measured: process (\d+)/g)].map(([, pid]) => pid)
   assert.equal([pids.length, new Set(pids).size], [3, 2], run.output)
   assert.match(run.output, /unit\/one\.test\.ts {2}1 passed {2}/)
   assert.match(run.output, /unit\/two\.test\.ts {2}2 passed, 1 skipped {2}/)
-  assert.is(run.last, '4 passed, 0 failed, 1 skipped')
+  assert.match(run.output, /unit\/a\/only\.test\.ts {2}1 passed, 1 skipped {2}/, 'what an only() left out')
+  assert.equal([run.code, run.last], [0, '6 passed, 0 failed, 2 skipped'], run.output)
+  assert.is(runOver(files, 'integration').last, '1 passed, 0 failed, 0 skipped')
 })
 
 test('refuses a file that passes alone, and fails beside another in one process', () => {
@@ -184,13 +180,6 @@ test('refuses a file that passes alone, and fails beside another in one process'
   })
   assert.is(run.code, 1)
   assert.match(run.output, /one\.test\.ts, .*two\.test\.ts pass alone; in one process: test\/unit\/two\.test\.ts: b: /)
-})
-
-test('counts as skipped what an only() left out', () => {
-  assert.is(
-    runOver({ 'unit/x.test.ts': `test('a', () => {})\ntest.only('b', () => {})\ntest.run()` }).last,
-    '1 passed, 0 failed, 1 skipped',
-  )
 })
 
 test.run()

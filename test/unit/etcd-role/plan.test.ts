@@ -1,9 +1,7 @@
 // The role's plan: what it does and what it refuses, decided from all hosts' looks at once. The real filter, in Python.
-import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { projectFolder } from '../../../tasks/core/environment.ts'
+import { python } from '../../support/python.ts'
 
 interface Look {
   drift?: string[]
@@ -35,16 +33,13 @@ interface Plan {
   left: { code: string; host: string }[]
 }
 
-const filter = join(projectFolder, 'templates/ansible/roles/etcd/filter_plugins')
 const program = `
-import json, sys
-sys.path.insert(0, ${JSON.stringify(filter)})
-sys.dont_write_bytecode = True
+import json
 from etcd_plan import etcd_plan
-looks, urls, answers, at_once, formed = json.load(sys.stdin)
+looks, urls, answers, witnesses, at_once, formed = json.loads(sys.argv[1])
 for look, answer in zip(looks.values(), answers):
     look["members"] = answer
-print(json.dumps(etcd_plan(looks, urls, sys.argv[1:], at_once, formed)))`
+print(json.dumps(etcd_plan(looks, urls, witnesses, at_once, formed)))`
 
 const hosts = ['master01', 'master02', 'master03']
 const url = (name: string): string => `https://10.0.0.${name.slice(-2)}:2380`
@@ -74,10 +69,7 @@ function plan(
   formed = false,
 ): { changes: boolean; plan: Plan } {
   const { changes, ...decided } = JSON.parse(
-    execFileSync('python3', ['-c', program, ...witnesses], {
-      input: JSON.stringify([looks, known, answers, atOnce, formed]),
-      encoding: 'utf8',
-    }),
+    python(program, JSON.stringify([looks, known, answers, witnesses, atOnce, formed])),
   )
   const [refused] = decided.refusals as { code: string; hosts?: string[]; detail: string; remedy: string }[]
   const refusal = refused ? `${refused.detail} ${refused.remedy}` : ''

@@ -1,4 +1,5 @@
-// What the role refuses before it looks at any host, also where it is used by itself.
+// What the role refuses before it looks at any host, also where it is used by itself: what etcd_mistakes finds (see
+// doctor.test.ts) in what the inventory says, beside what the role derives and never lets be set.
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,55 +10,48 @@ import { projectFolder } from '../../../tasks/core/environment.ts'
 import { temporaryFolder } from '../../support/folder.ts'
 
 const test = suite('prepare')
-
-/** What the role says of this etcd_environment. */
 const program = await requireAnsible('ansible-playbook')
 
-function prepare(environment: Record<string, unknown>, more: object = { private_ipv4: '127.0.0.1' }): string {
+/** What Ansible prints where the role prepares these hosts. */
+function prepare(hosts: Record<string, object>, environment: Record<string, unknown>): string {
   const folder = temporaryFolder()
-  const play = {
-    hosts: 'm1',
-    gather_facts: false,
-    tasks: [{ 'ansible.builtin.include_role': { name: 'etcd', tasks_from: 'prepare.yml' } }],
-  }
-  writeFileSync(join(folder, 'play.yml'), JSON.stringify([play]))
-  const variables = { ...more, etcd_members: ['m1'], etcd_environment: environment }
+  const [playbook, inventory] = [join(folder, 'play.yml'), join(folder, 'hosts.yml')]
+  const tasks = [{ 'ansible.builtin.include_role': { name: 'etcd', tasks_from: 'prepare.yml' } }]
+  const vars = { etcd_members: Object.keys(hosts), etcd_environment: environment }
+  writeFileSync(playbook, JSON.stringify([{ hosts: 'all', gather_facts: false, vars, tasks }]))
+  writeFileSync(inventory, JSON.stringify({ all: { hosts } }))
   const env = {
     ...process.env,
     ANSIBLE_CONFIG: join(projectFolder, 'templates/ansible/ansible.cfg'),
     ANSIBLE_ROLES_PATH: join(projectFolder, 'templates/ansible/roles'),
   }
-  return spawnSync(program, ['-i', 'm1,', '-c', 'local', '-e', JSON.stringify(variables), join(folder, 'play.yml')], {
-    env,
-    encoding: 'utf8',
-  }).stdout
+  return spawnSync(program, ['-i', inventory, '-c', 'local', playbook], { env, encoding: 'utf8' }).stdout
 }
 
-test('values on one line are taken', () =>
-  assert.match(prepare({ ETCD_A: 'info', ETCD_B: 5, ETCD_C: true }), 'failed=0'))
+const metrics = { ETCD_LISTEN_METRICS_URLS: 'http://127.0.0.1:2381' }
 
-test('a host has private_ipv4 or private_ipv6; of the latter none that is link-local', () => {
-  assert.match(prepare({}, { private_ipv6: 'FD00::11' }), 'failed=0')
-  assert.match(prepare({}, { private_ipv6: 'fe80::11' }), "m1's address in the inventory, fe80::11, is link-local")
-  assert.match(prepare({}, {}), 'm1 has no private_ipv4 or private_ipv6')
+test('addresses of either family, values on one line, and metrics URLs where no port is named, are taken', () => {
+  const hosts = { m1: { private_ipv4: '127.0.0.1' }, m2: { private_ipv6: 'FD00::11' } }
+  assert.match(prepare(hosts, { ETCD_A: 'info', ETCD_B: 5, ETCD_C: true, ...metrics }), /m1 .*failed=0/)
 })
 
-test('values that would add lines to the configuration are refused by name', () => {
-  const said = prepare({ ETCD_A: 'a\nExecStartPre=/bin/x', ETCD_B: 'b', ETCD_C: 'c\rd' })
+test('all that is wrong is refused at once, each by its name', () => {
+  const said = prepare(
+    { m1: { private_ipv4: '127.0.0.1', etcd_metrics_port: 2381 }, m2: { private_ipv6: 'fe80::11' }, m3: {} },
+    {
+      ...metrics,
+      ETCD_A: 'a\nExecStartPre=/bin/x', // a line more in the configuration
+      ETCD_B: 'b',
+      ETCD_C: 'c\rd',
+      ETCD_LISTEN_CLIENT_HTTP_URLS: 'http://127.0.0.1:2378',
+    },
+  )
+  assert.match(said, "m2's address in the inventory, fe80::11, is link-local")
+  assert.match(said, 'm3 has no private_ipv4 or private_ipv6')
   assert.match(said, 'etcd_environment: ETCD_A, ETCD_C must be on one line, without control characters.')
-})
-
-test('who names a metrics port sets no other metrics URLs beside it', () => {
-  const urls = { ETCD_LISTEN_METRICS_URLS: 'http://127.0.0.1:2381' }
-  assert.match(prepare(urls), 'failed=0')
-  const said = prepare(urls, { private_ipv4: '127.0.0.1', etcd_metrics_port: 2381 })
   assert.match(said, 'etcd_environment: ETCD_LISTEN_METRICS_URLS is derived and cannot be set.')
-})
-
-test('what would open the data is refused with the reason', () => {
-  const said = prepare({ ETCD_LISTEN_CLIENT_HTTP_URLS: 'http://127.0.0.1:2378' })
   assert.match(said, 'etcd_environment: ETCD_LISTEN_CLIENT_HTTP_URLS cannot be set: with http every key is open to')
-  assert.match(said, 'failed=1')
+  assert.match(said, /m1 .*failed=1/)
 })
 
 test.run()

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { OperationError } from '../../../tasks/core/errors.ts'
 import type { PlayFailure, RoleFinding, Told } from '../../../tasks/etcd/play-events.ts'
-import { isUntouched, playFailure } from '../../../tasks/etcd/play-failure.ts'
+import { isUntouched, onlyUnreached, playFailure } from '../../../tasks/etcd/play-failure.ts'
 import { testCluster } from '../../support/cluster.ts'
 
 const cluster = testCluster()
@@ -257,6 +257,14 @@ test('a play that was refused, or did not reach a host, has changed nothing; one
   assert.not.ok(isUntouched([refused], { ...none, master02: 1 }))
   assert.not.ok(isUntouched([refused, failed({ msg: 'x' })], none))
   assert.not.ok(isUntouched([refused]), 'it was killed')
+})
+
+test('a play may go on without hosts that it did not reach: where it reached others, and nothing else failed', () => {
+  const both = { master01: 0, master02: 0 }
+  assert.equal(onlyUnreached([unreachable('x')], both), ['master02'])
+  assert.equal(onlyUnreached([unreachable('x')], { master02: 0 }), [], 'it reached nobody')
+  assert.equal(onlyUnreached([unreachable('x'), failed({ msg: 'x' }, 'master01')], both), [])
+  assert.equal(onlyUnreached([unreachable('x')]), [], 'it was killed')
 })
 
 test.run()

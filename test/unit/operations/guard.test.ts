@@ -154,7 +154,7 @@ test('recover is refused where data is damaged, and where members hang that woul
   assert.is(codeOf([hung, { code: 'no-quorum' }]), undefined)
 })
 
-test('a move that is half done goes on without a quorum; not where nobody could be asked', () => {
+test('a move that is half done goes on without a quorum; not beside damaged data, nor where nobody is asked', () => {
   const told = (changes: Changes, missing?: Finding): string | undefined => {
     const { answers, ...seen } = seenIn({ ...answersOf(hosts, changes), missing }, names)
     const there = names.map((name) => [name, { ready: true, empty: false, answer: answers[name] }])
@@ -165,6 +165,11 @@ test('a move that is half done goes on without a quorum; not where nobody could 
   assert.is(told(silent), undefined)
   const expired: Finding = { code: 'no-client-certificate', at: 'certs', reason: 'expired' }
   assert.is(told(silent, expired), 'no-client-certificate')
+  const damaged = ok([{ memberId: 'a1', alarm: 'CORRUPT' }])
+  const ill = hosts.map(() => ({ health: no('etcdserver: corrupt cluster') }))
+  assert.is(told({ hosts: ill, alarms: damaged }), 'corrupt', 'not beside damaged data')
+  assert.is(told({ hosts: { 0: down('master01') }, alarms: full }), undefined, 'a full database does not keep it')
+  assert.is(told({ alarms: full }), 'no-space', 'which is cured first where all run')
 })
 
 /** The options with which a verb asks the guard; undefined: it asks none. */

@@ -11,7 +11,7 @@ import { keeperFolder, killHost, memberPid, startLostKeepers, unkeptHosts } from
 import { keeperConfig } from '../../../tasks/vms/supervised.ts'
 import { testCluster } from '../../support/cluster.ts'
 import { temporaryFolder } from '../../support/folder.ts'
-import { python } from '../../support/python.ts'
+import { interpreter, python } from '../../support/python.ts'
 import { until } from '../../support/wait.ts'
 
 const test = suite('keeper')
@@ -31,7 +31,7 @@ function host(script: string, hasData = true) {
   )
   copyFileSync(source, join(folder, 'keeper.py'))
   const note = (name: string) => JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8')) as { pid: number }
-  const start = (): void => void execFileSync('python3', ['-IS', join(folder, 'keeper.py'), folder])
+  const start = (): void => void execFileSync(interpreter, ['-IS', join(folder, 'keeper.py'), folder])
   const member = async (): Promise<number> => (await memberPid(cluster, one)) ?? 0
   const kill = (pid: number): boolean => process.kill(pid, 'SIGKILL')
   return { cluster, one, folder, data, log, note, start, member, kill, end: () => killHost(cluster, one) }
