@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import type { Cluster, Host } from '../../tasks/core/cluster.ts'
+import { withPort } from '../../tasks/core/ip.ts'
 import { openGateway } from '../../tasks/etcd/gateway.ts'
 import { type LoadReport, startLoad } from '../../tasks/etcd/load.ts'
 import { destroyHost, type Home, processesWith } from './verbs.ts'
@@ -12,7 +13,7 @@ export function clientsView(home: Home, name = 'etcd-cluster-1'): Cluster {
   const { members } = JSON.parse(readFileSync(join(home.path, '.cluster', name, 'cluster.json'), 'utf8')) as {
     members: Host[]
   }
-  const hosts = members.map((member) => ({ ...member, clientURL: `https://${member.address}:2379` }))
+  const hosts = members.map((member) => ({ ...member, clientURL: `https://${withPort(member.address, 2379)}` }))
   const [etcd, paths] = [{ clientPort: 2379 }, { certs: join(home.path, 'certs', name) }]
   return { name, hosts, etcd, paths } as Cluster
 }
