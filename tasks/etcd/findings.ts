@@ -105,6 +105,30 @@ const start: HelpsHost = (cluster, { host = '' }, half) =>
   startMember(cluster, host, half, orEndMove(cluster, remedy`Start ${host}: ${ours('up')}`))
 const startStopped: Helps = (cluster) =>
   remedy`${orEndMove(cluster, remedy`Start members that are only stopped: ${ours('up')}`)}.`
+/** Who takes the place of another tool's members starts those of its own. */
+const startWhileJoining: Helps = (cluster) => remedy`Start hosts of ours that are down: ${goOnAdopting(cluster)}. \
+If old members are down, ${byHand('start them by the means that they were set up with')}. \
+If most members are lost for good, the adoption cannot be finished. ${asAnother}`
+const goOnAdopting = ({ begun }: Cluster): Action => (begun?.taken ? ours('adopt', '--finish') : ours('adopt'))
+const asAnother = byHand(
+  'Restore a backup, or the own database of a member that is left (member/snap/db), as a cluster of another name',
+)
+const restoreOne: Helps = ({ begun }) =>
+  begun?.joining ? [asAnother] : remedy`restore a backup: ${ours('restore', 'FILE')}`
+/** Another tool runs it. */
+const isOld = ({ hosts }: Cluster, name?: string): boolean =>
+  hosts.some((host) => host.name === name && host.foreign !== undefined)
+const startOld = (cluster: Cluster, host: string): Remedy =>
+  remedy`${byHand(`Start ${host} by the means that it was set up with`)}. \
+If it is lost for good, go on without it: ${goOnAdopting(cluster)}`
+/** An old member that is damaged gets no new data: hosts of ours are to take its place. */
+function rebuildAtOnce(cluster: Cluster, damaged: string[], id: string): Remedy {
+  if (isOld(cluster, damaged[0]))
+    return remedy`Lower the alarm, then remove that member: ${disarm} && ${removeMember(id)}. \
+If others that are down keep etcd from it, go on without those: ${disarm} && ${goOnAdopting(cluster)}`
+  const hosts = damaged.filter((name) => !isOld(cluster, name))
+  return remedy`Lower the alarm, then rebuild ${listed(hosts)} at once: ${disarm} && ${ours('replace', ...hosts)}`
+}
 const startOrReplace = (cluster: Cluster, hosts: string[]): Remedy =>
   remedy`${startStopped(cluster)} Replace members that are lost: ${ours('replace', ...hosts)}`
 /** For data that members still have. While a recover is half done, `up` refuses. */
@@ -123,6 +147,7 @@ const setCompaction = byHand(
   'set etcd.environment: { ETCD_AUTO_COMPACTION_MODE: periodic, ETCD_AUTO_COMPACTION_RETENTION: 1h } in cluster.yaml',
 )
 const disarm = etcdctl('alarm', 'disarm')
+const removeMember = (id: string): Action => etcdctl('member', 'remove', id)
 const again = byHand('Run the same command again.')
 const fromWhatIsLeft = remedy`If any host has data: ${ours('recover', '--plan')}. \
 If no host has data: ${ours('restore', 'FILE')}`
@@ -135,11 +160,12 @@ const joinAll = (hosts: string[]): Remedy =>
   remedy`Make ${listed(hosts)} ${hosts.length === 1 ? 'a member' : 'members'} again: ${ours('replace', ...hosts)}`
 const finish: HelpsHost = (cluster, { host = '' }, half) =>
   orFinishScale(cluster, half, remedy`Finish adding ${host}: ${ours('replace', host)}`)
-const whoseIsRight = remedy`If you know which member has the right data, replace all others in one go: \
-${ours('replace', 'HOST')}. If not, restore a backup: ${ours('restore', 'FILE')}`
+const whoseIsRight: Helps = (cluster) =>
+  remedy`If you know which member has the right data, replace all others in one go: ${ours('replace', 'HOST')}. \
+If not, ${restoreOne(cluster)}`
 const rebuild: HelpsHost = (_, { host = '' }) => remedy`Rebuild ${host}: ${ours('replace', host)}`
 
-const removeStranger = (id: string): Remedy => remedy`If nobody needs it, remove it: ${etcdctl('member', 'remove', id)}`
+const removeStranger = (id: string): Remedy => remedy`If nobody needs it, remove it: ${removeMember(id)}`
 
 /** The authority is not as it was, and cannot be made again. Its hosts have all but its key. */
 function restoreCertificates(cluster: Cluster, put = 'Put'): Remedy {
@@ -303,7 +329,10 @@ etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--u
   ),
   'no-quorum': row<never, Why>(
     (f) => `${f.host ? `${f.host} commits nothing: ` : ''}there is no quorum${f.reason ? ` (${f.reason})` : ''}`,
-    (cluster) => remedy`${startStopped(cluster)} If most members are lost for good: ${ours('recover', '--plan')}`,
+    (cluster) =>
+      cluster.begun?.joining
+        ? startWhileJoining(cluster)
+        : remedy`${startStopped(cluster)} If most members are lost for good: ${ours('recover', '--plan')}`,
     passes,
   ),
 
@@ -315,7 +344,11 @@ etcdctl --user root user grant-role ${name} root. Or turn it off: ${etcdctl('--u
   'member-down': row<Why | 'at', 'hosts'>(
     (f) => `${f.host} does not answer at ${f.at}: ${f.reason}`,
     (cluster, f, half) =>
-      f.hosts ? startMember(cluster, f.host, half, startOrReplace(cluster, f.hosts)) : start(cluster, f, half),
+      isOld(cluster, f.host)
+        ? startOld(cluster, f.host)
+        : f.hosts
+          ? startMember(cluster, f.host, half, startOrReplace(cluster, f.hosts))
+          : start(cluster, f, half),
     passes,
   ),
   'commits-nothing': row<Why>((f) => `${f.host} answers, but cannot commit a write: ${f.reason}`, wait, passes),
@@ -352,21 +385,21 @@ If not, ${byHand('correct the inventory, or the membership')}.`
       const raised = 'alarm CORRUPT is raised, and clients can neither read nor write'
       return `${host ?? whose} has damaged data${which}: ${raised}`
     },
-    (_, { host, hosts = [host ?? ''], most }) =>
+    (cluster, { host, hosts = [host ?? ''], id, most }) =>
       host
-        ? remedy`Lower the alarm, then rebuild ${listed(hosts)} at once: ${disarm} && ${ours('replace', ...hosts)}. \
-If no other member can spare it, restore a backup: ${ours('restore', 'FILE')}`
+        ? remedy`${rebuildAtOnce(cluster, hosts, id)}. \
+If no other member can spare it, ${restoreOne(cluster)}`
         : most
           ? remedy`The data of all other members agree. Lower the alarm: ${disarm}`
           : remedy`See how they differ: ${ours('verify')}. If you know which member has the right data, lower the \
 alarm and replace all others in one go: ${disarm} && ${ours('replace', 'HOST')}. \
-If not, restore a backup: ${ours('restore', 'FILE')}`,
+If not, ${restoreOne(cluster)}`,
   ),
   'other-data': row<'host' | 'is', 'most' | 'hosts'>(
     ({ host, is, most }) =>
       `${host}'s data differs: hash ${is}; ${most ? `most members have ${most}` : 'no majority agrees'}`,
-    (_, { host, most, hosts = [host] }) =>
-      most ? remedy`Rebuild ${listed(hosts)}: ${ours('replace', ...hosts)}` : whoseIsRight,
+    (cluster, { host, most, hosts = [host] }) =>
+      most ? remedy`Rebuild ${listed(hosts)}: ${ours('replace', ...hosts)}` : whoseIsRight(cluster),
     byReplace,
   ),
   'writes-lost': row<'host' | 'what'>(
@@ -641,7 +674,9 @@ function helps(cluster: Cluster, finding: Finding, half = halfOf(cluster)): Reme
   if (!begun || rankOf(finding.code) <= rankOf('half-restored')) return found
   const refusesNow = (action: Action): boolean =>
     'verb' in action &&
-    !['verify', begun.verb === 'adopt' ? 'replace' : 'restore', 'down', begun.verb].includes(action.verb)
+    !['verify', 'down', begun.verb, ...(begun.verb === 'adopt' ? ['replace', 'defrag'] : ['restore'])].includes(
+      action.verb,
+    )
   return waysIn(found).flat().some(refusesNow) ? finishBegun(cluster) : found
 }
 export const remedyOf = (cluster: Cluster, finding: Finding): string => inText(cluster, helps(cluster, finding))

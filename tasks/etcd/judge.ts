@@ -196,7 +196,8 @@ function ofAlarms(answers: HostAnswers[], members: Member[], alarms: Alarm[]): F
     if (!host) return { code: 'corrupt', id, most }
     const isSound = ({ status }: HostAnswers): boolean => isVoter(status) && !damaged.includes(idOf(status))
     const others = answers.filter((one) => one.host.name !== host && !isSound(one))
-    return { code: 'corrupt', host, id, hosts: [host, ...others.map((one) => one.host.name)] }
+    const its = told || !differing[0] ? id : idOf(differing[0].status)
+    return { code: 'corrupt', host, id: its, hosts: [host, ...others.map((one) => one.host.name)] }
   })
 }
 

@@ -12,7 +12,7 @@ import { listed } from '../core/terminal.ts'
 import { certificatesIn } from '../core/x509.ts'
 import { commonNames, oldAuthorities, trustedAuthorities } from '../etcd/certificates.ts'
 import { call, memberList } from '../etcd/etcdctl.ts'
-import { sentenceOf } from '../etcd/findings.ts'
+import { inRanking, sentenceOf } from '../etcd/findings.ts'
 import { memberOf } from '../etcd/membership.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireData, requireReachable } from '../observe/host-data.ts'
@@ -21,10 +21,11 @@ import { whatIsNext } from './adopt.ts'
 import { asBefore, asLetIn } from './adopt-files.ts'
 import { stillToMove } from './adopt-join.ts'
 import { obstacles, refuse, untaken } from './adopt-look.ts'
+import { startOurs } from './adopt-start.ts'
 import { prove, servedProof } from './authority-steps.ts'
 import { aroundRotateCa, toSecureClients } from './clients.ts'
 import { note } from './form-cluster.ts'
-import { lookFirst, refuseUnhealthy } from './guard.ts'
+import { lookFirst, refuse as refuseFor, refuseUnhealthy } from './guard.ts'
 import { sayDone } from './say.ts'
 import { carryOutSteps, proveItWorks, type Step, told } from './steps.ts'
 
@@ -37,6 +38,7 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
     throw new OperationError(`Not every member is ha-etcd's yet; what is left: ${listed(left)}.`, {
       hint: `Go on: ${command(cluster, 'adopt')}`,
     })
+  if (!plan) await startJoined(cluster)
   // else the old certificates would be gone, and the way back with them
   await requireFit(asLetIn(cluster))
   pki.requireKey(cluster)
@@ -52,9 +54,22 @@ export async function finish(cluster: Cluster, plan: boolean): Promise<void> {
   sayDone(cluster, 'adopt', `${done}\n${now}; ${dropping}`, { finished: true, clients: now })
 }
 
-/** Members that are only stopped start with their new certificates. @throws OperationError where more is wrong */
+/** @throws OperationError where hosts that have joined lost their member's data: what helps is not refused then */
+async function startJoined(cluster: Cluster): Promise<void> {
+  const { begun, wanted = [] } = cluster
+  if (!begun?.joining) return
+  const { lost } = await startOurs(cluster, await lookFirst(asLetIn(cluster)), wanted)
+  requireData(cluster, lost, 'Nothing was changed: ')
+}
+
+/**
+ * Members that are only stopped start with their new certificates. Hosts of ours that have joined are mended as they
+ * always are. @throws OperationError where more is wrong
+ */
 async function requireFit(cluster: Cluster): Promise<void> {
-  refuse(cluster, obstacles(await lookFirst(cluster), cluster.hosts).map(sentenceOf))
+  const wrong = obstacles(await lookFirst(cluster), cluster.hosts)
+  if (cluster.begun?.joining) refuseFor(cluster, inRanking(wrong)[0])
+  refuse(cluster, wrong.map(sentenceOf))
   requireData(cluster, await requireReachable(cluster, cluster.hosts), 'Nothing was changed: ')
 }
 

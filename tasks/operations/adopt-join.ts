@@ -4,14 +4,14 @@ import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { withScratch } from '../copies.ts'
-import { type Cluster, type Host, hostNamed, ownHosts } from '../core/cluster.ts'
+import { type Cluster, type Host, ownHosts } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { caPassphrase } from '../core/environment.ts'
 import { failureOf, OperationError, UsageError } from '../core/errors.ts'
 import type { NewFile } from '../core/files.ts'
 import { addressIn } from '../core/ip.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
-import { recordCluster } from '../core/record.ts'
+import { forgetReplacing, recordCluster } from '../core/record.ts'
 import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
 import { type Authority, certificatesIn, issuePair } from '../core/x509.ts'
@@ -22,15 +22,16 @@ import { hostOfMember, type Known, whyNotAsked, whyNotJoined } from '../etcd/for
 import { clientOf, knock } from '../etcd/probe.ts'
 import { requirePrograms } from '../etcd/required-programs.ts'
 import * as etcdRole from '../etcd-role/index.ts'
-import { requireData, requireReachable } from '../observe/host-data.ts'
+import { requireData } from '../observe/host-data.ts'
 import * as pki from '../pki/index.ts'
-import { memberOn } from '../plans/members.ts'
-import { joinRules, scaleRules } from '../plans/scale.ts'
+import { joinRules, leaveRules, scaleRules } from '../plans/scale.ts'
 import type { Observation } from '../plans/types.ts'
 import * as vms from '../vms/index.ts'
 import { noteTaken } from './adopt.ts'
-import { asBefore, type ClientFiles, clientPair, forget, stage, withTheirs } from './adopt-files.ts'
+import { asBefore, asLetIn, type ClientFiles, clientPair, forget, stage, withTheirs } from './adopt-files.ts'
 import { obstacles, refuse } from './adopt-look.ts'
+import { downAmong, isWayBack } from './adopt-rules.ts'
+import { startOurs } from './adopt-start.ts'
 import { haveOwnUser } from './auth.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { addressesOf, aroundExchange, aroundRotateCa } from './clients.ts'
@@ -69,51 +70,39 @@ export async function adoptByJoining(
   if (found && !plan) await begin(cluster, found, keepOld)
   const ours = found && plan ? cluster.hosts : (cluster.wanted ?? [])
   const scope = { coming: ours }
-  let seen = found && plan ? found.seen : await lookFirst(asBefore(cluster), scope)
-  const down = downAmong(seen, ours)
-  if (down.length > 0 && !plan) {
-    await doSteps([start(cluster, down)])
-    seen = await lookFirst(asBefore(cluster), scope)
-  }
+  const before = found && plan ? found.seen : await lookFirst(asLetIn(cluster), scope)
   const names = ours.map(({ name }) => name)
+  const down = downAmong(before, names)
+  const { seen, lost } = plan ? { seen: before, lost: [] } : await startOurs(cluster, before, ours)
   const rules = joinRules(seen, names, keepOld)
   const old = found?.old ?? oldMembers(cluster)
-  const before = old.length > 0 && !keepOld ? [`you: ${beforeOldGo(cluster, ours, old)}`] : []
-  const first = [...before, ...(found ? firstLines(found) : []), ...down.map((name) => `start ${name} again`)]
+  const tell = old.length > 0 && !keepOld ? [`you: ${beforeOldGo(cluster, ours, old)}`] : []
+  const first = [...tell, ...(found ? firstLines(found) : []), ...down.map((name) => `start ${name} again`)]
   if (plan) return sayPlan(cluster, 'adopt', [...first, ...planLines(cluster, rules, seen)])
   if (!found && !keepOld) await askToRetire(cluster)
+  if (lost.length > 0) {
+    await carryOut(asBefore(cluster), leaveRules(seen, names, keepOld), seen, scope)
+    requireData(cluster, lost, '')
+  }
   await doSteps([haveOwnUser(asBefore(cluster))])
   await carryOut(asBefore(cluster), rules, seen, scope)
   if (keepOld) return sayKept(cluster)
   await doSteps([
     inOrder('etcd-role: bring every initial cluster in step', () => etcdRole.tasks(asBefore(cluster))),
-    { title: 'Note that the old members are gone', task: () => noteTaken(cluster) },
+    {
+      title: 'Note that the old members are gone',
+      task: () => {
+        noteTaken(cluster)
+        // all of ours are well by now: of a replacement that was begun nothing is left to do
+        forgetReplacing(cluster.paths)
+      },
+    },
   ])
   const done = `The members of ${cluster.name} are ${listed(names)} now. The machines of the old ones are as they were.`
   const endpoints = `Clients need the endpoints that it has now: ${command(cluster, 'env')}`
   const clients = `${endpoints}\nNow ${aroundRotateCa.trust(cluster)}`
   const next = `then go on: ${command(cluster, 'adopt --finish')}`
   sayDone(cluster, 'adopt', `${done}\n${clients}; ${next}`, { adopted: names, finished: false, clients })
-}
-
-/** Those of ours that have joined, and do not answer. */
-const downAmong = (seen: Observation, ours: Host[]): string[] =>
-  ours.flatMap(({ name }) => {
-    const member = memberOn(seen, name)
-    return member?.started && !member.learner && !seen.hosts[name]?.answer ? [name] : []
-  })
-
-const start = (cluster: Cluster, names: string[]): Step =>
-  inOrder(`Start ${listed(names)} again`, () => [
-    ...vms.tasks(cluster),
-    { title: 'Look whether the data is there', task: () => requireDataOf(asBefore(cluster), names) },
-    ...etcdRole.tasks(asBefore(cluster), { limit: names }),
-  ])
-
-/** @throws OperationError that names what replaces a member without data */
-async function requireDataOf(cluster: Cluster, names: string[]): Promise<void> {
-  const hosts = names.map((name) => hostNamed(cluster, name))
-  requireData(cluster, await requireReachable(cluster, hosts), '')
 }
 
 const firstLines = ({ version }: Found): string[] => [
@@ -297,12 +286,12 @@ async function filesToJoin(cluster: Cluster, access: Access, { client, peer }: A
 /** Our members go again. @throws UsageError where an old member is gone: it does not come back */
 export async function takeOut(cluster: Cluster): Promise<void> {
   const old = oldMembers(cluster).map(({ name }) => name)
-  if (old.length < (cluster.begun?.joining ?? 0))
+  const theirs = asBefore(cluster)
+  const seen = await lookFirst(theirs, {})
+  if (!isWayBack(cluster, old, seen))
     throw new UsageError('There is no way back: old members are gone.', { hint: `Go on: ${command(cluster, 'adopt')}` })
   if (!(await confirm(`Take our members of ${cluster.name} out again, one at a time, with their hosts' data?`)))
     throw new OperationError('Nothing was changed.')
-  const theirs = asBefore(cluster)
-  const seen = await lookFirst(theirs, {})
   await carryOut(theirs, scaleRules(seen, old), seen)
   if (cluster.provider !== 'ssh') await runPipeline(vms.downTasks(cluster))
   await doSteps([forget(cluster)])

@@ -1,12 +1,15 @@
 // defrag: gives the members' free space back to their disks, one by one; with `disarm` the whole cure of NOSPACE.
-import type { Cluster } from '../core/cluster.ts'
+import { type Cluster, refuseHalfDone } from '../core/cluster.ts'
 import { runPipeline } from '../core/pipeline.ts'
 import { bytes } from '../core/terminal.ts'
 import { askMembers } from '../etcd/ask.ts'
+import type { Code } from '../etcd/findings.ts'
 import { statusesOf } from '../etcd/judge.ts'
 import { look } from '../observe/look.ts'
 import { defragRules, freeShare, isWorth, type Room, type Worth } from '../plans/defrag.ts'
 import * as verify from '../verify/index.ts'
+import { asLetIn } from './adopt-files.ts'
+import { putRight } from './adopt-look.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { requireHealthy } from './guard.ts'
 import { sayDone, sayPlan } from './say.ts'
@@ -20,10 +23,14 @@ interface Wish {
 type Rooms = Map<string, Room>
 
 /** Guard, (compact,) defragment in turn, (disarm, write,) verify. After a kill it starts over: no step harms twice. */
-export async function defrag(cluster: Cluster, { disarm, worth, plan }: Wish): Promise<void> {
+export async function defrag(given: Cluster, { disarm, worth, plan }: Wish): Promise<void> {
+  // a full database would keep an adoption from its end
+  if (given.begun?.verb !== 'adopt') refuseHalfDone(given)
+  const cluster = asLetIn(given)
+  const { begun } = cluster
+  const allow: Code[] = ['disk-full', ...(begun ? putRight : [])]
   const scope = { membersOnly: true, up: cluster.hosts.map(({ name }) => name) }
-  const guard = (): Promise<void> =>
-    requireHealthy(cluster, { allow: ['disk-full'], ...(disarm && { verb: 'defrag --disarm' }) })
+  const guard = (): Promise<void> => requireHealthy(cluster, { allow, ...(disarm && { verb: 'defrag --disarm' }) })
   if (plan) await guard()
   else await runPipeline([{ title: 'Check that the cluster can spare a member', task: guard }])
   const before = await rooms(cluster)
@@ -33,11 +40,12 @@ export async function defrag(cluster: Cluster, { disarm, worth, plan }: Wish): P
   const leave = left.map((name) => `leave ${inWords(name, before)}`)
   if (plan) {
     const acts = planLines(cluster, rules, await look(cluster, scope))
-    return sayPlan(cluster, 'defrag', [...leave, ...(acts.length > 0 ? [...acts, 'verify'] : [])])
+    return sayPlan(cluster, 'defrag', [...leave, ...(acts.length > 0 ? [...acts, ...(begun ? [] : ['verify'])] : [])])
   }
   if (only.length === 0) return sayNothing(cluster, before)
   await carryOut(cluster, rules, await look(cluster, scope), scope)
-  await runPipeline(verify.tasks(cluster, verify.patiently))
+  // certificates of another authority are what verify finds fault with
+  if (!begun) await runPipeline(verify.tasks(cluster, verify.patiently))
   sayDefragmented(cluster, { before, after: await rooms(cluster), left, disarm })
 }
 

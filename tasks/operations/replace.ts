@@ -15,6 +15,7 @@ import { versionToJoin } from '../plans/members.ts'
 import { replacedBefore, replaceRules } from '../plans/replace.ts'
 import { asLetIn } from './adopt-files.ts'
 import { putRight, untaken } from './adopt-look.ts'
+import { replaceable } from './adopt-rules.ts'
 import { carryOut, planLines } from './carry-out.ts'
 import { ofReplace, requireHealthy } from './guard.ts'
 import { largest, refuseSmall } from './room.ts'
@@ -28,17 +29,11 @@ export async function replace(cluster: Cluster, names: string[], planOnly: boole
   await replaceIn(asLetIn(cluster), names, planOnly)
 }
 
-/** One of ours that is lost would keep an adoption from its end, and from its way back, too. */
+/** Of an adoption in place, the hosts say who is taken over. */
 async function requireOurs(cluster: Cluster, names: string[]): Promise<void> {
-  const ours = await oursIn(cluster)
+  const isInPlace = cluster.begun?.verb === 'adopt' && !cluster.begun.joining
+  const ours = replaceable(cluster, isInPlace ? await untaken(cluster) : [])
   if (names.some((name) => !ours.includes(name))) refuseHalfDone(cluster)
-}
-
-/** While something is half done: the hosts whose members were taken over, or have joined. */
-async function oursIn(cluster: Cluster): Promise<string[]> {
-  if (cluster.begun?.verb !== 'adopt') return []
-  const left = cluster.begun.joining ? [] : await untaken(cluster)
-  return ownHosts(cluster).flatMap(({ name }) => (left.includes(name) ? [] : [name]))
 }
 
 async function replaceIn(cluster: Cluster, names: string[], planOnly: boolean): Promise<void> {

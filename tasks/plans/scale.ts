@@ -45,17 +45,28 @@ export function scaleRules(start: Observation, wanted: string[]): Rules {
 
 /**
  * All of these join first, beside the others; then, unless these are kept, the others go. One that is no member any
- * more was on its way out.
+ * more was on its way out, and one that is down goes at once: etcd may add nobody beside it.
  */
 export function joinRules(start: Observation, ours: string[], keepOthers: boolean): Rules {
-  const others = start.recorded.filter((host) => start.members === undefined || memberOn(start, host))
-  const all = [...new Set([...others, ...ours])]
-  const [come, go] = [scaleRules(start, all), scaleRules(start, ours)]
+  const stay = start.recorded.filter((host) => !leaveFirst(start, ours, keepOthers).includes(host))
+  const [come, go] = [scaleRules(start, [...new Set([...stay, ...ours])]), scaleRules(start, ours)]
   return (seen) =>
     first(
       () => come(seen),
       () => (keepOthers ? undefined : go(seen)),
     )
+}
+
+/** What of that can be done while one of ours must be replaced before any joins. */
+export function leaveRules(start: Observation, ours: string[], keepOthers: boolean): Rules {
+  const due = leaveFirst(start, ours, keepOthers)
+  return (seen) => first(...due.map((host) => () => retire(seen, host, due)))
+}
+
+/** Without a quorum nobody can say who. */
+function leaveFirst(start: Observation, ours: string[], keepOthers: boolean): string[] {
+  const stays = (host: string): boolean => (keepOthers ? memberOn(start, host) !== undefined : votes(start, host))
+  return start.members ? start.recorded.filter((host) => !ours.includes(host) && !stays(host)) : []
 }
 
 /** The record is first: a run that is killed knows whom it has begun. */

@@ -9,6 +9,7 @@ export const verb: Verb = {
   summary: "Give the database's free space back to the disk, one member at a time.",
   needsCluster: true,
   writes: true,
+  evenHalfDone: true,
   byRecord: true,
   flags: {
     if: { value: 'RULE', summary: 'only the members that are worth it' },
