@@ -317,8 +317,8 @@ export const mistakes: Mistake[] = [
   },
   {
     file: 'tasks/etcd/findings.ts',
-    line: "('replace', ...hosts)}. \\\nIf no other member",
-    wrong: "('replace', host)}. \\\nIf no other member",
+    line: "('replace', ...hosts)}`\n}",
+    wrong: "('replace', hosts[0] ?? '')}`\n}",
     tests: ['unit/plans/explore'],
   },
   {
@@ -854,5 +854,29 @@ export const mistakes: Mistake[] = [
     line: ' and "ours" not in authorities',
     wrong: '',
     tests: ['unit/etcd-role/doctor'],
+  },
+  {
+    file: 'tasks/operations/adopt-rules.ts',
+    line: "begun?.verb === 'adopt' ?",
+    wrong: "begun?.verb === 'adopt' && !begun.joining ?",
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/operations/adopt-rules.ts',
+    line: 'memberOn(seen, name)?.started : seen.recorded.includes(name)',
+    wrong: 'memberOn(seen, name)?.started : false',
+    tests: ['unit/plans/ways-out'],
+  },
+  {
+    file: 'tasks/operations/adopt-rules.ts',
+    line: '(!seen.members || old.every((host) => memberOn(seen, host)))',
+    wrong: 'seen.recorded.length > 0',
+    tests: ['unit/plans/explore'],
+  },
+  {
+    file: 'tasks/plans/scale.ts',
+    line: '(keepOthers ? memberOn(start, host) !== undefined : votes(start, host))',
+    wrong: 'memberOn(start, host) !== undefined',
+    tests: ['unit/plans/ways-out'],
   },
 ]

@@ -142,7 +142,7 @@ function formed(world: World, from: string): Ran {
   const worlds = host && stands !== 'formed' ? [...(choice ? parted(world, host) : [])] : []
   if (host && stands !== 'formed') worlds.push(...settledAlone(worlds.at(-1) ?? world, host, stands === 'raising'))
   const now = worlds.at(-1) ?? world
-  const back = comingBack(now)
+  const back = ranBy(now, comeBack)
   if (back.refused) return { worlds: [...worlds, ...back.worlds], refused: back.refused }
   const end = endOfRan(back, now)
   return {
@@ -211,9 +211,10 @@ function settledAlone(world: World, host: string, isRaising: boolean): World[] {
   return [...(isRaising ? [] : [raising]), again, { ...again, begun: { verb: 'recover' } }]
 }
 
-function comingBack(world: World): Ran {
+/** A plan, as a list of steps. */
+export function ranBy(world: World, verb: Verb): Ran {
   const worlds: World[] = []
-  let step = walk(world, comeBack)
+  let step = walk(world, verb)
   const [first] = [step]
   while (step.act && step.next) {
     worlds.push(...meanwhile(step.world, step.act), step.next.world)

@@ -33,7 +33,8 @@ const insisted = 2
 
 /** The steps of the verb where it begins, each held to its promises; the last one is where it is done, or stops. */
 function begun({ world, story }: State, verb: Verb): Step[] {
-  if (world.begun || world.unrecorded || !all(verb.about, world.recorded) || verb.may?.(world) === false) return []
+  if (world.unrecorded || (world.begun && !verb.evenHalfDone?.(world))) return []
+  if (!all(verb.about, world.recorded) || verb.may?.(world) === false) return []
   if ((story.length > insisted || world.here) && refusalOf(world, verb)) return []
   const first = walk(world, verb)
   if (first.broken) broken([...story, verb.words], storyOf(first))
@@ -77,12 +78,12 @@ function perform(state: State, verb: Verb): World[] {
 }
 
 /** The worlds of a list, where it begins: none costs a quorum of three and more, unless it stops all at once. */
-function listed({ world, story }: State, { words, run, evenHalfDone }: Listed): World[] {
+function listed({ world, story }: State, { words, run, evenHalfDone, unverified }: Listed): World[] {
   if (world.unrecorded || (world.begun && !evenHalfDone)) return []
   const { worlds, refused, atOnce } = run(world)
   const lost = atOnce || runningVoters(world).length < 3 ? -1 : worlds.findIndex((one) => !hasQuorum(one))
   if (serves(world) && lost >= 0) broken([...story, `${words}, at ${lost + 1}`], 'it costs the quorum')
-  if (!refused && worlds.length > 0) requireDone([...story, words], worlds.at(-1) as World)
+  if (!refused && worlds.length > 0 && !unverified) requireDone([...story, words], worlds.at(-1) as World)
   if (refused && leavesDowngrade(refused, world))
     broken([...story, words], 'it ends a move, and refuses what is left of it')
   return worlds
@@ -117,8 +118,10 @@ function requirePlanned({ world, story }: State, verb: Verb, acts: Act[], cut: b
 export interface Listed {
   words: string
   run: (world: World) => Ran
-  /** It may go on while a recover or restore is half done. */
+  /** It may go on while a recover, a restore or an adoption is half done. */
   evenHalfDone?: true
+  /** It does not end with verify, and does not say that all is well. */
+  unverified?: true
 }
 
 export interface Walk {

@@ -52,6 +52,8 @@ interface HostWorld {
   /** The etcd that it runs, or ran last; and the one that lies there for the next start. */
   version: string
   holds: string
+  /** Another tool runs its member; there while hosts of ours take its cluster over. */
+  foreign?: true | undefined
 }
 
 export interface World {
@@ -87,7 +89,7 @@ export interface World {
   keyless?: 'lost' | 'closed' | undefined
   /** The record is lost, and there is no copy. */
   unrecorded?: boolean | undefined
-  /** A recover or restore that is half done. */
+  /** A recover, a restore or an adoption that is half done. */
   begun?: Begun | undefined
   /** While the authority is changed: whom each trusts. */
   trust?: Trust | undefined
@@ -198,10 +200,11 @@ function lookAt(world: World, coming: string[]): Observation {
   const { answers, members, leader, downgradingTo, findings } = told(world, names)
   const hosts: Observation['hosts'] = {}
   for (const name of names) {
-    const { up = false, running = false, empty = false, certificates } = world.hosts[name] ?? {}
+    const { up = false, running = false, empty = false, certificates, foreign } = world.hosts[name] ?? {}
     const lacks = world.trust && world.trust.leaves[name] === undefined
-    const ready = up && !isDue(certificates) && world.here !== 'no certificates' && !lacks
+    const ready = up && !foreign && !isDue(certificates) && world.here !== 'no certificates' && !lacks
     hosts[name] = { ready, empty: empty && !running, answer: answers[name] }
+    if (foreign) hosts[name].foreign = foreign
   }
   const uncovered: Observation['uncovered'] = {}
   for (const host of world.uncovered) uncovered[host] = ''
@@ -393,9 +396,15 @@ const startedOn = (world: World, name: string, change: Partial<HostWorld>): Worl
   return starts && then.trust ? { ...then, trust: restarted(then.trust, name) } : then
 }
 
-/** Every host is up, and every member that can be started runs. */
+export const isForeign = ({ hosts }: World, host: string): boolean => hosts[host]?.foreign === true
+
+/** Every host of ours is up, and every member that can be started runs. */
 export const awoken = (world: World): World =>
-  settled(world.recorded.reduce((now, name) => startedOn(now, name, { up: true, ...started(now, name) }), world))
+  settled(
+    world.recorded
+      .filter((name) => !isForeign(world, name))
+      .reduce((now, name) => startedOn(now, name, { up: true, ...started(now, name) }), world),
+  )
 
 /** The role's work on a host: it gets what lies here. */
 export const withPapers = (world: World, host: string, restarts: boolean): World =>
@@ -591,11 +600,17 @@ export function faults(world: World): [string, World][] {
     const host = world.hosts[name]
     if (!host?.up) return []
     const strike = (change: Partial<HostWorld>): World => settled(withHost(killed(world), name, change))
+    const isLost = { up: false, running: false, ...noData }
+    if (host.foreign)
+      return [
+        ...(host.running ? [[`stop ${name}`, strike({ running: false })] as [string, World]] : []),
+        [`lose ${name}`, strike(isLost)],
+      ]
     return [
       ...(host.running ? [[`stop ${name}`, strike({ running: false })] as [string, World]] : []),
       ...(host.data ? [[`wipe ${name}`, strike({ running: false, ...noData })] as [string, World]] : []),
       [`turn ${name} off`, strike({ up: false, running: false })],
-      [`lose ${name}`, withoutPapers(strike({ up: false, running: false, ...noData }), name)],
+      [`lose ${name}`, withoutPapers(strike(isLost), name)],
       ...(host.full ? [] : [[`fill the disk of ${name}`, strike({ full: true })] as [string, World]]),
       ...(host.late ? [] : [[`set the clock of ${name} wrong`, strike({ late: true })] as [string, World]]),
       ...(host.certificates

@@ -1,6 +1,9 @@
 // The verbs that are plans, as they are tried on a cluster in memory: their rules, who lets them begin, and what they
 // must have reached.
+import type { Host } from '../../tasks/core/cluster.ts'
 import type { Finding } from '../../tasks/etcd/findings.ts'
+import { putRight } from '../../tasks/operations/adopt-look.ts'
+import { replaceable } from '../../tasks/operations/adopt-rules.ts'
 import { endsOnly, obstacleToMove, ofReplace, ofScale } from '../../tasks/operations/guard.ts'
 import { defragRules } from '../../tasks/plans/defrag.ts'
 import { goesDown, memberOn } from '../../tasks/plans/members.ts'
@@ -8,7 +11,7 @@ import { cancelRules, downgradeRules, upgradeRules, whyNotMove } from '../../tas
 import { goalsOf, replaceRules } from '../../tasks/plans/replace.ts'
 import { movesTo, scaleRules } from '../../tasks/plans/scale.ts'
 import type { Act, Observation } from '../../tasks/plans/types.ts'
-import { cannotIssue, hasQuorum, lacksKey, observe, runningVoters, type World, whyUnfit } from './model.ts'
+import { cannotIssue, hasQuorum, isForeign, lacksKey, observe, runningVoters, type World, whyUnfit } from './model.ts'
 import type { Verb } from './walk.ts'
 
 export const voting = (world: World): string[] => runningVoters(world).map(({ host }) => host)
@@ -36,10 +39,29 @@ export const replace = (...hosts: string[]): Verb => ({
   aim: (seen) => aimOfReplace(seen, hosts),
   coming: [],
   about: hosts,
-  may: (world) => !unreachable(world) && !withoutRoom(world, hosts) && !cannotIssue(world) && !isEnabled(world),
-  guard: (seen) => ({ ...ofReplace(hosts), joins: !goesDown(seen) }),
+  may: (world) =>
+    !othersOff(world, hosts) &&
+    !unreachable(world) &&
+    !withoutRoom(world, hosts) &&
+    !cannotIssue(world) &&
+    !isEnabled(world),
+  evenHalfDone: (world) => all(hosts, replaceableIn(world)),
+  guard: (seen, { begun }) => ({ ...ofReplace(hosts), joins: !goesDown(seen), allow: begun ? putRight : [] }),
   reached: (world, start, acts) => all(hosts, voting(world)) && hosts.every((host) => isNew(start, acts, host)),
 })
+
+/** While something is half done. */
+export function replaceableIn(world: World): string[] {
+  const hosts = world.recorded.map((name) => ({ name, ...(isForeign(world, name) && { foreign: {} }) }) as Host)
+  return replaceable({ begun: world.begun, hosts }, [])
+}
+
+/** All others of ours are looked at: one may be recorded that was not brought up yet. */
+export function othersOff(world: World, among: string[]): Finding | undefined {
+  const { recorded, hosts, begun } = world
+  const host = recorded.find((name) => begun && !among.includes(name) && !isForeign(world, name) && !hosts[name]?.up)
+  return host === undefined ? undefined : { code: 'host-not-up', host }
+}
 
 /** A downgrade that no move of ours is about: etcd would start no new member. */
 const isEnabled = ({ downgradingTo, upgradingTo }: World): boolean => downgradingTo !== undefined && !upgradingTo
@@ -78,7 +100,8 @@ export const defrag: Verb = {
   coming: [],
   about: [],
   may: (world) => !withoutRoom(world, world.recorded),
-  guard: () => ({ verb: 'defrag --disarm' }),
+  evenHalfDone: ({ begun }) => begun?.verb === 'adopt',
+  guard: (_, { begun }) => ({ verb: 'defrag --disarm', allow: begun ? putRight : [] }),
   reached: ({ recorded }, _, acts) =>
     acts.filter((act) => act.do === 'defragment').length === recorded.length && acts.at(-1)?.do === 'prove a write',
 }

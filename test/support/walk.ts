@@ -22,7 +22,9 @@ export interface Verb {
   /** Whether it is let begin; default: always. */
   may?: (world: World) => boolean
   /** How it asks whether the cluster is healthy enough to begin; default: it asks nobody. */
-  guard?: (seen: Observation) => GuardOptions
+  guard?: (seen: Observation, world: World) => GuardOptions
+  /** Whether it may go on while something else is half done; default: it may not. */
+  evenHalfDone?: (world: World) => boolean
   /** What it has noted, where it is killed. */
   noted?: (world: World) => World
   /** Whether it has done what it was asked for. */
@@ -49,7 +51,7 @@ const steps = memo<Step>(150_000)
 /** Why the verb would not begin here, by the guard alone. Its rules are safe without one, too. */
 export function refusalOf(world: World, verb: Verb): Finding | undefined {
   const seen = observe(world, verb.coming)
-  return verb.guard && obstacle(seen, verb.guard(seen))
+  return verb.guard && obstacle(seen, verb.guard(seen, world))
 }
 
 /** From the first act that it would do. */

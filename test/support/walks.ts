@@ -1,6 +1,7 @@
 // The walks through the states of a cluster: where they start, what befalls it there, which verbs are tried, and what
 // must hold in each state.
 
+import { adoptByJoining, adopting, adoptions, finish } from './adoption-in-memory.ts'
 import { recover, restore } from './data-in-memory.ts'
 import { broken, endOf, type Listed, type State, type Walk } from './explorer.ts'
 import { faults, hasQuorum, healthy, lossesHere, troubles, type World, withStranger } from './model.ts'
@@ -95,6 +96,29 @@ const lostBut = (host: string): World =>
     .filter((one) => one !== host)
     .reduce((now, one) => faults(now).find(([title]) => title === `lose ${one}`)?.[1] ?? now, healthy(3, false))
 
+/** What befalls members, ours and those of another tool, while ours take their place. */
+const whileAdopted = (world: World): [string, World][] =>
+  world.begun
+    ? misfortunes(world).filter(([title]) =>
+        /^(stop|wipe|turn h|lose h|freeze|have|set the clock|fill|damage|turn auth)/.test(title),
+      )
+    : []
+
+export const ofAdoption = (foreign: number, ours: number): Walk => ({
+  ...promised,
+  oneIn: Math.min(oneIn, 3),
+  starts: [adopting(foreign, ours, false), adopting(foreign, ours, true)],
+  verbs: [...adoptions(foreign, ours), defrag, replace(`h${foreign + 1}`), replace(`h${foreign + ours}`)],
+  lists: [
+    { words: 'adopt, to its end', run: (world) => adoptByJoining(world), evenHalfDone: true, unverified: true },
+    { words: 'adopt --finish', run: finish, evenHalfDone: true },
+  ],
+  budget: { faults: faultsOfAll - 1, kills: 2 },
+  faults: whileAdopted,
+  requireWayOut: requireNamedWayOut,
+  most: Math.min(most / 6, 20_000),
+})
+
 const ofFive = (strict: boolean): Walk => ({
   ...promised,
   starts: [healthy(5, strict)],
@@ -157,6 +181,8 @@ export const walks = {
     faults: (world) => misfortunes(world).filter(([title]) => /^(freeze|have|stop)/.test(title)),
     most: 500,
   },
+  "two hosts of ours take the place of another tool's three, killed at any step, and faults": ofAdoption(3, 2),
+  "three hosts of ours take the place of another tool's one, killed at any step, and faults": ofAdoption(1, 3),
   'one host, two faults and a killed verb, in any order': {
     ...promised,
     oneIn: Math.min(oneIn, 2),

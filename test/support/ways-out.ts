@@ -1,12 +1,13 @@
 // A person who does what the tool names, on a cluster in memory: what verify finds first, what a refusal names, until
 // verify is content; or the one honest end, that too much data is lost.
-import type { Cluster } from '../../tasks/core/cluster.ts'
+import type { Cluster, Host } from '../../tasks/core/cluster.ts'
 import type { Action } from '../../tasks/core/remedy.ts'
 import { type Finding, type Half, inRanking, waysOf } from '../../tasks/etcd/findings.ts'
 import { majority, quorum } from '../../tasks/etcd/membership.ts'
 import { findingOf } from '../../tasks/operations/carry-out.ts'
 import type { Act } from '../../tasks/plans/types.ts'
 import { verb as pkiVerb } from '../../tasks/verbs/pki.ts'
+import { adoptByJoining, finish } from './adoption-in-memory.ts'
 import { testCluster } from './cluster.ts'
 import { dataOf, halfRestored, recover, restore } from './data-in-memory.ts'
 import { memo } from './memo.ts'
@@ -30,8 +31,10 @@ import {
   defrag,
   downgrade,
   lostBeside,
+  othersOff,
   refusalOfMove,
   replace,
+  replaceableIn,
   scale,
   unreachable,
   upgrade,
@@ -161,8 +164,13 @@ const halfOf = (world: World): Half => ({
 })
 
 const made = testCluster()
-const clusterOf = ({ version, upgradingTo, begun, unrecorded }: World): Cluster => ({
+const asHost = (name: string, foreign = false): Host => {
+  const urls = { clientURL: `https://${name}:2379`, peerURL: `https://${name}:2380` }
+  return { name, address: name, ...urls, ...(foreign && { foreign: urls }) }
+}
+const clusterOf = ({ version, upgradingTo, begun, unrecorded, recorded, hosts }: World): Cluster => ({
   ...made,
+  ...(begun?.joining && { hosts: recorded.map((name) => asHost(name, hosts[name]?.foreign)) }),
   ...(unrecorded && { provider: 'ssh' }), // no other hosts can be taken up again
   formed: true,
   begun,
@@ -173,9 +181,14 @@ function done(world: World, action: Action, { code, host = '' }: Finding): Outco
   if ('byHand' in action) return byPerson(world, action.byHand, code, host)
   if ('etcdctl' in action) return byEtcdctl(world, action.etcdctl)
   const { verb, words } = action
+  if (verb === 'adopt' && world.begun?.joining && !world.unrecorded)
+    return outcomeOf(world, words.includes('--finish') ? finish(world) : adoptByJoining(world))
   if (world.unrecorded) return withLostRecord(world, verb, code)
   const half = halfRestored(world)
-  if (half && !['verify', 'restore', pkiVerb.evenHalfDone && 'pki', world.begun?.verb].includes(verb))
+  const goesOn =
+    (verb === 'defrag' && defrag.evenHalfDone?.(world)) ||
+    (verb === 'replace' && words.every((host) => replaceableIn(world).includes(host)))
+  if (half && !goesOn && !['verify', 'restore', pkiVerb.evenHalfDone && 'pki', world.begun?.verb].includes(verb))
     return { refused: half }
   const to = words[words.indexOf('--etcd-version') + 1] ?? ''
   switch (verb) {
@@ -224,6 +237,9 @@ function outcomeOf(world: World, ran: Ran): { world: World } | { refused: Findin
 /** What only a person can do: also by the role's own words, where its checks refuse a host. */
 function byPerson(world: World, what: string, code: string, host: string): Outcome {
   const at = world.hosts[host]
+  if (world.begun?.joining && what.includes('by the means that')) return { world: withOldStarted(world) }
+  if (what.includes('as a cluster of another name'))
+    return isQuorumLost(world) || (hasQuorum(world) && isLost(world)) ? 'the honest end' : undefined
   if (code === 'authority-key-closed') return what.includes('aside') ? { world: withoutClosed(world) } : undefined
   if (code === 'member-frozen' && at?.frozen) return { world: changed(world, host, { frozen: false }) }
   const stranger = world.members.find((member) => member.host === 'stranger')?.id
@@ -244,6 +260,16 @@ function byPerson(world: World, what: string, code: string, host: string): Outco
   // "Issue it again", it says of those that are not valid
   return whyUnfit(at) ? outcomeOf(world, pki(world)) : { world: changed(world, host, { certificates: 'renewed' }) }
 }
+
+/** Too few of those that vote have their data. */
+function isQuorumLost({ members, hosts }: World): boolean {
+  const voters = members.filter(({ learner }) => !learner)
+  return voters.filter(({ host, id }) => hosts[host]?.data === id).length < quorum(voters.length)
+}
+
+/** Whoever set up the members of another tool's starts those that have their data. */
+const withOldStarted = (world: World): World =>
+  settledWith(world, (host) => (host.foreign && host.up && host.data !== undefined ? { ...host, running: true } : host))
 
 /** The host is brought back; without a record a person starts its etcd, and mends before what keeps it from that. */
 function startedBy(world: World, host: string): Outcome {
@@ -294,7 +320,12 @@ function replaced(world: World, hosts: string[]): Outcome {
   if (!hosts.every((host) => world.recorded.includes(host))) return undefined
   if (world.recorded.length === 1) return { refused: { code: 'only-member', host: hosts[0] ?? '', name: 'x' } }
   const verb = replace(...hosts)
-  const refused = refusalOf(world, verb) ?? unreachable(world) ?? withoutRoom(world, hosts) ?? cannotIssue(world)
+  const refused =
+    refusalOf(world, verb) ??
+    othersOff(world, hosts) ??
+    unreachable(world) ??
+    withoutRoom(world, hosts) ??
+    cannotIssue(world)
   return refused ? { refused } : carried(world, verb)
 }
 

@@ -21,7 +21,8 @@ const whose = (id: string | undefined, member: string | undefined): number =>
   id === undefined ? 0 : id === member ? 1 : 2
 
 function hostKey(world: World, name: string, trusts = ''): string {
-  const { recorded, members, replacing, scaling, uncovered, leader } = world
+  const { recorded, members, replacing, uncovered, leader } = world
+  const scaling = world.scaling ?? world.begun?.hosts?.map((one) => one.name)
   const host = world.hosts[name]
   const member = members.find((one) => one.host === name)
   const isRecorded = recorded.includes(name)
@@ -42,7 +43,7 @@ function hostKey(world: World, name: string, trusts = ''): string {
 }
 
 function restKey(world: World): string {
-  const { version, upgradingTo, works, downgradingTo, programs, strict, scaling, members } = world
+  const { version, upgradingTo, works, downgradingTo, programs, strict, scaling, members, recorded } = world
   const strangers = members.filter(({ host }) => !names.includes(host)).map(({ learner }) => (learner ? 'l' : 'v'))
   const versions = [version, upgradingTo, works, downgradingTo, programs].map((one) => 48 + numberOf(one))
   const ofNobody = (world.alarms ?? [])
@@ -53,9 +54,11 @@ function restKey(world: World): string {
     (world.keyless ?? '') +
     (world.here ?? '')
   const nobodys = [...new Set(ofNobody)].sort().join('')
-  const { verb = '', from = '', revision } = world.begun ?? {}
-  const begun = `${verb}${from}${revision ? 'r' : ''}`
-  return `${begun}${String.fromCharCode(...versions)}${rest}${strangers.sort().join('')}${nobodys}`
+  const { verb = '', from = '', revision, joining = '', taken } = world.begun ?? {}
+  const begun = `${verb}${from}${revision ? 'r' : ''}${joining}${taken ? 't' : ''}`
+  // hosts that have joined in another order than that of their names
+  const order = recorded.some((name, at) => at > 0 && name < (recorded[at - 1] ?? '')) ? recorded.join('') : ''
+  return `${begun}${order}${String.fromCharCode(...versions)}${rest}${strangers.sort().join('')}${nobodys}`
 }
 
 function keyParts(world: World): [hosts: string[], rest: string] {

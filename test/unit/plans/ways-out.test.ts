@@ -1,7 +1,8 @@
 // Ways that once led nowhere: each state that the explorer found a dead end in, told as a story, has a way out.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { endOf, type Walk } from '../../support/explorer.ts'
+import { adopting } from '../../support/adoption-in-memory.ts'
+import { endOf, type Listed, type Walk } from '../../support/explorer.ts'
 import {
   faults,
   healthy,
@@ -14,7 +15,7 @@ import {
 } from '../../support/model.ts'
 import { rotateCa } from '../../support/rotations.ts'
 import { type Step, type Verb, walk } from '../../support/walk.ts'
-import { walks } from '../../support/walks.ts'
+import { ofAdoption, walks } from '../../support/walks.ts'
 import { trail, wayOut } from '../../support/ways-out.ts'
 
 const deadEnds: [version: string, ...story: string[]][] = [
@@ -116,13 +117,12 @@ const deadEnds: [version: string, ...story: string[]][] = [
 ]
 
 const all: Walk[] = Object.values(walks)
-const verbs = all.flatMap((one) => one.verbs)
-const lists = all.flatMap((one) => one.lists ?? [])
+const known: [Verb[], Listed[]] = [all.flatMap((one) => one.verbs), all.flatMap((one) => one.lists ?? [])]
 
-const verbNamed = (words: string): Verb => verbs.find((one) => one.words === words) as Verb
+const verbNamed = (words: string, verbs = known[0]): Verb => verbs.find((one) => one.words === words) as Verb
 
 /** A verb killed once so many of its acts were begun or done; or what befalls the cluster. */
-function after(world: World, line: string): World {
+function after(world: World, line: string, [verbs, lists] = known): World {
   const [, words, at] = /^(.*), killed at (\d+)$/.exec(line) ?? []
   if (words === undefined)
     return [
@@ -131,7 +131,7 @@ function after(world: World, line: string): World {
     ].find(([title]) => title === line)?.[1] as World
   const list = lists.find((one) => one.words === words)
   if (list) return killed(list.run(world).worlds[Number(at) - 1] as World)
-  const verb = verbNamed(words)
+  const verb = verbNamed(words, verbs)
   const worlds: World[] = []
   for (let step: Step = walk(world, verb); step.act && step.next; step = step.next)
     worlds.push(...meanwhile(step.world, step.act), step.next.world)
@@ -141,7 +141,7 @@ function after(world: World, line: string): World {
 
 for (const [version, ...story] of deadEnds)
   test(`etcd ${version}: ${story.join('; ')}`, () => {
-    const world = story.reduce(after, healthy(3, false, version))
+    const world = story.reduce((now, line) => after(now, line), healthy(3, false, version))
     assert.ok(wayOut(world, 2 + 2 * story.length), trail(world).join('\n'))
   })
 
@@ -153,13 +153,40 @@ const promises: [version: string, verb: string, ...story: string[]][] = [
 
 for (const [version, words, ...story] of promises)
   test(`etcd ${version}: ${story.join('; ')}; then ${words}`, () => {
-    const world = story.reduce(after, healthy(3, false, version))
+    const world = story.reduce((now, line) => after(now, line), healthy(3, false, version))
     assert.not.throws(() => endOf({ world, story, faults: 0, kills: 0 }, verbNamed(words)))
   })
 
+/** Hosts of ours, after h1 or h3, take the place of so many of another tool's. */
+const whileJoining: [old: 1 | 3, ...story: string[]][] = [
+  [1, 'stop h1'],
+  [1, 'adopt, to its end, killed at 23', 'turn h2 off', 'turn h3 off'],
+  [1, 'adopt, to its end, killed at 23', 'wipe h2'],
+  [1, 'adopt, to its end, killed at 23', 'wipe h2', 'fill the quota of h3'],
+  [3, 'lose h1'],
+  [3, 'adopt --keep-old, killed at 12', 'lose h1', 'wipe h4'],
+  [3, 'adopt --keep-old, killed at 11', 'wipe h4', 'wipe h5'],
+  [3, 'adopt --keep-old, killed at 6', 'replace h4, killed at 1'],
+  [3, 'fill the quota of h1'],
+  [3, 'damage the data of h1, told of h1'],
+  [3, 'adopt --keep-old, killed at 12', 'damage the data of h4, told of h4'],
+  [3, 'adopt --keep-old, killed at 10', 'replace h4, killed at 5', 'stop h1', 'damage the data of h2, told of h2'],
+  [3, 'adopt --keep-old, killed at 10', 'replace h4, killed at 5', 'lose h1', 'damage the data of h2, told of h2'],
+]
+
+for (const [old, ...story] of whileJoining)
+  for (const strict of [false, true])
+    test(`${old} of another tool's: ${story.join('; ')}${strict ? '; etcd before 3.5.30' : ''}`, () => {
+      const ours = old === 1 ? 3 : 2
+      const { verbs, lists = [] } = ofAdoption(old, ours)
+      const start = adopting(old, ours, strict)
+      const world = story.reduce((now, line) => after(now, line, [verbs, lists]), start)
+      assert.ok(wayOut(world, 2 + 2 * story.length), trail(world).join('\n'))
+    })
+
 test('who ends a half-done downgrade leaves none enabled, and needs not be told so by its own verify', () => {
   const story = ['downgrade 3.6.14, killed at 5', 'let the authority expire']
-  const world = story.reduce(after, healthy(3, false, '3.7.1'))
+  const world = story.reduce((now, line) => after(now, line), healthy(3, false, '3.7.1'))
   assert.equal([world.upgradingTo, world.downgradingTo], ['3.6.14', '3.6'])
   const { worlds, refused } = rotateCa(world)
   assert.equal([refused, worlds.at(-1)?.downgradingTo], [undefined, undefined])
