@@ -50,6 +50,14 @@ test('an old member that is down goes first; then one of ours that lost its data
   await passed('adopt', '--yes')
 })
 
+test('once the old members have gone, one that lost its data is replaced before it goes on', async () => {
+  await befall(home, 'wipe', 'master03')
+  const { exitCode, stderr } = await home.verb('adopt', '--finish', '--yes')
+  assert.is(exitCode, 1, stderr)
+  assert.match(stderr, /Nothing was changed: master03 lost the member's data[\s\S]*replace\.ts master03/)
+  await passed('replace', 'master03', '--yes')
+})
+
 test('what stopped since starts with the certificates of the new authority', async () => {
   await befall(home, 'stop', 'master02')
   assert.match((await home.verb('verify')).stderr, /adopt\.ts/)
