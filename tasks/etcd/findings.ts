@@ -107,11 +107,12 @@ const startStopped: Helps = (cluster) =>
   remedy`${orEndMove(cluster, remedy`Start members that are only stopped: ${ours('up')}`)}.`
 /** Who takes the place of another tool's members starts those of its own. */
 const startWhileJoining: Helps = (cluster) => remedy`Start hosts of ours that are down: ${goOnAdopting(cluster)}. \
-If old members are down, ${byHand('start them by the means that they were set up with')}. \
+${cluster.begun?.taken ? '' : remedy`If old members are down, ${byHand('start them by the means that they had')}. `}\
 If most members are lost for good, the adoption cannot be finished. ${asAnother}`
 const goOnAdopting = ({ begun }: Cluster): Action => (begun?.taken ? ours('adopt', '--finish') : ours('adopt'))
 const asAnother = byHand(
-  'Restore a backup, or the own database of a member that is left (member/snap/db), as a cluster of another name',
+  'Restore a backup, or the database of a member that is left (member/snap/db, with --skip-hash-check), as a ' +
+    'cluster of another name',
 )
 const restoreOne: Helps = ({ begun }) =>
   begun?.joining ? [asAnother] : remedy`restore a backup: ${ours('restore', 'FILE')}`
