@@ -52,11 +52,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
 // Those of test/e2e run alone: test/e2e/run.ts gives them all that they need, which from inside its namespace they
 // could not get.
 if (!values.root && values.kind !== 'e2e') await prepared()
-/**
- * Those of test/long measure stalls, and go one by one. Of those on this machine many wait: one more than there are
- * cores. Hosts do, too, but CI has both suites at work.
- */
-const atOnce = { long: 1, e2e: availableParallelism() }[values.kind ?? ''] ?? availableParallelism() + 1
+/** Those of test/long measure stalls, and go one by one. Of the others many wait: one more than there are cores. */
+const atOnce = values.kind === 'long' ? 1 : availableParallelism() + 1
 // The short ones last, so that no long one is alone at the end.
 const groups = values.kind
   ? find(values.kind).map((file) => [file])

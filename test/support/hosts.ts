@@ -194,7 +194,8 @@ const prefix6 = 'fd00:70::'
 /** The first free of a few networks; returns its first three numbers. */
 async function makeNetwork(name: string, more: string[]): Promise<string> {
   let last: unknown
-  for (const prefix of ['192.168.70', '192.168.71', '192.168.72', '192.168.73']) {
+  for (let third = 70; third < 79; third++) {
+    const prefix = `192.168.${third}`
     try {
       await docker('network', 'create', '--subnet', `${prefix}.0/24`, ...more, name)
       return prefix
