@@ -146,9 +146,9 @@ export const sshCheck: Check = {
 }
 
 /**
- * Killed first, as in a crash; then stopped, so that systemd does not start it again; a host that was installed anew
- * has no such unit, which is 5 (systemctl(1)). On Flatcar the unit's processes are docker's client, and etcd is in a
- * container of that name (flatcar/scripts, etcd-wrapper); elsewhere there is none to kill.
+ * Kills it first, as a crash would; then stops it, so that systemd does not start it again. A reinstalled host has no
+ * such unit: then systemctl exits with 5 (systemctl(1)). On Flatcar the unit's processes are docker's client, and etcd
+ * is in a container of that name (flatcar/scripts, etcd-wrapper); elsewhere there is none to kill.
  */
 export async function crashMember(cluster: Cluster, host: Host): Promise<void> {
   const commands = [
