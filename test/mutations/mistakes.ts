@@ -288,7 +288,7 @@ export const mistakes: Mistake[] = [
   {
     file: 'templates/ansible/roles/etcd/module_utils/etcd_cluster.py',
     line: 'return any(self.votes(url) for _look',
-    wrong: 'return any(self.healthy(url) for _look',
+    wrong: 'return any(self.status(url) for _look',
     tests: ['unit/etcd-role/learner'],
   },
   {

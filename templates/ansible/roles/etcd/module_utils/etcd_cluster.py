@@ -93,16 +93,11 @@ class Etcdctl:
         except OSError as error:  # not there yet, or made for another machine: whoever asks takes it for no answer
             return 127, "", "%s: %s" % (self.program, error.strerror)
 
-    def healthy(self, endpoint):
-        """Whether a proposal made through this endpoint is committed; a learner, which takes none, has to follow a
-        leader."""
-        status = self.status(endpoint)
-        if (
-            status and status["learner"]
-        ):  # asked for a proposal, it would only be asked again and again until the time is up
+    def healthy(self, endpoint, status):
+        """Whether a proposal made through this endpoint, whose status was just asked, is committed; a learner, which
+        takes none, has to follow a leader."""
+        if status["learner"]:  # asked for a proposal, it would only be asked again and again until the time is up
             return bool(status["leader"])
-        if status is None:
-            return False
         code, out, err = self.call(endpoint, "endpoint", "health")
         # Then no data differs, and the alarm was inherited: whoever formed the cluster lowers it.
         inherits = self.restored or len(self.endpoints) == 1
@@ -114,7 +109,7 @@ class Etcdctl:
     def votes(self, endpoint):
         """Whether it is healthy and no learner."""
         status = self.status(endpoint)
-        return status is not None and not status["learner"] and self.healthy(endpoint)
+        return status is not None and not status["learner"] and self.healthy(endpoint, status)
 
     def status(self, endpoint):
         """{member_id, leader, learner, raft_index, applied, version} of one endpoint, or None where it does not
@@ -190,7 +185,7 @@ class Etcdctl:
             if mine and mine["learner"] and target is None:
                 target = self.furthest()
             if mine and mine["applied"] >= (target or 0):
-                if self.healthy(self.endpoint):
+                if self.healthy(self.endpoint, mine):
                     return
                 if self.damaged:
                     raise Refusal(
