@@ -34,7 +34,16 @@ const reports = mkdtempSync(join(tmpdir(), 'tests-'))
 const atWork = new Set<number>()
 let stopping = false
 /** These take minutes and so begin, the longest first: else one of them is alone at the end, with an idle core. */
-const longest = ['e2e/ssh', 'e2e/operations', 'e2e/adopt.', 'e2e/role', 'operations-rotate-ca', '/up.']
+const longest = [
+  'e2e/operations',
+  'e2e/adopt.',
+  'e2e/role',
+  'e2e/ssh',
+  '/disasters.',
+  '/refusals.',
+  '/members.',
+  '/up.',
+]
 /** What a test file does to, or takes from, its process: then it has one of its own. So does one that starts others. */
 const ofTheProcess = /process\.(env|chdir|exit|on)\b|child_process|\bawait import\(|HA_ETCD_HOME/
 /** So many files have one process at most. */

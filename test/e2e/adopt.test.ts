@@ -101,15 +101,12 @@ long('one that was taken over and then lost its data is replaced on the way', as
 test('finish has every certificate issued by our authority, while clients have their old ones', async () => {
   const both = clientsOf(machines, 3, byHand, ['clients-ca.crt', join(home.path, 'certs/etcd-cluster-1/ca.crt')])
   await underLoad(both, () => passed('adopt', '--finish', '--yes'), 'finished')
-  const verified = await passed('verify')
-  assert.match(verified.stdout, 'All 16 checks pass')
   const again = await passed('up')
   assert.match(again.stdout, 'nothing had to be changed')
 })
 
 test('the old authority goes, and with it its clients', async () => {
   await underLoad(home, () => passed('adopt', '--drop-old', '--yes'), 'old authority dropped')
-  assert.match((await passed('verify')).stdout, 'All 16 checks pass')
 })
 
 test('a machine that has nothing but the list of hosts takes the cluster up again', async () => {
@@ -122,7 +119,6 @@ test('a machine that has nothing but the list of hosts takes the cluster up agai
   forget()
   assert.match((await passed('adopt', '--yes')).stdout, 'bring a new authority in')
   assert.match((await passed('up')).stdout, 'nothing had to be changed')
-  assert.match((await passed('adopt', '--yes')).stdout, "is ha-etcd's already")
 })
 
 long('with the record alone lost and a member down, adopt is named and takes the cluster up; up heals', async () => {

@@ -1,6 +1,6 @@
 // A running cluster's operations on real hosts over SSH, one after the other, while others write and read: nothing is
 // lost, nothing fails twice, no read goes back in time. The hosts are containers with systemd and sshd. What asks only
-// the members (backup, defrag) is proven by test/integration/operations-upkeep.test.ts, a change of the authority by
+// the members (backup, defrag) is proven by test/operations/upkeep.test.ts, a change of the authority by
 // connect.test.ts there, and on hosts by test/e2e/stories.test.ts; an exchange of hosts by ssh.test.ts. At
 // the end a member goes on at another address of its host, and in the long tests (E2E_LONG=1) all three; then one at an
 // IPv6 address, and at last there is nothing else.
@@ -101,15 +101,9 @@ test('while a host lets nobody in, though its member runs, each says so, and cha
   })
   const started = await startTimes()
   const before = [started, await memberIds(), files()]
-  const verbs: [string, ...string[]][] = [
-    ['restart'],
-    ['restore', kept, '--yes'],
-    ...(newer ? [['upgrade', '--etcd-version', newer.version] as [string, ...string[]]] : []),
-  ]
+  const verbs: [string, ...string[]][] = [['restart'], ['restore', kept, '--yes']]
   for (const words of verbs) {
-    listHosts(words[0] === 'upgrade' ? { binaries: newer?.folder } : {})
     const { exitCode, stderr } = await home.verb(...words)
-    listHosts()
     assert.is(exitCode, 1, words.join(' '))
     assert.match(stderr, /master03: nothing answers SSH at [\s\S]*Next: Start sshd there/, words.join(' '))
     assert.equal([await startTimes(), await memberIds(), files()], before, words.join(' '))
@@ -163,7 +157,6 @@ test('a member moves to another address of its host; its certificate names the o
   )
   assert.match(stdout, /the old address .*master01/)
   assert.equal(await addresses(), ['21', '102', '103'])
-  assert.match((await passed('verify')).stdout, 'All 16 checks pass')
   await leaveOld('master01')
   const again = await passed('move', '--yes')
   assert.not.match(again.stdout, 'the old address')

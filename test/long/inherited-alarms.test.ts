@@ -1,5 +1,5 @@
 // A snapshot that carries alarms, on etcds of before 3.6: restore lowers them (of newer ones:
-// test/integration/operations-disasters.test.ts).
+// test/operations/disasters.test.ts).
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

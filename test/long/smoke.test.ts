@@ -1,5 +1,5 @@
 // Where acknowledged writes are gone, the smoke pipeline fails. It judges as the drill does, which
-// test/integration/drill.test.ts shows to fail, too.
+// test/operations/drill.test.ts shows to fail, too.
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openGateway } from '../../tasks/etcd/gateway.ts'

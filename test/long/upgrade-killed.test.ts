@@ -1,5 +1,5 @@
 // An upgrade of three members to a newer etcd, under load: refused where no way leads there; killed in the middle, a
-// host lost then and replaced, and finished. test/integration/ladder.test.ts kills one of one member.
+// host lost then and replaced, and finished. test/operations/ladder.test.ts kills one of one member.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'

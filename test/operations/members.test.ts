@@ -8,6 +8,7 @@ import { asideOf } from '../support/disasters.ts'
 import { memberPids, underLoad } from '../support/load.ts'
 import { members, names, requireInStep } from '../support/members.ts'
 import { destroyHost, done, killedAt, processesWith, testHome } from '../support/verbs.ts'
+import { pause } from '../support/wait.ts'
 
 const home = testHome()
 const state = join(home.path, '.cluster/etcd-cluster-1')
@@ -39,7 +40,7 @@ test('restart HOST gives it a new process, and no other; status says meanwhile w
   let seen = ''
   let ended = false
   const watch = async (): Promise<void> => {
-    while (!ended && !seen.includes('Run the Ansible role')) seen = (await home.verb('status')).stdout
+    for (; !ended && !seen.includes('Run the Ansible role'); await pause(300)) seen = (await home.verb('status')).stdout
   }
   const restart = done(home.verb('restart', 'master02', '--json')).finally(() => (ended = true))
   await Promise.all([restart, watch()])

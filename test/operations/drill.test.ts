@@ -1,10 +1,10 @@
-// A fire drill on a cluster of its own: killed in its middle, the next one heals what it left, and goes to its end. On
-// a cluster that loses acknowledged writes it fails.
+// What a fire drill refuses and plans; and on a cluster that loses acknowledged writes it fails. One that is killed in
+// its middle: test/long/drill.test.ts.
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { killedAt, saidBy, testHome } from '../support/verbs.ts'
+import { saidBy, testHome } from '../support/verbs.ts'
 
 const home = testHome()
 const known = 'member, leader, freeze, cut, cut-leader, slow, slow-disk, full, data, certificate, clock, verb, all'
@@ -33,32 +33,6 @@ test('what cannot be drilled is refused; a plan names what would be done, and wh
   assert.not(existsSync(join(home.path, '.cluster/drill')))
 })
 
-test('killed while a disk is lost, the next drill heals that, holds, and leaves nothing but its report', async () => {
-  await killedAt(home, 'deleted its data', 'drill', '--only', 'data')
-  const left = JSON.parse(readFileSync(join(home.path, '.cluster/drill/drill.json'), 'utf8'))
-  assert.is(left.heal[0], 'replace')
-  const { exitCode, stdout, stderr } = await home.verb(
-    'drill',
-    '--only',
-    'slow-disk,certificate',
-    '--report',
-    page,
-    '--json',
-  )
-  assert.is(exitCode, 0, stderr)
-  const report = JSON.parse(stdout)
-  assert.equal(report.broken, [])
-  const slow = report.leftOut.length === 0 ? [['a disk is slow', 0, 0, 'itself']] : []
-  assert.equal(
-    report.results.map(({ name, lost, failed, healedBy }: Row) => [name, lost, failed, healedBy]),
-    [...slow, ['a certificate expires', 0, 0, 'up']],
-  )
-  console.log(`measured: ${JSON.stringify(report.results)}, left out: ${report.leftOut.join()}`)
-  assert.match(readFileSync(page, 'utf8'), 'drill held:')
-  assert.not(existsSync(join(home.path, '.cluster/drill')))
-  assert.not(existsSync(join(home.path, 'certs/drill')))
-})
-
 test('on disks that forget what was acknowledged the drill fails, and its first line says what was lost', async () => {
   assert.is((await home.verb('up')).exitCode, 0)
   const data = ['master01', 'master02', 'master03'].map((name) =>
@@ -80,12 +54,5 @@ test('on disks that forget what was acknowledged the drill fails, and its first 
   const [first = ''] = text.slice(text.indexOf('<body>') + 7).split('\n')
   assert.match(first, `<h1 class="broken">etcd-cluster-1 did not hold: ${clause}`)
 })
-
-interface Row {
-  name: string
-  lost: number
-  failed: number
-  healedBy: string
-}
 
 test.run()
