@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import { type Cluster, type Host, hostNamed, ownHosts } from '../core/cluster.ts'
 import { command } from '../core/command.ts'
 import { OperationError } from '../core/errors.ts'
-import { writeFileAtomic } from '../core/files.ts'
 import type { Task } from '../core/pipeline.ts'
 import { compareVersions } from '../core/programs.ts'
-import { recordCluster, replacing } from '../core/record.ts'
+import { noteReplacing, recordCluster, replacing } from '../core/record.ts'
 import { clock, run, sleep } from '../core/run.ts'
 import { endpointStatus, type Member, memberList } from '../etcd/etcdctl.ts'
 import { moveLeader } from '../etcd/maintenance.ts'
@@ -32,7 +31,7 @@ export const membershipActs = {
     recordCluster(cluster)
   },
   'note who goes': async ({ paths }, { host, id }) => {
-    writeFileAtomic(paths.replacing, JSON.stringify({ ...replacing(paths), [host]: id }), 0o600)
+    noteReplacing(paths, { ...replacing(paths), [host]: id })
   },
   // Those that are being adopted have certificates of an authority that may not be ours.
   'bring up': (cluster) => [...vms.tasks(cluster), ...(cluster.begun?.verb === 'adopt' ? [] : pki.tasks(cluster))],

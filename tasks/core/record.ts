@@ -103,8 +103,11 @@ export function clusterPaths(name: string, root = home()) {
 export const replacing = ({ replacing: path }: ClusterPaths): Record<string, string> =>
   readNote(path, v.record(v.string(), v.string()), 'replace the hosts again whose replacement is not done') ?? {}
 
-/** Once all members that were to go are gone. */
-export const forgetReplacing = ({ replacing: path }: ClusterPaths): void => rmSync(path, { force: true })
+/** Notes those hosts and ids; with none, that no replacement is half done any more. */
+export function noteReplacing({ replacing: path }: ClusterPaths, ids: Record<string, string>): void {
+  if (Object.keys(ids).length > 0) writeFileAtomic(path, JSON.stringify(ids), 0o600)
+  else rmSync(path, { force: true })
+}
 
 /** The hosts that a scale was to end with, which was begun and is not done; undefined where there is none. */
 export const scaling = ({ scaling: path }: ClusterPaths): string[] | undefined =>

@@ -11,7 +11,7 @@ import { failureOf, OperationError, UsageError } from '../core/errors.ts'
 import type { NewFile } from '../core/files.ts'
 import { addressIn } from '../core/ip.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
-import { forgetReplacing, recordCluster } from '../core/record.ts'
+import { noteReplacing, recordCluster } from '../core/record.ts'
 import { confirm } from '../core/script.ts'
 import { listed } from '../core/terminal.ts'
 import { type Authority, certificatesIn, issuePair } from '../core/x509.ts'
@@ -94,7 +94,7 @@ export async function adoptByJoining(
       task: () => {
         noteTaken(cluster)
         // all of ours are well by now: of a replacement that was begun nothing is left to do
-        forgetReplacing(cluster.paths)
+        noteReplacing(cluster.paths, {})
       },
     },
   ])

@@ -3,7 +3,7 @@ import { withCopies } from '../copies.ts'
 import { type Cluster, type Host, hostNamed, refuseHalfDone } from '../core/cluster.ts'
 import { Interrupted, OperationError } from '../core/errors.ts'
 import { inOrder, runPipeline } from '../core/pipeline.ts'
-import { forgetReplacing } from '../core/record.ts'
+import { noteReplacing } from '../core/record.ts'
 import { print, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { listed, table } from '../core/terminal.ts'
@@ -192,7 +192,7 @@ const endSteps = (cluster: Cluster): Step[] => [
   {
     title: 'Note that the recovery is done',
     task: () => {
-      forgetReplacing(cluster.paths)
+      noteReplacing(cluster.paths, {})
       note(cluster, undefined)
     },
   },

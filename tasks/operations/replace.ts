@@ -2,7 +2,7 @@
 // as a learner, then as a voter.
 import { type Cluster, hostNamed, ownHosts, refuseHalfDone } from '../core/cluster.ts'
 import { failureOf, OperationError } from '../core/errors.ts'
-import { forgetReplacing } from '../core/record.ts'
+import { noteReplacing } from '../core/record.ts'
 import { run } from '../core/run.ts'
 import { listed } from '../core/terminal.ts'
 import { moveBegun } from '../etcd/advice.ts'
@@ -65,7 +65,7 @@ async function replaceIn(cluster: Cluster, names: string[], planOnly: boolean): 
   await carryOut(cluster, rules, seen)
   // Members of two versions, or certificates of another authority, are what verify finds fault with.
   const wrong = half ? undefined : await failureOf(() => doSteps([proveItWorks(cluster)]))
-  forgetReplacing(cluster.paths)
+  noteReplacing(cluster.paths, {})
   const back = `${listed(names)} ${names.length === 1 ? 'is a member' : 'are members'} again`
   // What else is wrong must not hide what was done.
   if (wrong) throw new OperationError(`${back}. But ${wrong.message}`, wrong.more)

@@ -9,7 +9,7 @@ import { type Begun, type Cluster, type Host, refuseHalfDone } from '../core/clu
 import { OperationError } from '../core/errors.ts'
 import type { Flags } from '../core/flags.ts'
 import { concurrently, inOrder, type Task } from '../core/pipeline.ts'
-import { forgetReplacing, recordCluster } from '../core/record.ts'
+import { noteReplacing, recordCluster } from '../core/record.ts'
 import { clock, run } from '../core/run.ts'
 import { confirm } from '../core/script.ts'
 import { age, bytes } from '../core/terminal.ts'
@@ -161,7 +161,7 @@ function replaceSteps(cluster: Cluster, source: Source, begun: Begun, token: str
     {
       title: 'Note that the restore is done',
       task: () => {
-        forgetReplacing(cluster.paths)
+        noteReplacing(cluster.paths, {})
         rmSync(fetchedFolder(cluster), { recursive: true, force: true })
         note(cluster, undefined, token)
       },

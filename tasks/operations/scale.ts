@@ -6,8 +6,10 @@ import { command } from '../core/command.ts'
 import { OperationError, UsageError } from '../core/errors.ts'
 import { writeFileAtomic } from '../core/files.ts'
 import { inOrder } from '../core/pipeline.ts'
+import { noteReplacing, replacing } from '../core/record.ts'
 import { confirm } from '../core/script.ts'
 import { counted, listed } from '../core/terminal.ts'
+import { memberList } from '../etcd/etcdctl.ts'
 import * as etcdRole from '../etcd-role/index.ts'
 import { requireReachable } from '../observe/host-data.ts'
 import { requireKey } from '../pki/index.ts'
@@ -44,7 +46,7 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
   const tail: Step[] = [
     inOrder('etcd-role: bring the inventory and every initial cluster in step', () => etcdRole.tasks(cluster)),
     proveItWorks(cluster),
-    { title: 'Forget what was begun', task: () => rmSync(cluster.paths.scaling, { force: true }), would: [] },
+    { title: 'Forget what was begun', task: () => forgetBegun(cluster), would: [] },
     ...(moving.length > 0 && !all ? duties(cluster, ['endpoints']).map((duty) => told(`you: ${duty}`)) : []),
   ]
   if (planOnly) return sayPlan(cluster, 'scale', [...lines, ...(await planOfSteps(tail))])
@@ -64,6 +66,14 @@ export async function scale(cluster: Cluster, planOnly: boolean): Promise<void> 
     removed: leaving,
     ...(clients && { clients }),
   })
+}
+
+/** Once every host has a member, a replacement that was begun is done, too, unless its old member is still there. */
+async function forgetBegun(cluster: Cluster): Promise<void> {
+  const members = await memberList(cluster)
+  const left = Object.entries(replacing(cluster.paths)).filter(([, old]) => members.some(({ id }) => id === old))
+  noteReplacing(cluster.paths, Object.fromEntries(left))
+  rmSync(cluster.paths.scaling, { force: true })
 }
 
 /** The hosts that there are to be. @throws UsageError */
