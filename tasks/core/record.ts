@@ -103,7 +103,7 @@ export function clusterPaths(name: string, root = home()) {
 export const replacing = ({ replacing: path }: ClusterPaths): Record<string, string> =>
   readNote(path, v.record(v.string(), v.string()), 'replace the hosts again whose replacement is not done') ?? {}
 
-/** Notes those hosts and ids; with none, that no replacement is half done any more. */
+/** Notes the hosts whose replacement is half done, and the ids of the members that are to go; none: no note is left. */
 export function noteReplacing({ replacing: path }: ClusterPaths, ids: Record<string, string>): void {
   if (Object.keys(ids).length > 0) writeFileAtomic(path, JSON.stringify(ids), 0o600)
   else rmSync(path, { force: true })
